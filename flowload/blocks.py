@@ -1,0 +1,152 @@
+"""The blocks that our own stages pass to each other: values, no behaviour beyond selecting."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.protocols import Bytes, ChunkFormat
+
+__all__ = ["CHUNK", "ORIGIN", "Batch", "Chunks", "Files", "Frames", "Item", "SourceFile"]
+
+#: One chunk of a source file, by reference.
+CHUNK = np.dtype(
+    [
+        ("offset", "<i8"),  # of its bytes in the file
+        ("size", "<i8"),  # of its bytes in the file
+        ("inflated", "<i8"),  # bytes after decompression as the file claims them; -1: unknown
+        ("source", "<i4"),  # row in Chunks.sources
+        ("index", "<i4"),  # number of the chunk in its file, from 0
+        ("records", "<i4"),  # records as the index infers them; -1: unknown
+        ("use", "<i4"),  # how often the chunk was used before, from 0
+        ("cap", "<i4"),  # at most so many samples of this use (a shard's equal share); -1: all
+        ("gzip", "?"),  # its bytes are compressed
+    ],
+    align=True,
+)
+
+#: Where one sample came from, by reference.
+ORIGIN = np.dtype([("source", "<i4"), ("chunk", "<i4"), ("record", "<i4")])
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of chunks.
+
+    `key` is 64 bits of the file *name*: the same on every machine wherever the folder is mounted.
+    """
+
+    path: str
+    key: int = field(default=-1)
+
+    def __post_init__(self) -> None:
+        if self.key < 0:
+            digest = hashlib.blake2b(os.path.basename(self.path).encode(), digest_size=8).digest()
+            object.__setattr__(self, "key", int.from_bytes(digest, "little"))
+
+    @property
+    def name(self) -> str:
+        """The file name: the source's sort key."""
+        return os.path.basename(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Paths of source files."""
+
+    paths: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(map(len, self.paths))
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """References to chunks: `table` has dtype `CHUNK`; its `source` column indexes `sources`."""
+
+    format: ChunkFormat
+    sources: tuple[SourceFile, ...]
+    table: NDArray[np.void]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.table.nbytes)
+
+    def select(self, which: NDArray[Any] | slice) -> Chunks:
+        """The rows that an index array, a mask or a slice names."""
+        return replace(self, table=self.table[which])
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Records: `data` (n, stride) uint8, one record a row (a row may be longer than its record).
+
+    `origin` (n,) has dtype `ORIGIN`; its `source` column indexes `sources`. A writable `data` belongs
+    to the reader alone, who may overwrite it in place; a shared one is read-only.
+    """
+
+    format: ChunkFormat
+    sources: tuple[SourceFile, ...]
+    data: Bytes
+    origin: NDArray[np.void]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.data.nbytes + self.origin.nbytes)
+
+    def select(self, which: NDArray[Any] | slice) -> Frames:
+        """The rows that an index array, a mask or a slice names."""
+        return replace(self, data=self.data[which], origin=self.origin[which])
+
+    def share(self) -> Frames:
+        """The same records for several readers: read-only."""
+        data = self.data.view()
+        data.flags.writeable = False
+        return replace(self, data=data)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Named arrays with one row a sample; what a consumer gets is `arrays` itself."""
+
+    arrays: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values()))) if self.arrays else 0
+
+    @property
+    def nbytes(self) -> int:
+        return sum(int(a.nbytes) for a in self.arrays.values())
+
+    def select(self, which: NDArray[Any] | slice) -> Batch:
+        """The rows that an index array, a mask or a slice names."""
+        return Batch({key: array[which] for key, array in self.arrays.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Any one value of the user's; counts as one sample."""
+
+    value: Any
+
+    def __len__(self) -> int:
+        return 1
+
+    @property
+    def nbytes(self) -> int:
+        return int(getattr(self.value, "nbytes", 0))

@@ -1,0 +1,89 @@
+"""Every exception of flowload; the tree is this docstring.
+
+FlowloadError
+├── GraphError (ValueError)      a drawing that cannot be run: wiring, names, parameters, options
+│   └── OptionError              a pipeline option that does not exist or does not fit its type
+├── DataError (ValueError)       bytes that are not what they should be; names file, member and record
+│   ├── NoDataError              nothing to read where data was expected
+│   └── TooManyErrors            the skip budget of a stage is spent
+├── LedgerError                  samples in are not samples out + dropped + held: a bug, never the data's fault
+├── MissingExtra (ImportError)   an optional dependency is absent; the message says how to install it
+└── ClosedRun                    a run is used after it was left
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ClosedRun",
+    "DataError",
+    "FlowloadError",
+    "GraphError",
+    "LedgerError",
+    "MissingExtra",
+    "NoDataError",
+    "OptionError",
+    "TooManyErrors",
+]
+
+
+class FlowloadError(Exception):
+    """What every error of flowload is."""
+
+
+class GraphError(FlowloadError, ValueError):
+    """A drawing that cannot be run."""
+
+
+class OptionError(GraphError):
+    """A pipeline option that does not exist or does not fit its type."""
+
+
+class DataError(FlowloadError, ValueError):
+    """Bytes on disk that are not what they should be.
+
+    Args:
+        reason: a short constant word for counting, such as ``"bad gzip"``.
+        where: file, member and record, as far as they are known.
+        found: what was found.
+        wanted: what was wanted.
+    """
+
+    def __init__(self, reason: str, *, where: str, found: str = "", wanted: str = "") -> None:
+        self.reason = reason
+        self.where = where
+        self.found = found
+        self.wanted = wanted
+        parts = [f"{where}: {reason}"]
+        if found:
+            parts.append(f"found {found}")
+        if wanted:
+            parts.append(f"wanted {wanted}")
+        super().__init__("; ".join(parts))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive BaseException's own pickling.
+        return _rebuild, (type(self), self.reason, self.where, self.found, self.wanted)
+
+
+def _rebuild(kind: type[DataError], reason: str, where: str, found: str, wanted: str) -> DataError:
+    return kind(reason, where=where, found=found, wanted=wanted)
+
+
+class NoDataError(DataError):
+    """Nothing to read where data was expected."""
+
+
+class TooManyErrors(DataError):
+    """The skip budget of a stage is spent."""
+
+
+class LedgerError(FlowloadError):
+    """Samples in are not samples out + dropped + held."""
+
+
+class MissingExtra(FlowloadError, ImportError):
+    """An optional dependency is absent."""
+
+
+class ClosedRun(FlowloadError):
+    """A run is used after it was left."""

@@ -1,0 +1,87 @@
+"""What stands in a drawing: a stage (what to do), a node (a stage in its place), a port (an end of a node)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from flowload.errors import GraphError
+from flowload.protocols import OnError, Operator, Setting
+
+__all__ = ["Node", "Port", "Stage"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """The declaration of what one node does: a value that can be compared, printed and opened many times.
+
+    A subclass is a frozen dataclass in one file of `flowload/stages`, beside the word that users call.
+
+    Args:
+        workers: calls that may run at once; None: as many as the run has CPUs.
+        on_error: what a `DataError` does: "raise" ends the run, "skip" counts it as dropped.
+        max_errors: under "skip": how many (int), or which share of the stage's input (float below 1),
+            may be skipped before the run ends with `TooManyErrors`; None: any number.
+    """
+
+    word: ClassVar[str] = "stage"  #: what users call it; names its nodes
+    accepts: ClassVar[tuple[type, ...]] = ()  #: port types that its inputs take; empty: it is a source
+    fan_in: ClassVar[bool] = False  #: takes several inputs
+    growing: ClassVar[bool] = False  #: a source that may never end; a field or property may override it
+
+    workers: int | None = None
+    on_error: OnError = "raise"
+    max_errors: int | float | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and (not isinstance(self.workers, int) or self.workers < 1):
+            raise GraphError(f"{self.word}: workers is {self.workers!r}; wanted a number from 1, or None")
+        if self.on_error not in ("raise", "skip"):
+            raise GraphError(f"{self.word}: on_error is {self.on_error!r}; wanted 'raise' or 'skip'")
+        limit = self.max_errors
+        if limit is not None and (isinstance(limit, bool) or limit < 0 or (isinstance(limit, float) and limit >= 1)):
+            raise GraphError(
+                f"{self.word}: max_errors is {limit!r}; wanted a count (int) or a share below 1.0 (float)"
+            )
+        if limit is not None and self.on_error != "skip":
+            raise GraphError(f"{self.word}: max_errors needs on_error='skip'")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
+        """Output port names and what they carry, given what the inputs carry; a lone output is named "out"."""
+        raise NotImplementedError
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """The operators of one run, in order."""
+        raise NotImplementedError
+
+    def memory(self, setting: Setting) -> int:  # noqa: ARG002 - subclasses that hold memory need it
+        """Bytes that one run of this stage holds at most, blocks in flight included."""
+        return 0
+
+    def parameters(self) -> Mapping[str, object]:
+        """What to print beside the word: the fields that are not at their defaults."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A stage in its place.
+
+    Nodes are compared by identity: two `fl.map(f)` are two nodes. `token` stays the same when a partial
+    graph is joined to what comes before it, which makes new nodes.
+    """
+
+    stage: Stage
+    inputs: tuple[Port | None, ...]  #: None: not joined yet
+    name: str | None  #: given by the user; None: named after the stage's word
+    where: str  #: file:line of the declaration, shown in errors
+    token: object = field(default_factory=object, repr=False)
+
+
+@dataclass(frozen=True)
+class Port:
+    """One output of a node."""
+
+    node: Node
+    name: str = "out"

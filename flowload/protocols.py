@@ -1,0 +1,271 @@
+"""The agreements between graph, stages, formats and runtime: shapes, no behaviour.
+
+A stage declares itself in `flowload.graph`; when a run starts, the stage opens one or more
+*operators*, and every operator has one of three shapes: `Source`, `Map`, `Fold`. What flows between
+them is a `Block`. What an operator may ask of the run during one call is a `Call`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.errors import DataError
+
+__all__ = [
+    "Block",
+    "Bytes",
+    "Call",
+    "ChunkFormat",
+    "Closing",
+    "Device",
+    "Fold",
+    "Idling",
+    "Layout",
+    "Map",
+    "Mark",
+    "Marked",
+    "OnError",
+    "Operator",
+    "Resumable",
+    "Route",
+    "Setting",
+    "Source",
+    "State",
+    "Turn",
+]
+
+Bytes: TypeAlias = NDArray[np.uint8]
+State: TypeAlias = Mapping[str, Any]  #: what a snapshot keeps: JSON values only
+OnError: TypeAlias = Literal["raise", "skip"]
+
+
+@runtime_checkable
+class Block(Protocol):
+    """What flows: many samples, or references to many samples."""
+
+    def __len__(self) -> int:
+        """Samples (or references) in this block."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that this block keeps alive."""
+
+
+class Mark(enum.Enum):
+    """A word about the stream itself; it keeps its place among the blocks."""
+
+    EPOCH = "epoch"  #: one pass over the source is complete
+    CAUGHT_UP = "caught up"  #: a growing source has told everything that it knows now
+
+
+class Device(Protocol):
+    """A place that wants its input buffers prepared, such as page-locked for a GPU."""
+
+    def register(self, memory: Bytes) -> None:
+        """Prepare memory that batches for this device will be written to."""
+
+    def unregister(self, memory: Bytes) -> None:
+        """Undo `register` before the memory is freed."""
+
+
+class Call(Protocol):
+    """What an operator may ask of the run during one call; not valid after it."""
+
+    @property
+    def number(self) -> int:
+        """Number of the input block in its stream: the same for any number of workers."""
+
+    def rng(self, *key: int) -> np.random.Generator:
+        """A Philox generator that depends on (seed, stage, key) alone; without a key, on the block number.
+
+        At most three key words of 64 bits.
+        """
+
+    def key(self) -> tuple[int, int]:
+        """The two 64-bit words (from seed and stage) that key this stage's Philox, for kernels."""
+
+    def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
+        """A writable buffer, 64-byte aligned, contents undefined, recycled when its last view is gone."""
+
+    def drop(self, count: int, reason: str) -> None:
+        """Count samples that end here on purpose."""
+
+    def reject(self, error: DataError, count: int = 1) -> None:
+        """Report bad data: raises `error` under on_error="raise", else counts it as dropped."""
+
+    def opened(self, count: int) -> None:
+        """Say how many samples, in the unit of the output, this call's input turned out to hold.
+
+        Stages whose output has another unit than their input (a chunk becomes frames) call it, so
+        that in = out + dropped + held can be checked in one unit. Several calls add up.
+        """
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Makes blocks; has a cursor."""
+
+    def epoch(self, number: int, call: Call) -> Iterator[Block | Mark] | AsyncIterator[Block | Mark]:
+        """One pass over the data. May yield `Mark.CAUGHT_UP`; the runtime adds `Mark.EPOCH`."""
+
+    def state(self) -> State:
+        """The cursor: where the next block of the current pass would come from."""
+
+    def restore(self, state: State) -> None:
+        """Make the next `epoch()` continue from there."""
+
+
+@runtime_checkable
+class Map(Protocol):
+    """Block to block: pure, so several calls may run at once, in threads. May be a coroutine function."""
+
+    def apply(self, block: Any, call: Call) -> Block | None | Awaitable[Block | None]:
+        """The block made from this one; None when nothing is left of it."""
+
+
+@runtime_checkable
+class Fold(Protocol):
+    """Takes blocks in order and holds state. Called by one thread at a time, never by two."""
+
+    def push(self, block: Any, call: Call) -> Iterable[Block]:
+        """Take one block; the blocks that come out of it, made lazily where they are many."""
+
+    def flush(self, call: Call) -> Iterable[Block]:
+        """The stream is over: everything that is still held."""
+
+    @property
+    def held(self) -> int:
+        """Samples inside, in the unit of the output."""
+
+    def state(self) -> State:
+        """Everything that `push` and `flush` depend on; references instead of payload."""
+
+    def restore(self, state: State) -> None:
+        """Become the fold that gave this state."""
+
+
+@runtime_checkable
+class Marked(Protocol):
+    """A fold that cares about marks."""
+
+    def mark(self, mark: Mark, call: Call) -> Iterable[Block]:
+        """Take a mark; the blocks that come out before the mark goes on."""
+
+
+@runtime_checkable
+class Idling(Protocol):
+    """A fold that can make a block without input, such as a pool over a growing folder."""
+
+    def idle(self, call: Call) -> Block | None:
+        """Called while no input waits and the reader has room; None: wait for input."""
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """An operator that has something to close when the run ends, however it ends."""
+
+    def close(self) -> None:
+        """Called once, after the last call."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A fold whose payload is fetched again from references after `restore`."""
+
+    def references(self) -> NDArray[np.void]:
+        """Where what it holds came from: rows of `flowload.blocks.ORIGIN`."""
+
+
+@runtime_checkable
+class Route(Protocol):
+    """Wiring with several outputs: which part of a block goes to which output."""
+
+    def route(self, block: Any, call: Call) -> Mapping[str, Block]:
+        """Parts by output name; an absent name gets nothing of this block."""
+
+
+@runtime_checkable
+class Turn(Protocol):
+    """Wiring with several inputs: whose turn it is. Called with the inputs that have not ended."""
+
+    def choose(self, alive: Sequence[int]) -> int:
+        """The input to take the next block from."""
+
+    def took(self, which: int, samples: int) -> None:
+        """That block held so many samples."""
+
+
+Operator: TypeAlias = Source | Map | Fold | Route | Turn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a stage is told when a run opens it.
+
+    `upstream` and `downstream` are the declarations (`flowload.graph.Stage`) of the stages before and
+    behind this one, nearest first, so that a stage can fit itself to its neighbours: a folder search
+    to the suffixes of the format, a shard to the sampling rate, a batch buffer to the device.
+    """
+
+    seed: int
+    epochs: int | None
+    cpus: int
+    upstream: tuple[Any, ...] = ()
+    downstream: tuple[Any, ...] = ()
+
+
+class Layout(Protocol):
+    """How records become the arrays of a batch."""
+
+    def fields(self) -> Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Per key: the shape of one sample, and the dtype."""
+
+    def encode(self, rows: Bytes, out: Mapping[str, NDArray[Any]], start: int) -> None:
+        """Write records `rows` (n, stride) to `out[key][start : start + n]`; releases the GIL."""
+
+
+class ChunkFormat(Protocol):
+    """Files that hold chunks of records, such as lc0's tars of gzipped games."""
+
+    @property
+    def name(self) -> str:
+        """The word for `fl.read`."""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """File name endings that a folder search takes."""
+
+    @property
+    def layouts(self) -> Mapping[str, Layout]:
+        """By name; the first is the default."""
+
+    def index(self, path: str) -> NDArray[np.void]:
+        """Where the chunks of a file are, as rows of `flowload.blocks.CHUNK`, read from headers only.
+
+        Raises DataError (what is not a source of this format) and OSError.
+        """
+
+    def inflate(self, fd: int, chunk: np.void, out: Bytes, *, limit: int, where: str) -> tuple[Bytes, int]:
+        """Read, inflate and validate one chunk.
+
+        Args:
+            fd: the open file; read with positional reads only.
+            chunk: its row of the index.
+            out: written to from its start when the chunk fits; else the result has memory of its own.
+            limit: the largest decompressed size that is accepted, in bytes.
+            where: file and chunk, for messages.
+
+        Returns:
+            the bytes (a view of `out` if they fit), and the size of one record in bytes.
+
+        Raises DataError and OSError.
+        """
+
+    def describe(self, path: str, chunk: np.void) -> str:
+        """The chunk's member name, for messages; may read the file."""
