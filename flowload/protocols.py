@@ -176,10 +176,13 @@ class Closing(Protocol):
 
 @runtime_checkable
 class Resumable(Protocol):
-    """A fold whose payload is fetched again from references after `restore`."""
+    """A fold that names its payload by reference in `state()` and is given it again after `restore()`."""
 
-    def references(self) -> NDArray[np.void]:
-        """Where what it holds came from: rows of `flowload.blocks.ORIGIN`."""
+    def references(self) -> tuple[tuple[Any, ...], NDArray[np.void]]:
+        """Sources and rows of `flowload.blocks.ORIGIN`: what it holds, in its own order; call after `restore`."""
+
+    def refill(self, payload: Block) -> None:
+        """Take the records that `references` names, in that order."""
 
 
 @runtime_checkable
