@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+from flowload.kernels._jit import kernel
+
+MODULE = """
+import flowload.kernels._jit as jit
+
+@jit.kernel
+def double(x: int) -> int:
+    return 2 * x
+
+if __name__ == "__main__":
+    print(double(21), sum(double.stats.cache_hits.values()), double._cache._impl.locator.get_cache_path())
+"""
+
+
+def test_kernel_is_a_numba_function_under_the_policy() -> None:
+    @kernel
+    def halve(x: float, y: float) -> float:
+        return x / y
+
+    assert isinstance(halve, Dispatcher)
+    assert halve.targetoptions["nogil"]
+    assert np.isinf(halve(1.0, 0.0))
+
+
+def test_kernel_compiles_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    njit = numba.njit
+
+    def no_folder(*, cache: bool = False, **options: Any) -> object:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return njit(**options)
+
+    monkeypatch.setattr(numba, "njit", no_folder)
+
+    @kernel
+    def double(x: int) -> int:
+        return 2 * x
+
+    assert double(21) == 42
+
+
+def test_cache_of_a_package_that_cannot_be_written_goes_to_the_user(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "mine.py").write_text(MODULE)
+    (package / "__pycache__").write_text("a file, so that not even the superuser can make the folder")
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": root}
+    command = [sys.executable, "-B", str(package / "mine.py")]
+    runs = [
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    ]
+    assert [run[:2] for run in runs] == [["42", "0"], ["42", "1"]]
+    assert Path(runs[1][2]).is_relative_to(tmp_path)
+    assert not Path(runs[1][2]).is_relative_to(package)
