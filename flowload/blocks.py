@@ -137,6 +137,10 @@ class Batch:
         """The rows that an index array, a mask or a slice names."""
         return Batch({key: array[which] for key, array in self.arrays.items()})
 
+    def deliver(self) -> dict[str, Any]:
+        """The arrays themselves."""
+        return dict(self.arrays)
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -150,3 +154,7 @@ class Item:
     @property
     def nbytes(self) -> int:
         return int(getattr(self.value, "nbytes", 0))
+
+    def deliver(self) -> Any:
+        """The value itself."""
+        return self.value

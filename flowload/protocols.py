@@ -23,6 +23,7 @@ __all__ = [
     "Call",
     "ChunkFormat",
     "Closing",
+    "Deliverable",
     "Device",
     "Fold",
     "Idling",
@@ -55,6 +56,14 @@ class Block(Protocol):
     @property
     def nbytes(self) -> int:
         """Bytes that this block keeps alive."""
+
+
+@runtime_checkable
+class Deliverable(Protocol):
+    """A block that is something else to the consumer; other blocks reach the consumer as they are."""
+
+    def deliver(self) -> Any:
+        """What the consumer gets; called once, in the consumer's own thread."""
 
 
 class Mark(enum.Enum):
