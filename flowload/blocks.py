@@ -57,9 +57,10 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Paths of source files."""
+    """Paths of source files, told in pass `epoch` over them."""
 
     paths: tuple[str, ...]
+    epoch: int = 0
 
     def __len__(self) -> int:
         return len(self.paths)
