@@ -1,15 +1,15 @@
-"""What stands in a drawing: a stage (what to do), a node (a stage in its place), a port (an end of a node)."""
+"""What stands in a drawing: a stage (what to do), a node (a stage in its place), a port (its end)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar, TypeGuard
 
 from flowload.errors import GraphError
 from flowload.protocols import OnError, Operator, Setting
 
-__all__ = ["Node", "Port", "Stage"]
+__all__ = ["Node", "Port", "Stage", "whole"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +35,12 @@ class Stage:
     max_errors: int | float | None = None
 
     def __post_init__(self) -> None:
-        if self.workers is not None and (not isinstance(self.workers, int) or self.workers < 1):
+        if self.workers is not None and not (whole(self.workers) and self.workers >= 1):
             raise GraphError(f"{self.word}: workers is {self.workers!r}; wanted a number from 1, or None")
         if self.on_error not in ("raise", "skip"):
             raise GraphError(f"{self.word}: on_error is {self.on_error!r}; wanted 'raise' or 'skip'")
         limit = self.max_errors
-        if limit is not None and (isinstance(limit, bool) or limit < 0 or (isinstance(limit, float) and limit >= 1)):
+        if limit is not None and not ((whole(limit) and limit >= 0) or share(limit)):
             raise GraphError(
                 f"{self.word}: max_errors is {limit!r}; wanted a count (int) or a share below 1.0 (float)"
             )
@@ -48,7 +48,10 @@ class Stage:
             raise GraphError(f"{self.word}: max_errors needs on_error='skip'")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
-        """Output port names and what they carry, given what the inputs carry; a lone output is named "out"."""
+        """Output port names and what they carry, given what the inputs carry.
+
+        A lone output is named "out". An input that is not joined yet carries `object`.
+        """
         raise NotImplementedError
 
     def open(self, setting: Setting) -> Sequence[Operator]:
@@ -60,8 +63,12 @@ class Stage:
         return 0
 
     def parameters(self) -> Mapping[str, object]:
-        """What to print beside the word: the fields that are not at their defaults."""
-        raise NotImplementedError
+        """What to print beside the word: the fields that have no default or are not at it."""
+        return {
+            item.name: value
+            for item in fields(self)
+            if item.init and item.repr and not is_default(item, value := getattr(self, item.name))
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +80,7 @@ class Node:
     """
 
     stage: Stage
-    inputs: tuple[Port | None, ...]  #: None: not joined yet
+    inputs: tuple[Port | None, ...] = field(repr=False)  #: None: not joined yet
     name: str | None  #: given by the user; None: named after the stage's word
     where: str  #: file:line of the declaration, shown in errors
     token: object = field(default_factory=object, repr=False)
@@ -85,3 +92,22 @@ class Port:
 
     node: Node
     name: str = "out"
+
+
+def whole(value: object) -> TypeGuard[int]:
+    """A bool is an int to Python, but never a count."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def share(value: object) -> TypeGuard[float]:
+    """Part of a whole: 0.0 to below 1.0."""
+    return isinstance(value, float) and 0 <= value < 1
+
+
+def is_default(item: Field[Any], value: object) -> bool:
+    """Whether a field holds its default."""
+    default = item.default
+    if default is MISSING and item.default_factory is not MISSING:
+        default = item.default_factory()
+    # Types first: an array compared with a default is an array, not a yes or no.
+    return value is default or (type(value) is type(default) and bool(value == default))

@@ -1,0 +1,200 @@
+"""A graph is a drawing made with `>>`: a frozen value that can be compared, printed and run many times."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+from flowload.errors import GraphError
+from flowload.protocols import State
+
+from .check import check_name, check_plan
+from .drop import Drop
+from .engine import Batches, Engine, Stream, check_run
+from .flow import Ends, Flow, read_flow
+from .join import join, rename
+from .node import Node, Port, Stage
+from .plan import Placed, Plan, make_plan
+
+__all__ = ["Graph", "outputs", "place"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Graph:
+    """A drawing by its open ends; everything before them hangs on them by reference.
+
+    Args:
+        ends: the outputs that are not joined yet, by name.
+        sinks: nodes without an output that belong to the drawing, such as what `drop` makes.
+
+    `head >> tail` joins two graphs, `[left, right] >> fl.merge()` several; `graph["train"]`, or
+    `graph.train`, is the same drawing with that one end. Raises GraphError as soon as a wiring is wrong.
+    """
+
+    engine: ClassVar[Engine | None] = None  #: what runs graphs; bound by the package
+    __iter__: ClassVar[None] = None  # a drawing holds no batches; `graph.iterate()` does
+
+    ends: Ends
+    sinks: tuple[Node, ...] = ()
+    flow: Flow = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "flow", read_flow(self.ends, self.sinks))
+
+    # --- building -----------------------------------------------------------------------------------
+
+    def __rshift__(self, tail: object) -> Graph:
+        return Graph(*join([self], as_graph(tail, "right")))
+
+    def __rrshift__(self, heads: object) -> Graph:
+        if not isinstance(heads, list | tuple):
+            raise GraphError(f"'>>' joins graphs; on its left is {heads!r}")
+        if not heads:
+            raise GraphError("'[...] >>' joins several graphs; on its left is an empty list")
+        return Graph(*join([as_graph(head, "left") for head in heads], self))
+
+    def __getitem__(self, name: str) -> Graph:
+        for own, port in self.ends:
+            if own == name:
+                return Graph(((own, port),), self.sinks)
+        raise GraphError(f"this graph has no output {name!r}; it has {self.end_names()}")
+
+    def __getattr__(self, name: str) -> Graph:
+        # Only names that the class does not have come here. Dunders must stay absent for copy and pickle.
+        if not name.startswith("_") and any(own == name for own, _ in self.ends):
+            return self[name]
+        raise AttributeError(f"a graph has no attribute {name!r}, and this one no output of that name")
+
+    def named(self, name: str) -> Graph:
+        """The same drawing with a name of the user's for its last node."""
+        check_name(name, "a node")
+        return Graph(*rename(self, name))
+
+    def drop(self, *names: str) -> Graph:
+        """End outputs knowingly (all, or those named): their samples are counted as dropped, "unused"."""
+        wanted = names or tuple(name for name, _ in self.ends)
+        if not wanted:
+            raise GraphError("drop() ends outputs, and this graph has none")
+        dropped = [self[name] >> place(Drop()) for name in wanted]
+        sinks = tuple(node for graph in dropped for node in graph.sinks)
+        return Graph(tuple(end for end in self.ends if end[0] not in wanted), sinks)
+
+    def end_names(self) -> str:
+        """The outputs' names, for messages."""
+        return ", ".join(repr(name) for name, _ in self.ends) or "none"
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The drawing in its compiled, plain form: what a run executes."""
+        return make_plan(self.flow, self.ends)
+
+    def nodes(self) -> tuple[Placed, ...]:
+        """The nodes in flow order, with their final names."""
+        return self.plan.nodes
+
+    def check(self) -> None:
+        """Raise GraphError unless this graph can be run."""
+        check_plan(self.plan)
+
+    def memory(self, *, cpus: int = 1, seed: int = 0, epochs: int | None = 1) -> dict[str, int]:
+        """Bytes that one run holds at most, as the stages estimate it, by node name; and their "total"."""
+        rows = {
+            placed.name: placed.stage.memory(placed.setting(seed=seed, epochs=epochs, cpus=cpus))
+            for placed in self.plan.nodes
+        }
+        return {**rows, "total": sum(rows.values())}
+
+    # --- running ------------------------------------------------------------------------------------
+
+    def iterate(
+        self, *, seed: int = 0, epochs: int | None = 1, state: State | None = None, cpus: int | None = None
+    ) -> Batches:
+        """A run for a `with` block: no event loop needed, any thread.
+
+        Args:
+            seed: everything random follows from it; 0 to 2**64 - 1.
+            epochs: passes over the data; None: until stopped.
+            state: what `state_dict()` of an earlier run gave: go on from there.
+            cpus: CPUs to use; None: those that this process may use.
+        """
+        check_run(seed, epochs, cpus)
+        return self.bound_engine().iterate(self, seed=seed, epochs=epochs, state=state, cpus=cpus)
+
+    def stream(
+        self, *, seed: int = 0, epochs: int | None = 1, state: State | None = None, cpus: int | None = None
+    ) -> Stream:
+        """A run for an `async with` block; the arguments are those of `iterate`."""
+        check_run(seed, epochs, cpus)
+        return self.bound_engine().stream(self, seed=seed, epochs=epochs, state=state, cpus=cpus)
+
+    def bound_engine(self) -> Engine:
+        """What runs graphs."""
+        if Graph.engine is None:
+            raise GraphError("no engine is bound to Graph.engine; `import flowload` binds its own")
+        return Graph.engine
+
+
+def place(stage: Stage, *, name: str | None = None) -> Graph:
+    """A graph of one node: what every word such as `fl.read` returns.
+
+    The line of the user's code that called the word is kept for messages.
+    """
+    if name is not None:
+        check_name(name, "a node")
+    node = Node(stage, (None,) if stage.accepts else (), name, user_line())
+    ports = list(stage.gives([object] * len(node.inputs)))
+    ends = tuple((port, Port(node, port)) for port in ports)
+    return Graph(ends, () if ports else (node,))
+
+
+def outputs(*aside: Graph, **named: Graph) -> Graph:
+    """One graph of several, with an output for each keyword.
+
+    Args:
+        aside: graphs without outputs that belong to the drawing, such as `parts.test.drop()`.
+        named: graphs with one open end each.
+    """
+    for graph in aside:
+        if as_graph(graph, "outputs").ends:
+            raise GraphError(f"outputs() wants names for outputs: this one has {graph.end_names()}")
+    ends = []
+    for name, graph in named.items():
+        check_name(name, "an output")
+        own = as_graph(graph, "outputs").ends
+        if len(own) != 1:
+            raise GraphError(f"outputs({name}=...) wants a graph with one output; it has {graph.end_names()}")
+        ends.append((name, own[0][1]))
+    sinks = tuple(node for graph in (*aside, *named.values()) for node in graph.sinks)
+    return Graph(tuple(ends), sinks)
+
+
+def as_graph(value: object, side: str) -> Graph:
+    """The operand, if it is a graph."""
+    if isinstance(value, Graph):
+        return value
+    hint = ""
+    if isinstance(value, Stage):
+        hint = "; make it a graph with place(...)"
+    elif isinstance(value, Sequence | Mapping):
+        hint = "; a port has one reader: put a tee or a split between"
+    elif callable(value):
+        hint = "; call it, or wrap a function of your own in fl.map(...)"
+    where = "outputs() takes graphs; there"
+    if side != "outputs":
+        where = f"'>>' joins graphs; on its {side}"
+    raise GraphError(f"{where} is {value!r}{hint}")
+
+
+def user_line() -> str:
+    """File and line of the nearest caller outside this package."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] != "flowload":
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return "?"

@@ -1,0 +1,182 @@
+"""A drawing read in flow order: shared nodes found again, names given, ports typed and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+from flowload.errors import GraphError
+from flowload.protocols import Block
+
+from .node import Node, Port
+
+__all__ = ["Ends", "Flow", "Tap", "read_flow", "type_name"]
+
+Ends: TypeAlias = tuple[tuple[str, Port], ...]  #: the open ends of a drawing: name, port
+
+
+class Tap(NamedTuple):
+    """Where an input takes its blocks from."""
+
+    place: int  #: of the node in `Flow.nodes`
+    port: str
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A drawing, flat. The tuples go with each other, one entry a node, sources before their readers.
+
+    Two node objects are one node when token and inputs are the same: a shared stage that was joined
+    twice is found again, a partial graph that was joined to two heads stands for two.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[tuple[Tap | None, ...], ...]  #: None: not joined yet
+    names: tuple[str, ...]
+    gives: tuple[Mapping[str, type], ...]  #: port name to type; `object`: anything, or not known yet
+    index: Mapping[Node, int]  #: every node object of the drawing to its place
+
+    def tap(self, port: Port) -> Tap:
+        """A port of the drawing by its node's place."""
+        return Tap(self.index[port.node], port.name)
+
+    def label(self, tap: Tap) -> str:
+        """What messages call a port: 'read', or 'split.train' where the node has several."""
+        name = self.names[tap.place]
+        return name if len(self.gives[tap.place]) == 1 else f"{name}.{tap.port}"
+
+
+def read_flow(ends: Ends, sinks: Iterable[Node] = ()) -> Flow:
+    """Flatten a drawing and check its wiring; raises GraphError."""
+    roots = [port.node for _, port in ends] + list(sinks)
+    nodes, inputs, index = join_shared(in_flow_order(roots))
+    names = give_names(nodes)
+    gives = type_ports(nodes, inputs, names)
+    flow = Flow(tuple(nodes), tuple(inputs), names, gives, index)
+    check_readers(flow, ends)
+    return flow
+
+
+def in_flow_order(roots: Iterable[Node]) -> list[Node]:
+    """Every node object that the roots depend on, and the roots, inputs first."""
+    order: dict[Node, None] = {}
+    # A stack of our own: a long chain must not meet the interpreter's recursion limit.
+    stack = list(reversed(list(roots)))
+    while stack:
+        node = stack[-1]
+        waiting = [port.node for port in node.inputs if port is not None and port.node not in order]
+        if waiting and node not in order:
+            stack.extend(reversed(waiting))
+        else:
+            order.setdefault(stack.pop())
+    return list(order)
+
+
+def join_shared(
+    order: Iterable[Node],
+) -> tuple[list[Node], list[tuple[Tap | None, ...]], dict[Node, int]]:
+    """One node for all objects with the same token and inputs."""
+    nodes: list[Node] = []
+    inputs: list[tuple[Tap | None, ...]] = []
+    index: dict[Node, int] = {}
+    places: dict[tuple[object, tuple[Tap | None, ...]], int] = {}
+    for node in order:
+        taps = tuple(None if port is None else Tap(index[port.node], port.name) for port in node.inputs)
+        place = index[node] = places.setdefault((node.token, taps), len(nodes))
+        if place == len(nodes):
+            nodes.append(node)
+            inputs.append(taps)
+        else:
+            nodes[place] = with_one_name(nodes[place], node)
+    return nodes, inputs, index
+
+
+def with_one_name(node: Node, again: Node) -> Node:
+    """The node by whichever name the user gave it."""
+    if again.name is None or again.name == node.name:
+        return node
+    if node.name is None:
+        return replace(node, name=again.name)
+    raise GraphError(f"two names, {node.name!r} and {again.name!r}, for the one node of {node.where}")
+
+
+def give_names(nodes: Sequence[Node]) -> tuple[str, ...]:
+    """The users' names, and the stages' words, numbered where they repeat, for the others."""
+    given: dict[str, Node] = {}
+    for node in nodes:
+        if node.name is not None and given.setdefault(node.name, node) is not node:
+            raise GraphError(
+                f"two nodes are named {node.name!r}: one declared at {given[node.name].where}, "
+                f"the other at {node.where}; rename one with .named(...)"
+            )
+    taken = set(given)
+    return tuple(free_name(node.stage.word, taken) if node.name is None else node.name for node in nodes)
+
+
+def free_name(word: str, taken: set[str]) -> str:
+    """`word`, `word_2`, `word_3` ...: the first that is free, which is then taken."""
+    name, number = word, 1
+    while name in taken:
+        number += 1
+        name = f"{word}_{number}"
+    taken.add(name)
+    return name
+
+
+def type_ports(
+    nodes: Sequence[Node], inputs: Sequence[tuple[Tap | None, ...]], names: Sequence[str]
+) -> tuple[Mapping[str, type], ...]:
+    """What every node gives, each input checked against what its node takes."""
+    gives: list[Mapping[str, type]] = []
+    for node, taps, name in zip(nodes, inputs, names, strict=True):
+        incoming: list[type] = []
+        for tap in taps:
+            if tap is None:
+                incoming.append(object)
+                continue
+            given = gives[tap.place].get(tap.port)
+            if given is None:
+                raise GraphError(f"{names[tap.place]!r} has no output {tap.port!r}")
+            if not fits(given, node.stage.accepts):
+                writer = names[tap.place] if len(gives[tap.place]) == 1 else f"{names[tap.place]}.{tap.port}"
+                raise GraphError(
+                    f"{writer!r} gives {type_name(given)}, but {name!r} takes {takes(node)}; "
+                    f"{names[tap.place]!r} is declared at {nodes[tap.place].where}, {name!r} at {node.where}"
+                )
+            incoming.append(given)
+        gives.append(dict(node.stage.gives(incoming)))
+    return tuple(gives)
+
+
+def fits(given: type, accepted: Sequence[type]) -> bool:
+    """Whether a port may be joined to an input; `object` (or `Block`) on either side leaves it to the run."""
+    return any(object in (given, kind) or kind is Block or issubclass(given, kind) for kind in accepted)
+
+
+def type_name(kind: type) -> str:
+    """What messages and pictures call a port type."""
+    return "anything" if kind is object or kind is Block else kind.__name__
+
+
+def takes(node: Node) -> str:
+    """The types that a node takes, in words."""
+    return " or ".join(map(type_name, node.stage.accepts)) or "no input (it is a source)"
+
+
+def check_readers(flow: Flow, ends: Ends) -> None:
+    """A port has one reader: blocks may be changed in place by whoever reads them."""
+    readers: dict[Tap, str] = {}
+    reads = [
+        (tap, f"{name!r} ({node.where})")
+        for node, taps, name in zip(flow.nodes, flow.inputs, flow.names, strict=True)
+        for tap in taps
+        if tap is not None
+    ]
+    reads += [(flow.tap(port), f"the output {name!r}") for name, port in ends]
+    for tap, reader in reads:
+        if tap in readers:
+            raise GraphError(
+                f"{flow.label(tap)!r} has two readers, {readers[tap]} and {reader}; put a tee between"
+            )
+        readers[tap] = reader
