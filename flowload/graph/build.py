@@ -12,6 +12,8 @@ from flowload.errors import GraphError
 from flowload.protocols import State
 
 from .check import check_name, check_plan
+from .describe import Row, describe, signature
+from .draw import picture, to_dot, to_mermaid
 from .drop import Drop
 from .engine import Batches, Engine, Stream, check_run
 from .flow import Ends, Flow, read_flow
@@ -42,7 +44,10 @@ class Graph:
     flow: Flow = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "flow", read_flow(self.ends, self.sinks))
+        flow = read_flow(self.ends, self.sinks)
+        object.__setattr__(self, "flow", flow)
+        # The same sink comes from every branch of the drawing that it belongs to.
+        object.__setattr__(self, "sinks", tuple({flow.index[sink]: sink for sink in self.sinks}.values()))
 
     # --- building -----------------------------------------------------------------------------------
 
@@ -75,7 +80,7 @@ class Graph:
 
     def drop(self, *names: str) -> Graph:
         """End outputs knowingly (all, or those named): their samples are counted as dropped, "unused"."""
-        wanted = names or tuple(name for name, _ in self.ends)
+        wanted = tuple(dict.fromkeys(names)) or tuple(name for name, _ in self.ends)
         if not wanted:
             raise GraphError("drop() ends outputs, and this graph has none")
         dropped = [self[name] >> place(Drop()) for name in wanted]
@@ -100,6 +105,32 @@ class Graph:
     def check(self) -> None:
         """Raise GraphError unless this graph can be run."""
         check_plan(self.plan)
+
+    def describe(self) -> list[Row]:
+        """Plain rows, one a node: name, word, parameters, inputs, outputs, workers, where."""
+        return describe(self.plan)
+
+    @cached_property
+    def signature(self) -> str:
+        """The description without the lines of the declarations, as JSON: what makes graphs equal."""
+        return signature(self.describe())
+
+    def __eq__(self, other: object) -> bool:
+        return self.signature == other.signature if isinstance(other, Graph) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.signature)
+
+    def __repr__(self) -> str:
+        return picture(self.describe())
+
+    def to_dot(self) -> str:
+        """The drawing in Graphviz's DOT."""
+        return to_dot(self.describe())
+
+    def to_mermaid(self) -> str:
+        """The drawing as a Mermaid flowchart."""
+        return to_mermaid(self.describe())
 
     def memory(self, *, cpus: int = 1, seed: int = 0, epochs: int | None = 1) -> dict[str, int]:
         """Bytes that one run holds at most, as the stages estimate it, by node name; and their "total"."""
