@@ -1,0 +1,94 @@
+"""The 112 input planes of a chess network, from lc0 records or from their packed form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.protocols import Bytes
+
+from ._jit import kernel
+from .records import FLAGS, PLANES, format_of, shift_of
+from .words import byte_at, copy_bytes, int_at, spread_bits, word_at
+
+__all__ = ["encode_planes", "expand_planes", "pack_planes"]
+
+FLOAT_PLANE = 256  #: bytes of one plane of 64 float32
+FLOAT_FRAME = 112 * FLOAT_PLANE
+
+
+@kernel
+def encode_planes(rows: Bytes, out: NDArray[np.float32]) -> None:
+    """The planes of valid records: rows (n, stride) uint8 to out (n, 7168) float32, both C-contiguous."""
+    n, stride = rows.shape
+    for i in range(n):
+        at = i * stride
+        version = int_at(rows, at)
+        form = format_of(rows, at, version)
+        at += shift_of(version)
+        for plane in range(104):
+            start = i * FLOAT_FRAME + plane * FLOAT_PLANE
+            spread_bits(out, start, word_at(rows, at + PLANES + 8 * plane))
+        write_last(out, i, form, rows, at + FLAGS)
+
+
+@kernel
+def pack_planes(rows: Bytes, bits: NDArray[np.uint64], scalars: Bytes) -> None:
+    """What the planes of valid records are made of: rows (n, stride) to bits (n, 104) and scalars (n, 8)."""
+    n, stride = rows.shape
+    for i in range(n):
+        at = i * stride
+        version = int_at(rows, at)
+        form = format_of(rows, at, version)
+        at += shift_of(version)
+        copy_bytes(bits, i * 832, rows, at + PLANES, 832)
+        for k in range(7):
+            scalars[i, k] = byte_at(rows, at + FLAGS + k)
+        scalars[i, 7] = form
+
+
+@kernel
+def expand_planes(bits: NDArray[np.uint64], scalars: Bytes, out: NDArray[np.float32]) -> None:
+    """The planes that `encode_planes` gives, from what `pack_planes` gave; out (n, 7168) float32."""
+    for i in range(bits.shape[0]):
+        for plane in range(104):
+            spread_bits(out, i * FLOAT_FRAME + plane * FLOAT_PLANE, bits[i, plane])
+        write_last(out, i, scalars[i, 7], scalars, 8 * i)
+
+
+@kernel
+def write_last(out: NDArray[np.float32], i: int, form: int, data: Bytes, at: int) -> None:
+    """Planes 104 to 111 of frame i, from the seven flag bytes that start at byte `at` of `data`."""
+    if form == 1:
+        for k in range(4):
+            fill(out, i, 104 + k, byte_at(data, at + k))
+    else:
+        for k in range(2):
+            fill(out, i, 104 + k, 0)
+            write_rank(out, i, 104 + k, 0, byte_at(data, at + k))
+            write_rank(out, i, 104 + k, 7, byte_at(data, at + 2 + k))
+            fill(out, i, 106 + k, 0)
+    if form <= 2:
+        fill(out, i, 108, byte_at(data, at + 4))
+    else:
+        fill(out, i, 108, 0)
+        write_rank(out, i, 108, 7, byte_at(data, at + 4))
+    fill(out, i, 109, byte_at(data, at + 5) / (99 if form <= 3 else 100))
+    fill(out, i, 110, 1 if form >= 132 and byte_at(data, at + 6) >= 128 else 0)
+    fill(out, i, 111, 1)
+
+
+@kernel
+def fill(out: NDArray[np.float32], i: int, plane: int, value: Any) -> None:
+    """One plane, all the same."""
+    for square in range(64):
+        out[i, 64 * plane + square] = value
+
+
+@kernel
+def write_rank(out: NDArray[np.float32], i: int, plane: int, rank: int, bits: int) -> None:
+    """One row of a plane: bit c of a byte at column c."""
+    for column in range(8):
+        out[i, 64 * plane + 8 * rank + column] = (bits >> column) & 1

@@ -1,0 +1,97 @@
+"""What numba does not spell: numbers at any byte of an array, block copies, and 64 bits as 64 floats.
+
+Numba spells an unaligned read as `array[a:b].view(dtype)[0]`, which counts references atomically and
+costs more than the read; these are one or two machine instructions each, on any processor. They check
+nothing: a kernel that uses them relies on the checks of whoever calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import llvmlite.ir as ir
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from flowload.protocols import Bytes
+
+__all__ = ["byte_at", "copy_bytes", "float_at", "int_at", "spread_bits", "word_at"]
+
+I8, I16, I32, I64, F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
+LANES = 16  #: floats written at once: one 64-byte register where there is one, several elsewhere
+
+
+def pointer(context: Any, builder: Any, array: tuple[Any, Any], offset: Any, to: ir.Type) -> Any:
+    """The address `offset` bytes into an array (its numba type, its value), as a pointer to `to`."""
+    kind, value = array
+    data = context.make_array(kind)(context, builder, value=value).data
+    start = builder.bitcast(data, I8.as_pointer())
+    return builder.bitcast(builder.gep(start, [offset]), to.as_pointer())
+
+
+def reader(kind: Any, llvm: ir.Type) -> Any:
+    """An intrinsic that reads one number of a kind from any byte of a uint8 array; a short one is widened."""
+
+    def read(typingctx: Any, array: Any, offset: Any) -> Any:  # noqa: ARG001 - numba's calling convention
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            at = pointer(context, builder, (signature.args[0], args[0]), args[1], llvm)
+            value = builder.load(at, align=1)
+            return builder.zext(value, I64) if llvm in (I8, I32) else value
+
+        return kind(array, types.intp), codegen
+
+    return intrinsic(read)
+
+
+# f(array, byte offset): an unsigned number of 8 or 32 bits as int64, one of 64 bits, a float32.
+byte_at = cast("Callable[[Bytes, int], int]", reader(types.int64, I8))
+int_at = cast("Callable[[Bytes, int], int]", reader(types.int64, I32))
+word_at = cast("Callable[[Bytes, int], np.uint64]", reader(types.uint64, I64))
+float_at = cast("Callable[[Bytes, int], np.float32]", reader(types.float32, F32))
+
+
+def copy(typingctx: Any, out: Any, start: Any, data: Any, offset: Any, count: Any) -> Any:  # noqa: ARG001
+    """Copy `count` bytes from byte `offset` of `data` to byte `start` of `out`; they must not overlap."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = pointer(context, builder, (signature.args[0], args[0]), args[1], I8)
+        source = pointer(context, builder, (signature.args[2], args[2]), args[3], I8)
+        memcpy: Any = cgutils.raw_memcpy
+        memcpy(builder, target, source, args[4], 1)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, data, types.intp, types.intp), codegen
+
+
+copy_bytes = cast("Callable[[NDArray[Any], int, NDArray[Any], int, int], None]", intrinsic(copy))
+
+
+def spread(typingctx: Any, out: Any, start: Any, word: Any) -> Any:  # noqa: ARG001
+    """Write 64 bits as 64 float32 from byte `start` of `out`: byte by byte, most significant bit first.
+
+    Plain stores on purpose: non-temporal ones were no faster where the batch goes to memory (both reach
+    the memory's write limit), and three times slower where it stays in the cache.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        floats, bits = ir.VectorType(F32, LANES), ir.VectorType(ir.IntType(1), LANES)
+        reverse = builder.module.declare_intrinsic("llvm.bitreverse", [I64])
+        swap = builder.module.declare_intrinsic("llvm.bswap", [I64])
+        ordered = builder.call(swap, [builder.call(reverse, [args[2]])])
+        ones, zeros = ir.Constant(floats, [1.0] * LANES), ir.Constant(floats, [0.0] * LANES)
+        for k in range(64 // LANES):
+            part = builder.trunc(builder.lshr(ordered, ir.Constant(I64, LANES * k)), I16)
+            value = builder.select(builder.bitcast(part, bits), ones, zeros)
+            byte = builder.add(args[1], ir.Constant(I64, 4 * LANES * k))
+            at = pointer(context, builder, (signature.args[0], args[0]), byte, floats)
+            builder.store(value, at, align=1)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, types.uint64), codegen
+
+
+spread_bits = cast("Callable[[NDArray[Any], int, np.uint64], None]", intrinsic(spread))
