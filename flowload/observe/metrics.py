@@ -1,0 +1,72 @@
+"""Counters of one operator: written where its calls are settled, read by snapshots."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from time import perf_counter
+
+__all__ = ["Meter", "Rate"]
+
+
+class Rate:
+    """Samples per second over the last `window` seconds and overall, from the running total."""
+
+    def __init__(self, window: float = 1.0) -> None:
+        self._window = window
+        self._marks: deque[tuple[float, int]] = deque()
+        self._first: tuple[float, int] | None = None
+
+    def note(self, total: int) -> None:
+        """The running total, now."""
+        now = perf_counter()
+        if self._first is None:
+            self._first = (now, 0)
+        if not self._marks or now - self._marks[-1][0] > self._window / 8:
+            self._marks.append((now, total))
+            while len(self._marks) > 2 and now - self._marks[1][0] > self._window:
+                self._marks.popleft()
+
+    def recent(self, total: int) -> float:
+        """Samples per second, lately."""
+        return self._since(self._marks[0] if self._marks else None, total)
+
+    def overall(self, total: int) -> float:
+        """Samples per second since the first."""
+        return self._since(self._first, total)
+
+    @staticmethod
+    def _since(mark: tuple[float, int] | None, total: int) -> float:
+        if mark is None:
+            return 0.0
+        elapsed = perf_counter() - mark[0]
+        return (total - mark[1]) / elapsed if elapsed > 0 else 0.0
+
+
+@dataclass(slots=True)
+class Meter:
+    """Counters of one operator, in the unit of its output."""
+
+    in_: int = 0
+    out: int = 0
+    held: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    blocks_in: int = 0
+    blocks_out: int = 0
+    bytes_out: int = 0
+    calls: int = 0
+    busy: float = 0.0  #: seconds
+    skipped: int = 0  #: samples dropped by the error policy, part of `dropped`
+    rate: Rate = field(default_factory=Rate)
+
+    @property
+    def missing(self) -> int:
+        """in - (out + dropped + held): 0 when nothing is under way."""
+        return self.in_ - self.out - self.dropped.total() - self.held
+
+    def gave(self, samples: int, nbytes: int) -> None:
+        """A block went out."""
+        self.out += samples
+        self.blocks_out += 1
+        self.bytes_out += nbytes
+        self.rate.note(self.out)

@@ -1,0 +1,130 @@
+"""From the plan of a graph to segments and channels: which operators share a hop, and what lies between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowload.chance import stage_key
+from flowload.graph import Placed, Plan
+from flowload.protocols import Fold, Map
+from flowload.runtime.buffers import BufferPool
+from flowload.runtime.call import Member
+from flowload.runtime.channel import Channel
+from flowload.runtime.maps import is_async
+from flowload.runtime.segment import Segment
+from flowload.runtime.stillness import Stillness
+
+__all__ = ["Assembly"]
+
+IO_WORKERS = 4  #: calls at once of a stage that waits for disks, where the user says nothing
+
+
+class Assembly:
+    """The opened operators of one run, as segments joined by channels."""
+
+    def __init__(
+        self, plan: Plan, pool: BufferPool, still: Stillness, *, seed: int, epochs: int | None, cpus: int
+    ) -> None:
+        self.seed = seed
+        self.epochs = epochs
+        self.cpus = cpus
+        self.segments: list[Segment] = []
+        self.channels: list[Channel] = []
+        self.outputs: dict[str, Channel] = {}
+        self.nodes: dict[str, list[Member]] = {}  #: members by node, in the order of the flow
+        self._pool = pool
+        self._still = still
+        self._ends: dict[str, Segment] = {}  # by node: the segment of its last member
+        self._build(plan)
+
+    @property
+    def members(self) -> Iterator[Member]:
+        """Every operator, in the order of the flow."""
+        return (member for members in self.nodes.values() for member in members)
+
+    def segment_of(self, node: str) -> Segment:
+        """The segment in which a node ends."""
+        return self._ends[node]
+
+    def release(self) -> None:
+        """Let go of the blocks that wait inside; what an output holds stays for its reader."""
+        outputs = list(self.outputs.values())
+        for channel in self.channels:
+            if channel not in outputs:
+                channel.fail()
+
+    def _build(self, plan: Plan) -> None:
+        for placed in plan.nodes:
+            self._place(placed, self._open(placed))
+        for end in plan.ends:
+            self.outputs[end.name] = self._channel(end.node, end.port, target=f"output {end.name!r}", blocks=1)
+
+    def _open(self, placed: Placed) -> list[Member]:
+        setting = placed.setting(seed=self.seed, epochs=self.epochs, cpus=self.cpus)
+        operators = placed.stage.open(setting)
+        single = len(operators) == 1
+        return [
+            Member(
+                name=placed.name if single else f"{placed.name}.{k}",
+                node=placed.name,
+                where=placed.node.where,
+                stage=placed.stage,
+                operator=operator,
+                keys=stage_key(self.seed, placed.name, k),
+                lease=self._pool.lease,
+            )
+            for k, operator in enumerate(operators)
+        ]
+
+    def _place(self, placed: Placed, members: list[Member]) -> None:
+        self.nodes[placed.name] = members
+        tail = self._tail(placed)
+        for k, member in enumerate(members):
+            if tail is not None and _share_a_hop(tail.members[-1], member):
+                tail.members.append(member)
+            else:
+                segment = Segment(members=[member], workers=self._workers(member))
+                self.segments.append(segment)
+                if k > 0 and tail is not None:
+                    self._join(tail, segment, f"{members[k - 1].name}", member.name)
+                else:
+                    for origin in placed.inputs:
+                        segment.inputs.append(self._channel(origin.node, origin.port, target=placed.name))
+                tail = segment
+        assert tail is not None  # noqa: S101 - a stage opens at least one operator
+        self._ends[placed.name] = tail
+
+    def _tail(self, placed: Placed) -> Segment | None:
+        """The segment that the node's first operator might join."""
+        if len(placed.inputs) != 1 or placed.inputs[0].port != "out":
+            return None
+        return self._ends[placed.inputs[0].node]
+
+    def _channel(self, node: str, port: str, *, target: str, blocks: int = 2) -> Channel:
+        source = node if port == "out" else f"{node}.{port}"
+        channel = Channel(source, target, self._still, blocks=blocks)
+        self._ends[node].outputs[port] = channel
+        self.channels.append(channel)
+        return channel
+
+    def _join(self, tail: Segment, segment: Segment, source: str, target: str) -> None:
+        channel = Channel(source, target, self._still)
+        tail.outputs["out"] = channel
+        segment.inputs.append(channel)
+        self.channels.append(channel)
+
+    def _workers(self, member: Member) -> int:
+        if not isinstance(member.operator, Map):
+            return 1
+        default = max(IO_WORKERS, self.cpus) if member.stage.lane == "io" else self.cpus
+        return member.stage.workers or default
+
+
+def _share_a_hop(before: Member, behind: Member) -> bool:
+    """Neighbours of one shape that ask for the same lane and as many workers."""
+    if isinstance(before.operator, Fold) and isinstance(behind.operator, Fold):
+        return before.stage.lane == behind.stage.lane
+    if isinstance(before.operator, Map) and isinstance(behind.operator, Map):
+        same = before.stage.workers == behind.stage.workers and before.stage.lane == behind.stage.lane
+        return same and is_async(before) == is_async(behind)
+    return False

@@ -1,0 +1,226 @@
+"""The synchronous face of a run: the asynchronous one in a thread of its own, and a bridge to the reader."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from queue import SimpleQueue
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from flowload.errors import ClosedRun
+from flowload.observe.stats import RunStats
+from flowload.protocols import Block, State
+from flowload.runtime.doorbell import Doorbell
+from flowload.runtime.opening import Order
+from flowload.runtime.run import PATIENCE
+from flowload.runtime.stream import AsyncBatches, check_output, only_output
+
+__all__ = ["Batches"]
+
+
+class Door:
+    """The end of an output, as the reader finds it: open no more, perhaps because of an error."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+class Pier:
+    """The reader's end of one output. At most one block lies here."""
+
+    def __init__(self) -> None:
+        self.ready: SimpleQueue[Block | Door] = SimpleQueue()
+        self.taken = 0  #: blocks that the reader took
+        self.changed = anyio.Event()  #: in the loop: somebody may have taken one
+
+
+class Crossing:
+    """The thread with the event loop. Knows nothing of the reader's object, which may be garbage."""
+
+    def __init__(self, order: Order) -> None:
+        self.batches = AsyncBatches(order)
+        self.piers = {name: Pier() for name in order.outputs}
+        self.bell: Doorbell | None = None
+        self._left = False
+        self._scope: anyio.CancelScope | None = None
+        self._ready: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.thread = threading.Thread(target=self._main, name="flowload-loop", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread and open the run in it; raises what opening raises."""
+        self.thread.start()
+        error = self._ready.get()
+        if error is not None:
+            self.thread.join()
+            raise error
+
+    def leave(self) -> None:
+        """Press the stop button; from any thread."""
+        self._left = True
+        if self.bell is not None:
+            self.bell.ring()
+
+    def stop(self, patience: float = 2 * PATIENCE) -> None:
+        """Press the stop button and wait until the thread has gone."""
+        self.leave()
+        # Garbage is collected in any thread; one of a run's own must not wait for the end of a run.
+        if not threading.current_thread().name.startswith("flowload-"):
+            self.thread.join(patience)
+
+    def _main(self) -> None:
+        try:
+            anyio.run(self._cross)
+        except BaseException as error:  # noqa: BLE001 - raised where the run is read
+            self._ready.put(error)
+            for pier in self.piers.values():
+                pier.ready.put(Door(error))
+
+    async def _cross(self) -> None:
+        self.bell = Doorbell(self._answer)
+        with anyio.CancelScope() as self._scope:
+            async with self.batches:
+                self._ready.put(None)
+                async with anyio.create_task_group() as group:
+                    for name, pier in self.piers.items():
+                        group.start_soon(self._ferry, name, pier)
+        for pier in self.piers.values():
+            pier.ready.put(Door(None))
+
+    async def _ferry(self, name: str, pier: Pier) -> None:
+        """Bring blocks over, one ahead of the reader."""
+        sent = 0
+        error: BaseException | None = None
+        try:
+            while True:
+                block = await self.batches.take(name)
+                while sent > pier.taken:
+                    pier.changed = anyio.Event()
+                    if sent > pier.taken:  # the reader may have come in between
+                        await pier.changed.wait()
+                pier.ready.put(block)
+                sent += 1
+                del block  # it is the reader's now
+        except StopAsyncIteration:
+            pass
+        except Exception as caught:  # noqa: BLE001 - raised where the run is read
+            error = caught
+        pier.ready.put(Door(error))
+
+    def _answer(self) -> None:
+        if self._left and self._scope is not None:
+            self._scope.cancel()
+        for pier in self.piers.values():
+            pier.changed.set()
+
+
+class Batches:
+    """A run for synchronous code, in any thread, with or without an event loop around.
+
+    Leaving the `with` block is the stop button; so is dropping the last reference.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._crossing: Crossing | None = None
+        self._closed = False
+        self._process = os.getpid()
+
+    def __enter__(self) -> Self:
+        if self._crossing is not None or self._closed:
+            raise ClosedRun("a run is entered once; graph.iterate() makes another")
+        self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return self.next(only_output(self._order))
+
+    def __getitem__(self, output: str) -> Iterator[Any]:
+        return Output(self, check_output(self._order, output))
+
+    def next(self, output: str) -> Any:
+        """What the reader gets of an output's next block; StopIteration at the end."""
+        crossing = self._opened()
+        pier = crossing.piers[output]
+        began = perf_counter()
+        try:
+            word = pier.ready.get()
+        except BaseException:
+            self.close()  # Ctrl-C while waiting: the traceback would keep the run alive
+            raise
+        if isinstance(word, Door):
+            pier.ready.put(word)  # the door stays closed for whoever asks again
+            if word.error is None:
+                raise StopIteration
+            raise word.error
+        pier.taken += 1
+        assert crossing.bell is not None  # noqa: S101 - start() waited for it
+        crossing.bell.ring()
+        return crossing.batches.hand_over(output, word, perf_counter() - began)
+
+    def close(self) -> None:
+        """End the run; nothing of it is left afterwards. May be called again."""
+        self._closed = True
+        if self._crossing is not None and os.getpid() == self._process:
+            self._crossing.stop()
+
+    def stats(self) -> RunStats:
+        """The run at this moment, also after it was left."""
+        return self._opened().batches.stats() if not self._closed else self._last_stats()
+
+    def state_dict(self) -> State:
+        """What `graph.iterate(state=...)` goes on from: after the last batch that was handed out."""
+        delivered = self._order.delivered() if self._crossing is None else self._crossing.batches.delivered
+        return self._order.write(delivered)
+
+    def _last_stats(self) -> RunStats:
+        if self._crossing is None:
+            raise ClosedRun("this run was closed before it began")
+        return self._crossing.batches.stats()
+
+    def _opened(self) -> Crossing:
+        if os.getpid() != self._process:
+            raise ClosedRun(
+                f"this run was opened in process {self._process} and is used in its fork {os.getpid()};"
+                " threads do not survive a fork: open a run in the child, or start children by spawn"
+            )
+        if self._closed:
+            raise ClosedRun("this run was left; graph.iterate() makes another")
+        if self._crossing is None:
+            self._open()
+        assert self._crossing is not None  # noqa: S101 - just made
+        return self._crossing
+
+    def _open(self) -> None:
+        crossing = Crossing(self._order)
+        crossing.start()
+        self._crossing = crossing
+        # Garbage and the interpreter's exit press the stop button as well.
+        weakref.finalize(self, crossing.stop)
+
+
+class Output:
+    """One named output of a run."""
+
+    def __init__(self, batches: Batches, name: str) -> None:
+        self._batches = batches
+        self._name = name
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return self._batches.next(self._name)

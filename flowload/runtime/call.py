@@ -1,0 +1,138 @@
+"""One call of an operator: what it may ask of the run, and the account of what it did."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flowload.chance import generator
+from flowload.errors import DataError, TooManyErrors
+from flowload.graph import Stage
+from flowload.observe.metrics import Meter
+from flowload.protocols import Block, Bytes, Device, Operator
+
+__all__ = ["Member", "RunCall"]
+
+log = logging.getLogger("flowload")
+
+#: A share of skipped samples says little before this many came in; at the end it is checked anyway.
+_ENOUGH = 100
+
+Lease = Callable[[int, Device | None], Bytes]
+
+
+class RunCall:
+    """The `Call` that operators see; not valid after the call."""
+
+    __slots__ = ("_keys", "_lease", "_skip", "drops", "found", "number", "rejects", "samples", "seconds")
+
+    def __init__(self, member: Member, number: int, samples: int) -> None:
+        self.number = number
+        self.samples = samples  #: in the input block
+        self.found: int | None = None  #: what the operator said that its input held
+        self.drops: list[tuple[str, int]] = []
+        self.rejects: list[tuple[DataError, int]] = []
+        self.seconds = 0.0
+        self._keys = member.keys
+        self._lease = member.lease
+        self._skip = member.stage.on_error == "skip"
+
+    def rng(self, *key: int) -> np.random.Generator:
+        """See `Call.rng`."""
+        return generator(self._keys, key or (self.number,))
+
+    def key(self) -> tuple[int, int]:
+        """See `Call.key`."""
+        return self._keys
+
+    def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
+        """See `Call.lease`."""
+        return self._lease(nbytes, device)
+
+    def drop(self, count: int, reason: str) -> None:
+        """See `Call.drop`."""
+        if count:
+            self.drops.append((reason, count))
+
+    def reject(self, error: DataError, count: int = 1) -> None:
+        """See `Call.reject`."""
+        if not self._skip:
+            raise error
+        self.rejects.append((error, count))
+
+    def opened(self, count: int) -> None:
+        """See `Call.opened`."""
+        self.found = count if self.found is None else self.found + count
+
+
+@dataclass(slots=True)
+class Member:
+    """One operator in its run."""
+
+    name: str  #: of the node, with the operator's number where a stage has several
+    node: str
+    where: str
+    stage: Stage
+    operator: Operator
+    keys: tuple[int, int]
+    lease: Lease
+    meter: Meter = field(default_factory=Meter)
+    told: set[tuple[str, str]] = field(default_factory=set)  #: skips that were logged
+
+    def call(self, number: int, block: Block | None) -> RunCall:
+        """A new call for this operator."""
+        return RunCall(self, number, 0 if block is None else len(block))
+
+    def note(self, error: BaseException) -> BaseException:
+        """Say on the error where it happened, once."""
+        text = f"in stage {self.node!r}, declared at {self.where}"
+        if text not in getattr(error, "__notes__", ()):
+            error.add_note(text)
+        return error
+
+    def gave(self, block: Block) -> None:
+        """Count a block that went out."""
+        self.meter.gave(len(block), block.nbytes)
+
+    def settle(self, call: RunCall, *, blocks: int = 1) -> None:
+        """Enter a finished call into the books, in the order of the stream. May raise TooManyErrors."""
+        meter = self.meter
+        rejected = sum(count for _, count in call.rejects)
+        meter.in_ += call.samples if call.found is None else call.found + rejected
+        meter.blocks_in += blocks
+        meter.calls += 1
+        meter.busy += call.seconds
+        for reason, count in call.drops:
+            meter.dropped[reason] += count
+        for error, count in call.rejects:
+            meter.dropped[error.reason] += count
+            meter.skipped += count
+            self._tell(error, count)
+            self.check_budget(error, final=False)
+
+    def check_budget(self, error: DataError | None, *, final: bool) -> None:
+        """Raise TooManyErrors when more was skipped than the stage allows."""
+        limit = self.stage.max_errors
+        meter = self.meter
+        if limit is None or not meter.skipped:
+            return
+        if isinstance(limit, float):
+            if not final and meter.in_ < _ENOUGH:
+                return
+            spent, budget = meter.skipped > limit * meter.in_, f"a share of {limit:g} of {meter.in_:,}"
+        else:
+            spent, budget = meter.skipped > limit, f"{limit:,}"
+        if spent:
+            where = self.node if error is None else error.where
+            raise self.note(
+                TooManyErrors("too many bad inputs", where=where, found=f"{meter.skipped:,}", wanted=f"at most {budget}")
+            ) from error
+
+    def _tell(self, error: DataError, count: int) -> None:
+        source = error.where.partition(":")[0]
+        if (source, error.reason) not in self.told:
+            self.told.add((source, error.reason))
+            log.warning("%s: skipped %d: %s", self.node, count, error)

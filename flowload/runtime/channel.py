@@ -1,0 +1,174 @@
+"""A bounded queue between two stages: one writer, one reader."""
+
+from __future__ import annotations
+
+from collections import deque
+from time import perf_counter
+from typing import NamedTuple, TypeAlias
+
+import anyio
+
+from flowload.protocols import Block, Mark
+from flowload.runtime.stillness import Stillness
+
+__all__ = ["Channel", "EndOfStream", "Item", "ReaderGone", "Word"]
+
+
+class EndOfStream(Exception):  # noqa: N818 - the ordinary end, not an error
+    """The writer has left and everything it wrote was read."""
+
+
+class ReaderGone(Exception):  # noqa: N818 - the ordinary end, not an error
+    """Nobody will read this any more."""
+
+
+class Item(NamedTuple):
+    """A block in its place: `number` counts the blocks of this stream from 0.
+
+    The block is None where a Map made nothing of it: the place stays, so that what is keyed by
+    the number downstream does not depend on which Maps share a hop.
+    """
+
+    number: int
+    block: Block | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the block keeps alive."""
+        return 0 if self.block is None else self.block.nbytes
+
+
+Word: TypeAlias = Item | Mark  #: what a channel carries
+
+
+class Channel:
+    """Bounded in blocks and in bytes; one block always fits.
+
+    The end is a closed door, not a word: when the writer has left and the queue is empty, `take` raises
+    EndOfStream; when the reader has left, `put` raises ReaderGone.
+    """
+
+    def __init__(
+        self, source: str, target: str, still: Stillness, *, blocks: int = 2, nbytes: int = 1 << 30
+    ) -> None:
+        self._still = still
+        self.source = source
+        self.target = target
+        self.capacity = blocks
+        self.max_bytes = nbytes
+        self._words: deque[Word] = deque()
+        self._nbytes = 0
+        self._ended = False
+        self.left = False  #: the reader has gone
+        self._room: anyio.Event | None = None
+        self._words_came: anyio.Event | None = None
+        self._area = 0.0  # blocks x seconds, for the mean depth
+        self._since = self._born = perf_counter()
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the blocks that wait."""
+        return self._nbytes
+
+    @property
+    def writer_waits(self) -> bool:
+        """Somebody is parked in `put`."""
+        return self._room is not None
+
+    @property
+    def reader_waits(self) -> bool:
+        """Somebody is parked in `take`."""
+        return self._words_came is not None
+
+    def mean_depth(self) -> float:
+        """Blocks waiting, mean over time."""
+        self._tick()
+        elapsed = self._since - self._born
+        return self._area / elapsed if elapsed > 0 else 0.0
+
+    async def put(self, word: Word) -> None:
+        """Write a word; parks while there is no room for it. Raises ReaderGone."""
+        size = word.nbytes if isinstance(word, Item) else 0
+        while not self.left and self._full(size):
+            self._room = anyio.Event()
+            try:
+                with self._still.parked():
+                    await self._room.wait()
+            finally:
+                self._room = None
+        if self.left:
+            raise ReaderGone
+        self._tick()
+        self._words.append(word)
+        self._nbytes += size
+        self._wake_reader()
+
+    async def take(self) -> Word:
+        """Read the next word; parks while there is none. Raises EndOfStream."""
+        while not self._words:
+            if self._ended:
+                raise EndOfStream
+            self._words_came = anyio.Event()
+            try:
+                with self._still.parked():
+                    await self._words_came.wait()
+            finally:
+                self._words_came = None
+        return self._pop()
+
+    def take_now(self) -> Word | None:
+        """The next word if one waits."""
+        return self._pop() if self._words else None
+
+    def end(self) -> None:
+        """The writer leaves."""
+        self._ended = True
+        self._wake_reader()
+
+    def leave(self) -> None:
+        """The reader leaves; what waits is let go."""
+        self.left = True
+        self._tick()
+        self._words.clear()
+        self._nbytes = 0
+        self._wake_writer()
+
+    def fail(self) -> None:
+        """The stream broke: what waits is let go, and the reader is told at once."""
+        self._tick()
+        self._words.clear()
+        self._nbytes = 0
+        self.end()
+
+    def grow(self) -> None:
+        """Make room for one more block, for good."""
+        self.capacity += 1
+        self._wake_writer()
+
+    def _full(self, size: int) -> bool:
+        crowded = len(self._words) >= self.capacity or self._nbytes + size > self.max_bytes
+        return bool(self._words) and crowded
+
+    def _pop(self) -> Word:
+        self._tick()
+        word = self._words.popleft()
+        if isinstance(word, Item):
+            self._nbytes -= word.nbytes
+        self._wake_writer()
+        return word
+
+    def _wake_reader(self) -> None:
+        if self._words_came is not None:
+            self._words_came.set()
+
+    def _wake_writer(self) -> None:
+        if self._room is not None:
+            self._room.set()
+
+    def _tick(self) -> None:
+        now = perf_counter()
+        self._area += len(self._words) * (now - self._since)
+        self._since = now

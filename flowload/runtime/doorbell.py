@@ -1,0 +1,46 @@
+"""The only door from threads into the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+__all__ = ["Doorbell"]
+
+
+class Doorbell:
+    """Lets any thread have `answer` called in the loop; rings before the answer count as one.
+
+    Made inside the loop that answers (asyncio or trio). An answer costs one wake-up however many calls
+    finished meanwhile: hand-offs by the hundred a second stay cheap.
+    """
+
+    def __init__(self, answer: Callable[[], None]) -> None:
+        self._answer = answer
+        self._schedule = _scheduler()
+        self._rung = False
+
+    def ring(self) -> None:
+        """Ask for an answer soon; a loop that is gone does not answer any more."""
+        if self._rung:
+            return
+        self._rung = True
+        try:
+            self._schedule(self._open)
+        except RuntimeError:
+            # Both event loops say this once they are closed: nobody is left to be told.
+            self._rung = False
+
+    def _open(self) -> None:
+        # Cleared first: what is rung for during the answer gets an answer of its own.
+        self._rung = False
+        self._answer()
+
+
+def _scheduler() -> Callable[[Callable[[], None]], object]:
+    try:
+        return asyncio.get_running_loop().call_soon_threadsafe
+    except RuntimeError:
+        import trio  # noqa: PLC0415 - an extra, and loaded already by whoever runs on it
+
+        return trio.lowlevel.current_trio_token().run_sync_soon

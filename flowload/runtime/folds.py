@@ -1,0 +1,140 @@
+"""Neighbouring Folds as one: words go in, words come out, lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import perf_counter
+
+from flowload.errors import DataError
+from flowload.protocols import Block, Fold, Idling, Mark, Marked
+from flowload.runtime.call import Member, RunCall
+from flowload.runtime.channel import Item, Word
+
+__all__ = ["FoldChain"]
+
+
+class FoldChain:
+    """Used by one thread at a time. Its calls settle here: folds see the stream in order anyway."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = members
+        self._taken = [0] * len(members)  # words that each fold has taken: numbers its calls
+        self._made = 0
+        self._out: Iterator[Word] = iter(())
+
+    @property
+    def idles(self) -> bool:
+        """A fold of this chain can make blocks without input."""
+        return any(isinstance(member.operator, Idling) for member in self._members)
+
+    def feed(self, words: Iterable[Word]) -> None:
+        """Take words; `advance` makes what comes of them."""
+        self._out = self._all(list(words))
+
+    def finish(self) -> None:
+        """The stream is over; `advance` makes what is still held."""
+        self._out = self._flush()
+
+    def rest(self) -> None:
+        """No input waits; `advance` makes what a fold can give without."""
+        self._out = self._idle()
+
+    def advance(self, words: int, seconds: float) -> tuple[list[Word], bool]:
+        """Make words for a while: at most so many, for about so long; True when there are no more."""
+        made: list[Word] = []
+        began = perf_counter()
+        for word in self._out:
+            made.append(word)
+            if len(made) >= words or perf_counter() - began > seconds:
+                return made, False
+        return made, True
+
+    def _all(self, words: list[Word]) -> Iterator[Word]:
+        for word in words:
+            if isinstance(word, Mark):
+                yield from self._mark(0, word)
+            elif word.block is not None:
+                yield from self._push(0, word.block)
+
+    def _push(self, k: int, block: Block) -> Iterator[Word]:
+        if k == len(self._members):
+            yield Item(self._made, block)
+            self._made += 1
+            return
+        member = self._members[k]
+        call = self._call(k, block)
+        for made in _run(member, call, lambda: _fold(member).push(block, call), blocks=1):
+            yield from self._push(k + 1, made)
+
+    def _mark(self, k: int, mark: Mark) -> Iterator[Word]:
+        if k == len(self._members):
+            yield mark
+            return
+        member = self._members[k]
+        call = self._call(k, None)
+        operator = member.operator
+        if isinstance(operator, Marked):
+            for made in _run(member, call, lambda: operator.mark(mark, call)):
+                yield from self._push(k + 1, made)
+        yield from self._mark(k + 1, mark)
+
+    def _flush(self) -> Iterator[Word]:
+        for k, member in enumerate(self._members):
+            yield from self._flush_one(k, member)
+
+    def _flush_one(self, k: int, member: Member) -> Iterator[Word]:
+        call = self._call(k, None)
+        for made in _run(member, call, lambda: _fold(member).flush(call)):
+            yield from self._push(k + 1, made)
+
+    def _idle(self) -> Iterator[Word]:
+        for k, member in enumerate(self._members):
+            operator = member.operator
+            if isinstance(operator, Idling):
+                yield from self._idle_one(k, member, operator)
+
+    def _idle_one(self, k: int, member: Member, operator: Idling) -> Iterator[Word]:
+        call = member.call(self._taken[k], None)
+        for made in _run(member, call, lambda: iter([operator.idle(call)])):
+            self._taken[k] += 1  # asked in vain does not count: how often depends on time
+            yield from self._push(k + 1, made)
+
+    def _call(self, k: int, block: Block | None) -> RunCall:
+        self._taken[k] += 1
+        return self._members[k].call(self._taken[k] - 1, block)
+
+
+def _run(
+    member: Member, call: RunCall, make: Callable[[], Iterable[Block | None]], *, blocks: int = 0
+) -> Iterator[Block]:
+    """One call of a fold: time it, count what it gives, settle it when it has given everything."""
+    source: Iterator[Block | None] | None = None
+    while True:
+        began = perf_counter()
+        try:
+            source = iter(make()) if source is None else source
+            block = next(source, None)
+        except DataError as error:
+            block = None
+            _reject(member, call, error)
+        except BaseException as error:
+            raise member.note(error) from error.__cause__
+        call.seconds += perf_counter() - began
+        if block is None:
+            break
+        member.gave(block)
+        yield block
+    member.meter.held = _fold(member).held
+    member.settle(call, blocks=blocks)
+
+
+def _reject(member: Member, call: RunCall, error: DataError) -> None:
+    try:
+        call.reject(error, call.samples)
+    except DataError:
+        raise member.note(error) from error.__cause__
+
+
+def _fold(member: Member) -> Fold:
+    assert isinstance(member.operator, Fold), member  # noqa: S101 - the plan put it into a chain of Folds
+    return member.operator

@@ -1,0 +1,154 @@
+"""Lanes: where blocking work goes, so that the event loop never waits for it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+import anyio
+
+from flowload.runtime.doorbell import Doorbell
+
+__all__ = ["Job", "Lane"]
+
+
+class Job:
+    """One piece of work in a lane; `wait` in the loop for what became of it."""
+
+    __slots__ = ("_done", "_event", "error", "result", "then", "work")
+
+    def __init__(self, work: Callable[[], Any], then: Callable[[], None] | None = None) -> None:
+        self.work: Callable[[], Any] | None = work
+        self.then = then  #: called in the loop when the work is done
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._done = False
+        self._event: anyio.Event | None = None
+
+    def do(self) -> None:
+        """Run the work in the calling thread; its outcome is kept, never raised here."""
+        work, self.work = self.work, None
+        assert work is not None, "a job is done once"  # noqa: S101 - a broken lane, not bad input
+        try:
+            self.result = work()
+        except BaseException as error:  # noqa: BLE001 - handed to the task that waits, which raises it
+            self.error = error
+
+    async def do_async(self) -> None:
+        """Run work that is a coroutine function in the loop, and finish."""
+        work, self.work = self.work, None
+        assert work is not None, "a job is done once"  # noqa: S101 - a broken run, not bad input
+        try:
+            self.result = await work()
+        except Exception as error:  # noqa: BLE001 - handed to the task that waits, which raises it
+            self.error = error
+        self.finish()
+
+    def finish(self) -> None:
+        """Tell whoever waits; in the loop only."""
+        self._done = True
+        if self.then is not None:
+            self.then()
+        if self._event is not None:
+            self._event.set()
+
+    async def wait(self) -> Any:
+        """The result, or the error raised."""
+        if not self._done:
+            self._event = anyio.Event()
+            await self._event.wait()
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class Lane:
+    """Threads that take jobs from one queue: urgent ones first, else in order.
+
+    Threads start when there is work for them, up to `threads`. All methods are for the loop.
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name = name
+        self.limit = threads
+        self._jobs: deque[Job] = deque()
+        self._urgent: deque[Job] = deque()
+        self._turns: SimpleQueue[bool] = SimpleQueue()  # one True a job; False sends a thread home
+        self._done: deque[Job] = deque()
+        self._bell = Doorbell(self._answer)
+        self._threads: list[threading.Thread] = []
+        self._open_jobs = 0
+        self._home: deque[str] = deque()  # names of threads that went home; append is atomic
+        self._all_home: anyio.Event | None = None
+
+    @property
+    def threads(self) -> tuple[threading.Thread, ...]:
+        """The threads started so far."""
+        return tuple(self._threads)
+
+    def submit(self, job: Job, *, urgent: bool = False) -> Job:
+        """Queue a job. Urgent ones go first: serial work that everything behind it waits for."""
+        (self._urgent if urgent else self._jobs).append(job)
+        self._open_jobs += 1
+        if len(self._threads) < min(self.limit, self._open_jobs):
+            self._start_thread()
+        self._turns.put(True)
+        return job
+
+    async def run(self, work: Callable[[], Any], *, urgent: bool = False) -> Any:
+        """Do work in the lane and wait for its result."""
+        return await self.submit(Job(work), urgent=urgent).wait()
+
+    async def close(self, patience: float) -> list[str]:
+        """Drop what has not begun, wait for what has; names of threads that outlasted the patience (s)."""
+        self._jobs.clear()
+        self._urgent.clear()
+        if self._threads:
+            self._all_home = anyio.Event()
+            for _ in self._threads:
+                self._turns.put(False)
+            with anyio.move_on_after(patience, shield=True):
+                await self._all_home.wait()
+        home = set(self._home)
+        for thread in self._threads:
+            if thread.name in home:
+                thread.join()
+        return [thread.name for thread in self._threads if thread.name not in home]
+
+    def _start_thread(self) -> None:
+        # Daemons: a thread stuck in a user's call must not keep the interpreter from ending.
+        thread = threading.Thread(
+            target=self._work, name=f"flowload-{self.name}-{len(self._threads)}", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        while self._turns.get():
+            job = self._next()
+            if job is not None:
+                job.do()
+                self._done.append(job)
+                del job  # else this thread would keep the last result alive while it waits
+                self._bell.ring()
+        self._home.append(threading.current_thread().name)
+        self._bell.ring()
+
+    def _next(self) -> Job | None:
+        # Each queue's popleft is atomic; None only after close() has emptied them.
+        for queue in (self._urgent, self._jobs):
+            try:
+                return queue.popleft()
+            except IndexError:
+                continue
+        return None
+
+    def _answer(self) -> None:
+        while self._done:
+            self._open_jobs -= 1
+            self._done.popleft().finish()
+        if self._all_home is not None and len(self._home) == len(self._threads):
+            self._all_home.set()

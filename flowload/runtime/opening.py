@@ -1,0 +1,54 @@
+"""What was asked for, and opening it: everything that can be wrong before the first task starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flowload.graph import Graph
+from flowload.protocols import State
+from flowload.runtime.assembly import Assembly
+from flowload.runtime.buffers import BufferPool
+from flowload.runtime.cpus import usable_cpus
+from flowload.runtime.resume import read_state, write_state
+from flowload.runtime.run import Run
+from flowload.runtime.stillness import Stillness
+
+__all__ = ["Order"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """A graph and how to run it: a value that opens runs. Raises GraphError for what cannot be run."""
+
+    graph: Graph
+    seed: int
+    epochs: int | None
+    state: State | None
+    cpus: int | None
+
+    def __post_init__(self) -> None:
+        self.graph.check()
+        self.delivered()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the graph's outputs."""
+        return tuple(end.name for end in self.graph.plan.ends)
+
+    def open(self) -> Run:
+        """Open every stage; in the event loop that will run it."""
+        pool, still = BufferPool(), Stillness()
+        cpus = self.cpus or usable_cpus()
+        assembly = Assembly(self.graph.plan, pool, still, seed=self.seed, epochs=self.epochs, cpus=cpus)
+        return Run(assembly, pool, still)
+
+    def delivered(self) -> dict[str, int]:
+        """Blocks of each output that an earlier run has delivered."""
+        if self.state is None:
+            return dict.fromkeys(self.outputs, 0)
+        return read_state(self.graph, self.state, seed=self.seed)
+
+    def write(self, delivered: Mapping[str, int]) -> State:
+        """The state after so many blocks of each output."""
+        return write_state(self.graph, seed=self.seed, delivered=delivered)

@@ -1,0 +1,232 @@
+# What a run promises. Each line has a test in tests/runtime/test_contract.py.
+#
+# A stage fails:      every other stage is cancelled; the reader gets what failed, and only that, noted
+#                     with its stage and the line that declared it. A stage that wakes because its
+#                     reader has gone is not a failure.
+# A stage ends early: the stages above it stop at their next send; nothing is raised.
+# The stream ends:    folds have flushed, every task and thread is gone, and in = out + dropped + held
+#                     holds for every operator, or LedgerError is raised; then the reader is told.
+# The reader leaves:  (leaves the `with`, breaks, drops the iterator) every stage is cancelled; nothing
+#                     is raised.
+# The reader fails:   every stage is cancelled; the reader's own error stays bare.
+# It is cancelled:    (Ctrl-C, an outer scope) every stage is cancelled; the cancellation goes on.
+# A thread is stuck:  in a call that does not return: after PATIENCE seconds an error is logged that names
+#                     the thread, and the run is left without it.
+# Anything else that happens is a bug.
+"""One run of a graph: the tasks, who owns them, and how they end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+
+import anyio
+from anyio.abc import TaskGroup
+
+from flowload.observe.ledger import check_ledger
+from flowload.observe.stats import RunStats
+from flowload.protocols import Block, Closing, Mark, Route, Source, Turn
+from flowload.runtime.assembly import Assembly
+from flowload.runtime.buffers import BufferPool
+from flowload.runtime.channel import Channel, EndOfStream, ReaderGone, Word
+from flowload.runtime.folding import run_folds
+from flowload.runtime.lanes import Job, Lane
+from flowload.runtime.mapping import begin_calls, send_results
+from flowload.runtime.maps import is_async
+from flowload.runtime.segment import Segment
+from flowload.runtime.snapshot import snapshot
+from flowload.runtime.sources import run_source
+from flowload.runtime.stillness import Stillness
+from flowload.runtime.window import Window
+from flowload.runtime.wiring import TurnTask, run_route, run_turn
+
+__all__ = ["Run"]
+
+log = logging.getLogger("flowload")
+
+PATIENCE = 5.0  #: seconds that a run waits for a call that is under way
+AHEAD = 1  #: calls of a Map that may be begun beyond those that run: a lane never waits for the loop
+IO_THREADS = 8  #: blocking I/O costs no CPU, so it may have more threads than there are CPUs
+
+
+class Run:
+    """Opened by `start` inside an event loop; `outputs` carry what it makes; `stop` ends it."""
+
+    def __init__(self, assembly: Assembly, pool: BufferPool, still: Stillness) -> None:
+        self.assembly = assembly
+        self.pool = pool
+        self.still = still
+        self.failure: BaseException | None = None
+        self.finished = False
+        self.delivered = 0
+        self.blocks_delivered = 0
+        self.consumer_wait = 0.0
+        self.began = perf_counter()
+        self.ended = 0.0
+        self.loop_clock: int | None = None
+        self.loop_began = 0.0
+        self.loop_time = 0.0
+        self._unended = set(assembly.outputs)
+        self._scope: anyio.CancelScope | None = None
+        self._gone: anyio.Event | None = None
+        self._lanes: list[Lane] = []
+
+    async def start(self, group: TaskGroup) -> None:
+        """Start every task, in a scope of their own, so that the reader is never cancelled with them."""
+        self.began = perf_counter()
+        self.loop_clock = _thread_clock()
+        self.loop_began = time.thread_time()
+        self._gone = anyio.Event()
+        self._scope = anyio.CancelScope()
+        group.start_soon(self._host, name="flowload run")
+
+    async def take(self, output: str) -> Block:
+        """The next block of an output. Raises what failed; EndOfStream at the end."""
+        while True:
+            word = await self._word(output)
+            if not isinstance(word, Mark) and word.block is not None:
+                return word.block
+
+    def delivered_one(self, block: Block, waited: float) -> None:
+        """Count a block that a reader got, and the seconds that it waited."""
+        self.delivered += len(block)
+        self.blocks_delivered += 1
+        self.consumer_wait += waited
+
+    async def stop(self) -> None:
+        """End the run wherever it is, and wait until nothing of it is left."""
+        if self._scope is not None and self._gone is not None:
+            self._scope.cancel()
+            for channel in self.assembly.outputs.values():
+                channel.leave()
+            with anyio.CancelScope(shield=True):
+                await self._gone.wait()
+
+    def leave(self, output: str) -> None:
+        """Nobody reads this output any more."""
+        self.assembly.outputs[output].leave()
+
+    def stats(self) -> RunStats:
+        """The run at this moment; from any thread."""
+        return snapshot(self)
+
+    async def _word(self, output: str) -> Word:
+        channel = self.assembly.outputs[output]
+        try:
+            word = await channel.take()
+        except EndOfStream:
+            await self._ended(output)
+            raise
+        if self.failure is not None:
+            raise self.failure
+        return word
+
+    async def _ended(self, output: str) -> None:
+        """An output is at its end: a failure is raised there; at the last one the books are checked."""
+        self._unended.discard(output)
+        if self.failure is None and not self._unended:
+            assert self._gone is not None  # noqa: S101 - an output ends only after start()
+            await self._gone.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    # ---- the tasks
+
+    async def _host(self) -> None:
+        assert self._scope is not None  # noqa: S101 - start() made it
+        assert self._gone is not None  # noqa: S101
+        try:
+            with self._scope:
+                self._open_lanes()
+                async with anyio.create_task_group() as group:
+                    for segment in self.assembly.segments:
+                        self._start(group, segment)
+            if self.failure is None and not self._scope.cancelled_caught:
+                self._check()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._clean_up()
+            self._gone.set()
+            for channel in self.assembly.outputs.values():
+                channel.end()
+
+    def _open_lanes(self) -> None:
+        kernels = max([self.assembly.cpus, *(s.workers for s in self.assembly.segments)])
+        self.kernels = Lane("kernel", kernels)
+        self.io = Lane("io", max(IO_THREADS, kernels))
+        self._lanes = [self.kernels, self.io]
+
+    def _start(self, group: TaskGroup, segment: Segment) -> None:
+        first = segment.members[0]
+        operator = first.operator
+        lane = self.io if first.stage.lane == "io" else self.kernels
+        if isinstance(operator, Source):
+            self._spawn(group, segment, lambda: run_source(segment, self.io, self.assembly.epochs))
+        elif isinstance(operator, Route):
+            self._spawn(group, segment, lambda: run_route(segment, lane))
+        elif isinstance(operator, Turn):
+            task = TurnTask(segment)
+            self.still.remedies.append(task.relieve)
+            self._spawn(group, segment, lambda: run_turn(task))
+        elif segment.is_map:
+            start: Callable[[Job], object] = lane.submit
+            if is_async(first):
+                start = lambda job: group.start_soon(job.do_async)  # noqa: E731
+            window: Window[Word] = Window(
+                start, self.still, workers=segment.workers, room=segment.workers + AHEAD
+            )
+            self._spawn(group, segment, lambda: begin_calls(segment, window))
+            self._spawn(group, segment, lambda: send_results(segment, window))
+        else:
+            self._spawn(group, segment, lambda: run_folds(segment, lane))
+
+    def _spawn(self, group: TaskGroup, segment: Segment, task: Callable[[], Awaitable[None]]) -> None:
+        group.start_soon(self._guard, segment, task, name=segment.name)
+
+    async def _guard(self, segment: Segment, task: Callable[[], Awaitable[None]]) -> None:
+        with self.still.task():
+            try:
+                await task()
+            except ReaderGone:
+                segment.leave()
+            except Exception as error:  # noqa: BLE001 - kept, and raised where the run is read
+                self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.failure is None:
+            self.failure = error
+            assert self._scope is not None  # noqa: S101 - tasks run inside it
+            self._scope.cancel()
+            for channel in self.assembly.outputs.values():
+                channel.fail()
+
+    def _check(self) -> None:
+        """The end of a stream that ended by itself: budgets by share, and the ledger."""
+        try:
+            for member in self.assembly.members:
+                member.check_budget(None, final=True)
+            check_ledger((member.name, member.meter) for member in self.assembly.members)
+            self.finished = not any(channel.left for channel in self.assembly.channels)
+        except Exception as error:  # noqa: BLE001 - kept, and raised where the run is read
+            self.failure = error
+
+    async def _clean_up(self) -> None:
+        for lane in self._lanes:
+            for name in await lane.close(PATIENCE):
+                log.error("thread %s is stuck in a call; the run is left without it", name)
+        for member in self.assembly.members:
+            if isinstance(member.operator, Closing):
+                member.operator.close()
+        self.assembly.release()
+        self.pool.close()
+        self.loop_time = time.thread_time() - self.loop_began
+        self.ended = perf_counter()
+
+
+def _thread_clock() -> int | None:
+    if hasattr(time, "pthread_getcpuclockid"):
+        return time.pthread_getcpuclockid(threading.get_ident())
+    return None

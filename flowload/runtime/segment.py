@@ -1,0 +1,68 @@
+"""A segment: the part of a graph that one task runs, with its ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from flowload.protocols import Map, Mark
+from flowload.runtime.call import Member
+from flowload.runtime.channel import Channel, Word
+
+__all__ = ["Segment"]
+
+
+@dataclass(kw_only=True)
+class Segment:
+    """Neighbouring operators of one shape, the channels before and behind them, and where time went."""
+
+    members: list[Member]
+    workers: int = 1
+    inputs: list[Channel] = field(default_factory=list)
+    outputs: dict[str, Channel] = field(default_factory=dict)  #: by port
+    starved: float = 0.0  #: seconds without input while nothing ran
+    blocked: float = 0.0  #: seconds without room for output
+    running: int = 0  #: calls that run now
+
+    @property
+    def name(self) -> str:
+        """What its task is called."""
+        return " > ".join(member.name for member in self.members)
+
+    async def take(self, which: int = 0) -> Word:
+        """The next word of an input; the time that it takes counts as starved."""
+        began = perf_counter()
+        try:
+            return await self.inputs[which].take()
+        finally:
+            self.starved += perf_counter() - began
+
+    async def put(self, word: Word, port: str = "out") -> None:
+        """Write a word; the time that it takes counts as blocked. A sink has nowhere to write to."""
+        if port not in self.outputs:
+            return
+        began = perf_counter()
+        try:
+            await self.outputs[port].put(word)
+        finally:
+            self.blocked += perf_counter() - began
+
+    @property
+    def is_map(self) -> bool:
+        """Its members are Maps."""
+        return isinstance(self.members[0].operator, Map)
+
+    async def put_all(self, mark: Mark) -> None:
+        """Write a mark to every output."""
+        for port in self.outputs:
+            await self.put(mark, port)
+
+    def end(self) -> None:
+        """No more output: the doors behind are closed."""
+        for channel in self.outputs.values():
+            channel.end()
+
+    def leave(self) -> None:
+        """No more input is wanted: whoever writes it may stop."""
+        for channel in self.inputs:
+            channel.leave()

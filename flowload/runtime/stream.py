@@ -1,0 +1,132 @@
+"""The asynchronous face of a run: `async with graph.stream(...) as batches`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from flowload.errors import ClosedRun, GraphError
+from flowload.observe.stats import RunStats
+from flowload.protocols import Block, Deliverable, State
+from flowload.runtime.channel import EndOfStream
+from flowload.runtime.opening import Order
+from flowload.runtime.run import Run
+
+__all__ = ["AsyncBatches", "hand_over", "only_output"]
+
+
+class AsyncBatches:
+    """A run inside the reader's own event loop. Leaving the context is the stop button."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.delivered = order.delivered()  #: blocks by output, those of an earlier run included
+        self.run: Run | None = None
+        self._skips = order.delivered()
+        self._group: TaskGroup | None = None
+        self._left = False
+
+    async def __aenter__(self) -> Self:
+        if self.run is not None:
+            raise ClosedRun("a run is entered once; graph.stream() makes another")
+        self.run = self.order.open()
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        await self.run.start(self._group)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self.run is not None  # noqa: S101 - __aenter__ made both
+        assert self._group is not None  # noqa: S101
+        self._left = True
+        await self.run.stop()
+        # The group is not told of the reader's error, which would come out wrapped: it has nothing to do
+        # with the tasks, and they are gone.
+        await self._group.__aexit__(None, None, None)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self.next(only_output(self.order))
+
+    def __getitem__(self, output: str) -> AsyncIterator[Any]:
+        return AsyncOutput(self, check_output(self.order, output))
+
+    async def next(self, output: str) -> Any:
+        """What the reader gets of an output's next block; StopAsyncIteration at the end."""
+        began = perf_counter()
+        block = await self.take(output)
+        return self.hand_over(output, block, perf_counter() - began)
+
+    async def take(self, output: str) -> Block:
+        """The next block that no earlier run has delivered; StopAsyncIteration at the end."""
+        if self.run is None or self._left:
+            raise ClosedRun("batches come inside `async with graph.stream(...)`")
+        try:
+            while True:
+                block = await self.run.take(output)
+                if not self._skips[output]:
+                    return block
+                self._skips[output] -= 1
+        except EndOfStream:
+            raise StopAsyncIteration from None
+
+    def hand_over(self, output: str, block: Block, waited: float) -> Any:
+        """Count a block that reaches its reader; what the reader gets, in the reader's own thread."""
+        assert self.run is not None  # noqa: S101 - it gave the block
+        self.delivered[output] += 1
+        self.run.delivered_one(block, waited)
+        return hand_over(block)
+
+    def stats(self) -> RunStats:
+        """The run at this moment; from any thread, also after it was left."""
+        if self.run is None:
+            raise ClosedRun("this run was not entered yet")
+        return self.run.stats()
+
+    def state_dict(self) -> State:
+        """What `graph.stream(state=...)` goes on from: after the last batch that was handed out."""
+        return self.order.write(self.delivered)
+
+
+class AsyncOutput:
+    """One named output of a run."""
+
+    def __init__(self, batches: AsyncBatches, name: str) -> None:
+        self.batches = batches
+        self.name = name
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self.batches.next(self.name)
+
+
+def hand_over(block: Block) -> Any:
+    """What a consumer gets of a block."""
+    return block.deliver() if isinstance(block, Deliverable) else block
+
+
+def only_output(order: Order) -> str:
+    """The output's name, where there is one."""
+    if len(order.outputs) != 1:
+        names = ", ".join(map(repr, order.outputs))
+        raise GraphError(f"this graph has several outputs: iterate over run[name], one of {names}")
+    return order.outputs[0]
+
+
+def check_output(order: Order, name: str) -> str:
+    """The name, if the graph has such an output."""
+    if name not in order.outputs:
+        names = ", ".join(map(repr, order.outputs))
+        raise GraphError(f"this graph has no output {name!r}; it has {names}")
+    return name

@@ -1,0 +1,84 @@
+"""A window: calls in flight, given back in the order in which they were begun."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import anyio
+
+from flowload.runtime.channel import EndOfStream
+from flowload.runtime.lanes import Job
+from flowload.runtime.stillness import Stillness
+
+__all__ = ["Window"]
+
+T = TypeVar("T")
+
+
+class Window(Generic[T]):
+    """At most `workers` calls run at once, and at most `room` are begun and not yet fetched.
+
+    Each call carries a tag of type T (what it was made from). An entry without work keeps its place, too.
+    `start` sets a job going; whoever does it calls `Job.finish` in the loop.
+    """
+
+    def __init__(self, start: Callable[[Job], object], still: Stillness, *, workers: int, room: int) -> None:
+        self._start_job = start
+        self._still = still
+        self._workers = workers
+        self._room = room
+        self._entries: deque[tuple[T, Job | None]] = deque()
+        self._queue: deque[Job] = deque()
+        self._fetching = 0
+        self._ended = False
+        self._changed = anyio.Event()
+        self.running = 0  #: calls that were set going and are not done
+
+    async def begin(self, tag: T, work: Callable[[], Any] | None) -> None:
+        """Begin a call; parks while the window is full."""
+        while len(self._entries) + self._fetching >= self._room:
+            await self._wait()
+        job = None if work is None else Job(work, self._finished)
+        self._entries.append((tag, job))
+        if job is not None:
+            self._queue.append(job)
+            self._start()
+        self._tell()
+
+    def end(self) -> None:
+        """No more calls will be begun."""
+        self._ended = True
+        self._tell()
+
+    async def fetch(self) -> tuple[T, Any]:
+        """Tag and result of the oldest call, when it is done. Raises its error, or EndOfStream."""
+        while not self._entries:
+            if self._ended:
+                raise EndOfStream
+            await self._wait()
+        tag, job = self._entries.popleft()
+        self._fetching += 1
+        try:
+            return tag, (None if job is None else await job.wait())
+        finally:
+            self._fetching -= 1
+            self._tell()
+
+    def _start(self) -> None:
+        while self._queue and self.running < self._workers:
+            self.running += 1
+            self._start_job(self._queue.popleft())
+
+    def _finished(self) -> None:
+        self.running -= 1
+        self._start()
+
+    async def _wait(self) -> None:
+        with self._still.parked():
+            await self._changed.wait()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()

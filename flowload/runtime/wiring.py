@@ -1,0 +1,124 @@
+"""The tasks of fan-out and fan-in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+
+from flowload.protocols import Block, Mark, Route, Turn
+from flowload.runtime.call import RunCall
+from flowload.runtime.channel import EndOfStream, Item, ReaderGone, Word
+from flowload.runtime.lanes import Lane
+from flowload.runtime.segment import Segment
+
+__all__ = ["run_route", "run_turn"]
+
+
+async def run_route(segment: Segment, lane: Lane) -> None:
+    """Send the parts of every block to their outputs; marks go to all."""
+    numbers = dict.fromkeys(segment.outputs, 0)
+    member = segment.members[0]
+    try:
+        while True:
+            word = await segment.take()
+            if isinstance(word, Mark):
+                await _each(segment, dict.fromkeys(segment.outputs, word))
+            elif word.block is not None:
+                call = member.call(word.number, word.block)
+                parts = await lane.run(lambda: _route(segment, call, word.block), urgent=True)
+                for part in parts.values():
+                    member.gave(part)
+                member.settle(call)
+                await _each(segment, {port: Item(numbers[port], part) for port, part in parts.items()})
+                for port in parts:
+                    numbers[port] += 1
+    except EndOfStream:
+        segment.end()
+
+
+def _route(segment: Segment, call: RunCall, block: Block | None) -> Mapping[str, Block]:
+    member = segment.members[0]
+    assert isinstance(member.operator, Route)  # noqa: S101 - the plan made this task for it
+    began = perf_counter()
+    try:
+        return {port: part for port, part in member.operator.route(block, call).items() if len(part)}
+    except BaseException as error:
+        raise member.note(error) from error.__cause__
+    finally:
+        call.seconds = perf_counter() - began
+
+
+async def _each(segment: Segment, words: Mapping[str, Word]) -> None:
+    """Write to the outputs that are still read; ReaderGone when none is."""
+    gone = 0
+    for port, word in words.items():
+        try:
+            await segment.put(word, port)
+        except ReaderGone:
+            gone += 1
+    if gone == len(segment.outputs):
+        raise ReaderGone
+
+
+async def run_turn(task: TurnTask) -> None:
+    """Take blocks from the inputs as the operator chooses; an input that is at a mark waits for the others."""
+    while task.alive:
+        await task.step()
+    task.segment.end()
+
+
+class TurnTask:
+    """What is open, what waits at the end of its pass, and what is waited for."""
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+        self.alive = list(range(len(segment.inputs)))
+        self.at_mark: set[int] = set()
+        self.caught_up: set[int] = set()
+        self.waits_for: int | None = None
+        self.number = 0
+
+    async def step(self) -> None:
+        """Take one word."""
+        ready = [k for k in self.alive if k not in self.at_mark]
+        if not ready:
+            self.at_mark.clear()
+            await self.segment.put_all(Mark.EPOCH)
+            return
+        operator = self.segment.members[0].operator
+        assert isinstance(operator, Turn)  # noqa: S101 - the plan made this task for it
+        self.waits_for = which = operator.choose(ready)
+        try:
+            word = await self.segment.take(which)
+        except EndOfStream:
+            self.alive.remove(which)
+        else:
+            await self._pass_on(operator, which, word)
+        finally:
+            self.waits_for = None
+
+    def relieve(self) -> None:
+        """Everything stands still: give room to the inputs that are full while another is waited for."""
+        if self.waits_for is not None:
+            for k in self.alive:
+                if k != self.waits_for and self.segment.inputs[k].writer_waits:
+                    self.segment.inputs[k].grow()
+
+    async def _pass_on(self, operator: Turn, which: int, word: Word) -> None:
+        if isinstance(word, Mark):
+            await self._mark(which, word)
+        elif word.block is not None:
+            operator.took(which, len(word.block))
+            member = self.segment.members[0]
+            member.settle(member.call(self.number, word.block))
+            member.gave(word.block)
+            await self.segment.put(Item(self.number, word.block))
+            self.number += 1
+
+    async def _mark(self, which: int, mark: Mark) -> None:
+        if mark is Mark.EPOCH:
+            self.at_mark.add(which)
+            return
+        self.caught_up.add(which)
+        if self.caught_up >= set(self.alive):
+            await self.segment.put_all(mark)
