@@ -90,7 +90,7 @@ def _(value: Set[object]) -> Plain:
     return sorted((plain(item) for item in value), key=repr)
 
 
-@plain.register
-def _(value: functools.partial) -> Plain:  # type: ignore[type-arg]  # registered by its bare class
+@plain.register(functools.partial)
+def _(value: functools.partial[Any]) -> Plain:
     given = [*map(repr, map(plain, value.args)), *(f"{k}={plain(v)!r}" for k, v in value.keywords.items())]
     return f"partial({', '.join([str(plain(value.func)), *given])})"
