@@ -39,7 +39,9 @@ class FakeCall:
     def rng(self, *key: int) -> np.random.Generator:
         words = [*(key or (self.number,)), 0, 0, 0][:3]
         counter = np.array([0, *(word & WORD for word in words)], dtype=np.uint64)
-        return np.random.Generator(np.random.Philox(key=np.array(self.key(), dtype=np.uint64), counter=counter))
+        return np.random.Generator(
+            np.random.Philox(key=np.array(self.key(), dtype=np.uint64), counter=counter)
+        )
 
     def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
         self.leases.append(nbytes)
@@ -49,7 +51,8 @@ class FakeCall:
         return memory[start : start + nbytes]
 
     def drop(self, count: int, reason: str) -> None:
-        self.drops[reason] += count
+        if count:
+            self.drops[reason] += count
 
     def reject(self, error: DataError, count: int = 1) -> None:
         if self.on_error == "raise":

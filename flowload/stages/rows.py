@@ -1,0 +1,78 @@
+"""A block of records under construction, in leased memory."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.kernels.gather import gather, widen
+from flowload.protocols import Bytes, Call
+
+__all__ = ["Rows"]
+
+
+class Rows:
+    """Records one after the other, all rows as long as the longest record.
+
+    Args:
+        call: leases the memory.
+        nbytes: a first guess of what will be needed; more is leased when it was too low.
+    """
+
+    def __init__(self, call: Call, nbytes: int) -> None:
+        self.call = call
+        self.memory = call.lease(nbytes)
+        self.stride = 0
+        self.count = 0
+
+    @property
+    def data(self) -> Bytes:
+        """The records so far: (n, stride)."""
+        return self.memory[: self.count * self.stride].reshape(self.count, self.stride)
+
+    @property
+    def rest(self) -> Bytes:
+        """The memory behind them: what is written there can be taken without a copy."""
+        return self.memory[self.count * self.stride :]
+
+    def take(self, records: Bytes, which: NDArray[np.int64] | None) -> None:
+        """Append records (n, stride), all or those named; no copy of all where they lie at `rest` already."""
+        count, stride = len(records) if which is None else len(which), records.shape[1]
+        if which is None and stride == (self.stride or stride) and same_place(records, self.rest):
+            self.stride = stride
+        else:
+            if np.may_share_memory(records, self.memory):
+                records = records.copy()  # another record size in one block: too rare to be clever
+            self.fit(stride)
+            self.reserve(count)
+            out = self.rest[: count * self.stride].reshape(count, self.stride)
+            if which is None:
+                widen(out, records)
+            else:
+                gather(out, records, which)
+        self.count += count
+
+    def fit(self, stride: int) -> None:
+        """Make the rows long enough."""
+        if stride <= self.stride:
+            return
+        if self.count:
+            self.move(stride, max(len(self.memory), 2 * self.count * stride))
+        self.stride = stride
+
+    def reserve(self, count: int) -> None:
+        """Have room for so many more rows."""
+        need = (self.count + count) * self.stride
+        if need > len(self.memory):
+            self.move(self.stride, max(need, 2 * len(self.memory)))
+
+    def move(self, stride: int, nbytes: int) -> None:
+        """Go to a new lease, with rows of this length."""
+        memory = self.call.lease(nbytes)
+        widen(memory[: self.count * stride].reshape(self.count, stride), self.data)
+        self.memory = memory
+
+
+def same_place(one: Bytes, other: Bytes) -> bool:
+    """Whether both begin at the same byte."""
+    return one.ctypes.data == other.ctypes.data

@@ -1,0 +1,124 @@
+"""`unpack`: inflate chunks and sample their records, so that over a chunk's uses each comes equally often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.blocks import Chunks, Frames
+from flowload.errors import DataError, GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.protocols import OnError, Operator, Setting
+
+from .inflate import Inflate
+from .recut import Recut
+from .references import format_finder
+from .sampling import Sampling
+
+__all__ = ["Unpack", "unpack"]
+
+BLOCK = 8 << 20  #: inflated bytes a call: a few milliseconds of work, and blocks that stay in a large cache
+SCRATCH = 4 << 20  #: a usual chunk and more
+FINEST = 10**6  #: largest denominator of a rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unpack(Stage):
+    """See `unpack`."""
+
+    word: ClassVar[str] = "unpack"
+    accepts: ClassVar[tuple[type, ...]] = (Chunks,)
+
+    rate: float | None = None
+    count: int | None = None
+    max_chunk_bytes: int = 64 << 20
+    sampling: Sampling = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not is_whole(self.max_chunk_bytes) or self.max_chunk_bytes < 1:
+            raise GraphError(f"unpack: max_chunk_bytes is {self.max_chunk_bytes!r}; wanted a number from 1")
+        object.__setattr__(self, "sampling", self.read_sampling())
+
+    def read_sampling(self) -> Sampling:
+        """The rule that rate and count mean. Raises GraphError."""
+        if self.count is not None:
+            if self.rate is not None:
+                raise GraphError(f"unpack: rate={self.rate!r} and count={self.count!r}; wanted one of them")
+            if not is_whole(self.count) or self.count < 1:
+                raise GraphError(f"unpack: count is {self.count!r}; wanted a number from 1")
+            return Sampling(count=self.count)
+        rate = 1.0 if self.rate is None else self.rate
+        if isinstance(rate, bool) or not 1 / FINEST <= rate <= 1:
+            raise GraphError(f"unpack: rate is {rate!r}; wanted a share from {1 / FINEST:.6f} to 1")
+        share = Fraction(rate).limit_denominator(FINEST)
+        return Sampling(num=share.numerator, den=share.denominator)
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - it gives frames always
+        """Frames."""
+        return {"out": Frames}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """Cut the stream into equal pieces of work; inflate and sample each."""
+        growing = any(stage.growing for stage in setting.upstream)
+        recut = Recut(BLOCK, self.max_chunk_bytes, growing=growing, find=format_finder(setting))
+        return recut, Inflate(self.sampling, seed=setting.seed, limit=self.max_chunk_bytes)
+
+    def memory(self, setting: Setting) -> int:
+        """Blocks at work, and scratch where chunks are sampled."""
+        workers = self.workers or setting.cpus
+        share = self.sampling.share
+        scratch = 0 if self.sampling.everything else workers * SCRATCH
+        return scratch + int((workers + 2) * BLOCK * share)
+
+    def taken(self, chunks: Chunks, seed: int) -> NDArray[np.int64]:
+        """How many records each chunk use will give. Raises DataError where its number is not known."""
+        unknown = np.flatnonzero(chunks.table["records"] < 0)
+        if len(unknown):
+            row = chunks.table[unknown[0]]
+            where = f"{chunks.sources[row['source']].path}: chunk {row['index']}"
+            wanted = "a number of records in the index, to give every rank as many"
+            raise DataError("unknown length", where=where, found="none", wanted=wanted)
+        return self.sampling.lengths(chunks, seed)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is an int, and not a bool."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def unpack(
+    rate: float | None = None,
+    count: int | None = None,
+    *,
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: float | None = None,
+    max_chunk_bytes: int = 64 << 20,
+) -> Graph:
+    """Inflate chunks, and sample a share or a number of the records of each use.
+
+    Args:
+        rate: share of a chunk's records that one use takes, above 0 and at most 1 (the default). Over
+            1/rate uses of a chunk every record comes exactly once. In the chunk's own order.
+        count: instead of a rate: so many records a use, all different (all, where the chunk has fewer).
+        workers: calls that may run at once; None: as many as the run has CPUs.
+        on_error: what a bad chunk does: "raise" ends the run, "skip" counts it as dropped.
+        max_errors: under "skip": how many chunks (int) or which share (float) may be skipped.
+        max_chunk_bytes: a chunk that inflates to more is bad: a limit for gzip bombs.
+    """
+    return place(
+        Unpack(
+            rate=rate,
+            count=count,
+            workers=workers,
+            on_error=on_error,
+            max_errors=max_errors,
+            max_chunk_bytes=max_chunk_bytes,
+        )
+    )
