@@ -21,7 +21,7 @@ from flowload.protocols import Bytes
 
 __all__ = ["byte_at", "copy_bytes", "float_at", "int_at", "spread_bits", "word_at"]
 
-I8, I16, I32, I64, F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
+I8, I32, I64, F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 LANES = 16  #: floats written at once: one 64-byte register where there is one, several elsewhere
 
 
@@ -70,6 +70,12 @@ def copy(typingctx: Any, out: Any, start: Any, data: Any, offset: Any, count: An
 copy_bytes = cast("Callable[[NDArray[Any], int, NDArray[Any], int, int], None]", intrinsic(copy))
 
 
+def splat(builder: Any, value: Any, vector: ir.VectorType) -> Any:
+    """A vector that holds one value in every lane."""
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(I32, 0))
+    return builder.shuffle_vector(first, first, ir.Constant(vector, None))
+
+
 def spread(typingctx: Any, out: Any, start: Any, word: Any) -> Any:  # noqa: ARG001
     """Write 64 bits as 64 float32 from byte `start` of `out`: byte by byte, most significant bit first.
 
@@ -78,14 +84,13 @@ def spread(typingctx: Any, out: Any, start: Any, word: Any) -> Any:  # noqa: ARG
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        floats, bits = ir.VectorType(F32, LANES), ir.VectorType(ir.IntType(1), LANES)
-        reverse = builder.module.declare_intrinsic("llvm.bitreverse", [I64])
-        swap = builder.module.declare_intrinsic("llvm.bswap", [I64])
-        ordered = builder.call(swap, [builder.call(reverse, [args[2]])])
-        ones, zeros = ir.Constant(floats, [1.0] * LANES), ir.Constant(floats, [0.0] * LANES)
+        floats, integers = ir.VectorType(F32, LANES), ir.VectorType(I32, LANES)
+        one, zero = ir.Constant(floats, [1.0] * LANES), ir.Constant(floats, [0.0] * LANES)
+        none, masks = ir.Constant(integers, None), ir.Constant(integers, [1 << (k ^ 7) for k in range(LANES)])
         for k in range(64 // LANES):
-            part = builder.trunc(builder.lshr(ordered, ir.Constant(I64, LANES * k)), I16)
-            value = builder.select(builder.bitcast(part, bits), ones, zeros)
+            part = builder.trunc(builder.lshr(args[2], ir.Constant(I64, LANES * k)), I32)
+            found = builder.and_(splat(builder, part, integers), masks)
+            value = builder.select(builder.icmp_unsigned("!=", found, none), one, zero)
             byte = builder.add(args[1], ir.Constant(I64, 4 * LANES * k))
             at = pointer(context, builder, (signature.args[0], args[0]), byte, floats)
             builder.store(value, at, align=1)
