@@ -57,7 +57,8 @@ class Assembly:
         for placed in plan.nodes:
             self._place(placed, self._open(placed))
         for end in plan.ends:
-            self.outputs[end.name] = self._channel(end.node, end.port, target=f"output {end.name!r}", blocks=1)
+            target = f"output {end.name!r}"
+            self.outputs[end.name] = self._channel(end.node, end.port, target=target, blocks=1)
 
     def _open(self, placed: Placed) -> list[Member]:
         setting = placed.setting(seed=self.seed, epochs=self.epochs, cpus=self.cpus)

@@ -63,6 +63,13 @@ class RunCall:
             raise error
         self.rejects.append((error, count))
 
+    def reject_all(self, error: DataError) -> None:
+        """The operator could not do anything with its input."""
+        self.found = None
+        self.drops.clear()
+        self.rejects.clear()
+        self.reject(error, self.samples)
+
     def opened(self, count: int) -> None:
         """See `Call.opened`."""
         self.found = count if self.found is None else self.found + count
@@ -86,12 +93,13 @@ class Member:
         """A new call for this operator."""
         return RunCall(self, number, 0 if block is None else len(block))
 
-    def note(self, error: BaseException) -> BaseException:
-        """Say on the error where it happened, once."""
+    def __enter__(self) -> None:
+        """In `with member:` runs the operator's own code: an error from there says so, once."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         text = f"in stage {self.node!r}, declared at {self.where}"
-        if text not in getattr(error, "__notes__", ()):
+        if isinstance(error, Exception) and text not in getattr(error, "__notes__", ()):
             error.add_note(text)
-        return error
 
     def gave(self, block: Block) -> None:
         """Count a block that went out."""
@@ -127,9 +135,9 @@ class Member:
             spent, budget = meter.skipped > limit, f"{limit:,}"
         if spent:
             where = self.node if error is None else error.where
-            raise self.note(
-                TooManyErrors("too many bad inputs", where=where, found=f"{meter.skipped:,}", wanted=f"at most {budget}")
-            ) from error
+            found, wanted = f"{meter.skipped:,}", f"at most {budget}"
+            with self:
+                raise TooManyErrors("too many bad inputs", where=where, found=found, wanted=wanted) from error
 
     def _tell(self, error: DataError, count: int) -> None:
         source = error.where.partition(":")[0]

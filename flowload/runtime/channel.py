@@ -6,10 +6,8 @@ from collections import deque
 from time import perf_counter
 from typing import NamedTuple, TypeAlias
 
-import anyio
-
 from flowload.protocols import Block, Mark
-from flowload.runtime.stillness import Stillness
+from flowload.runtime.stillness import Spot, Stillness
 
 __all__ = ["Channel", "EndOfStream", "Item", "ReaderGone", "Word"]
 
@@ -60,8 +58,8 @@ class Channel:
         self._nbytes = 0
         self._ended = False
         self.left = False  #: the reader has gone
-        self._room: anyio.Event | None = None
-        self._words_came: anyio.Event | None = None
+        self._room: Spot | None = None
+        self._words_came: Spot | None = None
         self._area = 0.0  # blocks x seconds, for the mean depth
         self._since = self._born = perf_counter()
 
@@ -93,10 +91,9 @@ class Channel:
         """Write a word; parks while there is no room for it. Raises ReaderGone."""
         size = word.nbytes if isinstance(word, Item) else 0
         while not self.left and self._full(size):
-            self._room = anyio.Event()
+            self._room = Spot(self._still)
             try:
-                with self._still.parked():
-                    await self._room.wait()
+                await self._room.wait()
             finally:
                 self._room = None
         if self.left:
@@ -111,10 +108,9 @@ class Channel:
         while not self._words:
             if self._ended:
                 raise EndOfStream
-            self._words_came = anyio.Event()
+            self._words_came = Spot(self._still)
             try:
-                with self._still.parked():
-                    await self._words_came.wait()
+                await self._words_came.wait()
             finally:
                 self._words_came = None
         return self._pop()
@@ -162,11 +158,11 @@ class Channel:
 
     def _wake_reader(self) -> None:
         if self._words_came is not None:
-            self._words_came.set()
+            self._words_came.wake()
 
     def _wake_writer(self) -> None:
         if self._room is not None:
-            self._room.set()
+            self._room.wake()
 
     def _tick(self) -> None:
         now = perf_counter()

@@ -18,14 +18,11 @@ class FoldChain:
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
+        self._folds = [member.operator for member in members if isinstance(member.operator, Fold)]
         self._taken = [0] * len(members)  # words that each fold has taken: numbers its calls
         self._made = 0
+        self.idles = any(isinstance(fold, Idling) for fold in self._folds)  #: can make blocks without input
         self._out: Iterator[Word] = iter(())
-
-    @property
-    def idles(self) -> bool:
-        """A fold of this chain can make blocks without input."""
-        return any(isinstance(member.operator, Idling) for member in self._members)
 
     def feed(self, words: Iterable[Word]) -> None:
         """Take words; `advance` makes what comes of them."""
@@ -63,7 +60,7 @@ class FoldChain:
             return
         member = self._members[k]
         call = self._call(k, block)
-        for made in _run(member, call, lambda: _fold(member).push(block, call), blocks=1):
+        for made in _run(member, self._folds[k], call, lambda: self._folds[k].push(block, call), blocks=1):
             yield from self._push(k + 1, made)
 
     def _mark(self, k: int, mark: Mark) -> Iterator[Word]:
@@ -74,7 +71,7 @@ class FoldChain:
         call = self._call(k, None)
         operator = member.operator
         if isinstance(operator, Marked):
-            for made in _run(member, call, lambda: operator.mark(mark, call)):
+            for made in _run(member, self._folds[k], call, lambda: operator.mark(mark, call)):
                 yield from self._push(k + 1, made)
         yield from self._mark(k + 1, mark)
 
@@ -84,7 +81,7 @@ class FoldChain:
 
     def _flush_one(self, k: int, member: Member) -> Iterator[Word]:
         call = self._call(k, None)
-        for made in _run(member, call, lambda: _fold(member).flush(call)):
+        for made in _run(member, self._folds[k], call, lambda: self._folds[k].flush(call)):
             yield from self._push(k + 1, made)
 
     def _idle(self) -> Iterator[Word]:
@@ -95,7 +92,7 @@ class FoldChain:
 
     def _idle_one(self, k: int, member: Member, operator: Idling) -> Iterator[Word]:
         call = member.call(self._taken[k], None)
-        for made in _run(member, call, lambda: iter([operator.idle(call)])):
+        for made in _run(member, self._folds[k], call, lambda: iter([operator.idle(call)])):
             self._taken[k] += 1  # asked in vain does not count: how often depends on time
             yield from self._push(k + 1, made)
 
@@ -105,36 +102,23 @@ class FoldChain:
 
 
 def _run(
-    member: Member, call: RunCall, make: Callable[[], Iterable[Block | None]], *, blocks: int = 0
+    member: Member, fold: Fold, call: RunCall, make: Callable[[], Iterable[Block | None]], *, blocks: int = 0
 ) -> Iterator[Block]:
     """One call of a fold: time it, count what it gives, settle it when it has given everything."""
     source: Iterator[Block | None] | None = None
     while True:
         began = perf_counter()
         try:
-            source = iter(make()) if source is None else source
-            block = next(source, None)
+            with member:
+                source = iter(make()) if source is None else source
+                block = next(source, None)
         except DataError as error:
             block = None
-            _reject(member, call, error)
-        except BaseException as error:
-            raise member.note(error) from error.__cause__
+            call.reject_all(error)
         call.seconds += perf_counter() - began
         if block is None:
             break
         member.gave(block)
         yield block
-    member.meter.held = _fold(member).held
+    member.meter.held = fold.held
     member.settle(call, blocks=blocks)
-
-
-def _reject(member: Member, call: RunCall, error: DataError) -> None:
-    try:
-        call.reject(error, call.samples)
-    except DataError:
-        raise member.note(error) from error.__cause__
-
-
-def _fold(member: Member) -> Fold:
-    assert isinstance(member.operator, Fold), member  # noqa: S101 - the plan put it into a chain of Folds
-    return member.operator

@@ -38,13 +38,10 @@ class Job:
             self.error = error
 
     async def do_async(self) -> None:
-        """Run work that is a coroutine function in the loop, and finish."""
+        """Run work that is a coroutine function in the loop, and finish; its errors are raised here."""
         work, self.work = self.work, None
         assert work is not None, "a job is done once"  # noqa: S101 - a broken run, not bad input
-        try:
-            self.result = await work()
-        except Exception as error:  # noqa: BLE001 - handed to the task that waits, which raises it
-            self.error = error
+        self.result = await work()
         self.finish()
 
     def finish(self) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 from flowload.protocols import Mark
 from flowload.runtime.channel import EndOfStream, Word
-from flowload.runtime.maps import Calls, apply_maps, apply_maps_async, is_async
+from flowload.runtime.maps import Calls, MapChain, is_async
 from flowload.runtime.segment import Segment
 from flowload.runtime.window import Window
 
@@ -15,14 +15,15 @@ __all__ = ["begin_calls", "send_results"]
 
 async def begin_calls(segment: Segment, window: Window[Word]) -> None:
     """Begin a call for every block that comes; marks keep their place."""
-    work = apply_maps_async if is_async(segment.members[0]) else apply_maps
+    chain = MapChain(segment.members)
+    work = chain.apply_async if is_async(segment.members[0]) else chain.apply
     try:
         while True:
             word = await segment.inputs[0].take()
             if isinstance(word, Mark) or word.block is None:
                 await window.begin(word, None)
             else:
-                await window.begin(word, partial(work, segment.members, word))
+                await window.begin(word, partial(work, word))
             del word  # else this task would keep the block alive while it waits for the next
     except EndOfStream:
         window.end()
@@ -51,5 +52,3 @@ def _settle(calls: Calls) -> None:
         if block is not None:
             member.gave(block)
         member.settle(call)
-
-

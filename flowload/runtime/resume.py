@@ -55,8 +55,8 @@ def digest(graph: Graph) -> str:
 
 def _plain(stage: Any) -> dict[str, Any]:
     """Parameters that say the same in every process; workers and error policy do not change the stream."""
-    found = {}
-    for name, value in vars(stage).items():
-        if name != "workers" and isinstance(value, str | int | float | bool | None):
-            found[name] = value
-    return found
+    return {
+        name: value
+        for name, value in vars(stage).items()
+        if name != "workers" and isinstance(value, str | int | float | bool | None)
+    }

@@ -21,17 +21,19 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import perf_counter
 
 import anyio
 from anyio.abc import TaskGroup
 
+from flowload.errors import FlowloadError
 from flowload.observe.ledger import check_ledger
 from flowload.observe.stats import RunStats
 from flowload.protocols import Block, Closing, Mark, Route, Source, Turn
 from flowload.runtime.assembly import Assembly
 from flowload.runtime.buffers import BufferPool
-from flowload.runtime.channel import Channel, EndOfStream, ReaderGone, Word
+from flowload.runtime.channel import EndOfStream, ReaderGone, Word
 from flowload.runtime.folding import run_folds
 from flowload.runtime.lanes import Job, Lane
 from flowload.runtime.mapping import begin_calls, send_results
@@ -174,7 +176,7 @@ class Run:
         elif segment.is_map:
             start: Callable[[Job], object] = lane.submit
             if is_async(first):
-                start = lambda job: group.start_soon(job.do_async)  # noqa: E731
+                start = partial(self._spawn_job, group, segment)
             window: Window[Word] = Window(
                 start, self.still, workers=segment.workers, room=segment.workers + AHEAD
             )
@@ -195,6 +197,9 @@ class Run:
             except Exception as error:  # noqa: BLE001 - kept, and raised where the run is read
                 self._fail(error)
 
+    def _spawn_job(self, group: TaskGroup, segment: Segment, job: Job) -> None:
+        self._spawn(group, segment, job.do_async)
+
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
             self.failure = error
@@ -210,7 +215,7 @@ class Run:
                 member.check_budget(None, final=True)
             check_ledger((member.name, member.meter) for member in self.assembly.members)
             self.finished = not any(channel.left for channel in self.assembly.channels)
-        except Exception as error:  # noqa: BLE001 - kept, and raised where the run is read
+        except FlowloadError as error:
             self.failure = error
 
     async def _clean_up(self) -> None:

@@ -29,9 +29,10 @@ async def run_source(segment: Segment, lane: Lane, epochs: int | None) -> None:
         before = task.number
         await task.epoch(epoch)
         if epochs is None and task.number == before:
-            raise task.member.note(
-                NoDataError("a whole pass gave nothing", where=task.member.node, wanted="data to repeat")
-            )
+            with task.member:
+                raise NoDataError(
+                    "a whole pass gave nothing", where=task.member.node, wanted="data to repeat"
+                )
         await segment.put_all(Mark.EPOCH)
     segment.end()
 
@@ -50,14 +51,12 @@ class SourceTask:
         source = self.member.operator
         assert isinstance(source, Source)  # noqa: S101 - the plan made this task for it
         call = self.member.call(epoch, None)
-        try:
+        with self.member:
             stream = source.epoch(epoch, call)
             if isinstance(stream, AsyncIterator):
                 await self._write_async(stream, call)
             else:
                 await self._write(stream, call)
-        except Exception as error:
-            raise self.member.note(error) from error.__cause__
         call.samples = 0
         self.member.settle(call, blocks=0)
 

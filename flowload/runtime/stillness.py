@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["Stillness"]
+import anyio
+
+__all__ = ["Spot", "Stillness"]
 
 
 class Stillness:
@@ -29,19 +31,41 @@ class Stillness:
             yield
         finally:
             self._tasks -= 1
-            self._look()
+            self.look()
 
-    @contextmanager
-    def parked(self) -> Iterator[None]:
-        """A task waits for another task inside this context."""
-        self._parked += 1
-        self._look()
-        try:
-            yield
-        finally:
-            self._parked -= 1
+    def count(self, parked: int) -> None:
+        """So many tasks more (or fewer) are parked."""
+        self._parked += parked
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """If nothing can move, call the remedies."""
         if self._tasks and self._parked >= self._tasks:
             for remedy in self.remedies:
                 remedy()
+
+
+class Spot:
+    """Where one task is parked once. It counts as parked until it is woken, not until it runs again."""
+
+    __slots__ = ("_event", "_still", "_woken")
+
+    def __init__(self, still: Stillness) -> None:
+        self._still = still
+        self._event = anyio.Event()
+        self._woken = False
+        still.count(1)
+
+    def wake(self) -> None:
+        """Let the task go on; in the loop."""
+        if not self._woken:
+            self._woken = True
+            self._still.count(-1)
+            self._event.set()
+
+    async def wait(self) -> None:
+        """Park until somebody calls `wake`."""
+        try:
+            self._still.look()
+            await self._event.wait()
+        finally:
+            self.wake()

@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from flowload.errors import ClosedRun, GraphError
 from flowload.observe.stats import RunStats
-from flowload.protocols import Block, Deliverable, State
+from flowload.protocols import Block, State
 from flowload.runtime.channel import EndOfStream
 from flowload.runtime.opening import Order
 from flowload.runtime.run import Run
@@ -113,7 +113,7 @@ class AsyncOutput:
 
 def hand_over(block: Block) -> Any:
     """What a consumer gets of a block."""
-    return block.deliver() if isinstance(block, Deliverable) else block
+    return deliver() if (deliver := getattr(block, "deliver", None)) is not None else block
 
 
 def only_output(order: Order) -> str:

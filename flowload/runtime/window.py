@@ -6,11 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-import anyio
-
 from flowload.runtime.channel import EndOfStream
 from flowload.runtime.lanes import Job
-from flowload.runtime.stillness import Stillness
+from flowload.runtime.stillness import Spot, Stillness
 
 __all__ = ["Window"]
 
@@ -33,7 +31,7 @@ class Window(Generic[T]):
         self._queue: deque[Job] = deque()
         self._fetching = 0
         self._ended = False
-        self._changed = anyio.Event()
+        self._waiting: list[Spot] = []
         self.running = 0  #: calls that were set going and are not done
 
     async def begin(self, tag: T, work: Callable[[], Any] | None) -> None:
@@ -76,9 +74,10 @@ class Window(Generic[T]):
         self._start()
 
     async def _wait(self) -> None:
-        with self._still.parked():
-            await self._changed.wait()
+        spot = Spot(self._still)
+        self._waiting.append(spot)
+        await spot.wait()
 
     def _tell(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        while self._waiting:
+            self._waiting.pop().wake()

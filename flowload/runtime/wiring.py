@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from time import perf_counter
 
+from flowload.errors import DataError
 from flowload.protocols import Block, Mark, Route, Turn
-from flowload.runtime.call import RunCall
+from flowload.runtime.call import Member
 from flowload.runtime.channel import EndOfStream, Item, ReaderGone, Word
 from flowload.runtime.lanes import Lane
 from flowload.runtime.segment import Segment
@@ -24,11 +26,7 @@ async def run_route(segment: Segment, lane: Lane) -> None:
             if isinstance(word, Mark):
                 await _each(segment, dict.fromkeys(segment.outputs, word))
             elif word.block is not None:
-                call = member.call(word.number, word.block)
-                parts = await lane.run(lambda: _route(segment, call, word.block), urgent=True)
-                for part in parts.values():
-                    member.gave(part)
-                member.settle(call)
+                parts = await lane.run(partial(_route, member, word.number, word.block), urgent=True)
                 await _each(segment, {port: Item(numbers[port], part) for port, part in parts.items()})
                 for port in parts:
                     numbers[port] += 1
@@ -36,16 +34,22 @@ async def run_route(segment: Segment, lane: Lane) -> None:
         segment.end()
 
 
-def _route(segment: Segment, call: RunCall, block: Block | None) -> Mapping[str, Block]:
-    member = segment.members[0]
+def _route(member: Member, number: int, block: Block) -> Mapping[str, Block]:
     assert isinstance(member.operator, Route)  # noqa: S101 - the plan made this task for it
+    call = member.call(number, block)
     began = perf_counter()
+    parts: dict[str, Block] = {}
     try:
-        return {port: part for port, part in member.operator.route(block, call).items() if len(part)}
-    except BaseException as error:
-        raise member.note(error) from error.__cause__
-    finally:
-        call.seconds = perf_counter() - began
+        with member:
+            routed = member.operator.route(block, call)
+            parts = {port: part for port, part in routed.items() if len(part)}
+    except DataError as error:
+        call.reject_all(error)
+    call.seconds = perf_counter() - began
+    for part in parts.values():
+        member.gave(part)
+    member.settle(call)  # here already: blocks are routed one at a time, in order
+    return parts
 
 
 async def _each(segment: Segment, words: Mapping[str, Word]) -> None:
@@ -61,7 +65,7 @@ async def _each(segment: Segment, words: Mapping[str, Word]) -> None:
 
 
 async def run_turn(task: TurnTask) -> None:
-    """Take blocks from the inputs as the operator chooses; an input that is at a mark waits for the others."""
+    """Take blocks from the inputs as the operator chooses; at a mark, an input waits for the others."""
     while task.alive:
         await task.step()
     task.segment.end()
