@@ -1,0 +1,114 @@
+"""`fl.to_device`: batches as torch tensors, where the training step wants them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from flowload.blocks import Batch, Item
+from flowload.errors import GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.protocols import Block, Call, Device, OnError, Operator, Setting
+
+__all__ = ["ToCpu", "ToDeviceStage", "to_device"]
+
+NAMES = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,3}))?")
+
+#: One of these is there where Linux has a GPU that torch could use (NVIDIA, Tegra, AMD, WSL).
+DRIVERS = tuple(map(Path, ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvmap", "/dev/kfd", "/dev/dxg")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToDeviceStage(Stage):
+    """The declaration of `to_device`; torch, which takes a second to import, waits for a run."""
+
+    word: ClassVar[str] = "to_device"
+    accepts: ClassVar[tuple[type, ...]] = (Batch, Item)
+
+    target: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not NAMES.fullmatch(str(self.target)):
+            raise GraphError(
+                f"to_device: device is {self.target!r}; wanted 'auto', 'cpu', 'cuda' or a card: 'cuda:1'"
+            )
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
+        """Batches of tensors."""
+        return {"out": Batch}
+
+    def parameters(self) -> Mapping[str, object]:
+        """What to print, by the word's own parameter names."""
+        return {"device" if key == "target" else key: value for key, value in super().parameters().items()}
+
+    def device(self) -> Device | None:
+        """What prepares the buffers that batches are encoded into; None: nobody needs to.
+
+        Equal from call to call, so that memory is prepared once. Raises GraphError if the device is absent.
+        """
+        index = self.index()
+        if index is None:
+            return None
+        from .cuda import PageLock  # noqa: PLC0415 - imports torch
+
+        return PageLock(index)
+
+    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
+        """One map."""
+        index = self.index()
+        if index is None:
+            return (ToCpu(),)
+        from .cuda import ToCuda  # noqa: PLC0415 - imports torch
+
+        return (ToCuda(index),)
+
+    def index(self) -> int | None:
+        """The number of the GPU; None: the CPU."""
+        if self.target == "cpu" or (self.target == "auto" and not may_have_gpu()):
+            return None
+        from .cuda import find_gpu  # noqa: PLC0415 - imports torch
+
+        return find_gpu(self.target)
+
+
+class ToCpu:
+    """Shows arrays as tensors on the same memory."""
+
+    def apply(self, block: Block, call: Call) -> Batch:
+        """The tensors of a batch; GraphError for what is no batch, or has no tensor."""
+        from .tensor import as_tensors  # noqa: PLC0415 - imports torch, beside what the stages above do
+
+        return Batch(dict(as_tensors(block, call)))
+
+
+def may_have_gpu() -> bool:
+    """Whether asking torch is worth its import: on Linux, a GPU has a device file."""
+    return sys.platform != "linux" or "torch" in sys.modules or any(path.exists() for path in DRIVERS)
+
+
+def to_device(
+    device: str = "auto",
+    *,
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+) -> Graph:
+    """Give batches as torch tensors on a device.
+
+    On the CPU nothing is copied: tensors lie on the leased memory of the batch. For a GPU batches are
+    encoded into page-locked memory and copied ahead, in a stream of their own, while the consumer works;
+    the consumer's current stream waits for the copy, the consumer's thread does not.
+
+    Args:
+        device: "auto" (a GPU if torch finds one, else the CPU), "cpu", "cuda" (this thread's current GPU;
+            under torchrun the one of LOCAL_RANK), or a certain card such as "cuda:1".
+        workers: calls at once; None: as many as there are CPUs.
+        on_error: "skip" counts batches that failed with a DataError, instead of ending the run.
+        max_errors: how many samples (int) or which share (float) may be skipped.
+    """
+    return place(ToDeviceStage(target=str(device), workers=workers, on_error=on_error, max_errors=max_errors))

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from flowload.blocks import Batch, Files, Item
+from flowload.errors import GraphError
+from flowload.runtime.buffers import BufferPool
+from flowload.stages.tensor import as_tensor, as_tensors
+from tests.stages.fakes import FakeCall
+
+DTYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_tensor_lies_on_the_arrays_memory(dtype: str) -> None:
+    array = np.arange(24).astype(dtype).reshape(2, 3, 4)
+    tensor = as_tensor(array, "x")
+    assert tensor.data_ptr() == array.ctypes.data
+    assert tensor.shape == array.shape
+    assert np.array_equal(tensor.numpy(), array)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((0, 3), np.float32),
+        np.float32(1.5).reshape(()),
+        np.arange(20, dtype=np.int16)[::3],
+        np.arange(20, dtype=np.int16).reshape(4, 5).T,
+        np.broadcast_to(np.arange(3.0), (2, 3)).view(),
+    ],
+    ids=["empty", "no axes", "steps", "transposed", "broadcast"],
+)
+def test_shapes_of_every_kind(array: Any) -> None:
+    assert np.array_equal(as_tensor(array, "x").numpy(), array)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.frombuffer(b"abcdefgh", np.uint16),
+        np.arange(5, dtype=">i4"),
+        np.arange(5, dtype=">f8")[::-1],
+        np.arange(6, dtype=np.int64)[::-2],
+        np.zeros(4, [("a", "u1"), ("b", "<f4")])["b"],
+    ],
+    ids=["read-only", "big-endian", "both", "backwards", "packed field"],
+)
+def test_what_torch_cannot_express_is_copied(array: Any) -> None:
+    tensor = as_tensor(array, "x")
+    assert tensor.numpy().dtype == array.dtype.newbyteorder("=")
+    assert np.array_equal(tensor.numpy(), array)
+    tensor[:] = 0  # nobody else sees it
+
+
+@pytest.mark.parametrize("dtype", ["U3", "S3", "O", "M8[s]", "f4,f4"])
+def test_a_dtype_without_tensors_is_an_error(dtype: str) -> None:
+    with pytest.raises(
+        GraphError, match=r"'names' has dtype .* torch has no such tensors; encode it"
+    ) as caught:
+        as_tensor(np.zeros(3, dtype), "names")
+    assert caught.value.__cause__ is None
+
+
+def test_a_tensor_stays_what_it_is() -> None:
+    tensor = torch.arange(3)
+    assert as_tensor(tensor, "x") is tensor
+
+
+def test_a_tensor_keeps_its_lease() -> None:
+    pool = BufferPool()
+    tensors = as_tensors(Batch({"x": pool.lease(64).view(np.float32).reshape(4, 4)}), FakeCall())
+    row = tensors.pop("x")[1]
+    assert pool.stats().leased == 1
+    row[:] = 3
+    del row
+    assert pool.stats().leased == 0
+
+
+def test_only_batches_have_tensors() -> None:
+    with pytest.raises(GraphError, match="takes batches, and block 7 is an Item of str"):
+        as_tensors(Item("text"), FakeCall(number=7))
+    with pytest.raises(GraphError, match="block 0 is a Files"):
+        as_tensors(Files(("a",)), FakeCall())
