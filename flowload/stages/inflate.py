@@ -12,6 +12,7 @@ from flowload.errors import DataError
 from flowload.protocols import Bytes, Call
 
 from .open_files import OpenFiles
+from .read import refused
 from .recut import claimed_bytes
 from .rows import Rows
 from .sampling import Sampling
@@ -88,10 +89,7 @@ class Inflate:
         except DataError as error:
             raise name_member(error, block, chunk, path, where) from error
         except OSError as error:
-            found = error.strerror or str(error)
-            raise DataError(
-                "cannot be read", where=where, found=found, wanted="the file that was indexed"
-            ) from error
+            raise refused(error, where) from error
         return data.reshape(-1, stride)
 
     def close(self) -> None:

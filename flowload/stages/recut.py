@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from flowload.blocks import Chunks
 from flowload.protocols import Call, Mark, State
 
-from .references import FindFormat, chunks_from_state, chunks_to_state, compact, concatenate, find_format
+from .find_format import find_format
+from .references import FindFormat, chunks_from_state, chunks_to_state, compact, concatenate
 
 __all__ = ["Recut", "claimed_bytes"]
 

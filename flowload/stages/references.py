@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -11,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK, Chunks, SourceFile
-from flowload.errors import GraphError
 from flowload.protocols import ChunkFormat, Setting, State
+
+from .find_format import find_format
 
 __all__ = [
     "FindFormat",
@@ -21,7 +21,6 @@ __all__ = [
     "chunks_to_state",
     "compact",
     "concatenate",
-    "find_format",
     "format_finder",
     "sources_from_state",
     "sources_to_state",
@@ -29,16 +28,6 @@ __all__ = [
 
 
 FindFormat: TypeAlias = Callable[[str], ChunkFormat]
-
-
-def find_format(name: str) -> ChunkFormat:
-    """The format of a name: `FORMAT` of the module `flowload.formats.<name>`. Raises GraphError."""
-    try:
-        module = importlib.import_module(f"flowload.formats.{name}")
-    except ModuleNotFoundError as error:
-        raise GraphError(f"no format is named {name!r}") from error
-    found: ChunkFormat = module.FORMAT
-    return found
 
 
 def format_finder(setting: Setting) -> FindFormat:
@@ -120,14 +109,14 @@ class SourceTable:
         Args:
             keep: the references stay counted, because a copy of them stays.
         """
-        used, own, times = np.unique(column, return_inverse=True, return_counts=True)
+        used, own, times = tally(column, len(self.counts))
         rows = used.tolist()
         sources = tuple(source for row in rows if (source := self.sources[row]) is not None)
         if not keep:
             self.counts[used] -= times
             for row in used[self.counts[used] == 0].tolist():
                 self.forget(row)
-        return sources, own.astype(np.int32)
+        return sources, own
 
     def forget(self, row: int) -> None:
         """Free a row."""
@@ -136,6 +125,20 @@ class SourceTable:
             del self.rows[source]
             self.sources[row] = None
             self.free.append(row)
+
+
+def tally(
+    column: NDArray[np.int32], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+    """The values below `size` that a column has, the column as their numbers, and how often each comes."""
+    if size > 4 * len(column):
+        values, own, times = np.unique(column, return_inverse=True, return_counts=True)
+        return values.astype(np.int64), own.astype(np.int32), times
+    all_times = np.bincount(column, minlength=size)
+    used = np.flatnonzero(all_times)
+    lookup = np.empty(size, np.int32)
+    lookup[used] = np.arange(len(used))
+    return used, lookup[column], all_times[used]
 
 
 def sources_to_state(sources: Sequence[SourceFile]) -> list[list[Any]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flowload.blocks import Chunks, Frames
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.node import whole
 from flowload.protocols import OnError, Operator, Setting
 
 from .inflate import Inflate
@@ -41,7 +42,7 @@ class Unpack(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not is_whole(self.max_chunk_bytes) or self.max_chunk_bytes < 1:
+        if not whole(self.max_chunk_bytes) or self.max_chunk_bytes < 1:
             raise GraphError(f"unpack: max_chunk_bytes is {self.max_chunk_bytes!r}; wanted a number from 1")
         object.__setattr__(self, "sampling", self.read_sampling())
 
@@ -50,7 +51,7 @@ class Unpack(Stage):
         if self.count is not None:
             if self.rate is not None:
                 raise GraphError(f"unpack: rate={self.rate!r} and count={self.count!r}; wanted one of them")
-            if not is_whole(self.count) or self.count < 1:
+            if not whole(self.count) or self.count < 1:
                 raise GraphError(f"unpack: count is {self.count!r}; wanted a number from 1")
             return Sampling(count=self.count)
         rate = 1.0 if self.rate is None else self.rate
@@ -85,11 +86,6 @@ class Unpack(Stage):
             wanted = "a number of records in the index, to give every rank as many"
             raise DataError("unknown length", where=where, found="none", wanted=wanted)
         return self.sampling.lengths(chunks, seed)
-
-
-def is_whole(value: object) -> bool:
-    """Whether a value is an int, and not a bool."""
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def unpack(

@@ -155,11 +155,11 @@ def test_a_bomb_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_vanished_is_bad_data(tmp_path: Path) -> None:
     chunks = toy_file(tmp_path, [3, 3])
     Path(chunks.sources[0].path).unlink()
-    with pytest.raises(DataError, match=r"0\.toy: .*cannot be read; found No such file"):
+    with pytest.raises(DataError, match=r"0\.toy: .*vanished; found No such file"):
         inflate(chunks, FakeCall())
     call = FakeCall(on_error="skip")
     assert inflate(chunks, call) is None
-    assert call.drops == {"cannot be read": 2}
+    assert call.drops == {"vanished": 2}
 
 
 def test_the_choice_depends_on_seed_file_chunk_and_use_only(tmp_path: Path) -> None:
