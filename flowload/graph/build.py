@@ -68,10 +68,11 @@ class Graph:
         raise GraphError(f"this graph has no output {name!r}; it has {self.end_names()}")
 
     def __getattr__(self, name: str) -> Graph:
-        # Only names that the class does not have come here. Dunders must stay absent for copy and pickle.
-        if not name.startswith("_") and any(own == name for own, _ in self.ends):
+        # Only names that the class does not have come here; copy and pickle ask before there are ends.
+        ends = dict(self.__dict__.get("ends", ()))
+        if name in ends:
             return self[name]
-        raise AttributeError(f"a graph has no attribute {name!r}, and this one no output of that name")
+        raise AttributeError(f"a graph has no attribute {name!r}; this one has the outputs {', '.join(ends)}")
 
     def named(self, name: str) -> Graph:
         """The same drawing with a name of the user's for its last node."""

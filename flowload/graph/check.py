@@ -27,7 +27,7 @@ def problems(plan: Plan) -> Iterator[str]:
     read |= {Origin(end.node, end.port) for end in plan.ends}
     for placed in plan.nodes:
         where = f"{placed.name!r} is declared at {placed.node.where}"
-        if placed.open or (placed.stage.accepts and not placed.inputs):
+        if placed.open:
             yield f"nothing flows into {placed.name!r}; join a source to it with '>>' ({where})"
         for port in placed.outputs:
             if (placed.name, port) not in read:

@@ -25,6 +25,8 @@ FilePath: TypeAlias = str | os.PathLike[str]
 class Pipeline(Generic[P]):
     """A function that draws a graph, and its options; calling it draws."""
 
+    __name__: str  # taken over from the function
+
     def __init__(self, function: Callable[P, Graph]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
@@ -34,13 +36,8 @@ class Pipeline(Generic[P]):
         """Draw; raises GraphError when what comes back is no graph."""
         graph: object = self.function(*args, **kwargs)
         if not isinstance(graph, Graph):
-            raise GraphError(f"the pipeline {self.name!r} returned {graph!r}; wanted a graph")
+            raise GraphError(f"the pipeline {self.__name__!r} returned {graph!r}; wanted a graph")
         return graph
-
-    @property
-    def name(self) -> str:
-        """The function's name."""
-        return self.function.__qualname__
 
     def checked(self, options: dict[str, object], owner: str) -> dict[str, Any]:
         """Options checked against their types; raises OptionError."""
@@ -115,7 +112,7 @@ def only_pipeline(module: ModuleType, path: Path) -> Pipeline[...]:
     own = [value for value in values.values() if value.function.__module__ == module.__name__]
     if len(own) == 1:
         return own[0]
-    found = "none" if not own else ", ".join(drawer.name for drawer in own)
+    found = "none" if not own else ", ".join(drawer.__name__ for drawer in own)
     raise GraphError(f"{path} must mark one function with @pipeline; found {found}")
 
 

@@ -1,0 +1,31 @@
+"""Arguments that no run can take are refused with what was wanted."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowload.errors import GraphError
+from flowload.graph.engine import check_run
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.0, "1", None, True])
+def test_a_seed_is_64_bits(seed: object) -> None:
+    with pytest.raises(GraphError, match=r"^seed is .*; wanted a whole number from 0 to 2\*\*64 - 1$"):
+        check_run(seed, 1, None)
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 1.5, "all", True])
+def test_epochs_are_counted_from_one(epochs: object) -> None:
+    with pytest.raises(GraphError, match=r"^epochs is .*; wanted a whole number from 1, or None"):
+        check_run(0, epochs, None)
+
+
+@pytest.mark.parametrize("cpus", [0, 0.5, "2"])
+def test_cpus_are_counted_from_one(cpus: object) -> None:
+    with pytest.raises(GraphError, match=r"^cpus is"):
+        check_run(0, 1, cpus)
+
+
+@pytest.mark.parametrize(("seed", "epochs", "cpus"), [(0, 1, None), (2**64 - 1, None, 1), (7, 1000, 64)])
+def test_good_arguments_pass(seed: int, epochs: int | None, cpus: int | None) -> None:
+    check_run(seed, epochs, cpus)
