@@ -1,0 +1,139 @@
+"""Consume a run as a training loop would, until its stream ends or a bound stops it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Literal, TypeAlias, cast
+
+from flowload.errors import ClosedRun
+from flowload.graph import Graph
+from flowload.graph.engine import Batches
+from flowload.observe.stats import RunStats
+
+from .bell import Bell, signals
+from .screen import Screen
+
+__all__ = ["Bounds", "Drive", "Ended"]
+
+Ended: TypeAlias = Literal["finished", "batches", "seconds", "interrupted", "terminated", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """When to stop at the latest."""
+
+    batches: int | None = None  #: over all outputs together
+    epochs: int | None = 1  #: None: no bound
+    seconds: float | None = None
+
+
+@dataclass
+class Drive:
+    """One run of one graph, and what came of it."""
+
+    graph: Graph
+    bounds: Bounds
+    screen: Screen
+    seed: int = 0
+    ended: Ended = "failed"
+    stats: RunStats | None = None
+    error: BaseException | None = None
+    batches: dict[str, int] = field(default_factory=dict)  #: by output
+
+    def run(self) -> Ended:
+        """Until the end, however it comes; what failed is kept in `error`."""
+        self.batches = {end.name: 0 for end in self.graph.plan.ends}
+        bell = Bell()
+        with signals(bell), ThreadPoolExecutor(len(self.batches), "flowload-reader") as lanes:
+            # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch.
+            with self.graph.iterate(seed=self.seed, epochs=self.bounds.epochs) as batches:
+                readers = self.start(batches, bell, lanes)
+                word = self.watch(batches, bell)
+            self.stats = batches.stats()
+        self.error = next((error for r in readers if (error := r.exception()) is not None), None)
+        self.ended = "failed" if self.error else word
+        return self.ended
+
+    def start(self, batches: Batches, bell: Bell, lanes: ThreadPoolExecutor) -> Sequence[Future[None]]:
+        """A reader for each output; the last one to finish rings."""
+        count = Count(self.batches, self.bounds.batches, bell)
+        alone = len(self.batches) == 1
+        readers = [
+            lanes.submit(read, iter(batches) if alone else batches[name], name, count)
+            for name in self.batches
+        ]
+        left = Left(len(readers), bell)
+        for reader in readers:
+            reader.add_done_callback(left.gone)
+        return readers
+
+    def watch(self, batches: Batches, bell: Bell) -> Ended:
+        """Paint, and wait for a word or the time to be up."""
+        seconds = self.bounds.seconds
+        until = float("inf") if seconds is None else perf_counter() + seconds
+        tick = perf_counter() + self.screen.tick
+        while (word := bell.wait(min(tick, until) - perf_counter())) is None:
+            now = perf_counter()
+            if now >= until:
+                return "seconds"
+            if now >= tick:
+                self.screen.paint(batches.stats(), self.batches)
+                tick = perf_counter() + self.screen.tick
+        return cast("Ended", word)
+
+
+@dataclass
+class Count:
+    """Batches by output; rings when there are enough."""
+
+    batches: dict[str, int]
+    limit: int | None
+    bell: Bell
+    total: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def one(self, name: str) -> bool:
+        """Count a batch; False when that was the last one wanted."""
+        with self.lock:
+            if self.total == self.limit:
+                return False
+            self.batches[name] += 1
+            self.total += 1
+            if self.total == self.limit:
+                self.bell.ring("batches")
+                return False
+        return True
+
+
+class Left:
+    """Rings when the last reader has finished, or the first has failed."""
+
+    def __init__(self, readers: int, bell: Bell) -> None:
+        self._readers = readers
+        self._bell = bell
+        self._lock = threading.Lock()
+
+    def gone(self, reader: Future[None]) -> None:
+        """A reader has stopped."""
+        if reader.exception() is not None:
+            self._bell.ring("failed")
+        with self._lock:
+            self._readers -= 1
+            if self._readers == 0:
+                self._bell.ring("finished")
+
+
+def read(batches: Iterator[Any], name: str, count: Count) -> None:
+    """Take batches until there are no more, or enough."""
+    end = object()
+    try:
+        # No batch is kept while the next is waited for: its buffer goes back at once.
+        while next(batches, end) is not end:
+            if not count.one(name):
+                return
+    except ClosedRun:
+        return  # the run was stopped while this reader waited

@@ -1,0 +1,48 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+__all__ = ["count", "duration", "rate", "share", "size"]
+
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def count(number: int) -> str:
+    """1,234,567 up to eight digits, then 123.5 M."""
+    return f"{number:,}" if abs(number) < 10**8 else scaled(number)
+
+
+def rate(per_second: float) -> str:
+    """Samples per second in four characters and a unit: 405 k/s."""
+    return f"{scaled(per_second)}/s"
+
+
+def share(part: float) -> str:
+    """A part of 1 in percent; below 0.5 % it is still not nothing."""
+    return "0 %" if part <= 0 else "<1 %" if part < 0.005 else f"{part:.0%}".replace("%", " %")
+
+
+def size(nbytes: int) -> str:
+    """Bytes in powers of 1024."""
+    power = min(len(UNITS) - 1, max(0, abs(nbytes).bit_length() - 1) // 10)
+    number = nbytes / 1024**power
+    return f"{number:.{0 if power == 0 or number >= 99.95 else 1}f} {UNITS[power]}"
+
+
+def duration(seconds: float) -> str:
+    """12.3 s, then 4:05 min, then 3:04:05 h."""
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def scaled(number: float) -> str:
+    """Three significant digits and a letter for thousands, millions, billions."""
+    for power, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        # Rounding must not show 1000 k.
+        if abs(number) >= power * 0.9995:
+            value = number / power
+            return f"{value:.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f}{letter}"
+    return f"{number:.0f}" if number >= 9.95 or number == int(number) else f"{number:.1f}"

@@ -1,0 +1,57 @@
+"""The ledger as text: for every stage in = out + dropped + held, checked before the reader's eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flowload.observe.stats import RunStats, StageStats
+
+from .figures import count
+from .lines import align
+
+__all__ = ["balanced", "ledger", "under_way"]
+
+
+def ledger(stats: RunStats) -> list[str]:
+    """One line a stage; each ends with a check mark, what is still under way, or the mismatch."""
+    rows = [
+        (
+            stage.name,
+            count(stage.in_),
+            "= " + count(stage.out),
+            "+ " + count(sum(stage.dropped.values())),
+            "+ " + count(stage.held),
+            verdict(stage, finished=stats.finished),
+            reasons(stage.dropped),
+        )
+        for stage in stats.stages.values()
+    ]
+    head = ("ledger", "in", "= out", "+ dropped", "+ held", "", "")
+    return align([head, *rows], "<>>>><<")
+
+
+def under_way(stage: StageStats) -> int:
+    """Samples that came in and are neither out, dropped nor held."""
+    return stage.in_ - stage.out - sum(stage.dropped.values()) - stage.held
+
+
+def balanced(stats: RunStats) -> bool:
+    """Whether every stage adds up, as far as a run that ended like this one can."""
+    missing = [under_way(stage) for stage in stats.stages.values()]
+    return not any(missing) if stats.finished else min(missing, default=0) >= 0
+
+
+def verdict(stage: StageStats, *, finished: bool) -> str:
+    """A check mark, or what is missing; only a run that was stopped may have samples under way."""
+    missing = under_way(stage)
+    if missing == 0:
+        return "✓"
+    if missing > 0 and not finished:
+        return f"✓ + {count(missing)} under way"
+    return f"✗ {missing:+,} unaccounted for"
+
+
+def reasons(dropped: Mapping[str, int]) -> str:
+    """Why samples were dropped, most frequent first."""
+    ranked = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{reason}: {count(samples)}" for reason, samples in ranked if samples)

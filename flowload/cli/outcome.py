@@ -1,0 +1,74 @@
+"""How a run went: told on the screen, in the exit status and in the JSON file."""
+
+from __future__ import annotations
+
+import click
+
+from .command import Drawing
+from .complaint import complain, status_of
+from .drive import Drive
+from .figures import count, duration
+from .ledger import balanced, ledger
+from .sheet import Sheet
+from .versions import versions
+
+__all__ = ["fill", "perform"]
+
+STATUS = {"finished": 0, "batches": 0, "seconds": 0, "failed": 1, "interrupted": 130, "terminated": 143}
+
+
+def perform(drive: Drive, *, verbose: bool) -> int:
+    """Run, show the end of it, complain if need be; the exit status."""
+    try:
+        ended = drive.run()
+    except BaseException:
+        drive.screen.close(None, {})
+        raise
+    status = STATUS[ended] if drive.error is None else status_of(drive.error)
+    if drive.stats is None or status == 2:
+        drive.screen.close(None, {})
+    else:
+        drive.screen.close(drive.stats, drive.batches)
+        drive.screen.say(["", *ledger(drive.stats), "", closing(drive)])
+    if drive.error is not None:
+        click.echo(complain(drive.error, verbose=verbose), err=True)
+    return status
+
+
+def closing(drive: Drive) -> str:
+    """The last line: why the run ended, and whether its books balance."""
+    bounds = drive.bounds
+    why = {
+        "finished": "The stream ended by itself",
+        "batches": f"Stopped after {count(bounds.batches or 0)} batches, as asked",
+        "seconds": f"Stopped after {duration(bounds.seconds or 0)}, as asked",
+        "failed": "The run failed",
+    }.get(drive.ended, f"The run was {drive.ended}")
+    assert drive.stats is not None  # noqa: S101 - perform() asked
+    if not balanced(drive.stats):
+        return f"{why}; THE LEDGER DOES NOT BALANCE."
+    if drive.stats.finished:
+        return f"{why}; every sample is accounted for."
+    return f"{why}; every stage adds up, and what was under way was let go."
+
+
+def fill(sheet: Sheet, drive: Drive, drawing: Drawing) -> None:
+    """The statistics, and beside them what was run."""
+    if drive.stats is None:
+        return
+    sheet.content = {
+        **drive.stats.as_json(),
+        "run": {
+            "file": str(drawing.path),
+            "pipeline": drawing.pipeline.function.__name__,
+            "options": drawing.values(),
+            "seed": drive.seed,
+            "batches": drive.bounds.batches,
+            "epochs": drive.bounds.epochs,
+            "seconds": drive.bounds.seconds,
+            "outputs": drive.batches,
+            "ended": drive.ended,
+            "error": None if drive.error is None else complain(drive.error),
+            "versions": versions(),
+        },
+    }

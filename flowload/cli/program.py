@@ -1,0 +1,52 @@
+"""The program: its commands, and what the shell gets back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import click
+
+from .command import Asked
+from .complaint import complain, status_of
+from .run import run
+from .show import show
+from .versions import own_version
+
+__all__ = ["main", "program"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(own_version(), prog_name="flowload", message="%(prog)s %(version)s")
+def program() -> None:
+    """Training data from disk to device, through a graph that accounts for every sample."""
+
+
+program.add_command(run)
+program.add_command(show)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; the exit status.
+
+    0: it went as asked. 1: the run failed. 2: a mistake in what was asked for. 130: Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIO) and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that has no check mark must not end a run
+    asked = Asked()
+    try:
+        status = program.main(args=argv, prog_name="flowload", standalone_mode=False, obj=asked)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(f"flowload: {error.format_message()}", err=True)
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except Exception as error:  # noqa: BLE001 - the outermost: whatever it is, it is told and the status says so
+        click.echo(complain(error, verbose=asked.verbose > 0), err=True)
+        return status_of(error)
+    return int(status or 0)

@@ -1,0 +1,73 @@
+"""`flowload run FILE`: run a pipeline, watch it, account for it."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from .command import Asked, FileCommand
+from .drive import Bounds, Drive
+from .logs import logging_to
+from .outcome import fill, perform
+from .screen import LiveScreen, make_screen
+from .sheet import open_sheet
+
+__all__ = ["run"]
+
+
+class Epochs(click.ParamType[float]):
+    """A number of passes, or inf."""
+
+    name = "epochs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; inf is kept as one."""
+        if str(value).lower() == "inf":
+            return math.inf
+        return int(click.IntRange(min=1).convert(value, param, ctx))
+
+
+@click.command(cls=FileCommand)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--batches", metavar="N", type=click.IntRange(min=1), help="Stop after N batches.")
+@click.option("--epochs", metavar="N", type=Epochs(), default=1, help="Passes over the data, or inf. [1]")
+@click.option(
+    "--seconds", metavar="S", type=click.FloatRange(min=0, min_open=True), help="Stop after S seconds."
+)
+@click.option("--seed", metavar="N", type=int, default=0, help="All that is random follows from it. [0]")
+@click.option("--json", metavar="PATH", type=click.Path(path_type=Path), help="Write the statistics there.")
+@click.option("--plain", is_flag=True, help="Lines of text instead of the live table.")
+@click.option("-v", "--verbose", count=True, help="Log what happens, show tracebacks; -vv: every detail.")
+@click.pass_obj
+def run(asked: Asked, /, *, json: Path | None, seed: int, plain: bool, **bounds: Any) -> int:
+    """Run the pipeline that FILE draws: every stage live, and its ledger at the end.
+
+    Without --epochs it runs one. Bounds stop it cleanly; the first that is met counts.
+    """
+    console = Console(highlight=False)
+    screen = make_screen(console, plain=plain)
+    # On a terminal, log lines must go through the live table's own console: it prints them above itself.
+    log_console = Console(stderr=True)
+    if isinstance(screen, LiveScreen) and log_console.is_terminal:
+        log_console = console
+    with ExitStack() as stack:
+        try:
+            sheet = stack.enter_context(open_sheet(json))
+        except OSError as error:
+            raise click.UsageError(f"--json {json}: {error.strerror}") from error
+        stack.enter_context(logging_to(log_console, asked.verbose))
+        drive = Drive(asked.file.draw(), bounds_of(**bounds), screen, seed)
+        status = perform(drive, verbose=asked.verbose > 0)
+        if status != 2:
+            fill(sheet, drive, asked.file)
+    return status
+
+
+def bounds_of(*, batches: int | None, epochs: float, seconds: float | None, **_: object) -> Bounds:
+    """The bounds, as the graph wants them."""
+    return Bounds(batches=batches, epochs=None if epochs == math.inf else int(epochs), seconds=seconds)

@@ -1,0 +1,103 @@
+"""Where a run shows itself while it runs: a live table on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from flowload.observe.stats import RunStats
+
+from .table import plain_table, progress, summary, table
+
+__all__ = ["LiveScreen", "PlainScreen", "Screen", "make_screen"]
+
+
+class Screen(Protocol):
+    """Takes snapshots of a run; `tick` is how often it wants one, in seconds."""
+
+    tick: float
+
+    def paint(self, now: RunStats, outputs: Mapping[str, int]) -> None:
+        """Show this moment. `outputs`: batches that each output gave."""
+
+    def close(self, last: RunStats | None, outputs: Mapping[str, int]) -> None:
+        """Show the end; None: leave nothing behind."""
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Print lines; after `close`."""
+
+
+class LiveScreen:
+    """A table that is repainted in place; the last one stays."""
+
+    tick = 0.2
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False)
+        self._before: RunStats | None = None
+
+    def paint(self, now: RunStats, outputs: Mapping[str, int]) -> None:
+        """Repaint; the display starts with the first, so that an early failure leaves the screen clean."""
+        if not self._live.is_started:
+            self._live.start()
+        self._live.update(self._picture(now, outputs, self._before), refresh=True)
+        self._before = now
+
+    def close(self, last: RunStats | None, outputs: Mapping[str, int]) -> None:
+        """The whole run's table stays on the screen."""
+        started = self._live.is_started
+        if last is None:
+            self._live.transient = True
+        elif started:
+            self._live.update(self._picture(last, outputs, None), refresh=True)
+        else:
+            self._console.print(self._picture(last, outputs, None))
+        if started:
+            self._live.stop()
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Print without wrapping or colouring."""
+        for line in lines:
+            self._console.print(Text(line), soft_wrap=True)
+
+    def _picture(self, now: RunStats, outputs: Mapping[str, int], before: RunStats | None) -> Group:
+        return Group(table(now, before), Text(), *map(Text, summary(now, outputs)))
+
+
+class PlainScreen:
+    """Lines of text, for files, pipes and logs."""
+
+    tick = 2.0
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._before: RunStats | None = None
+
+    def paint(self, now: RunStats, outputs: Mapping[str, int]) -> None:  # noqa: ARG002 - one line has no room
+        """One line."""
+        self.say([progress(now, self._before)])
+        self._before = now
+
+    def close(self, last: RunStats | None, outputs: Mapping[str, int]) -> None:
+        """The whole run's table."""
+        if last is not None:
+            gap = [] if self._before is None else [""]
+            self.say([*gap, *plain_table(last), "", *summary(last, outputs)])
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Print, at once: whoever reads a log wants to see the line when it is written."""
+        for line in lines:
+            self._console.file.write(line + "\n")
+        self._console.file.flush()
+
+
+def make_screen(console: Console, *, plain: bool) -> Screen:
+    """What fits the console."""
+    if plain or not console.is_terminal or console.is_dumb_terminal:
+        return PlainScreen(console)
+    return LiveScreen(console)

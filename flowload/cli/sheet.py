@@ -1,0 +1,75 @@
+"""A JSON file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+__all__ = ["Sheet", "open_sheet", "plain"]
+
+
+class Sheet:
+    """Takes what is to be written."""
+
+    def __init__(self) -> None:
+        self.content: Mapping[str, Any] | None = None
+
+    def write(self, file: TextIO) -> None:
+        """The content as JSON."""
+        json.dump(plain(self.content), file, indent=2, allow_nan=False)
+        file.write("\n")
+
+
+@contextmanager
+def open_sheet(path: Path | None) -> Iterator[Sheet]:
+    """A sheet that is written to `path` on leaving, by rename; without content nothing is touched.
+
+    A place that cannot be written to is found out at once, with OSError, not after hours of running.
+    """
+    sheet = Sheet()
+    if path is None:
+        yield sheet
+    elif path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    elif path.exists() and not path.is_file():  # a device or a pipe: nothing to replace
+        with path.open("w", encoding="utf-8") as file:
+            yield sheet
+            if sheet.content is not None:
+                sheet.write(file)
+    else:
+        yield from draft_of(path, sheet)
+
+
+def draft_of(path: Path, sheet: Sheet) -> Iterator[Sheet]:
+    """Lend the sheet; then write it beside `path`, and let it take that name."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with draft.open("x", encoding="utf-8") as file:
+            yield sheet
+            if sheet.content is None:
+                return
+            sheet.write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def plain(value: object) -> Any:
+    """Values that JSON has: numbers that are not finite become null, what is unknown becomes text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)

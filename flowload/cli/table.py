@@ -1,0 +1,105 @@
+"""What the live table shows: one row a stage, made from two snapshots of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.table import Table
+from rich.text import Text
+
+from flowload.observe.stats import RunStats, StageStats
+
+from .figures import count, duration, rate, share
+from .lines import align
+
+__all__ = ["HEAD", "SIDES", "plain_table", "progress", "rows", "summary", "table"]
+
+HEAD = ("stage", "in", "out", "rate", "busy", "queue", "dropped")
+SIDES = "<>>>>>>"
+
+
+def rows(now: RunStats, before: RunStats | None = None) -> list[tuple[str, ...]]:
+    """Cells of every stage; rates and busy time since `before`, or of the whole run without it."""
+    return [cells(stage, now, before) for stage in now.stages.values()]
+
+
+def cells(stage: StageStats, now: RunStats, before: RunStats | None) -> tuple[str, ...]:
+    """One row; the columns are `HEAD`."""
+    recent = stage.rate_overall if before is None else stage.rate
+    return (
+        stage.name,
+        count(stage.in_),
+        count(stage.out),
+        rate(recent),
+        share(busy(stage, now, before)),
+        queue(stage.name, now),
+        count(sum(stage.dropped.values())),
+    )
+
+
+def busy(stage: StageStats, now: RunStats, before: RunStats | None) -> float:
+    """Share of the time in which a worker of this stage worked: 1 when all of them always did."""
+    past = None if before is None else before.stages.get(stage.name)
+    worked = stage.busy - (past.busy if past else 0.0)
+    passed = now.elapsed - (before.elapsed if before and past else 0.0)
+    return worked / (passed * max(1, stage.workers)) if passed > 0 else 0.0
+
+
+def queue(stage: str, now: RunStats) -> str:
+    """Blocks that wait for this stage, of how many fit; a stage fused to the one before has no queue."""
+    edges = [edge for edge in now.edges if edge.target == stage]
+    return f"{sum(e.blocks for e in edges)}/{sum(e.capacity for e in edges)}" if edges else "-"
+
+
+def summary(now: RunStats, outputs: Mapping[str, int]) -> Iterator[str]:
+    """The lines beneath the table: what consumers got, and how fast."""
+    overall = now.delivered / now.elapsed if now.elapsed > 0 else 0.0
+    yield (
+        f"{count(now.blocks_delivered)} batches, {count(now.delivered)} samples "
+        f"in {duration(now.elapsed)}: {rate(overall)}"
+    )
+    if len(outputs) > 1:
+        yield ", ".join(f"{name} {count(batches)}" for name, batches in outputs.items()) + " batches"
+
+
+def progress(now: RunStats, before: RunStats | None) -> str:
+    """The whole run in one line, for logs."""
+    passed = now.elapsed - (before.elapsed if before else 0.0)
+    lately = (now.delivered - (before.delivered if before else 0)) / passed if passed > 0 else 0.0
+    hot = max(now.stages.values(), key=lambda stage: busy(stage, now, before), default=None)
+    busiest = "" if hot is None else f"; busiest: {hot.name} {share(busy(hot, now, before))}"
+    dropped = sum(sum(stage.dropped.values()) for stage in now.stages.values())
+    lost = f"; dropped {count(dropped)}" if dropped else ""
+    return (
+        f"{duration(now.elapsed):>8}  {count(now.blocks_delivered)} batches, {count(now.delivered)} samples, "
+        f"{rate(lately)}{lost}{busiest}"
+    )
+
+
+def table(now: RunStats, before: RunStats | None = None) -> Table:
+    """The table for a terminal."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title, side in zip(HEAD, SIDES, strict=True):
+        made.add_column(title, justify="left" if side == "<" else "right", no_wrap=True)
+    for stage, row in zip(now.stages.values(), rows(now, before), strict=True):
+        hot = busy(stage, now, before) > 0.9
+        lost = bool(sum(stage.dropped.values()))
+        # Text, not markup: a name may hold brackets.
+        made.add_row(
+            *(
+                Text(cell, style=style(title, hot=hot, lost=lost))
+                for title, cell in zip(HEAD, row, strict=True)
+            )
+        )
+    return made
+
+
+def style(title: str, *, hot: bool, lost: bool) -> str:
+    """What is worth a look stands out: a stage at its limit, samples that were dropped."""
+    marks = {"stage": "cyan", "busy": "bold red" if hot else "", "dropped": "yellow" if lost else "dim"}
+    return marks.get(title, "")
+
+
+def plain_table(now: RunStats) -> list[str]:
+    """The table as text, over the whole run."""
+    return align([HEAD, *rows(now)], SIDES)
