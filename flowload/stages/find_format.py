@@ -1,0 +1,47 @@
+"""Formats by name: modules of `flowload.formats` that expose `FORMAT`, imported when asked for."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import flowload.formats
+from flowload.errors import GraphError, MissingExtra
+from flowload.protocols import ChunkFormat
+
+__all__ = ["find_format", "known_formats"]
+
+
+def find_format(name: str) -> ChunkFormat:
+    """The format of a name. Raises GraphError with the known names, and MissingExtra."""
+    found = load_format(name) if name.isidentifier() else None
+    if found is None:
+        known = ", ".join(map(repr, known_formats()))
+        raise GraphError(f"no format is named {name!r}; there are {known}; or pass a ChunkFormat object")
+    return found
+
+
+def load_format(name: str) -> ChunkFormat | None:
+    """What a module exposes; None without module or format."""
+    where = f"{flowload.formats.__name__}.{name}"
+    try:
+        module = importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        if error.name != where:
+            raise
+        return None
+    found: ChunkFormat | None = getattr(module, "FORMAT", None)
+    return found
+
+
+def known_formats() -> list[str]:
+    """Names that `find_format` takes, those whose extra is not installed included."""
+    return [item.name for item in pkgutil.iter_modules(flowload.formats.__path__) if is_format(item.name)]
+
+
+def is_format(name: str) -> bool:
+    """Whether a module of that name exposes a format."""
+    try:
+        return load_format(name) is not None
+    except MissingExtra:
+        return True

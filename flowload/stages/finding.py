@@ -1,0 +1,236 @@
+"""Which files a user means: patterns, folders and names become paths, in natural order."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from glob import escape, has_magic
+from pathlib import Path, PurePath
+from typing import TypeAlias
+
+from flowload.errors import DataError, NoDataError
+
+__all__ = ["Place", "Search", "natural", "visible"]
+
+Natural: TypeAlias = tuple[tuple[str | int, ...], str]
+
+#: Endings of names that a writer gives to a file before it is complete.
+PARTIAL = (".crdownload", ".download", ".filepart", ".part", ".partial", ".swp", ".swx", ".temp", ".tmp", "~")
+
+
+def natural(path: str) -> Natural:
+    """The sort key of a path: its name with digits as numbers, then the whole path."""
+    words = re.split("([0-9]+)", name_of(path))
+    return tuple(int(word) if place % 2 else word for place, word in enumerate(words)), path
+
+
+def name_of(path: str) -> str:
+    """The last component of a path, without the price of a Path for each of many files."""
+    return path.rpartition(os.sep)[2]
+
+
+def visible(name: str) -> bool:
+    """Whether a file of this name may be told: neither hidden nor named as incomplete."""
+    return not name.startswith(".") and not name.lower().endswith(PARTIAL)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One pattern, folder or file as a user wrote it, split into where to look and what fits.
+
+    Args:
+        text: as the user wrote it, for messages.
+        root: the folder to look in.
+        parts: a pattern for each level below it; `**` stands for any number of folders.
+        suffixes: endings of names that fit; empty: any.
+        named: the user named this one file, whatever its name.
+    """
+
+    text: str
+    root: str
+    parts: tuple[str, ...]
+    suffixes: tuple[str, ...] = ()
+    named: bool = False
+
+    @classmethod
+    def of(cls, text: str, suffixes: tuple[str, ...], *, absolute: bool = False) -> Place:
+        """What a text means on this disk: a folder if there is one, else a pattern, else a file."""
+        path = Path(text).expanduser()
+        if absolute:
+            path = path.absolute()
+        if path.is_dir():
+            return cls(text, str(path), ("*",), suffixes)
+        if not has_magic(str(path)) or path.exists():
+            return cls(text, str(path.parent), (escape(path.name),), named=True)
+        root, parts = split_magic(path)
+        inside = text.endswith(os.sep)
+        return cls(text, root, (*parts, "*") if inside else parts, suffixes if inside else ())
+
+    @property
+    def recursive(self) -> bool:
+        """Whether folders below the root are looked at."""
+        return len(self.parts) > 1
+
+    def find(self) -> list[str]:
+        """The files that are here now. Raises DataError for a folder that cannot be read."""
+        found = walk(self.root, self.parts, frozenset())
+        return [path.removeprefix("./") for path in found if self.takes(name_of(path))]
+
+    def wants(self, path: str) -> bool:
+        """Whether a file at this path, which need not exist, would be found."""
+        below = below_root(path, self.root)
+        return below is not None and fits(below, self.parts) and self.takes(below[-1])
+
+    def takes(self, name: str) -> bool:
+        """Whether a file name is visible and ends as wanted."""
+        if self.named:
+            return True
+        return visible(name) and (not self.suffixes or name.lower().endswith(self.suffixes))
+
+    def nothing(self) -> NoDataError:
+        """Why nothing was found, in words."""
+        if self.named:
+            return NoDataError("no such file", where=self.text)
+        return NoDataError("no files", where=self.text, found=self.seen(), wanted=self.meaning())
+
+    def seen(self) -> str:
+        """What a look at the root shows instead."""
+        if not Path(self.root).is_dir():
+            return f"no folder {self.root!r}"
+        here = entries(self.root)
+        files = sum(map(is_file, here))
+        return f"{files} other files and {sum(map(is_folder, here))} folders in {self.root!r}"
+
+    def meaning(self) -> str:
+        """What files would fit."""
+        ends = " or ".join(self.suffixes)
+        name = f"names ending in {ends}" if ends else f"names like {'/'.join(self.parts)}"
+        return f"{name}, neither hidden nor partial"
+
+
+@dataclass(frozen=True)
+class Search:
+    """All places of one `discover`, looked at together."""
+
+    places: tuple[Place, ...]
+
+    @classmethod
+    def of(cls, texts: Iterable[str], suffixes: tuple[str, ...] = (), *, absolute: bool = False) -> Search:
+        """What texts mean on this disk now."""
+        return cls(tuple(Place.of(text, suffixes, absolute=absolute) for text in texts))
+
+    def find(self) -> list[str]:
+        """Every file that is here now, once, in natural order; NoDataError for a place without files."""
+        found = [(place, place.find()) for place in self.places]
+        for place, paths in found:
+            if not paths:
+                raise place.nothing()
+        return in_order(path for _, paths in found for path in paths)
+
+    def find_any(self) -> list[str]:
+        """The same, where a place may be empty."""
+        return in_order(path for place in self.places for path in place.find())
+
+    def check(self) -> None:
+        """Raise NoDataError unless every place can be watched: its folder, or the file it names, is there."""
+        for place in self.places:
+            if not Path(place.root).is_dir() or (place.named and not place.find()):
+                raise place.nothing()
+
+    def wants(self, path: str) -> bool:
+        """Whether a file at this path would be found."""
+        return any(place.wants(path) for place in self.places)
+
+    def unclear(self, path: str) -> bool:
+        """Whether only a new search can say what an event here means: at a folder, or not below a root."""
+        if not any(PurePath(path).is_relative_to(place.root) for place in self.places):
+            return True
+        return self.recursive and Path(path).is_dir()
+
+    @property
+    def roots(self) -> list[str]:
+        """The folders to look in, each once."""
+        return list(dict.fromkeys(place.root for place in self.places))
+
+    @property
+    def recursive(self) -> bool:
+        """Whether folders below the roots are looked at."""
+        return any(place.recursive for place in self.places)
+
+
+def in_order(paths: Iterable[str]) -> list[str]:
+    """Each file once, in natural order."""
+    return sorted({str(Path(path).absolute()): path for path in paths}.values(), key=natural)
+
+
+def split_magic(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The folder before the first component with a wildcard, and the components from there on."""
+    first = next(place for place, part in enumerate(path.parts) if has_magic(part))
+    return str(Path(*path.parts[:first])), path.parts[first:]
+
+
+def below_root(path: str, root: str) -> tuple[str, ...] | None:
+    """The components of a path below a folder; None when it is not below it."""
+    place = PurePath(path)
+    return place.relative_to(root).parts if place.is_relative_to(root) else None
+
+
+def fits(names: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Whether the components of a path fit a pattern, as `walk` would find them."""
+    if not parts:
+        return not names
+    head, rest = parts[0], parts[1:]
+    if head == "**":
+        hidden = [place for place, name in enumerate(names[:-1]) if name.startswith(".")]
+        deepest = hidden[0] if hidden else len(names) - 1
+        return any(fits(names[start:], rest or ("*",)) for start in range(deepest + 1))
+    return bool(names) and matches(names[0], head) and fits(names[1:], rest)
+
+
+def matches(name: str, part: str) -> bool:
+    """Whether one component fits its pattern; a wildcard does not stand for a leading dot."""
+    return fnmatchcase(name, part) and (not name.startswith(".") or part.startswith("."))
+
+
+def walk(folder: str, parts: tuple[str, ...], above: frozenset[str]) -> Iterator[str]:
+    """Paths of the files below a folder that fit a pattern. Links are followed, but never in a circle."""
+    head, rest = parts[0], parts[1:]
+    if head == "**":
+        real = os.path.realpath(folder)
+        if real in above:
+            return
+        above |= {real}
+        yield from walk(folder, rest or ("*",), above)
+    for entry in entries(folder):
+        if head == "**":
+            if not entry.name.startswith(".") and is_folder(entry):
+                yield from walk(entry.path, parts, above)
+        elif matches(entry.name, head):
+            if not rest and is_file(entry):
+                yield entry.path
+            elif rest and is_folder(entry):
+                yield from walk(entry.path, rest, above)
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is, or links to, a regular file; a link that leads nowhere is none."""
+    return Path(entry).is_file() if entry.is_symlink() else entry.is_file()
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is, or links to, a folder."""
+    return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
+
+
+def entries(folder: str) -> list[os.DirEntry[str]]:
+    """What a folder holds; nothing when it is gone. Raises DataError when it cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise DataError("unreadable folder", where=folder, found=error.strerror or str(error)) from error

@@ -1,0 +1,59 @@
+"""A hash of a chunk that is the same in every process, on every machine and in every version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.blocks import Chunks, Frames, SourceFile
+
+__all__ = ["choose_output", "chunk_hash", "hash_rows", "thresholds"]
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: the step of splitmix64
+
+
+def mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finalizer of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators)."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def chunk_hash(keys: NDArray[np.uint64], indexes: NDArray[np.uint64], salt: int) -> NDArray[np.uint64]:
+    """64 bits for each chunk: mix(mix(key + salt · GOLDEN) + (index + 1) · GOLDEN), all modulo 2**64.
+
+    Args:
+        keys: `SourceFile.key` of each chunk's file.
+        indexes: of each chunk in its file.
+        salt: another salt is an independent hash.
+    """
+    salted = keys + np.array([salt], np.uint64) * GOLDEN
+    return mix(mix(salted) + (indexes + np.uint64(1)) * GOLDEN)
+
+
+def hash_rows(block: Chunks | Frames, salt: int) -> NDArray[np.uint64]:
+    """The hash of each row's chunk: every frame of a chunk has the same."""
+    rows, column = (block.table, "index") if isinstance(block, Chunks) else (block.origin, "chunk")
+    keys = source_keys(block.sources)
+    return chunk_hash(keys[rows["source"]], rows[column].astype(np.uint64), salt)
+
+
+def source_keys(sources: Sequence[SourceFile]) -> NDArray[np.uint64]:
+    """The keys of files."""
+    return np.array([source.key for source in sources], np.uint64)
+
+
+def thresholds(weights: Sequence[float]) -> NDArray[np.uint64]:
+    """The borders between outputs: hash < borders[0] goes to the first, and so on; exact for any weights."""
+    shares = [Fraction(weight) for weight in weights]
+    total = sum(shares)
+    sums = [sum(shares[: place + 1]) for place in range(len(shares) - 1)]
+    return np.array([int(part / total * 2**64) for part in sums], np.uint64)
+
+
+def choose_output(hashes: NDArray[np.uint64], borders: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """The number of each row's output."""
+    return np.searchsorted(borders, hashes, side="right")

@@ -1,0 +1,115 @@
+"""`fl.map`: a function of the user's on every block."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from flowload.errors import GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.protocols import Block, Call, OnError, Operator, Setting
+
+from .values import Blaming, as_block, check_count, seen_by_user
+
+__all__ = ["Applied", "AppliedAsync", "MapStage", "check_callable", "is_async", "map"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapStage(Stage):
+    """The declaration of `map`."""
+
+    word: ClassVar[str] = "map"
+    accepts: ClassVar[tuple[type, ...]] = (object,)
+
+    fn: Callable[[Any], Any]
+    carries: type | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_callable(self.word, self.fn)
+        if self.carries is not None and not isinstance(self.carries, type):
+            raise GraphError(f"map: gives is {self.carries!r}; wanted a class, such as fl.Batch")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
+        """What came in, unless the user says otherwise."""
+        return {"out": self.carries or incoming[0]}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
+        """One map, waiting or not as the function does."""
+        kind = AppliedAsync if is_async(self.fn) else Applied
+        return (kind(self.fn, self.on_error),)
+
+
+class Applied:
+    """Calls a plain function; several calls may run at once."""
+
+    def __init__(self, fn: Callable[[Any], Any], on_error: OnError) -> None:
+        self.fn = fn
+        self.on_error = on_error
+
+    def apply(self, block: Block, call: Call) -> Block | None:
+        """What the function makes of a block."""
+        with Blaming(block, call, self.on_error):
+            return settle(self.fn(seen_by_user(block)), block, call)
+        return None
+
+
+class AppliedAsync:
+    """Awaits a coroutine function, such as one that asks a server."""
+
+    def __init__(self, fn: Callable[[Any], Awaitable[Any]], on_error: OnError) -> None:
+        self.fn = fn
+        self.on_error = on_error
+
+    async def apply(self, block: Block, call: Call) -> Block | None:
+        """What the function makes of a block."""
+        with Blaming(block, call, self.on_error):
+            return settle(await self.fn(seen_by_user(block)), block, call)
+        return None
+
+
+def settle(value: Any, block: Block, call: Call) -> Block | None:
+    """The block of a returned value; None is a block dropped, never a block lost."""
+    if value is None:
+        call.drop(len(block), "returned None")
+        return None
+    made = as_block(value)
+    check_count(block, made, call)
+    return made
+
+
+def check_callable(word: str, fn: object) -> None:
+    """Raise GraphError unless a function was given."""
+    if not callable(fn):
+        raise GraphError(f"{word}: fn is {fn!r}; wanted a function of one block")
+
+
+def is_async(fn: Callable[..., Any]) -> bool:
+    """Whether a call gives a coroutine: a coroutine function, or an object whose `__call__` is one."""
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
+
+
+def map(  # noqa: A001 - the word that users know; this module does not use the builtin
+    fn: Callable[[Any], Any],
+    *,
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+    gives: type | None = None,
+) -> Graph:
+    """Apply a function, or a coroutine function, to every block.
+
+    Args:
+        fn: gets what a consumer would get: the dict of arrays of a batch, the value that a source gave,
+            else the block. It returns the same number of samples, as a dict of arrays, a block or a value;
+            None drops the block, which is counted. It must not keep state: several calls run at once.
+            Arrays are leased: views of memory that is used again once nobody holds it, so keep no bare
+            addresses.
+        workers: calls at once; None: as many as there are CPUs.
+        on_error: "skip" counts blocks whose call raised, instead of ending the run.
+        max_errors: how many samples (int) or which share (float) may be skipped.
+        gives: the class of the blocks that come out, where it is not that of those that go in.
+    """
+    return place(MapStage(fn=fn, workers=workers, on_error=on_error, max_errors=max_errors, carries=gives))

@@ -1,0 +1,168 @@
+"""`fl.read`: files become references to the chunks in them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.blocks import CHUNK, Chunks, Files, SourceFile
+from flowload.errors import DataError, GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.protocols import Call, ChunkFormat, OnError, Operator, Setting
+
+from .find_format import find_format
+
+__all__ = ["Index", "Memo", "ReadStage", "read"]
+
+MEMO = 8 << 20  #: bytes of indexes that are kept for the next pass at most
+
+NEEDED = ("name", "suffixes", "layouts", "index", "inflate")  #: what makes a ChunkFormat
+
+Table: TypeAlias = NDArray[np.void]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadStage(Stage):
+    """The declaration of `read`."""
+
+    word: ClassVar[str] = "read"
+    accepts: ClassVar[tuple[type, ...]] = (Files,)
+
+    format: ChunkFormat
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        missing = [name for name in NEEDED if not hasattr(self.format, name)]
+        if missing:
+            raise GraphError(f"read: {self.format!r} is not a ChunkFormat: it has no {', '.join(missing)}")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - files, always
+        """References to chunks."""
+        return {"out": Chunks}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """One map that indexes."""
+        return (Index(self.format, Memo(self.memory(setting))),)
+
+    def memory(self, setting: Setting) -> int:
+        """Bytes of the indexes that are kept; a single pass keeps none."""
+        growing = any(stage.growing for stage in setting.upstream)
+        return 0 if growing or setting.epochs == 1 else MEMO
+
+    def parameters(self) -> Mapping[str, object]:
+        """The format by its name."""
+        return {**super().parameters(), "format": self.format.name}
+
+
+class Memo:
+    """Indexes of files that did not change since; safe for several threads.
+
+    What does not fit is not kept: passes go round in one order, and throwing out the oldest would throw out
+    each index just before it is wanted.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.free = capacity  #: bytes
+        self.lock = threading.Lock()
+        self.kept: dict[str, tuple[tuple[int, int], Table]] = {}
+
+    def get(self, path: str, stamp: tuple[int, int]) -> Table | None:
+        """The index of a file of this size and modification time."""
+        with self.lock:
+            known, index = self.kept.get(path, (None, None))
+        return index if known == stamp else None
+
+    def put(self, path: str, stamp: tuple[int, int], index: Table) -> None:
+        """Keep an index if it fits, in place of an older one of the same file."""
+        with self.lock:
+            _, old = self.kept.pop(path, (None, None))
+            self.free += 0 if old is None else old.nbytes
+            if index.nbytes <= self.free:
+                self.free -= index.nbytes
+                self.kept[path] = stamp, index
+
+
+class Index:
+    """Opens files of a format and lists their chunks, headers only; pure but for the memo."""
+
+    def __init__(self, format: ChunkFormat, memo: Memo) -> None:  # noqa: A002 - the house's word for it
+        self.format = format
+        self.memo = memo
+
+    def apply(self, files: Files, call: Call) -> Chunks | None:
+        """The chunks of some files; a file that cannot be indexed is rejected, and counts as one chunk."""
+        sources: list[SourceFile] = []
+        tables: list[Table] = []
+        for path in files.paths:
+            try:
+                table = self.index(path)
+            except DataError as error:
+                call.reject(error)
+                continue
+            tables.append(table)
+            sources.append(SourceFile(path))
+        call.opened(sum(map(len, tables)))
+        if not tables:
+            return None
+        whole = np.concatenate(tables)
+        whole["source"] = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+        whole["use"] = files.epoch
+        return Chunks(self.format, tuple(sources), whole)
+
+    def index(self, path: str) -> Table:
+        """The index of one file. Raises DataError, also for what the operating system refuses."""
+        try:
+            info = Path(path).stat()
+            stamp = info.st_size, info.st_mtime_ns
+            table = self.memo.get(path, stamp)
+            if table is None:
+                table = self.checked(self.format.index(path), path)
+                self.memo.put(path, stamp, table)
+        except OSError as error:
+            raise refused(error, path) from error
+        return table
+
+    def checked(self, table: NDArray[Any], path: str) -> Table:
+        """An index that has the agreed form and at least one chunk."""
+        if table.dtype != CHUNK:
+            raise GraphError(f"read: format {self.format.name!r} indexes as {table.dtype}; wanted CHUNK")
+        if len(table) == 0:
+            raise DataError("no chunks", where=path, found="an empty source", wanted="at least one chunk")
+        return table
+
+
+def refused(error: OSError, path: str) -> DataError:
+    """What the operating system said about a file, with a constant word for counting."""
+    reason = "unreadable"
+    if isinstance(error, FileNotFoundError):
+        reason = "vanished"
+    elif isinstance(error, PermissionError):
+        reason = "permission denied"
+    elif isinstance(error, IsADirectoryError):
+        reason = "not a file"
+    return DataError(reason, where=path, found=error.strerror or str(error), wanted="a readable file")
+
+
+def read(
+    format: str | ChunkFormat,  # noqa: A002 - the house's word for it
+    *,
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+) -> Graph:
+    """Open and index files, several at once: references to their chunks. No chunk is read yet.
+
+    Args:
+        format: a name, such as "lc0", or an object that is a `ChunkFormat`.
+        workers: files at once; None: as many as there are CPUs.
+        on_error: "skip" counts files that cannot be indexed, instead of ending the run.
+        max_errors: how many files (int), or which share of files and chunks (float), may be skipped.
+    """
+    form = find_format(format) if isinstance(format, str) else format
+    return place(ReadStage(format=form, workers=workers, on_error=on_error, max_errors=max_errors))

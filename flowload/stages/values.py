@@ -1,0 +1,87 @@
+"""What user functions see of blocks and what becomes of what they return, by one rule for all stages."""
+
+from __future__ import annotations
+
+from types import CoroutineType, TracebackType
+from typing import Any
+
+from flowload.blocks import Batch, Item
+from flowload.errors import DataError
+from flowload.protocols import Block, Call, Deliverable, OnError
+
+__all__ = ["Blaming", "as_block", "check_count", "seen_by_user"]
+
+
+def seen_by_user(block: Block) -> Any:
+    """What a consumer would get: the dict of arrays of a Batch, the value of an Item, else the block."""
+    return block.deliver() if isinstance(block, Deliverable) else block
+
+
+def as_block(value: Any) -> Block:
+    """What a user's value becomes.
+
+    A dict of arrays is a Batch with one row a sample, a block stays itself, anything else (a lone array
+    too: nobody knows whether its rows are samples) is an Item. Raises TypeError for a coroutine, which
+    nobody would ever await.
+    """
+    if isinstance(value, CoroutineType):
+        value.close()
+        raise TypeError("a coroutine was returned; give the `async def` function, not one that calls it")
+    if isinstance(value, dict) and value and all(map(has_rows, value.values())):
+        return Batch(value)
+    if isinstance(value, Block) and not isinstance(value, memoryview) and not hasattr(value, "__array__"):
+        return value
+    return Item(value)
+
+
+def has_rows(value: object) -> bool:
+    """Whether a value is an array with a first axis."""
+    return hasattr(value, "nbytes") and bool(getattr(value, "shape", ()))
+
+
+def check_count(before: Block, after: Block, call: Call) -> None:
+    """Raise DataError unless a user's function kept the number of samples.
+
+    An Item that becomes a Batch, or the other way round, changes the unit: then the new samples are counted.
+    """
+    if isinstance(before, Item) is not isinstance(after, Item):
+        call.opened(len(after))
+    elif len(before) != len(after):
+        raise DataError(
+            "another number of samples",
+            where=f"block {call.number}",
+            found=f"{len(after)} returned",
+            wanted=f"the {len(before)} that came in; fl.filter drops samples, and counts them",
+        )
+
+
+class Blaming:
+    """Gives what a user's function raises in a `with` block to the error policy.
+
+    A DataError is rejected as it is. Any other exception stays bare under "raise"; under "skip" it is
+    counted by its type's name.
+    """
+
+    def __init__(self, block: Block, call: Call, on_error: OnError) -> None:
+        self.block = block
+        self.call = call
+        self.on_error = on_error
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if self.on_error == "raise" or not isinstance(error, Exception):
+            return False
+        blamed = error if isinstance(error, DataError) else as_data_error(error, self.call)
+        self.call.reject(blamed, len(self.block))
+        return True
+
+
+def as_data_error(error: Exception, call: Call) -> DataError:
+    """What a user's function raised, as something that can be skipped and counted."""
+    blamed = DataError(type(error).__name__, where=f"block {call.number}", found=str(error))
+    blamed.__cause__ = error
+    return blamed

@@ -1,0 +1,124 @@
+"""The source of a folder that grows: first what is there, then what arrives."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import anyio.to_thread
+
+from flowload.blocks import Files
+from flowload.protocols import Block, Call, Mark, State
+
+from .arrivals import Arrivals, Probe
+from .complete import Looks
+from .finding import Search
+from .listing import in_blocks
+from .notices import FolderNotices, Notices
+
+__all__ = ["Watching"]
+
+TICK = 0.25  #: seconds between looks at files that are still being written: closing a file is no event
+SHARE = 50  #: a search again takes at most one part in so many of the time
+
+Listen = Callable[[Sequence[str], bool], Notices]
+
+
+class Watching:
+    """Tells every file once, when it is complete; never ends by itself.
+
+    A file is complete when it was closed after writing or renamed to its name. `Mark.CAUGHT_UP` follows the
+    first search and everything that is told later.
+
+    Args:
+        texts: patterns, folders and files.
+        suffixes: endings of names that a folder search takes; empty: any.
+        settle: seconds without a change after which a file is complete where the kernel does not tell.
+        rescan: seconds after which the folders are searched again, for systems that miss events (network).
+        listen, probe, clock: replaced in tests.
+    """
+
+    def __init__(
+        self,
+        texts: tuple[str, ...],
+        suffixes: tuple[str, ...],
+        *,
+        settle: float,
+        rescan: float,
+        listen: Listen = FolderNotices,
+        probe: Probe | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.texts = texts
+        self.suffixes = suffixes
+        self.rescan = rescan
+        self.listen = listen
+        self.probe = probe or Looks()
+        self.clock = clock
+        self.arrivals = Arrivals(settle)
+        self.search = Search(())
+        self.next_search = 0.0
+        self.notices: Notices | None = None
+        self.telling: deque[Files | Mark] = deque()
+
+    def epoch(self, number: int, call: Call) -> AsyncIterator[Block | Mark]:  # noqa: ARG002 - one endless pass
+        """The stream itself."""
+        return self
+
+    def __aiter__(self) -> AsyncIterator[Block | Mark]:
+        return self
+
+    async def __anext__(self) -> Block | Mark:
+        while not self.telling:
+            await self.look()
+        return self.telling.popleft()
+
+    async def look(self) -> None:
+        """Wait for something to happen (the first time: search), and queue what is complete."""
+        first = self.notices is None
+        if self.notices is None:
+            self.notices = await anyio.to_thread.run_sync(self.begin)
+            happened = set[str]()
+        else:
+            happened = await self.notices.wait(self.patience())
+        ready = await anyio.to_thread.run_sync(self.decide, happened)
+        self.telling.extend(in_blocks(ready))
+        if first or ready:
+            self.telling.append(Mark.CAUGHT_UP)
+
+    def begin(self) -> Notices:
+        """Listen before the first search, so that nothing falls between the two. Raises NoDataError."""
+        self.search = Search.of(self.texts, self.suffixes, absolute=True)
+        self.search.check()
+        self.next_search = self.clock()
+        return self.listen(self.search.roots, self.search.recursive)
+
+    def patience(self) -> float:
+        """Seconds to wait for events."""
+        return TICK if self.arrivals.waiting else max(0.0, self.next_search - self.clock())
+
+    def decide(self, happened: set[str]) -> list[str]:
+        """What is complete now, given the paths at which something happened."""
+        now = self.clock()
+        known = [path for path in happened if self.search.wants(path)]
+        if now >= self.next_search or any(map(self.search.unclear, happened)):
+            self.arrivals.feed(self.search.find_any())
+            self.next_search = now + max(self.rescan, SHARE * (self.clock() - now))
+        self.arrivals.feed(known)
+        self.arrivals.changed(known, self.probe)
+        return self.arrivals.ready(self.probe, self.clock())
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self.notices is not None:
+            self.notices.close()
+
+    def state(self) -> State:
+        """The files that were given."""
+        queued = {path for word in self.telling if isinstance(word, Files) for path in word.paths}
+        return {"given": [path for path in self.arrivals.told if path not in queued]}
+
+    def restore(self, state: State) -> None:
+        """Give what is not among them."""
+        self.arrivals.told = dict.fromkeys(state["given"])
