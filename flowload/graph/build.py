@@ -76,7 +76,7 @@ class Graph:
 
     def named(self, name: str) -> Graph:
         """The same drawing with a name of the user's for its last node."""
-        check_name(name, "a node")
+        check_node_name(name)
         return Graph(*rename(self, name))
 
     def drop(self, *names: str) -> Graph:
@@ -177,7 +177,7 @@ def place(stage: Stage, *, name: str | None = None) -> Graph:
     The line of the user's code that called the word is kept for messages.
     """
     if name is not None:
-        check_name(name, "a node")
+        check_node_name(name)
     node = Node(stage, (None,) if stage.accepts else (), name, user_line())
     ports = list(stage.gives([object] * len(node.inputs)))
     ends = tuple((port, Port(node, port)) for port in ports)
@@ -205,6 +205,13 @@ def outputs(*aside: Graph, **named: Graph) -> Graph:
     return Graph(tuple(ends), sinks)
 
 
+def check_node_name(name: object) -> None:
+    """Raise GraphError unless a node can have this name."""
+    check_name(name, "a node")
+    if name == "total":
+        raise GraphError("a node cannot be named 'total': memory() keeps that word for the sum")
+
+
 def as_graph(value: object, side: str) -> Graph:
     """The operand, if it is a graph."""
     if isinstance(value, Graph):
@@ -213,7 +220,7 @@ def as_graph(value: object, side: str) -> Graph:
     if isinstance(value, Stage):
         hint = "; make it a graph with place(...)"
     elif isinstance(value, Sequence | Mapping):
-        hint = "; a port has one reader: put a tee or a split between"
+        hint = "; a port has one reader: put a tee(...) between"
     elif callable(value):
         hint = "; call it, or wrap a function of your own in fl.map(...)"
     where = "outputs() takes graphs; there"

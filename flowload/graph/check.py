@@ -40,5 +40,3 @@ def check_name(name: object, what: str) -> None:
     """Raise GraphError unless this can be the name of a node or an output."""
     if not isinstance(name, str) or not name.isprintable() or name != name.strip() or not name or "." in name:
         raise GraphError(f"{what} cannot be named {name!r}; wanted printable text without a dot")
-    if name == "total":
-        raise GraphError(f"{what} cannot be named 'total': memory() keeps that word for the sum")

@@ -42,9 +42,8 @@ class Flow:
         return Tap(self.index[port.node], port.name)
 
     def label(self, tap: Tap) -> str:
-        """What messages call a port: 'read', or 'split.train' where the node has several."""
-        name = self.names[tap.place]
-        return name if len(self.gives[tap.place]) == 1 else f"{name}.{tap.port}"
+        """What messages call a port."""
+        return port_label(self.names[tap.place], tap.port, self.gives[tap.place])
 
 
 def read_flow(ends: Ends, sinks: Iterable[Node] = ()) -> Flow:
@@ -124,29 +123,57 @@ def free_name(word: str, taken: set[str]) -> str:
     return name
 
 
+class Writer(NamedTuple):
+    """What an input reads."""
+
+    label: str
+    kind: type
+    where: str
+
+
 def type_ports(
     nodes: Sequence[Node], inputs: Sequence[tuple[Tap | None, ...]], names: Sequence[str]
 ) -> tuple[Mapping[str, type], ...]:
     """What every node gives, each input checked against what its node takes."""
     gives: list[Mapping[str, type]] = []
     for node, taps, name in zip(nodes, inputs, names, strict=True):
-        incoming: list[type] = []
-        for tap in taps:
-            if tap is None:
-                incoming.append(object)
-                continue
-            given = gives[tap.place].get(tap.port)
-            if given is None:
-                raise GraphError(f"{names[tap.place]!r} has no output {tap.port!r}")
-            if not fits(given, node.stage.accepts):
-                writer = names[tap.place] if len(gives[tap.place]) == 1 else f"{names[tap.place]}.{tap.port}"
+        writers = [
+            Writer("?", object, "?")
+            if tap is None
+            else writer_of(tap, nodes[tap.place], names[tap.place], gives[tap.place])
+            for tap in taps
+        ]
+        for label, kind, where in writers:
+            if not fits(kind, node.stage.accepts):
                 raise GraphError(
-                    f"{writer!r} gives {type_name(given)}, but {name!r} takes {takes(node)}; "
-                    f"{names[tap.place]!r} is declared at {nodes[tap.place].where}, {name!r} at {node.where}"
+                    f"{label!r} gives {type_name(kind)}, but {name!r} takes {takes(node)}; "
+                    f"{label!r} is declared at {where}, {name!r} at {node.where}"
                 )
-            incoming.append(given)
-        gives.append(dict(node.stage.gives(incoming)))
+        gives.append(outputs_of(node, name, writers))
     return tuple(gives)
+
+
+def writer_of(tap: Tap, node: Node, name: str, gives: Mapping[str, type]) -> Writer:
+    """The port that a tap leads to; raises GraphError when the node has none of that name."""
+    if tap.port not in gives:
+        raise GraphError(f"{name!r}, declared at {node.where}, has no output {tap.port!r}")
+    return Writer(port_label(name, tap.port, gives), gives[tap.port], node.where)
+
+
+def outputs_of(node: Node, name: str, writers: Sequence[Writer]) -> Mapping[str, type]:
+    """What a node gives; what its stage finds wrong with its inputs is told with their lines."""
+    try:
+        return dict(node.stage.gives([writer.kind for writer in writers]))
+    except GraphError as error:
+        read = "".join(
+            f", {label!r} ({type_name(kind)}) at {where}" for label, kind, where in writers if where != "?"
+        )
+        raise GraphError(f"{error}; {name!r} is declared at {node.where}{read}") from error
+
+
+def port_label(name: str, port: str, gives: Mapping[str, type]) -> str:
+    """What messages call a port: 'read', or 'split.train' where the node has several."""
+    return name if len(gives) == 1 else f"{name}.{port}"
 
 
 def fits(given: type, accepted: Sequence[type]) -> bool:
@@ -175,8 +202,9 @@ def check_readers(flow: Flow, ends: Ends) -> None:
     ]
     reads += [(flow.tap(port), f"the output {name!r}") for name, port in ends]
     for tap, reader in reads:
+        writer_of(tap, flow.nodes[tap.place], flow.names[tap.place], flow.gives[tap.place])
         if tap in readers:
             raise GraphError(
-                f"{flow.label(tap)!r} has two readers, {readers[tap]} and {reader}; put a tee between"
+                f"{flow.label(tap)!r} has two readers, {readers[tap]} and {reader}; put a tee(...) between"
             )
         readers[tap] = reader

@@ -107,7 +107,7 @@ def test_a_partial_graph_keeps_its_sinks_when_it_is_joined() -> None:
         (None, "on its right is None"),
         (mapped, "call it, or wrap a function of your own in fl.map"),
         (Map(), r"make it a graph with place\(...\)"),
-        ([mapped(), mapped()], "a port has one reader: put a tee or a split between"),
+        ([mapped(), mapped()], "a port has one reader: put a tee\\(...\\) between"),
     ],
 )
 def test_what_is_no_graph_cannot_stand_on_the_right(wrong: Any, said: str) -> None:
@@ -139,7 +139,7 @@ def test_names_are_printable_text_without_dots(name: Any) -> None:
         head().named(name)
     with pytest.raises(GraphError, match="a node cannot be named"):
         place(Map(), name=name)
-    if isinstance(name, str):
+    if isinstance(name, str) and name != "total":
         with pytest.raises(GraphError, match="an output cannot be named"):
             outputs(**{name: head()})
 

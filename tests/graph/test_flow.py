@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
 import pytest
 from hypothesis import given
 
 from flowload.errors import GraphError
-from flowload.graph import Graph, Stage
+from flowload.graph import Graph, Node, Port, Stage
 from flowload.protocols import Block
 from tests.graph.drawings import Apples, Pears, Program, head, mapped, merge, pears, source, split
 from tests.graph.strategies import programs
@@ -129,7 +133,7 @@ def test_what_may_be_anything_is_left_to_the_run(anything: type) -> None:
 def test_a_port_has_one_reader() -> None:
     shared = head()
     with pytest.raises(
-        GraphError, match=r"'map' has two readers, 'merge' \(.*\) and 'merge' .*; put a tee between"
+        GraphError, match=r"'map' has two readers, 'merge' \(.*\) and 'merge' .*; put a tee\(...\) between"
     ):
         [shared, shared] >> merge()
     with pytest.raises(GraphError, match="'map' has two readers"):
@@ -153,3 +157,33 @@ def test_a_long_chain_needs_no_deep_stack() -> None:
     for _ in range(5):
         graph = graph >> mapped()
     assert len((graph >> tail).nodes()) == 307
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picky(Stage):
+    word: ClassVar[str] = "picky"
+    accepts: ClassVar[tuple[type, ...]] = (object,)
+    fan_in: ClassVar[bool] = True
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
+        raise GraphError("picky: these do not go together")
+
+
+def test_what_a_stage_finds_wrong_is_told_with_the_lines() -> None:
+    node = Node(Picky(), (None,), None, "here:1")
+    with pytest.raises(GraphError, match=r"^picky: these do not go together; 'picky' is declared at here:1$"):
+        Graph((("out", Port(node)),))
+    inputs = tuple(graph.ends[0][1] for graph in (source(), source(kind=Pears) >> pears()))
+    with pytest.raises(
+        GraphError,
+        match=r"'picky' is declared at here:1, 'source' \(Apples\) at .*:\d+, 'pears' \(Pears\) at .*:\d+$",
+    ):
+        Graph((("out", Port(replace(node, inputs=inputs))),))
+
+
+def test_a_port_that_a_node_does_not_have_is_refused() -> None:
+    node = source().ends[0][1].node
+    with pytest.raises(GraphError, match=r"'source', declared at .*, has no output 'x'"):
+        Graph((("out", Port(node, "x")),))
+    with pytest.raises(GraphError, match=r"'source', declared at .*, has no output 'x'"):
+        Graph((("out", Port(Node(Picky(), (Port(node, "x"),), None, "here:1"))),))
