@@ -1,0 +1,140 @@
+"""lc0 training data: chunks (games) of records (positions), gzipped, alone or in tars.
+
+A chunk source is a `.gz` file (one chunk) or an uncompressed tar, read in place, never extracted. Its members
+that end in `.gz` are compressed chunks, the others raw ones; `LICENSE` and hidden files are none.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.blocks import CHUNK
+from flowload.errors import DataError, NoDataError
+from flowload.protocols import Bytes, ChunkFormat, Layout
+
+from . import gz
+from .lc0_layouts import BITS, TENSORS, TUPLE
+from .lc0_records import check_chunk, infer_records
+from .tar import Member, members
+
+__all__ = ["FORMAT", "Lc0"]
+
+DEFLATE_MOST = 1032  #: deflate makes at most so many bytes of one
+GZIP_OVERHEAD = 1 << 10  #: bytes that gzip may add to data that cannot be compressed; and 1 in 1024
+
+
+@dataclass(frozen=True)
+class Lc0:
+    """The format `"lc0"`."""
+
+    name: str = "lc0"
+    suffixes: tuple[str, ...] = (".tar", ".gz")
+
+    @property
+    def layouts(self) -> Mapping[str, Layout]:
+        """By name; the first is the default."""
+        return {layout.name: layout for layout in (TENSORS, TUPLE, BITS)}
+
+    def index(self, path: str) -> NDArray[np.void]:
+        """Where the chunks of a file are, from headers and the last bytes of members only.
+
+        Raises OSError and DataError: "not a file", "no chunks", "bad gzip", and those of `tar.members`.
+        """
+        with opened(path) as fd:
+            found = list(chunk_members(fd, path))
+        if not found:
+            raise NoDataError("no chunks", where=path, wanted="at least one game")
+        return table(found)
+
+    def inflate(self, fd: int, chunk: np.void, out: Bytes, *, limit: int, where: str) -> tuple[Bytes, int]:
+        """Read, inflate and check one chunk: its bytes (in `out` if they fit) and the size of a record.
+
+        Raises OSError and DataError: "truncated file", "chunk too large", and those of `gz.inflate` and of
+        `lc0_records.check_chunk`.
+        """
+        size = int(chunk["size"])
+        if chunk["gzip"]:
+            check_limit(size, limit + limit // GZIP_OVERHEAD + GZIP_OVERHEAD, where)
+            data = os.pread(fd, size, int(chunk["offset"]))
+            check_read(len(data), size, where)
+            inflated = gz.inflate(data, out, limit=limit, where=where)
+        else:
+            check_limit(size, limit, where)
+            inflated = out[:size] if size <= len(out) else np.empty(size, np.uint8)
+            check_read(os.preadv(fd, [inflated.data], int(chunk["offset"])), size, where)
+        return inflated, check_chunk(inflated, where)
+
+    def describe(self, path: str, chunk: np.void) -> str:
+        """The name of a chunk's member, read again from the file; its number, if that cannot be."""
+        try:
+            with opened(path) as fd:
+                return next(m.name for m in chunk_members(fd, path) if m.offset == chunk["offset"])
+        except (OSError, DataError, StopIteration):
+            return f"chunk {chunk['index']}"
+
+
+FORMAT: ChunkFormat = Lc0()
+
+
+@contextmanager
+def opened(path: str) -> Iterator[int]:
+    """A descriptor of a regular file; DataError for anything else, without waiting for a pipe's writer."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise DataError("not a file", where=path, wanted="a .tar or .gz file")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def chunk_members(fd: int, path: str) -> Iterator[Member]:
+    """The chunks of a source, in order."""
+    if path.endswith(".tar.gz"):
+        raise DataError("compressed tar", where=path, found="gzip data", wanted="an uncompressed tar")
+    if not path.endswith(".gz"):
+        for member in members(fd, path):
+            base = member.name.rpartition("/")[2]
+            if base != "LICENSE" and not base.startswith("."):
+                yield member
+    elif size := os.fstat(fd).st_size:
+        if (start := os.pread(fd, 2, 0)) != gz.MAGIC:
+            raise DataError("bad gzip", where=path, found=f"{start!r} at the start", wanted=repr(gz.MAGIC))
+        yield Member(Path(path).name, 0, size, os.pread(fd, 8, max(0, size - 8)))
+
+
+def table(found: list[Member]) -> NDArray[np.void]:
+    """Members as rows of `CHUNK`."""
+    rows = np.zeros(len(found), CHUNK)
+    rows["offset"] = [member.offset for member in found]
+    rows["size"] = size = np.array([member.size for member in found], np.int64)
+    rows["gzip"] = zipped = np.array([member.name.endswith(".gz") for member in found])
+    # A gzip member ends with the size of its data. That is a claim: false where there are several members
+    # or padding; what cannot be is left out here, the rest is known when the chunk is inflated.
+    claim = np.array([int.from_bytes(member.tail[4:], "little") for member in found], np.int64)
+    likely = (claim > 0) & (claim <= DEFLATE_MOST * size) & (size <= claim + claim // 1024 + GZIP_OVERHEAD)
+    rows["inflated"] = np.where(zipped, np.where(likely, claim, -1), size)
+    rows["records"] = infer_records(rows["inflated"])
+    rows["index"] = np.arange(len(found))
+    rows["cap"] = -1
+    return rows
+
+
+def check_limit(size: int, limit: int, where: str) -> None:
+    """Refuse to read more than could be accepted."""
+    if size > limit:
+        raise DataError("chunk too large", where=where, found=f"{size} bytes", wanted=f"at most {limit}")
+
+
+def check_read(count: int, size: int, where: str) -> None:
+    """Refuse a file that has become shorter than its index says."""
+    if count < size:
+        raise DataError("truncated file", where=where, found=f"{count} bytes of a chunk", wanted=str(size))
