@@ -21,7 +21,7 @@ from flowload.protocols import Bytes, Call, ChunkFormat, Operator, Setting, Stat
 from .references import SourceTable, sources_from_state, sources_to_state
 from .slots import Slots
 
-__all__ = ["Exchange", "Reservoir", "reservoir"]
+__all__ = ["Exchange", "ReservoirStage", "reservoir"]
 
 DRAIN = 1024  #: rows of a block at the end
 RECORD = 8356  #: bytes of a record, for the estimate of memory: those of lc0 today
@@ -29,7 +29,7 @@ CHOICES, ORDER = 0, 1  #: streams of random numbers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reservoir(Stage):
+class ReservoirStage(Stage):
     """See `reservoir`."""
 
     word: ClassVar[str] = "reservoir"
@@ -198,4 +198,4 @@ def reservoir(frames: int) -> Graph:
         frames: records that wait. 1 keeps the order. The memory, about 8.4 KB a record of lc0, is
             taken as the reservoir fills; at the end of the stream it drains in random order.
     """
-    return place(Reservoir(frames=frames))
+    return place(ReservoirStage(frames=frames))

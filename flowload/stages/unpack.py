@@ -21,7 +21,7 @@ from .recut import Recut
 from .references import format_finder
 from .sampling import Sampling
 
-__all__ = ["Unpack", "unpack"]
+__all__ = ["UnpackStage", "unpack"]
 
 BLOCK = 8 << 20  #: inflated bytes a call: a few milliseconds of work, and blocks that stay in a large cache
 SCRATCH = 4 << 20  #: a usual chunk and more
@@ -29,7 +29,7 @@ FINEST = 10**6  #: largest denominator of a rate
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unpack(Stage):
+class UnpackStage(Stage):
     """See `unpack`."""
 
     word: ClassVar[str] = "unpack"
@@ -109,7 +109,7 @@ def unpack(
         max_chunk_bytes: a chunk that inflates to more is bad: a limit for gzip bombs.
     """
     return place(
-        Unpack(
+        UnpackStage(
             rate=rate,
             count=count,
             workers=workers,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flowload.blocks import Frames
 from flowload.errors import DataError, GraphError
 from flowload.protocols import Closing, Fold, Resumable, Setting
-from flowload.stages.reservoir import Exchange, Reservoir, reservoir
+from flowload.stages.reservoir import Exchange, ReservoirStage, reservoir
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import NARROW, STRIDE, ToyFormat, toy_frames, where_from
 
@@ -221,7 +221,7 @@ def test_bad_parameters_are_named() -> None:
 
 def test_the_word_makes_a_stage() -> None:
     (placed,) = reservoir(1000).nodes()
-    assert placed.stage == Reservoir(frames=1000)
+    assert placed.stage == ReservoirStage(frames=1000)
     (fold,) = placed.stage.open(SETTING)
     assert isinstance(fold, Fold)
     assert isinstance(fold, Closing)

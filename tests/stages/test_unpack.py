@@ -15,7 +15,7 @@ from flowload.protocols import Fold, Map, Setting
 from flowload.stages.inflate import Inflate
 from flowload.stages.references import concatenate
 from flowload.stages.sampling import Sampling
-from flowload.stages.unpack import Unpack, unpack
+from flowload.stages.unpack import UnpackStage, unpack
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import NARROW, STRIDE, toy_chunks, toy_file, where_from
 
@@ -182,7 +182,7 @@ def test_taken_says_what_will_come(
     tmp_path_factory: pytest.TempPathFactory, rate: float, lengths: list[int], use: int
 ) -> None:
     chunks = used(toy_file(tmp_path_factory.mktemp("toy"), lengths), use)
-    stage = Unpack(rate=rate)
+    stage = UnpackStage(rate=rate)
     said = stage.taken(chunks, 3)
     operator = stage.open(SETTING)[1]
     assert isinstance(operator, Map)
@@ -195,7 +195,7 @@ def test_taken_names_a_chunk_of_unknown_length() -> None:
     chunks = toy_chunks(3)
     chunks.table["records"][1] = -1
     with pytest.raises(DataError, match=r"0\.toy: chunk 1: unknown length"):
-        Unpack(rate=0.5).taken(chunks, 0)
+        UnpackStage(rate=0.5).taken(chunks, 0)
 
 
 @pytest.mark.parametrize(
@@ -213,14 +213,14 @@ def test_taken_names_a_chunk_of_unknown_length() -> None:
 )
 def test_bad_parameters_are_named(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(GraphError, match=message):
-        Unpack(**arguments)  # type: ignore[arg-type]
+        UnpackStage(**arguments)  # type: ignore[arg-type]
 
 
 def test_the_word_makes_a_stage_of_two_operators() -> None:
     (placed,) = unpack(0.03, workers=2).nodes()
-    assert placed.stage == Unpack(rate=0.03, workers=2)
+    assert placed.stage == UnpackStage(rate=0.03, workers=2)
     assert placed.stage.parameters() == {"rate": 0.03, "workers": 2}
     recut, inflating = placed.stage.open(SETTING)
     assert isinstance(recut, Fold)
     assert isinstance(inflating, Map)
-    assert 0 < Unpack(rate=0.03).memory(SETTING) < Unpack().memory(SETTING)
+    assert 0 < UnpackStage(rate=0.03).memory(SETTING) < UnpackStage().memory(SETTING)

@@ -1,0 +1,112 @@
+"""`batch`: so many samples as named arrays, encoded straight into one leased buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flowload.blocks import Batch, Frames
+from flowload.errors import GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.graph.node import whole
+from flowload.protocols import ChunkFormat, Device, OnError, Operator, Setting
+
+from .cut import Cut
+from .encode import Encode, batch_bytes, find_layout
+from .references import format_finder
+from .reservoir import RECORD
+
+__all__ = ["BatchStage", "batch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchStage(Stage):
+    """See `batch`."""
+
+    word: ClassVar[str] = "batch"
+    accepts: ClassVar[tuple[type, ...]] = (Frames, Batch)
+
+    size: int
+    layout: str | None = None
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not whole(self.size) or self.size < 1:
+            raise GraphError(f"batch: size is {self.size!r}; wanted a number from 1")
+        if not isinstance(self.layout, str | None):
+            raise GraphError(f"batch: layout is {self.layout!r}; wanted the name of one, or None")
+        if not isinstance(self.drop_last, bool):
+            raise GraphError(f"batch: drop_last is {self.drop_last!r}; wanted True or False")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
+        """Batches."""
+        if self.layout is not None and list(incoming) == [Batch]:
+            raise GraphError(f"batch: layout={self.layout!r} is for records; here come arrays already")
+        return {"out": Batch}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """Cut the stream by reference; encode each piece. Raises GraphError for an unknown layout."""
+        for known in formats_of(setting):
+            find_layout(known, self.layout)
+        cut = Cut(self.size, drop_last=self.drop_last, find=format_finder(setting))
+        return cut, Encode(self.layout, device_of(setting))
+
+    def memory(self, setting: Setting) -> int:
+        """Batches at work and on their way, and the records that they are made of."""
+        calls = (self.workers or setting.cpus) + 2
+        formats = formats_of(setting)
+        if not formats:
+            return 0
+        fields = find_layout(formats[0], self.layout).fields()
+        return calls * batch_bytes(fields, self.size) + self.size * RECORD
+
+
+def formats_of(setting: Setting) -> list[ChunkFormat]:
+    """The formats that stages above were given."""
+    given = [getattr(stage, "format", None) for stage in setting.upstream]
+    return [item for item in given if item is not None and hasattr(item, "layouts")]
+
+
+def device_of(setting: Setting) -> Device | None:
+    """What prepares batch memory, as the next stage that goes to a device says."""
+    for stage in setting.downstream:
+        device = getattr(stage, "device", None)
+        if callable(device):
+            found: Device | None = device()
+            return found
+    return None
+
+
+def batch(
+    size: int,
+    *,
+    layout: str | None = None,
+    drop_last: bool = False,
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: float | None = None,
+) -> Graph:
+    """Make batches of records, or other batches of arrays.
+
+    Args:
+        size: samples of a batch.
+        layout: which arrays a record becomes, by name, as its format offers them; None: its first
+            layout. For lc0: "tensors", "tuple" or "bits".
+        drop_last: whether what is too little for a batch at the end of the stream is dropped, and
+            counted; else it makes a smaller last batch.
+        workers: batches that may be encoded at once; None: as many as the run has CPUs.
+        on_error: what a bad record does: "raise" ends the run, "skip" counts its batch as dropped.
+        max_errors: under "skip": how many samples (int) or which share (float) may be skipped.
+    """
+    return place(
+        BatchStage(
+            size=size,
+            layout=layout,
+            drop_last=drop_last,
+            workers=workers,
+            on_error=on_error,
+            max_errors=max_errors,
+        )
+    )

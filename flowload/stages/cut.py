@@ -1,0 +1,131 @@
+"""A stream cut into batches by reference: no row is copied, looked at or kept longer than its batch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.blocks import ORIGIN, Batch, Frames, SourceFile
+from flowload.protocols import Call, State
+
+from .encode import Pieces
+from .find_format import find_format
+from .references import FindFormat, sources_from_state, sources_to_state
+
+__all__ = ["Cut"]
+
+log = logging.getLogger("flowload")
+
+
+class Cut:
+    """A fold: every `size` rows become one block of pieces; the rest waits for more.
+
+    What waits is named by reference in a snapshot where it is records, and kept as values where it is
+    arrays, which have no reference; it is less than one batch.
+
+    Args:
+        size: rows of a batch.
+        drop_last: drop what waits at the end, instead of making a smaller batch.
+        find: the format of a name, for `restore`.
+    """
+
+    def __init__(self, size: int, *, drop_last: bool, find: FindFormat = find_format) -> None:
+        self.size = size
+        self.drop_last = drop_last
+        self.find = find
+        self.parts: list[Frames | Batch] = []
+        self.held = 0  #: rows that wait
+        self.made = 0  # batches
+
+    def push(self, block: Frames | Batch, call: Call) -> Iterator[Pieces]:  # noqa: ARG002 - the shape of a Fold
+        """The batches that are complete with this block."""
+        first = 0
+        while first < len(block):
+            end = min(len(block), first + self.size - self.held)
+            self.parts.append(block if end - first == len(block) else block.select(slice(first, end)))
+            self.held += end - first
+            first = end
+            if self.held == self.size:
+                yield self.take()
+
+    def take(self) -> Pieces:
+        """What waits, as one block."""
+        parts, self.parts, self.held = self.parts, [], 0
+        self.made += 1
+        return Pieces(tuple(parts))
+
+    def flush(self, call: Call) -> Iterator[Pieces]:
+        """The last, smaller batch, unless it is to be dropped."""
+        if self.held and not self.drop_last:
+            yield self.take()
+        elif self.held:
+            if not self.made:
+                text = "batch: no batch at all: %d samples are too few for size=%d, and drop_last=True"
+                log.warning(text, self.held, self.size)
+            call.drop(self.held, "partial batch")
+            self.parts, self.held = [], 0
+
+    def state(self) -> State:
+        """What waits."""
+        if self.parts and isinstance(self.parts[0], Batch):
+            return {"made": self.made, "held": self.held, "arrays": arrays_to_state(self.parts)}
+        sources, origin = self.references()
+        columns = {name: origin[name].tolist() for name in ORIGIN.names or ()}
+        return {
+            "made": self.made,
+            "held": self.held,
+            "format": self.parts[0].format.name if self.parts and isinstance(self.parts[0], Frames) else None,
+            "sources": sources_to_state(sources),
+            "origin": columns,
+        }
+
+    def restore(self, state: State) -> None:
+        """Become the fold that gave this state; records come with `refill`."""
+        self.made, self.held, self.parts = state["made"], state["held"], []
+        if "arrays" in state:
+            self.parts = [arrays_from_state(state["arrays"])]
+        elif state["format"] is not None:
+            columns: Mapping[str, Any] = state["origin"]
+            origin = np.empty(self.held, ORIGIN)
+            for name in ORIGIN.names or ():
+                origin[name] = columns[name]
+            data = np.empty((self.held, 0), np.uint8)  # the records are not here yet
+            self.parts = [
+                Frames(self.find(state["format"]), sources_from_state(state["sources"]), data, origin)
+            ]
+
+    def references(self) -> tuple[tuple[SourceFile, ...], NDArray[np.void]]:
+        """Where the records that wait came from; none where arrays wait."""
+        sources: tuple[SourceFile, ...] = ()
+        columns = [np.empty(0, ORIGIN)]
+        for part in self.parts:
+            if isinstance(part, Frames):
+                origin = part.origin.copy()
+                origin["source"] += len(sources)
+                columns.append(origin)
+                sources += part.sources
+        return sources, np.concatenate(columns)
+
+    def refill(self, payload: Frames) -> None:
+        """Take the records that `references` names, in that order."""
+        if len(payload) != self.held:
+            raise ValueError(f"{len(payload)} records for {self.held} that wait")
+        self.parts = [payload]
+
+
+def arrays_to_state(parts: list[Frames | Batch]) -> dict[str, Any]:
+    """Arrays as JSON values."""
+    arrays = [part.arrays for part in parts if isinstance(part, Batch)]
+    joined = {key: np.concatenate([np.asarray(each[key]) for each in arrays]) for key in arrays[0]}
+    return {
+        key: [array.dtype.str, list(array.shape), array.ravel().tolist()] for key, array in joined.items()
+    }
+
+
+def arrays_from_state(state: Mapping[str, Any]) -> Batch:
+    """The arrays that gave this state."""
+    return Batch({key: np.array(flat, dtype).reshape(shape) for key, (dtype, shape, flat) in state.items()})
