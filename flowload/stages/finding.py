@@ -65,9 +65,9 @@ class Place:
             return cls(text, str(path), ("*",), suffixes)
         if not has_magic(str(path)) or path.exists():
             return cls(text, str(path.parent), (escape(path.name),), named=True)
-        root, parts = split_magic(path)
-        inside = text.endswith(os.sep)
-        return cls(text, root, (*parts, "*") if inside else parts, suffixes if inside else ())
+        inside = text.endswith(os.sep)  # the pattern means folders: look into them
+        root, parts = split_magic(path / "*" if inside else path)
+        return cls(text, root, parts, suffixes if inside else ())
 
     @property
     def recursive(self) -> bool:
@@ -163,13 +163,19 @@ class Search:
 
 def in_order(paths: Iterable[str]) -> list[str]:
     """Each file once, in natural order."""
-    return sorted({str(Path(path).absolute()): path for path in paths}.values(), key=natural)
+    once: dict[str, str] = {}
+    for path in paths:
+        once.setdefault(str(Path(path).absolute()), path)
+    return sorted(once.values(), key=natural)
 
 
 def split_magic(path: Path) -> tuple[str, tuple[str, ...]]:
     """The folder before the first component with a wildcard, and the components from there on."""
     first = next(place for place, part in enumerate(path.parts) if has_magic(part))
-    return str(Path(*path.parts[:first])), path.parts[first:]
+    parts = path.parts[first:]
+    # Two `**` in a row say no more than one; one at the end means the files: so something always follows it.
+    once = [part for part, before in zip(parts, ("", *parts), strict=False) if part != "**" or before != "**"]
+    return str(Path(*path.parts[:first])), tuple([*once, "*"] if once[-1] == "**" else once)
 
 
 def below_root(path: str, root: str) -> tuple[str, ...] | None:
@@ -186,7 +192,7 @@ def fits(names: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     if head == "**":
         hidden = [place for place, name in enumerate(names[:-1]) if name.startswith(".")]
         deepest = hidden[0] if hidden else len(names) - 1
-        return any(fits(names[start:], rest or ("*",)) for start in range(deepest + 1))
+        return any(fits(names[start:], rest) for start in range(deepest + 1))
     return bool(names) and matches(names[0], head) and fits(names[1:], rest)
 
 
@@ -203,7 +209,7 @@ def walk(folder: str, parts: tuple[str, ...], above: frozenset[str]) -> Iterator
         if real in above:
             return
         above |= {real}
-        yield from walk(folder, rest or ("*",), above)
+        yield from walk(folder, rest, above)
     for entry in entries(folder):
         if head == "**":
             if not entry.name.startswith(".") and is_folder(entry):
