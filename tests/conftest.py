@@ -2,8 +2,52 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
 from hypothesis import settings
+
+from flowload.sample import sample_path
 
 # The first call of a kernel compiles it: no deadline says anything about the code under test.
 settings.register_profile("flowload", deadline=None)
 settings.load_profile("flowload")
+
+MakeTar: TypeAlias = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def shared_lc0() -> Path:
+    """The folder of real lc0 data beside the project."""
+    folder = Path(__file__).parents[1].parent / "shared/data/lc0"
+    if not folder.is_dir():
+        pytest.skip("the shared lc0 data are absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_tar() -> Path:
+    """The first tar of the shipped chess sample."""
+    return min(sample_path("chess").glob("*.tar"))
+
+
+@pytest.fixture
+def make_tar(tmp_path: Path) -> MakeTar:
+    """Writes a tar of the given members: `make_tar({"a.gz": data}, name="x.tar", format=tarfile.GNU_FORMAT)`."""
+
+    def make(
+        members: Mapping[str, bytes], name: str = "data.tar", format: int = tarfile.USTAR_FORMAT
+    ) -> Path:  # noqa: A002
+        path = tmp_path / name
+        with tarfile.open(path, "w", format=format) as tar:
+            for member, data in members.items():
+                info = tarfile.TarInfo(member)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+        return path
+
+    return make

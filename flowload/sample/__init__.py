@@ -1,0 +1,20 @@
+"""Small real data that ships with flowload, so that every pipeline runs at once.
+
+`chess`: 24 games that the lc0 engine played against itself (random backend), in two tars: records of version
+6, input format 1; made for this project, under its licence.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["sample_path"]
+
+
+def sample_path(name: str) -> Path:
+    """The folder of a sample; ValueError lists the samples if there is none of that name."""
+    here = Path(__file__).parent
+    samples = sorted(entry.name for entry in here.iterdir() if entry.is_dir() and entry.name[0] not in "._")
+    if name not in samples:
+        raise ValueError(f"there is no sample {name!r}; there are {', '.join(map(repr, samples))}")
+    return here / name
