@@ -9,7 +9,8 @@ from .describe import Outlet, Row
 __all__ = ["dot_text", "mermaid_text", "picture", "to_dot", "to_mermaid"]
 
 WIDEST = 60  # characters of a parameter's value in a picture
-SAFE_IN_MERMAID = frozenset(" _-.,:=/'()[]{}+*%!?@~^$")
+IN_DOT = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
+SAFE_IN_MERMAID = frozenset(" _-.,:=/'()[]{}%!?@")
 
 
 def picture(rows: Sequence[Row]) -> str:
@@ -117,9 +118,8 @@ def to_dot(rows: Sequence[Row]) -> str:
 
 def dot_text(lines: Sequence[str]) -> str:
     """Lines as one quoted DOT string that shows them character for character."""
-    # Backslashes first: Graphviz expands \N, \G, \n ... in labels. A raw NUL would end its C string.
-    escaped = (line.replace("\\", "\\\\").replace('"', '\\"') for line in map(printable, lines))
-    return '"' + "\\n".join(escaped) + '"'
+    # Graphviz expands \N, \G, \n ... and HTML entities in labels; a raw NUL would end its C string.
+    return '"' + "\\n".join(printable(line).translate(IN_DOT) for line in lines) + '"'
 
 
 def to_mermaid(rows: Sequence[Row]) -> str:

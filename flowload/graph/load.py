@@ -16,7 +16,7 @@ from flowload.errors import GraphError
 from .build import Graph
 from .options import Option, accept, known_option, read_options
 
-__all__ = ["Pipeline", "load", "options_of", "pipeline"]
+__all__ = ["Pipeline", "executed", "load", "noted", "options_of", "pipeline"]
 
 P = ParamSpec("P")
 FilePath: TypeAlias = str | os.PathLike[str]

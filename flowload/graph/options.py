@@ -18,7 +18,7 @@ import numpy as np
 
 from flowload.errors import GraphError, OptionError
 
-__all__ = ["Option", "accept", "convert", "known_option", "read_options"]
+__all__ = ["BOOLS", "Option", "accept", "convert", "known_option", "read_options"]
 
 SCALARS: Mapping[Any, str] = {
     types.NoneType: "None",

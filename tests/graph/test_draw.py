@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
+import subprocess
+from xml.etree import ElementTree as ET
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +28,7 @@ def shown(text: str) -> str:
 
 
 def read_dot(quoted: str) -> list[str]:
-    """What Graphviz shows for a quoted label: its scanner first, then its escape strings."""
+    """What Graphviz shows for a quoted label: its scanner first, then its escape strings and entities."""
     scanned = quoted[1:-1].replace('\\"', '"')
     lines, line, position = [], "", 0
     while position < len(scanned):
@@ -41,7 +45,7 @@ def read_dot(quoted: str) -> list[str]:
         else:
             line += character
         position += 1
-    return [*lines, line]
+    return [html.unescape(text) for text in [*lines, line]]
 
 
 def read_mermaid(quoted: str) -> list[str]:
@@ -56,6 +60,31 @@ def test_dot_shows_every_character(lines: list[str]) -> None:
     quoted = dot_text(lines)
     assert DOT_STRING.fullmatch(quoted)
     assert read_dot(quoted) == [shown(line) for line in lines]
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_graphviz_shows_every_character() -> None:
+    labels = [
+        "&amp;",
+        "&#34;",
+        "<b>x</b>",
+        "\\N",
+        "\\G",
+        "x\\",
+        "\\\\",
+        '"',
+        '\\"',
+        "<",
+        "end",
+        "a|{b}",
+        "%é\U0001f642",
+    ]
+    nodes = "\n".join(f"n{n} [label={dot_text([text])}];" for n, text in enumerate(labels))
+    run = subprocess.run(
+        ["dot", "-Tsvg"], input=f"digraph {{{nodes}}}".encode(), capture_output=True, check=True
+    )
+    texts = [element.text for element in ET.fromstring(run.stdout).iter("{http://www.w3.org/2000/svg}text")]
+    assert texts == labels
 
 
 @given(st.lists(NASTY, min_size=1, max_size=3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowload.errors import GraphError
-from flowload.graph import Graph
+from flowload.graph import Graph, outputs
 from tests.graph.drawings import head, mapped, merge, source, split
 
 
@@ -72,6 +72,13 @@ def test_a_cycle_back_into_the_middle_is_shown() -> None:
     middle = mapped().named("middle")
     with pytest.raises(GraphError, match="a cycle: new >> middle >> old >> new; 'middle'"):
         (source() >> middle >> mapped().named("old")) >> (mapped().named("new") >> middle)
+
+
+def test_a_template_beside_the_way_is_no_cycle() -> None:
+    template, parts = mapped(), source() >> split("a", "b")
+    graph = outputs((parts.b >> template).drop(), a=parts.a) >> template
+    graph.check()
+    assert [placed.name for placed in graph.nodes()] == ["source", "split", "map", "map_2", "drop"]
 
 
 def test_a_source_cannot_stand_on_the_right() -> None:
