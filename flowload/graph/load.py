@@ -93,7 +93,7 @@ def executed(path: Path) -> Iterator[Pipeline[...]]:
             exec(compile(source, os.fspath(path), "exec", dont_inherit=True), module.__dict__)
         yield only_pipeline(module, path)
     finally:
-        del sys.modules[module.__name__]
+        sys.modules.pop(module.__name__, None)
 
 
 def read_source(path: Path) -> bytes:
