@@ -46,7 +46,9 @@ class SourceFile:
 
     def __post_init__(self) -> None:
         if self.key < 0:
-            digest = hashlib.blake2b(os.path.basename(self.path).encode(), digest_size=8).digest()
+            # Names on disk are bytes: those that are not UTF-8 have surrogates, which keep them apart.
+            name = self.name.encode(errors="surrogateescape")
+            digest = hashlib.blake2b(name, digest_size=8).digest()
             object.__setattr__(self, "key", int.from_bytes(digest, "little"))
 
     @property

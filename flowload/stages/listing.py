@@ -68,4 +68,5 @@ class Listing:
 
 def digest(paths: Sequence[str]) -> str:
     """Which files these are, wherever their folder is mounted."""
-    return hashlib.blake2b("/".join(map(name_of, paths)).encode(), digest_size=16).hexdigest()
+    names = "/".join(map(name_of, paths)).encode(errors="surrogateescape")
+    return hashlib.blake2b(names, digest_size=16).hexdigest()
