@@ -6,7 +6,6 @@ import io
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 from hypothesis import settings
@@ -16,8 +15,6 @@ from flowload.sample import sample_path
 # The first call of a kernel compiles it: no deadline says anything about the code under test.
 settings.register_profile("flowload", deadline=None)
 settings.load_profile("flowload")
-
-MakeTar: TypeAlias = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
@@ -36,14 +33,12 @@ def sample_tar() -> Path:
 
 
 @pytest.fixture
-def make_tar(tmp_path: Path) -> MakeTar:
-    """Writes a tar of the given members: `make_tar({"a.gz": data}, name="x.tar", format=tarfile.GNU_FORMAT)`."""
+def make_tar(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a tar: `make_tar({"a.gz": data}, name="x.tar", kind=tarfile.GNU_FORMAT)` gives its path."""
 
-    def make(
-        members: Mapping[str, bytes], name: str = "data.tar", format: int = tarfile.USTAR_FORMAT
-    ) -> Path:  # noqa: A002
+    def make(members: Mapping[str, bytes], name: str = "data.tar", kind: int = tarfile.USTAR_FORMAT) -> Path:
         path = tmp_path / name
-        with tarfile.open(path, "w", format=format) as tar:
+        with tarfile.open(path, "w", format=kind) as tar:
             for member, data in members.items():
                 info = tarfile.TarInfo(member)
                 info.size = len(data)
