@@ -18,8 +18,8 @@ def rate(per_second: float) -> str:
 
 
 def share(part: float) -> str:
-    """A part of 1 in percent; below 0.5 % it is still not nothing."""
-    return "0 %" if part <= 0 else "<1 %" if part < 0.005 else f"{part:.0%}".replace("%", " %")
+    """A part of 1 in percent; little is still not nothing."""
+    return "0 %" if part <= 0 else "<1 %" if part < 0.01 else f"{part:.0%}".replace("%", " %")
 
 
 def size(nbytes: int) -> str:

@@ -20,25 +20,29 @@ from .sheet import open_sheet
 __all__ = ["run"]
 
 
-class Epochs(click.ParamType[float]):
-    """A number of passes, or inf."""
+class Limit(click.ParamType[float]):
+    """A number above 0; inf: no limit."""
 
-    name = "epochs"
+    def __init__(self, *, whole: bool) -> None:
+        self.name = "a whole number" if whole else "a number"
+        self._whole = whole
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number; inf is kept as one."""
-        if str(value).lower() == "inf":
-            return math.inf
-        return int(click.IntRange(min=1).convert(value, param, ctx))
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not number > 0 or (self._whole and number < math.inf and not number.is_integer()):
+            self.fail(f"{value!r} is not {self.name} above 0, nor inf", param, ctx)
+        return number
 
 
 @click.command(cls=FileCommand)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--batches", metavar="N", type=click.IntRange(min=1), help="Stop after N batches.")
-@click.option("--epochs", metavar="N", type=Epochs(), default=1, help="Passes over the data, or inf. [1]")
-@click.option(
-    "--seconds", metavar="S", type=click.FloatRange(min=0, min_open=True), help="Stop after S seconds."
-)
+@click.option("--batches", metavar="N", type=Limit(whole=True), help="Stop after N batches.")
+@click.option("--epochs", metavar="N", type=Limit(whole=True), default=1, help="Passes, or inf. [1]")
+@click.option("--seconds", metavar="S", type=Limit(whole=False), help="Stop after S seconds.")
 @click.option("--seed", metavar="N", type=int, default=0, help="All that is random follows from it. [0]")
 @click.option("--json", metavar="PATH", type=click.Path(path_type=Path), help="Write the statistics there.")
 @click.option("--plain", is_flag=True, help="Lines of text instead of the live table.")
@@ -68,6 +72,7 @@ def run(asked: Asked, /, *, json: Path | None, seed: int, plain: bool, **bounds:
     return status
 
 
-def bounds_of(*, batches: int | None, epochs: float, seconds: float | None, **_: object) -> Bounds:
-    """The bounds, as the graph wants them."""
-    return Bounds(batches=batches, epochs=None if epochs == math.inf else int(epochs), seconds=seconds)
+def bounds_of(*, batches: float | None, epochs: float, seconds: float | None, **_: object) -> Bounds:
+    """The bounds, as the run wants them: None instead of inf, whole numbers as such."""
+    whole = [None if number in (None, math.inf) else int(number or 0) for number in (batches, epochs)]
+    return Bounds(batches=whole[0], epochs=whole[1], seconds=None if seconds == math.inf else seconds)

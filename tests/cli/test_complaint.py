@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from flowload.cli.complaint import complain, status_of
+from flowload.errors import DataError, GraphError, LedgerError, NoDataError, OptionError, TooManyErrors
+
+
+def raised(error: BaseException, *notes: str) -> BaseException:
+    for note in notes:
+        error.add_note(note)
+    try:
+        raise error
+    except type(error) as caught:
+        return caught
+
+
+def test_bad_data_is_told_with_its_place_and_its_stage() -> None:
+    error = raised(DataError("bad gzip", where="a.tar: b.gz", found="x", wanted="y"), "in stage 'unpack'")
+    assert complain(error) == "flowload: a.tar: b.gz: bad gzip; found x; wanted y\n  in stage 'unpack'"
+
+
+def test_an_error_of_other_code_has_its_type_and_its_notes_once() -> None:
+    error = raised(KeyError("x"), "in stage 'map'")
+    assert complain(error) == "flowload: KeyError: 'x'\n  in stage 'map'"
+
+
+def test_an_error_without_words_has_its_name() -> None:
+    assert complain(raised(LedgerError())) == "flowload: LedgerError"
+
+
+def test_only_when_asked_for_there_is_a_traceback() -> None:
+    error = raised(ValueError("boom"))
+    assert "Traceback" not in complain(error)
+    told = complain(error, verbose=True)
+    assert told.startswith("flowload: ValueError: boom\n\nTraceback")
+    assert "in raised" in told
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (GraphError("x"), 2),
+        (OptionError("x"), 2),
+        (NoDataError("no files", where="x"), 2),
+        (DataError("bad", where="x"), 1),
+        (TooManyErrors("bad", where="x"), 1),
+        (LedgerError("x"), 1),
+        (ValueError("x"), 1),
+        (OSError("x"), 1),
+    ],
+)
+def test_the_status_tells_mistakes_in_the_asking_from_runs_that_failed(error: Exception, status: int) -> None:
+    assert status_of(error) == status

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+
+from flowload.cli.sheet import open_sheet, plain
+
+
+def test_the_content_is_there_after_leaving(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    with open_sheet(path) as sheet:
+        sheet.content = {"a": 1}
+        assert not path.exists()
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_content_what_was_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    path.write_text("old")
+    with open_sheet(path):
+        pass
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_inside_leaves_what_was_there_and_no_draft(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="boom"), open_sheet(path) as sheet:
+        sheet.content = {"a": 1}
+        raise RuntimeError("boom")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_folder_is_found_out_at_once(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), open_sheet(tmp_path / "no" / "out.json"):
+        pytest.fail("entered")
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="Is a directory"), open_sheet(tmp_path):
+        pytest.fail("entered")
+
+
+def test_a_device_is_written_to_in_place() -> None:
+    with open_sheet(Path(os.devnull)) as sheet:
+        sheet.content = {"a": 1}
+    with open_sheet(Path(os.devnull)):
+        pass
+    assert not Path(os.devnull).is_file()
+
+
+def test_no_path_takes_the_content_and_drops_it() -> None:
+    with open_sheet(None) as sheet:
+        sheet.content = {"a": 1}
+
+
+def test_values_become_what_json_has() -> None:
+    value = {"a": (1, 2.5, None, True), "nan": math.nan, "inf": [math.inf], 3: Path("x")}
+    assert plain(value) == {"a": [1, 2.5, None, True], "nan": None, "inf": [None], "3": "x"}

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import click
+import pytest
+
+from flowload.cli.words import file_place, spell_bools, verbosity
+
+OWN = [
+    click.Option(["--batches"], type=int),
+    click.Option(["--plain"], is_flag=True),
+    click.Option(["-v", "--verbose"], count=True),
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("chess.py", "chess.py"),
+        ("chess.py --data other.py", "chess.py"),
+        ("chess --data other.py", "chess"),
+        ("--batches 3 chess.py", "chess.py"),
+        ("--batches=3 chess.py", "chess.py"),
+        ("--plain chess.py", "chess.py"),
+        ("-vv chess.py", "chess.py"),
+        ("--batch-size 512 chess.py", "chess.py"),
+        ("--shuffle chess.py --batches 3", "chess.py"),
+        ("--plain chess", "chess"),
+        ("--batches 3", None),
+        ("--help", None),
+        ("", None),
+    ],
+)
+def test_the_file_is_found_wherever_it_stands(line: str, file: str | None) -> None:
+    words = line.split()
+    place = file_place(words, OWN)
+    assert (None if place is None else words[place]) == file
+
+
+@pytest.mark.parametrize(
+    ("line", "spelled"),
+    [
+        ("--shuffle", "--shuffle"),
+        ("--no-shuffle", "--no-shuffle"),
+        ("--shuffle=false", "--no-shuffle"),
+        ("--shuffle=True", "--shuffle"),
+        ("--shuffle off --rate 1", "--no-shuffle --rate 1"),
+        ("--shuffle 1", "--shuffle"),
+        ("--shuffle --rate 1", "--shuffle --rate 1"),
+        ("--shuffle maybe", "--shuffle maybe"),
+        ("--shuffle=maybe", "--shuffle=maybe"),
+        ("--rate false", "--rate false"),
+        ("--rate=0", "--rate=0"),
+    ],
+)
+def test_a_bool_may_be_given_as_a_word(line: str, spelled: str) -> None:
+    assert spell_bools(line.split(), ["--shuffle"]) == spelled.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [("", 0), ("-v", 1), ("-vv", 2), ("-v -v", 2), ("--verbose x", 1), ("--plain -", 0), ("--vivid", 0)],
+)
+def test_verbosity_is_known_before_parsing(line: str, level: int) -> None:
+    assert verbosity(line.split()) == level
