@@ -9,12 +9,13 @@ from rich.console import Console
 from flowload.cli.logs import logging_to
 
 log = logging.getLogger("flowload.some.stage")
+EVERY = ["DEBUG", "INFO", "WARNING"]
 
 
 @pytest.mark.parametrize(
     ("verbosity", "levels"),
-    [(0, ["WARNING"]), (1, ["INFO", "WARNING"]), (2, ["DEBUG", "INFO", "WARNING"]), (9, ["DEBUG", "INFO", "WARNING"])],
-)  # fmt: skip
+    [(0, ["WARNING"]), (1, ["INFO", "WARNING"]), (2, EVERY), (9, EVERY)],
+)
 def test_more_v_means_more_lines(verbosity: int, levels: list[str]) -> None:
     out = io.StringIO()
     with logging_to(Console(file=out), verbosity):

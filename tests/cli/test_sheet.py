@@ -31,9 +31,14 @@ def test_without_content_what_was_there_stays(tmp_path: Path) -> None:
 def test_an_error_inside_leaves_what_was_there_and_no_draft(tmp_path: Path) -> None:
     path = tmp_path / "out.json"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="boom"), open_sheet(path) as sheet:
-        sheet.content = {"a": 1}
-        raise RuntimeError("boom")
+
+    def fail() -> None:
+        with open_sheet(path) as sheet:
+            sheet.content = {"a": 1}
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
