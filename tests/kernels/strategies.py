@@ -1,0 +1,79 @@
+"""Records of any version for hypothesis, and a record of one version made from another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+
+from flowload.formats.lc0_records import INPUT_FORMATS, RECORDS, SIZES
+from flowload.protocols import Bytes
+
+VERSIONS = tuple(RECORDS)
+
+
+def record(version: int, form: int, rng: np.random.Generator, *, quiet: bool = False) -> Bytes:
+    """One record: random bytes where the format allows any, so floats may be anything; `quiet`: no plies."""
+    data = rng.integers(0, 256, SIZES[version], np.uint8)
+    fields = data.view(RECORDS[version])[0]
+    fields["version"] = version
+    if version >= 5:
+        fields["input_format"] = form
+    if version < 6:
+        fields["dep_result"] = rng.integers(-1, 2)
+    if quiet:
+        fields["invariance_info"] = 0
+        if version >= 5:
+            fields["plies_left"] = 0
+    return data
+
+
+@st.composite
+def rows(draw: st.DrawFn, versions: Sequence[int] = VERSIONS, spare: int = 0) -> Bytes:
+    """Records of mixed versions, (n, stride) uint8, with at least `spare` bytes of noise behind each."""
+    kinds = draw(
+        st.lists(
+            st.tuples(st.sampled_from(versions), st.sampled_from(INPUT_FORMATS), st.booleans()),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    stride = max(SIZES[version] for version, _, _ in kinds) + spare
+    data = rng.integers(0, 256, (len(kinds), stride), np.uint8)
+    for row, (version, form, quiet) in zip(data, kinds, strict=True):
+        row[: SIZES[version]] = record(version, form, rng, quiet=quiet)
+    return data
+
+
+def games(versions: Sequence[int] = VERSIONS, longest: int = 5) -> st.SearchStrategy[Bytes]:
+    """Whole games: (n, record size) uint8 of one version."""
+
+    def game(version: int, form: int, length: int, seed: int) -> Bytes:
+        rng = np.random.default_rng(seed)
+        return np.stack([record(version, form, rng) for _ in range(length)])
+
+    return st.builds(
+        game,
+        st.sampled_from(versions),
+        st.sampled_from(INPUT_FORMATS),
+        st.integers(1, longest),
+        st.integers(0, 2**32),
+    )
+
+
+def as_version(data: Bytes, version: int) -> Bytes:
+    """Records of version 6 as records of another, keeping the fields that both have; the rest is 0.
+
+    The result byte, which counts before version 6, is taken from result_q.
+    """
+    old = data.view(RECORDS[6])[:, 0]
+    new = np.zeros(len(old), RECORDS[version])
+    for name in new.dtype.names or ():
+        if name in (old.dtype.names or ()):
+            new[name] = old[name]
+    new["version"] = version
+    if version < 6:
+        new["dep_result"] = np.sign(old["result_q"])
+    return new.view(np.uint8).reshape(len(new), SIZES[version])
