@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 STEP = 50  #: ms between looks at the stop event, and of silence after which events are given
 DEBOUNCE = 200  #: ms that events are gathered at most
+LONGEST = 3600.0  #: seconds of one wait
 
 
 class Notices(Protocol):
@@ -48,7 +49,7 @@ class FolderNotices:
         if self.watcher is None:
             await anyio.sleep(seconds)
             return set()
-        milliseconds = max(1, int(seconds * 1000))
+        milliseconds = max(1, int(1000 * min(seconds, LONGEST)))  # 0 would mean for ever
         stop = threading.Event()
         found = set[str]()
         async with anyio.create_task_group() as group:
