@@ -94,15 +94,17 @@ def bounded(word: np.uint64, bound: np.uint64, where: Words, number: np.uint64) 
 
 
 @kernel
-def integers(out: NDArray[np.int64], bound: int, where: Words, start: int) -> None:
-    """Fill `out` with numbers `start`, `start + 1`, ... of a stream of integers uniform on [0, bound)."""
+def integers(out: NDArray[np.int64], bound: int, step: int, where: Words, start: int) -> None:
+    """Fill `out` with integers `start`, `start + 1`, ... of a stream.
+
+    `out[i]` is uniform on [0, bound + i * step); no bound may be below 1.
+    """
     words = np.empty(4, np.uint64)
-    top = np.uint64(bound)
     for i in range(len(out)):
         number = start + i
         if i == 0 or number % 4 == 0:
             block(words, np.uint64(number // 4 + 1), where[2], where[3], where[4], where[0], where[1])
-        out[i] = bounded(words[number % 4], top, where, np.uint64(number))
+        out[i] = bounded(words[number % 4], np.uint64(bound + i * step), where, np.uint64(number))
 
 
 @kernel

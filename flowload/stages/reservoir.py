@@ -114,7 +114,7 @@ class Exchange:
         """Exchange every record with a random slot."""
         rows = self.own(rows, call)
         which = np.empty(len(rows), np.int64)
-        integers(which, self.size, stream(call.key(), CHOICES), self.exchanged)
+        integers(which, self.size, 0, stream(call.key(), CHOICES), self.exchanged)
         self.exchanged += len(rows)
         exchange(self.slots.rows, rows, which)
         exchange(as_bytes(self.slots.origin), as_bytes(origin), which)

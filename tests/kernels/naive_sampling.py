@@ -38,10 +38,11 @@ def bounded(word: int, bound: int, number: int, key: Sequence[int], rest: Sequen
     return word * bound // TWO64
 
 
-def integers(count: int, bound: int, key: Sequence[int], rest: Sequence[int]) -> list[int]:
-    """The first `count` integers below `bound` of a stream."""
-    first = itertools.islice(words(key, rest), count)
-    return [bounded(word, bound, number, key, rest) for number, word in enumerate(first)]
+def integers(bounds: Sequence[int], key: Sequence[int], rest: Sequence[int], start: int = 0) -> list[int]:
+    """Integers below these bounds: numbers `start`, `start + 1`, ... of a stream."""
+    some = itertools.islice(words(key, rest), start, start + len(bounds))
+    pairs = zip(some, bounds, strict=True)
+    return [bounded(word, bound, start + i, key, rest) for i, (word, bound) in enumerate(pairs)]
 
 
 def permutation(size: int, key: Sequence[int], rest: Sequence[int]) -> list[int]:

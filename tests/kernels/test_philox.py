@@ -37,16 +37,19 @@ def test_the_twin_is_numpy_too(key: tuple[int, int], counter: tuple[int, int, in
     counter=counters,
     count=st.integers(0, 30),
     start=st.integers(0, 9),
+    step=st.sampled_from([-1, 0, 1]),
     bound=st.sampled_from(
         [1, 2, 3, 1000, (1 << 62) + 1, (1 << 64) // 3 + 1]  # the last rejects one word in three
     ),
 )
 def test_integers_equal_their_twin_from_any_start(
-    key: tuple[int, int], counter: tuple[int, int, int], count: int, start: int, bound: int
+    key: tuple[int, int], counter: tuple[int, int, int], count: int, start: int, bound: int, step: int
 ) -> None:
+    bound += count * (step < 0)
     out = np.empty(count, np.int64)
-    integers(out, bound, stream(key, *counter), start)
-    assert out.tolist() == naive.integers(start + count, bound, key, counter)[start:]
+    integers(out, bound, step, stream(key, *counter), start)
+    bounds = [bound + step * i for i in range(count)]
+    assert out.tolist() == naive.integers(bounds, key, counter, start)
 
 
 @given(key=keys, counter=counters, size=st.integers(0, 40), count=st.integers(0, 50))
@@ -73,7 +76,7 @@ def test_every_order_of_four_is_equally_likely() -> None:
 @pytest.mark.parametrize("bound", [3, 10, 1000])
 def test_integers_are_uniform(bound: int) -> None:
     out = np.empty(1_000_000, np.int64)
-    integers(out, bound, stream((1, 2), 3), 0)
+    integers(out, bound, 0, stream((1, 2), 3), 0)
     counts = np.bincount(out, minlength=bound)
     expected = len(out) / bound
     chi2 = float(((counts - expected) ** 2 / expected).sum())

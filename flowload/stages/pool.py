@@ -1,0 +1,154 @@
+"""A pool through which every chunk goes once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.blocks import CHUNK, Chunks
+from flowload.errors import DataError
+from flowload.kernels.exchange import exchange
+from flowload.kernels.philox import integers, stream
+from flowload.protocols import Bytes, Call, ChunkFormat, Mark, State
+
+from .find_format import find_format
+from .references import FindFormat, SourceTable, chunks_from_state, chunks_to_state
+
+__all__ = ["Pool", "check_format"]
+
+EMIT = 256  #: references of a block
+FIRST = 1024  #: rows at first
+FILL, CHOICES = 0, 1  #: streams of random numbers
+
+
+class Pool:
+    """A fold that holds up to `size` references, in an order that is uniformly random at any time.
+
+    While there is room, chunk t takes the place of a random one of those before it or its own, and the
+    one that was there goes to the end of the table (the shuffle of Fisher and Yates, from inside out).
+    Once the pool is full, a chunk that comes in takes the place of a random one, which goes out. The
+    rest goes out from the end of the table when an epoch ends: data that fit come in a uniformly random
+    order. Choices depend on how many chunks came before, not on the blocks in which they came.
+
+    Args:
+        size: chunks that are held at most.
+        growing: once the source has caught up, give random members while nothing comes in.
+        find: the format of a name, for `restore`.
+    """
+
+    def __init__(self, size: int, *, growing: bool, find: FindFormat = find_format) -> None:
+        self.size = size
+        self.growing = growing
+        self.find = find
+        self.caught_up = False
+        self.table = np.empty(min(size, FIRST), CHUNK)
+        self.held = 0  #: chunks in the pool: rows 0 .. held - 1
+        self.filled = 0  # random numbers used, by stream
+        self.exchanged = 0
+        self.format: ChunkFormat | None = None
+        self.sources = SourceTable()
+
+    def push(self, block: Chunks, call: Call) -> Iterator[Chunks]:
+        """As many chunks as there was no room for."""
+        if not len(block):
+            return
+        self.format = check_format(self.format, block)
+        table = block.table.copy()
+        table["source"] = self.sources.adopt(block.sources, table["source"])
+        fill = min(len(table), self.size - self.held)
+        self.fill(table[:fill], call)
+        rest = table[fill:]
+        which = np.empty(len(rest), np.int64)
+        integers(which, self.size, 0, stream(call.key(), CHOICES), self.exchanged)
+        self.exchanged += len(rest)
+        exchange(as_bytes(self.table), as_bytes(rest), which)
+        for first in range(0, len(rest), EMIT):
+            yield self.give(rest[first : first + EMIT])
+
+    def fill(self, rows: NDArray[np.void], call: Call) -> None:
+        """Put chunks into free rows, each to a random place among those before it."""
+        begin, end = self.held, self.held + len(rows)
+        if end > len(self.table):
+            table = np.empty(min(max(end, 2 * len(self.table)), self.size), CHUNK)
+            table[:begin] = self.table[:begin]
+            self.table = table
+        self.table[begin:end] = rows
+        which = np.empty(len(rows), np.int64)
+        integers(which, begin + 1, 1, stream(call.key(), FILL), self.filled)
+        self.filled += len(rows)
+        data = as_bytes(self.table)
+        exchange(data, data[begin:end], which)
+        self.held = end
+
+    def give(self, rows: NDArray[np.void]) -> Chunks:
+        """A block of chunks that leave the pool."""
+        if self.format is None:
+            raise AssertionError("chunks are held, so a block has come")
+        table = rows.copy()
+        sources, table["source"] = self.sources.release(table["source"])
+        return Chunks(self.format, sources, table)
+
+    def take(self) -> Chunks:
+        """A block of the last rows."""
+        begin = max(0, self.held - EMIT)
+        block = self.give(self.table[begin : self.held][::-1])
+        self.held = begin
+        return block
+
+    def drain(self) -> Iterator[Chunks]:
+        """Everything."""
+        while self.held:
+            yield self.take()
+
+    def mark(self, mark: Mark, call: Call) -> Iterator[Chunks]:  # noqa: ARG002 - the shape of a Fold
+        """The end of an epoch empties the pool."""
+        self.caught_up |= mark is Mark.CAUGHT_UP
+        if mark is Mark.EPOCH:
+            yield from self.drain()
+
+    def flush(self, call: Call) -> Iterator[Chunks]:  # noqa: ARG002 - the shape of a Fold
+        """Everything that is left."""
+        return self.drain()
+
+    def idle(self, call: Call) -> Chunks | None:  # noqa: ARG002 - the shape of a Fold
+        """Random members, where waiting for a full pool might take for ever."""
+        return self.take() if self.growing and self.caught_up and self.held else None
+
+    def state(self) -> State:
+        """The references."""
+        return {
+            "caught_up": self.caught_up,
+            "filled": self.filled,
+            "exchanged": self.exchanged,
+            "chunks": None if self.format is None else chunks_to_state(self.chunks(self.format)),
+        }
+
+    def chunks(self, format: ChunkFormat) -> Chunks:  # noqa: A002 - the house's word for it
+        """What is held, in the order of the table."""
+        table = self.table[: self.held].copy()
+        sources, table["source"] = self.sources.release(table["source"], keep=True)
+        return Chunks(format, sources, table)
+
+    def restore(self, state: State) -> None:
+        """Become the pool that gave this state."""
+        self.caught_up, self.filled, self.exchanged = state["caught_up"], state["filled"], state["exchanged"]
+        self.sources, self.format, self.held = SourceTable(), None, 0
+        if state["chunks"] is not None:
+            chunks = chunks_from_state(state["chunks"], self.find)
+            self.format, self.held, self.table = chunks.format, len(chunks), chunks.table
+            self.table["source"] = self.sources.adopt(chunks.sources, self.table["source"])
+
+
+def as_bytes(table: NDArray[np.void]) -> Bytes:
+    """References as rows of bytes."""
+    return table.view(np.uint8).reshape(len(table), CHUNK.itemsize)
+
+
+def check_format(known: ChunkFormat | None, block: Chunks) -> ChunkFormat:
+    """The one format of a stream of references. Raises DataError for another."""
+    if known is not None and known.name != block.format.name:
+        where = block.sources[0].path if block.sources else "?"
+        raise DataError("another format in one pool", where=where, found=block.format.name, wanted=known.name)
+    return block.format
