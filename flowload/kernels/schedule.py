@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ._jit import kernel
 from .philox import Words, block, permutation
 
-__all__ = ["phase", "positions", "run_lengths", "run_of_ranks"]
+__all__ = ["phase", "phases", "positions", "run_lengths", "run_of_ranks"]
 
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
@@ -27,6 +27,15 @@ def phase(seed: np.uint64, source: np.uint64, chunk: int, den: int) -> int:
     # Counter word 0 is free: permutations count their own blocks from 1.
     block(words, ZERO, np.uint64(chunk), ZERO, ONE, seed, source)
     return int(words[0] % np.uint64(den))
+
+
+@kernel
+def phases(
+    out: NDArray[np.int64], sources: Words, chunks: NDArray[np.int32], seed: np.uint64, den: int
+) -> None:
+    """Write the phases of many chunks."""
+    for i in range(len(out)):
+        out[i] = phase(seed, sources[i], chunks[i], den)
 
 
 @kernel

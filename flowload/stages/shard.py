@@ -1,0 +1,109 @@
+"""`shard`: every rank of a training takes its own chunks, before any byte of them is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.blocks import Chunks
+from flowload.errors import GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.graph.node import whole
+from flowload.protocols import Operator, Setting
+
+from .dealing import ByHash, Dealing, Weigh
+from .references import format_finder
+
+__all__ = ["ShardStage", "shard"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardStage(Stage):
+    """See `shard`."""
+
+    word: ClassVar[str] = "shard"
+    accepts: ClassVar[tuple[type, ...]] = (Chunks,)
+
+    rank: int | None = None
+    world: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, value, least in (("rank", self.rank, 0), ("world", self.world, 1)):
+            if value is not None and (not whole(value) or value < least):
+                raise GraphError(f"shard: {name} is {value!r}; wanted a number from {least}, or None")
+        if self.rank is not None and self.world is not None:
+            check_rank(self.rank, self.world)
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
+        """References to chunks."""
+        return {"out": Chunks}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """One fold. Raises GraphError where the environment makes no sense."""
+        rank = from_environment("RANK", 0) if self.rank is None else self.rank
+        world = from_environment("WORLD_SIZE", 1) if self.world is None else self.world
+        check_rank(rank, world)
+        if any(stage.growing for stage in setting.upstream):
+            return (ByHash(rank, world, setting.seed),)
+        return (Dealing(rank, world, weigher(setting), find=format_finder(setting)),)
+
+
+def check_rank(rank: int, world: int) -> None:
+    """Raise GraphError for a rank that the world does not have."""
+    if rank >= world:
+        raise GraphError(f"shard: rank is {rank}; wanted 0 to {world - 1}, for world={world}")
+
+
+def from_environment(name: str, absent: int) -> int:
+    """A number that torchrun sets. Raises GraphError for anything else."""
+    text = os.environ.get(name)
+    if text is None:
+        return absent
+    if not text.strip().isdecimal():
+        raise GraphError(f"shard: the environment variable {name} is {text!r}; wanted a number")
+    return int(text)
+
+
+def weigher(setting: Setting) -> Weigh:
+    """Samples that chunk uses will give, as the first stage below that knows them says; else records."""
+    for stage in setting.downstream:
+        taken = getattr(stage, "taken", None)
+        if callable(taken):
+            return lambda chunks: capped(taken(chunks, setting.seed), chunks)
+    return lambda chunks: capped(known_records(chunks), chunks)
+
+
+def capped(weights: NDArray[np.int64], chunks: Chunks) -> NDArray[np.int64]:
+    """Weights with each chunk's own cap."""
+    caps = chunks.table["cap"].astype(np.int64)
+    return np.where(caps < 0, weights, np.minimum(weights, caps))
+
+
+def known_records(chunks: Chunks) -> NDArray[np.int64]:
+    """Records of each chunk; 1 where the index does not say."""
+    records = chunks.table["records"].astype(np.int64)
+    return np.where(records < 0, 1, records)
+
+
+def shard(rank: int | None = None, world: int | None = None) -> Graph:
+    """Take this rank's share of the chunks; all ranks together take each chunk use once.
+
+    Every rank sees the same stream and deals it by the same rule: each chunk to the rank that has the
+    fewest samples so far. What a rank has more than another waits, and is cut at the end of the stream:
+    so all ranks deliver the same number of samples, hence of batches, and less than one chunk a rank is
+    lost, which the ledger counts. All ranks need the same files, parameters and seed.
+
+    Over a growing folder, which ranks may see in different order, a hash of the file's name and the
+    chunk's number decides; then shares are equal on average only.
+
+    Args:
+        rank: which share, from 0; None: RANK of the environment as torchrun sets it, or 0.
+        world: how many shares; None: WORLD_SIZE of the environment, or 1, which passes everything.
+    """
+    return place(ShardStage(rank=rank, world=world))
