@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
@@ -67,9 +68,12 @@ class Given:
 
     def epoch(self, number: int, call: Call) -> Iterator[Block]:  # noqa: ARG002 - no randomness of ours
         """One pass."""
-        for value in islice(self.begin(), self.cursor.begin(number), None):
-            self.cursor.given += 1
-            yield as_block(value)
+        stream: Any = self.begin()
+        # A generator, or an open file, ends with its pass, not when it is forgotten.
+        with closing(stream) if hasattr(stream, "close") else nullcontext():
+            for value in islice(stream, self.cursor.begin(number), None):
+                self.cursor.given += 1
+                yield as_block(value)
 
     def begin(self) -> Iterator[Any]:
         """A fresh iterator. Raises GraphError when the user's function gives none."""
@@ -102,12 +106,14 @@ class GivenAsync:
         """One pass."""
         skip = self.cursor.begin(number)
         stream = self.factory if isinstance(self.factory, AsyncIterable) else self.factory()
-        async for value in stream:
-            if skip:
-                skip -= 1
-                continue
-            self.cursor.given += 1
-            yield as_block(value)
+        values = aiter(stream)
+        async with aclosing(values) if hasattr(values, "aclose") else nullcontext():
+            async for value in values:
+                if skip:
+                    skip -= 1
+                    continue
+                self.cursor.given += 1
+                yield as_block(value)
 
     def state(self) -> State:
         """Blocks given in this pass."""
