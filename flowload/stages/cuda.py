@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -128,7 +128,7 @@ class Underway:
 class CudaBatch(Batch):
     """Tensors that a stream is still filling; `ready` completes when it is done."""
 
-    ready: torch.cuda.Event
+    ready: torch.cuda.Event = field(compare=False)
 
     def deliver(self) -> dict[str, Any]:
         """The tensors, safe in the current stream of the calling thread."""
