@@ -30,7 +30,7 @@ class MapStage(Stage):
         super().__post_init__()
         check_callable(self.word, self.fn)
         if self.carries is not None and not isinstance(self.carries, type):
-            raise GraphError(f"map: gives is {self.carries!r}; wanted a class, such as fl.Batch")
+            raise GraphError(f"map: gives is {self.carries!r}; wanted a class such as blocks.Batch")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
         """What came in, unless the user says otherwise."""

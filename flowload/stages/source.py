@@ -47,7 +47,7 @@ class SourceStage(Stage):
                 "for files there is fl.discover"
             )
         if not isinstance(self.carries, type):
-            raise GraphError(f"source: gives is {self.carries!r}; wanted a class, such as fl.Batch")
+            raise GraphError(f"source: gives is {self.carries!r}; wanted a class such as blocks.Batch")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
         """What the user says; without a word, anything."""
@@ -136,6 +136,6 @@ def source(factory: Factory, *, gives: type = object) -> Graph:
         factory: a function without arguments that returns a fresh iterable in every pass; an `async def`
             with yield; or a list (or anything else that can be iterated again and again). Each element is
             a dict of arrays (one row a sample), a block, or any value (one sample).
-        gives: the class of the blocks, such as `fl.Batch`, where wiring is to be checked early.
+        gives: the class of the blocks, such as `flowload.blocks.Batch`, where wiring is to be checked early.
     """
     return place(SourceStage(factory=factory, carries=gives))
