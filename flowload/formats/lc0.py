@@ -28,7 +28,9 @@ from .tar import Member, members
 __all__ = ["FORMAT", "Lc0"]
 
 DEFLATE_MOST = 1032  #: deflate makes at most so many bytes of one
-GZIP_OVERHEAD = 1 << 10  #: bytes that gzip may add to data that cannot be compressed; and 1 in 1024
+GZIP_ADDS = (
+    1 << 10
+)  #: bytes that gzip may add to data that it cannot compress, besides an eighth (fixed codes)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Lc0:
         """
         size = int(chunk["size"])
         if chunk["gzip"]:
-            check_limit(size, limit + limit // GZIP_OVERHEAD + GZIP_OVERHEAD, where)
+            check_limit(size, limit + limit // 8 + GZIP_ADDS, where)
             data = os.pread(fd, size, int(chunk["offset"]))
             check_read(len(data), size, where)
             inflated = gz.inflate(data, out, limit=limit, where=where)
@@ -120,7 +122,7 @@ def table(found: list[Member]) -> NDArray[np.void]:
     # A gzip member ends with the size of its data. That is a claim: false where there are several members
     # or padding; what cannot be is left out here, the rest is known when the chunk is inflated.
     claim = np.array([int.from_bytes(member.tail[4:], "little") for member in found], np.int64)
-    likely = (claim > 0) & (claim <= DEFLATE_MOST * size) & (size <= claim + claim // 1024 + GZIP_OVERHEAD)
+    likely = (claim > 0) & (claim <= DEFLATE_MOST * size) & (size <= claim + claim // 8 + GZIP_ADDS)
     rows["inflated"] = np.where(zipped, np.where(likely, claim, -1), size)
     rows["records"] = infer_records(rows["inflated"])
     rows["index"] = np.arange(len(found))

@@ -21,7 +21,7 @@ from zlib_ng import zlib_ng
 from flowload.errors import DataError, NoDataError
 from flowload.protocols import Bytes
 
-from .lc0_records import check_chunk
+from .lc0_records import SIZES, check_chunk
 
 __all__ = ["write_chunk", "write_tar"]
 
@@ -70,10 +70,10 @@ def write_tar(
 def compressed(records: NDArray[Any], level: int, where: str) -> bytes:
     """One chunk as a gzip member, once its records are known to be valid."""
     rows = as_rows(records, where)
-    size = check_chunk(rows.reshape(-1), where)
-    if rows.shape[1] != size:
-        found, wanted = f"rows of {rows.shape[1]} bytes", f"{size}, the size of a record"
-        raise DataError("wrong record size", where=where, found=found, wanted=wanted)
+    found, sizes = rows.shape[1], SIZES.values()
+    if found not in sizes or found != check_chunk(rows.reshape(-1), where):
+        wanted = "the size of a record: " + ", ".join(map(str, sizes))
+        raise DataError("wrong record size", where=where, found=f"rows of {found} bytes", wanted=wanted)
     return zlib_ng.compress(rows.data, level, GZIP)
 
 

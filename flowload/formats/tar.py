@@ -77,15 +77,15 @@ class Walk:
     def header(self, block: bytes) -> Header:
         """What the block at hand says."""
         where = f"{self.path}, byte {self.at}"
+        if len(block) == BLOCK and valid(block):
+            return parse(block, where)
         if self.at == 0 and (kind := kind_of_file(block)):
             raise DataError("compressed tar", where=self.path, found=kind, wanted="an uncompressed tar")
         if len(block) < BLOCK:
             found, wanted = f"{len(block)} bytes", f"a header of {BLOCK}"
             raise DataError("truncated tar", where=where, found=found, wanted=wanted)
-        if not valid(block):
-            reason = "bad tar header" if self.at else "not a tar"
-            raise DataError(reason, where=where, found="a wrong checksum", wanted="a tar header")
-        return parse(block, where)
+        reason = "bad tar header" if self.at else "not a tar"
+        raise DataError(reason, where=where, found="a wrong checksum", wanted="a tar header")
 
     def take_metadata(self, header: Header) -> None:
         """Keep what a long name or a pax header says of members to come."""
