@@ -1,6 +1,6 @@
 """lc0 training games, from tar files to tensors on the device.
 
-    flowload run pipelines/chess.py --data '/data/training-run1-*.tar' --reservoir 500000
+flowload run pipelines/chess.py --data '/data/training-run1-*.tar' --reservoir 500000
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import Literal
 import flowload as fl
 from flowload.sample import sample_path
 
+SAMPLE = sample_path("chess")
+
 
 @fl.pipeline
 def chess(
     *,
-    data: str | Path | list[str | Path] = sample_path("chess"),
+    data: str | Path | list[str | Path] = SAMPLE,
     batch_size: int = 1024,
     layout: Literal["tensors", "tuple", "bits"] = "tensors",
     device: str = "auto",

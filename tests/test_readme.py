@@ -40,7 +40,7 @@ def test_the_python_of_the_readme_runs_from_top_to_bottom(
     names: dict[str, Any] = {"__name__": "readme"}
     for number, block in enumerate(blocks("python")):
         before = README.partition(block)[0].count("\n")  # so that a traceback points into the README
-        exec(compile("\n" * before + block, f"README.md block {number}", "exec"), names)
+        exec(compile("\n" * before + block, f"README.md block {number}", "exec", dont_inherit=True), names)
     told = capsys.readouterr().out
     assert "'discover' gives Files, but 'batch' takes Frames or Batch" in told
     assert [array.tolist() for array in names["squares"][3:]] == [[[9, 9]] * 8]

@@ -31,14 +31,13 @@ def ledger(stats: RunStats) -> list[str]:
 
 
 def under_way(stage: StageStats) -> int:
-    """Samples that came in and are neither out, dropped nor held."""
+    """Samples that came in and are neither out, dropped nor held; negative: out before counted in."""
     return stage.in_ - stage.out - sum(stage.dropped.values()) - stage.held
 
 
 def balanced(stats: RunStats) -> bool:
-    """Whether every stage adds up, as far as a run that ended like this one can."""
-    missing = [under_way(stage) for stage in stats.stages.values()]
-    return not any(missing) if stats.finished else min(missing, default=0) >= 0
+    """Whether every stage adds up; a run that was stopped in the midst of calls cannot be asked."""
+    return not stats.finished or not any(map(under_way, stats.stages.values()))
 
 
 def verdict(stage: StageStats, *, finished: bool) -> str:
@@ -46,9 +45,7 @@ def verdict(stage: StageStats, *, finished: bool) -> str:
     missing = under_way(stage)
     if missing == 0:
         return "✓"
-    if missing > 0 and not finished:
-        return f"✓ + {count(missing)} under way"
-    return f"✗ {missing:+,} unaccounted for"
+    return f"✗ {missing:+,} unaccounted for" if finished else f"  {count(abs(missing))} under way"
 
 
 def reasons(dropped: Mapping[str, int]) -> str:

@@ -49,7 +49,7 @@ def closing(drive: Drive) -> str:
         return f"{why}; THE LEDGER DOES NOT BALANCE."
     if drive.stats.finished:
         return f"{why}; every sample is accounted for."
-    return f"{why}; every stage adds up, and what was under way was let go."
+    return f"{why}; what was under way was let go."
 
 
 def fill(sheet: Sheet, drive: Drive, drawing: Drawing) -> None:

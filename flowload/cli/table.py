@@ -42,7 +42,8 @@ def busy(stage: StageStats, now: RunStats, before: RunStats | None) -> float:
     past = None if before is None else before.stages.get(stage.name)
     worked = stage.busy - (past.busy if past else 0.0)
     passed = now.elapsed - (before.elapsed if before and past else 0.0)
-    return worked / (passed * max(1, stage.workers)) if passed > 0 else 0.0
+    # Work is counted when a call ends: a long one may seem more than a moment could hold.
+    return min(1.0, worked / (passed * max(1, stage.workers))) if passed > 0 else 0.0
 
 
 def queue(stage: str, now: RunStats) -> str:

@@ -27,6 +27,10 @@ def test_a_stage_that_was_not_there_before_is_measured_from_the_start() -> None:
     assert rows(now, moment(elapsed=0.3))[0][4] == "50 %"
 
 
+def test_a_call_longer_than_a_moment_is_not_more_than_all_of_it() -> None:
+    assert rows(moment(stage(busy=9.0), elapsed=1.2), moment(stage(), elapsed=1.0))[0][4] == "100 %"
+
+
 def test_a_stage_without_a_queue_has_a_dash() -> None:
     assert rows(moment(stage()))[0][5] == "-"
 
