@@ -34,7 +34,7 @@ class Screen(Protocol):
 class LiveScreen:
     """A table that is repainted in place; the last one stays."""
 
-    tick = 0.2
+    tick = 0.25
 
     def __init__(self, console: Console) -> None:
         self._console = console
