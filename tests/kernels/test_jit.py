@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
+from flowload.kernels import _jit
 from flowload.kernels._jit import kernel
 
 MODULE = """
@@ -36,20 +37,48 @@ def test_kernel_is_a_numba_function_under_the_policy() -> None:
 
 
 def test_kernel_compiles_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    njit = numba.njit
+    def no_folder(dispatcher: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
 
-    def no_folder(*, cache: bool = False, **options: Any) -> object:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return njit(**options)
-
-    monkeypatch.setattr(numba, "njit", no_folder)
+    monkeypatch.setattr(Dispatcher, "enable_caching", no_folder)
 
     @kernel
     def double(x: int) -> int:
         return 2 * x
 
     assert double(21) == 42
+
+
+def test_without_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+
+    def double(x: int) -> int:
+        return 2 * x
+
+    assert kernel(double) is double
+
+
+def test_cache_is_named_after_all_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one.py").write_text("x = 1")
+    first = _jit.digest_of(tmp_path)
+    (tmp_path / "two.py").write_text("y = 1")
+    second = _jit.digest_of(tmp_path)
+    (tmp_path / "two.py").write_text("y = 2")
+    third = _jit.digest_of(tmp_path)
+    assert len({first, second, third}) == 3
+    assert all(index_name(stamp, monkeypatch).count(stamp) == 1 for stamp in (first, second))
+
+
+def index_name(stamp: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The file name of a kernel's cache under a stamp."""
+    monkeypatch.setattr(_jit, "STAMP", stamp)
+
+    def double(x: int) -> int:
+        return 2 * x
+
+    compiled: Any = kernel(double)
+    assert compiled.__qualname__ == double.__qualname__ == "index_name.<locals>.double"
+    return str(compiled._cache._impl.filename_base)
 
 
 def test_cache_of_a_package_that_cannot_be_written_goes_to_the_user(tmp_path: Path) -> None:
