@@ -59,6 +59,8 @@ class Assembly:
         for end in plan.ends:
             target = f"output {end.name!r}"
             self.outputs[end.name] = self._channel(end.node, end.port, target=target, blocks=1)
+            # The reader is no task of the run: whoever waits for it, or it for whom, can still move.
+            self.outputs[end.name].still = Stillness()
 
     def _open(self, placed: Placed) -> list[Member]:
         setting = placed.setting(seed=self.seed, epochs=self.epochs, cpus=self.cpus)

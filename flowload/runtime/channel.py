@@ -49,7 +49,7 @@ class Channel:
     def __init__(
         self, source: str, target: str, still: Stillness, *, blocks: int = 2, nbytes: int = 1 << 30
     ) -> None:
-        self._still = still
+        self.still = still
         self.source = source
         self.target = target
         self.capacity = blocks
@@ -91,7 +91,7 @@ class Channel:
         """Write a word; parks while there is no room for it. Raises ReaderGone."""
         size = word.nbytes if isinstance(word, Item) else 0
         while not self.left and self._full(size):
-            self._room = Spot(self._still)
+            self._room = Spot(self.still)
             try:
                 await self._room.wait()
             finally:
@@ -108,7 +108,7 @@ class Channel:
         while not self._words:
             if self._ended:
                 raise EndOfStream
-            self._words_came = Spot(self._still)
+            self._words_came = Spot(self.still)
             try:
                 await self._words_came.wait()
             finally:

@@ -77,7 +77,7 @@ class Lane:
         self._done: deque[Job] = deque()
         self._bell = Doorbell(self._answer)
         self._threads: list[threading.Thread] = []
-        self._open_jobs = 0
+        self.open_jobs = 0
         self._home: deque[str] = deque()  # names of threads that went home; append is atomic
         self._all_home: anyio.Event | None = None
 
@@ -89,8 +89,8 @@ class Lane:
     def submit(self, job: Job, *, urgent: bool = False) -> Job:
         """Queue a job. Urgent ones go first: serial work that everything behind it waits for."""
         (self._urgent if urgent else self._jobs).append(job)
-        self._open_jobs += 1
-        if len(self._threads) < min(self.limit, self._open_jobs):
+        self.open_jobs += 1
+        if len(self._threads) < min(self.limit, self.open_jobs):
             self._start_thread()
         self._turns.put(True)
         return job
@@ -145,7 +145,7 @@ class Lane:
 
     def _answer(self) -> None:
         while self._done:
-            self._open_jobs -= 1
+            self.open_jobs -= 1
             self._done.popleft().finish()
         if self._all_home is not None and len(self._home) == len(self._threads):
             self._all_home.set()

@@ -74,7 +74,7 @@ class Run:
         self._unended = set(assembly.outputs)
         self._scope: anyio.CancelScope | None = None
         self._gone: anyio.Event | None = None
-        self._lanes: list[Lane] = []
+        self.lanes: list[Lane] = []
 
     async def start(self, group: TaskGroup) -> None:
         """Start every task, in a scope of their own, so that the reader is never cancelled with them."""
@@ -159,7 +159,7 @@ class Run:
         kernels = max([self.assembly.cpus, *(s.workers for s in self.assembly.segments)])
         self.kernels = Lane("kernel", kernels)
         self.io = Lane("io", max(IO_THREADS, kernels))
-        self._lanes = [self.kernels, self.io]
+        self.lanes = [self.kernels, self.io]
 
     def _start(self, group: TaskGroup, segment: Segment) -> None:
         first = segment.members[0]
@@ -219,7 +219,7 @@ class Run:
             self.failure = error
 
     async def _clean_up(self) -> None:
-        for lane in self._lanes:
+        for lane in self.lanes:
             for name in await lane.close(PATIENCE):
                 log.error("thread %s is stuck in a call; the run is left without it", name)
         for member in self.assembly.members:

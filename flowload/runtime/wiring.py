@@ -89,15 +89,22 @@ class TurnTask:
             self.at_mark.clear()
             await self.segment.put_all(Mark.EPOCH)
             return
-        operator = self.segment.members[0].operator
+        member = self.segment.members[0]
+        operator = member.operator
         assert isinstance(operator, Turn)  # noqa: S101 - the plan made this task for it
-        self.waits_for = which = operator.choose(ready)
+        with member:
+            which = operator.choose(ready)
         try:
-            word = await self.segment.take(which)
+            word = await self._wait_for(which)
         except EndOfStream:
             self.alive.remove(which)
         else:
             await self._pass_on(operator, which, word)
+
+    async def _wait_for(self, which: int) -> Word:
+        self.waits_for = which
+        try:
+            return await self.segment.take(which)
         finally:
             self.waits_for = None
 
@@ -112,8 +119,10 @@ class TurnTask:
         if isinstance(word, Mark):
             await self._mark(which, word)
         elif word.block is not None:
-            operator.took(which, len(word.block))
             member = self.segment.members[0]
+            with member:
+                operator.took(which, len(word.block))
+            self.caught_up.discard(which)
             member.settle(member.call(self.number, word.block))
             member.gave(word.block)
             await self.segment.put(Item(self.number, word.block))

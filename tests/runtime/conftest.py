@@ -1,0 +1,50 @@
+"""What every test here is held to: when it is over, nothing of its runs is left."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import flowload  # binds the engine
+from tests.runtime.faces import FACES, Face, run_threads
+
+assert flowload.Graph.engine is not None
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Marked tests run on both event loops."""
+    return str(request.param)
+
+
+@pytest.fixture(params=FACES, ids=str)
+def face(request: pytest.FixtureRequest) -> Face:
+    """Both faces, the asynchronous one on both event loops."""
+    found = request.param
+    assert isinstance(found, Face)
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def frozen() -> None:
+    """What is there already is no test's garbage: looking through it would cost more than the tests."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """No thread of a run, no descriptor; forgotten coroutines and errors in finalizers become failures."""
+    before = descriptors()
+    yield
+    gc.collect()
+    assert run_threads() == []
+    assert descriptors() <= before
+
+
+def descriptors() -> int:
+    """Open file descriptors of this process."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
