@@ -14,7 +14,7 @@ from flowload.graph import Graph, Stage, place
 from flowload.protocols import Block, Call, OnError, Operator, Setting
 
 from .map import check_callable, is_async
-from .values import Blaming, seen_by_user
+from .values import USER, Blaming, seen_by_user
 
 __all__ = ["FilterStage", "Kept", "KeptAsync", "filter"]
 
@@ -106,7 +106,7 @@ def as_mask(block: Block, answer: Any, call: Call) -> NDArray[np.bool_]:
         return np.broadcast_to(mask, (len(block),))
     raise DataError(
         "not a mask",
-        where=f"block {call.number}",
+        where=f"{USER}: block {call.number}",
         found=f"{type(answer).__name__} of {mask.dtype} with shape {mask.shape}",
         wanted=f"True, False, or a bool array of shape ({len(block)},)",
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-import flowload.formats
 from flowload.errors import GraphError, MissingExtra
 from flowload.protocols import ChunkFormat
 
 __all__ = ["find_format", "known_formats"]
+
+PACKAGE = "flowload.formats"  #: by name: stages and formats are strangers
 
 
 def find_format(name: str) -> ChunkFormat:
@@ -23,7 +24,7 @@ def find_format(name: str) -> ChunkFormat:
 
 def load_format(name: str) -> ChunkFormat | None:
     """What a module exposes; None without module or format."""
-    where = f"{flowload.formats.__name__}.{name}"
+    where = f"{PACKAGE}.{name}"
     try:
         module = importlib.import_module(where)
     except ModuleNotFoundError as error:
@@ -36,7 +37,8 @@ def load_format(name: str) -> ChunkFormat | None:
 
 def known_formats() -> list[str]:
     """Names that `find_format` takes, those whose extra is not installed included."""
-    return [item.name for item in pkgutil.iter_modules(flowload.formats.__path__) if is_format(item.name)]
+    folders = importlib.import_module(PACKAGE).__path__
+    return [item.name for item in pkgutil.iter_modules(folders) if is_format(item.name)]
 
 
 def is_format(name: str) -> bool:

@@ -21,8 +21,10 @@ BLOCKS = 64  #: blocks a listing at least, as far as it has files: they are inde
 def in_blocks(paths: Sequence[str], epoch: int = 0, start: int = 0) -> Iterator[Files]:
     """Paths in blocks whose borders depend on their number alone, from the path `start` on."""
     step = min(max(len(paths) // BLOCKS, 1), LARGEST)
-    for low in range(start - start % step, len(paths), step):
-        yield Files(tuple(paths[max(low, start) : low + step]), epoch)
+    while start < len(paths):
+        end = start - start % step + step
+        yield Files(tuple(paths[start:end]), epoch)
+        start = end
 
 
 class Listing:

@@ -77,7 +77,7 @@ def settle(value: Any, block: Block, call: Call) -> Block | None:
         return None
     made = as_block(value)
     check_count(block, made, call)
-    return made
+    return made if len(made) else None
 
 
 def check_callable(word: str, fn: object) -> None:

@@ -73,7 +73,8 @@ class Given:
         with closing(stream) if hasattr(stream, "close") else nullcontext():
             for value in islice(stream, self.cursor.begin(number), None):
                 self.cursor.given += 1
-                yield as_block(value)
+                if len(block := as_block(value)):
+                    yield block
 
     def begin(self) -> Iterator[Any]:
         """A fresh iterator. Raises GraphError when the user's function gives none."""
@@ -113,7 +114,8 @@ class GivenAsync:
                     skip -= 1
                     continue
                 self.cursor.given += 1
-                yield as_block(value)
+                if len(block := as_block(value)):
+                    yield block
 
     def state(self) -> State:
         """Blocks given in this pass."""

@@ -9,7 +9,10 @@ from flowload.blocks import Batch, Item
 from flowload.errors import DataError
 from flowload.protocols import Block, Call, Deliverable, OnError
 
-__all__ = ["Blaming", "as_block", "check_count", "seen_by_user"]
+__all__ = ["USER", "Blaming", "as_block", "check_count", "seen_by_user"]
+
+#: Where an error is that names no file: the same word for every block, so that a log tells it once.
+USER = "user function"
 
 
 def seen_by_user(block: Block) -> Any:
@@ -49,7 +52,7 @@ def check_count(before: Block, after: Block, call: Call) -> None:
     elif len(before) != len(after):
         raise DataError(
             "another number of samples",
-            where=f"block {call.number}",
+            where=f"{USER}: block {call.number}",
             found=f"{len(after)} returned",
             wanted=f"the {len(before)} that came in; fl.filter drops samples, and counts them",
         )
@@ -82,6 +85,6 @@ class Blaming:
 
 def as_data_error(error: Exception, call: Call) -> DataError:
     """What a user's function raised, as something that can be skipped and counted."""
-    blamed = DataError(type(error).__name__, where=f"block {call.number}", found=str(error))
+    blamed = DataError(type(error).__name__, where=f"{USER}: block {call.number}", found=str(error))
     blamed.__cause__ = error
     return blamed

@@ -15,6 +15,7 @@ from flowload.protocols import Setting
 from flowload.stages.discover import DiscoverStage, WatchStage, discover, wanted_suffixes
 from flowload.stages.listing import Listing
 from flowload.stages.watching import Watching
+from flowload.testing import check_resume, check_stage
 from tests.stages.toy import TOY
 
 
@@ -49,6 +50,13 @@ def test_watching_is_a_stage_that_grows() -> None:
     assert growing.stage.growing
     assert growing.stage == WatchStage(patterns=("data",), settle=1.0)
     assert growing.stage.word == "discover"
+
+
+def test_the_exam(tmp_path: Path) -> None:
+    for number in range(200):
+        (tmp_path / f"{number}.tar").touch()
+    assert sum(map(len, check_stage(discover(tmp_path), epochs=2))) == 400
+    assert check_resume(discover(tmp_path), epochs=2) > 100
 
 
 def test_what_is_opened() -> None:

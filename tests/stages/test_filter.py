@@ -15,6 +15,7 @@ from flowload.errors import DataError, GraphError
 from flowload.protocols import Block, Map, OnError, Setting
 from flowload.stages.filter import FilterStage, Kept, KeptAsync
 from flowload.stages.filter import filter as filter_
+from flowload.testing import check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import toy_chunks, toy_frames, where_from
 
@@ -124,6 +125,12 @@ def test_what_passes_and_what_is_dropped_is_everything(mask: list[bool]) -> None
     assert (made.arrays["x"].tolist() if isinstance(made, Batch) else []) == kept
     assert call.drops.total() == rows - len(kept)
     assert set(call.drops) <= {"odd"}
+
+
+def test_the_exam() -> None:
+    kept = check_stage(filter_(lambda arrays: arrays["x"] > 1), [batch(3), batch(1), batch(5)])
+    assert [len(block) for block in kept] == [1, 3]
+    check_stage(filter_(lambda block: block.origin["record"] > 1), [toy_frames(4)])
 
 
 def test_the_word() -> None:

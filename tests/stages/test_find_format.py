@@ -25,10 +25,12 @@ def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
 def test_a_format_without_its_extra_is_known_and_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    folders = importlib.import_module("flowload.formats").__path__
+
     def lacking(name: str) -> object:
         if name.endswith(".lc0"):
             raise MissingExtra("pip install flowload[chess]")
-        return SimpleNamespace()
+        return SimpleNamespace(__path__=folders)
 
     monkeypatch.setattr(importlib, "import_module", lacking)
     with pytest.raises(MissingExtra, match="chess"):

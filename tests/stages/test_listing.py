@@ -39,6 +39,7 @@ def test_blocks_give_every_path_once_with_borders_that_a_start_does_not_move(
     start = data.draw(st.integers(0, count))
     rest = list(in_blocks(paths, 0, start))
     assert [path for block in rest for path in block.paths] == paths[start:]
+    assert all(rest)
     assert rest[1:] == blocks[len(blocks) - len(rest) + 1 :]
 
 

@@ -14,6 +14,7 @@ from flowload.errors import DataError, GraphError
 from flowload.protocols import Block, Map, OnError, Operator, Setting
 from flowload.stages.map import Applied, AppliedAsync, MapStage, is_async
 from flowload.stages.map import map as map_
+from flowload.testing import check_resume, check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import toy_frames
 
@@ -99,6 +100,12 @@ async def test_an_error_stays_bare_or_is_counted(fn: Any) -> None:
     assert call.drops == {"KeyError": 3}
 
 
+async def test_an_item_may_become_nothing() -> None:
+    call = FakeCall()
+    assert await apply(lambda rows: {"x": np.zeros(rows)}, Item(0), call) is None
+    assert call.entered == 0
+
+
 async def test_an_item_may_become_a_batch() -> None:
     call = FakeCall()
     made = await apply(lambda rows: {"x": np.zeros(rows)}, Item(4), call)
@@ -133,6 +140,11 @@ def test_coroutine_functions_are_recognised(fn: Any, kind: type[Operator]) -> No
     assert is_async(fn) is (kind is AppliedAsync)
     assert isinstance(operator, Applied | AppliedAsync)
     assert inspect.iscoroutinefunction(operator.apply) is is_async(fn)
+
+
+def test_the_exam() -> None:
+    assert len(check_stage(map_(doubled), [batch(3), batch(1)])) == 2
+    check_resume(map_(doubled), [batch(3), batch(1)])
 
 
 def test_it_carries_what_came_in_unless_the_user_says_otherwise() -> None:

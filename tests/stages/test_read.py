@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK, Chunks, Files
 from flowload.errors import DataError, GraphError
-from flowload.protocols import Map, Setting
+from flowload.protocols import Block, Map, Mark, Setting
 from flowload.stages.discover import WatchStage
 from flowload.stages.read import MEMO, Index, Memo, ReadStage, read
+from flowload.testing import check_resume, check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, ToyFormat
 
@@ -202,6 +203,14 @@ def test_only_several_passes_remember() -> None:
     (index,) = stage.open(setting(epochs=2))
     assert isinstance(index, Index)
     assert index.memo.free == MEMO
+
+
+def test_the_exam(tmp_path: Path) -> None:
+    files = write(tmp_path, a=2, b=1, c=3)
+    words: list[Block | Mark] = [files, Mark.EPOCH, Files(files.paths, 1), Mark.EPOCH]
+    made = check_stage(ReadStage(format=Indexed()), words)
+    assert [len(block) for block in made] == [6, 6]
+    check_resume(ReadStage(format=Indexed()), words)
 
 
 def test_the_word_takes_a_name_or_an_object() -> None:

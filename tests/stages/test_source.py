@@ -15,6 +15,7 @@ from flowload.blocks import Batch, Files, Item
 from flowload.errors import GraphError
 from flowload.protocols import Block, Mark, Setting, Source
 from flowload.stages.source import Given, GivenAsync, SourceStage, source
+from flowload.testing import check_resume, check_stage
 from tests.stages.fakes import FakeCall
 
 SETTING = Setting(seed=0, epochs=1, cpus=1)
@@ -97,6 +98,18 @@ def test_what_elements_become() -> None:
     assert item == Item("text")
 
 
+@pytest.mark.parametrize("wait", [False, True])
+async def test_an_empty_batch_is_left_out(wait: bool) -> None:
+    def batches() -> Iterator[Any]:
+        yield from ({"x": np.zeros(rows)} for rows in (0, 2, 0))
+
+    async def waiting() -> AsyncIterator[Any]:
+        for batch in batches():
+            yield batch
+
+    assert [len(batch) for batch in await taken(opened(waiting if wait else batches), 0)] == [2]
+
+
 async def test_none_is_a_value_like_any_other() -> None:
     assert await taken(opened([None, 1]), 0) == [None, 1]
 
@@ -173,6 +186,14 @@ def test_a_function_that_gives_a_spent_iterator() -> None:
 def test_a_function_that_gives_no_iterable(gives: Any, hint: str) -> None:
     with pytest.raises(GraphError, match=hint):
         list(opened(lambda: gives).epoch(0, FakeCall()))  # type: ignore[arg-type]
+
+
+def test_the_exam() -> None:
+    def batches() -> Iterator[Any]:
+        yield from ({"x": np.arange(rows)} for rows in range(1, 5))
+
+    assert sum(map(len, check_stage(source(batches), epochs=2))) == 20
+    assert check_resume(source(batches), epochs=2) > 7
 
 
 def test_the_word() -> None:

@@ -16,6 +16,7 @@ from flowload.blocks import ORIGIN, Chunks, Frames, SourceFile
 from flowload.errors import GraphError
 from flowload.protocols import Route, Setting
 from flowload.stages.split import ByHash, SplitStage, split
+from flowload.testing import check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, references, toy_chunks, toy_frames, where_from
 
@@ -125,6 +126,11 @@ def test_a_second_split_does_not_cut_along_the_first() -> None:
     assert again.salt == 1
     parts = again.route(split_of(toy_chunks(1000), "train"), FakeCall())
     assert 0.2 < len(parts["valid"]) / (len(parts["train"]) + len(parts["valid"])) < 0.4
+
+
+def test_the_exam() -> None:
+    check_stage(split(train=0.7, valid=0.3), [toy_chunks(20, files=4), toy_chunks(1), toy_frames(5)])
+    check_stage(split(train=0.7, valid=0.3), [mixed_frames([(0, 1), (1, 1), (2, 1), (3, 1)])])
 
 
 def test_the_word() -> None:

@@ -11,6 +11,7 @@ from flowload.blocks import Batch, Chunks, Frames, Item
 from flowload.errors import GraphError
 from flowload.protocols import Block, Route, Setting
 from flowload.stages.tee import TeeStage, ToAll, tee
+from flowload.testing import check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import toy_chunks, toy_frames
 
@@ -60,6 +61,11 @@ def test_batches_cannot_be_overwritten_and_other_arrays_pass() -> None:
 def test_values_of_the_users_pass_as_they_are() -> None:
     item = Item(object())
     assert routed(item) is item
+
+
+def test_the_exam() -> None:
+    check_stage(tee("a", "b"), [toy_frames(3), toy_chunks(2)])
+    check_stage(tee(3), [Batch({"x": np.zeros(2)})])
 
 
 def test_the_word() -> None:

@@ -107,7 +107,7 @@ def test_errors_are_counted_under_skip() -> None:
     assert call.drops == {"bad row": 3, "KeyError": 2}
     assert call.rejects[0] is bad
     assert isinstance(call.rejects[1].__cause__, KeyError)
-    assert str(call.rejects[1]) == "block 7: KeyError; found 'x'"
+    assert str(call.rejects[1]) == "user function: block 7: KeyError; found 'x'"
 
 
 def test_an_interrupt_is_no_bad_data() -> None:
