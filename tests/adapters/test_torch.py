@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
+
+import flowload as fl
+from flowload.adapters.torch import as_iterable_dataset, expand_planes
+from flowload.errors import GraphError
+from flowload.kernels.planes import expand_planes as expand_on_cpu
+
+FORMATS = (1, 2, 3, 4, 5, 132, 133)
+
+
+def by_kernel(bits: Any, scalars: Any) -> Any:
+    out = np.empty((len(bits), 112 * 64), np.float32)
+    expand_on_cpu(bits, scalars, out)
+    return out.reshape(-1, 112, 8, 8)
+
+
+def same(one: torch.Tensor, two: Any) -> bool:
+    return bool((one.cpu().numpy().view(np.uint32) == two.view(np.uint32)).all())
+
+
+def positions(count: int, seed: int) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    bits = rng.integers(0, 2**64, (count, 104), dtype=np.uint64)
+    scalars = rng.integers(0, 256, (count, 8), dtype=np.uint8)
+    scalars[:, 7] = rng.choice(FORMATS, count)
+    return bits, scalars
+
+
+@given(st.integers(0, 40), st.integers(0, 2**32))
+@settings(max_examples=30, deadline=None)
+def test_planes_are_those_of_the_kernel(count: int, seed: int) -> None:
+    bits, scalars = positions(count, seed)
+    planes = expand_planes(torch.from_numpy(bits), torch.from_numpy(scalars))
+    assert planes.dtype == torch.float32
+    assert planes.shape == (count, 112, 8, 8)
+    assert same(planes, by_kernel(bits, scalars))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_byte_of_every_scalar(form: int) -> None:
+    bits = np.zeros((256 * 7, 104), np.uint64)
+    scalars = np.zeros((256 * 7, 8), np.uint8)
+    for k in range(7):
+        scalars[256 * k : 256 * (k + 1), k] = np.arange(256)
+    scalars[:, 7] = form
+    assert same(expand_planes(bits, scalars), by_kernel(bits, scalars))
+
+
+def test_every_bit_of_every_plane() -> None:
+    bits = np.zeros((104 * 64, 104), np.uint64)
+    which = np.arange(104 * 64)
+    bits[which, which // 64] = np.uint64(1) << (which % 64).astype(np.uint64)
+    scalars = np.ones((104 * 64, 8), np.uint8)
+    planes = expand_planes({"bits": bits, "scalars": scalars, "values": None})
+    assert same(planes, by_kernel(bits, scalars))
+    square = which % 64 ^ 7
+    assert (planes[which, which // 64, square // 8, square % 8] == 1).all()
+
+
+def test_parts_of_a_batch_and_signed_words_do() -> None:
+    bits, scalars = positions(20, 0)
+    wide = torch.zeros((20, 110), dtype=torch.int64)
+    wide[:, 3:107] = torch.from_numpy(bits.view(np.int64))
+    planes = expand_planes(wide[::2, 3:107], torch.from_numpy(scalars)[::2])
+    assert same(planes, by_kernel(bits[::2].copy(), scalars[::2].copy()))
+
+
+@pytest.mark.parametrize(
+    ("bits", "scalars"),
+    [
+        (torch.zeros((3, 103), dtype=torch.int64), torch.zeros((3, 8), dtype=torch.uint8)),
+        (torch.zeros((3, 104), dtype=torch.int32), torch.zeros((3, 8), dtype=torch.uint8)),
+        (torch.zeros((3, 104), dtype=torch.int64), torch.zeros((2, 8), dtype=torch.uint8)),
+    ],
+)
+def test_other_shapes_are_an_error(bits: Any, scalars: Any) -> None:
+    with pytest.raises(ValueError, match=r"wanted 64-bit words \[B, 104\] and bytes \[B, 8\]"):
+        expand_planes(bits, scalars)
+
+
+def test_real_games_become_the_planes_of_the_other_layouts(sample_tar: Path) -> None:
+    frames = fl.discover(str(sample_tar)) >> fl.read("lc0") >> fl.unpack(rate=1.0)
+    packed = frames >> fl.batch(256, layout="bits") >> fl.to_device("cpu")
+    plain = frames >> fl.batch(256, layout="tensors") >> fl.to_device("cpu")
+    with packed.iterate() as ours, plain.iterate() as theirs:
+        for one, two in zip(ours, theirs, strict=True):
+            assert torch.equal(expand_planes(one), two["planes"])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
+def test_a_gpu_gives_the_same() -> None:
+    bits, scalars = positions(500, 1)
+    planes = expand_planes(torch.from_numpy(bits).cuda(), torch.from_numpy(scalars).cuda())
+    assert planes.is_cuda
+    assert same(planes, by_kernel(bits, scalars))
+
+
+# --- a graph as a data set --------------------------------------------------------------------------
+
+
+def numbers() -> fl.Graph:
+    arrays = [{"x": np.arange(k, k + 4), "y": np.ones((4, 2), np.float32)} for k in range(3)]
+    return fl.source(lambda: iter(arrays)) >> fl.to_device("cpu")
+
+
+def test_a_loader_gives_the_graphs_batches() -> None:
+    loader = DataLoader(as_iterable_dataset(numbers(), epochs=2), batch_size=None)
+    given = list(loader)
+    assert [batch["x"].tolist() for batch in given] == [[0, 1, 2, 3], [1, 2, 3, 4], [2, 3, 4, 5]] * 2
+    assert given[0]["y"].dtype == torch.float32
+
+
+def test_every_time_takes_the_next_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    plain = fl.Graph.iterate
+
+    def iterate(graph: fl.Graph, *, seed: int = 0, **options: Any) -> Any:
+        seeds.append(seed)
+        return plain(graph, seed=seed, **options)
+
+    monkeypatch.setattr(fl.Graph, "iterate", iterate)
+    dataset = as_iterable_dataset(numbers(), seed=7)
+    assert len(list(dataset)) == len(list(dataset)) == 3
+    assert seeds == [7, 8]
+
+
+def test_leaving_early_ends_the_run() -> None:
+    stream = iter(as_iterable_dataset(numbers(), epochs=None))
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+
+
+def test_a_worker_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without a real worker: a fork of this process, which has had threads, may hang.
+    worker = SimpleNamespace(id=1, num_workers=2)
+    monkeypatch.setattr("flowload.adapters.torch.get_worker_info", lambda: worker)
+    with pytest.raises(GraphError, match=r"worker process 1 of 2 .* use num_workers=0"):
+        next(iter(as_iterable_dataset(numbers())))
+
+
+def test_a_data_set_is_one_stream() -> None:
+    with pytest.raises(GraphError, match="this graph has 2: a, b"):
+        as_iterable_dataset(numbers() >> fl.tee("a", "b"))
