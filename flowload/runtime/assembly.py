@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from flowload.chance import stage_key
 from flowload.graph import Placed, Plan
@@ -45,6 +46,12 @@ class Assembly:
     def segment_of(self, node: str) -> Segment:
         """The segment in which a node ends."""
         return self._ends[node]
+
+    def close(self) -> None:
+        """Close what operators have open, each, whatever the others raise; raises one of their errors."""
+        with ExitStack() as stack:
+            for segment in reversed(self.segments):
+                stack.callback(segment.close)
 
     def release(self) -> None:
         """Let go of the blocks that wait inside; what an output holds stays for its reader."""

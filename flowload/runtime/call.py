@@ -12,7 +12,7 @@ from flowload.chance import generator
 from flowload.errors import DataError, TooManyErrors
 from flowload.graph import Stage
 from flowload.observe.metrics import Meter
-from flowload.protocols import Block, Bytes, Device, Operator
+from flowload.protocols import Block, Bytes, Closing, Device, Operator
 
 __all__ = ["Member", "RunCall"]
 
@@ -98,8 +98,14 @@ class Member:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         text = f"in stage {self.node!r}, declared at {self.where}"
-        if isinstance(error, Exception) and text not in getattr(error, "__notes__", ()):
+        if isinstance(error, Exception | SystemExit) and text not in getattr(error, "__notes__", ()):
             error.add_note(text)
+
+    def close(self) -> None:
+        """The last call is over: close what the operator has open."""
+        if isinstance(self.operator, Closing):
+            with self:
+                self.operator.close()
 
     def gave(self, block: Block) -> None:
         """Count a block that went out."""

@@ -49,6 +49,7 @@ class FoldTask:
     async def send(self) -> int:
         """Make and send all words that come of what was fed; how many."""
         sent, ended = 0, False
+        self.segment.going = self.chain.out
         while not ended:
             self.segment.running = 1
             made, ended = await self.lane.run(partial(self.chain.advance, WORDS, SECONDS), urgent=True)

@@ -22,25 +22,25 @@ class FoldChain:
         self._taken = [0] * len(members)  # words that each fold has taken: numbers its calls
         self._made = 0
         self.idles = any(isinstance(fold, Idling) for fold in self._folds)  #: can make blocks without input
-        self._out: Iterator[Word] = iter(())
+        self.out: Iterator[Word] = iter(())  #: what `advance` goes through
 
     def feed(self, words: Iterable[Word]) -> None:
         """Take words; `advance` makes what comes of them."""
-        self._out = self._all(list(words))
+        self.out = self._all(list(words))
 
     def finish(self) -> None:
         """The stream is over; `advance` makes what is still held."""
-        self._out = self._flush()
+        self.out = self._flush()
 
     def rest(self) -> None:
         """No input waits; `advance` makes what a fold can give without."""
-        self._out = self._idle()
+        self.out = self._idle()
 
     def advance(self, words: int, seconds: float) -> tuple[list[Word], bool]:
         """Make words for a while: at most so many, for about so long; True when there are no more."""
         made: list[Word] = []
         began = perf_counter()
-        for word in self._out:
+        for word in self.out:
             made.append(word)
             if len(made) >= words or perf_counter() - began > seconds:
                 return made, False

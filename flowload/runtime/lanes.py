@@ -34,8 +34,12 @@ class Job:
         assert work is not None, "a job is done once"  # noqa: S101 - a broken lane, not bad input
         try:
             self.result = work()
-        except BaseException as error:  # noqa: BLE001 - handed to the task that waits, which raises it
+        except Exception as error:  # noqa: BLE001 - handed to the task that waits, which raises it
             self.error = error
+        except BaseException as error:  # noqa: BLE001
+            # Raised in the loop, this would end the loop, or look like a cancellation by the loop's owner.
+            self.error = RuntimeError(f"a call ended with {error!r}")
+            self.error.__cause__ = error
 
     async def do_async(self) -> None:
         """Run work that is a coroutine function in the loop, and finish; its errors are raised here."""

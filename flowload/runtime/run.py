@@ -21,6 +21,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from time import perf_counter
 
@@ -30,7 +31,7 @@ from anyio.abc import TaskGroup
 from flowload.errors import FlowloadError
 from flowload.observe.ledger import check_ledger
 from flowload.observe.stats import RunStats
-from flowload.protocols import Block, Closing, Mark, Route, Source, Turn
+from flowload.protocols import Block, Mark, Route, Source, Turn
 from flowload.runtime.assembly import Assembly
 from flowload.runtime.buffers import BufferPool
 from flowload.runtime.channel import EndOfStream, ReaderGone, Word
@@ -116,24 +117,23 @@ class Run:
         return snapshot(self)
 
     async def _word(self, output: str) -> Word:
-        channel = self.assembly.outputs[output]
-        try:
-            word = await channel.take()
-        except EndOfStream:
+        word: Word | None = None
+        with suppress(EndOfStream):  # left here: a failure is raised with no other error as its context
+            word = await self.assembly.outputs[output].take()
+        if word is None:
             await self._ended(output)
-            raise
         if self.failure is not None:
             raise self.failure
+        if word is None:
+            raise EndOfStream
         return word
 
     async def _ended(self, output: str) -> None:
-        """An output is at its end: a failure is raised there; at the last one the books are checked."""
+        """An output is at its end; at the last one the books are checked, which may be a failure."""
         self._unended.discard(output)
         if self.failure is None and not self._unended:
             assert self._gone is not None  # noqa: S101 - an output ends only after start()
             await self._gone.wait()
-        if self.failure is not None:
-            raise self.failure
 
     # ---- the tasks
 
@@ -222,13 +222,22 @@ class Run:
         for lane in self.lanes:
             for name in await lane.close(PATIENCE):
                 log.error("thread %s is stuck in a call; the run is left without it", name)
-        for member in self.assembly.members:
-            if isinstance(member.operator, Closing):
-                member.operator.close()
+        self._close()
         self.assembly.release()
         self.pool.close()
         self.loop_time = time.thread_time() - self.loop_began
         self.ended = perf_counter()
+
+    def _close(self) -> None:
+        """Close every operator; what that raises is a failure, or a line in the log if nobody listens."""
+        assert self._scope is not None  # noqa: S101 - start() made it
+        try:
+            self.assembly.close()
+        except Exception as error:
+            if self.failure is not None or self._scope.cancel_called:
+                log.exception("a stage could not be closed")
+            else:
+                self.failure = error
 
 
 def _thread_clock() -> int | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from time import perf_counter
+from types import GeneratorType
+from typing import Any
 
 from flowload.protocols import Map, Mark
 from flowload.runtime.call import Member
@@ -23,6 +26,7 @@ class Segment:
     starved: float = 0.0  #: seconds without input while nothing ran
     blocked: float = 0.0  #: seconds without room for output
     running: int = 0  #: calls that run now
+    going: Any = None  #: the generator that makes its words
 
     @property
     def name(self) -> str:
@@ -66,3 +70,17 @@ class Segment:
         """No more input is wanted: whoever writes it may stop."""
         for channel in self.inputs:
             channel.leave()
+
+    def close(self) -> None:
+        """The run is over: close what its operators have open, each, whatever the others raise."""
+        self.running = 0
+        with ExitStack() as stack:
+            for member in reversed(self.members):
+                stack.callback(member.close)
+            stack.callback(self._let_go)
+
+    def _let_go(self) -> None:
+        # A generator's own `finally` runs now, not when it is garbage; unless a stuck thread is inside.
+        if isinstance(self.going, GeneratorType) and not self.going.gi_running:
+            with self.members[0]:
+                self.going.close()

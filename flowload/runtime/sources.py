@@ -61,6 +61,7 @@ class SourceTask:
         self.member.settle(call, blocks=0)
 
     async def _write(self, stream: Iterator[Block | Mark], call: RunCall) -> None:
+        self.segment.going = stream
         ended = False
         while not ended:
             self.segment.running = 1

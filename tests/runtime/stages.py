@@ -205,9 +205,7 @@ class Modulo:
         self.ports = ports
 
     def route(self, block: Ints, call: Call) -> Mapping[str, Block]:
-        return {
-            port: block.select(block.values % len(self.ports) == k) for k, port in enumerate(self.ports)
-        }
+        return {port: block.select(block.values % len(self.ports) == k) for k, port in enumerate(self.ports)}
 
 
 class Cycle:

@@ -1,0 +1,350 @@
+"""The contract on top of flowload/runtime/run.py: a test for every line of it, on every face."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import pytest
+
+from flowload.errors import LedgerError
+from flowload.graph import Graph, place
+from flowload.protocols import Call
+from flowload.runtime import run as run_module
+from tests.runtime.faces import Face, run_threads
+from tests.runtime.stages import (
+    Cycle,
+    Does,
+    DoesAsync,
+    Folds,
+    Hands,
+    Ints,
+    Junction,
+    Modulo,
+    Yields,
+    fan_out,
+    flat,
+    in_turn,
+    ints,
+    numbers,
+    origin,
+    plus,
+    rebatch,
+    step,
+)
+
+FAILS_AT = 12
+STAGES = ["begin", "map", "wait", "fold", "io", "split", "branch", "merge", "last"]
+
+
+class BoomError(Exception):
+    """What a stage of the test fails with."""
+
+
+def everything(fails: str) -> Graph:
+    """An endless line with every shape of operator in it, of which one fails."""
+
+    def check(block: Ints, stage: str) -> Ints:
+        if fails == stage and FAILS_AT in block.values:
+            raise BoomError(stage)
+        return block
+
+    def sync(stage: str) -> Does:
+        return Does(lambda block, _: check(block, stage))
+
+    async def waits(block: Ints, call: Call) -> Ints:
+        await anyio.lowlevel.checkpoint()
+        return check(block, "wait")
+
+    class Split(Modulo):
+        def route(self, block: Ints, call: Call) -> Any:
+            return super().route(check(block, "split"), call)
+
+    class Merge(Cycle):
+        def took(self, which: int, samples: int) -> None:
+            super().took(which, samples)
+            if fails == "merge":
+                raise BoomError("merge")
+
+    endless = Yields(lambda _: (check(ints([n, n + 1]), "begin") for n in itertools.count()))
+    split = (
+        origin(endless).named("begin")
+        >> step(lambda: sync("map"), workers=2, name="map")
+        >> step(lambda: DoesAsync(waits), name="wait")
+        >> step(lambda: Folds(lambda block, _: [check(block, "fold")]), name="fold")
+        >> place(Hands(make=lambda: [sync("io")]), name="io")
+        >> step(lambda: Split(("even", "odd")), ports=("even", "odd"), name="split")
+    )
+    branches = [split["even"] >> step(lambda: sync("branch"), name="branch"), split["odd"]]
+    merged = branches >> place(Junction(make=lambda: [Merge()]), name="merge")
+    return merged >> step(lambda: sync("last"), name="last")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_fails(face: Face, stage: str) -> None:
+    graph = everything(stage)
+    where = graph.plan[stage].node.where
+    assert ".py:" in where
+    with pytest.raises(BoomError, match=stage) as caught:
+        face.read(graph)
+    assert type(caught.value) is BoomError
+    assert caught.value.__notes__ == [f"in stage {stage!r}, declared at {where}"]
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_a_failure_in_one_operator_of_a_stage_is_noted_once(face: Face) -> None:
+    def fail(block: Ints, call: Call) -> list[Ints]:
+        raise BoomError
+
+    graph = numbers(3) >> step(Folds, lambda: Folds(fail), name="two")
+    with pytest.raises(BoomError) as caught:
+        face.read(graph)
+    assert caught.value.__notes__ == [f"in stage 'two', declared at {graph.plan['two'].node.where}"]
+
+
+@pytest.mark.parametrize("shape", [Does, Folds])
+def test_a_stage_that_raises_stop_iteration_does_not_end_the_stream(face: Face, shape: Any) -> None:
+    def stop(block: Ints, call: Call) -> Ints:
+        raise StopIteration
+
+    with pytest.raises(RuntimeError, match="StopIteration") as caught:
+        face.read(numbers(3) >> step(lambda: shape(stop), name="map"))
+    assert "in stage 'map'" in caught.value.__cause__.__notes__[0]  # type: ignore[union-attr]
+
+
+def test_a_stage_that_fails_while_it_is_cancelled_is_not_heard(face: Face) -> None:
+    async def second(block: Ints, call: Call) -> Ints:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise BoomError("second")
+
+    def first(block: Ints, call: Call) -> Ints:
+        raise BoomError("first")
+
+    split = numbers(2, 2) >> fan_out("a", "b")
+    graph = [split["a"] >> step(lambda: DoesAsync(second)), split["b"] >> step(lambda: Does(first))]
+    with pytest.raises(BoomError, match="first") as caught:
+        face.read(graph >> in_turn())
+    assert caught.value.__context__ is None
+
+
+def test_a_stage_that_fails_after_another_is_not_heard() -> None:
+    seen = threading.Event()
+
+    def fail(block: Ints, call: Call) -> Ints:
+        if block.values[0] == 0:
+            raise BoomError("first")
+        seen.wait()
+        raise BoomError("second")
+
+    with (numbers(2) >> step(lambda: Does(fail), workers=2)).iterate() as batches:
+        with pytest.raises(BoomError, match="first"):
+            next(iter(batches))
+        seen.set()
+
+
+def test_the_end_of_a_stream_is_told_when_everything_is_gone(face: Face) -> None:
+    def see(batch: Ints, run: Any) -> bool:
+        runs.append(run)
+        return True
+
+    runs: list[Any] = []
+    face.use(numbers(20, 3) >> plus(1) >> rebatch(4), see)
+    stats = runs[-1].stats()
+    assert stats.finished
+    assert stats.delivered == 20
+    for stage in stats.stages.values():
+        assert stage.in_ == stage.out + sum(stage.dropped.values()) + stage.held == 20
+        assert stage.held == stage.running == 0
+
+
+def test_nothing_runs_any_more_when_the_end_is_told() -> None:
+    with numbers(20, 3).iterate() as batches:
+        iterator = iter(batches)
+        for _ in range(7):
+            next(iterator)
+        with pytest.raises(StopIteration):
+            next(iterator)
+        assert not any("kernel" in name or "io" in name for name in run_threads())
+        with pytest.raises(StopIteration):
+            next(iterator)
+
+
+class Loses(Folds):
+    """Forgets one block."""
+
+    def push(self, block: Ints, call: Call) -> list[Ints]:
+        return [] if 7 in block.values else [block]
+
+
+def lies(block: Ints, call: Call) -> Ints:
+    call.drop(1, "not so")
+    return block
+
+
+@pytest.mark.parametrize(
+    ("shape", "missing"),
+    [
+        (Loses, r"\+2 missing"),
+        (lambda: Does(lambda block, _: None if 7 in block.values else block), r"\+2 missing"),
+        (lambda: Does(lambda block, _: block.select(slice(1))), r"\+10 missing"),
+        (lambda: Does(lambda block, _: ints([*block.values, 0])), r"-10 missing"),
+        (lambda: Does(lies), r"-10 missing"),
+        (lambda: Folds(flush=lambda _: [ints([1, 2, 3])]), r"-3 missing"),
+    ],
+)
+def test_samples_that_do_not_add_up_are_an_error(face: Face, shape: Any, missing: str) -> None:
+    with pytest.raises(LedgerError, match=rf"lossy: in .*{missing}"):
+        face.read(numbers(20, 2) >> step(shape, name="lossy") >> plus(0))
+
+
+def test_samples_that_are_dropped_with_a_reason_add_up(face: Face) -> None:
+    def halves(block: Ints, call: Call) -> Ints:
+        call.drop(1, "half")
+        return block.select(slice(1))
+
+    got = face.read(numbers(20, 2) >> step(lambda: Does(halves)))
+    assert flat(got) == list(range(0, 20, 2))
+
+
+def test_the_reader_leaves(face: Face) -> None:
+    assert len(face.read(everything("nowhere"), most=3)) == 3
+
+
+def test_the_reader_leaves_before_the_first_batch(face: Face) -> None:
+    face.use(everything("nowhere"), None)
+
+
+@pytest.mark.parametrize("error", [BoomError, KeyboardInterrupt, SystemExit])
+def test_the_error_of_the_reader_stays_bare(face: Face, error: type[BaseException]) -> None:
+    raised = error()
+
+    def fail(batch: Ints, run: Any) -> bool:
+        raise raised
+
+    with pytest.raises(error) as caught:
+        face.use(everything("nowhere"), fail)
+    assert caught.value is raised
+    assert not getattr(raised, "__notes__", [])
+
+
+def test_the_error_of_the_reader_wins_over_a_failure_that_it_has_not_seen() -> None:
+    failing = threading.Event()
+
+    def fail(block: Ints, call: Call) -> Ints:
+        failing.set()
+        raise BoomError("of the stage")
+
+    def leave(graph: Graph) -> None:
+        with graph.iterate():
+            failing.wait()
+            raise BoomError("of the reader")
+
+    with pytest.raises(BoomError, match="of the reader"):
+        leave(numbers(3) >> step(lambda: Does(fail)))
+
+
+def test_a_dropped_iterator_stops_its_run() -> None:
+    for batch in everything("nowhere").iterate():
+        assert len(batch)
+        break
+    assert run_threads() == []
+
+
+def test_a_thread_that_is_stuck_is_named_and_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(run_module, "PATIENCE", 0.05)
+    stuck, release = threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def sticks(block: Ints, call: Call) -> Ints:
+        threads.append(threading.current_thread())
+        stuck.set()
+        release.wait()
+        return block
+
+    with (numbers(9) >> step(lambda: Does(sticks), workers=1)).iterate():
+        stuck.wait()
+    assert run_threads() == [threads[0].name]
+    release.set()
+    threads[0].join()  # it goes home by itself, and nobody minds what it made
+    assert [record.getMessage() for record in caplog.records] == [
+        f"thread {threads[0].name} is stuck in a call; the run is left without it"
+    ]
+
+
+def resources(log: list[str]) -> Iterator[Ints]:
+    """A source that must be closed."""
+    try:
+        for n in itertools.count():
+            yield ints([n])
+    finally:
+        log.append("closed")
+
+
+def test_what_a_source_has_open_is_closed_when_the_run_is_left(face: Face) -> None:
+    log: list[str] = []
+    face.read(origin(Yields(lambda _: resources(log))) >> plus(1), most=2)
+    assert log == ["closed"]
+
+
+def test_what_a_fold_has_open_is_closed_when_the_run_is_left(face: Face) -> None:
+    log: list[str] = []
+    face.read(numbers(1) >> step(lambda: Folds(lambda block, _: resources(log))), most=2)
+    assert log == ["closed"]
+
+
+class Closes(Folds):
+    """Has something open, and perhaps cannot close it."""
+
+    def __init__(self, log: list[str], error: Exception | None = None) -> None:
+        super().__init__()
+        self.log = log
+        self.error = error
+
+    def close(self) -> None:
+        self.log.append("closed")
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.mark.parametrize("most", [None, 1])
+def test_every_operator_is_closed_once(face: Face, most: int | None) -> None:
+    log: list[str] = []
+    face.read(numbers(9) >> step(lambda: Closes(log), lambda: Closes(log)) >> plus(0), most)
+    assert log == ["closed", "closed"]
+
+
+def test_an_operator_that_cannot_be_closed_fails_the_run(face: Face) -> None:
+    log: list[str] = []
+    graph = numbers(9) >> step(lambda: Closes(log, BoomError()), lambda: Closes(log), name="fold")
+    with pytest.raises(BoomError) as caught:
+        face.read(graph)
+    assert caught.value.__notes__ == [f"in stage 'fold', declared at {graph.plan['fold'].node.where}"]
+    assert log == ["closed", "closed"]
+
+
+def test_an_operator_that_cannot_be_closed_is_logged_when_nobody_reads(
+    face: Face, caplog: pytest.LogCaptureFixture
+) -> None:
+    face.read(numbers(9) >> step(lambda: Closes([], BoomError())), most=1)
+    assert [record.getMessage() for record in caplog.records] == ["a stage could not be closed"]
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
+@pytest.mark.parametrize("shape", [Does, Folds])
+def test_a_stage_that_ends_its_thread_does_not_end_the_loop(
+    face: Face, shape: Any, error: type[BaseException]
+) -> None:
+    def leave(block: Ints, call: Call) -> Ints:
+        raise error
+
+    with pytest.raises(RuntimeError, match=error.__name__) as caught:
+        face.read(numbers(3) >> step(lambda: shape(leave), name="step"))
+    assert type(caught.value.__cause__) is error
