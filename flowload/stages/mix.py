@@ -44,29 +44,41 @@ class MixStage(Stage):
 class ByDeficit:
     """The input that is furthest behind its share of the samples is next; of equals, the first.
 
-    Furthest behind is who has given the least for its weight; so proportions hold to within a block, and
-    among those left when an input ends.
+    Furthest behind is who has given the least for its weight. What an input missed while it had nothing
+    (it waited at the end of its pass for longer ones) is excused: it does not make up for it in a burst.
     """
 
     def __init__(self, weights: Sequence[float]) -> None:
         self.weights = weights
-        self.given = [0] * len(weights)
+        self.given = [0] * len(weights)  #: samples
+        self.excused = [0.0] * len(weights)  #: samples that count as given
+        self.present = set(range(len(weights)))  #: inputs that the last choice was between
 
     def choose(self, alive: Sequence[int]) -> int:
         """The input with the largest deficit."""
-        return min(alive, key=lambda way: (self.given[way] / self.weights[way], way))
+        floor = min((self.level(way) for way in alive if way in self.present), default=0.0)
+        for way in alive:
+            if way not in self.present:
+                self.excused[way] += max(0.0, (floor - self.level(way)) * self.weights[way])
+        self.present = set(alive)
+        return min(alive, key=lambda way: (self.level(way), way))
+
+    def level(self, way: int) -> float:
+        """What an input has given for its weight."""
+        return (self.given[way] + self.excused[way]) / self.weights[way]
 
     def took(self, which: int, samples: int) -> None:
         """Count what an input gave."""
         self.given[which] += samples
 
     def state(self) -> State:
-        """Samples that each input gave."""
-        return {"given": list(self.given)}
+        """What each input gave, and who was there."""
+        return {"given": list(self.given), "excused": list(self.excused), "present": sorted(self.present)}
 
     def restore(self, state: State) -> None:
         """The opposite of `state`."""
-        self.given = list(state["given"])
+        self.given, self.excused = list(state["given"]), list(state["excused"])
+        self.present = set(state["present"])
 
 
 def mix(*weights: float) -> Graph:

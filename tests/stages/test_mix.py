@@ -58,6 +58,26 @@ def test_when_an_input_ends_the_others_keep_their_proportion(weights: list[int],
     assert not rates or max(rates) - min(rates) <= 7
 
 
+def one_pass(turn: ByDeficit, blocks: list[int]) -> list[int]:
+    """The order in which inputs of these many blocks of ten samples are taken until all are at their end."""
+    left, order = list(blocks), []
+    while alive := [way for way, count in enumerate(left) if count]:
+        which = turn.choose(alive)
+        turn.took(which, 10)
+        left[which] -= 1
+        order.append(which)
+    return order
+
+
+def test_an_input_with_a_shorter_pass_does_not_burst_in_the_next() -> None:
+    turn = ByDeficit((1, 1))
+    first = one_pass(turn, [10, 2])
+    assert first == [0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    again = ByDeficit((1, 1))
+    again.restore(json.loads(json.dumps(turn.state())))
+    assert one_pass(turn, [10, 2]) == one_pass(again, [10, 2]) == first
+
+
 def test_of_equals_the_first_is_next() -> None:
     assert ByDeficit((2, 1, 2)).choose([1, 2]) == 1
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
 import pytest
 
+import flowload as fl
 from flowload.blocks import Files
 from flowload.errors import NoDataError
 from flowload.protocols import Closing, Mark, Source
@@ -257,6 +259,17 @@ async def test_a_real_folder(tmp_path: Path) -> None:
             assert await told(watching) == ["1.tar"]
         finally:
             watching.close()
+
+
+def test_a_run_follows_a_folder_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "0.tar").write_bytes(b"there before")
+    threads = threading.active_count()
+    with fl.discover(tmp_path, watch=True, settle=0.0).iterate(epochs=None) as files:
+        assert next(files).paths == (f"{tmp_path}/0.tar",)
+        (tmp_path / "1.tar.part").write_bytes(b"whole")
+        (tmp_path / "1.tar.part").rename(tmp_path / "1.tar")
+        assert next(files).paths == (f"{tmp_path}/1.tar",)
+    assert threading.active_count() == threads
 
 
 async def test_a_cancelled_watch_stops_at_once(tmp_path: Path) -> None:
