@@ -9,7 +9,7 @@ from flowload.protocols import Bytes
 
 from ._jit import kernel
 from .records import PROBABILITIES, shift_of
-from .words import copy_bytes, int_at
+from .words import float_at, int_at
 
 __all__ = ["copy_policy"]
 
@@ -20,4 +20,6 @@ def copy_policy(rows: Bytes, out: NDArray[np.float32]) -> None:
     n, stride = rows.shape
     for i in range(n):
         at = i * stride
-        copy_bytes(out, i * 7432, rows, at + PROBABILITIES + shift_of(int_at(rows, at)), 7432)
+        at += PROBABILITIES + shift_of(int_at(rows, at))
+        for k in range(1858):  # vector moves: to memory, nearly twice as fast as memcpy
+            out[i, k] = float_at(rows, at + 4 * k)
