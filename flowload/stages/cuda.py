@@ -86,7 +86,7 @@ class PageLock:
             )
 
     def unregister(self, memory: Bytes) -> None:
-        """Release, in whichever thread lets go last; what fails is logged, so that the rest is released too."""
+        """Release, in whichever thread lets go last; a refusal is logged, so that the rest goes too."""
         with torch.cuda.device(self.index):
             code = int(torch.cuda.cudart().cudaHostUnregister(memory.ctypes.data))
         if code not in (0, UNLOADING):
