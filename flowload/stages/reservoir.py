@@ -23,7 +23,7 @@ from .slots import Slots
 
 __all__ = ["Exchange", "ReservoirStage", "reservoir"]
 
-DRAIN = 1024  #: rows of a block at the end
+DRAIN = 8 << 20  #: bytes of a block at the end: those of unpack's, which thereby serve again
 RECORD = 8356  #: bytes of a record, for the estimate of memory: those of lc0 today
 CHOICES, ORDER = 0, 1  #: streams of random numbers
 
@@ -52,7 +52,7 @@ class ReservoirStage(Stage):
 
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
         """Its rows, and a block on the way out."""
-        return self.frames * (RECORD + ORIGIN.itemsize) + min(self.frames, DRAIN) * RECORD
+        return self.frames * (RECORD + ORIGIN.itemsize) + min(self.frames * RECORD, DRAIN)
 
 
 class Exchange:
@@ -134,8 +134,9 @@ class Exchange:
         """What waits, in a uniformly random order."""
         order = np.empty(self.count, np.int64)
         permutation(order, stream(call.key(), ORDER), self.count)
-        for first in range(0, len(order), DRAIN):
-            yield self.take(order[first : first + DRAIN], call)
+        rows = max(1, DRAIN // max(1, self.slots.stride))
+        for first in range(0, len(order), rows):
+            yield self.take(order[first : first + rows], call)
         self.slots.close()
 
     def take(self, which: NDArray[np.int64], call: Call) -> Frames:
