@@ -36,7 +36,10 @@ class Assembly:
         self._pool = pool
         self._still = still
         self._ends: dict[str, Segment] = {}  # by node: the segment of its last member
-        self._build(plan)
+        with ExitStack() as stack:
+            stack.callback(self.close)  # what was opened before a stage that cannot be
+            self._build(plan)
+            stack.pop_all()
 
     @property
     def members(self) -> Iterator[Member]:
@@ -71,7 +74,11 @@ class Assembly:
 
     def _open(self, placed: Placed) -> list[Member]:
         setting = placed.setting(seed=self.seed, epochs=self.epochs, cpus=self.cpus)
-        operators = placed.stage.open(setting)
+        try:
+            operators = placed.stage.open(setting)
+        except Exception as error:
+            error.add_note(f"in stage {placed.name!r}, declared at {placed.node.where}")
+            raise
         single = len(operators) == 1
         return [
             Member(

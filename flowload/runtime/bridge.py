@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
@@ -36,8 +36,16 @@ class Pier:
 
     def __init__(self) -> None:
         self.ready: SimpleQueue[Block | Door] = SimpleQueue()
-        self.taken = 0  #: blocks that the reader took
-        self.changed = anyio.Event()  #: in the loop: somebody may have taken one
+        self.changed = anyio.Event()  #: in the loop: somebody may have taken what lay here
+
+    def clear(self) -> None:
+        """Let go of what nobody will take, but not of a door: a reader in another thread may wait for it."""
+        try:
+            word = self.ready.get_nowait()
+        except Empty:
+            return
+        if isinstance(word, Door):
+            self.ready.put(word)
 
 
 class Crossing:
@@ -55,7 +63,11 @@ class Crossing:
     def start(self) -> None:
         """Start the thread and open the run in it; raises what opening raises."""
         self.thread.start()
-        error = self._ready.get()
+        try:
+            error = self._ready.get()
+        except BaseException:
+            self.stop()  # Ctrl-C: nobody would ever know of this run
+            raise
         if error is not None:
             self.thread.join()
             raise error
@@ -84,6 +96,7 @@ class Crossing:
     async def _cross(self) -> None:
         self.bell = Doorbell(self._answer)
         with anyio.CancelScope() as self._scope:
+            self._answer()  # it may have been left before there was a bell to ring
             async with self.batches:
                 self._ready.put(None)
                 async with anyio.create_task_group() as group:
@@ -94,17 +107,15 @@ class Crossing:
 
     async def _ferry(self, name: str, pier: Pier) -> None:
         """Bring blocks over, one ahead of the reader."""
-        sent = 0
         error: BaseException | None = None
         try:
             while True:
                 block = await self.batches.take(name)
-                while sent > pier.taken:
+                while not pier.ready.empty():
                     pier.changed = anyio.Event()
-                    if sent > pier.taken:  # the reader may have come in between
+                    if not pier.ready.empty():  # the reader may have come in between
                         await pier.changed.wait()
                 pier.ready.put(block)
-                sent += 1
                 del block  # it is the reader's now
         except StopAsyncIteration:
             pass
@@ -130,6 +141,7 @@ class Batches:
         self._crossing: Crossing | None = None
         self._closed = False
         self._process = os.getpid()
+        self._opening = threading.Lock()
 
     def __enter__(self) -> Self:
         if self._crossing is not None or self._closed:
@@ -166,7 +178,6 @@ class Batches:
             if word.error is None:
                 raise StopIteration
             raise word.error
-        pier.taken += 1
         assert crossing.bell is not None  # noqa: S101 - start() waited for it
         crossing.bell.ring()
         return crossing.batches.hand_over(output, word, perf_counter() - began)
@@ -176,40 +187,43 @@ class Batches:
         self._closed = True
         if self._crossing is not None and os.getpid() == self._process:
             self._crossing.stop()
+            for pier in self._crossing.piers.values():
+                pier.clear()
 
     def stats(self) -> RunStats:
         """The run at this moment, also after it was left."""
-        return self._opened().batches.stats() if not self._closed else self._last_stats()
+        self._check_process()
+        if self._crossing is None:
+            raise ClosedRun("this run has not begun")
+        return self._crossing.batches.stats()
 
     def state_dict(self) -> State:
         """What `graph.iterate(state=...)` goes on from: after the last batch that was handed out."""
         delivered = self._order.delivered() if self._crossing is None else self._crossing.batches.delivered
         return self._order.write(delivered)
 
-    def _last_stats(self) -> RunStats:
-        if self._crossing is None:
-            raise ClosedRun("this run was closed before it began")
-        return self._crossing.batches.stats()
-
-    def _opened(self) -> Crossing:
+    def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise ClosedRun(
                 f"this run was opened in process {self._process} and is used in its fork {os.getpid()};"
                 " threads do not survive a fork: open a run in the child, or start children by spawn"
             )
+
+    def _opened(self) -> Crossing:
+        self._check_process()
         if self._closed:
             raise ClosedRun("this run was left; graph.iterate() makes another")
-        if self._crossing is None:
-            self._open()
-        assert self._crossing is not None  # noqa: S101 - just made
-        return self._crossing
+        return self._crossing or self._open()
 
-    def _open(self) -> None:
-        crossing = Crossing(self._order)
-        crossing.start()
-        self._crossing = crossing
-        # Garbage and the interpreter's exit press the stop button as well.
-        weakref.finalize(self, crossing.stop)
+    def _open(self) -> Crossing:
+        with self._opening:  # two threads may ask for the first batches of two outputs
+            if self._crossing is None:
+                crossing = Crossing(self._order)
+                crossing.start()
+                # Garbage and the interpreter's exit press the stop button as well.
+                weakref.finalize(self, crossing.stop)
+                self._crossing = crossing
+            return self._crossing
 
 
 class Output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from time import perf_counter
 from types import TracebackType
@@ -30,6 +31,7 @@ class AsyncBatches:
         self._skips = order.delivered()
         self._group: TaskGroup | None = None
         self._left = False
+        self._counting = threading.Lock()  # several threads may read through the bridge
 
     async def __aenter__(self) -> Self:
         if self.run is not None:
@@ -84,8 +86,9 @@ class AsyncBatches:
     def hand_over(self, output: str, block: Block, waited: float) -> Any:
         """Count a block that reaches its reader; what the reader gets, in the reader's own thread."""
         assert self.run is not None  # noqa: S101 - it gave the block
-        self.delivered[output] += 1
-        self.run.delivered_one(block, waited)
+        with self._counting:
+            self.delivered[output] += 1
+            self.run.delivered_one(block, waited)
         return hand_over(block)
 
     def stats(self) -> RunStats:

@@ -28,16 +28,10 @@ def face(request: pytest.FixtureRequest) -> Face:
     return found
 
 
-@pytest.fixture(scope="session", autouse=True)
-def frozen() -> None:
-    """What is there already is no test's garbage: looking through it would cost more than the tests."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """No thread of a run, no descriptor; forgotten coroutines and errors in finalizers become failures."""
+    gc.freeze()  # what is there already is not this test's garbage: looking through it would cost most
     before = descriptors()
     yield
     gc.collect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -41,7 +42,13 @@ def diamond() -> Graph:
     return [split["a"] >> plus(0), split["b"]] >> in_turn()
 
 
-LINES = {
+async def gone(run: Run) -> None:
+    """Nothing of the run is left."""
+    assert run.gone is not None
+    await run.gone.wait()
+
+
+LINES: dict[str, Callable[[], Graph]] = {
     "source": endless,
     "map": lambda: endless() >> plus(1),
     "async": lambda: endless() >> step(lambda: DoesAsync(passes)),
@@ -59,7 +66,7 @@ async def test_when_the_reader_of_a_stage_has_gone_all_above_it_stop(name: str) 
         run = batches.run  # type: ignore[attr-defined]  # of this engine's runs
         assert isinstance(run, Run)
         run.leave("out")
-        await run.gone.wait()
+        await gone(run)
         assert run.failure is None
         assert not run.finished
 
@@ -74,7 +81,7 @@ async def test_an_output_that_is_left_does_not_hold_the_others_back() -> None:
         run.leave("c")
         assert flat([batch async for batch in batches["a"]]) == list(range(0, 90, 3))
         run.leave("a")
-        await run.gone.wait()
+        await gone(run)
         assert run.failure is None
         assert not run.finished
 
@@ -85,5 +92,5 @@ async def test_when_all_outputs_of_a_fan_out_are_left_it_stops() -> None:
         run = batches.run  # type: ignore[attr-defined]  # of this engine's runs
         run.leave("a")
         run.leave("b")
-        await run.gone.wait()
+        await gone(run)
         assert run.failure is None

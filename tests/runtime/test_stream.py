@@ -53,11 +53,10 @@ async def test_an_outer_scope_is_cancelled() -> None:
 
 async def test_an_outer_scope_is_cancelled_while_the_reader_waits() -> None:
     gate = Gate()
-    async with anyio.create_task_group() as group:
-        async with gate.graph(endless()).stream() as batches:
-            group.start_soon(let_go, gate, group.cancel_scope, batches)
-            await anext(batches)
-            raise AssertionError
+    async with anyio.create_task_group() as group, gate.graph(endless()).stream() as batches:
+        group.start_soon(let_go, gate, group.cancel_scope, batches)
+        await anext(batches)
+        raise AssertionError
     assert group.cancel_scope.cancelled_caught
     assert run_threads() == []
 
@@ -227,9 +226,8 @@ async def test_a_task_that_waits_when_the_run_is_left_is_told() -> None:
         assert [batch async for batch in batches] == []
         ended = True
 
-    async with anyio.create_task_group() as group:
-        async with gate.graph(endless()).stream() as batches:
-            group.start_soon(read)
-            await anyio.wait_all_tasks_blocked()
-            gate.turn.release(9)
+    async with anyio.create_task_group() as group, gate.graph(endless()).stream() as batches:
+        group.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        gate.turn.release(9)
     assert ended
