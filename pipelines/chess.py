@@ -1,4 +1,4 @@
-"""lc0 training games, from tar files to tensors on the device.
+"""lc0 training games, from tar files to tensors on the device; under torchrun, each rank takes its share.
 
 flowload run pipelines/chess.py --data '/data/training-run1-*.tar' --reservoir 500000
 """
@@ -42,7 +42,7 @@ def chess(
         watch: Go on with files that arrive in the folders later; such a stream does not end.
         on_error: What a bad file or game does: end the run, or be skipped and counted.
     """
-    graph = fl.discover(data, watch=watch) >> fl.read("lc0", on_error=on_error)
+    graph = fl.discover(data, watch=watch) >> fl.read("lc0", on_error=on_error) >> fl.shard()
     if shuffle:
         graph = graph >> fl.shuffle_pool(pool)
     graph = graph >> fl.unpack(rate=rate, on_error=on_error)

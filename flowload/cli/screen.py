@@ -79,9 +79,10 @@ class PlainScreen:
         self._before: RunStats | None = None
 
     def paint(self, now: RunStats, outputs: Mapping[str, int]) -> None:  # noqa: ARG002 - one line has no room
-        """One line."""
+        """One line; the longer a run takes, the more seldom."""
         self.say([progress(now, self._before)])
         self._before = now
+        self.tick = min(60.0, max(2.0, now.elapsed / 20))
 
     def close(self, last: RunStats | None, outputs: Mapping[str, int]) -> None:
         """The whole run's table."""

@@ -25,12 +25,12 @@ def rows(now: RunStats, before: RunStats | None = None) -> list[tuple[str, ...]]
 
 def cells(stage: StageStats, now: RunStats, before: RunStats | None) -> tuple[str, ...]:
     """One row; the columns are `HEAD`."""
-    recent = stage.rate_overall if before is None else stage.rate
+    overall = stage.out / now.elapsed if now.elapsed > 0 else 0.0
     return (
         stage.name,
         count(stage.in_),
         count(stage.out),
-        rate(recent),
+        rate(overall if before is None else stage.rate),
         share(busy(stage, now, before)),
         queue(stage.name, now),
         count(sum(stage.dropped.values())),

@@ -42,6 +42,14 @@ def test_plain_is_a_line_a_moment_then_the_table() -> None:
     assert "\x1b" not in out.getvalue()
 
 
+@pytest.mark.parametrize(("elapsed", "tick"), [(2.0, 2.0), (100.0, 5.0), (86400.0, 60.0)])
+def test_a_long_run_does_not_fill_the_log(elapsed: float, tick: float) -> None:
+    screen = PlainScreen(Console(file=io.StringIO()))
+    assert screen.tick == 2.0
+    screen.paint(FIRST._replace(elapsed=elapsed), {"out": 0})
+    assert screen.tick == tick
+
+
 def test_a_short_run_shows_only_the_table() -> None:
     out = io.StringIO()
     PlainScreen(Console(file=out)).close(LAST, {"out": 7})
