@@ -8,16 +8,26 @@ from numpy.typing import NDArray
 from flowload.protocols import Bytes
 
 from ._jit import kernel
-from .records import PROBABILITIES, shift_of
+from .packing import spread_policy
+from .records import POLICY, PROBABILITIES, is_packed, shift_of
 from .words import copy_bytes, int_at
 
-__all__ = ["copy_policy"]
+__all__ = ["copy_policy", "write_policy"]
 
 
 @kernel
 def copy_policy(rows: Bytes, out: NDArray[np.float32]) -> None:
     """The 1858 move probabilities of valid records, bit for bit: rows (n, stride) uint8 to out (n, 1858)."""
-    n, stride = rows.shape
-    for i in range(n):
-        at = i * stride
-        copy_bytes(out, i * 7432, rows, at + PROBABILITIES + shift_of(int_at(rows, at)), 7432)
+    for i in range(len(rows)):
+        write_policy(rows, i, out)
+
+
+@kernel
+def write_policy(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
+    """The policy of record i."""
+    at = i * rows.shape[1]
+    word = int_at(rows, at)
+    if is_packed(word):
+        spread_policy(rows, at, out, i * POLICY)
+    else:
+        copy_bytes(out, i * POLICY, rows, at + PROBABILITIES + shift_of(word), POLICY)
