@@ -1,8 +1,50 @@
-"""Scientific training data from disk to device: a live dataflow graph at kernel speed that loses no sample."""
+"""Scientific training data from disk to device: a live dataflow graph at kernel speed; no sample is lost."""
 
-from flowload.graph import Graph
-from flowload.runtime.engine import Runtime
+import flowload.runtime.engine
+from flowload.blocks import Batch
+from flowload.errors import FlowloadError
+from flowload.graph import Graph, Stage, load, outputs, pipeline, place
+from flowload.stages.batch import batch
+from flowload.stages.discover import discover
+from flowload.stages.filter import filter  # noqa: A004 - the word that users know
+from flowload.stages.map import map  # noqa: A004 - the word that users know
+from flowload.stages.merge import merge
+from flowload.stages.mix import mix
+from flowload.stages.read import read
+from flowload.stages.reservoir import reservoir
+from flowload.stages.shard import shard
+from flowload.stages.shuffle_pool import shuffle_pool
+from flowload.stages.source import source
+from flowload.stages.split import split
+from flowload.stages.tee import tee
+from flowload.stages.to_device import to_device
+from flowload.stages.unpack import unpack
 
-__all__ = ["Graph"]
+__all__ = [
+    "Batch",
+    "FlowloadError",
+    "Graph",
+    "Stage",
+    "batch",
+    "discover",
+    "filter",
+    "load",
+    "map",
+    "merge",
+    "mix",
+    "outputs",
+    "pipeline",
+    "place",
+    "read",
+    "reservoir",
+    "shard",
+    "shuffle_pool",
+    "source",
+    "split",
+    "tee",
+    "to_device",
+    "unpack",
+]
 
-Graph.engine = Runtime()
+# The one place where drawing and running meet: the graph layer knows no engine.
+Graph.engine = flowload.runtime.engine.Runtime()

@@ -20,9 +20,10 @@ from .records import (
     VALUES,
     is_packed,
     shift_of,
+    size_of,
     version_of,
 )
-from .words import copy_bytes, differ, first_one, int_at, put_int
+from .words import differ, first_one, int_at, put_int
 
 __all__ = ["pack_records", "unpack_records"]
 
@@ -41,11 +42,13 @@ def pack_records(records: Bytes, which: NDArray[np.int64], out: Bytes) -> int:
         version = int_at(records, source)
         head = PROBABILITIES + shift_of(version)
         rest = size - head - POLICY
+        for k in range(head):
+            out[i, k] = records[which[i], k]
         put_int(out, target, version | PACKED)
-        copy_bytes(out, target + 4, records, source + 4, head - 4)
-        copy_bytes(out, target + head, records, source + head + POLICY, rest)
-        for k in range(target + head + rest, target + COMMON):
-            out[i, k - target] = 0
+        for k in range(head, head + rest):
+            out[i, k] = records[which[i], POLICY + k]
+        for k in range(head + rest, COMMON):
+            out[i, k] = 0
         common = ILLEGAL if version >= 4 else 0
         if not pack_policy(records, source + head, out, i, common):
             return i
@@ -90,21 +93,26 @@ def mask_of(records: Bytes, at: int, group: int, common: int) -> int:
 
 @kernel
 def unpack_records(rows: Bytes, out: Bytes) -> None:
-    """Records as they are on disk: valid rows (n, stride) to out (n, size of the largest record); 0 behind."""
+    """Records as they are on disk: valid rows (n, stride) to out (n, size); 0 behind each.
+
+    `size` is that of the largest version's record, or more.
+    """
     stride, size = rows.shape[1], out.shape[1]
     for i in range(len(rows)):
         source, target = i * stride, i * size
+        out[i] = 0
         word = int_at(rows, source)
-        for k in range(size):
-            out[i, k] = 0
-        if not is_packed(word):
-            copy_bytes(out, target, rows, source, min(stride, size))
-            continue
-        put_int(out, target, version_of(word))
-        head = PROBABILITIES + shift_of(version_of(word))
-        copy_bytes(out, target + 4, rows, source + 4, head - 4)
-        copy_bytes(out, target + head + POLICY, rows, source + head, COMMON - head)
-        spread_policy(rows, source, out, target + head)
+        if is_packed(word):
+            head = PROBABILITIES + shift_of(version_of(word))
+            for k in range(head):
+                out[i, k] = rows[i, k]
+            put_int(out, target, version_of(word))
+            for k in range(head, COMMON):
+                out[i, POLICY + k] = rows[i, k]
+            spread_policy(rows, source, out, target + head)
+        else:
+            for k in range(size_of(word)):
+                out[i, k] = rows[i, k]
 
 
 @kernel

@@ -11,7 +11,7 @@ from flowload.protocols import Bytes
 
 from ._jit import kernel
 from .records import FLAGS, PLANES, format_of, shift_of
-from .words import byte_at, copy_bytes, int_at, spread_bits, word_at
+from .words import byte_at, int_at, spread_bits, word_at
 
 __all__ = ["encode_planes", "expand_planes", "pack_planes", "write_bits", "write_planes"]
 
@@ -53,7 +53,8 @@ def write_bits(rows: Bytes, i: int, bits: NDArray[np.uint64], scalars: Bytes) ->
     word = int_at(rows, at)
     form = format_of(rows, at, word)
     at += shift_of(word)
-    copy_bytes(bits, i * 832, rows, at + PLANES, 832)
+    for plane in range(104):
+        bits[i, plane] = word_at(rows, at + PLANES + 8 * plane)
     for k in range(7):
         scalars[i, k] = byte_at(rows, at + FLAGS + k)
     scalars[i, 7] = form

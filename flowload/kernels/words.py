@@ -1,4 +1,4 @@
-"""What numba does not spell: numbers at any byte of an array, block copies, and 64 bits as 64 floats.
+"""What numba does not spell: numbers at any byte of an array, and bits as numbers.
 
 Numba spells an unaligned read as `array[a:b].view(dtype)[0]`, which counts references atomically and
 costs more than the read; these are one or two machine instructions each, on any processor. They check
@@ -13,7 +13,6 @@ from typing import Any, cast
 import llvmlite.ir as ir
 import numpy as np
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -21,7 +20,6 @@ from flowload.protocols import Bytes
 
 __all__ = [
     "byte_at",
-    "copy_bytes",
     "count_ones",
     "differ",
     "first_one",
@@ -63,22 +61,6 @@ byte_at = cast("Callable[[Bytes, int], int]", reader(types.int64, I8))
 int_at = cast("Callable[[Bytes, int], int]", reader(types.int64, I32))
 word_at = cast("Callable[[Bytes, int], np.uint64]", reader(types.uint64, I64))
 float_at = cast("Callable[[Bytes, int], np.float32]", reader(types.float32, F32))
-
-
-def copy(typingctx: Any, out: Any, start: Any, data: Any, offset: Any, count: Any) -> Any:  # noqa: ARG001
-    """Copy `count` bytes from byte `offset` of `data` to byte `start` of `out`; they must not overlap."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target = pointer(context, builder, (signature.args[0], args[0]), args[1], I8)
-        source = pointer(context, builder, (signature.args[2], args[2]), args[3], I8)
-        memcpy: Any = cgutils.raw_memcpy
-        memcpy(builder, target, source, args[4], 1)
-        return context.get_dummy_value()
-
-    return types.void(out, types.intp, data, types.intp, types.intp), codegen
-
-
-copy_bytes = cast("Callable[[NDArray[Any], int, NDArray[Any], int, int], None]", intrinsic(copy))
 
 
 def put(typingctx: Any, out: Any, start: Any, value: Any) -> Any:  # noqa: ARG001

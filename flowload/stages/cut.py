@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,15 +118,21 @@ class Cut:
         self.parts = [payload]
 
 
-def arrays_to_state(parts: list[Frames | Batch]) -> dict[str, Any]:
-    """Arrays as JSON values."""
+def arrays_to_state(parts: Sequence[Frames | Batch]) -> dict[str, Any]:
+    """Arrays as JSON values: dtype, shape and their bytes in base 64."""
     arrays = [part.arrays for part in parts if isinstance(part, Batch)]
     joined = {key: np.concatenate([np.asarray(each[key]) for each in arrays]) for key in arrays[0]}
     return {
-        key: [array.dtype.str, list(array.shape), array.ravel().tolist()] for key, array in joined.items()
+        key: [array.dtype.str, list(array.shape), base64.b64encode(array.tobytes()).decode()]
+        for key, array in joined.items()
     }
 
 
 def arrays_from_state(state: Mapping[str, Any]) -> Batch:
     """The arrays that gave this state."""
-    return Batch({key: np.array(flat, dtype).reshape(shape) for key, (dtype, shape, flat) in state.items()})
+    return Batch(
+        {
+            key: np.frombuffer(base64.b64decode(data), dtype).reshape(shape)
+            for key, (dtype, shape, data) in state.items()
+        }
+    )

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from flowload.blocks import ORIGIN, Chunks, Frames
 from flowload.errors import DataError
-from flowload.protocols import Bytes, Call
+from flowload.protocols import Bytes, Call, ChunkFormat
 
-from .open_files import OpenFiles
+from .open_files import OpenFiles, Reader
 from .read import refused
 from .recut import claimed_bytes
 from .rows import Rows
@@ -19,6 +19,7 @@ from .sampling import Sampling
 
 __all__ = ["Inflate"]
 
+SCRATCH = 2 << 20  #: bytes that most chunks fit into
 SLACK = 64  #: bytes that an inflater may want beyond the end, to see that it is the end
 
 
@@ -40,15 +41,19 @@ class Inflate:
         self.seed = seed
         self.limit = limit
         self.files = OpenFiles()
+        self.spare: list[Bytes] = []  # scratch that no call works in; who pops it has it alone
 
     def apply(self, block: Chunks, call: Call) -> Frames | None:
         """The records of a block of chunk uses; None when nothing is left of it."""
         work = self.begin(block, call)
-        for i in range(len(block)):
-            try:
-                self.unpack(work, i)
-            except DataError as error:
-                call.reject(error)
+        with self.files.reading() as reader:
+            for i in range(len(block)):
+                try:
+                    self.unpack(work, i, reader)
+                except DataError as error:
+                    call.reject(error)
+        if work.scratch is not None:
+            self.spare.append(work.scratch)
         call.opened(work.opened)
         call.drop(work.unsampled, "not sampled")
         call.drop(work.cut, "cut to equal ranks")
@@ -61,40 +66,46 @@ class Inflate:
             return Work(block, Rows(call, int(claims.sum()) + SLACK), None)
         records = np.maximum(block.table["records"], 1).astype(np.int64)
         expected = self.sampling.most(records) * (claims // records + 1)
-        scratch = call.lease(int(claims.max()) + SLACK)
+        scratch = self.scratch(int(claims.max()) + SLACK, call)
         return Work(block, Rows(call, int(np.minimum(expected, claims).sum())), scratch)
 
-    def unpack(self, work: Work, i: int) -> None:
+    def scratch(self, nbytes: int, call: Call) -> Bytes:
+        """Memory to inflate into: where it can, what was used last, because that is still in the cache."""
+        try:
+            memory = self.spare.pop()
+        except IndexError:
+            return call.lease(max(nbytes, SCRATCH))
+        return memory if len(memory) >= nbytes else call.lease(nbytes)
+
+    def unpack(self, work: Work, i: int, reader: Reader) -> None:
         """Inflate and sample one chunk. Raises DataError that names file and member."""
-        block = work.block
-        chunk = block.table[i]
-        source = block.sources[chunk["source"]]
-        records = self.inflate(
-            block, chunk, source.path, work.rows.rest if work.scratch is None else work.scratch
-        )
+        chunk, source = work.block.table[i], work.block.sources[work.sources[i]]
+        records = self.inflate(work, i, source.path, reader)
         which, cut = self.sampling.choose(len(records), chunk, source, self.seed)
         taken = len(records) if which is None else len(which)
         work.rows.take(records, which)
-        work.chosen.append((i, np.arange(taken) if which is None else which))
+        work.chosen.append((i, taken, which))
         work.opened += len(records)
         work.cut += cut
         work.unsampled += len(records) - taken - cut
 
-    def inflate(self, block: Chunks, chunk: np.void, path: str, out: Bytes) -> Bytes:
+    def inflate(self, work: Work, i: int, path: str, reader: Reader) -> Bytes:
         """The records of one chunk: (n, stride)."""
-        where = f"{path}: chunk {chunk['index']}"
+        chunk, form = work.block.table[i], work.block.format
+        out = work.rows.rest if work.scratch is None else work.scratch
+        where = f"{path}: chunk {work.indices[i]}"
         try:
-            with self.files.reading(path) as fd:
-                data, stride = block.format.inflate(fd, chunk, out, limit=self.limit, where=where)
+            data, stride = form.inflate(reader.fd(path), chunk, out, limit=self.limit, where=where)
         except DataError as error:
-            raise name_member(error, block, chunk, path, where) from error
+            raise name_member(error, form, chunk, path, where) from error
         except OSError as error:
             raise refused(error, where) from error
         return data.reshape(-1, stride)
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files, let go of the memory."""
         self.files.close()
+        self.spare.clear()
 
 
 @dataclass(slots=True)
@@ -104,27 +115,36 @@ class Work:
     block: Chunks
     rows: Rows
     scratch: Bytes | None  #: None: chunks are inflated straight into `rows`
-    chosen: list[tuple[int, NDArray[np.int64]]] = field(
-        default_factory=list
-    )  #: chunk of the block, positions
+    # Columns as lists: numpy's scalars would cost more than all the rest of what is done for a chunk.
+    sources: list[int] = field(init=False)
+    indices: list[int] = field(init=False)
+    #: chunk of the block, how many records, which (None: all)
+    chosen: list[tuple[int, int, NDArray[np.int64] | None]] = field(default_factory=list)
     opened: int = 0
     unsampled: int = 0
     cut: int = 0
 
+    def __post_init__(self) -> None:
+        self.sources = self.block.table["source"].tolist()
+        self.indices = self.block.table["index"].tolist()
+
     def frames(self) -> Frames:
         """The records so far."""
-        rows = np.repeat([i for i, _ in self.chosen], [len(which) for _, which in self.chosen])
-        origin = np.empty(len(rows), ORIGIN)
-        origin["source"] = self.block.table["source"][rows]
-        origin["chunk"] = self.block.table["index"][rows]
-        origin["record"] = np.concatenate([which for _, which in self.chosen])
+        origin = np.empty(self.rows.count, ORIGIN)
+        source, chunk, record = (origin[name] for name in ("source", "chunk", "record"))
+        end = 0
+        for i, taken, which in self.chosen:
+            begin, end = end, end + taken
+            source[begin:end] = self.sources[i]
+            chunk[begin:end] = self.indices[i]
+            record[begin:end] = np.arange(taken) if which is None else which
         return Frames(self.block.format, self.block.sources, self.rows.data, origin)
 
 
-def name_member(error: DataError, block: Chunks, chunk: np.void, path: str, where: str) -> DataError:
+def name_member(error: DataError, form: ChunkFormat, chunk: np.void, path: str, where: str) -> DataError:
     """The same error by the chunk's name in its file; looked up only now, because it may need the file."""
     try:
-        member = block.format.describe(path, chunk)
+        member = form.describe(path, chunk)
     except (DataError, OSError):
         return error
     named = error.where.replace(where, f"{path}: {member}", 1)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 
-__all__ = ["OpenFiles"]
+__all__ = ["OpenFiles", "Reader"]
 
 
 @dataclass(slots=True)
 class Opened:
-    """One descriptor, and how many calls read from it now."""
+    """One descriptor, and how many readers it has now."""
 
     fd: int
     readers: int = 0
@@ -24,7 +23,7 @@ class OpenFiles:
     """Keeps the files that were read last open, for positional reads from several threads.
 
     A descriptor is closed when it is the longest unused of more than `limit`, or at `close`; never
-    while a reader is in it, so more may be open for a moment when more readers than `limit` read.
+    while it has a reader, so more may be open for a moment when many are read at once.
     """
 
     def __init__(self, limit: int = 64) -> None:
@@ -36,19 +35,12 @@ class OpenFiles:
     def __len__(self) -> int:
         return len(self.files)
 
-    @contextmanager
-    def reading(self, path: str) -> Iterator[int]:
-        """The descriptor of a file while it is read. Raises OSError."""
-        file = self.enter(path)
-        try:
-            yield file.fd
-        finally:
-            with self.lock:
-                file.readers -= 1
-                self.trim()
+    def reading(self) -> Reader:
+        """A reader, for one call."""
+        return Reader(self)
 
     def enter(self, path: str) -> Opened:
-        """Find or open a file, and be one of its readers."""
+        """Find or open a file, which has a reader more. Raises OSError."""
         file = self.find(path)
         if file is not None:
             return file
@@ -62,16 +54,23 @@ class OpenFiles:
             return self.found(path)
 
     def find(self, path: str) -> Opened | None:
-        """A file that is open."""
+        """A file that is open, with a reader more."""
         with self.lock:
             return self.found(path) if path in self.files else None
 
     def found(self, path: str) -> Opened:
-        """Be a reader of an open file, the last used one; called with the lock."""
+        """An open file, with a reader more, as the last used one; called with the lock."""
         self.files.move_to_end(path)
         file = self.files[path]
         file.readers += 1
         return file
+
+    def leave(self, files: list[Opened]) -> None:
+        """A reader less for each."""
+        with self.lock:
+            for file in files:
+                file.readers -= 1
+            self.trim()
 
     def trim(self) -> None:
         """Close what is too much, longest unused first; called with the lock."""
@@ -87,3 +86,26 @@ class OpenFiles:
         with self.lock:
             self.closed = True
             self.trim()
+
+
+class Reader:
+    """A context in which the files that it was asked for stay open."""
+
+    def __init__(self, files: OpenFiles) -> None:
+        self.files = files
+        self.opened: dict[str, Opened] = {}
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.files.leave(list(self.opened.values()))
+
+    def fd(self, path: str) -> int:
+        """The descriptor of a file. Raises OSError."""
+        file = self.opened.get(path)
+        if file is None:
+            file = self.opened[path] = self.files.enter(path)
+        return file.fd

@@ -75,4 +75,10 @@ class Rows:
 
 def same_place(one: Bytes, other: Bytes) -> bool:
     """Whether both begin at the same byte."""
-    return one.ctypes.data == other.ctypes.data
+    return address(one) == address(other)
+
+
+def address(array: Bytes) -> int:
+    """Of its first byte; several times faster than `array.ctypes.data`."""
+    begin: int = array.__array_interface__["data"][0]
+    return begin

@@ -22,10 +22,15 @@ class Slots:
     The bytes lie in a mapping of their own: pages that were never written cost nothing, the system may
     use huge pages (a random access then costs one entry of the address cache instead of three), and
     where it can, it makes the mapping longer without copying a byte.
+
+    Args:
+        limit: rows at most.
+        in_place: the system can make a mapping longer.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, in_place: bool = sys.platform == "linux") -> None:
         self.limit = limit
+        self.in_place = in_place
         self.stride = 0
         self.memory: mmap.mmap | None = None
         self.rows: Bytes = np.empty((0, 0), np.uint8)
@@ -41,7 +46,7 @@ class Slots:
     def lay_out(self, count: int, stride: int, used: int) -> None:
         """Make a table of this shape of the present one."""
         memory, rows = self.memory, self.rows
-        if memory is not None and stride == self.stride and sys.platform == "linux":
+        if memory is not None and stride == self.stride and self.in_place:
             # No view of a mapping may exist while it moves.
             del rows
             self.rows = np.empty((0, 0), np.uint8)

@@ -16,7 +16,7 @@ from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
 from flowload.protocols import OnError, Operator, Setting
 
-from .inflate import Inflate
+from .inflate import SCRATCH, Inflate
 from .recut import Recut
 from .references import format_finder
 from .sampling import Sampling
@@ -24,7 +24,6 @@ from .sampling import Sampling
 __all__ = ["UnpackStage", "unpack"]
 
 BLOCK = 8 << 20  #: inflated bytes a call: a few milliseconds of work, and blocks that stay in a large cache
-SCRATCH = 4 << 20  #: a usual chunk and more
 FINEST = 10**6  #: largest denominator of a rate
 
 

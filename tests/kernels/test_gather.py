@@ -15,7 +15,7 @@ def test_gather_is_numpys_take(width: int, extra: int) -> None:
     out = np.full((20, width + extra), 7, np.uint8)
     gather(out, rows, which)
     np.testing.assert_array_equal(out[:, :width], rows[which])
-    assert (out[:, width:] == 7).all()
+    assert not out[:, width:].any()
 
 
 @pytest.mark.parametrize("extra", [0, 1, 40])
@@ -25,4 +25,4 @@ def test_widen_copies_the_beginnings(extra: int) -> None:
     out = np.full((9, 33 + extra), 7, np.uint8)
     widen(out, rows)
     np.testing.assert_array_equal(out[:, :33], rows)
-    assert (out[:, 33:] == 7).all()
+    assert not out[:, 33:].any()

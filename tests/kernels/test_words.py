@@ -3,12 +3,11 @@ from __future__ import annotations
 import struct
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.kernels._jit import kernel
-from flowload.kernels.words import byte_at, copy_bytes, float_at, int_at, spread_bits, word_at
+from flowload.kernels.words import byte_at, float_at, int_at, spread_bits, word_at
 from flowload.protocols import Bytes
 
 # Intrinsics exist inside compiled functions only.
@@ -22,11 +21,6 @@ def read(data: Bytes, at: int) -> tuple[int, int, np.uint64, np.float32]:
 @kernel
 def spread(out: np.ndarray[tuple[int], np.dtype[np.float32]], start: int, word: np.uint64) -> None:
     spread_bits(out, start, word)
-
-
-@kernel
-def copy(out: Bytes, start: int, data: Bytes, offset: int, count: int) -> None:
-    copy_bytes(out, start, data, offset, count)
 
 
 @given(st.binary(min_size=16, max_size=16), st.integers(0, 8))
@@ -43,13 +37,3 @@ def test_bits_are_spread_over_64_floats_and_no_more(word: int, start: int) -> No
     spread(out, 4 * start, np.uint64(word))
     wanted = [float(word >> (k ^ 7) & 1) for k in range(64)]
     assert out.tolist() == [7.0] * start + wanted + [7.0] * (6 - start)
-
-
-@pytest.mark.parametrize("count", [0, 1, 7, 64, 7432])
-def test_copies_are_exact(count: int) -> None:
-    data = np.random.default_rng(count).integers(0, 256, 8000, np.uint8)
-    out = np.zeros(8000, np.uint8)
-    copy(out, 5, data, 3, count)
-    assert np.array_equal(out[5 : 5 + count], data[3 : 3 + count])
-    assert not out[:5].any()
-    assert not out[5 + count :].any()

@@ -5,73 +5,17 @@ import mmap
 import random
 import threading
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from flowload.errors import ClosedRun
-from flowload.protocols import Bytes, Device
+from flowload.protocols import Bytes
 from flowload.runtime.buffers import BufferPool, size_class
-
-
-class Ledger:
-    """A device that checks that memory is registered once and unregistered while it still exists."""
-
-    def __init__(self) -> None:
-        self.registered: dict[int, int] = {}
-        self.count = 0
-
-    def register(self, memory: Bytes) -> None:
-        assert memory.ctypes.data not in self.registered
-        self.registered[memory.ctypes.data] = memory.size
-        self.count += 1
-
-    def unregister(self, memory: Bytes) -> None:
-        memory[-1:] = 1  # still mapped
-        assert self.registered.pop(memory.ctypes.data) == memory.size
-
-
-def torch_tensor(array: Bytes) -> Any:
-    return pytest.importorskip("torch").from_numpy(array)
-
-
-#: What a consumer may keep instead of the array that was leased.
-VIEWS: dict[str, Callable[[Bytes], Any]] = {
-    "array": lambda a: a,
-    "slice": lambda a: a[64:128],
-    "slice of a slice": lambda a: a[64:][8:16][::2],
-    "one row": lambda a: a.reshape(8, -1)[3],
-    "reshaped": lambda a: a.reshape(4, -1).T,
-    "other dtype": lambda a: a.view(np.float32).reshape(2, -1)[1, 3:],
-    "record dtype": lambda a: a.view([("a", "<u4"), ("b", "<f4")])["b"],
-    "broadcast": lambda a: np.broadcast_to(a[:16], (4, 16)),
-    "ndarray made from a buffer": lambda a: np.ndarray((16,), np.uint8, buffer=a, offset=32),
-    "asarray": lambda a: np.asarray(a[10:]),
-    "memoryview": lambda a: a.data[5:],
-    "cast memoryview": lambda a: a.data.cast("I"),
-    "frombuffer": lambda a: np.frombuffer(a, np.int32),
-    "numpy from DLPack": lambda a: np.from_dlpack(a[32:]),
-    "torch tensor": torch_tensor,
-    "torch view": lambda a: torch_tensor(a)[5:].view(-1)[3:],
-    "torch of another dtype": lambda a: torch_tensor(a.view(np.float32)).reshape(2, -1)[1],
-    "numpy face of a tensor": lambda a: torch_tensor(a)[7:].numpy()[3:],
-    "detached": lambda a: torch_tensor(a).detach()[:4],
-    "torch from DLPack": lambda a: pytest.importorskip("torch").from_dlpack(a)[5:],
-    "DLPack of a tensor": lambda a: np.from_dlpack(torch_tensor(a)[9:]),
-    "in a cycle": lambda a: cycle(a[1:2]),
-}
-
-
-def cycle(value: Any) -> list[Any]:
-    box = [value]
-    box.append(box)
-    return box
+from tests.runtime.views import VIEWS, Ledger, cycle
 
 
 @given(st.integers(1, 1 << 45))
@@ -337,65 +281,3 @@ def let_go(start: threading.Barrier, held: list[Bytes]) -> None:
     start.wait()
     while held:
         held.pop()
-
-
-class Pool(RuleBasedStateMachine):
-    """Against a model: every view that is held still shows what was written to it, and nothing overlaps."""
-
-    @initialize(window=st.sampled_from([1, 3, 512]))
-    def begin(self, window: int) -> None:
-        self.pool = BufferPool(window=window)
-        self.devices: list[Device | None] = [None, Ledger(), Ledger()]
-        self.held: list[tuple[Any, bytes, int, int]] = []  # view, its bytes, the lease's start and size
-        self.tag = 0
-        self.over = False
-
-    @precondition(lambda self: not self.over)
-    @rule(
-        nbytes=st.sampled_from([256, 4000, 4096, 4104, 16384, 17000, 70_000, 72_000]),
-        device=st.integers(0, 2),
-        view=st.sampled_from(sorted(VIEWS.keys() - {"in a cycle"})),
-    )
-    def lease(self, nbytes: int, device: int, view: str) -> None:
-        nbytes = nbytes // 256 * 256
-        array = self.pool.lease(nbytes, self.devices[device])
-        self.tag += 1
-        array[:] = np.random.default_rng(self.tag).integers(0, 256, nbytes, dtype=np.uint8)
-        start = array.ctypes.data
-        for _, _, other, size in self.held:
-            assert start + nbytes <= other or other + size <= start
-        kept = VIEWS[view](array)
-        self.held.append((kept, shown(kept), start, nbytes))
-
-    @precondition(lambda self: self.held)
-    @rule(which=st.integers(0, 1 << 30))
-    def let_go(self, which: int) -> None:
-        self.held.pop(which % len(self.held))
-
-    @rule()
-    def close(self) -> None:
-        self.pool.close()
-        self.over = True
-
-    @invariant()
-    def nothing_that_is_held_changed(self) -> None:
-        for kept, before, _, _ in self.held:
-            assert shown(kept) == before
-
-    @invariant()
-    def counts_agree(self) -> None:
-        stats = self.pool.stats()
-        assert stats.leased == len(self.held)
-        assert stats.served == self.tag
-        registered = sum(len(device.registered) for device in self.devices if isinstance(device, Ledger))
-        assert registered <= stats.leased + stats.free
-        if self.over:
-            assert stats.free == 0
-
-
-def shown(kept: Any) -> bytes:
-    return bytes(kept.numpy().tobytes() if hasattr(kept, "numpy") else kept.tobytes())
-
-
-TestPool = Pool.TestCase
-TestPool.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

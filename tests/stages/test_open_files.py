@@ -28,9 +28,9 @@ def test_the_longest_unused_file_is_closed(tmp_path: Path) -> None:
     files, paths = OpenFiles(2), write(tmp_path, 3)
     fds = []
     for path in (paths[0], paths[1], paths[0], paths[2]):
-        with files.reading(path) as fd:
-            fds.append(fd)
-            assert os.pread(fd, 9, 0) == Path(path).name.encode()
+        with files.reading() as reader:
+            fds.append(reader.fd(path))
+            assert os.pread(fds[-1], 9, 0) == Path(path).name.encode()
     assert fds[0] == fds[2]
     assert set(files.files) == {paths[0], paths[2]}
     files.close()
@@ -38,22 +38,27 @@ def test_the_longest_unused_file_is_closed(tmp_path: Path) -> None:
 
 
 def test_a_file_in_use_stays_open(tmp_path: Path) -> None:
-    files, paths = OpenFiles(1), write(tmp_path, 2)
-    with files.reading(paths[0]) as one:
-        with files.reading(paths[1]) as other:
-            assert is_open(one)
+    files, paths = OpenFiles(1), write(tmp_path, 3)
+    with files.reading() as one:
+        first = one.fd(paths[0])
+        assert one.fd(paths[0]) == first
+        with files.reading() as other:
+            second = other.fd(paths[1])
+            assert other.fd(paths[0]) == first
+            assert is_open(first)
             files.close()
-            assert is_open(one)
-            assert is_open(other)
-        assert not is_open(other)
-    assert not is_open(one)
+            assert is_open(first)
+            assert is_open(second)
+        assert not is_open(second)
+        assert is_open(first)
+    assert not is_open(first)
     assert len(files) == 0
 
 
 def test_an_absent_file_leaves_nothing(tmp_path: Path) -> None:
     files = OpenFiles()
-    with pytest.raises(FileNotFoundError), files.reading(str(tmp_path / "absent")):
-        pass
+    with files.reading() as reader, pytest.raises(FileNotFoundError):
+        reader.fd(str(tmp_path / "absent"))
     assert len(files) == 0
 
 
@@ -64,8 +69,8 @@ def test_many_threads_read_through_few_descriptors(tmp_path: Path) -> None:
     def read(start: int) -> None:
         for i in range(300):
             path = paths[(start * 3 + i) % 8]
-            with files.reading(path) as fd:
-                if os.pread(fd, 9, 0) != Path(path).name.encode():
+            with files.reading() as reader:
+                if os.pread(reader.fd(path), 9, 0) != Path(path).name.encode():
                     wrong.append(path)
 
     threads = [threading.Thread(target=read, args=(start,)) for start in range(4)]

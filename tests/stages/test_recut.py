@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Sequence
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.blocks import Chunks
 from flowload.protocols import Idling, Mark
 from flowload.stages.recut import Recut, claimed_bytes
-from flowload.stages.references import concatenate
 from tests.stages.fakes import FakeCall
-from tests.stages.toy import TOY, references, toy_chunks
+from tests.stages.toy import TOY, pieces, references, toy_chunks
 
 LIMIT = 1000
 
@@ -28,11 +25,6 @@ def chunks_of(sizes: Sequence[int]) -> Chunks:
     return chunks
 
 
-def parts_of(chunks: Chunks, cuts: Sequence[int]) -> list[Chunks]:
-    borders = [0, *sorted(cut % (len(chunks) + 1) for cut in cuts), len(chunks)]
-    return [chunks.select(slice(a, b)) for a, b in itertools.pairwise(borders)]
-
-
 sizes_strategy = st.lists(st.integers(1, 250), max_size=40)
 
 
@@ -41,7 +33,7 @@ def test_borders_do_not_depend_on_the_blocks_that_come_in(sizes: list[int], cuts
     chunks, call = chunks_of(sizes), FakeCall()
     whole, cut = recut(), recut()
     expected = [*whole.push(chunks, call), *whole.flush(call)]
-    found = [out for part in parts_of(chunks, cuts) for out in cut.push(part, call)] + list(cut.flush(call))
+    found = [out for part in pieces(chunks, cuts) for out in cut.push(part, call)] + list(cut.flush(call))
     assert [references(block) for block in found] == [references(block) for block in expected]
     assert [row for block in found for row in references(block)] == references(chunks)
 
@@ -75,7 +67,7 @@ def test_only_a_growing_stream_gives_what_it_holds_while_it_waits() -> None:
 
 @given(sizes=sizes_strategy, cut=st.integers(0, 40))
 def test_it_goes_on_from_its_state(sizes: list[int], cut: int) -> None:
-    first, second = parts_of(chunks_of(sizes), [cut])
+    first, second = pieces(chunks_of(sizes), [cut])
     one, other, call = recut(), recut(), FakeCall()
     list(one.push(first, call))
     other.restore(json.loads(json.dumps(one.state())))
@@ -92,10 +84,3 @@ def test_claims_are_believed_as_far_as_they_can_be_true() -> None:
     assert claimed_bytes(table, LIMIT).tolist() == [50, 80, 1000, 1, 900, 10]
     table["size"][2] = 0
     assert claimed_bytes(table, LIMIT)[2] == 64
-
-
-def test_joined_blocks_keep_their_references() -> None:
-    parts = [toy_chunks(4, files=2), toy_chunks(3, files=3, first=9)]
-    joined = concatenate(parts)
-    assert references(joined) == references(parts[0]) + references(parts[1])
-    assert np.array_equal(parts[1].table["source"], [0, 1, 2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import zlib
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ __all__ = [
     "STRIDE",
     "TOY",
     "ToyFormat",
+    "pieces",
     "references",
     "toy_chunks",
     "toy_file",
@@ -152,3 +154,9 @@ def references(chunks: Chunks) -> list[tuple[str, int]]:
     """Source name and index of each chunk."""
     rows = chunks.table[["source", "index"]].tolist()
     return [(chunks.sources[source].name, index) for source, index in rows]
+
+
+def pieces(chunks: Chunks, cuts: Sequence[int]) -> list[Chunks]:
+    """The same chunks in blocks, cut somewhere."""
+    borders = [0, *sorted(cut % (len(chunks) + 1) for cut in cuts), len(chunks)]
+    return [chunks.select(slice(a, b)) for a, b in itertools.pairwise(borders)]

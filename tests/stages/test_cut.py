@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowload.blocks import Batch, Frames
+from flowload.protocols import Resumable
+from flowload.stages.cut import Cut
+from flowload.stages.encode import Encode
+from tests.stages.fakes import FakeCall
+from tests.stages.toy import TOY, toy_frames
+
+
+def cut(size: int, *, drop_last: bool = False) -> Cut:
+    return Cut(size, drop_last=drop_last, find=lambda name: {TOY.name: TOY}[name])
+
+
+def batches_of(
+    blocks: Iterable[Frames | Batch],
+    size: int,
+    call: FakeCall,
+    *,
+    drop_last: bool = False,
+    layout: str | None = None,
+) -> list[Batch]:
+    fold, encode = cut(size, drop_last=drop_last), Encode(layout, None)
+    pieces = [made for block in blocks for made in fold.push(block, call)]
+    return [encode.apply(piece, call) for piece in [*pieces, *fold.flush(call)]]
+
+
+def frames_of(sizes: Sequence[int]) -> list[Frames]:
+    return [toy_frames(size, tag=i, chunk=i) for i, size in enumerate(sizes)]
+
+
+def arrays_of(sizes: Sequence[int]) -> list[Batch]:
+    rows = np.cumsum([0, *sizes]).tolist()
+    return [
+        Batch({"x": (np.arange(a, b)[:, None] + [0, 0.5]).astype(np.float32), "y": np.arange(a, b)})
+        for a, b in itertools.pairwise(rows)
+    ]
+
+
+sizes_strategy = st.lists(st.integers(0, 12), max_size=8)
+
+
+def test_no_batch_at_all_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="flowload"):
+        assert not batches_of(frames_of([3]), 8, FakeCall(), drop_last=True)
+    assert "3 samples are too few for size=8" in caplog.text
+    caplog.clear()
+    assert len(batches_of(frames_of([11]), 8, FakeCall(), drop_last=True)) == 1
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", ["frames", "arrays"])
+@given(sizes=sizes_strategy, size=st.integers(1, 20), at=st.integers(0, 8))
+def test_it_goes_on_from_its_state_and_its_records(kind: str, sizes: list[int], size: int, at: int) -> None:
+    blocks = frames_of(sizes) if kind == "frames" else arrays_of(sizes)
+    call, one, other = FakeCall(), cut(size), cut(size)
+    for block in blocks[:at]:
+        list(one.push(block, call))
+    other.restore(json.loads(json.dumps(one.state())))
+    assert other.held == one.held
+    assert other.state() == one.state()
+    assert isinstance(other, Resumable)
+    sources, origin = other.references()
+    if len(origin):
+        rows = [toy_frames(1, first=r, tag=c, chunk=c).data for _, c, r in origin.tolist()]
+        assert [sources[s].name for s, _, _ in origin.tolist()] == [f"{c}.toy" for _, c, _ in origin.tolist()]
+        other.refill(replace(toy_frames(0), data=np.concatenate(rows), origin=origin))
+    encode = Encode(None, None)
+    left, right = (
+        [encode.apply(piece, call) for block in blocks[at:] for piece in fold.push(block, call)]
+        + [encode.apply(piece, call) for piece in fold.flush(call)]
+        for fold in (one, other)
+    )
+    for a, b in zip(left, right, strict=True):
+        for key in a.arrays:
+            np.testing.assert_array_equal(a.arrays[key], b.arrays[key])
+            assert a.arrays[key].dtype == b.arrays[key].dtype
