@@ -70,11 +70,9 @@ class UnpackStage(Stage):
         return recut, Inflate(self.sampling, seed=setting.seed, limit=self.max_chunk_bytes)
 
     def memory(self, setting: Setting) -> int:
-        """Blocks at work, and scratch where chunks are sampled."""
+        """Blocks at work, and scratch."""
         workers = self.workers or setting.cpus
-        share = self.sampling.share
-        scratch = 0 if self.sampling.everything else workers * SCRATCH
-        return scratch + int((workers + 2) * BLOCK * share)
+        return workers * SCRATCH + int((workers + 2) * BLOCK * self.sampling.share)
 
     def taken(self, chunks: Chunks, seed: int) -> NDArray[np.int64]:
         """How many records each chunk use will give. Raises DataError where its number is not known."""
