@@ -23,7 +23,7 @@ from .records import (
     size_of,
     version_of,
 )
-from .words import differ, first_one, int_at, put_int
+from .words import clear_bytes, copy_bytes, differ, first_one, int_at, put_int
 
 __all__ = ["pack_records", "unpack_records"]
 
@@ -42,13 +42,10 @@ def pack_records(records: Bytes, which: NDArray[np.int64], out: Bytes) -> int:
         version = int_at(records, source)
         head = PROBABILITIES + shift_of(version)
         rest = size - head - POLICY
-        for k in range(head):
-            out[i, k] = records[which[i], k]
+        copy_bytes(out, target, records, source, head)
         put_int(out, target, version | PACKED)
-        for k in range(head, head + rest):
-            out[i, k] = records[which[i], POLICY + k]
-        for k in range(head + rest, COMMON):
-            out[i, k] = 0
+        copy_bytes(out, target + head, records, source + head + POLICY, rest)
+        clear_bytes(out, target + head + rest, COMMON - head - rest)
         common = ILLEGAL if version >= 4 else 0
         if not pack_policy(records, source + head, out, i, common):
             return i
@@ -74,8 +71,7 @@ def pack_policy(records: Bytes, source: int, out: Bytes, i: int, common: int) ->
             mask &= mask - 1
     put_int(out, target + COMMON, common)
     put_int(out, target + COUNT, (to - target - VALUES) // 4)
-    for k in range(to - target, stride):
-        out[i, k] = 0
+    clear_bytes(out, to, end - to)
     return True
 
 
@@ -100,19 +96,16 @@ def unpack_records(rows: Bytes, out: Bytes) -> None:
     stride, size = rows.shape[1], out.shape[1]
     for i in range(len(rows)):
         source, target = i * stride, i * size
-        out[i] = 0
+        clear_bytes(out, target, size)
         word = int_at(rows, source)
         if is_packed(word):
             head = PROBABILITIES + shift_of(version_of(word))
-            for k in range(head):
-                out[i, k] = rows[i, k]
+            copy_bytes(out, target, rows, source, head)
             put_int(out, target, version_of(word))
-            for k in range(head, COMMON):
-                out[i, POLICY + k] = rows[i, k]
+            copy_bytes(out, target + head + POLICY, rows, source + head, COMMON - head)
             spread_policy(rows, source, out, target + head)
         else:
-            for k in range(size_of(word)):
-                out[i, k] = rows[i, k]
+            copy_bytes(out, target, rows, source, size_of(word))
 
 
 @kernel

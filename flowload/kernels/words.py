@@ -13,6 +13,7 @@ from typing import Any, cast
 import llvmlite.ir as ir
 import numpy as np
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -20,6 +21,8 @@ from flowload.protocols import Bytes
 
 __all__ = [
     "byte_at",
+    "clear_bytes",
+    "copy_bytes",
     "count_ones",
     "differ",
     "first_one",
@@ -61,6 +64,37 @@ byte_at = cast("Callable[[Bytes, int], int]", reader(types.int64, I8))
 int_at = cast("Callable[[Bytes, int], int]", reader(types.int64, I32))
 word_at = cast("Callable[[Bytes, int], np.uint64]", reader(types.uint64, I64))
 float_at = cast("Callable[[Bytes, int], np.float32]", reader(types.float32, F32))
+
+
+def copy(typingctx: Any, out: Any, start: Any, data: Any, offset: Any, count: Any) -> Any:  # noqa: ARG001
+    """Copy `count` bytes from byte `offset` of `data` to byte `start` of `out`; they must not overlap."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = pointer(context, builder, (signature.args[0], args[0]), args[1], I8)
+        source = pointer(context, builder, (signature.args[2], args[2]), args[3], I8)
+        memcpy: Any = cgutils.raw_memcpy
+        memcpy(builder, target, source, args[4], 1)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, data, types.intp, types.intp), codegen
+
+
+copy_bytes = cast("Callable[[NDArray[Any], int, NDArray[Any], int, int], None]", intrinsic(copy))
+
+
+def clear(typingctx: Any, out: Any, start: Any, count: Any) -> Any:  # noqa: ARG001
+    """Set `count` bytes from byte `start` of `out` to 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = pointer(context, builder, (signature.args[0], args[0]), args[1], I8)
+        memset: Any = cgutils.memset
+        memset(builder, target, args[2], 0)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, types.intp), codegen
+
+
+clear_bytes = cast("Callable[[NDArray[Any], int, int], None]", intrinsic(clear))
 
 
 def put(typingctx: Any, out: Any, start: Any, value: Any) -> Any:  # noqa: ARG001
