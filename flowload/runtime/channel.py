@@ -1,4 +1,4 @@
-"""A bounded queue between two stages: one writer, one reader."""
+"""A bounded queue between two stages: one writer, and readers of which each takes the next word."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Channel:
         self._ended = False
         self.left = False  #: the reader has gone
         self._room: Spot | None = None
-        self._words_came: Spot | None = None
+        self._words_came: list[Spot] = []
         self._area = 0.0  # blocks x seconds, for the mean depth
         self._since = self._born = perf_counter()
 
@@ -79,7 +79,7 @@ class Channel:
     @property
     def reader_waits(self) -> bool:
         """Somebody is parked in `take`."""
-        return self._words_came is not None
+        return bool(self._words_came)
 
     def mean_depth(self) -> float:
         """Blocks waiting, mean over time."""
@@ -108,11 +108,12 @@ class Channel:
         while not self._words:
             if self._ended:
                 raise EndOfStream
-            self._words_came = Spot(self.still)
+            spot = Spot(self.still)
+            self._words_came.append(spot)
             try:
-                await self._words_came.wait()
+                await spot.wait()
             finally:
-                self._words_came = None
+                self._words_came.remove(spot)
         return self._pop()
 
     def take_now(self) -> Word | None:
@@ -125,11 +126,9 @@ class Channel:
         self._wake_reader()
 
     def leave(self) -> None:
-        """The reader leaves; what waits is let go."""
+        """The reader leaves: what waits is let go, and no task of its waits for more."""
         self.left = True
-        self._tick()
-        self._words.clear()
-        self._nbytes = 0
+        self.fail()
         self._wake_writer()
 
     def fail(self) -> None:
@@ -157,8 +156,9 @@ class Channel:
         return word
 
     def _wake_reader(self) -> None:
-        if self._words_came is not None:
-            self._words_came.wake()
+        # All of them: one that is being cancelled would not take the word.
+        for spot in self._words_came:
+            spot.wake()
 
     def _wake_writer(self) -> None:
         if self._room is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from flowload.protocols import Mark
-from flowload.runtime.channel import EndOfStream, Word
+from flowload.runtime.channel import EndOfStream, ReaderGone, Word
 from flowload.runtime.maps import Calls, MapChain, is_async
 from flowload.runtime.segment import Segment
 from flowload.runtime.window import Window
@@ -45,6 +45,9 @@ async def send_results(segment: Segment, window: Window[Word]) -> None:
             del made
     except EndOfStream:
         segment.end()
+    except ReaderGone:
+        window.leave()
+        raise
 
 
 def _settle(calls: Calls) -> None:

@@ -74,7 +74,7 @@ class Run:
         self.loop_time = 0.0
         self._unended = set(assembly.outputs)
         self._scope: anyio.CancelScope | None = None
-        self._gone: anyio.Event | None = None
+        self.gone: anyio.Event | None = None
         self.lanes: list[Lane] = []
 
     async def start(self, group: TaskGroup) -> None:
@@ -82,7 +82,7 @@ class Run:
         self.began = perf_counter()
         self.loop_clock = _thread_clock()
         self.loop_began = time.thread_time()
-        self._gone = anyio.Event()
+        self.gone = anyio.Event()
         self._scope = anyio.CancelScope()
         group.start_soon(self._host, name="flowload run")
 
@@ -101,12 +101,12 @@ class Run:
 
     async def stop(self) -> None:
         """End the run wherever it is, and wait until nothing of it is left."""
-        if self._scope is not None and self._gone is not None:
+        if self._scope is not None and self.gone is not None:
             self._scope.cancel()
             for channel in self.assembly.outputs.values():
                 channel.leave()
             with anyio.CancelScope(shield=True):
-                await self._gone.wait()
+                await self.gone.wait()
 
     def leave(self, output: str) -> None:
         """Nobody reads this output any more."""
@@ -132,14 +132,14 @@ class Run:
         """An output is at its end; at the last one the books are checked, which may be a failure."""
         self._unended.discard(output)
         if self.failure is None and not self._unended:
-            assert self._gone is not None  # noqa: S101 - an output ends only after start()
-            await self._gone.wait()
+            assert self.gone is not None  # noqa: S101 - an output ends only after start()
+            await self.gone.wait()
 
     # ---- the tasks
 
     async def _host(self) -> None:
         assert self._scope is not None  # noqa: S101 - start() made it
-        assert self._gone is not None  # noqa: S101
+        assert self.gone is not None  # noqa: S101
         try:
             with self._scope:
                 self._open_lanes()
@@ -151,7 +151,7 @@ class Run:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._clean_up()
-            self._gone.set()
+            self.gone.set()
             for channel in self.assembly.outputs.values():
                 channel.end()
 
@@ -210,11 +210,13 @@ class Run:
 
     def _check(self) -> None:
         """The end of a stream that ended by itself: budgets by share, and the ledger."""
+        if any(channel.left for channel in self.assembly.channels):
+            return  # somebody stopped reading: what was under way was let go, and is in no book
         try:
             for member in self.assembly.members:
                 member.check_budget(None, final=True)
             check_ledger((member.name, member.meter) for member in self.assembly.members)
-            self.finished = not any(channel.left for channel in self.assembly.channels)
+            self.finished = True
         except FlowloadError as error:
             self.failure = error
 

@@ -46,10 +46,12 @@ class AsyncBatches:
         assert self.run is not None  # noqa: S101 - __aenter__ made both
         assert self._group is not None  # noqa: S101
         self._left = True
-        await self.run.stop()
-        # The group is not told of the reader's error, which would come out wrapped: it has nothing to do
-        # with the tasks, and they are gone.
-        await self._group.__aexit__(None, None, None)
+        try:
+            await self.run.stop()
+        finally:
+            # The group is not told of the reader's error, which would come out wrapped: it has nothing to
+            # do with the tasks. They are gone, unless the loop cancelled that wait: then the group waits.
+            await self._group.__aexit__(None, None, None)
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self

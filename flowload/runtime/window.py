@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from flowload.runtime.channel import EndOfStream
+from flowload.runtime.channel import EndOfStream, ReaderGone
 from flowload.runtime.lanes import Job
 from flowload.runtime.stillness import Spot, Stillness
 
@@ -31,13 +31,16 @@ class Window(Generic[T]):
         self._queue: deque[Job] = deque()
         self._fetching = 0
         self._ended = False
+        self._left = False
         self._waiting: list[Spot] = []
         self.running = 0  #: calls that were set going and are not done
 
     async def begin(self, tag: T, work: Callable[[], Any] | None) -> None:
-        """Begin a call; parks while the window is full."""
-        while len(self._entries) + self._fetching >= self._room:
+        """Begin a call; parks while the window is full. Raises ReaderGone."""
+        while not self._left and len(self._entries) + self._fetching >= self._room:
             await self._wait()
+        if self._left:
+            raise ReaderGone
         job = None if work is None else Job(work, self._finished)
         self._entries.append((tag, job))
         if job is not None:
@@ -48,6 +51,13 @@ class Window(Generic[T]):
     def end(self) -> None:
         """No more calls will be begun."""
         self._ended = True
+        self._tell()
+
+    def leave(self) -> None:
+        """Nobody fetches any more; what is not set going yet never will be."""
+        self._left = True
+        self._queue.clear()
+        self._entries.clear()
         self._tell()
 
     async def fetch(self) -> tuple[T, Any]:

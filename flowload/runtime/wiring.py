@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from time import perf_counter
 
@@ -54,13 +55,10 @@ def _route(member: Member, number: int, block: Block) -> Mapping[str, Block]:
 
 async def _each(segment: Segment, words: Mapping[str, Word]) -> None:
     """Write to the outputs that are still read; ReaderGone when none is."""
-    gone = 0
     for port, word in words.items():
-        try:
+        with suppress(ReaderGone):
             await segment.put(word, port)
-        except ReaderGone:
-            gone += 1
-    if gone == len(segment.outputs):
+    if all(channel.left for channel in segment.outputs.values()):
         raise ReaderGone
 
 

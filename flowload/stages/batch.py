@@ -15,9 +15,13 @@ from flowload.protocols import ChunkFormat, Device, OnError, Operator, Setting
 from .cut import Cut
 from .encode import Encode, batch_bytes, find_layout
 from .references import format_finder
-from .reservoir import RECORD
+from .row_size import row_size
 
 __all__ = ["BatchStage", "batch"]
+
+
+DONE = 3  #: batches that are encoded and not yet let go, at most
+WAITING = 4  #: batches that are cut and not yet encoded, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +59,13 @@ class BatchStage(Stage):
 
     def memory(self, setting: Setting) -> int:
         """Batches at work and on their way, and the records that they are made of."""
-        calls = (self.workers or setting.cpus) + 2
+        workers = self.workers or setting.cpus
         formats = formats_of(setting)
         if not formats:
             return 0
         fields = find_layout(formats[0], self.layout).fields()
-        return calls * batch_bytes(fields, self.size) + self.size * RECORD
+        batches = (workers + DONE) * batch_bytes(fields, self.size)
+        return batches + (workers + WAITING) * self.size * row_size(setting)
 
 
 def formats_of(setting: Setting) -> list[ChunkFormat]:

@@ -11,6 +11,7 @@ Imports torch: imported only when a GPU may be there.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import deque
@@ -27,6 +28,8 @@ from flowload.protocols import Block, Bytes, Call
 from .tensor import as_tensors
 
 __all__ = ["CudaBatch", "PageLock", "ToCuda", "Underway", "find_gpu"]
+
+log = logging.getLogger("flowload")
 
 PORTABLE = 1  #: cudaHostRegisterPortable: page-locked for every context of the process
 UNLOADING = 4  #: cudaErrorCudartUnloading: the process ends, and releases everything by itself
@@ -76,20 +79,18 @@ class PageLock:
     def register(self, memory: Bytes) -> None:
         """Page-lock; FlowloadError if the driver refuses."""
         with torch.cuda.device(self.index):
-            code = torch.cuda.cudart().cudaHostRegister(memory.ctypes.data, memory.nbytes, PORTABLE)
-        self.check(int(code), f"page-lock {memory.nbytes:,} bytes")
+            code = int(torch.cuda.cudart().cudaHostRegister(memory.ctypes.data, memory.nbytes, PORTABLE))
+        if code:
+            raise FlowloadError(
+                f"cuda:{self.index}: could not page-lock {memory.nbytes:,} bytes: CUDA error {code}"
+            )
 
     def unregister(self, memory: Bytes) -> None:
-        """Release; called in whichever thread lets go last."""
+        """Release, in whichever thread lets go last; a refusal is logged, so that the rest goes too."""
         with torch.cuda.device(self.index):
             code = int(torch.cuda.cudart().cudaHostUnregister(memory.ctypes.data))
-        if code != UNLOADING:
-            self.check(code, f"release {memory.nbytes:,} page-locked bytes")
-
-    def check(self, code: int, what: str) -> None:
-        """Raise FlowloadError unless the driver did it."""
-        if code:
-            raise FlowloadError(f"cuda:{self.index}: could not {what}: CUDA error {code}")
+        if code not in (0, UNLOADING):
+            log.error("cuda:%d: could not release page-locked memory: CUDA error %d", self.index, code)
 
 
 class Event(Protocol):

@@ -17,9 +17,10 @@ from .recut import claimed_bytes
 from .rows import Rows
 from .sampling import Sampling
 
-__all__ = ["Inflate"]
+__all__ = ["SCRATCH", "SLACK", "STEP", "Inflate"]
 
 SCRATCH = 2 << 20  #: bytes that most chunks fit into
+STEP = 1 << 19  #: samples of a block are leased in multiples of so many bytes
 SLACK = 64  #: bytes that an inflater may want beyond the end, to see that it is the end
 
 
@@ -34,12 +35,14 @@ class Inflate:
         sampling: which records a use gives.
         seed: of the run.
         limit: a chunk's largest decompressed size in bytes.
+        room: what is leased at least for a block of everything, in bytes.
     """
 
-    def __init__(self, sampling: Sampling, *, seed: int, limit: int) -> None:
+    def __init__(self, sampling: Sampling, *, seed: int, limit: int, room: int = 0) -> None:
         self.sampling = sampling
         self.seed = seed
         self.limit = limit
+        self.room = room
         self.files = OpenFiles()
         self.spare: list[Bytes] = []  # scratch that no call works in; who pops it has it alone
 
@@ -64,12 +67,13 @@ class Inflate:
         claims = claimed_bytes(block.table, self.limit)
         packer = block.format if isinstance(block.format, PackingFormat) else None
         if self.sampling.everything and packer is None:
-            return Work(block, Rows(call, int(claims.sum()) + SLACK), None)
+            # Leases of one size are each other's: the memory that comes next was just in use.
+            return Work(block, Rows(call, max(int(claims.sum()) + SLACK, self.room)), None)
         records = np.maximum(block.table["records"], 1).astype(np.int64)
         stride = claims // records + 1 if packer is None else packer.row_bytes
         expected = np.minimum(self.sampling.most(records) * stride, claims)
         scratch = self.scratch(int(claims.max()) + SLACK, call)
-        return Work(block, Rows(call, int(expected.sum()), packer), scratch)
+        return Work(block, Rows(call, -(-int(expected.sum()) // STEP) * STEP, packer), scratch)
 
     def scratch(self, nbytes: int, call: Call) -> Bytes:
         """Memory to inflate into: where it can, what was used last, because that is still in the cache."""

@@ -29,13 +29,14 @@ def claimed_bytes(table: NDArray[np.void], limit: int) -> NDArray[np.int64]:
 
 
 class Recut:
-    """A fold that cuts where the running total of claimed bytes crosses a multiple of `target`.
+    """A fold that closes a block before the chunk that would make it claim more than `target` bytes.
 
-    So borders depend on the chunks and their order alone, not on the blocks in which they came: many
-    files of one chunk make good blocks too. An epoch's end is a border.
+    So borders depend on the chunks and their order alone, not on the blocks in which they came, and many
+    files of one chunk make good blocks too. No block is larger than `target`, but a chunk that is so
+    alone. An epoch's end is a border.
 
     Args:
-        target: bytes that a block has on average.
+        target: bytes that a block may claim.
         limit: a chunk's largest decompressed size.
         growing: the stream may pause for long: give what is held when nothing else comes.
         find: the format of a name, for `restore`.
@@ -46,7 +47,7 @@ class Recut:
         self.limit = limit
         self.growing = growing
         self.find = find
-        self.total = 0  # bytes since the last border
+        self.total = 0  # bytes that the chunks that wait claim
         self.parts: list[Chunks] = []
 
     @property
@@ -56,40 +57,36 @@ class Recut:
 
     def push(self, block: Chunks, call: Call) -> Iterator[Chunks]:  # noqa: ARG002 - the shape of a Fold
         """The blocks that are complete with this one."""
-        cost = claimed_bytes(block.table, self.limit)
-        total = self.total + np.cumsum(cost)
-        ends = (np.flatnonzero(total // self.target != (total - cost) // self.target) + 1).tolist()
-        first = 0
-        for end in ends:
-            self.parts.append(block.select(slice(first, end)))
-            first = end
-            yield from self.take()
-        if first < len(block):
-            self.parts.append(block.select(slice(first, None)))
-        self.total = int(total[-1]) % self.target if len(block) else self.total
+        ends = np.cumsum(claimed_bytes(block.table, self.limit))
+        first = done = 0
+        while first < len(block):
+            fit = int(np.searchsorted(ends, done + self.target - self.total, side="right"))
+            if fit == first and not self.parts:
+                fit += 1  # larger than a block: alone
+            if fit > first:
+                self.parts.append(block.select(slice(first, fit)))
+                self.total += int(ends[fit - 1]) - done
+                first, done = fit, int(ends[fit - 1])
+            if first < len(block):
+                yield from self.take()
 
     def take(self) -> Iterator[Chunks]:
-        """What is held, as one block."""
-        parts, self.parts = self.parts, []
+        """What waits, as one block."""
+        parts, self.parts, self.total = self.parts, [], 0
         if parts:
             yield compact(concatenate(parts))
 
-    def close_block(self) -> Iterator[Chunks]:
-        """A border here, wherever the running total is."""
-        self.total = 0
-        return self.take()
-
     def mark(self, mark: Mark, call: Call) -> Iterator[Chunks]:  # noqa: ARG002 - the shape of a Fold
         """A mark keeps its place among the blocks, so what came before it goes out before it."""
-        return self.close_block()
+        return self.take()
 
     def flush(self, call: Call) -> Iterator[Chunks]:  # noqa: ARG002 - the shape of a Fold
         """The last block."""
-        return self.close_block()
+        return self.take()
 
     def idle(self, call: Call) -> Chunks | None:  # noqa: ARG002 - the shape of a Fold
         """What is held, if the next chunk may take long; else None, so that borders never depend on time."""
-        return next(self.close_block(), None) if self.growing else None
+        return next(self.take(), None) if self.growing else None
 
     def state(self) -> State:
         """The chunks that wait."""

@@ -16,14 +16,16 @@ from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
 from flowload.protocols import OnError, Operator, Setting
 
-from .inflate import SCRATCH, Inflate
+from .inflate import SCRATCH, SLACK, STEP, Inflate
 from .recut import Recut
 from .references import format_finder
+from .row_size import RECORD, row_size
 from .sampling import Sampling
 
 __all__ = ["UnpackStage", "unpack"]
 
-BLOCK = 8 << 20  #: inflated bytes a call: a few milliseconds of work, and blocks that stay in a large cache
+BLOCK = 16 << 20  #: inflated bytes a call: a few milliseconds of work, and blocks that stay in a large cache
+ON_THEIR_WAY = 5  #: blocks that are finished and not yet taken over by the next stage, at most
 FINEST = 10**6  #: largest denominator of a rate
 
 
@@ -66,13 +68,18 @@ class UnpackStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """Cut the stream into equal pieces of work; inflate and sample each."""
         growing = any(stage.growing for stage in setting.upstream)
-        recut = Recut(BLOCK, self.max_chunk_bytes, growing=growing, find=format_finder(setting))
-        return recut, Inflate(self.sampling, seed=setting.seed, limit=self.max_chunk_bytes)
+        recut = Recut(BLOCK - SLACK, self.max_chunk_bytes, growing=growing, find=format_finder(setting))
+        inflate = Inflate(self.sampling, seed=setting.seed, limit=self.max_chunk_bytes, room=BLOCK)
+        return recut, inflate
 
     def memory(self, setting: Setting) -> int:
-        """Blocks at work, and scratch."""
+        """Blocks at work and on their way, and scratch where chunks are sampled or packed."""
         workers = self.workers or setting.cpus
-        return workers * SCRATCH + int((workers + 2) * BLOCK * self.sampling.share)
+        share = self.sampling.share * row_size(setting) / RECORD
+        if share == 1:
+            return (workers + ON_THEIR_WAY) * BLOCK
+        block = STEP + int(BLOCK * share)
+        return workers * SCRATCH + (workers + ON_THEIR_WAY) * block
 
     def taken(self, chunks: Chunks, seed: int) -> NDArray[np.int64]:
         """How many records each chunk use will give. Raises DataError where its number is not known."""

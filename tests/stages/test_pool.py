@@ -97,19 +97,28 @@ def test_what_leaves_a_full_pool_is_a_uniform_choice() -> None:
     assert sum((count - 500) ** 2 / 500 for count in out.values()) < 27.9
 
 
+@pytest.mark.parametrize("lag", [1, 20])
 @pytest.mark.parametrize("size", [3, 30, 300])
-def test_neighbours_go_apart_as_theory_says(size: int) -> None:
-    """Chunks that come one after the other leave at a mean distance of `size`, as in a reservoir.
+def test_neighbours_go_apart_as_theory_says(size: int, lag: int) -> None:
+    """Chunks that come `lag` apart leave `lag + size * (1 - 1/size) ** lag` apart, as in a reservoir."""
+    place = places(size, 60_000)
+    distances = np.abs(place[lag:] - place[:-lag])[size * 3 : -size * 15]
+    expected = lag + size * (1 - 1 / size) ** lag
+    assert abs(distances.mean() - expected) <= 5 * size * (2 * lag / len(distances)) ** 0.5
 
-    If the second drives out the first (probability 1/size), it stays for a geometric time of mean `size`
-    from there. Else, when one of the two has left, the other stays for such a time from there.
-    """
-    total = 60_000
+
+def test_neighbours_in_a_pool_that_holds_everything_are_strangers() -> None:
+    """Two places of a random order of n are (n + 1) / 3 apart on average, give or take n / 18**0.5."""
+    distances = np.abs(np.diff(places(10_000, 10_000)))
+    assert abs(distances.mean() - 10_001 / 3) <= 5 * 10_000 / 18**0.5 * (2 / len(distances)) ** 0.5
+
+
+def places(size: int, total: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Where each of the chunks of an epoch comes out."""
     order = [index for _, index in refs(epoch(pool(size), [toy_chunks(total)], FakeCall()))]
     place = np.empty(total, np.int64)
     place[order] = np.arange(total)
-    distances = np.abs(np.diff(place))[size * 3 : -size * 15]
-    assert abs(distances.mean() - size) <= 5 * size / len(distances) ** 0.5
+    return place
 
 
 def test_a_million_chunks_flow() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 
@@ -39,13 +40,14 @@ def test_borders_do_not_depend_on_the_blocks_that_come_in(sizes: list[int], cuts
 
 
 @given(sizes=sizes_strategy)
-def test_blocks_are_equal_work_to_within_a_chunk(sizes: list[int]) -> None:
+def test_blocks_are_as_large_as_they_may_be(sizes: list[int]) -> None:
     fold, call = recut(), FakeCall()
-    blocks = list(fold.push(chunks_of(sizes), call))
-    for block in blocks:
-        assert int(block.table["inflated"][:-1].sum()) < 100
-        assert len(block.sources) == len(set(block.table["source"].tolist()))
-    assert fold.held == len(sizes) - sum(map(len, blocks))
+    blocks = [*fold.push(chunks_of(sizes), call), *fold.flush(call)]
+    costs = [block.table["inflated"].tolist() for block in blocks]
+    assert all(sum(cost) <= 100 or len(cost) == 1 for cost in costs)
+    assert all(sum(cost) + after[0] > 100 for cost, after in itertools.pairwise(costs))
+    assert all(len(block.sources) == len(set(block.table["source"].tolist())) for block in blocks)
+    assert fold.held == 0
 
 
 def test_a_mark_is_a_border() -> None:

@@ -167,21 +167,25 @@ def drain_order(fold: Exchange, call: FakeCall) -> list[int]:
     return taken
 
 
+@pytest.mark.parametrize("lag", [1, 7, 50])
 @pytest.mark.parametrize("size", [1, 10, 100])
-def test_neighbours_go_apart_as_theory_says(size: int) -> None:
-    """The mean output distance of two records that enter one after the other is exactly `size`.
+def test_records_of_one_chunk_go_apart_as_theory_says(size: int, lag: int) -> None:
+    """Two records that enter `lag` apart leave `lag + size * (1 - 1/size) ** lag` apart on average.
 
-    If the second goes to the slot of the first (probability 1/size), the first leaves at once, and the
-    second stays for a geometric time of mean `size`. Else they lie in two slots; when one of them has
-    left, the other stays for a geometric time of mean `size` from there, since such a time has no memory.
+    A record leaves k exchanges after it came with probability q**(k-1) / size, q = 1 - 1/size: a geometric
+    time W of mean `size`, which has no memory. If the first leaves at k <= lag, that is before the second
+    has settled or because the second took its slot, the distance is lag - k + W. Else both lie in two slots,
+    and when one has left, the other stays for a time W from there. So the mean is
+    size + sum_{k=1}^{lag} (lag - k) q**(k-1) / size = lag + size * q**lag.
     """
-    total = 60_000
+    total = 120_000
     order = [record for _, _, record in rows_of(run(Exchange(size), [toy_frames(total)], FakeCall()))]
     place = np.empty(total, np.int64)
     place[order] = np.arange(total)
-    distances = np.abs(np.diff(place))[size * 3 : -size * 15]
-    # Neighbouring distances are nearly independent: a geometric time has a standard deviation of `size`.
-    assert abs(distances.mean() - size) <= 5 * size / len(distances) ** 0.5
+    distances = np.abs(place[lag:] - place[:-lag])[size * 3 : -size * 15]
+    expected = lag + size * (1 - 1 / size) ** lag
+    # Distances `lag` apart share a record: about len / lag of them are independent.
+    assert abs(distances.mean() - expected) <= 5 * size * (2 * lag / len(distances)) ** 0.5
 
 
 @given(sizes=sizes_strategy, frames=st.integers(1, 30), cut=st.integers(0, 8))
