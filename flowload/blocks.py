@@ -94,7 +94,7 @@ class Chunks:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Records: `data` (n, stride) uint8, one record a row (a row may be longer than its record).
+    """Records: `data` (n, stride) uint8, one record a row, packed where its format packs; bytes behind it are 0.
 
     `origin` (n,) has dtype `ORIGIN`; its `source` column indexes `sources`. A writable `data` belongs
     to the reader alone, who may overwrite it in place; a shared one is read-only.

@@ -33,6 +33,7 @@ __all__ = [
     "Marked",
     "OnError",
     "Operator",
+    "PackingFormat",
     "Resumable",
     "Route",
     "Setting",
@@ -281,3 +282,22 @@ class ChunkFormat(Protocol):
 
     def describe(self, path: str, chunk: np.void) -> str:
         """The chunk's member name, for messages; may read the file."""
+
+
+@runtime_checkable
+class PackingFormat(Protocol):
+    """A chunk format whose records take less memory while they wait: every bit kept, in fewer bytes."""
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row that nearly every packed record fits into."""
+
+    def pack(self, records: Bytes, which: NDArray[np.int64], out: Bytes) -> bool:
+        """Pack records (n, size) of one chunk, those named, to rows of `out`; releases the GIL.
+
+        False: one of them needs a longer row, and `out` holds nothing. Its layouts encode packed rows and
+        records as they are on disk.
+        """
+
+    def records(self, rows: Bytes) -> Bytes:
+        """Records as they are on disk, of rows packed or not: (n, size of the largest), zeros behind each."""

@@ -18,15 +18,17 @@ from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK
 from flowload.errors import DataError, NoDataError
+from flowload.kernels.packing import pack_records, unpack_records
 from flowload.protocols import Bytes, ChunkFormat, Layout
 
 from . import gz
 from .lc0_layouts import BITS, TENSORS, TUPLE
-from .lc0_records import check_chunk, infer_records
+from .lc0_records import SIZES, check_chunk, check_rows, infer_records
 from .tar import Member, members
 
 __all__ = ["FORMAT", "Lc0"]
 
+ROW = 2112  #: bytes of a packed record with 226 moves, in whole cache lines
 DEFLATE_MOST = 1032  #: deflate makes at most so many bytes of one
 GZIP_ADDS = (
     1 << 10
@@ -73,6 +75,22 @@ class Lc0:
             inflated = out[:size] if size <= len(out) else np.empty(size, np.uint8)
             check_read(os.preadv(fd, [inflated.data], int(chunk["offset"])), size, where)
         return inflated, check_chunk(inflated, where)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row in memory: enough for every legal position (at most 218 moves)."""
+        return ROW
+
+    def pack(self, records: Bytes, which: NDArray[np.int64], out: Bytes) -> bool:
+        """Pack records to rows of `out`: see `kernels.records`. False: a policy needs a longer row."""
+        return pack_records(records, which, out) < 0
+
+    def records(self, rows: Bytes) -> Bytes:
+        """Records as they are on disk, of rows packed or not: (n, 8396), zeros behind each."""
+        check_rows(rows, "rows")
+        out = np.empty((len(rows), max(SIZES.values())), np.uint8)
+        unpack_records(np.ascontiguousarray(rows), out)
+        return out
 
     def describe(self, path: str, chunk: np.void) -> str:
         """The name of a chunk's member, read again from the file; its number, if that cannot be."""

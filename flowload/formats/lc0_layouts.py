@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.kernels.planes import encode_planes, pack_planes
-from flowload.kernels.policy import copy_policy
-from flowload.kernels.values import encode_outcomes, encode_values
+from flowload.kernels.layouts import encode_bits, encode_tensors, encode_tuple
 from flowload.protocols import Bytes
 
-from .lc0_records import check_rows
+from .lc0_records import check_rows, check_shape
 
 __all__ = ["BITS", "TENSORS", "TUPLE", "Lc0Layout"]
 
@@ -25,12 +23,13 @@ F32, U64, U8 = np.dtype("<f4"), np.dtype("<u8"), np.dtype("u1")
 class Lc0Layout:
     """Named arrays, and the function that fills them.
 
-    `write` takes records (n, stride) and, per key, the part of the batch that they fill.
+    `write` takes records (n, stride) and, per key, the part of the batch that they fill; it returns the first
+    row that is no record, or -1.
     """
 
     name: str
     shapes: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
-    write: Callable[[Bytes, Mapping[str, NDArray[Any]]], None]
+    write: Callable[[Bytes, Mapping[str, NDArray[Any]]], int]
 
     def fields(self) -> Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Per key: the shape of one sample, and the dtype."""
@@ -42,7 +41,7 @@ class Lc0Layout:
         Raises DataError for a row that is no record, ValueError for an array that does not fit.
         """
         rows = np.ascontiguousarray(rows)
-        check_rows(rows, "a batch")
+        check_shape(rows, "a batch")
         if not len(rows):
             return
         parts = {}
@@ -53,28 +52,25 @@ class Lc0Layout:
                 wanted = f"{dtype} {(len(rows), *shape)}, contiguous"
                 raise ValueError(f"out[{key!r}] from {start} on gives {found}; wanted {wanted}")
             parts[key] = part
-        self.write(rows, parts)
+        if self.write(rows, parts) >= 0:
+            check_rows(rows, "a batch")
 
 
-def write_tensors(rows: Bytes, out: Mapping[str, NDArray[Any]]) -> None:
+def write_tensors(rows: Bytes, out: Mapping[str, NDArray[Any]]) -> int:
     """Fill the layout "tensors"."""
-    encode_planes(rows, out["planes"].reshape(len(rows), -1))
-    copy_policy(rows, out["probabilities"])
-    encode_values(rows, out["values"])
+    planes = out["planes"].reshape(len(rows), -1)
+    return encode_tensors(rows, planes, out["probabilities"], out["values"])
 
 
-def write_tuple(rows: Bytes, out: Mapping[str, NDArray[Any]]) -> None:
+def write_tuple(rows: Bytes, out: Mapping[str, NDArray[Any]]) -> int:
     """Fill the layout "tuple"."""
-    encode_planes(rows, out["planes"].reshape(len(rows), -1))
-    copy_policy(rows, out["probs"])
-    encode_outcomes(rows, out["winner"], out["best_q"], out["plies_left"])
+    planes = out["planes"].reshape(len(rows), -1)
+    return encode_tuple(rows, planes, out["probs"], out["winner"], out["best_q"], out["plies_left"])
 
 
-def write_bits(rows: Bytes, out: Mapping[str, NDArray[Any]]) -> None:
+def write_bits(rows: Bytes, out: Mapping[str, NDArray[Any]]) -> int:
     """Fill the layout "bits"."""
-    pack_planes(rows, out["bits"], out["scalars"])
-    copy_policy(rows, out["probabilities"])
-    encode_values(rows, out["values"])
+    return encode_bits(rows, out["bits"], out["scalars"], out["probabilities"], out["values"])
 
 
 #: What lc0's C++ loader gives: input planes, policy target, and six rows of (q, d, m): result, best, played,

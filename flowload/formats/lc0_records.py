@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError
-from flowload.kernels.records import first_bad
+from flowload.kernels.records import PACKED, VALUES, first_bad
 from flowload.protocols import Bytes
 
-__all__ = ["INPUT_FORMATS", "RECORDS", "SIZES", "check_chunk", "check_rows", "infer_records"]
+__all__ = ["INPUT_FORMATS", "RECORDS", "SIZES", "check_chunk", "check_rows", "check_shape", "infer_records"]
 
 Fields = list[tuple[str, Any] | tuple[str, Any, tuple[int, ...]]]
 
@@ -102,25 +102,33 @@ def check_rows(rows: Bytes, where: str) -> None:
 
     Raises DataError: "unknown version", "wrong record size", "unknown input format", "bad result".
     """
-    if rows.ndim != 2 or rows.dtype != np.uint8:
-        raise TypeError(f"records are {rows.dtype} of shape {rows.shape}; wanted uint8 (n, stride)")
-    smallest = min(SIZES.values())
-    if rows.shape[1] < smallest:
-        found, wanted = f"rows of {rows.shape[1]} bytes", f"at least {smallest}"
-        raise DataError("wrong record size", where=where, found=found, wanted=wanted)
+    check_shape(rows, where)
     bad = first_bad(rows, 0)
     if bad >= 0:
         raise fault(rows[bad], 0, f"{where}, record {bad}")
 
 
+def check_shape(rows: Bytes, where: str) -> None:
+    """Make sure that rows may hold records. Raises TypeError, and DataError: "wrong record size"."""
+    if rows.ndim != 2 or rows.dtype != np.uint8:
+        raise TypeError(f"records are {rows.dtype} of shape {rows.shape}; wanted uint8 (n, stride)")
+    if rows.shape[1] < VALUES:
+        found, wanted = f"rows of {rows.shape[1]} bytes", f"at least {VALUES}"
+        raise DataError("wrong record size", where=where, found=found, wanted=wanted)
+
+
 def fault(record: Bytes, version: int, where: str) -> DataError:
     """What is wrong with a record that should be of a version (0: any)."""
-    found = version_at(record, 0)
+    word = version_at(record, 0)
+    found = word & (PACKED - 1)
     if found not in SIZES:
-        return unknown_version(found, where)
-    if version not in (0, found):
+        return unknown_version(word, where)
+    if version not in (0, word):
         wanted = f"{version}, as in record 0"
-        return DataError("mixed versions", where=where, found=f"version {found}", wanted=wanted)
+        return DataError("mixed versions", where=where, found=f"version {word}", wanted=wanted)
+    if word >= PACKED:
+        row, wanted = f"a row of {len(record)} bytes", "a policy within it, as long as its mask says"
+        return DataError("wrong packed record", where=where, found=row, wanted=wanted)
     if len(record) < SIZES[found]:
         row, wanted = f"a row of {len(record)} bytes", f"{SIZES[found]} for version {found}"
         return DataError("wrong record size", where=where, found=row, wanted=wanted)

@@ -13,7 +13,7 @@ from ._jit import kernel
 from .records import FLAGS, PLANES, format_of, shift_of
 from .words import byte_at, int_at, spread_bits, word_at
 
-__all__ = ["encode_planes", "expand_planes", "pack_planes"]
+__all__ = ["encode_planes", "expand_planes", "pack_planes", "write_bits", "write_planes"]
 
 FLOAT_PLANE = 256  #: bytes of one plane of 64 float32
 FLOAT_FRAME = 112 * FLOAT_PLANE
@@ -22,32 +22,42 @@ FLOAT_FRAME = 112 * FLOAT_PLANE
 @kernel
 def encode_planes(rows: Bytes, out: NDArray[np.float32]) -> None:
     """The planes of valid records: rows (n, stride) uint8 to out (n, 7168) float32, both C-contiguous."""
-    n, stride = rows.shape
-    for i in range(n):
-        at = i * stride
-        version = int_at(rows, at)
-        form = format_of(rows, at, version)
-        at += shift_of(version)
-        for plane in range(104):
-            start = i * FLOAT_FRAME + plane * FLOAT_PLANE
-            spread_bits(out, start, word_at(rows, at + PLANES + 8 * plane))
-        write_last(out, i, form, rows, at + FLAGS)
+    for i in range(len(rows)):
+        write_planes(rows, i, out)
+
+
+@kernel
+def write_planes(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
+    """The planes of record i."""
+    at = i * rows.shape[1]
+    word = int_at(rows, at)
+    form = format_of(rows, at, word)
+    at += shift_of(word)
+    for plane in range(104):
+        start = i * FLOAT_FRAME + plane * FLOAT_PLANE
+        spread_bits(out, start, word_at(rows, at + PLANES + 8 * plane))
+    write_last(out, i, form, rows, at + FLAGS)
 
 
 @kernel
 def pack_planes(rows: Bytes, bits: NDArray[np.uint64], scalars: Bytes) -> None:
     """What the planes of valid records are made of: rows (n, stride) to bits (n, 104) and scalars (n, 8)."""
-    n, stride = rows.shape
-    for i in range(n):
-        at = i * stride
-        version = int_at(rows, at)
-        form = format_of(rows, at, version)
-        at += shift_of(version)
-        for plane in range(104):
-            bits[i, plane] = word_at(rows, at + PLANES + 8 * plane)
-        for k in range(7):
-            scalars[i, k] = byte_at(rows, at + FLAGS + k)
-        scalars[i, 7] = form
+    for i in range(len(rows)):
+        write_bits(rows, i, bits, scalars)
+
+
+@kernel
+def write_bits(rows: Bytes, i: int, bits: NDArray[np.uint64], scalars: Bytes) -> None:
+    """What the planes of record i are made of."""
+    at = i * rows.shape[1]
+    word = int_at(rows, at)
+    form = format_of(rows, at, word)
+    at += shift_of(word)
+    for plane in range(104):
+        bits[i, plane] = word_at(rows, at + PLANES + 8 * plane)
+    for k in range(7):
+        scalars[i, k] = byte_at(rows, at + FLAGS + k)
+    scalars[i, 7] = form
 
 
 @kernel

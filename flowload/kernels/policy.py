@@ -8,18 +8,28 @@ from numpy.typing import NDArray
 from flowload.protocols import Bytes
 
 from ._jit import kernel
-from .records import PROBABILITIES, shift_of
+from .packing import spread_policy
+from .records import MOVES, POLICY, PROBABILITIES, is_packed, shift_of
 from .words import float_at, int_at
 
-__all__ = ["copy_policy"]
+__all__ = ["copy_policy", "write_policy"]
 
 
 @kernel
 def copy_policy(rows: Bytes, out: NDArray[np.float32]) -> None:
     """The 1858 move probabilities of valid records, bit for bit: rows (n, stride) uint8 to out (n, 1858)."""
-    n, stride = rows.shape
-    for i in range(n):
-        at = i * stride
-        at += PROBABILITIES + shift_of(int_at(rows, at))
-        for k in range(1858):  # vector moves: to memory, nearly twice as fast as memcpy
+    for i in range(len(rows)):
+        write_policy(rows, i, out)
+
+
+@kernel
+def write_policy(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
+    """The policy of record i."""
+    at = i * rows.shape[1]
+    word = int_at(rows, at)
+    if is_packed(word):
+        spread_policy(rows, at, out, i * POLICY)
+    else:
+        at += PROBABILITIES + shift_of(word)
+        for k in range(MOVES):  # vector moves: to memory, nearly twice as fast as memcpy
             out[i, k] = float_at(rows, at + 4 * k)

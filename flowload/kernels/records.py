@@ -2,6 +2,11 @@
 
 Offsets are those of version 5 and later; versions 3 and 4 have no input_format, so that everything behind
 the version lies 4 bytes earlier (`shift_of`). What a version lacks must not be read.
+
+A record in memory may be packed. Most of its bytes are the policy, nearly all of which is one value (-1: an
+illegal move). A packed record has PACKED set in its version word and no policy where records have it, so that
+everything behind lies 7432 bytes earlier; at its end it has the policy as a mask of what is not that value,
+and those numbers: about 1.3 KB instead of 8.4, every bit kept. Other kernels take both kinds, also mixed.
 """
 
 from __future__ import annotations
@@ -9,9 +14,9 @@ from __future__ import annotations
 from flowload.protocols import Bytes
 
 from ._jit import kernel
-from .words import byte_at, int_at
+from .words import byte_at, count_ones, int_at
 
-__all__ = ["first_bad", "format_of", "shift_of", "size_of"]
+__all__ = ["first_bad", "format_of", "is_packed", "shift_of", "size_of", "version_of"]
 
 INPUT_FORMAT = 4  #: u32
 PROBABILITIES = 8  #: f32[1858]
@@ -26,6 +31,14 @@ PLAYED_Q, PLAYED_D, PLAYED_M = 8316, 8320, 8324
 ORIG_Q, ORIG_D, ORIG_M = 8328, 8332, 8336
 Q_ST = 8352
 D_ST = 8356  #: from version 7
+
+MOVES = 1858  #: numbers of a policy
+POLICY = 4 * MOVES  #: bytes
+PACKED = 1 << 31  #: in the version word
+COMMON = 964  #: of a packed record, u32: what most of the policy is; the largest record's end lies here
+COUNT = 968  #: u32: how many numbers are something else
+MASK, GROUPS = 972, 59  #: u32[59]: bit k of word g: number 32 * g + k is one of them
+VALUES = 1208  #: f32[count]: they, in order
 
 
 @kernel
@@ -45,15 +58,39 @@ def size_of(version: int) -> int:
 
 
 @kernel
-def shift_of(version: int) -> int:
-    """What to add to an offset behind the version."""
-    return 0 if version >= 5 else -4
+def version_of(word: int) -> int:
+    """The version that a record's first word says."""
+    return word & (PACKED - 1)
 
 
 @kernel
-def format_of(rows: Bytes, at: int, version: int) -> int:
-    """The input format of the record of a known version that starts at byte `at`."""
-    return int_at(rows, at + INPUT_FORMAT) if version >= 5 else 1
+def is_packed(word: int) -> bool:
+    """Whether a record's first word says that it is packed."""
+    return word >= PACKED
+
+
+@kernel
+def shift_of(word: int) -> int:
+    """What to add to an offset behind the policy, for a record with this first word."""
+    shift = 0 if version_of(word) >= 5 else -4
+    return shift - POLICY if is_packed(word) else shift
+
+
+@kernel
+def format_of(rows: Bytes, at: int, word: int) -> int:
+    """The input format of the record that starts at byte `at` with this word."""
+    return int_at(rows, at + INPUT_FORMAT) if version_of(word) >= 5 else 1
+
+
+@kernel
+def policy_fits(rows: Bytes, at: int, stride: int) -> bool:
+    """Whether a packed record's policy lies within its row, and is as long as its mask says."""
+    count = int_at(rows, at + COUNT)
+    ones = 0
+    for group in range(GROUPS):
+        ones += count_ones(int_at(rows, at + MASK + 4 * group))
+    last = int_at(rows, at + MASK + 4 * (GROUPS - 1))
+    return VALUES + 4 * count <= stride and ones == count and last >> (MOVES % 32) == 0
 
 
 @kernel
@@ -61,18 +98,24 @@ def first_bad(rows: Bytes, version: int) -> int:
     """The first of the rows (n, stride) uint8 that is no record of the given version (0: of any); -1: none.
 
     A record has a known version whose size fits its row, a known input format, and before version 6 a
-    result of 1, 0 or -1. `stride` must be at least the size of the smallest record.
+    result of 1, 0 or -1; packed, it has a policy that fits its row. `stride` must be at least VALUES.
     """
     n, stride = rows.shape
     for i in range(n):
         at = i * stride
-        found = int_at(rows, at)
+        word = int_at(rows, at)
+        found = version_of(word)
         size = size_of(found)
-        if size == 0 or size > stride or (version not in (0, found)):
+        if size == 0 or (version not in (0, word)):
             return i
-        form = format_of(rows, at, found)
+        if is_packed(word):
+            if not policy_fits(rows, at, stride):
+                return i
+        elif size > stride:
+            return i
+        form = format_of(rows, at, word)
         if not (1 <= form <= 5 or 132 <= form <= 133):
             return i
-        if found < 6 and byte_at(rows, at + RESULT + shift_of(found)) not in (0, 1, 255):
+        if found < 6 and byte_at(rows, at + RESULT + shift_of(word)) not in (0, 1, 255):
             return i
     return -1

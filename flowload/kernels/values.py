@@ -25,10 +25,11 @@ from .records import (
     ROOT_M,
     ROOT_Q,
     shift_of,
+    version_of,
 )
 from .words import byte_at, float_at, int_at
 
-__all__ = ["encode_outcomes", "encode_values"]
+__all__ = ["encode_outcomes", "encode_values", "write_outcome", "write_values"]
 
 
 @kernel
@@ -39,20 +40,25 @@ def encode_values(rows: Bytes, out: NDArray[np.float32]) -> None:
     hold is nan, but for the result of versions 3 to 5, which follows from its byte, and d_st of version 6,
     which is 0.
     """
-    n, stride = rows.shape
-    for i in range(n):
-        at = i * stride
-        version = int_at(rows, at)
-        out[i] = np.nan
-        write_result(rows, at, version, out, i)
-        if version >= 4:
-            write_search(rows, at + shift_of(version), version, out, i)
-        if version >= 6:
-            for k in range(3):
-                out[i, 2, k] = float_at(rows, at + PLAYED_Q + 4 * k)
-                out[i, 3, k] = float_at(rows, at + ORIG_Q + 4 * k)
-            out[i, 5, 0] = float_at(rows, at + Q_ST)
-            out[i, 5, 1] = float_at(rows, at + D_ST) if version >= 7 else 0
+    for i in range(len(rows)):
+        write_values(rows, i, out)
+
+
+@kernel
+def write_values(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
+    """The values of record i."""
+    word = int_at(rows, i * rows.shape[1])
+    version, at = version_of(word), i * rows.shape[1] + shift_of(word)
+    out[i] = np.nan
+    write_result(rows, at, version, out, i)
+    if version >= 4:
+        write_search(rows, at, version, out, i)
+    if version >= 6:
+        for k in range(3):
+            out[i, 2, k] = float_at(rows, at + PLAYED_Q + 4 * k)
+            out[i, 3, k] = float_at(rows, at + ORIG_Q + 4 * k)
+        out[i, 5, 0] = float_at(rows, at + Q_ST)
+        out[i, 5, 1] = float_at(rows, at + D_ST) if version >= 7 else 0
 
 
 @kernel
@@ -64,23 +70,33 @@ def encode_outcomes(
     Both triples are win, draw, loss. A number that a version does not hold counts as 0, as in the tuples
     that lc0's training always got: best_q of version 3 is (0.5, 0, 0.5).
     """
-    n, stride = rows.shape
-    for i in range(n):
-        at = i * stride
-        version = int_at(rows, at)
-        q, d = result_of(rows, at, version)
-        write_wdl(winner, i, q, d)
-        q, d = np.float32(0), np.float32(0)
-        if version >= 4:
-            shift = shift_of(version)
-            q, d = float_at(rows, at + BEST_Q + shift), float_at(rows, at + BEST_D + shift)
-        write_wdl(best_q, i, q, d)
-        plies_left[i] = plies_of(rows, at, version)
+    for i in range(len(rows)):
+        write_outcome(rows, i, winner, best_q, plies_left)
+
+
+@kernel
+def write_outcome(
+    rows: Bytes,
+    i: int,
+    winner: NDArray[np.float32],
+    best_q: NDArray[np.float32],
+    plies_left: NDArray[np.float32],
+) -> None:
+    """The targets of record i."""
+    word = int_at(rows, i * rows.shape[1])
+    version, at = version_of(word), i * rows.shape[1] + shift_of(word)
+    q, d = result_of(rows, at, version)
+    write_wdl(winner, i, q, d)
+    q, d = np.float32(0), np.float32(0)
+    if version >= 4:
+        q, d = float_at(rows, at + BEST_Q), float_at(rows, at + BEST_D)
+    write_wdl(best_q, i, q, d)
+    plies_left[i] = plies_of(rows, at, version)
 
 
 @kernel
 def write_result(rows: Bytes, at: int, version: int, out: NDArray[np.float32], i: int) -> None:
-    """Row 0 of the values of record i."""
+    """Row 0 of the values of record i; `at` is its start, shifted."""
     q, d = result_of(rows, at, version)
     plies = plies_of(rows, at, version)
     out[i, 0, 0] = q
@@ -106,7 +122,7 @@ def result_of(rows: Bytes, at: int, version: int) -> tuple[np.float32, np.float3
     """The game's result as (q, d)."""
     if version >= 6:
         return float_at(rows, at + RESULT_Q), float_at(rows, at + RESULT_D)
-    byte = byte_at(rows, at + RESULT + shift_of(version))
+    byte = byte_at(rows, at + RESULT)
     return np.float32(-1 if byte == 255 else byte), np.float32(1 if byte == 0 else 0)
 
 
@@ -115,7 +131,7 @@ def plies_of(rows: Bytes, at: int, version: int) -> np.float32:
     """Plies to the game's end; before version 6, where they are 0 or absent, the move count, 0 if unknown."""
     plies = float_at(rows, at + PLIES_LEFT) if version >= 5 else np.float32(0)
     if version < 6 and plies == 0:
-        return np.float32(byte_at(rows, at + INVARIANCE + shift_of(version)))
+        return np.float32(byte_at(rows, at + INVARIANCE))
     return plies
 
 

@@ -1,4 +1,4 @@
-"""What numba does not spell: numbers at any byte of an array, and 64 bits as 64 floats.
+"""What numba does not spell: numbers at any byte of an array, and bits as numbers.
 
 Numba spells an unaligned read as `array[a:b].view(dtype)[0]`, which counts references atomically and
 costs more than the read; these are one or two machine instructions each, on any processor. They check
@@ -13,12 +13,25 @@ from typing import Any, cast
 import llvmlite.ir as ir
 import numpy as np
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from flowload.protocols import Bytes
 
-__all__ = ["byte_at", "float_at", "int_at", "spread_bits", "word_at"]
+__all__ = [
+    "byte_at",
+    "clear_bytes",
+    "copy_bytes",
+    "count_ones",
+    "differ",
+    "first_one",
+    "float_at",
+    "int_at",
+    "put_int",
+    "spread_bits",
+    "word_at",
+]
 
 I8, I32, I64, F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 LANES = 16  #: floats written at once: one 64-byte register where there is one, several elsewhere
@@ -51,6 +64,91 @@ byte_at = cast("Callable[[Bytes, int], int]", reader(types.int64, I8))
 int_at = cast("Callable[[Bytes, int], int]", reader(types.int64, I32))
 word_at = cast("Callable[[Bytes, int], np.uint64]", reader(types.uint64, I64))
 float_at = cast("Callable[[Bytes, int], np.float32]", reader(types.float32, F32))
+
+
+def copy(typingctx: Any, out: Any, start: Any, data: Any, offset: Any, count: Any) -> Any:  # noqa: ARG001
+    """Copy `count` bytes from byte `offset` of `data` to byte `start` of `out`; they must not overlap."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = pointer(context, builder, (signature.args[0], args[0]), args[1], I8)
+        source = pointer(context, builder, (signature.args[2], args[2]), args[3], I8)
+        memcpy: Any = cgutils.raw_memcpy
+        memcpy(builder, target, source, args[4], 1)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, data, types.intp, types.intp), codegen
+
+
+copy_bytes = cast("Callable[[NDArray[Any], int, NDArray[Any], int, int], None]", intrinsic(copy))
+
+
+def clear(typingctx: Any, out: Any, start: Any, count: Any) -> Any:  # noqa: ARG001
+    """Set `count` bytes from byte `start` of `out` to 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = pointer(context, builder, (signature.args[0], args[0]), args[1], I8)
+        memset: Any = cgutils.memset
+        memset(builder, target, args[2], 0)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, types.intp), codegen
+
+
+clear_bytes = cast("Callable[[NDArray[Any], int, int], None]", intrinsic(clear))
+
+
+def put(typingctx: Any, out: Any, start: Any, value: Any) -> Any:  # noqa: ARG001
+    """Write the low 32 bits of a number at byte `start` of `out`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at = pointer(context, builder, (signature.args[0], args[0]), args[1], I32)
+        builder.store(builder.trunc(args[2], I32), at, align=1)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, types.int64), codegen
+
+
+put_int = cast("Callable[[NDArray[Any], int, int], None]", intrinsic(put))
+
+
+def compare(typingctx: Any, data: Any, offset: Any, value: Any) -> Any:  # noqa: ARG001
+    """Bit k of the result: the k-th of 32 numbers of 32 bits from byte `offset` of `data` is not `value`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        numbers = ir.VectorType(I32, 32)
+        at = pointer(context, builder, (signature.args[0], args[0]), args[1], numbers)
+        same = splat(builder, builder.trunc(args[2], I32), numbers)
+        mask = builder.icmp_unsigned("!=", builder.load(at, align=1), same)
+        return builder.zext(builder.bitcast(mask, I32), I64)
+
+    return types.int64(data, types.intp, types.int64), codegen
+
+
+differ = cast("Callable[[Bytes, int, int], int]", intrinsic(compare))
+
+
+def lowest(typingctx: Any, mask: Any) -> Any:  # noqa: ARG001
+    """The number of the lowest bit that is set, of a number that is not 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
+
+
+first_one = cast("Callable[[int], int]", intrinsic(lowest))
+
+
+def population(typingctx: Any, mask: Any) -> Any:  # noqa: ARG001
+    """How many bits are set."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.ctpop(args[0])
+
+    return types.int64(types.int64), codegen
+
+
+count_ones = cast("Callable[[int], int]", intrinsic(population))
 
 
 def splat(builder: Any, value: Any, vector: ir.VectorType) -> Any:

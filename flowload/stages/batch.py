@@ -15,7 +15,7 @@ from flowload.protocols import ChunkFormat, Device, OnError, Operator, Setting
 from .cut import Cut
 from .encode import Encode, batch_bytes, find_layout
 from .references import format_finder
-from .reservoir import RECORD
+from .row_size import row_size
 
 __all__ = ["BatchStage", "batch"]
 
@@ -65,7 +65,7 @@ class BatchStage(Stage):
             return 0
         fields = find_layout(formats[0], self.layout).fields()
         batches = (workers + DONE) * batch_bytes(fields, self.size)
-        return batches + (workers + WAITING) * self.size * RECORD
+        return batches + (workers + WAITING) * self.size * row_size(setting)
 
 
 def formats_of(setting: Setting) -> list[ChunkFormat]:

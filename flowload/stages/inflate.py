@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flowload.blocks import ORIGIN, Chunks, Frames
 from flowload.errors import DataError
-from flowload.protocols import Bytes, Call, ChunkFormat
+from flowload.protocols import Bytes, Call, ChunkFormat, PackingFormat
 
 from .open_files import OpenFiles, Reader
 from .read import refused
@@ -27,9 +27,9 @@ SLACK = 64  #: bytes that an inflater may want beyond the end, to see that it is
 class Inflate:
     """A map; a bad chunk is rejected alone, the others of its block go on.
 
-    Where every record is taken, chunks are inflated one behind the other into the memory that goes on:
-    no copy. Where they are sampled, each is inflated into scratch memory that stays in the cache, and
-    only the sample is copied.
+    A chunk is inflated into scratch memory that stays in the cache, and what is taken of it is packed, or
+    copied, from there. Where every record is taken and the format does not pack, chunks are inflated one
+    behind the other into the memory that goes on: no copy.
 
     Args:
         sampling: which records a use gives.
@@ -65,13 +65,15 @@ class Inflate:
     def begin(self, block: Chunks, call: Call) -> Work:
         """Lease memory for a block, by what its chunks claim to hold."""
         claims = claimed_bytes(block.table, self.limit)
-        if self.sampling.everything:
+        packer = block.format if isinstance(block.format, PackingFormat) else None
+        if self.sampling.everything and packer is None:
             # Leases of one size are each other's: the memory that comes next was just in use.
             return Work(block, Rows(call, max(int(claims.sum()) + SLACK, self.room)), None)
         records = np.maximum(block.table["records"], 1).astype(np.int64)
-        expected = np.minimum(self.sampling.most(records) * (claims // records + 1), claims)
+        stride = claims // records + 1 if packer is None else packer.row_bytes
+        expected = np.minimum(self.sampling.most(records) * stride, claims)
         scratch = self.scratch(int(claims.max()) + SLACK, call)
-        return Work(block, Rows(call, -(-int(expected.sum()) // STEP) * STEP), scratch)
+        return Work(block, Rows(call, -(-int(expected.sum()) // STEP) * STEP, packer), scratch)
 
     def scratch(self, nbytes: int, call: Call) -> Bytes:
         """Memory to inflate into: where it can, what was used last, because that is still in the cache."""

@@ -19,12 +19,12 @@ from flowload.kernels.philox import integers, permutation, stream
 from flowload.protocols import Bytes, Call, ChunkFormat, Operator, Setting, State
 
 from .references import SourceTable, sources_from_state, sources_to_state
+from .row_size import row_size
 from .slots import Slots
 
 __all__ = ["Exchange", "ReservoirStage", "reservoir"]
 
 DRAIN = 8 << 20  #: bytes of a block at the end: those of unpack's, which thereby serve again
-RECORD = 8356  #: bytes of a record, for the estimate of memory: those of lc0 today
 CHOICES, ORDER = 0, 1  #: streams of random numbers
 
 
@@ -50,9 +50,11 @@ class ReservoirStage(Stage):
         """The exchange."""
         return (Exchange(self.frames),)
 
-    def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
+    def memory(self, setting: Setting) -> int:
         """Its rows, and a block on the way out."""
-        return self.frames * (RECORD + ORIGIN.itemsize) + min(self.frames * RECORD, DRAIN)
+        return self.frames * (row_size(setting) + ORIGIN.itemsize) + min(
+            self.frames * row_size(setting), DRAIN
+        )
 
 
 class Exchange:
@@ -196,7 +198,7 @@ def reservoir(frames: int) -> Graph:
     """Decorrelate records: each that comes in takes the place of a random one of `frames` that wait.
 
     Args:
-        frames: records that wait. 1 keeps the order. The memory, about 8.4 KB a record of lc0, is
+        frames: records that wait. 1 keeps the order. The memory, about 2.1 KB a record of lc0 (packed), is
             taken as the reservoir fills; at the end of the stream it drains in random order.
     """
     return place(ReservoirStage(frames=frames))

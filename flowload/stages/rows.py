@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.kernels.gather import gather, widen
-from flowload.protocols import Bytes, Call
+from flowload.protocols import Bytes, Call, PackingFormat
 
 __all__ = ["Rows"]
 
@@ -17,10 +17,12 @@ class Rows:
     Args:
         call: leases the memory.
         nbytes: a first guess of what will be needed; more is leased when it was too low.
+        packer: a format that packs records; None: rows are records as they are on disk.
     """
 
-    def __init__(self, call: Call, nbytes: int) -> None:
+    def __init__(self, call: Call, nbytes: int, packer: PackingFormat | None = None) -> None:
         self.call = call
+        self.packer = packer
         self.memory = call.lease(nbytes)
         self.stride = 0
         self.count = 0
@@ -37,6 +39,21 @@ class Rows:
 
     def take(self, records: Bytes, which: NDArray[np.int64] | None) -> None:
         """Append records (n, stride), all or those named; no copy of all where they lie at `rest` already."""
+        if self.packer is None or not self.pack(self.packer, records, which):
+            self.append(records, which)
+
+    def pack(self, packer: PackingFormat, records: Bytes, which: NDArray[np.int64] | None) -> bool:
+        """Append records packed; False if one of them does not fit."""
+        which = np.arange(len(records)) if which is None else which
+        self.fit(packer.row_bytes)
+        self.reserve(len(which))
+        out = self.rest[: len(which) * self.stride].reshape(len(which), self.stride)
+        fits = packer.pack(records, which, out)
+        self.count += len(which) if fits else 0
+        return fits
+
+    def append(self, records: Bytes, which: NDArray[np.int64] | None) -> None:
+        """Append records as they are."""
         count, stride = len(records) if which is None else len(which), records.shape[1]
         if which is None and stride == (self.stride or stride) and same_place(records, self.rest):
             self.stride = stride

@@ -19,11 +19,12 @@ from flowload.protocols import OnError, Operator, Setting
 from .inflate import SCRATCH, SLACK, STEP, Inflate
 from .recut import Recut
 from .references import format_finder
+from .row_size import RECORD, row_size
 from .sampling import Sampling
 
 __all__ = ["UnpackStage", "unpack"]
 
-BLOCK = 8 << 20  #: inflated bytes a call: a few milliseconds of work, and blocks that stay in a large cache
+BLOCK = 16 << 20  #: inflated bytes a call: a few milliseconds of work, and blocks that stay in a large cache
 ON_THEIR_WAY = 5  #: blocks that are finished and not yet taken over by the next stage, at most
 FINEST = 10**6  #: largest denominator of a rate
 
@@ -72,11 +73,12 @@ class UnpackStage(Stage):
         return recut, inflate
 
     def memory(self, setting: Setting) -> int:
-        """Blocks at work and on their way, and scratch where chunks are sampled."""
+        """Blocks at work and on their way, and scratch where chunks are sampled or packed."""
         workers = self.workers or setting.cpus
-        if self.sampling.everything:
+        share = self.sampling.share * row_size(setting) / RECORD
+        if share == 1:
             return (workers + ON_THEIR_WAY) * BLOCK
-        block = STEP + int(BLOCK * self.sampling.share)
+        block = STEP + int(BLOCK * share)
         return workers * SCRATCH + (workers + ON_THEIR_WAY) * block
 
     def taken(self, chunks: Chunks, seed: int) -> NDArray[np.int64]:

@@ -122,7 +122,7 @@ def test_rows_of_any_version_with_room_behind() -> None:
 
 @pytest.mark.parametrize(("rows", "reason", "words"), [
     (np.zeros((2, 8400), np.uint8), "unknown version", "here, record 0"),
-    (np.zeros((2, 100), np.uint8), "wrong record size", "rows of 100 bytes; wanted at least 8276"),
+    (np.zeros((2, 100), np.uint8), "wrong record size", "rows of 100 bytes; wanted at least 1208"),
     (chunk(2, 7)[:, :8390], "wrong record size", "record 0.* a row of 8390 bytes; wanted 8396 for"),
 ])  # fmt: skip
 def test_rows_that_are_no_records(rows: Bytes, reason: str, words: str) -> None:
