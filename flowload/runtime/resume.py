@@ -9,33 +9,32 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from operator import index
+from types import FunctionType
 
 from flowload.errors import GraphError
-from flowload.graph import Graph
+from flowload.graph import Graph, Stage
+from flowload.graph.plain import Plain, plain
 from flowload.protocols import State
 
 __all__ = ["digest", "read_state", "write_state"]
 
 FORM = 1  #: of the state
+FREE = ("workers", "on_error", "max_errors")  #: parameters that may change between two runs
 
 
 def write_state(graph: Graph, *, seed: int, delivered: Mapping[str, int]) -> State:
     """JSON values from which `iterate(state=...)` goes on. Raises GraphError for a growing source."""
-    for placed in graph.nodes():
-        if placed.stage.growing:
-            raise GraphError(
-                f"{placed.name!r} follows files as they come, so the order of this run depends on time;"
-                " it has no state to go on from"
-            )
+    check_order(graph)
     return {"flowload": FORM, "graph": digest(graph), "seed": seed, "delivered": dict(delivered)}
 
 
 def read_state(graph: Graph, state: State, *, seed: int) -> dict[str, int]:
     """Blocks of each output that were delivered. Raises GraphError for a state that does not fit."""
+    check_order(graph)
     try:
         form, drawn, sown = state["flowload"], state["graph"], state["seed"]
-        delivered = {str(name): int(blocks) for name, blocks in state["delivered"].items()}
+        delivered = {str(name): index(blocks) for name, blocks in state["delivered"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise GraphError(f"this is not the state of a run: {state!r}") from error
     wanted = {"format": FORM, "graph": digest(graph), "seed": seed}
@@ -47,16 +46,29 @@ def read_state(graph: Graph, state: State, *, seed: int) -> dict[str, int]:
     return delivered
 
 
+def check_order(graph: Graph) -> None:
+    """Raise GraphError for a graph whose stream depends on more than data, parameters and seed."""
+    for placed in graph.nodes():
+        if placed.stage.growing:
+            raise GraphError(
+                f"{placed.name!r} follows files as they come, so the order of this run depends on time;"
+                " it has no state to go on from"
+            )
+
+
 def digest(graph: Graph) -> str:
-    """A short word for a drawing: names, wiring and plain parameters; the same in every process."""
+    """A short word for a drawing: names, wiring and parameters; the same in every process."""
     rows = [[placed.name, placed.stage.word, placed.inputs, _plain(placed.stage)] for placed in graph.nodes()]
     return hashlib.blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
 
 
-def _plain(stage: Any) -> dict[str, Any]:
-    """Parameters that say the same in every process; workers and error policy do not change the stream."""
+def _plain(stage: Stage) -> dict[str, Plain]:
+    """Parameters as JSON; workers and error policy do not change the stream.
+
+    Of a function only the name: the line of a lambda says nothing about the stream.
+    """
     return {
-        name: value
+        name: value.__qualname__ if isinstance(value, FunctionType) else plain(value)
         for name, value in vars(stage).items()
-        if name != "workers" and isinstance(value, str | int | float | bool | None)
+        if name not in FREE
     }

@@ -81,7 +81,16 @@ class AsyncBatches:
                     return block
                 self._skips[output] -= 1
         except EndOfStream:
+            if self._skips[output]:
+                raise self._too_short(output) from None
             raise StopAsyncIteration from None
+
+    def _too_short(self, output: str) -> GraphError:
+        wanted = self.order.delivered()[output]
+        return GraphError(
+            f"the state is {wanted:,} batches into {output!r}, but that ended after"
+            f" {wanted - self._skips[output]:,}: these are other data, or fewer epochs"
+        )
 
     def hand_over(self, output: str, block: Block, waited: float) -> Any:
         """Count a block that reaches its reader; what the reader gets, in the reader's own thread."""
