@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ class SourceFile:
     @property
     def name(self) -> str:
         """The file name: the source's sort key."""
-        return os.path.basename(self.path)
+        return Path(self.path).name
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Files:
 
     @property
     def nbytes(self) -> int:
+        """Bytes that this block keeps alive."""
         return sum(map(len, self.paths))
 
 
@@ -85,6 +86,7 @@ class Chunks:
 
     @property
     def nbytes(self) -> int:
+        """Bytes that this block keeps alive."""
         return int(self.table.nbytes)
 
     def select(self, which: NDArray[Any] | slice) -> Chunks:
@@ -94,7 +96,7 @@ class Chunks:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Records: `data` (n, stride) uint8, one record a row, packed where its format packs; bytes behind it are 0.
+    """Records: `data` (n, stride) uint8, one a row, packed where the format packs; behind it are zeros.
 
     `origin` (n,) has dtype `ORIGIN`; its `source` column indexes `sources`. A writable `data` belongs
     to the reader alone, who may overwrite it in place; a shared one is read-only.
@@ -110,6 +112,7 @@ class Frames:
 
     @property
     def nbytes(self) -> int:
+        """Bytes that this block keeps alive."""
         return int(self.data.nbytes + self.origin.nbytes)
 
     def select(self, which: NDArray[Any] | slice) -> Frames:
@@ -134,6 +137,7 @@ class Batch:
 
     @property
     def nbytes(self) -> int:
+        """Bytes that this block keeps alive."""
         return sum(int(a.nbytes) for a in self.arrays.values())
 
     def select(self, which: NDArray[Any] | slice) -> Batch:
@@ -156,6 +160,7 @@ class Item:
 
     @property
     def nbytes(self) -> int:
+        """Bytes that this block keeps alive."""
         return int(getattr(self.value, "nbytes", 0))
 
     def deliver(self) -> Any:

@@ -6,7 +6,7 @@ FlowloadError
 ├── DataError (ValueError)       bytes that are not what they should be; names file, member and record
 │   ├── NoDataError              nothing to read where data was expected
 │   └── TooManyErrors            the skip budget of a stage is spent
-├── LedgerError                  samples in are not samples out + dropped + held: a bug, never the data's fault
+├── LedgerError                  samples in are not out + dropped + held: a bug, never the data's fault
 ├── MissingExtra (ImportError)   an optional dependency is absent; the message says how to install it
 └── ClosedRun                    a run is used after it was left
 """
@@ -73,7 +73,7 @@ class NoDataError(DataError):
     """Nothing to read where data was expected."""
 
 
-class TooManyErrors(DataError):
+class TooManyErrors(DataError):  # noqa: N818 - it says what happened
     """The skip budget of a stage is spent."""
 
 
@@ -81,9 +81,9 @@ class LedgerError(FlowloadError):
     """Samples in are not samples out + dropped + held."""
 
 
-class MissingExtra(FlowloadError, ImportError):
+class MissingExtra(FlowloadError, ImportError):  # noqa: N818 - it says what happened
     """An optional dependency is absent."""
 
 
-class ClosedRun(FlowloadError):
+class ClosedRun(FlowloadError):  # noqa: N818 - it says what happened
     """A run is used after it was left."""

@@ -135,7 +135,7 @@ class Source(Protocol):
 class Map(Protocol):
     """Block to block: pure, so several calls may run at once, in threads. May be a coroutine function."""
 
-    def apply(self, block: Any, call: Call) -> Block | None | Awaitable[Block | None]:
+    def apply(self, block: Any, call: Call) -> Block | Awaitable[Block | None] | None:
         """The block made from this one; None when nothing is left of it."""
 
 
@@ -189,7 +189,7 @@ class Resumable(Protocol):
     """A fold that names its payload by reference in `state()` and is given it again after `restore()`."""
 
     def references(self) -> tuple[tuple[Any, ...], NDArray[np.void]]:
-        """Sources and rows of `flowload.blocks.ORIGIN`: what it holds, in its own order; call after `restore`."""
+        """Sources and rows of `flowload.blocks.ORIGIN`: what it holds, in order; call after `restore`."""
 
     def refill(self, payload: Block) -> None:
         """Take the records that `references` names, in that order."""
