@@ -17,6 +17,7 @@ from flowload.errors import ClosedRun
 from flowload.observe.stats import RunStats
 from flowload.protocols import Block, State
 from flowload.runtime.doorbell import Doorbell
+from flowload.runtime.loop import Signal
 from flowload.runtime.opening import Order
 from flowload.runtime.run import PATIENCE
 from flowload.runtime.stream import AsyncBatches, check_output, only_output
@@ -36,7 +37,7 @@ class Pier:
 
     def __init__(self) -> None:
         self.ready: SimpleQueue[Block | Door] = SimpleQueue()
-        self.changed = anyio.Event()  #: in the loop: somebody may have taken what lay here
+        self.changed: Signal | None = None  #: somebody waits until what lies here was taken
 
     def clear(self) -> None:
         """Let go of what nobody will take, but not of a door: a reader in another thread may wait for it."""
@@ -112,9 +113,10 @@ class Crossing:
             while True:
                 block = await self.batches.take(name)
                 while not pier.ready.empty():
-                    pier.changed = anyio.Event()
+                    pier.changed = Signal()
                     if not pier.ready.empty():  # the reader may have come in between
-                        await pier.changed.wait()
+                        await pier.changed
+                    pier.changed = None
                 pier.ready.put(block)
                 del block  # it is the reader's now
         except StopAsyncIteration:
@@ -127,7 +129,8 @@ class Crossing:
         if self._left and self._scope is not None:
             self._scope.cancel()
         for pier in self.piers.values():
-            pier.changed.set()
+            if pier.changed is not None:
+                pier.changed.set()
 
 
 class Batches:
@@ -179,7 +182,8 @@ class Batches:
                 raise StopIteration
             raise word.error
         assert crossing.bell is not None  # noqa: S101 - start() waited for it
-        crossing.bell.ring()
+        if pier.changed is not None:  # it is set before a last look at what lies here: none is missed
+            crossing.bell.ring()
         return crossing.batches.hand_over(output, word, perf_counter() - began)
 
     def close(self) -> None:

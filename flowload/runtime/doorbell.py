@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+
+from flowload.runtime.loop import scheduler
 
 __all__ = ["Doorbell"]
 
@@ -17,7 +18,7 @@ class Doorbell:
 
     def __init__(self, answer: Callable[[], None]) -> None:
         self._answer = answer
-        self._schedule = _scheduler()
+        self._schedule = scheduler()
         self._rung = False
 
     def ring(self) -> None:
@@ -35,12 +36,3 @@ class Doorbell:
         # Cleared first: what is rung for during the answer gets an answer of its own.
         self._rung = False
         self._answer()
-
-
-def _scheduler() -> Callable[[Callable[[], None]], object]:
-    try:
-        return asyncio.get_running_loop().call_soon_threadsafe
-    except RuntimeError:
-        import trio  # noqa: PLC0415 - an extra, and loaded already by whoever runs on it
-
-        return trio.lowlevel.current_trio_token().run_sync_soon

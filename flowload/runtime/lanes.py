@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from flowload.runtime.doorbell import Doorbell
+from flowload.runtime.loop import Signal
 
 __all__ = ["Job", "Lane"]
 
@@ -18,7 +19,7 @@ __all__ = ["Job", "Lane"]
 class Job:
     """One piece of work in a lane; `wait` in the loop for what became of it."""
 
-    __slots__ = ("_done", "_event", "error", "result", "then", "work")
+    __slots__ = ("_done", "_signal", "error", "result", "then", "work")
 
     def __init__(self, work: Callable[[], Any], then: Callable[[], None] | None = None) -> None:
         self.work: Callable[[], Any] | None = work
@@ -26,7 +27,7 @@ class Job:
         self.result: Any = None
         self.error: BaseException | None = None
         self._done = False
-        self._event: anyio.Event | None = None
+        self._signal: Signal | None = None
 
     def do(self) -> None:
         """Run the work in the calling thread; its outcome is kept, never raised here."""
@@ -53,14 +54,14 @@ class Job:
         self._done = True
         if self.then is not None:
             self.then()
-        if self._event is not None:
-            self._event.set()
+        if self._signal is not None:
+            self._signal.set()
 
     async def wait(self) -> Any:
         """The result, or the error raised."""
         if not self._done:
-            self._event = anyio.Event()
-            await self._event.wait()
+            self._signal = Signal()
+            await self._signal
         if self.error is not None:
             raise self.error
         return self.result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import anyio
+from flowload.runtime.loop import Signal
 
 __all__ = ["Spot", "Stillness"]
 
@@ -47,11 +47,11 @@ class Stillness:
 class Spot:
     """Where one task is parked once. It counts as parked until it is woken, not until it runs again."""
 
-    __slots__ = ("_event", "_still", "_woken")
+    __slots__ = ("_signal", "_still", "_woken")
 
     def __init__(self, still: Stillness) -> None:
         self._still = still
-        self._event = anyio.Event()
+        self._signal = Signal()
         self._woken = False
         still.count(1)
 
@@ -60,12 +60,12 @@ class Spot:
         if not self._woken:
             self._woken = True
             self._still.count(-1)
-            self._event.set()
+            self._signal.set()
 
     async def wait(self) -> None:
         """Park until somebody calls `wake`."""
         try:
             self._still.look()
-            await self._event.wait()
+            await self._signal
         finally:
             self.wake()
