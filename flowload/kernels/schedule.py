@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ._jit import kernel
 from .philox import Words, block, permutation
 
-__all__ = ["phase", "phases", "positions", "run_lengths", "run_of_ranks"]
+__all__ = ["choose", "phase", "phases", "positions", "run_lengths", "run_of_ranks"]
 
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
@@ -108,3 +108,28 @@ def positions(
         for _ in range(times[position]):
             out[i] = position
             i += 1
+
+
+@kernel
+def choose(
+    n: int, use: int, cap: int, seed: np.uint64, source: np.uint64, chunk: int, rule: tuple[int, int, int]
+) -> tuple[NDArray[np.int64], int]:
+    """Positions of one use of a chunk of n records, and how many more its cap cut off.
+
+    One call, because every call gives the interpreter's lock away and must wait to get it back.
+
+    Args:
+        n: records.
+        use: number of the use, from 0.
+        cap: at most so many positions, those of the run's first ranks (a fair choice: their order is
+            random); -1: all.
+        seed: of the run.
+        source, chunk: what keys the chunk's permutations.
+        rule: (num, den, count), see `run_of_ranks`.
+    """
+    num, den, count = rule
+    first, last = run_of_ranks(n, use, num, den, count, phase(seed, source, chunk, den))
+    size = last - first if cap < 0 else min(cap, last - first)
+    out = np.empty(size, np.int64)
+    positions(out, n, first, seed, source, chunk)
+    return out, last - first - size

@@ -69,9 +69,8 @@ class Inflate:
         if self.sampling.everything and packer is None:
             # Leases of one size are each other's: the memory that comes next was just in use.
             return Work(block, Rows(call, max(int(claims.sum()) + SLACK, self.room)), None)
-        records = np.maximum(block.table["records"], 1).astype(np.int64)
-        stride = claims // records + 1 if packer is None else packer.row_bytes
-        expected = np.minimum(self.sampling.most(records) * stride, claims)
+        row = None if packer is None else packer.row_bytes
+        expected = self.sampling.most_bytes(block.table, claims, row)
         scratch = self.scratch(int(claims.max()) + SLACK, call)
         return Work(block, Rows(call, -(-int(expected.sum()) // STEP) * STEP, packer), scratch)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from flowload.protocols import Call, Mark, State
 from .find_format import find_format
 from .references import FindFormat, chunks_from_state, chunks_to_state, compact, concatenate
 
-__all__ = ["Recut", "claimed_bytes"]
+__all__ = ["Cost", "Recut", "claimed_bytes"]
+
+Cost: TypeAlias = Callable[[NDArray[np.void]], NDArray[np.int64]]
 
 GUESS = 8  #: inflated bytes a compressed byte where the file does not say
 
@@ -29,25 +32,25 @@ def claimed_bytes(table: NDArray[np.void], limit: int) -> NDArray[np.int64]:
 
 
 class Recut:
-    """A fold that closes a block before the chunk that would make it claim more than `target` bytes.
+    """A fold that closes a block before the chunk that would make it cost more than `target`.
 
     So borders depend on the chunks and their order alone, not on the blocks in which they came, and many
     files of one chunk make good blocks too. No block is larger than `target`, but a chunk that is so
     alone. An epoch's end is a border.
 
     Args:
-        target: bytes that a block may claim.
-        limit: a chunk's largest decompressed size.
+        target: what a block may cost.
+        cost: of the chunks of a table, from 1 each.
         growing: the stream may pause for long: give what is held when nothing else comes.
         find: the format of a name, for `restore`.
     """
 
-    def __init__(self, target: int, limit: int, *, growing: bool, find: FindFormat = find_format) -> None:
+    def __init__(self, target: int, cost: Cost, *, growing: bool, find: FindFormat = find_format) -> None:
         self.target = target
-        self.limit = limit
+        self.cost = cost
         self.growing = growing
         self.find = find
-        self.total = 0  # bytes that the chunks that wait claim
+        self.total = 0  # cost of the chunks that wait
         self.parts: list[Chunks] = []
 
     @property
@@ -57,7 +60,7 @@ class Recut:
 
     def push(self, block: Chunks, call: Call) -> Iterator[Chunks]:  # noqa: ARG002 - the shape of a Fold
         """The blocks that are complete with this one."""
-        ends = np.cumsum(claimed_bytes(block.table, self.limit))
+        ends = np.cumsum(self.cost(block.table))
         first = done = 0
         while first < len(block):
             fit = int(np.searchsorted(ends, done + self.target - self.total, side="right"))

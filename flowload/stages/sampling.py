@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import Chunks, SourceFile
-from flowload.kernels.schedule import phase, positions, run_lengths, run_of_ranks
+from flowload.kernels.schedule import choose, run_lengths
 
 __all__ = ["Sampling"]
 
@@ -37,6 +37,18 @@ class Sampling:
             return np.minimum(records, self.count)
         return records * self.num // self.den + (self.num < self.den)
 
+    def most_bytes(
+        self, table: NDArray[np.void], claims: NDArray[np.int64], row: int | None = None
+    ) -> NDArray[np.int64]:
+        """The same in bytes, for chunks that claim to hold so many; all where their records are not known.
+
+        `row`: bytes of a record; None: as the chunk claims.
+        """
+        records = np.maximum(table["records"], 1).astype(np.int64)
+        rows = -(-claims // records) if row is None else row
+        most: NDArray[np.int64] = np.minimum(self.most(records) * rows, claims)
+        return most
+
     def choose(
         self, records: int, chunk: np.void, source: SourceFile, seed: int
     ) -> tuple[NDArray[np.int64] | None, int]:
@@ -51,14 +63,9 @@ class Sampling:
         cap = int(chunk["cap"])
         if self.everything and cap < 0:
             return None, 0
-        words = np.uint64(seed), np.uint64(source.key), int(chunk["index"])
-        offset = phase(*words, self.den)
-        first, last = run_of_ranks(records, int(chunk["use"]), self.num, self.den, self.count, offset)
-        # The run's first ranks: a fair choice, because their order is random.
-        size = last - first if cap < 0 else min(cap, last - first)
-        out = np.empty(size, np.int64)
-        positions(out, records, first, *words)
-        return out, last - first - size
+        use, index = int(chunk["use"]), int(chunk["index"])
+        rule = self.num, self.den, self.count
+        return choose(records, use, cap, np.uint64(seed), np.uint64(source.key), index, rule)
 
     def lengths(self, chunks: Chunks, seed: int) -> NDArray[np.int64]:
         """How many records each chunk use gives, caps aside; the index must know every number of records."""

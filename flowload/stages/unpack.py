@@ -17,14 +17,15 @@ from flowload.graph.node import whole
 from flowload.protocols import OnError, Operator, Setting
 
 from .inflate import SCRATCH, SLACK, STEP, Inflate
-from .recut import Recut
+from .recut import Recut, claimed_bytes
 from .references import format_finder
 from .row_size import RECORD, row_size
 from .sampling import Sampling
 
 __all__ = ["UnpackStage", "unpack"]
 
-BLOCK = 16 << 20  #: inflated bytes a call: a few milliseconds of work, and blocks that stay in a large cache
+BLOCK = 16 << 20  #: bytes of records, before they are packed, that a call gives at most
+LIGHT = 4  #: times as many a call inflates at most, where it takes few of them: 10 to 40 milliseconds
 ON_THEIR_WAY = 5  #: blocks that are finished and not yet taken over by the next stage, at most
 FINEST = 10**6  #: largest denominator of a rate
 
@@ -68,17 +69,23 @@ class UnpackStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """Cut the stream into equal pieces of work; inflate and sample each."""
         growing = any(stage.growing for stage in setting.upstream)
-        recut = Recut(BLOCK - SLACK, self.max_chunk_bytes, growing=growing, find=format_finder(setting))
+        recut = Recut(BLOCK - SLACK, self.cost, growing=growing, find=format_finder(setting))
         inflate = Inflate(self.sampling, seed=setting.seed, limit=self.max_chunk_bytes, room=BLOCK)
         return recut, inflate
+
+    def cost(self, table: NDArray[np.void]) -> NDArray[np.int64]:
+        """What chunks weigh in a call: bytes given, or the work of inflating, whichever is more."""
+        claims = claimed_bytes(table, self.max_chunk_bytes)
+        work: NDArray[np.int64] = np.maximum(-(-claims // LIGHT), self.sampling.most_bytes(table, claims))
+        return work
 
     def memory(self, setting: Setting) -> int:
         """Blocks at work and on their way, and scratch where chunks are sampled or packed."""
         workers = self.workers or setting.cpus
-        share = self.sampling.share * row_size(setting) / RECORD
-        if share == 1:
+        packed = row_size(setting) / RECORD
+        if self.sampling.everything and packed == 1:
             return (workers + ON_THEIR_WAY) * BLOCK
-        block = STEP + int(BLOCK * share)
+        block = STEP + int(BLOCK * min(1, LIGHT * self.sampling.share) * packed)
         return workers * SCRATCH + (workers + ON_THEIR_WAY) * block
 
     def taken(self, chunks: Chunks, seed: int) -> NDArray[np.int64]:

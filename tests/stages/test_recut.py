@@ -17,7 +17,12 @@ LIMIT = 1000
 
 
 def recut(*, growing: bool = False) -> Recut:
-    return Recut(100, LIMIT, growing=growing, find=lambda name: {TOY.name: TOY}[name])
+    return Recut(
+        100,
+        lambda table: claimed_bytes(table, LIMIT),
+        growing=growing,
+        find=lambda name: {TOY.name: TOY}[name],
+    )
 
 
 def chunks_of(sizes: Sequence[int]) -> Chunks:

@@ -86,3 +86,18 @@ def test_the_word_makes_a_stage_of_two_operators() -> None:
     assert isinstance(recut, Fold)
     assert isinstance(inflating, Map)
     assert 0 < UnpackStage(rate=0.03).memory(SETTING) < UnpackStage().memory(SETTING)
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        (UnpackStage(), 800),
+        (UnpackStage(rate=0.5), 480),
+        (UnpackStage(rate=0.01), 200),
+        (UnpackStage(count=2), 200),
+    ],
+)
+def test_a_call_is_as_much_output_or_as_much_work_as_any_other(stage: UnpackStage, expected: int) -> None:
+    chunks = toy_chunks(1, records=10)
+    chunks.table["inflated"] = 800
+    assert stage.cost(chunks.table).tolist() == [expected]
