@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from time import perf_counter
 from typing import NamedTuple, TypeAlias
 
@@ -58,6 +59,7 @@ class Channel:
         self._nbytes = 0
         self._ended = False
         self.left = False  #: the reader has gone
+        self.told: Callable[[], None] | None = None  #: called when there is something to take, or an end
         self._room: Spot | None = None
         self._words_came: list[Spot] = []
         self._area = 0.0  # blocks x seconds, for the mean depth
@@ -80,6 +82,11 @@ class Channel:
     def reader_waits(self) -> bool:
         """Somebody is parked in `take`."""
         return bool(self._words_came)
+
+    @property
+    def at_end(self) -> bool:
+        """Nothing waits, and nothing will come."""
+        return self._ended and not self._words
 
     def mean_depth(self) -> float:
         """Blocks waiting, mean over time."""
@@ -156,6 +163,8 @@ class Channel:
         return word
 
     def _wake_reader(self) -> None:
+        if self.told is not None:
+            self.told()
         # All of them: one that is being cancelled would not take the word.
         for spot in self._words_came:
             spot.wake()

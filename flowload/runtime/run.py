@@ -37,7 +37,8 @@ from flowload.runtime.buffers import BufferPool
 from flowload.runtime.channel import EndOfStream, ReaderGone, Word
 from flowload.runtime.folding import run_folds
 from flowload.runtime.lanes import Job, Lane
-from flowload.runtime.mapping import begin_calls, send_results
+from flowload.runtime.loop import keep_ctrl_c_out
+from flowload.runtime.mapping import MapTask
 from flowload.runtime.maps import is_async
 from flowload.runtime.segment import Segment
 from flowload.runtime.snapshot import snapshot
@@ -84,6 +85,7 @@ class Run:
         self.loop_began = time.thread_time()
         self.gone = anyio.Event()
         self._scope = anyio.CancelScope()
+        keep_ctrl_c_out(self._host, self._guard)
         group.start_soon(self._host, name="flowload run")
 
     async def take(self, output: str) -> Block:
@@ -180,8 +182,7 @@ class Run:
             window: Window[Word] = Window(
                 start, self.still, workers=segment.workers, room=segment.workers + AHEAD
             )
-            self._spawn(group, segment, lambda: begin_calls(segment, window))
-            self._spawn(group, segment, lambda: send_results(segment, window))
+            self._spawn(group, segment, MapTask(segment, window).run)
         else:
             self._spawn(group, segment, lambda: run_folds(segment, lane))
 

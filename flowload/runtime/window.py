@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from flowload.runtime.channel import EndOfStream, ReaderGone
+from flowload.runtime.channel import EndOfStream
 from flowload.runtime.lanes import Job
 from flowload.runtime.stillness import Spot, Stillness
 
@@ -33,14 +33,16 @@ class Window(Generic[T]):
         self._ended = False
         self._left = False
         self._waiting: list[Spot] = []
+        self.made_room: Callable[[], None] | None = None  #: called when a call was fetched
         self.running = 0  #: calls that were set going and are not done
 
-    async def begin(self, tag: T, work: Callable[[], Any] | None) -> None:
-        """Begin a call; parks while the window is full. Raises ReaderGone."""
-        while not self._left and len(self._entries) + self._fetching >= self._room:
-            await self._wait()
-        if self._left:
-            raise ReaderGone
+    @property
+    def has_room(self) -> bool:
+        """One more call may be begun."""
+        return not self._left and len(self._entries) + self._fetching < self._room
+
+    def begin(self, tag: T, work: Callable[[], Any] | None) -> None:
+        """Begin a call; only where there is room."""
         job = None if work is None else Job(work, self._finished)
         self._entries.append((tag, job))
         if job is not None:
@@ -72,7 +74,8 @@ class Window(Generic[T]):
             return tag, (None if job is None else await job.wait())
         finally:
             self._fetching -= 1
-            self._tell()
+            if self.made_room is not None:
+                self.made_room()
 
     def _start(self) -> None:
         while self._queue and self.running < self._workers:
