@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from flowload.errors import GraphError
 from flowload.graph import Graph
@@ -76,9 +75,8 @@ class PipelineOption(click.Option):
             expose_value=False,
         )
 
-    def _keep(self, context: click.Context, _parameter: click.Parameter, value: Any) -> None:
-        # A default is the function's own business.
-        if context.get_parameter_source(str(self.name)) is ParameterSource.COMMANDLINE:
+    def _keep(self, _context: click.Context, _parameter: click.Parameter, value: str | bool | None) -> None:
+        if value is not None:  # what was not given is the function's own business
             self._given[self._option.name] = (
                 value if isinstance(value, bool) else convert(self._option, value)
             )

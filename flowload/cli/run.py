@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,29 +21,26 @@ from .sheet import open_sheet
 __all__ = ["run"]
 
 
-class Limit(click.ParamType[float]):
-    """A number above 0; inf: no limit."""
+def limit(*, whole: bool) -> Callable[[Any], float]:
+    """Reads a number above 0; inf: no limit."""
 
-    def __init__(self, *, whole: bool) -> None:
-        self.name = "a whole number" if whole else "a number"
-        self._whole = whole
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number; inf is kept as one."""
+    def read(text: Any) -> float:
         try:
-            number = float(value)
+            number = float(text)
         except ValueError:
             number = math.nan
-        if not number > 0 or (self._whole and number < math.inf and not number.is_integer()):
-            self.fail(f"{value!r} is not {self.name} above 0, nor inf", param, ctx)
+        if not number > 0 or (whole and number < math.inf and not number.is_integer()):
+            raise click.BadParameter(f"{text!r} is not a {'whole ' if whole else ''}number above 0, nor inf")
         return number
+
+    return read
 
 
 @click.command(cls=FileCommand)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--batches", metavar="N", type=Limit(whole=True), help="Stop after N batches.")
-@click.option("--epochs", metavar="N", type=Limit(whole=True), default=1, help="Passes, or inf. [1]")
-@click.option("--seconds", metavar="S", type=Limit(whole=False), help="Stop after S seconds.")
+@click.option("--batches", metavar="N", type=limit(whole=True), help="Stop after N batches.")
+@click.option("--epochs", metavar="N", type=limit(whole=True), default=1, help="Passes, or inf. [1]")
+@click.option("--seconds", metavar="S", type=limit(whole=False), help="Stop after S seconds.")
 @click.option("--seed", metavar="N", type=int, default=0, help="All that is random follows from it. [0]")
 @click.option("--json", metavar="PATH", type=click.Path(path_type=Path), help="Write the statistics there.")
 @click.option("--plain", is_flag=True, help="Lines of text instead of the live table.")
