@@ -63,8 +63,8 @@ class Crossing:
 
     def start(self) -> None:
         """Start the thread and open the run in it; raises what opening raises."""
-        self.thread.start()
         try:
+            self.thread.start()
             error = self._ready.get()
         except BaseException:
             self.stop()  # Ctrl-C: nobody would ever know of this run
@@ -83,7 +83,7 @@ class Crossing:
         """Press the stop button and wait until the thread has gone."""
         self.leave()
         # Garbage is collected in any thread; one of a run's own must not wait for the end of a run.
-        if not threading.current_thread().name.startswith("flowload-"):
+        if self.thread.is_alive() and not threading.current_thread().name.startswith("flowload-"):
             self.thread.join(patience)
 
     def _main(self) -> None:
@@ -223,9 +223,9 @@ class Batches:
         with self._opening:  # two threads may ask for the first batches of two outputs
             if self._crossing is None:
                 crossing = Crossing(self._order)
-                crossing.start()
                 # Garbage and the interpreter's exit press the stop button as well.
                 weakref.finalize(self, crossing.stop)
+                crossing.start()
                 self._crossing = crossing
             return self._crossing
 

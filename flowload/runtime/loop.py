@@ -7,10 +7,10 @@ future costs three.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol
 
-__all__ = ["Signal", "scheduler"]
+__all__ = ["Signal", "keep_ctrl_c_out", "scheduler"]
 
 
 class Future(Protocol):
@@ -50,6 +50,20 @@ def scheduler() -> Callable[[Callable[[], None]], object]:
         import trio  # noqa: PLC0415 - an extra, and loaded already by whoever runs on it
 
         return trio.lowlevel.current_trio_token().run_sync_soon
+
+
+def keep_ctrl_c_out(*tasks: Callable[..., Awaitable[Any]]) -> None:
+    """Let a KeyboardInterrupt be the reader's, and not be raised inside one of these.
+
+    trio raises it in whatever it runs at the moment; asyncio cancels the main task instead.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        import trio  # noqa: PLC0415 - see above
+
+        for task in tasks:
+            trio.lowlevel.enable_ki_protection(task)
 
 
 def _future() -> Future:

@@ -15,6 +15,7 @@ from flowload.errors import ClosedRun, GraphError
 from flowload.observe.stats import RunStats
 from flowload.protocols import Block, State
 from flowload.runtime.channel import EndOfStream
+from flowload.runtime.loop import keep_ctrl_c_out
 from flowload.runtime.opening import Order
 from flowload.runtime.run import Run
 
@@ -39,12 +40,16 @@ class AsyncBatches:
         self.run = self.order.open()
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
+        keep_ctrl_c_out(self._leave)
         await self.run.start(self._group)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._leave()
+
+    async def _leave(self) -> None:
         assert self.run is not None  # noqa: S101 - __aenter__ made both
         assert self._group is not None  # noqa: S101
         self._left = True
