@@ -145,11 +145,10 @@ class FileCommand(click.Command):
         """The message for an option that nobody has."""
         theirs, own = list(map(word_of, pipeline.options)), self.words()
         near = get_close_matches(word, [*theirs, *own], 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f" (did you mean {near[0]}?)" if near else ""
         return (
-            f"no option {word}{hint}\n"
-            f"{path} has: {' '.join(theirs) or 'none'}\n"
-            f"flowload {self.name} has: {' '.join(own)}"
+            f"no option {word}{hint}; {path} has {' '.join(theirs) or 'none'}; "
+            f"flowload {self.name} has {' '.join(own)}"
         )
 
 

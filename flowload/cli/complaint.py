@@ -20,19 +20,19 @@ def status_of(error: BaseException) -> int:
 
 def complain(error: BaseException, *, verbose: bool = False) -> str:
     """The message for stderr; the whole traceback only when asked for."""
-    first, *others = message(error)
+    first, *others = message(error, noted=verbose or not isinstance(error, USAGE))
     lines = [f"flowload: {first}", *(f"  {line}" for line in others)]
     if verbose:
         lines += ["", "".join(traceback.format_exception(error)).rstrip()]
     return "\n".join(lines)
 
 
-def message(error: BaseException) -> Iterator[str]:
-    """What is wrong, then the notes."""
+def message(error: BaseException, *, noted: bool) -> Iterator[str]:
+    """What is wrong, then the notes; a mistake in the asking says enough without them."""
     own = isinstance(error, FlowloadError | OSError)
     text = str(error) if own else "".join(traceback.format_exception_only(error)).strip()
     notes: list[str] = list(getattr(error, "__notes__", ()))
     # format_exception_only has the notes already.
     yield from text.splitlines() or [type(error).__name__]
-    if own:
+    if own and noted:
         yield from (line for note in notes for line in note.splitlines())

@@ -99,9 +99,9 @@ def test_an_unknown_option_lists_the_known_ones(file: str) -> None:
     with pytest.raises(click.UsageError) as caught:
         parse(file, "--batch-sizes", "8")
     assert caught.value.format_message() == (
-        "no option --batch-sizes; did you mean --batch-size?\n"
-        f"{file} has: --batch-size --rate --shuffle --layout --data\n"
-        "flowload do has: --batches --verbose"
+        "no option --batch-sizes (did you mean --batch-size?); "
+        f"{file} has --batch-size --rate --shuffle --layout --data; "
+        "flowload do has --batches --verbose"
     )
 
 

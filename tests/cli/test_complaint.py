@@ -20,6 +20,14 @@ def test_bad_data_is_told_with_its_place_and_its_stage() -> None:
     assert complain(error) == "flowload: a.tar: b.gz: bad gzip; found x; wanted y\n  in stage 'unpack'"
 
 
+def test_a_mistake_in_the_asking_is_one_line_unless_more_is_asked_for() -> None:
+    error = raised(NoDataError("no files", where="games"), "in stage 'discover'")
+    assert complain(error) == "flowload: games: no files"
+    assert complain(error, verbose=True).startswith(
+        "flowload: games: no files\n  in stage 'discover'\n\nTrace"
+    )
+
+
 def test_an_error_of_other_code_has_its_type_and_its_notes_once() -> None:
     error = raised(KeyError("x"), "in stage 'map'")
     assert complain(error) == "flowload: KeyError: 'x'\n  in stage 'map'"

@@ -87,7 +87,7 @@ def test_the_time_is_a_bound(count: str, capsys: Capture) -> None:
         (["--seed", "x"], "Invalid value for '--seed'"),
         (["--number", "x"], "number is 'x'; wanted an int"),
         (["--layout", "z"], "layout is 'z'; wanted 'a' or 'b'"),
-        (["--numbers", "3"], "no option --numbers; did you mean --number?"),
+        (["--numbers", "3"], "no option --numbers (did you mean --number?)"),
         (["again.py"], "unexpected extra argument"),
         (["--json", "no/such/folder/x.json"], "--json no/such/folder/x.json: No such file or directory"),
         (["--json", "."], "--json .: Is a directory"),
@@ -99,8 +99,8 @@ def test_a_mistake_in_the_asking_is_one_clear_line_and_status_2(
     status, out, err = told(capsys, count, *words)
     assert (status, out) == (2, "")
     assert err.startswith("flowload: ")
-    assert message in err.splitlines()[0]
-    assert "Traceback" not in err
+    assert message in err
+    assert err.count("\n") == 1
 
 
 def test_an_unknown_file_is_status_2(tmp_path: Path, capsys: Capture) -> None:
@@ -120,7 +120,7 @@ def test_no_data_is_status_2_and_leaves_no_table(write: Write, capsys: Capture, 
     body = FAILING.format(error="NoDataError('no files', where='here', found='nothing')")
     status, out, err = told(capsys, write(body), "--json", str(tmp_path / "x.json"))
     assert (status, out) == (2, "")
-    assert err.startswith("flowload: here: no files; found nothing\n")
+    assert err == "flowload: here: no files; found nothing\n"
     assert not (tmp_path / "x.json").exists()
 
 
