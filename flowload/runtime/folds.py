@@ -55,7 +55,7 @@ class FoldChain:
 
     def _push(self, k: int, block: Block) -> Iterator[Word]:
         if k == len(self._members):
-            yield Item(self._made, block)
+            yield Item.of(self._made, block)
             self._made += 1
             return
         member = self._members[k]

@@ -65,7 +65,7 @@ class MapTask:
 
 
 def _settle(calls: Calls) -> None:
-    for member, call, block in calls:
-        if block is not None:
-            member.gave(block)
+    for member, call, made in calls:
+        if made is not None:
+            member.meter.gave(*made)
         member.settle(call)

@@ -13,8 +13,8 @@ from flowload.runtime.channel import Item
 
 __all__ = ["Calls", "MapChain", "is_async"]
 
-#: Calls of one hop with their members and what they made, to be settled in stream order.
-Calls = list[tuple[Member, RunCall, Block | None]]
+#: Calls of one hop with their members and what they made (samples, bytes), to be settled in stream order.
+Calls = list[tuple[Member, RunCall, tuple[int, int] | None]]
 
 
 class MapChain:
@@ -39,8 +39,8 @@ class MapChain:
                 call.reject_all(error)
                 block = None
             call.seconds = perf_counter() - began
-            calls.append((member, call, block))
-        return Item(item.number, block), calls
+            calls.append((member, call, _weight(block)))
+        return Item.of(item.number, block), calls
 
     async def apply_async(self, item: Item) -> tuple[Item, Calls]:
         """Take one block through Maps that are coroutine functions, in the loop."""
@@ -58,8 +58,12 @@ class MapChain:
                 call.reject_all(error)
                 block = None
             call.seconds = perf_counter() - began
-            calls.append((member, call, block))
-        return Item(item.number, block), calls
+            calls.append((member, call, _weight(block)))
+        return Item.of(item.number, block), calls
+
+
+def _weight(block: Block | None) -> tuple[int, int] | None:
+    return None if block is None else (len(block), block.nbytes)
 
 
 def is_async(member: Member) -> bool:

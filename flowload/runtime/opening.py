@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from flowload.graph import Graph
 from flowload.protocols import State
@@ -31,7 +32,7 @@ class Order:
         self.graph.check()
         self.delivered()
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[str, ...]:
         """Names of the graph's outputs."""
         return tuple(end.name for end in self.graph.plan.ends)

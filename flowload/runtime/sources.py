@@ -85,7 +85,7 @@ class SourceTask:
             return
         self.member.meter.in_ += len(word)
         self.member.gave(word)
-        await self.segment.put(Item(self.number, word))
+        await self.segment.put(Item.of(self.number, word))
         self.number += 1
 
 

@@ -28,7 +28,7 @@ async def run_route(segment: Segment, lane: Lane) -> None:
                 await _each(segment, dict.fromkeys(segment.outputs, word))
             elif word.block is not None:
                 parts = await lane.run(partial(_route, member, word.number, word.block), urgent=True)
-                await _each(segment, {port: Item(numbers[port], part) for port, part in parts.items()})
+                await _each(segment, {port: Item.of(numbers[port], part) for port, part in parts.items()})
                 for port in parts:
                     numbers[port] += 1
     except EndOfStream:
@@ -123,7 +123,7 @@ class TurnTask:
             self.caught_up.discard(which)
             member.settle(member.call(self.number, word.block))
             member.gave(word.block)
-            await self.segment.put(Item(self.number, word.block))
+            await self.segment.put(Item.of(self.number, word.block))
             self.number += 1
 
     async def _mark(self, which: int, mark: Mark) -> None:

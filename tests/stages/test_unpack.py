@@ -93,8 +93,8 @@ def test_the_word_makes_a_stage_of_two_operators() -> None:
     [
         (UnpackStage(), 800),
         (UnpackStage(rate=0.5), 480),
-        (UnpackStage(rate=0.01), 200),
-        (UnpackStage(count=2), 200),
+        (UnpackStage(rate=0.01), 400),
+        (UnpackStage(count=2), 400),
     ],
 )
 def test_a_call_is_as_much_output_or_as_much_work_as_any_other(stage: UnpackStage, expected: int) -> None:
