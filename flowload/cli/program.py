@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
-from typing import TextIO
 
 import click
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: it went as asked. 1: the run failed. 2: a mistake in what was asked for. 130: Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIO) and hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no check mark must not end a run
     asked = Asked()
     try:

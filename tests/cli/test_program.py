@@ -67,6 +67,12 @@ def test_on_a_terminal_the_table_is_live(count: str) -> None:
     assert "Stopped after 0.7 s, as asked" in last
 
 
+def test_a_terminal_without_a_check_mark_gets_something_else(count: str) -> None:
+    command, env = [*FLOWLOAD, "run", count], {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=env, capture_output=True, check=True, text=True)
+    assert "+ 0  ?" in done.stdout
+
+
 def read_all(leader: int) -> str:
     """What a terminal gets, until everybody has left it."""
     parts: list[bytes] = []
