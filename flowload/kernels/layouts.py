@@ -14,7 +14,7 @@ from flowload.protocols import Bytes
 from ._jit import kernel
 from .planes import write_bits, write_planes
 from .policy import write_policy
-from .records import first_bad
+from .records import is_record
 from .values import write_outcome, write_values
 
 __all__ = ["encode_bits", "encode_tensors", "encode_tuple"]
@@ -29,7 +29,7 @@ def encode_tensors(
 ) -> int:
     """Planes (n, 7168), policy (n, 1858) and values (n, 6, 3)."""
     for i in range(len(rows)):
-        if first_bad(rows[i : i + 1], 0) == 0:
+        if not is_record(rows, i, 0):
             return i
         write_planes(rows, i, planes)
         write_policy(rows, i, probabilities)
@@ -48,7 +48,7 @@ def encode_tuple(
 ) -> int:
     """Planes (n, 7168), policy (n, 1858), winner (n, 3), best_q (n, 3) and plies left (n,)."""
     for i in range(len(rows)):
-        if first_bad(rows[i : i + 1], 0) == 0:
+        if not is_record(rows, i, 0):
             return i
         write_planes(rows, i, planes)
         write_policy(rows, i, probs)
@@ -66,7 +66,7 @@ def encode_bits(
 ) -> int:
     """Packed planes (n, 104) and (n, 8), policy (n, 1858) and values (n, 6, 3)."""
     for i in range(len(rows)):
-        if first_bad(rows[i : i + 1], 0) == 0:
+        if not is_record(rows, i, 0):
             return i
         write_bits(rows, i, bits, scalars)
         write_policy(rows, i, probabilities)

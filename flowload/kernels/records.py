@@ -14,9 +14,9 @@ from __future__ import annotations
 from flowload.protocols import Bytes
 
 from ._jit import kernel
-from .words import byte_at, count_ones, int_at
+from .words import byte_at, count_ones, int_at, word_at
 
-__all__ = ["first_bad", "format_of", "is_packed", "shift_of", "size_of", "version_of"]
+__all__ = ["first_bad", "format_of", "is_packed", "is_record", "shift_of", "size_of", "version_of"]
 
 INPUT_FORMAT = 4  #: u32
 PROBABILITIES = 8  #: f32[1858]
@@ -86,10 +86,10 @@ def format_of(rows: Bytes, at: int, word: int) -> int:
 def policy_fits(rows: Bytes, at: int, stride: int) -> bool:
     """Whether a packed record's policy lies within its row, and is as long as its mask says."""
     count = int_at(rows, at + COUNT)
-    ones = 0
-    for group in range(GROUPS):
-        ones += count_ones(int_at(rows, at + MASK + 4 * group))
     last = int_at(rows, at + MASK + 4 * (GROUPS - 1))
+    ones = count_ones(last)
+    for pair in range(GROUPS // 2):
+        ones += count_ones(int(word_at(rows, at + MASK + 8 * pair)))
     return VALUES + 4 * count <= stride and ones == count and last >> (MOVES % 32) == 0
 
 
@@ -100,22 +100,28 @@ def first_bad(rows: Bytes, version: int) -> int:
     A record has a known version whose size fits its row, a known input format, and before version 6 a
     result of 1, 0 or -1; packed, it has a policy that fits its row. `stride` must be at least VALUES.
     """
-    n, stride = rows.shape
-    for i in range(n):
-        at = i * stride
-        word = int_at(rows, at)
-        found = version_of(word)
-        size = size_of(found)
-        if size == 0 or (version not in (0, word)):
-            return i
-        if is_packed(word):
-            if not policy_fits(rows, at, stride):
-                return i
-        elif size > stride:
-            return i
-        form = format_of(rows, at, word)
-        if not (1 <= form <= 5 or 132 <= form <= 133):
-            return i
-        if found < 6 and byte_at(rows, at + RESULT + shift_of(word)) not in (0, 1, 255):
+    for i in range(len(rows)):
+        if not is_record(rows, i, version):
             return i
     return -1
+
+
+@kernel
+def is_record(rows: Bytes, i: int, version: int) -> bool:
+    """Whether row i is a record of the given version (0: of any): see `first_bad`."""
+    stride = rows.shape[1]
+    at = i * stride
+    word = int_at(rows, at)
+    found = version_of(word)
+    size = size_of(found)
+    if size == 0 or (version not in (0, word)):
+        return False
+    if is_packed(word):
+        if not policy_fits(rows, at, stride):
+            return False
+    elif size > stride:
+        return False
+    form = format_of(rows, at, word)
+    if not (1 <= form <= 5 or 132 <= form <= 133):
+        return False
+    return found >= 6 or byte_at(rows, at + RESULT + shift_of(word)) in (0, 1, 255)
