@@ -77,6 +77,7 @@ class Arrivals:
     def is_complete(self, path: str, look: Look, now: float) -> bool:
         """Whether a waiting file is complete; keeps what it looked like."""
         if look.verdict is not Verdict.UNSURE:
+            self.waiting[path] = None  # a writer was seen: stillness begins anew
             return look.verdict is Verdict.COMPLETE
         seen = self.waiting[path]
         if seen is None or (seen.size, seen.mtime_ns) != (look.size, look.mtime_ns):

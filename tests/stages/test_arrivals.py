@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowload.stages.arrivals import Arrivals
@@ -106,6 +106,14 @@ STEPS = st.lists(
 
 
 @given(STEPS)
+@example(
+    [
+        ("a", Verdict.UNSURE, 0, True),
+        ("b", None, 0, False),
+        ("a", Verdict.WRITING, 1, False),
+        ("a", Verdict.UNSURE, 0, False),
+    ]
+)
 def test_only_complete_or_settled_files_are_told_and_none_twice(
     steps: list[tuple[str, Verdict | None, int, bool]],
 ) -> None:
