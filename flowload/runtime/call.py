@@ -88,6 +88,7 @@ class Member:
     lease: Lease
     meter: Meter = field(default_factory=Meter)
     told: set[tuple[str, str]] = field(default_factory=set)  #: skips that were logged
+    last_error: DataError | None = None  #: that was skipped
 
     def call(self, number: int, block: Block | None) -> RunCall:
         """A new call for this operator."""
@@ -114,20 +115,26 @@ class Member:
     def settle(self, call: RunCall, *, blocks: int = 1) -> None:
         """Enter a finished call into the books, in the order of the stream. May raise TooManyErrors."""
         meter = self.meter
-        rejected = sum(count for _, count in call.rejects)
-        meter.in_ += call.samples if call.found is None else call.found + rejected
         meter.blocks_in += blocks
         meter.calls += 1
         meter.busy += call.seconds
+        self.enter(call)
+
+    def enter(self, call: RunCall) -> None:
+        """Enter the samples of a call alone. May raise TooManyErrors."""
+        meter = self.meter
+        rejected = sum(count for _, count in call.rejects)
+        meter.in_ += call.samples if call.found is None else call.found + rejected
         for reason, count in call.drops:
             meter.dropped[reason] += count
         for error, count in call.rejects:
             meter.dropped[error.reason] += count
             meter.skipped += count
+            self.last_error = error
             self._tell(error, count)
-            self.check_budget(error, final=False)
+            self.check_budget(final=False)
 
-    def check_budget(self, error: DataError | None, *, final: bool) -> None:
+    def check_budget(self, *, final: bool) -> None:
         """Raise TooManyErrors when more was skipped than the stage allows."""
         limit = self.stage.max_errors
         meter = self.meter
@@ -140,6 +147,7 @@ class Member:
         else:
             spent, budget = meter.skipped > limit, f"{limit:,}"
         if spent:
+            error = self.last_error
             where = self.node if error is None else error.where
             found, wanted = f"{meter.skipped:,}", f"at most {budget}"
             with self:

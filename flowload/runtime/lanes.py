@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from queue import SimpleQueue
 from typing import Any
 
@@ -35,18 +36,21 @@ class Job:
         assert work is not None, "a job is done once"  # noqa: S101 - a broken lane, not bad input
         try:
             self.result = work()
-        except Exception as error:  # noqa: BLE001 - handed to the task that waits, which raises it
-            self.error = error
-        except BaseException as error:  # noqa: BLE001
-            # Raised in the loop, this would end the loop, or look like a cancellation by the loop's owner.
-            self.error = RuntimeError(f"a call ended with {error!r}")
-            self.error.__cause__ = error
+        except BaseException as error:  # noqa: BLE001 - handed to the task that waits, which raises it
+            self.error = _raisable(error)
 
     async def do_async(self) -> None:
-        """Run work that is a coroutine function in the loop, and finish; its errors are raised here."""
+        """Run work that is a coroutine function in the loop, and finish; raises only a cancellation."""
         work, self.work = self.work, None
         assert work is not None, "a job is done once"  # noqa: S101 - a broken run, not bad input
-        self.result = await work()
+        try:
+            self.result = await work()
+        except Exception as error:  # noqa: BLE001 - handed to the task that waits, which raises it
+            self.error = error
+        except anyio.get_cancelled_exc_class() as error:
+            if anyio.current_effective_deadline() == -inf:
+                raise
+            self.error = _raisable(error)  # the user's own: of something that the call waited for
         self.finish()
 
     def finish(self) -> None:
@@ -65,6 +69,15 @@ class Job:
         if self.error is not None:
             raise self.error
         return self.result
+
+
+def _raisable(error: BaseException) -> Exception:
+    """What can be raised in the loop without ending it, or looking like a cancellation by its owner."""
+    if isinstance(error, Exception):
+        return error
+    wrapped = RuntimeError(f"a call ended with {error!r}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 class Lane:

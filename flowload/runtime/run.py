@@ -215,7 +215,7 @@ class Run:
             return  # somebody stopped reading: what was under way was let go, and is in no book
         try:
             for member in self.assembly.members:
-                member.check_budget(None, final=True)
+                member.check_budget(final=True)
             check_ledger((member.name, member.meter) for member in self.assembly.members)
             self.finished = True
         except FlowloadError as error:

@@ -12,7 +12,7 @@ from typing import Any
 from flowload.errors import NoDataError
 from flowload.protocols import Block, Mark, Source
 from flowload.runtime.call import Member, RunCall
-from flowload.runtime.channel import Item
+from flowload.runtime.channel import Item, Word
 from flowload.runtime.lanes import Lane
 from flowload.runtime.segment import Segment
 
@@ -57,48 +57,64 @@ class SourceTask:
                 await self._write_async(stream, call)
             else:
                 await self._write(stream, call)
-        call.samples = 0
-        self.member.settle(call, blocks=0)
 
     async def _write(self, stream: Iterator[Block | Mark], call: RunCall) -> None:
         self.segment.going = stream
         ended = False
         while not ended:
             self.segment.running = 1
-            words, ended = await self.lane.run(partial(_pull, stream, call))
+            words, ended = await self.lane.run(partial(self._pull, stream, call))
             self.segment.running = 0
             for word in words:
-                await self._put(word)
+                await self.segment.put(word)
 
     async def _write_async(self, stream: AsyncIterator[Block | Mark], call: RunCall) -> None:
         guard: Any = aclosing(stream) if hasattr(stream, "aclose") else nullcontext()
         began = perf_counter()
         async with guard:
-            async for word in stream:
-                call.seconds += perf_counter() - began
-                await self._put(word)
+            async for made in stream:
+                call.seconds = perf_counter() - began
+                word = self._count(made, call)
+                self._settle(call)
+                await self.segment.put(word)
                 began = perf_counter()
+        self._settle(call)
 
-    async def _put(self, word: Block | Mark) -> None:
-        if isinstance(word, Mark):
-            await self.segment.put_all(word)
-            return
-        self.member.meter.in_ += len(word)
-        self.member.gave(word)
-        await self.segment.put(Item.of(self.number, word))
+    def _pull(self, stream: Iterator[Block | Mark], call: RunCall) -> tuple[list[Word], bool]:
+        """Some of what comes next, counted; and whether that was the last. In a thread."""
+        began = perf_counter()
+        words: list[Word] = []
+        ended = False
+        for made in islice(stream, WORDS):
+            words.append(self._count(made, call))
+            if perf_counter() - began > SECONDS:
+                break
+        else:
+            ended = len(words) < WORDS
+        call.seconds = perf_counter() - began
+        self._settle(call)
+        return words, ended
+
+    def _count(self, made: Block | Mark, call: RunCall) -> Word:
+        """The word for a block; into the books, behind what was dropped before it."""
+        self._enter(call)
+        if isinstance(made, Mark):
+            return made
+        self.member.meter.in_ += len(made)
+        self.member.gave(made)
         self.number += 1
+        return Item.of(self.number - 1, made)
 
+    def _settle(self, call: RunCall) -> None:
+        """One hop is over."""
+        self._enter(call)
+        self.member.settle(call, blocks=0)
 
-def _pull(stream: Iterator[Block | Mark], call: RunCall) -> tuple[list[Block | Mark], bool]:
-    began = perf_counter()
-    words: list[Block | Mark] = []
-    ended = True
-    for word in islice(stream, WORDS):
-        words.append(word)
-        if perf_counter() - began > SECONDS:
-            ended = False
-            break
-    else:
-        ended = len(words) < WORDS
-    call.seconds += perf_counter() - began
-    return words, ended
+    def _enter(self, call: RunCall) -> None:
+        """What a source drops has come in before."""
+        call.found = None
+        call.samples = sum(count for _, count in call.drops) + sum(count for _, count in call.rejects)
+        self.member.enter(call)
+        call.samples = 0
+        call.drops.clear()
+        call.rejects.clear()

@@ -14,7 +14,7 @@ from flowload.graph import Graph
 
 See = Callable[[Any, Any], bool]
 
-__all__ = ["FACES", "Face", "run_threads"]
+__all__ = ["FACES", "Face", "Taker", "run_threads"]
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,16 @@ class Face:
 
 
 class Taker:
-    """Keeps so many batches."""
+    """Keeps so many batches, and the run."""
 
-    def __init__(self, most: int | None) -> None:
+    def __init__(self, most: int | None = None) -> None:
         self.most = most
         self.got: list[Any] = []
+        self.run: Any = None
 
     def __call__(self, batch: Any, run: Any) -> bool:
         self.got.append(batch)
+        self.run = run
         return len(self.got) != self.most
 
 

@@ -15,7 +15,7 @@ from flowload.errors import LedgerError
 from flowload.graph import Graph, place
 from flowload.protocols import Call
 from flowload.runtime import run as run_module
-from tests.runtime.faces import Face, run_threads
+from tests.runtime.faces import Face, Taker, run_threads
 from tests.runtime.stages import (
     Cycle,
     Does,
@@ -148,14 +148,42 @@ def test_a_stage_that_fails_after_another_is_not_heard() -> None:
         seen.set()
 
 
-def test_the_end_of_a_stream_is_told_when_everything_is_gone(face: Face) -> None:
-    def see(batch: Ints, run: Any) -> bool:
-        runs.append(run)
-        return True
+@pytest.mark.parametrize("shape", ["thread", "loop"])
+def test_of_several_failures_of_a_stage_the_first_in_its_stream_is_raised(face: Face, shape: str) -> None:
+    later = threading.Event()
 
-    runs: list[Any] = []
-    face.use(numbers(20, 3) >> plus(1) >> rebatch(4), see)
-    stats = runs[-1].stats()
+    def fail(block: Ints, call: Call) -> Ints:
+        if block.values[0] == 0:
+            later.wait()
+        else:
+            later.set()
+        raise BoomError(block.values[0])
+
+    async def fail_async(block: Ints, call: Call) -> Ints:
+        while block.values[0] == 0 and not later.is_set():
+            await anyio.lowlevel.checkpoint()
+        return fail(block, call)
+
+    makes = {"thread": lambda: Does(fail), "loop": lambda: DoesAsync(fail_async)}
+    with pytest.raises(BoomError, match="0"):
+        face.read(numbers(2) >> step(makes[shape], workers=2))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio gives nobody a Cancelled of his own
+async def test_a_call_in_the_loop_may_wait_for_something_that_is_cancelled() -> None:
+    async def wait(block: Ints, call: Call) -> Ints:
+        raise anyio.get_cancelled_exc_class()
+
+    async with (numbers(3) >> step(lambda: DoesAsync(wait))).stream() as batches:
+        with pytest.raises(RuntimeError, match="a call ended with CancelledError"):
+            await anext(batches)
+
+
+def test_the_end_of_a_stream_is_told_when_everything_is_gone(face: Face) -> None:
+    taker = Taker()
+    face.use(numbers(20, 3) >> plus(1) >> rebatch(4), taker)
+    stats = taker.run.stats()
     assert stats.finished
     assert stats.delivered == 20
     for stage in stats.stages.values():
