@@ -100,7 +100,7 @@ class Assembly:
             if tail is not None and _share_a_hop(tail.members[-1], member):
                 tail.members.append(member)
             else:
-                segment = Segment(members=[member], workers=self._workers(member))
+                segment = Segment(members=[member], workers=self._workers(member), rank=len(self.segments))
                 self.segments.append(segment)
                 if k > 0 and tail is not None:
                     self._join(tail, segment, f"{members[k - 1].name}", member.name)

@@ -28,7 +28,7 @@ async def run_folds(segment: Segment, lane: Lane) -> None:
 
 
 class FoldTask:
-    """Folds are serial, and everything behind waits for them: their hops are urgent."""
+    """Folds are serial: one hop at a time."""
 
     def __init__(self, segment: Segment, lane: Lane) -> None:
         self.segment = segment
@@ -52,7 +52,7 @@ class FoldTask:
         self.segment.going = self.chain.out
         while not ended:
             self.segment.running = 1
-            made, ended = await self.lane.run(partial(self.chain.advance, WORDS, SECONDS), urgent=True)
+            made, ended = await self.lane.run(partial(self.chain.advance, WORDS, SECONDS), rank=self.segment.rank)
             self.segment.running = 0
             sent += len(made)
             made.reverse()

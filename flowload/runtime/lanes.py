@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
 from math import inf
 from queue import SimpleQueue
 from typing import Any
@@ -81,16 +83,17 @@ def _raisable(error: BaseException) -> Exception:
 
 
 class Lane:
-    """Threads that take jobs from one queue: urgent ones first, else in order.
+    """Threads that take jobs from one queue: those of the highest rank first, and of a rank in order.
 
-    Threads start when there is work for them, up to `threads`. All methods are for the loop.
+    Ranks rise with the flow, so that what is nearly done is done first: little is under way, and it is still
+    in the cache. Threads start when there is work for them, up to `threads`. All methods are for the loop.
     """
 
     def __init__(self, name: str, threads: int) -> None:
         self.name = name
         self.limit = threads
-        self._jobs: deque[Job] = deque()
-        self._urgent: deque[Job] = deque()
+        self._jobs: list[tuple[int, int, Job]] = []  # a heap: rank (negative), number, job
+        self._numbers = count()
         self._turns: SimpleQueue[bool] = SimpleQueue()  # one True a job; False sends a thread home
         self._done: deque[Job] = deque()
         self._bell = Doorbell(self._answer)
@@ -104,23 +107,22 @@ class Lane:
         """The threads started so far."""
         return tuple(self._threads)
 
-    def submit(self, job: Job, *, urgent: bool = False) -> Job:
-        """Queue a job. Urgent ones go first: serial work that everything behind it waits for."""
-        (self._urgent if urgent else self._jobs).append(job)
+    def submit(self, job: Job, *, rank: int = 0) -> Job:
+        """Queue a job."""
+        heappush(self._jobs, (-rank, next(self._numbers), job))
         self.open_jobs += 1
         if len(self._threads) < min(self.limit, self.open_jobs):
             self._start_thread()
         self._turns.put(True)
         return job
 
-    async def run(self, work: Callable[[], Any], *, urgent: bool = False) -> Any:
+    async def run(self, work: Callable[[], Any], *, rank: int = 0) -> Any:
         """Do work in the lane and wait for its result."""
-        return await self.submit(Job(work), urgent=urgent).wait()
+        return await self.submit(Job(work), rank=rank).wait()
 
     async def close(self, patience: float) -> list[str]:
         """Drop what has not begun, wait for what has; names of threads that outlasted the patience (s)."""
         self._jobs.clear()
-        self._urgent.clear()
         if self._threads:
             self._all_home = anyio.Event()
             for _ in self._threads:
@@ -153,13 +155,11 @@ class Lane:
         self._bell.ring()
 
     def _next(self) -> Job | None:
-        # Each queue's popleft is atomic; None only after close() has emptied them.
-        for queue in (self._urgent, self._jobs):
-            try:
-                return queue.popleft()
-            except IndexError:
-                continue
-        return None
+        # heappush and heappop are atomic: they compare tuples of ints, which never runs Python code.
+        try:
+            return heappop(self._jobs)[2]
+        except IndexError:
+            return None  # close() has emptied the queue
 
     def _answer(self) -> None:
         while self._done:

@@ -176,7 +176,7 @@ class Run:
             self.still.remedies.append(task.relieve)
             self._spawn(group, segment, lambda: run_turn(task))
         elif segment.is_map:
-            start: Callable[[Job], object] = lane.submit
+            start: Callable[[Job], object] = partial(lane.submit, rank=segment.rank)
             if is_async(first):
                 start = partial(self._spawn_job, group, segment)
             window: Window[Word] = Window(

@@ -21,6 +21,7 @@ class Segment:
 
     members: list[Member]
     workers: int = 1
+    rank: int = 0  #: place in the flow: what is further on is done first
     inputs: list[Channel] = field(default_factory=list)
     outputs: dict[str, Channel] = field(default_factory=dict)  #: by port
     starved: float = 0.0  #: seconds without input while nothing ran

@@ -27,7 +27,7 @@ async def run_route(segment: Segment, lane: Lane) -> None:
             if isinstance(word, Mark):
                 await _each(segment, dict.fromkeys(segment.outputs, word))
             elif word.block is not None:
-                parts = await lane.run(partial(_route, member, word.number, word.block), urgent=True)
+                parts = await lane.run(partial(_route, member, word.number, word.block), rank=segment.rank)
                 await _each(segment, {port: Item.of(numbers[port], part) for port, part in parts.items()})
                 for port in parts:
                     numbers[port] += 1
