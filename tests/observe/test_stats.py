@@ -1,0 +1,64 @@
+"""Snapshots are plain values that JSON can hold."""
+
+from __future__ import annotations
+
+import json
+
+from flowload.observe.stats import EdgeStats, RunStats, StageStats
+
+
+def stage(name: str) -> StageStats:
+    return StageStats(
+        name=name,
+        in_=10,
+        out=7,
+        dropped={"bad": 2},
+        held=1,
+        blocks_in=2,
+        blocks_out=1,
+        bytes_out=56,
+        rate=3.5,
+        rate_overall=7.0,
+        busy=0.5,
+        starved=0.25,
+        blocked=0.125,
+        workers=2,
+        running=1,
+        service=0.25,
+    )
+
+
+def run() -> RunStats:
+    return RunStats(
+        stages={"read": stage("read"), "batch": stage("batch")},
+        edges=(EdgeStats("read", "batch", 1, 8, 2, 0.5),),
+        elapsed=2.0,
+        delivered=7,
+        blocks_delivered=1,
+        consumer_wait=0.1,
+        loop_time=0.01,
+        buffers_leased=1,
+        buffers_made=3,
+        buffer_bytes=4096,
+        seed=5,
+        finished=False,
+    )
+
+
+def test_as_json_is_plain_and_complete() -> None:
+    plain = run().as_json()
+    assert json.loads(json.dumps(plain)) == plain
+    assert set(plain) == set(RunStats._fields)
+    assert list(plain["stages"]) == ["read", "batch"]
+    assert set(plain["stages"]["read"]) == {name.rstrip("_") for name in StageStats._fields}
+    assert plain["stages"]["read"]["in"] == 10
+    assert plain["stages"]["read"]["dropped"] == {"bad": 2}
+    assert plain["edges"] == [
+        {"source": "read", "target": "batch", "blocks": 1, "nbytes": 8, "capacity": 2, "mean": 0.5}
+    ]
+
+
+def test_a_snapshot_does_not_change() -> None:
+    one = run()
+    one.as_json()["stages"]["read"]["in"] = 0
+    assert one == run()

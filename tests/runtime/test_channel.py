@@ -1,0 +1,217 @@
+"""A channel between two tasks: bounded, ended by a closed door, and cancelled at any point without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from flowload.protocols import Mark
+from flowload.runtime import channel as channel_module
+from flowload.runtime.channel import Channel, EndOfStream, Item, ReaderGone, Word
+from flowload.runtime.stillness import Stillness
+from tests.runtime.stages import Ints, ints
+
+pytestmark = pytest.mark.anyio
+
+
+def channel(**bounds: int) -> Channel:
+    return Channel("a", "b", Stillness(), **bounds)
+
+
+def item(number: int, size: int = 1) -> Item:
+    return Item.of(number, ints(range(size)))
+
+
+async def parks(work: Callable[[], Awaitable[Any]]) -> bool:
+    """Whether it waits; it is cancelled then."""
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(stop_when_still, scope)
+            await work()
+            group.cancel_scope.cancel()
+    return scope.cancelled_caught
+
+
+async def stop_when_still(scope: anyio.CancelScope) -> None:
+    await anyio.wait_all_tasks_blocked()
+    scope.cancel()
+
+
+async def test_words_come_out_in_order() -> None:
+    line = channel(blocks=9)
+    words: list[Word] = [item(0), Mark.EPOCH, item(1), Item(2, None), Mark.CAUGHT_UP]
+    for word in words:
+        await line.put(word)
+    assert (len(line), line.nbytes) == (5, 16)
+    assert [await line.take() for _ in words] == words
+    assert (len(line), line.nbytes) == (0, 0)
+    assert line.take_now() is None
+
+
+async def test_it_is_full_by_blocks() -> None:
+    line = channel(blocks=2)
+    await line.put(item(0))
+    await line.put(item(1))
+    assert await parks(lambda: line.put(item(2)))
+    assert len(line) == 2
+    line.take_now()
+    assert not await parks(lambda: line.put(item(2)))
+    line.grow()
+    assert not await parks(lambda: line.put(item(3)))
+    assert await parks(lambda: line.put(item(4)))
+
+
+async def test_it_is_full_by_bytes_and_one_block_always_fits() -> None:
+    line = channel(blocks=9, nbytes=100)
+    await line.put(item(0, size=1000))
+    assert await parks(lambda: line.put(item(1)))
+    line.take_now()
+    await line.put(item(1, size=6))
+    await line.put(item(2, size=6))
+    assert await parks(lambda: line.put(item(3)))
+    assert line.nbytes == 96
+
+
+async def test_a_writer_goes_on_when_there_is_room() -> None:
+    line = channel(blocks=1)
+    got = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(write, line, 20)
+        await anyio.wait_all_tasks_blocked()
+        assert line.writer_waits
+        while True:
+            try:
+                got.append(await line.take())
+            except EndOfStream:
+                break
+            assert len(line) <= 1
+    assert [word.number for word in got if isinstance(word, Item)] == list(range(20))
+    assert not line.writer_waits
+
+
+async def write(line: Channel, count: int) -> None:
+    for number in range(count):
+        await line.put(item(number))
+    line.end()
+
+
+async def test_an_end_comes_behind_what_was_written_and_stays() -> None:
+    line = channel()
+    await line.put(item(0))
+    ends = [line.at_end]
+    line.end()
+    ends.append(line.at_end)
+    await line.take()
+    ends.append(line.at_end)
+    assert ends == [False, False, True]
+    for _ in range(2):
+        with pytest.raises(EndOfStream):
+            await line.take()
+
+
+async def test_a_reader_that_waits_is_told_of_the_end() -> None:
+    line = channel()
+    async with anyio.create_task_group() as group:
+        group.start_soon(end_when_still, line)
+        with pytest.raises(EndOfStream):
+            await line.take()
+    assert not line.reader_waits
+
+
+async def end_when_still(line: Channel) -> None:
+    await anyio.wait_all_tasks_blocked()
+    assert line.reader_waits
+    line.end()
+
+
+async def test_a_writer_that_waits_is_told_that_its_reader_has_gone() -> None:
+    line = channel(blocks=1)
+    await line.put(item(0))
+    async with anyio.create_task_group() as group:
+        group.start_soon(leave_when_still, line)
+        with pytest.raises(ReaderGone):
+            await line.put(item(1))
+    assert (len(line), line.nbytes) == (0, 0)
+    with pytest.raises(ReaderGone):
+        await line.put(item(2))
+
+
+async def leave_when_still(line: Channel) -> None:
+    await anyio.wait_all_tasks_blocked()
+    line.leave()
+
+
+async def test_a_broken_stream_lets_go_of_what_waits() -> None:
+    line = channel()
+    await line.put(item(0))
+    line.fail()
+    assert (len(line), line.nbytes) == (0, 0)
+    with pytest.raises(EndOfStream):
+        await line.take()
+
+
+async def test_whoever_is_cancelled_takes_nothing_away() -> None:
+    line = channel(blocks=1)
+    assert await parks(line.take)
+    assert not line.reader_waits
+    await line.put(item(0))
+    assert await parks(lambda: line.put(item(1)))
+    assert not line.writer_waits
+    taken = await line.take()
+    assert isinstance(taken, Item)
+    assert taken.number == 0
+    assert line.take_now() is None
+
+
+async def test_of_several_readers_each_takes_the_next() -> None:
+    line = channel()
+    got: list[Word] = []
+
+    async def read() -> None:
+        try:
+            while True:
+                got.append(await line.take())
+                await anyio.lowlevel.checkpoint()
+        except EndOfStream:
+            pass
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(write, line, 30)
+    assert [word.number for word in got if isinstance(word, Item)] == list(range(30))
+
+
+async def test_whoever_is_told_finds_a_word_or_the_end() -> None:
+    line = channel()
+    seen: list[Any] = []
+    line.told = lambda: seen.append("end" if line.at_end else line.take_now())
+    await line.put(Mark.EPOCH)
+    await line.put(item(0))
+    line.end()
+    assert [type(word) for word in seen] == [Mark, Item, str]
+
+
+async def test_the_mean_depth_is_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(channel_module, "perf_counter", lambda: now)
+    line = channel()
+    assert line.mean_depth() == 0
+    now = 1.0
+    await line.put(item(0))
+    await line.put(item(1))
+    now = 3.0
+    await line.take()
+    now = 4.0
+    assert line.mean_depth() == (1 * 0 + 2 * 2 + 1 * 1) / 4
+    assert line.mean_depth() == (1 * 0 + 2 * 2 + 1 * 1) / 4  # asking changes nothing
+
+
+def test_an_item_knows_its_weight() -> None:
+    assert Item.of(3, ints(range(5))).nbytes == 40
+    assert Item.of(3, None) == Item(3, None, 0)
+    assert isinstance(Item.of(3, ints([1])).block, Ints)
