@@ -1,0 +1,204 @@
+"""The benchmark works, and its contenders do the same work. Nothing here is about time."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flowload.sample import sample_path
+from tools.bench.corpus import Corpus, load_corpus
+from tools.bench.footprint import Footprint
+from tools.bench.markdown import table
+from tools.bench.rivals.craft import KERNELS, NUMPY
+from tools.bench.rivals.entries import RIVALS, references, rivals
+from tools.bench.rivals.order import Order
+from tools.bench.rivals.shuffle import Endless, Shuffle
+from tools.bench.roofline import speed
+from tools.bench.rounds import play, rows_of
+from tools.bench.settings import ROOT, Contender, Reading, Settings, Window, Work, default_data
+from tools.bench.yardstick import NAME
+
+SAMPLE = str(sample_path("chess") / "*.tar")
+QUICK = Settings(data=SAMPLE, seconds=0, warm=0, rounds=1, cpus=2, rates=(1.0,)).quick()
+WORKS = ["rate 1, tensors", "rate 0.03, tensors", "rate 1, tuple", "rate 1, bits"]
+
+
+def bench(*words: str) -> str:
+    command = [sys.executable, "tools/bench", *words]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def sample() -> Corpus:
+    return load_corpus(SAMPLE)
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    path = tmp_path_factory.mktemp("bench") / "chess.json"
+    told = bench("chess", "--quick", "--no-rivals", "--data", SAMPLE, "--json", str(path))
+    return told, json.loads(path.read_text())
+
+
+def test_every_row_is_in_the_json(quick: tuple[str, dict[str, Any]], sample: Corpus) -> None:
+    _, result = quick
+    rows = {row["name"]: row for row in result["rows"]}
+    wanted = {f"{who}, {work}" for who in ("bare threads", "flowload") for work in WORKS}
+    assert set(rows) == {NAME, *wanted, f"flowload, {WORKS[0]}, to_device('cpu')"}
+    for row in rows.values():
+        assert row["frames"]["least"] == row["frames"]["median"] == row["frames"]["most"] > 0
+        assert row["inflated"]["median"] == pytest.approx(
+            row["frames"]["median"] / row["rate"] * sample.record
+        )
+        assert row["yardstick"]["median"] > 0
+        if row["group"] == "graph":
+            assert row["roofline"]["median"] > 0
+            assert 0 <= row["loop"] <= row["cores"] + 1
+            assert row["buffer_bytes"] > 0
+    assert result["data"] == {"chunks": 24, "frames": sample.frames, "bytes": sample.nbytes}
+    assert result["machine"]["cpus_used"] in (1, 2)
+    assert result["settings"]["reservoir"] == 512
+
+
+def test_first_batches_and_memory_are_in_the_json(quick: tuple[str, dict[str, Any]]) -> None:
+    _, result = quick
+    assert len(result["first_batch"]) == 3
+    assert all(spread["least"] > 0 for spread in result["first_batch"].values())
+    assert [found["name"] for found in result["memory"]] == [
+        f"flowload, {WORKS[0]}",
+        f"flowload, {WORKS[1]}",
+        f"flowload, {WORKS[3]}",
+    ]
+    for found in result["memory"]:
+        assert 0 < found["imported"] < found["loaded"] < found["second_half"]
+        assert found["estimate"] == sum(found["stages"].values())
+
+
+def test_the_tables_show_every_row(quick: tuple[str, dict[str, Any]]) -> None:
+    told, result = quick
+    for row in result["rows"]:
+        assert f"| {row['name']} " in told
+    assert all(f"| {name} " in told for name in result["first_batch"])
+
+
+def test_hops_are_counted() -> None:
+    told = bench("hops", "--blocks", "50", "--rounds", "1").splitlines()
+    assert len(told) == 6
+
+
+def test_both_crafts_make_the_same_arrays(sample: Corpus) -> None:
+    game = references(sample)[3]
+    one, two = (craft.encode(craft.read(game)) for craft in (NUMPY, KERNELS))
+    assert one.keys() == two.keys()
+    for key, array in one.items():
+        assert array.dtype == two[key].dtype
+        np.testing.assert_array_equal(array, two[key])
+
+
+@pytest.mark.parametrize("rival", RIVALS, ids=lambda rival: rival.name)
+def test_a_rival_gives_the_batches_of_the_layout(rival: Any, sample: Corpus) -> None:
+    pytest.importorskip(rival.needs)
+    module = importlib.import_module(f"tools.bench.rivals.{rival.module}")
+    order = Order(references(sample), batch=32, reservoir=128, workers=1)
+    with getattr(module, rival.function)(order, rival.crafts[-1]) as batches:
+        for _ in range(3):
+            batch = next(batches)
+            shapes = {
+                key: (tuple(array.shape), str(array.dtype).split(".")[-1]) for key, array in batch.items()
+            }
+            assert shapes == {
+                "planes": ((32, 112, 8, 8), "float32"),
+                "probabilities": ((32, 1858), "float32"),
+                "values": ((32, 6, 3), "float32"),
+            }
+
+
+def test_who_is_not_installed_is_told(sample: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spdl.pipeline", None)
+    sys.modules.pop("tools.bench.rivals.spdl_pipeline", None)
+    found, absent = rivals(sample, QUICK)
+    assert absent["SPDL"].startswith("spdl is not installed")
+    assert not any("SPDL" in contender.name for contender in found)
+
+
+def test_games_that_the_rivals_cannot_read_are_not_for_them(sample: Corpus, shared_lc0: Path) -> None:
+    assert sample.plain
+    other = load_corpus(str(shared_lc0 / "fmt3" / "*.tar"))
+    assert not other.plain
+    found, absent = rivals(other, QUICK)
+    assert not found
+    assert set(absent) == {rival.name for rival in RIVALS}
+
+
+def test_the_shuffle_buffer_loses_nothing() -> None:
+    shuffle = Shuffle(100, 16, 0)
+    told = np.concatenate(
+        [batch for k in range(50) for batch in shuffle.push(np.arange(30 * k, 30 * k + 30))]
+    )
+    assert shuffle.slots is not None
+    everything = np.concatenate([told, shuffle.slots, *shuffle.parts])
+    assert sorted(everything.tolist()) == list(range(1500))
+    assert (np.diff(told) != 1).any()
+
+
+def test_endless_games_come_once_a_pass(sample: Corpus) -> None:
+    games = references(sample)
+    stream = iter(Endless(games, 1))
+    passes = [[next(stream) for _ in games] for _ in range(2)]
+    assert sorted(passes[0]) == sorted(passes[1]) == sorted(games)
+    assert passes[0] != passes[1]
+
+
+def test_measurements_are_taken_in_turn_and_compared_round_by_round(sample: Corpus) -> None:
+    said = {
+        NAME: iter([100.0, 200.0, 400.0]),
+        "roof": iter([10.0, 20.0, 50.0]),
+        "own": iter([9.0, 19.0, 1.0]),
+    }
+    turns = []
+
+    def contender(name: str, rate: float, against: str | None) -> Contender:
+        def measure(window: Window) -> Reading:
+            turns.append(name)
+            return Reading(next(said[name]))
+
+        return Contender(name=name, group="", work=Work(rate), measure=measure, against=against)
+
+    contenders = [contender(NAME, 1, None), contender("roof", 0.1, None), contender("own", 0.1, "roof")]
+    settings = Settings(data="", seconds=0, warm=0, rounds=3, cpus=1, rates=())
+    readings = play(contenders, settings, lambda line: None)
+    assert turns == [NAME, "roof", "own"] * 3
+    own = rows_of(contenders, readings, sample)[2]
+    assert own.roofline == pytest.approx((0.9, 0.02, 0.95))
+    assert own.yardstick == pytest.approx((0.9, 1 / 40, 0.95))
+    assert own.frames == (9, 1, 19)
+
+
+def test_bare_threads_are_timed_from_mark_to_mark() -> None:
+    marks = [(0.0, 0), (1.0, 100), (2.0, 300), (4.0, 600), (5.0, 700)]
+    assert speed(marks, 0.5, 3.0) == 500 / 3
+
+
+def test_memory_is_told_over_what_was_there_before_the_stream() -> None:
+    found = Footprint("x", imported=5, loaded=10, first_half=28, second_half=30, estimate=40, stages={})
+    assert (found.taken, found.ratio, found.growth) == (20, 0.5, 2)
+
+
+def test_a_table_is_markdown() -> None:
+    assert table(("", "n"), [("a", "1"), ("bcd", "22")]).splitlines() == [
+        "|     |  n |",
+        "| --- | -: |",
+        "| a   |  1 |",
+        "| bcd | 22 |",
+    ]
+
+
+def test_without_data_the_best_that_is_there_is_taken() -> None:
+    assert Path(default_data()).parent.is_dir()

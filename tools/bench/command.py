@@ -1,0 +1,80 @@
+"""The words of `python tools/bench`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from flowload.cli.sheet import open_sheet
+
+from .machine import keep_to
+from .settings import SHARED, Settings, default_data
+
+__all__ = ["main"]
+
+
+@click.group()
+def main() -> None:
+    """Measure flowload on this machine."""
+
+
+@main.command()
+@click.option(
+    "--data", metavar="PATTERN", help=f"Games; without it {SHARED} beside the clone, or the sample."
+)
+@click.option("--seconds", default=2.0, show_default=True, help="One measurement.")
+@click.option("--warm", default=0.5, show_default=True, help="Seconds before each, from its first batch on.")
+@click.option("--rounds", default=5, show_default=True, help="Measurements of each contender.")
+@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+@click.option("--rates", default="1.0,0.03", show_default=True, help="Shares of a game's frames to take.")
+@click.option("--only", metavar="WORD", multiple=True, help="Only contenders with this in their name.")
+@click.option("--rivals/--no-rivals", default=True, show_default=True, help="Other loaders on the same work.")
+@click.option("--json", "sheet", metavar="PATH", type=click.Path(path_type=Path), help="Write it there.")
+@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
+def chess(  # noqa: PLR0913 - parameters are options
+    data: str | None,
+    seconds: float,
+    warm: float,
+    rounds: int,
+    cpus: int,
+    rates: str,
+    only: tuple[str, ...],
+    rivals: bool,
+    sheet: Path | None,
+    quick: bool,
+) -> None:
+    """From tars of games to tensors."""
+    cpus = keep_to(cpus)
+    from .chess import measure_chess  # noqa: PLC0415 - numba counts the CPUs when it is imported
+
+    settings = Settings(
+        data=data or default_data(),
+        seconds=seconds,
+        warm=warm,
+        rounds=rounds,
+        cpus=cpus,
+        rates=tuple(float(rate) for rate in rates.split(",")),
+        only=only,
+        rivals=rivals,
+    )
+    with open_sheet(sheet) as paper:
+        paper.content = measure_chess(settings.quick() if quick else settings, tell)
+
+
+@main.command()
+@click.option("--blocks", default=20_000, show_default=True, help="Blocks of one measurement.")
+@click.option("--rounds", default=5, show_default=True, help="Measurements of each graph.")
+@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+def hops(blocks: int, rounds: int, cpus: int) -> None:
+    """What a block costs on its way through graphs that do nothing."""
+    cpus = keep_to(cpus)
+    from .hops import measure_hops  # noqa: PLC0415 - numba counts the CPUs when it is imported
+
+    measure_hops(blocks, rounds, cpus)
+
+
+def tell(line: str) -> None:
+    """Say what is going on, where results do not go."""
+    click.echo(line, file=sys.stderr)

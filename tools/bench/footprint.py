@@ -1,0 +1,63 @@
+"""Memory of a run in a fresh process, beside what the graph says of itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .settings import ROOT, Settings, Work
+
+__all__ = ["Footprint", "footprint"]
+
+
+class Footprint(NamedTuple):
+    """Bytes."""
+
+    name: str
+    imported: int  #: of the interpreter and its imports
+    loaded: int  #: the same, once every kernel has been called
+    first_half: int  #: most while streaming, first half
+    second_half: int  #: most while streaming, second half
+    estimate: int  #: what `graph.memory()` says
+    stages: dict[str, int]  #: the same, stage by stage
+
+    @property
+    def taken(self) -> int:
+        """By the run, at its peak."""
+        return max(self.first_half, self.second_half) - self.loaded
+
+    @property
+    def ratio(self) -> float:
+        """What was taken, to what was said."""
+        return self.taken / self.estimate
+
+    @property
+    def growth(self) -> int:
+        """By how much the second half took more than the first."""
+        return self.second_half - self.first_half
+
+
+def footprint(settings: Settings, tell: Callable[[str], None]) -> list[Footprint]:
+    """One process for each rate, and one for the layout "bits"."""
+    works = [*(Work(rate) for rate in settings.rates), Work(settings.rates[0], "bits")]
+    found = [measure(settings, work) for work in works]
+    for each in found:
+        tell(f"memory {each.taken / 1e6:,.0f} MB, {each.ratio:.2f} of the estimate  {each.name}")
+    return found
+
+
+def measure(settings: Settings, work: Work) -> Footprint:
+    """Let a child stream for a while, and tell."""
+    order = {"settings": settings.as_json(), "rate": work.rate, "layout": work.layout}
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.bench.footprint_child", json.dumps(order)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return Footprint(name=f"flowload, {work}", **json.loads(done.stdout))

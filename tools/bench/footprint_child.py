@@ -1,0 +1,89 @@
+"""A process that streams for a while, and tells how much memory that took: JSON in, JSON out."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import resource
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import flowload as fl
+from flowload.sample import sample_path
+
+from .graphs import draw
+from .settings import Settings, Work
+
+__all__ = ["main"]
+
+PAGES = Path("/proc/self/statm")
+STATUS = Path("/proc/self/status")
+PEAK = "VmHWM:"  #: Linux keeps the peak itself
+RESET = Path("/proc/self/clear_refs"), "5"  #: and begins anew when it is told so
+
+
+def main(order: str) -> None:
+    """Measure, and print."""
+    given = json.loads(order)
+    settings, work = Settings(**given["settings"]), Work(given["rate"], given["layout"])
+    imported = resident()
+    # The same kernels on a little: their code and the compiler's library are nobody's stream.
+    small = replace(settings, data=str(min(sample_path("chess").glob("*.tar"))), batch=8, reservoir=8)
+    with draw(small, work).iterate(cpus=settings.cpus) as batches:
+        next(batches)
+    loaded = resident()
+    graph = draw(settings, work)
+    first, second = halves(graph, settings)
+    said = graph.memory(cpus=settings.cpus, epochs=None)
+    found = {
+        "imported": imported,
+        "loaded": loaded,
+        "first_half": first,
+        "second_half": second,
+        "estimate": said.pop("total"),
+        "stages": said,
+    }
+    print(json.dumps(found))
+
+
+def halves(graph: fl.Graph, settings: Settings) -> tuple[int, int]:
+    """The most memory in each half of a stream."""
+    seconds = settings.warm + settings.seconds
+    with graph.iterate(epochs=None, cpus=settings.cpus) as batches:
+        return most(iter(batches), seconds), most(iter(batches), seconds)
+
+
+def most(batches: Iterator[Mapping[str, Any]], seconds: float) -> int:
+    """The most memory while batches are taken for so many seconds."""
+    place, word = RESET
+    if place.exists():
+        place.write_text(word, encoding="ascii")
+    began, seen = perf_counter(), 0
+    for _ in batches:
+        seen = max(seen, resident())
+        if perf_counter() - began > seconds:
+            break
+    return max(seen, peak())
+
+
+def resident() -> int:
+    """Bytes now; where the system does not tell, the most so far (in bytes on macOS)."""
+    if PAGES.exists():
+        return mmap.PAGESIZE * int(PAGES.read_text(encoding="ascii").split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def peak() -> int:
+    """The most bytes since the reset; 0 where the system does not tell."""
+    if not STATUS.exists():
+        return 0
+    lines = STATUS.read_text(encoding="ascii").splitlines()
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(PEAK)), 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

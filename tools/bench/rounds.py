@@ -1,0 +1,100 @@
+"""Measurements in turn, and what they say together."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+from . import yardstick
+from .corpus import Corpus
+from .settings import Contender, Reading, Settings
+from .spread import Spread
+
+__all__ = ["Row", "play", "rows_of"]
+
+Readings = Mapping[str, Sequence[Reading]]
+
+
+class Row(NamedTuple):
+    """One contender's figures; ratios are taken round by round, of measurements that stood side by side."""
+
+    name: str
+    group: str
+    rate: float
+    layout: str
+    frames: Spread  #: delivered a second
+    inflated: Spread  #: decompressed bytes a second: frames / rate times the bytes of a record
+    yardstick: Spread | None  #: decompressed bytes, to those of zlib in one thread
+    roofline: Spread | None  #: frames, to those of bare threads
+    cores: float | None  #: CPUs kept busy by this process, median
+    loop: float | None  #: CPUs kept busy by the event loop's thread, median
+    made: int | None  #: buffers allocated in a window, the most
+    buffer_bytes: int | None  #: the most
+    rounds: tuple[float, ...]  #: frames a second, round by round
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values."""
+        return {key: as_plain(value) for key, value in self._asdict().items()}
+
+
+def as_plain(value: object) -> object:
+    """A spread by its words."""
+    return value._asdict() if isinstance(value, Spread) else value
+
+
+def play(
+    contenders: Sequence[Contender], settings: Settings, tell: Callable[[str], None]
+) -> dict[str, list[Reading]]:
+    """Measure everybody in turn, A B C A B C: what disturbs the machine for a while disturbs all."""
+    readings: dict[str, list[Reading]] = {contender.name: [] for contender in contenders}
+    for number in range(settings.rounds):
+        for contender in contenders:
+            gc.collect()  # what the one before left is not this one's work
+            reading = contender.measure(settings.window)
+            readings[contender.name].append(reading)
+            tell(f"round {number + 1}/{settings.rounds}  {reading.frames:>11,.0f} frames/s  {contender.name}")
+    return readings
+
+
+def rows_of(contenders: Sequence[Contender], readings: Readings, corpus: Corpus) -> list[Row]:
+    """Figures of everybody."""
+    return [row_of(contender, readings, corpus) for contender in contenders]
+
+
+def row_of(contender: Contender, readings: Readings, corpus: Corpus) -> Row:
+    """Figures of one contender."""
+    own = readings[contender.name]
+    frames = [reading.frames for reading in own]
+    inflated = [each / contender.work.rate * corpus.record for each in frames]
+    zlib = [reading.frames * corpus.record for reading in readings.get(yardstick.NAME, ())]
+    roof = [reading.frames for reading in readings.get(contender.against or "", ())]
+    return Row(
+        name=contender.name,
+        group=contender.group,
+        rate=contender.work.rate,
+        layout=contender.work.layout,
+        frames=Spread.of(frames),
+        inflated=Spread.of(inflated),
+        yardstick=ratio(inflated, zlib),
+        roofline=ratio(frames, roof),
+        cores=middle([reading.cores for reading in own]),
+        loop=middle([reading.loop for reading in own]),
+        made=max((reading.made for reading in own if reading.made is not None), default=None),
+        buffer_bytes=max((r.buffer_bytes for r in own if r.buffer_bytes is not None), default=None),
+        rounds=tuple(frames),
+    )
+
+
+def ratio(values: Sequence[float], others: Sequence[float]) -> Spread | None:
+    """Round by round; None: the other was not measured."""
+    if not others:
+        return None
+    return Spread.of([value / other for value, other in zip(values, others, strict=True)])
+
+
+def middle(values: Sequence[float | None]) -> float | None:
+    """The median of what is known."""
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
