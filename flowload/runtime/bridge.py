@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -23,6 +24,8 @@ from flowload.runtime.run import PATIENCE
 from flowload.runtime.stream import AsyncBatches, check_output, only_output
 
 __all__ = ["Batches"]
+
+log = logging.getLogger("flowload")
 
 
 class Door:
@@ -145,6 +148,7 @@ class Batches:
         self._closed = False
         self._process = os.getpid()
         self._opening = threading.Lock()
+        self._told: set[str] = set()  # outputs whose wait was logged
 
     def __enter__(self) -> Self:
         if self._crossing is not None or self._closed:
@@ -172,7 +176,7 @@ class Batches:
         pier = crossing.piers[output]
         began = perf_counter()
         try:
-            word = pier.ready.get()
+            word = self._get(crossing, output)
         except BaseException:
             self.close()  # Ctrl-C while waiting: the traceback would keep the run alive
             raise
@@ -185,6 +189,23 @@ class Batches:
         if pier.changed is not None:  # it is set before a last look at what lies here: none is missed
             crossing.bell.ring()
         return crossing.batches.hand_over(output, word, perf_counter() - began)
+
+    def _get(self, crossing: Crossing, output: str) -> Block | Door:
+        """Wait for a block; say so when it may never come because another output is not read."""
+        while True:
+            try:
+                return crossing.piers[output].ready.get(timeout=PATIENCE)
+            except Empty:
+                unread = [name for name, pier in crossing.piers.items() if not pier.ready.empty()]
+                if unread and output not in self._told:
+                    self._told.add(output)
+                    log.warning(
+                        "%r has waited for %g s while batches of %s are not read: outputs of one run hold each"
+                        " other back; read them in turn, or in threads",
+                        output,
+                        PATIENCE,
+                        ", ".join(map(repr, unread)),
+                    )
 
     def close(self) -> None:
         """End the run; nothing of it is left afterwards. May be called again."""
@@ -224,10 +245,19 @@ class Batches:
             if self._crossing is None:
                 crossing = Crossing(self._order)
                 # Garbage and the interpreter's exit press the stop button as well.
-                weakref.finalize(self, crossing.stop)
+                weakref.finalize(self, _stop, weakref.ref(crossing))
                 crossing.start()
                 self._crossing = crossing
             return self._crossing
+
+
+def _stop(crossing: weakref.ref[Crossing]) -> None:
+    """Stop a run that still has its thread, which keeps it alive.
+
+    A failure's traceback leads from the run to its reader's object: held here, the run would be held for ever.
+    """
+    if (alive := crossing()) is not None:
+        alive.stop()
 
 
 class Output:
