@@ -27,6 +27,8 @@ __all__ = ["Batches"]
 
 log = logging.getLogger("flowload")
 
+HINT = "outputs of one run hold each other back; read them in turn, or in threads"
+
 
 class Door:
     """The end of an output, as the reader finds it: open no more, perhaps because of an error."""
@@ -199,13 +201,8 @@ class Batches:
                 unread = [name for name, pier in crossing.piers.items() if not pier.ready.empty()]
                 if unread and output not in self._told:
                     self._told.add(output)
-                    log.warning(
-                        "%r has waited for %g s while batches of %s are not read: outputs of one run hold each"
-                        " other back; read them in turn, or in threads",
-                        output,
-                        PATIENCE,
-                        ", ".join(map(repr, unread)),
-                    )
+                    names = ", ".join(map(repr, unread))
+                    log.warning("%r has waited for %g s while nobody reads %s: %s", output, PATIENCE, names, HINT)
 
     def close(self) -> None:
         """End the run; nothing of it is left afterwards. May be called again."""
@@ -254,7 +251,7 @@ class Batches:
 def _stop(crossing: weakref.ref[Crossing]) -> None:
     """Stop a run that still has its thread, which keeps it alive.
 
-    A failure's traceback leads from the run to its reader's object: held here, the run would be held for ever.
+    A failure's traceback leads from the run to its reader's object: a run held here would be held for ever.
     """
     if (alive := crossing()) is not None:
         alive.stop()
