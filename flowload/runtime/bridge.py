@@ -202,7 +202,9 @@ class Batches:
                 if unread and output not in self._told:
                     self._told.add(output)
                     names = ", ".join(map(repr, unread))
-                    log.warning("%r has waited for %g s while nobody reads %s: %s", output, PATIENCE, names, HINT)
+                    log.warning(
+                        "%r has waited for %g s while nobody reads %s: %s", output, PATIENCE, names, HINT
+                    )
 
     def close(self) -> None:
         """End the run; nothing of it is left afterwards. May be called again."""
