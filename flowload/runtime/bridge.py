@@ -42,6 +42,7 @@ class Pier:
 
     def __init__(self) -> None:
         self.ready: SimpleQueue[Block | Door] = SimpleQueue()
+        self.ended = False  #: no more blocks come: what lies here last is a door
         self.changed: Signal | None = None  #: somebody waits until what lies here was taken
 
     def clear(self) -> None:
@@ -128,6 +129,7 @@ class Crossing:
             pass
         except Exception as caught:  # noqa: BLE001 - raised where the run is read
             error = caught
+        pier.ended = True
         pier.ready.put(Door(error))
 
     def _answer(self) -> None:
@@ -198,7 +200,8 @@ class Batches:
             try:
                 return crossing.piers[output].ready.get(timeout=PATIENCE)
             except Empty:
-                unread = [name for name, pier in crossing.piers.items() if not pier.ready.empty()]
+                piers = crossing.piers.items()
+                unread = [name for name, pier in piers if not pier.ended and not pier.ready.empty()]
                 if unread and output not in self._told:
                     self._told.add(output)
                     names = ", ".join(map(repr, unread))

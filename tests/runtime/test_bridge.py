@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import anyio
@@ -279,3 +280,68 @@ def test_opening_fails_before_anything_runs() -> None:
         graph.iterate().__enter__()
     assert caught.value.__notes__ == [f"in stage 'never', declared at {graph.plan['never'].node.where}"]
     assert run_threads() == []
+
+
+class Heard(logging.Handler):
+    """Keeps messages, and says when one came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+        self.came = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+        self.came.set()
+
+
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    handler = Heard()
+    logging.getLogger("flowload").addHandler(handler)
+    yield handler
+    logging.getLogger("flowload").removeHandler(handler)
+
+
+def test_an_output_that_is_not_read_is_named_once(monkeypatch: pytest.MonkeyPatch, heard: Heard) -> None:
+    monkeypatch.setattr(bridge, "PATIENCE", 0.01)
+    split = endless() >> fan_out("even", "odd")
+    with outputs(even=split["even"], odd=split["odd"]).iterate() as run:
+        reader = threading.Thread(target=lambda: list(run["even"]))
+        reader.start()
+        heard.came.wait()
+        next(run["odd"])
+    reader.join()
+    assert len(heard.messages) == 1
+    assert heard.messages[0].startswith("'even' has waited for 0.01 s while nobody reads 'odd'")
+
+
+def test_an_output_that_has_ended_is_not_called_unread(monkeypatch: pytest.MonkeyPatch, heard: Heard) -> None:
+    monkeypatch.setattr(bridge, "PATIENCE", 0.01)
+    waits = threading.Semaphore(0)
+    empties: list[str] = []
+
+    def slow(block: Ints, call: Call) -> Ints:
+        waits.acquire()
+        return block
+
+    class Counts(SimpleQueue[Any]):
+        """Lets the slow branch go on after some waits in vain."""
+
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            try:
+                return super().get(block, timeout)
+            except Empty:
+                empties.append("odd")
+                if len(empties) == 3:
+                    waits.release(99)
+                raise
+
+    split = numbers(2, 2) >> fan_out("even", "odd")
+    graph = outputs(even=split["even"], odd=split["odd"] >> step(lambda: Does(slow)))
+    with graph.iterate() as run:
+        run._crossing.piers["odd"].ready = Counts()  # type: ignore[attr-defined]  # of this engine's runs
+        assert flat(run["even"]) == [0]
+        assert flat(run["odd"]) == [1]
+    assert len(empties) >= 3
+    assert heard.messages == []
