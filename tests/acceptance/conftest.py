@@ -1,0 +1,50 @@
+"""What acceptance is measured on, and what every test leaves behind: nothing."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flowload.sample import sample_path
+from tests.acceptance.oracle import Digest, whole
+from tests.runtime.faces import FACES, Face, run_threads
+
+
+@pytest.fixture(scope="session")
+def sample() -> list[Path]:
+    """The tars that ship with the project."""
+    return sorted(sample_path("chess").glob("*.tar"))
+
+
+@pytest.fixture(scope="session")
+def sample_frames(sample: list[Path]) -> Counter[Digest]:
+    """How often each frame is in them."""
+    return whole(sample)
+
+
+@pytest.fixture(params=FACES, ids=str)
+def face(request: pytest.FixtureRequest) -> Face:
+    """Both faces, the asynchronous one on both event loops."""
+    found = request.param
+    assert isinstance(found, Face)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """No thread of a run and no descriptor; a warning anywhere is a failure by the project's law."""
+    gc.freeze()
+    before = descriptors()
+    yield
+    gc.collect()
+    assert run_threads() == []
+    assert descriptors() <= before
+
+
+def descriptors() -> set[str]:
+    """Open file descriptors of this process."""
+    return {entry.name for entry in Path("/proc/self/fd").iterdir() if entry.exists() or entry.is_symlink()}
