@@ -37,12 +37,12 @@ def chess(
         device: Where batches go: auto, cpu, cuda, cuda:1.
         shuffle: Off: frames come in the data's own order, without pool and reservoir.
         pool: Games that are shuffled among each other, by reference: the newest ones.
-        reservoir: Frames that are shuffled among each other; 8.4 KB each.
+        reservoir: Frames that are shuffled among each other; 2.1 KB each.
         rate: Share of a game's frames that one use takes; over 1/rate epochs each comes once.
         watch: Go on with files that arrive in the folders later; such a stream does not end.
         on_error: What a bad file or game does: end the run, or be skipped and counted.
     """
-    graph = fl.discover(data, watch=watch) >> fl.read("lc0", on_error=on_error) >> fl.shard()
+    graph = fl.discover(data, watch=watch) >> fl.read("lc0", on_error=on_error) >> fl.shard(on_error=on_error)
     if shuffle:
         graph = graph >> fl.shuffle_pool(pool)
     graph = graph >> fl.unpack(rate=rate, on_error=on_error)

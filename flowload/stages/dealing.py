@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import Chunks
+from flowload.errors import DataError
 from flowload.kernels.deal import deal
 from flowload.kernels.schedule import phases
 from flowload.protocols import Call, State
@@ -33,7 +34,7 @@ class Dealing:
     Args:
         rank: this rank.
         world: number of ranks.
-        weigh: samples that chunk uses will give.
+        weigh: samples that chunk uses will give; -1: not known, and such a chunk is bad data on every rank.
         find: the format of a name, for `restore`.
     """
 
@@ -55,7 +56,7 @@ class Dealing:
         if len(self.totals) == 1:
             yield block
             return
-        weights = self.weigh(block)
+        block, weights = self.known(block, call)
         hands = np.empty(len(block), np.int64)
         deal(hands, weights, self.totals)
         own = np.flatnonzero(hands == self.rank)
@@ -63,6 +64,14 @@ class Dealing:
         if len(own):
             self.waiting.append((block.select(own), weights[own]))
         yield from self.release()
+
+    def known(self, block: Chunks, call: Call) -> tuple[Chunks, NDArray[np.int64]]:
+        """The chunks that have a weight, and it; the others are rejected."""
+        weights = self.weigh(block)
+        for row in np.flatnonzero(weights < 0).tolist():
+            call.reject(unknown_length(block, row))
+        known = weights >= 0
+        return (block, weights) if known.all() else (block.select(known), weights[known])
 
     def release(self) -> Iterator[Chunks]:
         """Waiting chunks that end within the smallest total."""
@@ -108,6 +117,14 @@ class Dealing:
             (chunks_from_state(chunks, self.find), np.array(weights, np.int64))
             for chunks, weights in state["waiting"]
         ]
+
+
+def unknown_length(chunks: Chunks, row: int) -> DataError:
+    """What is wrong with a chunk that nobody can weigh without reading it."""
+    chunk = chunks.table[row]
+    where = f"{chunks.sources[chunk['source']].path}: chunk {chunk['index']}"
+    wanted = "a number of records in the index, to give every rank as many"
+    return DataError("unknown length", where=where, found="none", wanted=wanted)
 
 
 class ByHash:

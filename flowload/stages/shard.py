@@ -14,7 +14,7 @@ from flowload.blocks import Chunks
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
-from flowload.protocols import Operator, Setting
+from flowload.protocols import OnError, Operator, Setting
 
 from .dealing import ByHash, Dealing, Weigh
 from .references import format_finder
@@ -71,7 +71,7 @@ def from_environment(name: str, absent: int) -> int:
 
 
 def weigher(setting: Setting) -> Weigh:
-    """Samples that chunk uses will give, as the first stage below that knows them says; else records."""
+    """Samples that chunk uses will give, as the first stage below that samples says; else records."""
     for stage in setting.downstream:
         taken = getattr(stage, "taken", None)
         if callable(taken):
@@ -91,13 +91,20 @@ def known_records(chunks: Chunks) -> NDArray[np.int64]:
     return np.where(records < 0, 1, records)
 
 
-def shard(rank: int | None = None, world: int | None = None) -> Graph:
+def shard(
+    rank: int | None = None,
+    world: int | None = None,
+    *,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+) -> Graph:
     """Take this rank's share of the chunks; all ranks together take each chunk use once.
 
     Every rank sees the same stream and deals it by the same rule: each chunk to the rank that has the
     fewest samples so far. What a rank has more than another waits, and is cut at the end of the stream:
     so all ranks deliver the same number of samples, hence of batches, and less than one chunk a rank is
-    lost, which the ledger counts. All ranks need the same files, parameters and seed.
+    lost, which the ledger counts. All ranks need the same files, parameters and seed. A chunk that turns
+    out bad only when it is inflated, and is skipped there, is missing on its own rank alone.
 
     Over a growing folder, which ranks may see in different order, a hash of the file's name and the
     chunk's number decides; then shares are equal on average only.
@@ -105,5 +112,8 @@ def shard(rank: int | None = None, world: int | None = None) -> Graph:
     Args:
         rank: which share, from 0; None: RANK of the environment as torchrun sets it, or 0.
         world: how many shares; None: WORLD_SIZE of the environment, or 1, which passes everything.
+        on_error: "skip" counts chunks whose length nobody can know without reading them (damaged ones, as a
+            rule), on every rank alike, instead of ending the run.
+        max_errors: how many chunks (int) or which share (float) may be skipped.
     """
-    return place(ShardStage(rank=rank, world=world))
+    return place(ShardStage(rank=rank, world=world, on_error=on_error, max_errors=max_errors))

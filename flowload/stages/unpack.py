@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import Chunks, Frames
-from flowload.errors import DataError, GraphError
+from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
 from flowload.protocols import OnError, Operator, Setting
@@ -89,14 +89,11 @@ class UnpackStage(Stage):
         return workers * SCRATCH + (workers + ON_THEIR_WAY) * block
 
     def taken(self, chunks: Chunks, seed: int) -> NDArray[np.int64]:
-        """How many records each chunk use will give. Raises DataError where its number is not known."""
-        unknown = np.flatnonzero(chunks.table["records"] < 0)
-        if len(unknown):
-            row = chunks.table[unknown[0]]
-            where = f"{chunks.sources[row['source']].path}: chunk {row['index']}"
-            wanted = "a number of records in the index, to give every rank as many"
-            raise DataError("unknown length", where=where, found="none", wanted=wanted)
-        return self.sampling.lengths(chunks, seed)
+        """How many records each chunk use will give; -1 where the index does not know how many there are."""
+        known = chunks.table["records"] >= 0
+        taken = np.full(len(chunks), -1, np.int64)
+        taken[known] = self.sampling.lengths(chunks.select(known), seed)
+        return taken
 
 
 def unpack(

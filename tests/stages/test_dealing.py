@@ -133,6 +133,18 @@ def test_unknown_lengths_are_named() -> None:
     assert list(opened(0, 2).push(chunks_of([-1, -1, -1]), FakeCall()))
 
 
+def test_chunks_of_unknown_length_are_skipped_on_every_rank_alike() -> None:
+    lengths = [-1, 10, 3, -1, 20, 4]
+    totals = []
+    for rank in range(2):
+        fold, call = opened(rank, 2, UnpackStage()), FakeCall(on_error="skip")
+        out = [*fold.push(chunks_of(lengths), call), *fold.flush(call)]
+        totals.append(frames_of(out, UnpackStage()))
+        assert call.drops["unknown length"] == len(call.rejects) == 2
+        assert sum(map(len, out)) + call.drops.total() == len(lengths)
+    assert totals == [14, 14]
+
+
 def test_an_epochs_end_changes_nothing() -> None:
     assert not isinstance(opened(0, 2), Marked)
 
