@@ -52,7 +52,9 @@ class FoldTask:
         self.segment.going = self.chain.out
         while not ended:
             self.segment.running = 1
-            made, ended = await self.lane.run(partial(self.chain.advance, WORDS, SECONDS), rank=self.segment.rank)
+            made, ended = await self.lane.run(
+                partial(self.chain.advance, WORDS, SECONDS), rank=self.segment.rank
+            )
             self.segment.running = 0
             sent += len(made)
             made.reverse()
