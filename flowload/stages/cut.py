@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import ORIGIN, Batch, Frames, SourceFile
+from flowload.errors import DataError
 from flowload.protocols import Call, State
 
 from .encode import Pieces
 from .find_format import find_format
 from .references import FindFormat, sources_from_state, sources_to_state
+from .values import USER
 
 __all__ = ["Cut"]
 
@@ -42,8 +44,10 @@ class Cut:
         self.held = 0  #: rows that wait
         self.made = 0  # batches
 
-    def push(self, block: Frames | Batch, call: Call) -> Iterator[Pieces]:  # noqa: ARG002 - the shape of a Fold
-        """The batches that are complete with this block."""
+    def push(self, block: Frames | Batch, call: Call) -> Iterator[Pieces]:
+        """The batches that are complete with this block. Raises DataError for arrays of different lengths."""
+        if isinstance(block, Batch):
+            check_lengths(block, call)
         first = 0
         while first < len(block):
             end = min(len(block), first + self.size - self.held)
@@ -116,6 +120,15 @@ class Cut:
         if len(payload) != self.held:
             raise ValueError(f"{len(payload)} records for {self.held} that wait")
         self.parts = [payload]
+
+
+def check_lengths(block: Batch, call: Call) -> None:
+    """Raise DataError unless every array has one row a sample: cut apart, they would go to other samples."""
+    lengths = {key: np.shape(array)[:1] for key, array in block.arrays.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{key} {list(length)}" for key, length in lengths.items())
+        where = f"{USER}: block {call.number}"
+        raise DataError("unequal lengths", where=where, found=found, wanted="one row a sample in each array")
 
 
 def arrays_to_state(parts: Sequence[Frames | Batch]) -> dict[str, Any]:

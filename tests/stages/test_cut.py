@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.blocks import Batch, Frames
+from flowload.errors import DataError
 from flowload.protocols import Resumable
 from flowload.stages.cut import Cut
 from flowload.stages.encode import Encode
@@ -49,6 +50,12 @@ def arrays_of(sizes: Sequence[int]) -> list[Batch]:
 
 
 sizes_strategy = st.lists(st.integers(0, 12), max_size=8)
+
+
+def test_arrays_of_different_lengths_are_not_cut_apart() -> None:
+    block = Batch({"x": np.zeros((10, 3)), "y": np.zeros(5)})
+    with pytest.raises(DataError, match=r"block 0: unequal lengths; found x \[10\], y \[5\]; wanted one row"):
+        batches_of([block], 4, FakeCall())
 
 
 def test_no_batch_at_all_is_said(caplog: pytest.LogCaptureFixture) -> None:
