@@ -20,8 +20,8 @@ from .row_size import row_size
 __all__ = ["BatchStage", "batch"]
 
 
-DONE = 3  #: batches that are encoded and not yet let go, at most
-WAITING = 4  #: batches that are cut and not yet encoded, at most
+DONE = 7  #: batches that are encoded and not yet let go, at most; where their reader is slower, all are
+WAITING = 8  #: batches that are cut, and wait to be encoded or for their turn to go on, at most
 
 
 @dataclass(frozen=True, kw_only=True)

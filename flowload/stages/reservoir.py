@@ -51,10 +51,8 @@ class ReservoirStage(Stage):
         return (Exchange(self.frames),)
 
     def memory(self, setting: Setting) -> int:
-        """Its rows, and a block on the way out."""
-        return self.frames * (row_size(setting) + ORIGIN.itemsize) + min(
-            self.frames * row_size(setting), DRAIN
-        )
+        """Its rows. Blocks on the way out are counted above: in their own memory, or when no more come."""
+        return self.frames * (row_size(setting) + ORIGIN.itemsize)
 
 
 class Exchange:

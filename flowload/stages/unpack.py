@@ -26,7 +26,7 @@ __all__ = ["UnpackStage", "unpack"]
 
 BLOCK = 16 << 20  #: bytes of records, before they are packed, that a call gives at most
 LIGHT = 2  #: times as many a call inflates at most, where it takes few of them: 10 to 40 milliseconds
-ON_THEIR_WAY = 5  #: blocks that are finished and not yet taken over by the next stage, at most
+ON_THEIR_WAY = 8  #: blocks that are finished, and wait or are worked on by the next stage, at most
 FINEST = 10**6  #: largest denominator of a rate
 
 

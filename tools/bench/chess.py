@@ -43,7 +43,7 @@ def measure_chess(settings: Settings, tell: Callable[[str], None]) -> dict[str, 
         "absent": absent,
     }
     first = first_batches(settings, tell)
-    memory = footprint(settings, tell)
+    memory = footprint(corpus, settings, tell)
     result["first_batch"] = {name: spread._asdict() for name, spread in first.items()}
     result["memory"] = [found._asdict() for found in memory]
     print(report(result, rows, first, memory))

@@ -7,8 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from .corpus import Corpus
 from .settings import ROOT, Settings, Work
 
 __all__ = ["Footprint", "footprint"]
@@ -41,13 +45,22 @@ class Footprint(NamedTuple):
         return self.second_half - self.first_half
 
 
-def footprint(settings: Settings, tell: Callable[[str], None]) -> list[Footprint]:
+def footprint(corpus: Corpus, settings: Settings, tell: Callable[[str], None]) -> list[Footprint]:
     """One process for each rate, and one for the layout "bits"."""
     works = [*(Work(rate) for rate in settings.rates), Work(settings.rates[0], "bits")]
-    found = [measure(settings, work) for work in works]
+    with TemporaryDirectory() as folder:
+        multiply(corpus, settings.pool, Path(folder))
+        found = [measure(replace(settings, data=folder), work) for work in works]
     for each in found:
         tell(f"memory {each.taken / 1e6:,.0f} MB, {each.ratio:.2f} of the estimate  {each.name}")
     return found
+
+
+def multiply(corpus: Corpus, chunks: int, folder: Path) -> None:
+    """Links to the same files, until there are so many chunks: a stream of some length, and a full pool."""
+    for number in range(-(-chunks // len(corpus.chunks))):
+        for source in corpus.chunks.sources:
+            (folder / f"{number:06}-{source.name}").symlink_to(Path(source.path).resolve())
 
 
 def measure(settings: Settings, work: Work) -> Footprint:

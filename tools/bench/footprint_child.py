@@ -6,13 +6,12 @@ import json
 import mmap
 import resource
 import sys
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
-from typing import Any
+from time import perf_counter, sleep
 
 import flowload as fl
+from flowload.graph.engine import Batches
 from flowload.sample import sample_path
 
 from .graphs import draw
@@ -24,6 +23,9 @@ PAGES = Path("/proc/self/statm")
 STATUS = Path("/proc/self/status")
 PEAK = "VmHWM:"  #: Linux keeps the peak itself
 RESET = Path("/proc/self/clear_refs"), "5"  #: and begins anew when it is told so
+
+PAUSES = 5  #: of the consumer
+LOOK, STILL = 0.05, 3  #: seconds between looks in a pause, and how many of them must find the same
 
 
 def main(order: str) -> None:
@@ -52,22 +54,37 @@ def main(order: str) -> None:
 
 def halves(graph: fl.Graph, settings: Settings) -> tuple[int, int]:
     """The most memory in each half of a stream."""
-    seconds = settings.warm + settings.seconds
     with graph.iterate(epochs=None, cpus=settings.cpus) as batches:
-        return most(iter(batches), seconds), most(iter(batches), seconds)
+        return most(batches, settings), most(batches, settings)
 
 
-def most(batches: Iterator[Mapping[str, Any]], seconds: float) -> int:
-    """The most memory while batches are taken for so many seconds."""
+def most(batches: Batches, settings: Settings) -> int:
+    """The most memory while batches are taken for a while, as fast as they come, with pauses.
+
+    In a pause all queues fill: what a consumer finds that is slower than the graph is the most.
+    """
     place, word = RESET
     if place.exists():
         place.write_text(word, encoding="ascii")
-    began, seen = perf_counter(), 0
+    seen, began, pauses = 0, perf_counter(), 0
     for _ in batches:
         seen = max(seen, resident())
-        if perf_counter() - began > seconds:
+        if perf_counter() - began > settings.seconds * (pauses + 1) / PAUSES:
+            rest(batches)
+            pauses += 1
+        if pauses == PAUSES:
             break
     return max(seen, peak())
+
+
+def rest(batches: Batches) -> None:
+    """Take nothing until nothing moves."""
+    served, still = -1, 0
+    while still < STILL:
+        sleep(LOOK)
+        moved = sum(stage.blocks_out for stage in batches.stats().stages.values())
+        still = still + 1 if moved == served else 0
+        served = moved
 
 
 def resident() -> int:

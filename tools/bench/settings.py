@@ -88,4 +88,4 @@ class Settings:
 
     def quick(self) -> Settings:
         """As little as shows that it works."""
-        return replace(self, seconds=0.05, warm=0.0, rounds=1, batch=64, reservoir=512)
+        return replace(self, seconds=0.05, warm=0.0, rounds=1, batch=64, reservoir=512, pool=48)
