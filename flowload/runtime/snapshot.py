@@ -44,7 +44,7 @@ def _stage(assembly: Assembly, name: str) -> StageStats:
     segment = assembly.segment_of(name)
     dropped: Counter[str] = Counter()
     for meter in meters:
-        dropped.update(meter.dropped)
+        dropped.update(dict(meter.dropped))  # copied in one step: a thread may be counting
     # Operators inside one stage may count in different units (chunks, then frames): the books of each
     # balance by themselves, so those before the last only add what they dropped or hold.
     inside = sum(meter.dropped.total() + meter.held for meter in meters[:-1])

@@ -120,7 +120,6 @@ class TurnTask:
             member = self.segment.members[0]
             with member:
                 operator.took(which, len(word.block))
-            self.caught_up.discard(which)
             member.settle(member.call(self.number, word.block))
             member.gave(word.block)
             await self.segment.put(Item.of(self.number, word.block))

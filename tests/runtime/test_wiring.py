@@ -1,0 +1,119 @@
+"""Fan-out and fan-in in a run: parts, marks, numbers, turns and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from flowload.graph import Graph, place
+from flowload.protocols import Block, Call, Mark
+from tests.runtime.faces import Face, Taker
+from tests.runtime.stages import (
+    Cycle,
+    Folds,
+    Ints,
+    Junction,
+    Yields,
+    fan_out,
+    flat,
+    in_turn,
+    ints,
+    numbers,
+    origin,
+    plus,
+    step,
+)
+
+
+class Tells(Folds):
+    """Shows marks as blocks."""
+
+    def mark(self, mark: Mark, call: Call) -> list[Block]:
+        call.opened(1)
+        return [ints([-1 if mark is Mark.EPOCH else -2])]
+
+
+class Numbers(Folds):
+    """Notes the numbers of its calls."""
+
+    def __init__(self, log: list[int]) -> None:
+        super().__init__()
+        self.log = log
+
+    def push(self, block: Ints, call: Call) -> list[Block]:
+        self.log.append(call.number)
+        return [block]
+
+
+def words(*made: Any) -> Graph:
+    return origin(Yields(lambda _: [word if isinstance(word, Mark) else ints(word) for word in made]))
+
+
+def test_parts_are_counted_and_numbered_by_port(face: Face) -> None:
+    log: list[int] = []
+    split = words([0, 2], [1], [4, 3]) >> fan_out("even", "odd")
+    taker = Taker()
+    face.use(split.drop("odd") >> plus(0) >> step(lambda: Numbers(log)), taker)
+    assert [batch.values.tolist() for batch in taker.got] == [[0, 2], [4]]
+    assert log == [0, 1]
+    stats = taker.run.stats().stages
+    assert (stats["step"].in_, stats["step"].out) == (5, 5)
+    assert stats["drop"].dropped == {"unused": 2}
+
+
+def test_marks_go_to_every_output(face: Face) -> None:
+    split = numbers(2, 2) >> fan_out("even", "odd")
+    graph = [split["even"] >> step(Tells), split["odd"] >> step(Tells)] >> in_turn() >> step(Tells)
+    assert flat(face.read(graph, epochs=2)) == [0, 1, -1, -1, -1, 0, 1, -1, -1, -1]
+
+
+def test_an_input_at_the_end_of_its_pass_waits_for_the_others(face: Face) -> None:
+    short, long = words([1]), words([2], [3], [4])
+    graph = [short, long] >> in_turn() >> step(Tells)
+    assert flat(face.read(graph, epochs=2)) == [1, 2, 3, 4, -1, 1, 2, 3, 4, -1]
+
+
+def test_all_have_caught_up_when_the_last_has(face: Face) -> None:
+    one, two = words([1], Mark.CAUGHT_UP, [2], [3]), words([4], [5], Mark.CAUGHT_UP, [6])
+    got = flat(face.read([one, two] >> in_turn() >> step(Tells)))
+    assert got == [1, 4, 2, 5, 3, -2, 6, -1]
+
+
+def test_what_came_through_is_counted(face: Face) -> None:
+    taker = Taker()
+    face.use([numbers(5, 2), numbers(4, 3)] >> in_turn(), taker)
+    stage = taker.run.stats().stages["junction"]
+    assert (stage.in_, stage.out, stage.blocks_in, stage.blocks_out) == (9, 9, 5, 5)
+
+
+class Weighs(Cycle):
+    """Notes what it is asked and told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[Any] = []
+
+    def choose(self, alive: Sequence[int]) -> int:
+        self.log.append(list(alive))
+        return super().choose(alive)
+
+    def took(self, which: int, samples: int) -> None:
+        self.log.append((which, samples))
+        super().took(which, samples)
+
+
+def test_a_turn_is_asked_about_those_that_have_not_ended(face: Face) -> None:
+    turn = Weighs()
+    face.read([numbers(3, 2), numbers(5, 5)] >> place(Junction(make=lambda: [turn])))
+    assert turn.log == [[0, 1], (0, 2), [0, 1], (1, 5), [0, 1], (0, 1), [0, 1], [0], [0, 1], [0]]
+
+
+@pytest.mark.parametrize("ports", [1, 2, 5])
+def test_every_sample_comes_through_any_number_of_ports(face: Face, ports: int) -> None:
+    names = [f"p{k}" for k in range(ports)]
+    split = numbers(100, 7) >> fan_out(*names)
+    branches = [split[name] >> plus(0) for name in names]
+    graph = branches >> in_turn() if ports > 1 else branches[0]
+    assert sorted(flat(face.read(graph))) == list(range(100))
