@@ -59,7 +59,7 @@ def test_the_set_up_of_the_readme_is_what_ci_does() -> None:
     run, test = (line for line in commands() if line.startswith("python"))
     assert run.endswith(" && pip install -c constraints.txt -e . && flowload run pipelines/chess.py")
     steps = test.split(" && ")
-    assert steps[0] == "python -m venv .venv"
+    assert steps[0] == "python3 -m venv .venv"
     script = (ROOT / ".ci" / "run").read_text()
     install, check = steps[2:]
     assert f"\n{install} || exit 1\n" in script
