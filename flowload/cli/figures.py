@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "duration", "rate", "share", "size"]
+__all__ = ["count", "counted", "duration", "rate", "share", "size"]
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def count(number: int) -> str:
-    """1,234,567 up to eight digits, then 123.5 M."""
+    """1,234,567 up to eight digits, then 123 M."""
     return f"{number:,}" if abs(number) < 10**8 else scaled(number)
+
+
+def counted(number: int, one: str, several: str) -> str:
+    """A number and its noun: 1 batch, 2 batches."""
+    return f"{count(number)} {one if number == 1 else several}"
 
 
 def rate(per_second: float) -> str:

@@ -7,7 +7,7 @@ import click
 from .command import Drawing
 from .complaint import complain, status_of
 from .drive import Drive
-from .figures import count, duration
+from .figures import counted, duration
 from .ledger import balanced, ledger
 from .sheet import Sheet
 from .versions import versions
@@ -40,7 +40,7 @@ def closing(drive: Drive) -> str:
     bounds = drive.bounds
     why = {
         "finished": "The stream ended by itself",
-        "batches": f"Stopped after {count(bounds.batches or 0)} batches, as asked",
+        "batches": f"Stopped after {counted(bounds.batches or 0, 'batch', 'batches')}, as asked",
         "seconds": f"Stopped after {duration(bounds.seconds or 0)}, as asked",
         "failed": "The run failed",
     }.get(drive.ended, f"The run was {drive.ended}")

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from flowload.observe.stats import RunStats, StageStats
 
-from .figures import count, duration, rate, share
+from .figures import count, counted, duration, rate, share
 from .lines import align
 
 __all__ = ["HEAD", "SIDES", "plain_table", "progress", "rows", "summary", "table"]
@@ -55,10 +55,7 @@ def queue(stage: str, now: RunStats) -> str:
 def summary(now: RunStats, outputs: Mapping[str, int]) -> Iterator[str]:
     """The lines beneath the table: what consumers got, and how fast."""
     overall = now.delivered / now.elapsed if now.elapsed > 0 else 0.0
-    yield (
-        f"{count(now.blocks_delivered)} batches, {count(now.delivered)} samples "
-        f"in {duration(now.elapsed)}: {rate(overall)}"
-    )
+    yield f"{what_came(now)} in {duration(now.elapsed)}: {rate(overall)}"
     if len(outputs) > 1:
         yield ", ".join(f"{name} {count(batches)}" for name, batches in outputs.items()) + " batches"
 
@@ -71,10 +68,13 @@ def progress(now: RunStats, before: RunStats | None) -> str:
     busiest = "" if hot is None else f"; busiest: {hot.name} {share(busy(hot, now, before))}"
     dropped = sum(sum(stage.dropped.values()) for stage in now.stages.values())
     lost = f"; dropped {count(dropped)}" if dropped else ""
-    return (
-        f"{duration(now.elapsed):>8}  {count(now.blocks_delivered)} batches, {count(now.delivered)} samples, "
-        f"{rate(lately)}{lost}{busiest}"
-    )
+    return f"{duration(now.elapsed):>8}  {what_came(now)}, {rate(lately)}{lost}{busiest}"
+
+
+def what_came(now: RunStats) -> str:
+    """What consumers got so far."""
+    batches = counted(now.blocks_delivered, "batch", "batches")
+    return f"{batches}, {counted(now.delivered, 'sample', 'samples')}"
 
 
 def table(now: RunStats, before: RunStats | None = None) -> Table:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowload.cli.figures import count, duration, rate, share, size
+from flowload.cli.figures import count, counted, duration, rate, share, size
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,10 @@ from flowload.cli.figures import count, duration, rate, share, size
 )
 def test_counts_are_exact_as_long_as_they_fit(number: int, text: str) -> None:
     assert count(number) == text
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(n, "batch", "batches") for n in (0, 1, 2000)] == ["0 batches", "1 batch", "2,000 batches"]
 
 
 @pytest.mark.parametrize(
