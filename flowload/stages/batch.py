@@ -10,10 +10,11 @@ from flowload.blocks import Batch, Frames
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
-from flowload.protocols import ChunkFormat, Device, OnError, Operator, Setting
+from flowload.protocols import Device, OnError, Operator, Setting
 
 from .cut import Cut
 from .encode import Encode, batch_bytes, find_layout
+from .find_format import own_formats
 from .references import format_finder
 from .row_size import row_size
 
@@ -52,7 +53,7 @@ class BatchStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """Cut the stream by reference; encode each piece. Raises GraphError for an unknown layout."""
-        for known in formats_of(setting):
+        for known in own_formats(setting.upstream):
             find_layout(known, self.layout)
         cut = Cut(self.size, drop_last=self.drop_last, find=format_finder(setting))
         return cut, Encode(self.layout, device_of(setting))
@@ -60,18 +61,12 @@ class BatchStage(Stage):
     def memory(self, setting: Setting) -> int:
         """Batches at work and on their way, and the records that they are made of."""
         workers = self.workers or setting.cpus
-        formats = formats_of(setting)
+        formats = own_formats(setting.upstream)
         if not formats:
             return 0
         fields = find_layout(formats[0], self.layout).fields()
         batches = (workers + DONE) * batch_bytes(fields, self.size)
         return batches + (workers + WAITING) * self.size * row_size(setting)
-
-
-def formats_of(setting: Setting) -> list[ChunkFormat]:
-    """The formats that stages above were given."""
-    given = [getattr(stage, "format", None) for stage in setting.upstream]
-    return [item for item in given if item is not None and hasattr(item, "layouts")]
 
 
 def device_of(setting: Setting) -> Device | None:
@@ -91,7 +86,7 @@ def batch(
     drop_last: bool = False,
     workers: int | None = None,
     on_error: OnError = "raise",
-    max_errors: float | None = None,
+    max_errors: int | float | None = None,
 ) -> Graph:
     """Make batches of records, or other batches of arrays.
 

@@ -12,6 +12,7 @@ from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import Operator, Setting
 
+from .find_format import own_formats
 from .listing import Listing
 from .watching import Watching
 
@@ -80,8 +81,7 @@ def as_texts(patterns: object) -> tuple[str, ...]:
 
 def wanted_suffixes(setting: Setting) -> tuple[str, ...]:
     """Endings of the files that the nearest stage with a format can read; empty: any."""
-    formats = (getattr(stage, "format", None) for stage in setting.downstream)
-    return next((tuple(form.suffixes) for form in formats if form is not None), ())
+    return next((tuple(form.suffixes) for form in own_formats(setting.downstream)), ())
 
 
 def discover(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from flowload.errors import GraphError, MissingExtra
 from flowload.protocols import ChunkFormat
 
-__all__ = ["find_format", "known_formats"]
+__all__ = ["find_format", "known_formats", "own_formats"]
 
 PACKAGE = "flowload.formats"  #: by name: stages and formats are strangers
 
@@ -20,6 +22,12 @@ def find_format(name: str) -> ChunkFormat:
         known = ", ".join(map(repr, known_formats()))
         raise GraphError(f"no format is named {name!r}; there are {known}; or pass a ChunkFormat object")
     return found
+
+
+def own_formats(stages: Iterable[object]) -> list[ChunkFormat]:
+    """The formats that declarations were given, in their order."""
+    given: Iterator[Any] = (getattr(stage, "format", None) for stage in stages)
+    return [form for form in given if hasattr(form, "layouts")]
 
 
 def load_format(name: str) -> ChunkFormat | None:

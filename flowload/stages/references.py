@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flowload.blocks import CHUNK, Chunks, SourceFile
 from flowload.protocols import ChunkFormat, Setting, State
 
-from .find_format import find_format
+from .find_format import find_format, own_formats
 
 __all__ = [
     "FindFormat",
@@ -32,8 +32,7 @@ FindFormat: TypeAlias = Callable[[str], ChunkFormat]
 
 def format_finder(setting: Setting) -> FindFormat:
     """`find_format`, which also knows the formats that upstream stages were given as objects."""
-    given = [getattr(stage, "format", None) for stage in setting.upstream]
-    known = {item.name: item for item in given if item is not None and not isinstance(item, str)}
+    known = {form.name: form for form in own_formats(setting.upstream)}
     return lambda name: known[name] if name in known else find_format(name)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flowload.protocols import PackingFormat, Setting
 
+from .find_format import own_formats
+
 __all__ = ["RECORD", "row_size"]
 
 RECORD = 8356  #: bytes of an lc0 record on disk, as most are today: the guess where nothing is known
@@ -11,5 +13,5 @@ RECORD = 8356  #: bytes of an lc0 record on disk, as most are today: the guess w
 
 def row_size(setting: Setting) -> int:
     """Bytes of a row of the formats that are read upstream; packed, where the format packs."""
-    formats = [getattr(stage, "format", None) for stage in setting.upstream]
+    formats = own_formats(setting.upstream)
     return max([form.row_bytes for form in formats if isinstance(form, PackingFormat)], default=RECORD)

@@ -8,12 +8,18 @@ from types import SimpleNamespace
 import pytest
 
 from flowload.errors import GraphError, MissingExtra
-from flowload.stages.find_format import find_format, known_formats
+from flowload.stages.find_format import find_format, known_formats, own_formats
 
 
 def test_a_known_name() -> None:
     assert find_format("lc0").name == "lc0"
     assert "lc0" in known_formats()
+
+
+def test_the_formats_of_declarations_in_their_order() -> None:
+    one, other = SimpleNamespace(layouts={}), SimpleNamespace(layouts={})
+    stages = [SimpleNamespace(format=each) for each in (one, "lc0", None, other)]
+    assert own_formats([SimpleNamespace(), *stages]) == [one, other]
 
 
 @pytest.mark.parametrize("name", ["lc1", "tar", "no.such", "", "../x"])
