@@ -22,7 +22,7 @@ __all__ = ["Index", "Memo", "ReadStage", "read"]
 
 MEMO = 8 << 20  #: bytes of indexes that are kept for the next pass at most
 
-NEEDED = ("name", "suffixes", "layouts", "index", "inflate")  #: what makes a ChunkFormat
+NEEDED = ("name", "suffixes", "layouts", "index", "inflate", "describe")  #: what makes a ChunkFormat
 
 Table: TypeAlias = NDArray[np.void]
 
@@ -162,7 +162,7 @@ def read(
         format: a name, such as "lc0", or an object that is a `ChunkFormat`.
         workers: files at once; None: as many as there are CPUs.
         on_error: "skip" counts files that cannot be indexed, instead of ending the run.
-        max_errors: how many files (int), or which share of files and chunks (float), may be skipped.
+        max_errors: how many files (int), or which share of the files (float), may be skipped.
     """
     form = find_format(format) if isinstance(format, str) else format
     return place(ReadStage(format=form, workers=workers, on_error=on_error, max_errors=max_errors))

@@ -102,7 +102,7 @@ def unpack(
     *,
     workers: int | None = None,
     on_error: OnError = "raise",
-    max_errors: float | None = None,
+    max_errors: int | float | None = None,
     max_chunk_bytes: int = 64 << 20,
 ) -> Graph:
     """Inflate chunks, and sample a share or a number of the records of each use.
