@@ -30,9 +30,8 @@ __all__ = ["FORMAT", "Lc0"]
 
 ROW = 2112  #: bytes of a packed record with 226 moves, in whole cache lines
 DEFLATE_MOST = 1032  #: deflate makes at most so many bytes of one
-GZIP_ADDS = (
-    1 << 10
-)  #: bytes that gzip may add to data that it cannot compress, besides an eighth (fixed codes)
+#: Bytes that gzip may add to data that it cannot compress, besides an eighth (fixed codes).
+GZIP_ADDS = 1 << 10
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,8 @@ __all__ = ["Encode", "Fields", "Pieces", "batch_bytes", "find_layout"]
 
 ALIGN = 64  #: each array begins on a cache line
 
-Fields: TypeAlias = Mapping[
-    str, tuple[tuple[int, ...], np.dtype[Any]]
-]  #: per key, a sample's shape and dtype
+#: Per key, a sample's shape and dtype.
+Fields: TypeAlias = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
