@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flowload.errors import LedgerError
-from flowload.observe.metrics import Meter
+
+from .metrics import Meter
 
 __all__ = ["check_ledger"]
 
