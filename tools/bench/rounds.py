@@ -28,6 +28,9 @@ class Row(NamedTuple):
     inflated: Spread  #: decompressed bytes a second: frames / rate times the bytes of a record
     yardstick: Spread | None  #: decompressed bytes, to those of zlib in one thread
     roofline: Spread | None  #: frames, to those of bare threads
+    efficiency: (
+        Spread | None
+    )  #: frames a CPU second, to those of bare threads: what others do disturbs it less
     cores: float | None  #: CPUs kept busy by this process, median
     loop: float | None  #: CPUs kept busy by the event loop's thread, median
     made: int | None  #: buffers allocated in a window, the most
@@ -69,7 +72,7 @@ def row_of(contender: Contender, readings: Readings, corpus: Corpus) -> Row:
     frames = [reading.frames for reading in own]
     inflated = [each / contender.work.rate * corpus.record for each in frames]
     zlib = [reading.frames * corpus.record for reading in readings.get(yardstick.NAME, ())]
-    roof = [reading.frames for reading in readings.get(contender.against or "", ())]
+    roof = readings.get(contender.against or "", ())
     return Row(
         name=contender.name,
         group=contender.group,
@@ -78,7 +81,8 @@ def row_of(contender: Contender, readings: Readings, corpus: Corpus) -> Row:
         frames=Spread.of(frames),
         inflated=Spread.of(inflated),
         yardstick=ratio(inflated, zlib),
-        roofline=ratio(frames, roof),
+        roofline=ratio(frames, [reading.frames for reading in roof]),
+        efficiency=ratio(thrift(own), thrift(roof)),
         cores=middle([reading.cores for reading in own]),
         loop=middle([reading.loop for reading in own]),
         made=max((reading.made for reading in own if reading.made is not None), default=None),
@@ -92,6 +96,11 @@ def ratio(values: Sequence[float], others: Sequence[float]) -> Spread | None:
     if not others:
         return None
     return Spread.of([value / other for value, other in zip(values, others, strict=True)])
+
+
+def thrift(readings: Sequence[Reading]) -> list[float]:
+    """Frames a CPU second, where CPU seconds are known."""
+    return [reading.frames / reading.cores for reading in readings if reading.cores]
 
 
 def middle(values: Sequence[float | None]) -> float | None:
