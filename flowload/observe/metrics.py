@@ -48,6 +48,7 @@ class Meter:
     """Counters of one operator, in the unit of its output."""
 
     in_: int = 0
+    taken: int = 0  #: samples of the input blocks, in the unit of the input
     out: int = 0
     held: int = 0
     dropped: Counter[str] = field(default_factory=Counter)

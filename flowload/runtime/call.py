@@ -18,7 +18,7 @@ __all__ = ["Member", "RunCall"]
 
 log = logging.getLogger("flowload")
 
-#: A share of skipped samples says little before this many came in; at the end it is checked anyway.
+#: A share of skipped inputs says little before this many came in; at the end it is checked anyway.
 _ENOUGH = 100
 
 Lease = Callable[[int, Device | None], Bytes]
@@ -124,6 +124,7 @@ class Member:
         """Enter the samples of a call alone. May raise TooManyErrors."""
         meter = self.meter
         rejected = sum(count for _, count in call.rejects)
+        meter.taken += call.samples
         meter.in_ += call.samples if call.found is None else call.found + rejected
         for reason, count in call.drops:
             meter.dropped[reason] += count
@@ -141,9 +142,10 @@ class Member:
         if limit is None or not meter.skipped:
             return
         if isinstance(limit, float):
-            if not final and meter.in_ < _ENOUGH:
+            if not final and meter.taken < _ENOUGH:
                 return
-            spent, budget = meter.skipped > limit * meter.in_, f"a share of {limit:g} of {meter.in_:,}"
+            # Of the inputs: what is rejected is a chunk, not as many frames as nobody could count.
+            spent, budget = meter.skipped > limit * meter.taken, f"a share of {limit:g} of {meter.taken:,}"
         else:
             spent, budget = meter.skipped > limit, f"{limit:,}"
         if spent:

@@ -101,6 +101,7 @@ class SourceTask:
         if isinstance(made, Mark):
             return made
         self.member.meter.in_ += len(made)
+        self.member.meter.taken += len(made)
         self.member.gave(made)
         self.number += 1
         return Item.of(self.number - 1, made)

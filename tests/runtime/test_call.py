@@ -303,6 +303,19 @@ def test_a_budget_by_share_of_little_data_is_judged_at_the_end(face: Face) -> No
     assert error.__cause__.where == "0.txt: record 19"
 
 
+def test_a_share_is_one_of_the_inputs_however_much_each_holds() -> None:
+    """Half of the chunks are bad: that each good one holds a thousand samples does not make it a little."""
+    one = member("skip", 0.1)
+
+    def half(call: Call) -> None:
+        call.opened(50_000)
+        call.reject(bad(1), 50)
+
+    with pytest.raises(TooManyErrors, match=r"found 50; wanted at most a share of 0\.1 of 100"):
+        settled(one, half, samples=100)
+    assert one.meter.in_ == 50_050
+
+
 @pytest.mark.parametrize("workers", [1, 2, 4, 8])
 @pytest.mark.parametrize("shape", ["map", "wait"])
 def test_a_budget_ends_the_run_at_the_same_block_for_any_number_of_workers(shape: str, workers: int) -> None:
