@@ -21,7 +21,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from time import perf_counter
 
@@ -226,21 +226,23 @@ class Run:
             for name in await lane.close(PATIENCE):
                 log.error("thread %s is stuck in a call; the run is left without it", name)
         self._close()
-        self.assembly.release()
-        self.pool.close()
         self.loop_time = time.thread_time() - self.loop_began
         self.ended = perf_counter()
 
     def _close(self) -> None:
-        """Close every operator; what that raises is a failure, or a line in the log if nobody listens."""
+        """Close everything; what that raises is a failure, or a line in the log if nobody listens."""
         assert self._scope is not None  # noqa: S101 - start() made it
         try:
-            self.assembly.close()
+            with ExitStack() as stack:  # last in, first out, whatever the others raise
+                stack.callback(self.pool.close)
+                stack.callback(self.assembly.release)
+                stack.callback(self.assembly.close)
         except Exception as error:
             if self.failure is not None or self._scope.cancel_called:
                 log.exception("a stage could not be closed")
             else:
                 self.failure = error
+                self.finished = False
 
 
 def _thread_clock() -> int | None:

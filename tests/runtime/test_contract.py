@@ -13,7 +13,7 @@ import pytest
 
 from flowload.errors import LedgerError
 from flowload.graph import Graph, place
-from flowload.protocols import Call
+from flowload.protocols import Bytes, Call
 from flowload.runtime import run as run_module
 from tests.runtime.faces import Face, Taker, run_threads
 from tests.runtime.stages import (
@@ -376,3 +376,27 @@ def test_a_stage_that_ends_its_thread_does_not_end_the_loop(
     with pytest.raises(RuntimeError, match=error.__name__) as caught:
         face.read(numbers(3) >> step(lambda: shape(leave), name="step"))
     assert type(caught.value.__cause__) is error
+
+
+class Jams:
+    """A device that cannot let go of memory."""
+
+    def register(self, memory: Bytes) -> None:
+        pass
+
+    def unregister(self, memory: Bytes) -> None:
+        raise BoomError("of the device")
+
+
+def test_memory_that_cannot_be_given_back_fails_the_run(face: Face) -> None:
+    device = Jams()
+    log: list[str] = []
+
+    def leases(block: Ints, call: Call) -> Ints:
+        call.lease(100, device)
+        return block
+
+    graph = numbers(3) >> step(lambda: Does(leases)) >> step(lambda: Closes(log))
+    with pytest.raises(BoomError, match="of the device"):
+        face.read(graph)
+    assert log == ["closed"]
