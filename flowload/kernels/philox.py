@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ._jit import kernel
 
-__all__ = ["Words", "block", "integers", "permutation", "raw", "stream"]
+__all__ = ["Words", "block", "integers", "permutation", "stream"]
 
 Words = NDArray[np.uint64]
 
@@ -60,17 +60,6 @@ def block(
         k0 += WEYL_0
         k1 += WEYL_1
     words[0], words[1], words[2], words[3] = c0, c1, c2, c3
-
-
-@kernel
-def raw(out: Words, where: Words, start: int) -> None:
-    """Fill `out` with words `start`, `start + 1`, ... of the stream `where`."""
-    words = np.empty(4, np.uint64)
-    for i in range(len(out)):
-        word = start + i
-        if i == 0 or word % 4 == 0:
-            block(words, np.uint64(word // 4 + 1), where[2], where[3], where[4], where[0], where[1])
-        out[i] = words[word % 4]
 
 
 @kernel

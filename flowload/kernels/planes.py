@@ -13,22 +13,15 @@ from ._jit import kernel
 from .records import FLAGS, PLANES, format_of, shift_of
 from .words import byte_at, int_at, spread_bits, word_at
 
-__all__ = ["encode_planes", "expand_planes", "pack_planes", "write_bits", "write_planes"]
+__all__ = ["expand_planes", "write_bits", "write_planes"]
 
 FLOAT_PLANE = 256  #: bytes of one plane of 64 float32
 FLOAT_FRAME = 112 * FLOAT_PLANE
 
 
 @kernel
-def encode_planes(rows: Bytes, out: NDArray[np.float32]) -> None:
-    """The planes of valid records: rows (n, stride) uint8 to out (n, 7168) float32, both C-contiguous."""
-    for i in range(len(rows)):
-        write_planes(rows, i, out)
-
-
-@kernel
 def write_planes(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
-    """The planes of record i."""
+    """The planes of valid record i: rows (n, stride) uint8 to row i of out (n, 7168), both C-contiguous."""
     at = i * rows.shape[1]
     word = int_at(rows, at)
     form = format_of(rows, at, word)
@@ -40,15 +33,8 @@ def write_planes(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
 
 
 @kernel
-def pack_planes(rows: Bytes, bits: NDArray[np.uint64], scalars: Bytes) -> None:
-    """What the planes of valid records are made of: rows (n, stride) to bits (n, 104) and scalars (n, 8)."""
-    for i in range(len(rows)):
-        write_bits(rows, i, bits, scalars)
-
-
-@kernel
 def write_bits(rows: Bytes, i: int, bits: NDArray[np.uint64], scalars: Bytes) -> None:
-    """What the planes of record i are made of."""
+    """What the planes of valid record i are made of, to row i of bits (n, 104) and scalars (n, 8)."""
     at = i * rows.shape[1]
     word = int_at(rows, at)
     form = format_of(rows, at, word)
@@ -62,7 +48,7 @@ def write_bits(rows: Bytes, i: int, bits: NDArray[np.uint64], scalars: Bytes) ->
 
 @kernel
 def expand_planes(bits: NDArray[np.uint64], scalars: Bytes, out: NDArray[np.float32]) -> None:
-    """The planes that `encode_planes` gives, from what `pack_planes` gave; out (n, 7168) float32."""
+    """The planes that `write_planes` gives, from what `write_bits` gave; out (n, 7168) float32."""
     for i in range(bits.shape[0]):
         for plane in range(104):
             spread_bits(out, i * FLOAT_FRAME + plane * FLOAT_PLANE, bits[i, plane])

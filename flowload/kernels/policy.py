@@ -12,19 +12,12 @@ from .packing import spread_policy
 from .records import MOVES, POLICY, PROBABILITIES, is_packed, shift_of
 from .words import float_at, int_at
 
-__all__ = ["copy_policy", "write_policy"]
-
-
-@kernel
-def copy_policy(rows: Bytes, out: NDArray[np.float32]) -> None:
-    """The 1858 move probabilities of valid records, bit for bit: rows (n, stride) uint8 to out (n, 1858)."""
-    for i in range(len(rows)):
-        write_policy(rows, i, out)
+__all__ = ["write_policy"]
 
 
 @kernel
 def write_policy(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
-    """The policy of record i."""
+    """The policy of valid record i, bit for bit: rows (n, stride) uint8 to row i of out (n, 1858)."""
     at = i * rows.shape[1]
     word = int_at(rows, at)
     if is_packed(word):

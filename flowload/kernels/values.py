@@ -29,24 +29,17 @@ from .records import (
 )
 from .words import byte_at, float_at, int_at
 
-__all__ = ["encode_outcomes", "encode_values", "write_outcome", "write_values"]
+__all__ = ["write_outcome", "write_values"]
 
 
 @kernel
-def encode_values(rows: Bytes, out: NDArray[np.float32]) -> None:
-    """Six rows of (q, d, m) of valid records: rows (n, stride) uint8 to out (n, 6, 3).
+def write_values(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
+    """Six rows of (q, d, m) of valid record i: rows (n, stride) uint8 to row i of out (n, 6, 3).
 
     The rows are result (m: plies left), best, played, orig, root and st (m: nan). What a version does not
     hold is nan, but for the result of versions 3 to 5, which follows from its byte, and d_st of version 6,
     which is 0.
     """
-    for i in range(len(rows)):
-        write_values(rows, i, out)
-
-
-@kernel
-def write_values(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
-    """The values of record i."""
     word = int_at(rows, i * rows.shape[1])
     version, at = version_of(word), i * rows.shape[1] + shift_of(word)
     out[i] = np.nan
@@ -62,19 +55,6 @@ def write_values(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
 
 
 @kernel
-def encode_outcomes(
-    rows: Bytes, winner: NDArray[np.float32], best_q: NDArray[np.float32], plies_left: NDArray[np.float32]
-) -> None:
-    """The training tuple's targets: rows (n, stride) uint8 to winner (n, 3), best_q (n, 3), plies_left (n,).
-
-    Both triples are win, draw, loss. A number that a version does not hold counts as 0, as in the tuples
-    that lc0's training always got: best_q of version 3 is (0.5, 0, 0.5).
-    """
-    for i in range(len(rows)):
-        write_outcome(rows, i, winner, best_q, plies_left)
-
-
-@kernel
 def write_outcome(
     rows: Bytes,
     i: int,
@@ -82,7 +62,11 @@ def write_outcome(
     best_q: NDArray[np.float32],
     plies_left: NDArray[np.float32],
 ) -> None:
-    """The targets of record i."""
+    """The training tuple's targets of valid record i, to winner (n, 3), best_q (n, 3), plies_left (n,).
+
+    Both triples are win, draw, loss. A number that a version does not hold counts as 0, as in the tuples
+    that lc0's training always got: best_q of version 3 is (0.5, 0, 0.5).
+    """
     word = int_at(rows, i * rows.shape[1])
     version, at = version_of(word), i * rows.shape[1] + shift_of(word)
     q, d = result_of(rows, at, version)

@@ -5,11 +5,12 @@ from hypothesis import given
 
 from flowload.kernels import layouts
 from flowload.kernels.packing import pack_records
-from flowload.kernels.planes import encode_planes, pack_planes
-from flowload.kernels.policy import copy_policy
-from flowload.kernels.values import encode_outcomes, encode_values
+from flowload.kernels.planes import write_bits, write_planes
+from flowload.kernels.policy import write_policy
+from flowload.kernels.values import write_outcome, write_values
 from flowload.protocols import Bytes
 from tests.kernels import naive, strategies
+from tests.kernels.every import every
 
 WIDE = 8396  # fits whatever a test's policy holds
 
@@ -30,9 +31,9 @@ def shapes(n: int, *sizes: tuple[int, ...]) -> list[np.ndarray[tuple[int, ...], 
 @given(strategies.rows())
 def test_tensors_are_what_the_single_kernels_write(rows: Bytes) -> None:
     wanted = shapes(len(rows), (7168,), (1858,), (6, 3))
-    encode_planes(rows, wanted[0])
-    copy_policy(rows, wanted[1])
-    encode_values(rows, wanted[2])
+    every(write_planes, rows, wanted[0])
+    every(write_policy, rows, wanted[1])
+    every(write_values, rows, wanted[2])
     for source in (rows, packed(rows)):
         found = shapes(len(rows), (7168,), (1858,), (6, 3))
         assert layouts.encode_tensors(source, *found) == -1
@@ -43,9 +44,9 @@ def test_tensors_are_what_the_single_kernels_write(rows: Bytes) -> None:
 def test_tuples_are_what_the_single_kernels_write(rows: Bytes) -> None:
     sizes: list[tuple[int, ...]] = [(7168,), (1858,), (3,), (3,), ()]
     wanted = shapes(len(rows), *sizes)
-    encode_planes(rows, wanted[0])
-    copy_policy(rows, wanted[1])
-    encode_outcomes(rows, *wanted[2:])
+    every(write_planes, rows, wanted[0])
+    every(write_policy, rows, wanted[1])
+    every(write_outcome, rows, *wanted[2:])
     for source in (rows, packed(rows)):
         found = shapes(len(rows), *sizes)
         assert layouts.encode_tuple(source, *found) == -1
@@ -57,9 +58,9 @@ def test_bits_are_what_the_single_kernels_write(rows: Bytes) -> None:
     n = len(rows)
     bits, scalars = np.empty((n, 104), np.uint64), np.empty((n, 8), np.uint8)
     wanted = shapes(n, (1858,), (6, 3))
-    pack_planes(rows, bits, scalars)
-    copy_policy(rows, wanted[0])
-    encode_values(rows, wanted[1])
+    every(write_bits, rows, bits, scalars)
+    every(write_policy, rows, wanted[0])
+    every(write_values, rows, wanted[1])
     for source in (rows, packed(rows)):
         found = shapes(n, (1858,), (6, 3))
         own, flags = np.empty_like(bits), np.empty_like(scalars)

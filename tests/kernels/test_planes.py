@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given
 
 from flowload.formats.lc0_records import INPUT_FORMATS
-from flowload.kernels.planes import encode_planes, expand_planes, pack_planes
+from flowload.kernels.planes import expand_planes, write_bits, write_planes
 from flowload.protocols import Bytes
 from tests.kernels import naive, strategies
+from tests.kernels.every import every
 
 
 def encoded(rows: Bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     out = np.full((len(rows), 7168), 7, np.float32)
-    encode_planes(rows, out)
+    every(write_planes, rows, out)
     return out
 
 
@@ -25,7 +26,7 @@ def test_planes_are_those_of_the_naive_twin(rows: Bytes) -> None:
 @given(strategies.rows())
 def test_packed_planes_expand_to_the_same_bits(rows: Bytes) -> None:
     bits, scalars = np.empty((len(rows), 104), np.uint64), np.empty((len(rows), 8), np.uint8)
-    pack_planes(rows, bits, scalars)
+    every(write_bits, rows, bits, scalars)
     out = np.full((len(rows), 7168), 7, np.float32)
     expand_planes(bits, scalars, out)
     assert out.tobytes() == encoded(rows).tobytes()
@@ -45,7 +46,7 @@ def test_output_may_lie_at_any_address() -> None:
     memory = np.zeros(3 * 28672 + 64, np.uint8)
     for shift in (0, 4, 1):
         out = memory[shift : shift + 3 * 28672].view(np.float32).reshape(3, 7168)
-        encode_planes(rows, out)
+        every(write_planes, rows, out)
         assert np.array_equal(out, encoded(rows))
     assert not memory[3 * 28672 + 4 :].any()
 

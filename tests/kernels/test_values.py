@@ -4,22 +4,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from flowload.kernels.values import encode_outcomes, encode_values
+from flowload.kernels.values import write_outcome, write_values
 from flowload.protocols import Bytes
 from tests.kernels import naive, strategies
+from tests.kernels.every import every
 
 
 def outcomes(rows: Bytes) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float32]], ...]:
     n = len(rows)
     out = (np.empty((n, 3), np.float32), np.empty((n, 3), np.float32), np.empty(n, np.float32))
-    encode_outcomes(rows, *out)
+    every(write_outcome, rows, *out)
     return out
 
 
 @given(strategies.rows(spare=2))
 def test_values_are_those_of_the_naive_twin(rows: Bytes) -> None:
     out = np.empty((len(rows), 6, 3), np.float32)
-    encode_values(rows, out)
+    every(write_values, rows, out)
     wanted = np.array([naive.values(naive.parse(row.tobytes())) for row in rows])
     assert np.array_equal(out, wanted.astype(np.float32), equal_nan=True)
 
@@ -40,7 +41,7 @@ def test_old_results_are_one_hot(version: int, result: int, winner: list[float])
     found, _, _ = outcomes(row[None])
     assert found[0].tolist() == winner
     values = np.empty((1, 6, 3), np.float32)
-    encode_values(row[None], values)
+    every(write_values, row[None], values)
     assert values[0, 0, :2].tolist() == [result, result == 0]
 
 
@@ -61,5 +62,5 @@ def test_version_3_knows_nothing_of_the_search() -> None:
     row = strategies.record(3, 1, np.random.default_rng(0))
     assert outcomes(row[None])[1].tolist() == [[0.5, 0, 0.5]]
     values = np.empty((1, 6, 3), np.float32)
-    encode_values(row[None], values)
+    every(write_values, row[None], values)
     assert np.isnan(values[0, 1:]).all()
