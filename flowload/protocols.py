@@ -1,8 +1,7 @@
 """The agreements between graph, stages, formats and runtime: shapes, no behaviour.
 
-A stage declares itself in `flowload.graph`; when a run starts, the stage opens one or more
-*operators*, and every operator has one of three shapes: `Source`, `Map`, `Fold`. What flows between
-them is a `Block`. What an operator may ask of the run during one call is a `Call`.
+When a run starts, a stage opens one or more *operators*, each of one shape: `Source`, `Map`, `Fold`, or
+wiring: `Route`, `Turn`. Between them flow `Block`s. What one call may ask of the run is a `Call`.
 """
 
 from __future__ import annotations
@@ -112,8 +111,7 @@ class Call(Protocol):
     def opened(self, count: int) -> None:
         """Say how many samples, in the unit of the output, this call's input turned out to hold.
 
-        Stages whose output has another unit than their input (a chunk becomes frames) call it, so
-        that in = out + dropped + held can be checked in one unit. Several calls add up.
+        Stages that change the unit (a chunk becomes frames) call it, for the ledger. Several calls add up.
         """
 
 
@@ -221,9 +219,8 @@ Operator: TypeAlias = Source | Map | Fold | Route | Turn
 class Setting:
     """What a stage is told when a run opens it.
 
-    `upstream` and `downstream` are the declarations (`flowload.graph.Stage`) of the stages before and
-    behind this one, nearest first, so that a stage can fit itself to its neighbours: a folder search
-    to the suffixes of the format, a shard to the sampling rate, a batch buffer to the device.
+    `upstream` and `downstream` are the declarations (`flowload.graph.Stage`) before and behind this one,
+    nearest first, so that a stage can fit itself to its neighbours: a batch buffer to the device, say.
     """
 
     seed: int
