@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,9 @@ def nothing_is_left() -> Iterator[None]:
     yield
     gc.collect()
     assert run_threads() == []
-    assert descriptors() <= before
+    # The watcher's own thread is none of Python's: it closes its descriptors a moment after it is told.
+    moments = (threading.Event().wait(0.001) for _ in range(10_000))
+    assert any(descriptors() <= before or moment for moment in moments)
 
 
 def descriptors() -> set[str]:
