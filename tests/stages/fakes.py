@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from flowload.errors import DataError
 from flowload.protocols import Bytes, Device, OnError
 
-__all__ = ["FakeCall"]
+__all__ = ["FakeCall", "both"]
 
 WORD = (1 << 64) - 1
 
@@ -63,3 +64,12 @@ class FakeCall:
 
     def opened(self, count: int) -> None:
         self.entered += count
+
+
+def both(fn: Any) -> list[Any]:
+    """A function and its waiting twin."""
+
+    async def twin(value: Any) -> Any:
+        return fn(value)
+
+    return [fn, twin]

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import itertools
 import json
 import logging
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,45 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.blocks import Batch, Frames
+from flowload.blocks import Batch
 from flowload.errors import DataError
 from flowload.protocols import Resumable
-from flowload.stages.cut import Cut
 from flowload.stages.encode import Encode
+from tests.stages.cutting import SIZES, arrays_of, batches_of, cut, frames_of
 from tests.stages.fakes import FakeCall
-from tests.stages.toy import TOY, toy_frames
-
-
-def cut(size: int, *, drop_last: bool = False) -> Cut:
-    return Cut(size, drop_last=drop_last, find=lambda name: {TOY.name: TOY}[name])
-
-
-def batches_of(
-    blocks: Iterable[Frames | Batch],
-    size: int,
-    call: FakeCall,
-    *,
-    drop_last: bool = False,
-    layout: str | None = None,
-) -> list[Batch]:
-    fold, encode = cut(size, drop_last=drop_last), Encode(layout, None)
-    pieces = [made for block in blocks for made in fold.push(block, call)]
-    return [encode.apply(piece, call) for piece in [*pieces, *fold.flush(call)]]
-
-
-def frames_of(sizes: Sequence[int]) -> list[Frames]:
-    return [toy_frames(size, tag=i, chunk=i) for i, size in enumerate(sizes)]
-
-
-def arrays_of(sizes: Sequence[int]) -> list[Batch]:
-    rows = np.cumsum([0, *sizes]).tolist()
-    return [
-        Batch({"x": (np.arange(a, b)[:, None] + [0, 0.5]).astype(np.float32), "y": np.arange(a, b)})
-        for a, b in itertools.pairwise(rows)
-    ]
-
-
-sizes_strategy = st.lists(st.integers(0, 12), max_size=8)
+from tests.stages.toy import toy_frames
 
 
 def test_arrays_of_different_lengths_are_not_cut_apart() -> None:
@@ -68,7 +34,7 @@ def test_no_batch_at_all_is_said(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("kind", ["frames", "arrays"])
-@given(sizes=sizes_strategy, size=st.integers(1, 20), at=st.integers(0, 8))
+@given(sizes=SIZES, size=st.integers(1, 20), at=st.integers(0, 8))
 def test_it_goes_on_from_its_state_and_its_records(kind: str, sizes: list[int], size: int, at: int) -> None:
     blocks = frames_of(sizes) if kind == "frames" else arrays_of(sizes)
     call, one, other = FakeCall(), cut(size), cut(size)

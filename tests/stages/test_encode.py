@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,47 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.blocks import Batch, Frames
+from flowload.blocks import Batch
 from flowload.errors import DataError, GraphError
-from flowload.stages.cut import Cut
-from flowload.stages.encode import Encode
+from tests.stages.cutting import SIZES, arrays_of, batches_of, frames_of
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import NARROW, TOY, ToyFormat, toy_frames
 
 
-def cut(size: int, *, drop_last: bool = False) -> Cut:
-    return Cut(size, drop_last=drop_last, find=lambda name: {TOY.name: TOY}[name])
-
-
-def batches_of(
-    blocks: Iterable[Frames | Batch],
-    size: int,
-    call: FakeCall,
-    *,
-    drop_last: bool = False,
-    layout: str | None = None,
-) -> list[Batch]:
-    fold, encode = cut(size, drop_last=drop_last), Encode(layout, None)
-    pieces = [made for block in blocks for made in fold.push(block, call)]
-    return [encode.apply(piece, call) for piece in [*pieces, *fold.flush(call)]]
-
-
-def frames_of(sizes: Sequence[int]) -> list[Frames]:
-    return [toy_frames(size, tag=i, chunk=i) for i, size in enumerate(sizes)]
-
-
-def arrays_of(sizes: Sequence[int]) -> list[Batch]:
-    rows = np.cumsum([0, *sizes]).tolist()
-    return [
-        Batch({"x": (np.arange(a, b)[:, None] + [0, 0.5]).astype(np.float32), "y": np.arange(a, b)})
-        for a, b in itertools.pairwise(rows)
-    ]
-
-
-sizes_strategy = st.lists(st.integers(0, 12), max_size=8)
-
-
-@given(sizes=sizes_strategy, size=st.integers(1, 20), drop_last=st.booleans())
+@given(sizes=SIZES, size=st.integers(1, 20), drop_last=st.booleans())
 def test_every_record_is_in_its_place(sizes: list[int], size: int, drop_last: bool) -> None:
     call = FakeCall()
     made = batches_of(frames_of(sizes), size, call, drop_last=drop_last)
@@ -66,7 +31,7 @@ def test_every_record_is_in_its_place(sizes: list[int], size: int, drop_last: bo
     assert len(call.leases) == len(made)
 
 
-@given(sizes=sizes_strategy, size=st.integers(1, 20))
+@given(sizes=SIZES, size=st.integers(1, 20))
 def test_arrays_are_cut_again(sizes: list[int], size: int) -> None:
     made = batches_of(arrays_of(sizes), size, FakeCall())
     total = sum(sizes)

@@ -16,7 +16,7 @@ from flowload.protocols import Block, Map, OnError, Setting
 from flowload.stages.filter import FilterStage, Kept, KeptAsync
 from flowload.stages.filter import filter as filter_
 from flowload.testing import check_stage
-from tests.stages.fakes import FakeCall
+from tests.stages.fakes import FakeCall, both
 from tests.stages.toy import toy_chunks, toy_frames, where_from
 
 SETTING = Setting(seed=0, epochs=1, cpus=1)
@@ -34,15 +34,6 @@ async def apply(fn: Any, block: Block, call: FakeCall, on_error: OnError = "rais
     assert isinstance(operator, Map)
     made = operator.apply(block, call)
     return await made if inspect.isawaitable(made) else made
-
-
-def both(fn: Any) -> list[Any]:
-    """A function and its waiting twin."""
-
-    async def twin(value: Any) -> Any:
-        return fn(value)
-
-    return [fn, twin]
 
 
 @pytest.mark.parametrize("fn", both(lambda arrays: arrays["x"] % 2 == 0), ids=["plain", "async"])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from flowload.stages.inflate import Inflate
 from flowload.stages.references import concatenate
 from flowload.stages.sampling import Sampling
 from tests.stages.fakes import FakeCall
-from tests.stages.toy import NARROW, STRIDE, toy_file, where_from
+from tests.stages.toy import NARROW, STRIDE, check_origin, toy_file, used
 
 
 def inflate(
@@ -26,30 +25,12 @@ def inflate(
         operator.close()
 
 
-def used(chunks: Chunks, use: int) -> Chunks:
-    table = chunks.table.copy()
-    table["use"] = use
-    return replace(chunks, table=table)
-
-
-def check(frames: Frames) -> list[tuple[int, int, int]]:
-    """Where the rows say that they come from; it must be what their origin says."""
-    found = where_from(frames.data)
-    said = frames.origin[["chunk", "record"]].tolist()
-    assert [(chunk, record) for _, chunk, record in found] == said
-    tags = [
-        int(frames.sources[source].name.removesuffix(".toy")) for source in frames.origin["source"].tolist()
-    ]
-    assert [tag for tag, _, _ in found] == tags
-    return found
-
-
 def test_everything_comes_in_the_chunks_own_order_without_a_copy(tmp_path: Path) -> None:
     chunks = toy_file(tmp_path, [3, 1, 20])
     call = FakeCall()
     frames = inflate(chunks, call)
     assert frames is not None
-    assert check(frames) == [
+    assert check_origin(frames) == [
         (0, chunk, record) for chunk, count in enumerate([3, 1, 20]) for record in range(count)
     ]
     assert call.entered == 24
@@ -66,7 +47,7 @@ def test_over_one_pth_uses_every_record_comes_once(tmp_path: Path, parts: int) -
     for use in range(parts):
         call = FakeCall()
         frames = inflate(used(chunks, use), call, num=1, den=parts)
-        rows = check(frames) if frames else []
+        rows = check_origin(frames) if frames else []
         assert rows == sorted(rows)
         assert call.entered == 48
         assert call.drops["not sampled"] == 48 - len(rows)
@@ -79,8 +60,8 @@ def test_a_count_takes_so_many_or_all(tmp_path: Path) -> None:
     chunks = toy_file(tmp_path, [2, 5, 40])
     frames = inflate(chunks, FakeCall(), count=5)
     assert frames is not None
-    assert Counter(chunk for _, chunk, _ in check(frames)) == {0: 2, 1: 5, 2: 5}
-    assert len(set(check(frames))) == 12
+    assert Counter(chunk for _, chunk, _ in check_origin(frames)) == {0: 2, 1: 5, 2: 5}
+    assert len(set(check_origin(frames))) == 12
 
 
 @pytest.mark.parametrize("rule", [{}, {"num": 1, "den": 2}, {"count": 6}])
@@ -92,8 +73,8 @@ def test_a_cap_keeps_some_of_the_same_records(tmp_path: Path, rule: dict[str, in
     capped = inflate(chunks, call, **rule)
     assert whole is not None
     assert capped is not None
-    assert len(check(capped)) == 4
-    assert set(check(capped)) <= {row for row in check(whole) if row[1] == 0}
+    assert len(check_origin(capped)) == 4
+    assert set(check_origin(capped)) <= {row for row in check_origin(whole) if row[1] == 0}
     assert call.drops["cut to equal ranks"] == len(whole) - 4
     assert call.entered == 60 == len(capped) + call.drops.total()
 
@@ -116,7 +97,7 @@ def test_record_sizes_may_mix_and_claims_may_lie(
     frames = inflate(chunks, call, **rule)
     assert frames is not None
     assert frames.data.shape[1] == STRIDE
-    rows = check(frames)
+    rows = check_origin(frames)
     assert call.entered == 34 == len(rows) + call.drops["not sampled"]
     narrow = np.array([tag == 1 for tag, _, _ in rows])
     np.testing.assert_array_equal(frames.data[:, 12], np.where(narrow, NARROW, STRIDE))
@@ -131,7 +112,7 @@ def test_a_bad_chunk_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     call = FakeCall(on_error="skip")
     frames = inflate(chunks, call)
     assert frames is not None
-    assert len(check(frames)) == 8
+    assert len(check_origin(frames)) == 8
     assert call.drops == {"bad bytes": 1}
     assert call.entered == 9
 
@@ -161,7 +142,7 @@ def test_the_choice_depends_on_seed_file_chunk_and_use_only(tmp_path: Path) -> N
     together = inflate(chunks, FakeCall(number=4), num=1, den=2)
     assert together is not None
     alone = [inflate(chunks.select(slice(i, i + 1)), FakeCall(), num=1, den=2) for i in range(3)]
-    assert check(together) == [row for part in alone if part is not None for row in check(part)]
+    assert check_origin(together) == [row for part in alone if part is not None for row in check_origin(part)]
     other = inflate(chunks, FakeCall(), seed=4, num=1, den=2)
     assert other is not None
-    assert check(other) != check(together)
+    assert check_origin(other) != check_origin(together)

@@ -15,7 +15,7 @@ from flowload.protocols import Block, Map, OnError, Operator, Setting
 from flowload.stages.map import Applied, AppliedAsync, MapStage, is_async
 from flowload.stages.map import map as map_
 from flowload.testing import check_resume, check_stage
-from tests.stages.fakes import FakeCall
+from tests.stages.fakes import FakeCall, both
 from tests.stages.toy import toy_frames
 
 SETTING = Setting(seed=0, epochs=1, cpus=1)
@@ -31,15 +31,6 @@ async def apply(fn: Any, block: Block, call: FakeCall, on_error: OnError = "rais
     assert isinstance(operator, Map)
     made = operator.apply(block, call)
     return await made if inspect.isawaitable(made) else made
-
-
-def both(fn: Any) -> list[Any]:
-    """A function and its waiting twin."""
-
-    async def twin(value: Any) -> Any:
-        return fn(value)
-
-    return [fn, twin]
 
 
 def doubled(arrays: dict[str, Any]) -> dict[str, Any]:

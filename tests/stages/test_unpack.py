@@ -1,38 +1,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.blocks import Chunks, Frames
+from flowload.blocks import Frames
 from flowload.errors import GraphError
 from flowload.protocols import Fold, Map, Setting
 from flowload.stages.unpack import UnpackStage, unpack
 from tests.stages.fakes import FakeCall
-from tests.stages.toy import toy_chunks, toy_file, where_from
+from tests.stages.toy import check_origin, toy_chunks, toy_file, used
 
 SETTING = Setting(seed=3, epochs=1, cpus=2)
-
-
-def used(chunks: Chunks, use: int) -> Chunks:
-    table = chunks.table.copy()
-    table["use"] = use
-    return replace(chunks, table=table)
-
-
-def check(frames: Frames) -> list[tuple[int, int, int]]:
-    """Where the rows say that they come from; it must be what their origin says."""
-    found = where_from(frames.data)
-    said = frames.origin[["chunk", "record"]].tolist()
-    assert [(chunk, record) for _, chunk, record in found] == said
-    tags = [
-        int(frames.sources[source].name.removesuffix(".toy")) for source in frames.origin["source"].tolist()
-    ]
-    assert [tag for tag, _, _ in found] == tags
-    return found
 
 
 @given(
@@ -49,7 +30,9 @@ def test_taken_says_what_will_come(
     operator = stage.open(SETTING)[1]
     assert isinstance(operator, Map)
     frames = operator.apply(chunks, FakeCall(seed=3))
-    found = Counter(chunk for _, chunk, _ in check(frames)) if isinstance(frames, Frames) else Counter()
+    found = (
+        Counter(chunk for _, chunk, _ in check_origin(frames)) if isinstance(frames, Frames) else Counter()
+    )
     assert said.tolist() == [found[i] for i in range(len(lengths))]
 
 

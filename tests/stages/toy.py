@@ -6,7 +6,7 @@ import itertools
 import os
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,13 @@ __all__ = [
     "STRIDE",
     "TOY",
     "ToyFormat",
+    "check_origin",
     "pieces",
     "references",
     "toy_chunks",
     "toy_file",
     "toy_frames",
+    "used",
     "where_from",
 ]
 
@@ -160,3 +162,22 @@ def pieces(chunks: Chunks, cuts: Sequence[int]) -> list[Chunks]:
     """The same chunks in blocks, cut somewhere."""
     borders = [0, *sorted(cut % (len(chunks) + 1) for cut in cuts), len(chunks)]
     return [chunks.select(slice(a, b)) for a, b in itertools.pairwise(borders)]
+
+
+def used(chunks: Chunks, use: int) -> Chunks:
+    """The same chunks in their use number `use`."""
+    table = chunks.table.copy()
+    table["use"] = use
+    return replace(chunks, table=table)
+
+
+def check_origin(frames: Frames) -> list[tuple[int, int, int]]:
+    """Where the rows say that they come from; it must be what their origin says."""
+    found = where_from(frames.data)
+    said = frames.origin[["chunk", "record"]].tolist()
+    assert [(chunk, record) for _, chunk, record in found] == said
+    tags = [
+        int(frames.sources[source].name.removesuffix(".toy")) for source in frames.origin["source"].tolist()
+    ]
+    assert [tag for tag, _, _ in found] == tags
+    return found

@@ -1,0 +1,48 @@
+"""Blocks cut into batches and encoded, as `batch` does it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+
+from flowload.blocks import Batch, Frames
+from flowload.stages.cut import Cut
+from flowload.stages.encode import Encode
+from tests.stages.fakes import FakeCall
+from tests.stages.toy import TOY, toy_frames
+
+__all__ = ["SIZES", "arrays_of", "batches_of", "cut", "frames_of"]
+
+SIZES = st.lists(st.integers(0, 12), max_size=8)  #: of blocks
+
+
+def cut(size: int, *, drop_last: bool = False) -> Cut:
+    return Cut(size, drop_last=drop_last, find=lambda name: {TOY.name: TOY}[name])
+
+
+def batches_of(
+    blocks: Iterable[Frames | Batch],
+    size: int,
+    call: FakeCall,
+    *,
+    drop_last: bool = False,
+    layout: str | None = None,
+) -> list[Batch]:
+    fold, encode = cut(size, drop_last=drop_last), Encode(layout, None)
+    pieces = [made for block in blocks for made in fold.push(block, call)]
+    return [encode.apply(piece, call) for piece in [*pieces, *fold.flush(call)]]
+
+
+def frames_of(sizes: Sequence[int]) -> list[Frames]:
+    return [toy_frames(size, tag=i, chunk=i) for i, size in enumerate(sizes)]
+
+
+def arrays_of(sizes: Sequence[int]) -> list[Batch]:
+    rows = np.cumsum([0, *sizes]).tolist()
+    return [
+        Batch({"x": (np.arange(a, b)[:, None] + [0, 0.5]).astype(np.float32), "y": np.arange(a, b)})
+        for a, b in itertools.pairwise(rows)
+    ]
