@@ -12,7 +12,7 @@ from .finding import natural
 
 __all__ = ["Arrivals"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("flowload")
 
 Probe: TypeAlias = Callable[[str], Look | None]
 

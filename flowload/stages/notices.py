@@ -13,7 +13,7 @@ from watchfiles import _rust_notify as rust  # documented: "Rust backend direct 
 
 __all__ = ["FolderNotices", "Notices"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("flowload")
 
 STEP = 50  #: ms between looks at the stop event, and of silence after which events are given
 DEBOUNCE = 200  #: ms that events are gathered at most
