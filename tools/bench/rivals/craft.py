@@ -18,7 +18,7 @@ from flowload.formats import gz
 from flowload.formats.lc0 import FORMAT
 from flowload.formats.lc0_records import RECORDS
 
-__all__ = ["KERNELS", "NUMPY", "Arrays", "ChunkRef", "Craft", "Records"]
+__all__ = ["KERNELS", "NUMPY", "V6", "Arrays", "ChunkRef", "Craft", "Records"]
 
 V6 = RECORDS[6]
 GZIP = 31  #: zlib's word for a gzip header

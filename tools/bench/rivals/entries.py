@@ -38,7 +38,8 @@ RIVALS = (
     Rival("DataLoader, by batch", "torch", "torch_loader", "open_batches"),
     Rival("torchdata.nodes", "torchdata", "torchdata_nodes", "open_nodes"),
     Rival("SPDL", "spdl", "spdl_pipeline", "open_pipeline"),
-    Rival("Grain", "grain", "grain_dataset", "open_dataset"),
+    Rival("Grain, by record", "grain", "grain_dataset", "open_records", (NUMPY,)),
+    Rival("Grain, by window", "grain", "grain_dataset", "open_windows"),
 )
 
 

@@ -1,19 +1,26 @@
-"""Grain: records one by one through its window shuffle, batched by its `batch`, in worker processes."""
+"""Grain in worker processes: record by record through its window shuffle, and whole windows at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import grain
 import numpy as np
-from grain.experimental import FlatMapIterDataset, FlatMapTransform, WindowShuffleIterDataset
+from grain.experimental import (
+    FlatMapIterDataset,
+    FlatMapTransform,
+    RebatchIterDataset,
+    WindowShuffleIterDataset,
+)
 
 from .craft import Craft, Records
 from .order import Order
 
-__all__ = ["open_dataset"]
+__all__ = ["open_records", "open_windows"]
+
+Opened = AbstractContextManager[Iterator[Mapping[str, Any]]]
 
 
 class InRecords(FlatMapTransform):
@@ -26,16 +33,43 @@ class InRecords(FlatMapTransform):
         return list(element)
 
 
-@contextmanager
-def open_dataset(order: Order, craft: Craft) -> Iterator[Iterator[Mapping[str, Any]]]:
-    """Each worker has its own games, and its share of the shuffle buffer."""
-    games = grain.MapDataset.source(order.chunks).seed(0).shuffle().repeat().map(craft.read)
-    reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
-    records = FlatMapIterDataset(games.to_iter_dataset(reading), InRecords())
+class Mixed:
+    """The records of several chunks as one array, in random order."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(0)
+
+    def __call__(self, chunks: Sequence[Records]) -> Records:
+        """Of all of them."""
+        records = np.concatenate(chunks)
+        return records[self.rng.permutation(len(records))]
+
+
+def open_records(order: Order, craft: Craft) -> Opened:
+    """Records through Grain's own shuffle and batch."""
+    records = FlatMapIterDataset(chunks(order, craft), InRecords())
     mixed = WindowShuffleIterDataset(records, window_size=order.reservoir // order.workers, seed=0)
-    batches = mixed.batch(order.batch, batch_fn=np.stack).map(craft.encode)
+    return opened(mixed.batch(order.batch, batch_fn=np.stack), order, craft)
+
+
+def open_windows(order: Order, craft: Craft) -> Opened:
+    """As many chunks as fill the shuffle buffer are mixed in one call of numpy, and cut by Grain."""
+    window = max(1, round(order.reservoir / order.workers / order.records))
+    mixed = chunks(order, craft).batch(window, batch_fn=Mixed())
+    return opened(RebatchIterDataset(mixed, order.batch), order, craft)
+
+
+def chunks(order: Order, craft: Craft) -> Any:
+    """Each worker has its own games."""
+    games = grain.MapDataset.source(order.chunks).seed(0).shuffle().repeat().map(craft.read)
+    return games.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=2))
+
+
+@contextmanager
+def opened(batches: Any, order: Order, craft: Craft) -> Iterator[Iterator[Mapping[str, Any]]]:
+    """Batches of records become arrays in the workers."""
     options = grain.MultiprocessingOptions(num_workers=order.workers, per_worker_buffer_size=2)
-    iterator = iter(batches.mp_prefetch(options))
+    iterator = iter(batches.map(craft.encode).mp_prefetch(options))
     try:
         yield iterator
     finally:
