@@ -69,7 +69,7 @@ def test_every_row_is_in_the_json(quick: tuple[str, dict[str, Any]], sample: Cor
 
 def test_first_batches_and_memory_are_in_the_json(quick: tuple[str, dict[str, Any]]) -> None:
     _, result = quick
-    assert len(result["first_batch"]) == 3
+    assert len(result["first_batch"]) == 4
     assert all(spread["least"] > 0 for spread in result["first_batch"].values())
     assert [found["name"] for found in result["memory"]] == [
         f"flowload, {WORKS[0]}",

@@ -34,6 +34,7 @@ def first_batches(settings: Settings, tell: Callable[[str], None]) -> dict[str, 
     command = ["-m", "flowload.cli", "run", str(ROOT / "pipelines/chess.py"), "--batches", "1", "--plain"]
     sizes = ["--data", settings.data, "--batch-size", str(settings.batch)]
     starts = {
+        "import torch, and nothing else": (["-c", "import torch; print(1, flush=True)"], True),
         **{name: (["-c", text], True) for name, text in code.items()},
         "flowload run --batches 1, to its end": ([*command, *sizes], False),
     }

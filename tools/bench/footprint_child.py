@@ -24,7 +24,6 @@ STATUS = Path("/proc/self/status")
 PEAK = "VmHWM:"  #: Linux keeps the peak itself
 RESET = Path("/proc/self/clear_refs"), "5"  #: and begins anew when it is told so
 
-PAUSES = 5  #: of the consumer
 LOOK, STILL = 0.05, 3  #: seconds between looks in a pause, and how many of them must find the same
 
 
@@ -59,7 +58,7 @@ def halves(graph: fl.Graph, settings: Settings) -> tuple[int, int]:
 
 
 def most(batches: Batches, settings: Settings) -> int:
-    """The most memory while batches are taken for a while, as fast as they come, with pauses.
+    """The most memory while batches are taken for a while, as fast as they come, with a pause a round.
 
     In a pause all queues fill: what a consumer finds that is slower than the graph is the most.
     """
@@ -69,10 +68,10 @@ def most(batches: Batches, settings: Settings) -> int:
     seen, began, pauses = 0, perf_counter(), 0
     for _ in batches:
         seen = max(seen, resident())
-        if perf_counter() - began > settings.seconds * (pauses + 1) / PAUSES:
+        if perf_counter() - began > settings.seconds * (pauses + 1) / settings.rounds:
             rest(batches)
             pauses += 1
-        if pauses == PAUSES:
+        if pauses == settings.rounds:
             break
     return max(seen, peak())
 
