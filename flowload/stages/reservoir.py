@@ -16,7 +16,7 @@ from flowload.graph.node import whole
 from flowload.kernels.exchange import exchange
 from flowload.kernels.gather import gather, widen
 from flowload.kernels.philox import integers, permutation, stream
-from flowload.protocols import Bytes, Call, ChunkFormat, Operator, Setting, State
+from flowload.protocols import Bytes, Call, ChunkFormat, OnError, Operator, Setting, State
 
 from .references import SourceTable, sources_from_state, sources_to_state
 from .row_size import row_size
@@ -192,11 +192,14 @@ def as_bytes(origin: NDArray[np.void]) -> Bytes:
     return origin.view(np.uint8).reshape(len(origin), ORIGIN.itemsize)
 
 
-def reservoir(frames: int) -> Graph:
+def reservoir(frames: int, *, on_error: OnError = "raise", max_errors: int | float | None = None) -> Graph:
     """Decorrelate records: each that comes in takes the place of a random one of `frames` that wait.
 
     Args:
         frames: records that wait. 1 keeps the order. The memory, about 2.1 KB a record of lc0 (packed), is
             taken as the reservoir fills; at the end of the stream it drains in random order.
+        on_error: what records of another format than the first do: "raise" ends the run, "skip" counts
+            them as dropped.
+        max_errors: under "skip": how many records (int) or which share (float) may be skipped.
     """
-    return place(ReservoirStage(frames=frames))
+    return place(ReservoirStage(frames=frames, on_error=on_error, max_errors=max_errors))

@@ -10,7 +10,7 @@ from flowload.blocks import CHUNK, Chunks
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
-from flowload.protocols import Operator, Setting
+from flowload.protocols import OnError, Operator, Setting
 
 from .passes import Passes
 from .pool import EMIT, Pool
@@ -50,7 +50,7 @@ class ShufflePoolStage(Stage):
         return (self.chunks + 4 * EMIT) * (CHUNK.itemsize + 24)
 
 
-def shuffle_pool(chunks: int) -> Graph:
+def shuffle_pool(chunks: int, *, on_error: OnError = "raise", max_errors: int | float | None = None) -> Graph:
     """Give chunks in random order; only their indexes are held.
 
     Over a finite source every chunk comes exactly once an epoch, whatever the size of the pool; if the
@@ -60,5 +60,8 @@ def shuffle_pool(chunks: int) -> Graph:
 
     Args:
         chunks: references that are held at most, about 70 bytes each. 1 keeps the order.
+        on_error: what chunks of another format than the first do: "raise" ends the run, "skip" counts them
+            as dropped.
+        max_errors: under "skip": how many chunks (int) or which share (float) may be skipped.
     """
-    return place(ShufflePoolStage(chunks=chunks))
+    return place(ShufflePoolStage(chunks=chunks, on_error=on_error, max_errors=max_errors))
