@@ -241,8 +241,9 @@ def test_a_reader_interrupted_while_its_run_opens_leaves_nothing(monkeypatch: py
 
     begin = bridge.Crossing.start
     monkeypatch.setattr(bridge.Crossing, "start", start)
+    run = endless().iterate()
     with pytest.raises(KeyboardInterrupt):
-        endless().iterate().__enter__()
+        run.__enter__()
     assert run_threads() == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import anyio
@@ -26,7 +26,6 @@ from tests.runtime.stages import (
     Junction,
     Modulo,
     Yields,
-    fan_out,
     flat,
     in_turn,
     ints,
@@ -38,7 +37,7 @@ from tests.runtime.stages import (
 )
 
 FAILS_AT = 12
-STAGES = ["begin", "map", "wait", "fold", "io", "split", "branch", "merge", "last"]
+STAGES = ["begin", "map", "wait", "fold", "io", "split", "branch", "merge", "turn", "last"]
 
 
 class BoomError(Exception):
@@ -65,6 +64,11 @@ def everything(fails: str) -> Graph:
             return super().route(check(block, "split"), call)
 
     class Merge(Cycle):
+        def choose(self, alive: Sequence[int]) -> int:
+            if fails == "turn":
+                raise BoomError("turn")
+            return super().choose(alive)
+
         def took(self, which: int, samples: int) -> None:
             super().took(which, samples)
             if fails == "merge":
@@ -87,12 +91,13 @@ def everything(fails: str) -> Graph:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_fails(face: Face, stage: str) -> None:
     graph = everything(stage)
-    where = graph.plan[stage].node.where
+    name = "merge" if stage == "turn" else stage
+    where = graph.plan[name].node.where
     assert ".py:" in where
     with pytest.raises(BoomError, match=stage) as caught:
         face.read(graph)
     assert type(caught.value) is BoomError
-    assert caught.value.__notes__ == [f"in stage {stage!r}, declared at {where}"]
+    assert caught.value.__notes__ == [f"in stage {name!r}, declared at {where}"]
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
@@ -116,6 +121,17 @@ def test_a_stage_that_raises_stop_iteration_does_not_end_the_stream(face: Face, 
     assert "in stage 'map'" in caught.value.__cause__.__notes__[0]  # type: ignore[union-attr]
 
 
+class FailsLate(Yields):
+    """A source that fails when it is cancelled."""
+
+    async def epoch(self, number: int, call: Call) -> AsyncIterator[Ints]:  # type: ignore[override]  # as Source allows
+        try:
+            yield ints([1])
+            await anyio.sleep_forever()
+        finally:
+            raise BoomError("second")
+
+
 def test_a_stage_that_fails_while_it_is_cancelled_is_not_heard(face: Face) -> None:
     async def second(block: Ints, call: Call) -> Ints:
         try:
@@ -126,11 +142,19 @@ def test_a_stage_that_fails_while_it_is_cancelled_is_not_heard(face: Face) -> No
     def first(block: Ints, call: Call) -> Ints:
         raise BoomError("first")
 
-    split = numbers(2, 2) >> fan_out("a", "b")
+    split = origin(FailsLate(lambda _: ())) >> plus(0) >> step(Twins, ports=("a", "b"))
     graph = [split["a"] >> step(lambda: DoesAsync(second)), split["b"] >> step(lambda: Does(first))]
     with pytest.raises(BoomError, match="first") as caught:
         face.read(graph >> in_turn())
     assert caught.value.__context__ is None
+
+
+class Twins:
+    """Gives the same to both ports."""
+
+    def route(self, block: Ints, call: Call) -> dict[str, Ints]:
+        call.opened(2 * len(block))
+        return {"a": block, "b": block}
 
 
 def test_a_stage_that_fails_after_another_is_not_heard() -> None:

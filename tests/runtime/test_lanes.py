@@ -110,9 +110,12 @@ async def test_closing_waits_for_what_has_begun_and_drops_the_rest() -> None:
     lane.submit(Job(hold))
     lane.submit(Job(lambda: log.append("dropped")))
     held.wait()
-    threading.Timer(0, go.set).start()
-    assert await lane.close(PATIENCE) == []
+    async with anyio.create_task_group() as group:
+        group.start_soon(lane.close, PATIENCE)
+        await anyio.wait_all_tasks_blocked()
+        go.set()
     assert log == ["begun"]
+    assert not lane.threads[0].is_alive()
 
 
 async def test_closing_leaves_a_thread_that_is_stuck_and_names_it() -> None:

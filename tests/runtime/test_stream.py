@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import threading
 from typing import Any
@@ -14,7 +15,8 @@ from flowload.errors import ClosedRun, GraphError
 from flowload.graph import Graph, outputs
 from flowload.protocols import Call
 from tests.runtime.faces import run_threads
-from tests.runtime.stages import Does, Ints, Yields, fan_out, flat, ints, numbers, origin, plus, step
+from tests.runtime.quiet import quiet
+from tests.runtime.stages import Does, Folds, Ints, Yields, fan_out, flat, ints, numbers, origin, plus, step
 
 pytestmark = pytest.mark.anyio
 
@@ -215,6 +217,45 @@ async def test_a_run_is_used_inside_its_context() -> None:
         await run.__aenter__()
     assert run.stats().delivered == 1
     assert not run.stats().finished
+
+
+async def test_what_is_under_way_is_let_go_when_the_run_is_left() -> None:
+    """In channels, windows and hops; also while somebody keeps the run for its statistics."""
+
+    def leases(block: Ints, call: Call) -> Ints:
+        memory = call.lease(8).view("<i8")
+        memory[:] = block.values
+        return Ints(memory)
+
+    def same(block: Ints, call: Call) -> Ints:
+        return block
+
+    line = endless() >> step(lambda: Does(leases), workers=2) >> step(Folds) >> step(lambda: Does(same))
+    async with (line >> step(Folds)).stream(cpus=2) as batches:
+        kept = [await anext(batches) for _ in range(3)]
+        await quiet(batches)
+        assert batches.stats().buffers_leased > 9
+    gc.collect()
+    assert batches.stats().buffers_leased == 3
+    assert flat(kept) == [0, 1, 2]
+    kept.clear()
+    assert batches.stats().buffers_leased == 0
+
+
+async def test_nothing_runs_any_more_when_the_run_was_left() -> None:
+    gate = Gate()
+
+    def push(block: Ints, call: Call) -> list[Ints]:
+        return [gate(block, call)]
+
+    graph = endless() >> step(lambda: Folds(push), name="gate")
+    async with anyio.create_task_group() as group, graph.stream() as batches:
+        while not gate.entered.is_set():
+            await anyio.lowlevel.checkpoint()
+        running = [batches.stats().stages["gate"].running]
+        group.start_soon(let_go, gate, anyio.CancelScope(), batches)
+    running.append(batches.stats().stages["gate"].running)
+    assert running == [1, 0]
 
 
 async def test_a_task_that_waits_when_the_run_is_left_is_told() -> None:
