@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from flowload.errors import ClosedRun, GraphError
@@ -72,6 +73,8 @@ class AsyncBatches:
     async def next(self, output: str) -> Any:
         """What the reader gets of an output's next block; StopAsyncIteration at the end."""
         began = perf_counter()
+        # A batch that is ready is taken without waiting, and a reader that never waits is never cancelled.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         block = await self.take(output)
         return self.hand_over(output, block, perf_counter() - began)
 
