@@ -92,6 +92,8 @@ class Place:
 
     def nothing(self) -> NoDataError:
         """Why nothing was found, in words."""
+        if self.named and Path(self.text).expanduser().exists():
+            return NoDataError("not a file", where=self.text, found="a pipe or a device", wanted="a file")
         if self.named:
             return NoDataError("no such file", where=self.text)
         return NoDataError("no files", where=self.text, found=self.seen(), wanted=self.meaning())
