@@ -7,6 +7,7 @@ import io
 import struct
 import tarfile
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ __all__ = ["CHUNKS", "TARS", "Damage", "good_games", "packed", "tar_of"]
 
 BOMB = 65 << 20  #: bytes; the limit is 64 MiB
 BLOCK = 512
+LONGEST = 30  #: records of a game, so that tests are quick
 
 
 class Damage(NamedTuple):
@@ -31,8 +33,9 @@ def packed(records: bytes) -> bytes:
 
 
 def good_games(path: Path, count: int) -> dict[str, bytes]:
-    """Some games of a tar, gzipped, by member name."""
-    return {f"game.{i:06d}.gz": packed(data) for i, (_, data) in zip(range(count), games(path), strict=False)}
+    """The beginnings of some games of a tar, gzipped, by member name."""
+    some = islice(games(path), count)
+    return {f"game.{i:06d}.gz": packed(data[: LONGEST * SIZE]) for i, (_, data) in enumerate(some)}
 
 
 def tar_of(members: Mapping[str, bytes]) -> bytes:
