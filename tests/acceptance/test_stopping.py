@@ -91,7 +91,7 @@ def test_in_a_thread(sample: list[Path]) -> None:
     assert found == [10]
 
 
-@pytest.mark.parametrize("runs", [30])
+@pytest.mark.parametrize("runs", [20])
 def test_many_runs_leave_nothing(sample: list[Path], face: Face, runs: int) -> None:
     graph = endless(sample)
     face.read(graph, 2, epochs=None)
