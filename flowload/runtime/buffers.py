@@ -60,7 +60,7 @@ class BufferPool:
         window: memory that lay free while so many leases were given is let go.
     """
 
-    def __init__(self, *, window: int = 512) -> None:
+    def __init__(self, *, window: int = 1 << 14) -> None:
         self.window = window
         self.lock = threading.Lock()
         self.returned: deque[Memory] = deque()  # filled by callbacks, in any thread

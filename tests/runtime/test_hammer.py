@@ -45,7 +45,7 @@ def usage() -> tuple[int, int]:
 
 
 class Ledger:
-    """Threads, descriptors and Python memory at its first entry; at the last they are to be the same."""
+    """Threads, descriptors and Python memory at its first entry; at the last they are to be no more."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[tuple[int, int], int]] = []
@@ -59,7 +59,8 @@ class Ledger:
     def check(self) -> None:
         self.enter()
         (before, start), (after, end) = self.entries[0], self.entries[-1]
-        assert after == before
+        # Fewer is no leak: a worker thread that an earlier test's event loop left may end in between.
+        assert all(now <= then for now, then in zip(after, before, strict=True)), (before, after)
         assert end - start < GROWTH
 
 

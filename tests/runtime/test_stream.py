@@ -10,13 +10,27 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
 
 from flowload.errors import ClosedRun, GraphError
 from flowload.graph import Graph, outputs
 from flowload.protocols import Call
 from tests.runtime.faces import run_threads
 from tests.runtime.quiet import quiet
-from tests.runtime.stages import Does, Folds, Ints, Yields, fan_out, flat, ints, numbers, origin, plus, step
+from tests.runtime.stages import (
+    Does,
+    DoesAsync,
+    Folds,
+    Ints,
+    Yields,
+    fan_out,
+    flat,
+    ints,
+    numbers,
+    origin,
+    plus,
+    step,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -240,6 +254,21 @@ async def test_what_is_under_way_is_let_go_when_the_run_is_left() -> None:
     assert flat(kept) == [0, 1, 2]
     kept.clear()
     assert batches.stats().buffers_leased == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_ctrl_c_is_not_raised_inside_a_stage() -> None:
+    protected: list[bool] = []
+
+    async def looks(block: Ints, call: Call) -> Ints:
+        protected.append(trio.lowlevel.currently_ki_protected())
+        return block
+
+    async with (endless() >> step(lambda: DoesAsync(looks))).stream() as batches:
+        await anext(batches)
+        protected.append(trio.lowlevel.currently_ki_protected())
+    assert protected[0]
+    assert not protected[-1]
 
 
 async def test_nothing_runs_any_more_when_the_run_was_left() -> None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
 import pytest
 
 from flowload.graph import Graph, place
 from flowload.protocols import Block, Call, Mark
+from flowload.runtime.assembly import Assembly
+from flowload.runtime.buffers import BufferPool
+from flowload.runtime.channel import Item
+from flowload.runtime.stillness import Stillness
+from flowload.runtime.wiring import TurnTask, run_turn
 from tests.runtime.faces import Face, Taker
 from tests.runtime.stages import (
     Cycle,
@@ -108,6 +114,31 @@ def test_a_turn_is_asked_about_those_that_have_not_ended(face: Face) -> None:
     turn = Weighs()
     face.read([numbers(3, 2), numbers(5, 5)] >> place(Junction(make=lambda: [turn])))
     assert turn.log == [[0, 1], (0, 2), [0, 1], (1, 5), [0, 1], (0, 1), [0, 1], [0], [0, 1], [0]]
+
+
+@pytest.mark.anyio
+async def test_a_turn_asks_for_room_only_while_it_waits_for_an_input(anyio_backend: str) -> None:
+    still = Stillness()
+    graph = [numbers(1), numbers(1)] >> in_turn()
+    assembly = Assembly(graph.plan, BufferPool(), still, seed=0, epochs=1, cpus=1)
+    segment = assembly.segment_of("junction")
+    task, (first, second) = TurnTask(segment), segment.inputs
+    async with anyio.create_task_group() as group:
+        group.start_soon(run_turn, task)
+        for channel in (second, second, second):
+            group.start_soon(channel.put, Item.of(0, ints([1])))
+        await anyio.wait_all_tasks_blocked()
+        task.relieve()  # the first is waited for, and somebody waits to write to the second
+        grown = [channel.capacity for channel in (first, second)]
+        await anyio.wait_all_tasks_blocked()
+        task.relieve()  # nobody waits to write any more
+        for _ in range(4):
+            group.start_soon(first.put, Item.of(0, ints([0])))
+            group.start_soon(second.put, Item.of(0, ints([1])))
+        await anyio.wait_all_tasks_blocked()
+        task.relieve()  # it is the reader of the output that is waited for
+        assert [channel.capacity for channel in (first, second)] == grown == [2, 3]
+        group.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("ports", [1, 2, 5])
