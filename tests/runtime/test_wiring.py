@@ -12,7 +12,7 @@ from flowload.graph import Graph, place
 from flowload.protocols import Block, Call, Mark
 from flowload.runtime.assembly import Assembly
 from flowload.runtime.buffers import BufferPool
-from flowload.runtime.channel import Item
+from flowload.runtime.channel import Channel, Item
 from flowload.runtime.stillness import Stillness
 from flowload.runtime.wiring import TurnTask, run_turn
 from tests.runtime.faces import Face, Taker
@@ -125,20 +125,22 @@ async def test_a_turn_asks_for_room_only_while_it_waits_for_an_input(anyio_backe
     task, (first, second) = TurnTask(segment), segment.inputs
     async with anyio.create_task_group() as group:
         group.start_soon(run_turn, task)
-        for channel in (second, second, second):
-            group.start_soon(channel.put, Item.of(0, ints([1])))
+        group.start_soon(write, second)
         await anyio.wait_all_tasks_blocked()
-        task.relieve()  # the first is waited for, and somebody waits to write to the second
+        task.relieve()  # the first is waited for, and the second is full
         grown = [channel.capacity for channel in (first, second)]
+        group.start_soon(write, first)
         await anyio.wait_all_tasks_blocked()
-        task.relieve()  # nobody waits to write any more
-        for _ in range(4):
-            group.start_soon(first.put, Item.of(0, ints([0])))
-            group.start_soon(second.put, Item.of(0, ints([1])))
-        await anyio.wait_all_tasks_blocked()
+        assert first.writer_waits
+        assert second.writer_waits
         task.relieve()  # it is the reader of the output that is waited for
         assert [channel.capacity for channel in (first, second)] == grown == [2, 3]
         group.cancel_scope.cancel()
+
+
+async def write(line: Channel) -> None:
+    for number in range(9):
+        await line.put(Item.of(number, ints([number])))
 
 
 @pytest.mark.parametrize("ports", [1, 2, 5])
