@@ -5,6 +5,7 @@ from flowload.blocks import Batch
 from flowload.errors import FlowloadError
 from flowload.graph import Graph, Stage, load, outputs, pipeline, place
 from flowload.stages.batch import batch
+from flowload.stages.bucket import bucket
 from flowload.stages.discover import discover
 from flowload.stages.filter import filter  # noqa: A004 - the word that users know
 from flowload.stages.map import map  # noqa: A004 - the word that users know
@@ -12,7 +13,9 @@ from flowload.stages.merge import merge
 from flowload.stages.mix import mix
 from flowload.stages.read import read
 from flowload.stages.reservoir import reservoir
+from flowload.stages.rows_source import rows
 from flowload.stages.shard import shard
+from flowload.stages.shuffle import shuffle
 from flowload.stages.shuffle_pool import shuffle_pool
 from flowload.stages.source import source
 from flowload.stages.split import split
@@ -26,6 +29,7 @@ __all__ = [
     "Graph",
     "Stage",
     "batch",
+    "bucket",
     "discover",
     "filter",
     "load",
@@ -37,7 +41,9 @@ __all__ = [
     "place",
     "read",
     "reservoir",
+    "rows",
     "shard",
+    "shuffle",
     "shuffle_pool",
     "source",
     "split",

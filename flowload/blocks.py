@@ -10,9 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.errors import GraphError
 from flowload.protocols import Bytes, ChunkFormat
+from flowload.records import Picks, Table
 
-__all__ = ["CHUNK", "ORIGIN", "Batch", "Chunks", "Files", "Frames", "Item", "SourceFile"]
+__all__ = [
+    "CHUNK",
+    "ORIGIN",
+    "Batch",
+    "Chunks",
+    "Files",
+    "Frames",
+    "Item",
+    "Rows",
+    "SourceFile",
+    "check_rows",
+]
 
 #: One chunk of a source file, by reference.
 CHUNK = np.dtype(
@@ -127,10 +140,31 @@ class Frames:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """References to rows of a table."""
+
+    table: Table
+    picks: Picks
+
+    def __len__(self) -> int:
+        return len(self.picks)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that this block keeps alive."""
+        return self.picks.nbytes
+
+    def select(self, which: NDArray[Any] | slice) -> Rows:
+        """The rows that an index array, a mask or a slice names."""
+        return replace(self, picks=self.picks.select(which))
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """Named arrays with one row a sample; what a consumer gets is `arrays` itself."""
+    """Named arrays with one row a sample, and those that go with the whole; what a consumer gets is both."""
 
     arrays: dict[str, Any]
+    whole: dict[str, Any] = field(default_factory=dict)  #: such as pair indices: not one row a sample
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values()))) if self.arrays else 0
@@ -141,12 +175,20 @@ class Batch:
         return sum(int(a.nbytes) for a in self.arrays.values())
 
     def select(self, which: NDArray[Any] | slice) -> Batch:
-        """The rows that an index array, a mask or a slice names."""
+        """The rows that an index array, a mask or a slice names. Raises GraphError: see `check_rows`."""
+        check_rows(self)
         return Batch({key: array[which] for key, array in self.arrays.items()})
 
     def deliver(self) -> dict[str, Any]:
         """The arrays themselves."""
-        return dict(self.arrays)
+        return {**self.arrays, **self.whole}
+
+
+def check_rows(batch: Batch) -> None:
+    """Raise GraphError unless every array has one row a sample."""
+    if batch.whole:
+        names = ", ".join(map(repr, batch.whole))
+        raise GraphError(f"this batch cannot be cut: {names} go with all of its samples together")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flowload.blocks import Batch, Frames
+from flowload.blocks import Batch, Frames, Rows
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
 from flowload.protocols import Device, OnError, Operator, Setting
 
 from .cut import Cut
-from .encode import Encode, batch_bytes, find_layout
+from .encode import Encode, find_layout
+from .fields import batch_bytes
 from .find_format import own_formats
+from .gathering import check_layout
 from .references import format_finder
 from .row_size import row_size
+from .rows_source import own_records, table_finder
 
 __all__ = ["BatchStage", "batch"]
 
@@ -30,7 +33,7 @@ class BatchStage(Stage):
     """See `batch`."""
 
     word: ClassVar[str] = "batch"
-    accepts: ClassVar[tuple[type, ...]] = (Frames, Batch)
+    accepts: ClassVar[tuple[type, ...]] = (Frames, Batch, Rows)
 
     size: int
     layout: str | None = None
@@ -55,13 +58,23 @@ class BatchStage(Stage):
         """Cut the stream by reference; encode each piece. Raises GraphError for an unknown layout."""
         for known in own_formats(setting.upstream):
             find_layout(known, self.layout)
-        cut = Cut(self.size, drop_last=self.drop_last, find=format_finder(setting))
+        for records in own_records(setting):
+            check_layout(records.name, records.layouts, self.layout)
+        cut = Cut(
+            self.size,
+            drop_last=self.drop_last,
+            find=format_finder(setting),
+            find_table=table_finder(setting),
+        )
         return cut, Encode(self.layout, device_of(setting))
 
     def memory(self, setting: Setting) -> int:
         """Batches at work and on their way, and the records that they are made of."""
         workers = self.workers or setting.cpus
         formats = own_formats(setting.upstream)
+        for records in own_records(setting):
+            fields = records.fields(check_layout(records.name, records.layouts, self.layout))
+            return (workers + DONE) * batch_bytes(fields, self.size)
         if not formats:
             return 0
         fields = find_layout(formats[0], self.layout).fields()
@@ -88,7 +101,7 @@ def batch(
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
 ) -> Graph:
-    """Make batches of records, or other batches of arrays.
+    """Make batches of records, of rows, or of other batches of arrays.
 
     Args:
         size: samples of a batch.

@@ -21,11 +21,11 @@ from typing import Any, Protocol
 import torch
 from numpy.typing import NDArray
 
-from flowload.blocks import Batch
+from flowload.blocks import Batch, check_rows
 from flowload.errors import FlowloadError, GraphError
 from flowload.protocols import Block, Bytes, Call
 
-from .tensor import as_tensors
+from .tensor import as_tensors, whole_keys
 
 __all__ = ["CudaBatch", "PageLock", "ToCuda", "Underway", "find_gpu"]
 
@@ -129,23 +129,25 @@ class Underway:
 class CudaBatch(Batch):
     """Tensors that a stream is still filling; `ready` completes when it is done."""
 
-    ready: torch.cuda.Event = field(compare=False)
+    ready: torch.cuda.Event = field(compare=False, kw_only=True)
 
     def deliver(self) -> dict[str, Any]:
         """The tensors, safe in the current stream of the calling thread."""
-        for tensor in self.arrays.values():
+        tensors = {**self.arrays, **self.whole}
+        for tensor in tensors.values():
             stream = torch.cuda.current_stream(tensor.device)
             stream.wait_event(self.ready)
             tensor.record_stream(stream)
-        return dict(self.arrays)
+        return tensors
 
     def select(self, which: NDArray[Any] | slice) -> Batch:
         """The rows that an index array, a mask or a slice names, taken in the calling thread's stream."""
+        check_rows(self)
         rows = which if isinstance(which, slice) else torch.as_tensor(which)
         arrays = {key: tensor[rows] for key, tensor in self.deliver().items()}
         ready = torch.cuda.Event()
         ready.record()
-        return CudaBatch(arrays, ready)
+        return CudaBatch(arrays, ready=ready)
 
 
 class ToCuda:
@@ -160,13 +162,14 @@ class ToCuda:
         """The batch on the GPU, some time."""
         source = as_tensors(block, call)
         with torch.cuda.stream(self.stream):
-            arrays: dict[str, Any] = {
+            copies: dict[str, Any] = {
                 key: tensor.to(self.device, non_blocking=True) for key, tensor in source.items()
             }
             ready = torch.cuda.Event()
             ready.record(self.stream)
         self.underway.add(ready, source)
-        return CudaBatch(arrays, ready)
+        whole = {key: copies.pop(key) for key in whole_keys(block)}
+        return CudaBatch(copies, whole, ready=ready)
 
     def close(self) -> None:
         """No copy reads memory that is about to be unlocked."""

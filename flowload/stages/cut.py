@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import ORIGIN, Batch, Frames, SourceFile
+from flowload.blocks import ORIGIN, Batch, Frames, Rows, SourceFile
 from flowload.errors import DataError
 from flowload.protocols import Call, State
 
-from .encode import Pieces
+from .encode import Part, Pieces
 from .find_format import find_format
+from .picks import joined, picks_from_state
 from .references import FindFormat, sources_from_state, sources_to_state
+from .rows_source import FindTable
 from .values import USER
 
 __all__ = ["Cut"]
@@ -34,17 +36,26 @@ class Cut:
         size: rows of a batch.
         drop_last: drop what waits at the end, instead of making a smaller batch.
         find: the format of a name, for `restore`.
+        find_table: opens the table of rows, for `restore`.
     """
 
-    def __init__(self, size: int, *, drop_last: bool, find: FindFormat = find_format) -> None:
+    def __init__(
+        self,
+        size: int,
+        *,
+        drop_last: bool,
+        find: FindFormat = find_format,
+        find_table: FindTable | None = None,
+    ) -> None:
         self.size = size
         self.drop_last = drop_last
         self.find = find
-        self.parts: list[Frames | Batch] = []
+        self.find_table = find_table
+        self.parts: list[Part] = []
         self.held = 0  #: rows that wait
         self.made = 0  # batches
 
-    def push(self, block: Frames | Batch, call: Call) -> Iterator[Pieces]:
+    def push(self, block: Part, call: Call) -> Iterator[Pieces]:
         """The batches that are complete with this block. Raises DataError for arrays of different lengths."""
         if isinstance(block, Batch):
             check_lengths(block, call)
@@ -78,6 +89,9 @@ class Cut:
         """What waits."""
         if self.parts and isinstance(self.parts[0], Batch):
             return {"made": self.made, "held": self.held, "arrays": arrays_to_state(self.parts)}
+        if self.parts and isinstance(self.parts[0], Rows):
+            picks = joined([part.picks for part in self.parts if isinstance(part, Rows)])
+            return {"made": self.made, "held": self.held, "picks": picks.state()}
         sources, origin = self.references()
         columns = {name: origin[name].tolist() for name in ORIGIN.names or ()}
         return {
@@ -93,6 +107,9 @@ class Cut:
         self.made, self.held, self.parts = state["made"], state["held"], []
         if "arrays" in state:
             self.parts = [arrays_from_state(state["arrays"])]
+        elif "picks" in state:
+            assert self.find_table is not None, "rows come only where a stage has records"  # noqa: S101
+            self.parts = [Rows(self.find_table(), picks_from_state(state["picks"]))]
         elif state["format"] is not None:
             columns: Mapping[str, Any] = state["origin"]
             origin = np.empty(self.held, ORIGIN)
@@ -131,7 +148,7 @@ def check_lengths(block: Batch, call: Call) -> None:
         raise DataError("unequal lengths", where=where, found=found, wanted="one row a sample in each array")
 
 
-def arrays_to_state(parts: Sequence[Frames | Batch]) -> dict[str, Any]:
+def arrays_to_state(parts: Sequence[Part]) -> dict[str, Any]:
     """Arrays as JSON values: dtype, shape and their bytes in base 64."""
     arrays = [part.arrays for part in parts if isinstance(part, Batch)]
     joined = {key: np.concatenate([np.asarray(each[key]) for each in arrays]) for key in arrays[0]}

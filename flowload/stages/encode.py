@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import Batch, Frames
+from flowload.blocks import Batch, Frames, Rows
 from flowload.errors import DataError, GraphError
-from flowload.protocols import Bytes, Call, ChunkFormat, Device, Layout
+from flowload.protocols import Call, ChunkFormat, Device, Layout
+from flowload.records import Fields
 
-__all__ = ["Encode", "Fields", "Pieces", "batch_bytes", "find_layout"]
+from .fields import batch_bytes, split_lease
+from .gathering import by_table, gathered
 
-ALIGN = 64  #: each array begins on a cache line
+__all__ = ["Encode", "Part", "Pieces", "find_layout"]
 
-#: Per key, a sample's shape and dtype.
-Fields: TypeAlias = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
+Part: TypeAlias = Frames | Batch | Rows
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
     """The rows of one batch, still where they came."""
 
-    parts: tuple[Frames | Batch, ...]
+    parts: tuple[Part, ...]
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
@@ -49,16 +49,25 @@ class Encode:
         self.layout = layout
         self.device = device
 
-    def apply(self, block: Pieces, call: Call) -> Batch:
+    def apply(self, block: Pieces, call: Call) -> Batch | None:
         """The arrays of a batch. Raises DataError where its parts do not go together."""
-        first = block.parts[0]
-        if len(block.parts) == 1 and isinstance(first, Batch) and self.device is None:
+        rows = [part for part in block.parts if isinstance(part, Rows)]
+        if not rows:
+            return self.joined([part for part in block.parts if not isinstance(part, Rows)], call)
+        made = [gathered(table, numbers, self.layout, self.device, call) for table, numbers in by_table(rows)]
+        batches = [batch for batch in made if batch is not None]
+        return batches[0] if len(batches) == 1 else self.joined(batches, call) if batches else None
+
+    def joined(self, parts: Sequence[Frames | Batch], call: Call) -> Batch:
+        """Records or arrays as one batch; a batch that is one already stays it."""
+        first = parts[0]
+        if len(parts) == 1 and isinstance(first, Batch) and self.device is None:
             return first  # its arrays are a batch already
         fields = self.fields(first)
-        size = len(block)
+        size = sum(map(len, parts))
         out = split_lease(call.lease(batch_bytes(fields, size), self.device), fields, size)
         start = 0
-        for part in block.parts:
+        for part in parts:
             self.check(part, first, fields)
             self.write(part, out, start)
             start += len(part)
@@ -97,27 +106,6 @@ def find_layout(format: ChunkFormat, name: str | None) -> Layout:  # noqa: A002 
         known = ", ".join(map(repr, format.layouts))
         raise GraphError(f"batch: {format.name} has no layout {name!r}; it has {known}")
     return format.layouts[name]
-
-
-def batch_bytes(fields: Fields, size: int) -> int:
-    """Bytes of a batch of `size` samples, gaps between arrays included."""
-    return sum(padded(shape, dtype, size) for shape, dtype in fields.values())
-
-
-def padded(shape: Sequence[int], dtype: np.dtype[Any], size: int) -> int:
-    """Bytes of one array, up to where the next one begins."""
-    return -(-size * prod(shape) * dtype.itemsize // ALIGN) * ALIGN
-
-
-def split_lease(memory: Bytes, fields: Fields, size: int) -> dict[str, NDArray[Any]]:
-    """The arrays of a batch, one behind the other in its memory."""
-    arrays = {}
-    begin = 0
-    for key, (shape, dtype) in fields.items():
-        nbytes = size * prod(shape) * dtype.itemsize
-        arrays[key] = memory[begin : begin + nbytes].view(dtype).reshape(size, *shape)
-        begin += padded(shape, dtype, size)
-    return arrays
 
 
 def in_words(fields: Fields) -> str:

@@ -8,7 +8,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import Chunks, Frames, SourceFile
+from flowload.blocks import Chunks, Frames, Rows, SourceFile
+from flowload.errors import GraphError
+from flowload.records import Grouped
 
 __all__ = ["choose_output", "chunk_hash", "hash_rows", "thresholds"]
 
@@ -34,11 +36,26 @@ def chunk_hash(keys: NDArray[np.uint64], indexes: NDArray[np.uint64], salt: int)
     return mix(mix(salted) + (indexes + np.uint64(1)) * GOLDEN)
 
 
-def hash_rows(block: Chunks | Frames, salt: int) -> NDArray[np.uint64]:
-    """The hash of each row's chunk: every frame of a chunk has the same."""
+def hash_rows(block: Chunks | Frames | Rows, salt: int, by: str | None = None) -> NDArray[np.uint64]:
+    """The hash of each row's chunk or group: what has the same is never separated."""
+    if isinstance(block, Rows):
+        numbers = block.picks.array()
+        keys = numbers.view(np.uint64) if by is None else group_keys(block, by, numbers)
+        return chunk_hash(np.zeros(1, np.uint64), keys, salt)
     rows, column = (block.table, "index") if isinstance(block, Chunks) else (block.origin, "chunk")
     keys = source_keys(block.sources)
     return chunk_hash(keys[rows["source"]], rows[column].astype(np.uint64), salt)
+
+
+def group_keys(block: Rows, by: str, numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The group of each row. Raises GraphError with the known groups."""
+    groups = block.table.groups if isinstance(block.table, Grouped) else ()
+    if isinstance(block.table, Grouped) and by in groups:
+        return block.table.group(by, numbers)
+    known = ", ".join(map(repr, groups)) or "none"
+    raise GraphError(
+        f"split: the rows of {type(block.table).__name__} have no groups {by!r}; they have {known}"
+    )
 
 
 def source_keys(sources: Sequence[SourceFile]) -> NDArray[np.uint64]:

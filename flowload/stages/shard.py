@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import Chunks
+from flowload.blocks import Chunks, Rows
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
@@ -18,6 +18,8 @@ from flowload.protocols import OnError, Operator, Setting
 
 from .dealing import ByHash, Dealing, Weigh
 from .references import format_finder
+from .rows_source import own_records, table_finder
+from .sharing import InTurn
 
 __all__ = ["ShardStage", "shard"]
 
@@ -27,10 +29,11 @@ class ShardStage(Stage):
     """See `shard`."""
 
     word: ClassVar[str] = "shard"
-    accepts: ClassVar[tuple[type, ...]] = (Chunks,)
+    accepts: ClassVar[tuple[type, ...]] = (Chunks, Rows)
 
     rank: int | None = None
     world: int | None = None
+    even: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,15 +43,17 @@ class ShardStage(Stage):
         if self.rank is not None and self.world is not None:
             check_rank(self.rank, self.world)
 
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
-        """References to chunks."""
-        return {"out": Chunks}
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
+        """What came in: references."""
+        return {"out": incoming[0]}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold. Raises GraphError where the environment makes no sense."""
         rank = from_environment("RANK", 0) if self.rank is None else self.rank
         world = from_environment("WORLD_SIZE", 1) if self.world is None else self.world
         check_rank(rank, world)
+        if own_records(setting):
+            return (InTurn(rank, world, even=self.even, find=table_finder(setting)),)
         if any(stage.growing for stage in setting.upstream):
             return (ByHash(rank, world, setting.seed),)
         return (Dealing(rank, world, weigher(setting), find=format_finder(setting)),)
@@ -95,12 +100,16 @@ def shard(
     rank: int | None = None,
     world: int | None = None,
     *,
+    even: bool = True,
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
 ) -> Graph:
-    """Take this rank's share of the chunks; all ranks together take each chunk use once.
+    """Take this rank's share of the chunks or rows; all ranks together take each once.
 
-    Every rank sees the same stream and deals it by the same rule: each chunk to the rank that has the
+    Rows go to the ranks in turn: put it behind `shuffle`, and every pass deals them anew. Rows of a last turn
+    that does not reach all ranks are cut, and counted.
+
+    Chunks: every rank sees the same stream and deals it by the same rule: each chunk to the rank that has the
     fewest samples so far. What a rank has more than another waits, and is cut at the end of the stream:
     so all ranks deliver the same number of samples, hence of batches, and less than one chunk a rank is
     lost, which the ledger counts. All ranks need the same files, parameters and seed. A chunk that turns
@@ -112,8 +121,9 @@ def shard(
     Args:
         rank: which share, from 0; None: RANK of the environment as torchrun sets it, or 0.
         world: how many shares; None: WORLD_SIZE of the environment, or 1, which passes everything.
+        even: for rows: all ranks give the same number, as collective operations need; False: nothing is cut.
         on_error: "skip" counts chunks whose length nobody can know without reading them (damaged ones, as a
             rule), on every rank alike, instead of ending the run.
         max_errors: how many chunks (int) or which share (float) may be skipped.
     """
-    return place(ShardStage(rank=rank, world=world, on_error=on_error, max_errors=max_errors))
+    return place(ShardStage(rank=rank, world=world, even=even, on_error=on_error, max_errors=max_errors))

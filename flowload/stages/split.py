@@ -1,61 +1,95 @@
-"""`fl.split`: chunks go one way or another, for good."""
+"""`fl.split`: chunks and rows go one way or another, for good."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import Chunks, Frames
+from flowload.blocks import Chunks, Frames, Rows
+from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.check import check_name
 from flowload.protocols import Call, Operator, Setting
 
 from .checks import check_weights
 from .hashing import choose_output, hash_rows, thresholds
+from .listed_split import ByList, Part
 
 __all__ = ["ByHash", "SplitStage", "split"]
+
+Splittable: TypeAlias = Chunks | Frames | Rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitStage(Stage):
-    """The declaration of `split`."""
+    """The declaration of `split` by hash."""
 
     word: ClassVar[str] = "split"
-    accepts: ClassVar[tuple[type, ...]] = (Chunks, Frames)
+    accepts: ClassVar[tuple[type, ...]] = (Chunks, Frames, Rows)
 
     weights: tuple[tuple[str, float], ...]
+    by: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_weights(self.word, [weight for _, weight in self.weights])
         for name, _ in self.weights:
             check_name(name, "an output")
+        if self.by is not None and not isinstance(self.by, str):
+            raise GraphError(f"split: by is {self.by!r}; wanted the name of a group, such as 'game'")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
         """What came in, at every output."""
+        if self.by is not None and incoming[0] not in (Rows, object):
+            raise GraphError(f"split: by={self.by!r} is for rows; here come {incoming[0].__name__}")
         return {name: incoming[0] for name, _ in self.weights}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One route. A second split in a row has a hash of its own, or it would cut along the first."""
         salt = sum(isinstance(stage, SplitStage) for stage in setting.upstream)
-        return (ByHash(self.weights, salt),)
+        return (ByHash(self.weights, salt, self.by),)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ListedStage(Stage):
+    """The declaration of `split` by lists of rows."""
+
+    word: ClassVar[str] = "split"
+    accepts: ClassVar[tuple[type, ...]] = (Rows,)
+
+    parts: tuple[tuple[str, Part], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, _ in self.parts:
+            check_name(name, "an output")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
+        """References to rows, at every output."""
+        return {name: Rows for name, _ in self.parts}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
+        """One route."""
+        return (ByList(self.parts),)
 
 
 class ByHash:
-    """Sends rows by the hash of their chunk."""
+    """Sends rows by the hash of their chunk, of their group, or of their own number."""
 
-    def __init__(self, weights: Sequence[tuple[str, float]], salt: int) -> None:
+    def __init__(self, weights: Sequence[tuple[str, float]], salt: int, by: str | None = None) -> None:
         self.names = [name for name, _ in weights]
         self.borders = thresholds([weight for _, weight in weights])
         self.salt = salt
+        self.by = by
 
-    def route(self, block: Chunks | Frames, call: Call) -> Mapping[str, Chunks | Frames]:
+    def route(self, block: Splittable, call: Call) -> Mapping[str, Splittable]:
         """The rows of each output, in their order."""
-        chosen = choose_output(hash_rows(block, self.salt), self.borders)
+        chosen = choose_output(hash_rows(block, self.salt, self.by), self.borders)
         counts = np.bincount(chosen, minlength=len(self.names))
         return {
             name: block if count == len(block) else take(block, np.flatnonzero(chosen == number), call)
@@ -64,9 +98,9 @@ class ByHash:
         }
 
 
-def take(block: Chunks | Frames, rows: NDArray[np.intp], call: Call) -> Chunks | Frames:
+def take(block: Splittable, rows: NDArray[np.intp], call: Call) -> Splittable:
     """Some rows of a block; frames move to a leased buffer of their own, which their reader may overwrite."""
-    if isinstance(block, Chunks):
+    if not isinstance(block, Frames):
         return block.select(rows)
     stride = block.data.shape[1]
     data = call.lease(len(rows) * stride).reshape(len(rows), stride)
@@ -74,14 +108,35 @@ def take(block: Chunks | Frames, rows: NDArray[np.intp], call: Call) -> Chunks |
     return Frames(block.format, block.sources, data, block.origin[rows])
 
 
-def split(**weights: float) -> Graph:
-    """Send each chunk to one of several outputs, such as `split(train=0.9, valid=0.1)`.
+def split(*, by: str | None = None, **parts: Any) -> Graph:
+    """Send each chunk or row to one of several outputs, such as `split(train=0.9, valid=0.1)`.
 
-    The way is chosen by a hash of the chunk's file name and its number in the file: it is the same in every
-    pass, process, machine and version, wherever the folder is mounted; frames of one chunk are never
-    separated. Splits one after another are independent.
+    The way is chosen by a hash: of the chunk's file name and its number in the file, or of the row's number
+    or group. It is the same in every pass, process, machine and version, wherever the folder is mounted;
+    frames of one chunk, and rows of one group, are never separated. Splits one after another are
+    independent.
 
     Args:
-        weights: the outputs' names and shares; they need not add up to 1.
+        by: for rows: the group that stays together, as the records offer them ("game", "molecule",
+            "recording"); None: every row by itself.
+        parts: the outputs' names and shares, which need not add up to 1. Or, for rows, names and row numbers:
+            arrays, or `.npy` files of them; rows that no part names are dropped, and counted.
     """
-    return place(SplitStage(weights=tuple(weights.items())))
+    numbers = [isinstance(part, int | float) for part in parts.values()]
+    if any(numbers) or not parts:
+        return place(SplitStage(weights=tuple(parts.items()), by=by))
+    if by is not None:
+        raise GraphError("split: by= is for shares; lists of rows say themselves what belongs together")
+    listed = tuple(
+        (name, part if isinstance(part, np.ndarray) else path_of(part)) for name, part in parts.items()
+    )
+    return place(ListedStage(parts=listed))
+
+
+def path_of(part: object) -> str:
+    """The file of a part. Raises GraphError for anything else."""
+    if isinstance(part, str | os.PathLike):
+        return str(os.fspath(part))
+    raise GraphError(
+        f"split: a part is {part!r}; wanted a share, an array of row numbers, or a .npy file of them"
+    )

@@ -63,7 +63,10 @@ def shared(block: Block) -> Block:
     if isinstance(block, Chunks):
         return replace(block, table=read_only(block.table))
     if isinstance(block, Batch):
-        return Batch({key: read_only(array) for key, array in block.arrays.items()})
+        return Batch(
+            {key: read_only(array) for key, array in block.arrays.items()},
+            {key: read_only(array) for key, array in block.whole.items()},
+        )
     return block
 
 

@@ -12,19 +12,24 @@ from flowload.blocks import Batch, Item
 from flowload.errors import GraphError
 from flowload.protocols import Block, Call
 
-__all__ = ["as_tensor", "as_tensors"]
+__all__ = ["as_tensor", "as_tensors", "whole_keys"]
 
 
 def as_tensors(block: Block, call: Call) -> dict[str, torch.Tensor]:
     """The arrays of a batch as CPU tensors; GraphError for any other block. See `as_tensor`."""
     if isinstance(block, Batch):
-        return {key: as_tensor(array, key) for key, array in block.arrays.items()}
+        return {key: as_tensor(array, key) for key, array in block.deliver().items()}
     what = (
         f"an Item of {type(block.value).__name__}" if isinstance(block, Item) else f"a {type(block).__name__}"
     )
     raise GraphError(
         f"to_device takes batches, and block {call.number} is {what}; a map may return a dict of arrays"
     )
+
+
+def whole_keys(block: Block) -> tuple[str, ...]:
+    """The keys of a batch that have no row a sample."""
+    return tuple(block.whole) if isinstance(block, Batch) else ()
 
 
 def as_tensor(array: Any, key: str) -> torch.Tensor:

@@ -81,9 +81,11 @@ class ToCpu:
 
     def apply(self, block: Block, call: Call) -> Batch:
         """The tensors of a batch; GraphError for what is no batch, or has no tensor."""
-        from .tensor import as_tensors  # noqa: PLC0415 - imports torch, beside what the stages above do
+        from .tensor import as_tensors, whole_keys  # noqa: PLC0415 - imports torch, beside the stages above
 
-        return Batch(dict(as_tensors(block, call)))
+        tensors = dict(as_tensors(block, call))
+        whole = {key: tensors.pop(key) for key in whole_keys(block)}
+        return Batch(tensors, whole)
 
 
 def may_have_gpu() -> bool:

@@ -33,7 +33,8 @@ def batches_of(
 ) -> list[Batch]:
     fold, encode = cut(size, drop_last=drop_last), Encode(layout, None)
     pieces = [made for block in blocks for made in fold.push(block, call)]
-    return [encode.apply(piece, call) for piece in [*pieces, *fold.flush(call)]]
+    made = [encode.apply(piece, call) for piece in [*pieces, *fold.flush(call)]]
+    return [batch for batch in made if batch is not None]
 
 
 def frames_of(sizes: Sequence[int]) -> list[Frames]:

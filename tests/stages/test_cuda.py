@@ -273,7 +273,7 @@ def test_the_consumers_stream_waits_and_is_known(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
     arrays = {"x": Tensor(log)}
     ready: Any = "copy"
-    given = CudaBatch(arrays, ready).deliver()
+    given = CudaBatch(arrays, ready=ready).deliver()
     assert given == arrays
     assert given is not arrays
     assert log == ["consumer waits for copy", "used by consumer"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.blocks import ORIGIN, Chunks, Frames, SourceFile
+from flowload.blocks import ORIGIN, Chunks, Frames, Rows, SourceFile
 from flowload.errors import GraphError
 from flowload.protocols import Route, Setting
 from flowload.stages.split import ByHash, SplitStage, split
@@ -31,7 +31,7 @@ print(references(parts["valid"]))
 """
 
 
-def routed(count: int, call: FakeCall | None = None) -> Mapping[str, Chunks | Frames]:
+def routed(count: int, call: FakeCall | None = None) -> Mapping[str, Chunks | Frames | Rows]:
     return ByHash(TWO, 0).route(toy_chunks(count, files=4), call or FakeCall())
 
 
@@ -150,4 +150,4 @@ def test_bad_outputs() -> None:
     with pytest.raises(GraphError, match="no weights"):
         split()
     with pytest.raises(GraphError, match=r"cannot be named 'a\.b'"):
-        split(**{"a.b": 1.0})
+        split(**{"a.b": 1.0})  # type: ignore[arg-type]  # mypy takes it for `by`

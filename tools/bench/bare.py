@@ -16,7 +16,7 @@ from flowload.kernels.philox import integers, stream
 from flowload.kernels.schedule import choose
 from flowload.protocols import Bytes
 from flowload.runtime.buffers import BufferPool
-from flowload.stages.encode import batch_bytes, split_lease
+from flowload.stages.fields import batch_bytes, split_lease
 from flowload.stages.sampling import Sampling
 from flowload.stages.unpack import UnpackStage
 

@@ -1,0 +1,119 @@
+"""The agreements about random access: rows on disk that are named by number, and gathered into a batch.
+
+What flows between stages are references: blocks of row numbers. Only `batch` asks for the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.protocols import Call, State
+
+__all__ = ["Fields", "Grouped", "Numbers", "Picks", "Records", "Sized", "Table"]
+
+Numbers: TypeAlias = NDArray[np.int64]  #: row numbers
+
+#: Per key of a batch: the shape of one sample, and the dtype.
+Fields: TypeAlias = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
+
+
+@runtime_checkable
+class Records(Protocol):
+    """Rows on disk as a value: it can be compared, printed and pickled; each run opens it for itself.
+
+    So a handle is opened where it is used, and never crosses a fork or a spawn.
+    """
+
+    @property
+    def name(self) -> str:
+        """The word for the format, such as "molecules"."""
+
+    @property
+    def layouts(self) -> Sequence[str]:
+        """Which arrays `batch` can make of a row, by name; the first is the default."""
+
+    def fields(self, layout: str) -> Fields:
+        """The arrays of a batch, for an estimate of memory; empty where nobody knows without opening."""
+
+    def open(self) -> Table:
+        """Open and validate. Raises DataError that names the file, what was found and what was wanted."""
+
+
+@runtime_checkable
+class Table(Protocol):
+    """Records that a run has opened. Several threads may call it at once."""
+
+    @property
+    def layouts(self) -> Sequence[str]:
+        """Those of its records."""
+
+    def __len__(self) -> int:
+        """Rows."""
+
+    def usable(self, rows: Numbers, call: Call) -> Numbers:
+        """The rows that can be delivered, in their order; what cannot is dropped or rejected by `call`."""
+
+    def fields(self, layout: str, rows: Numbers) -> Fields:
+        """The arrays of the batch of these rows: what `gather` writes, one row a sample."""
+
+    def gather(
+        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
+    ) -> Mapping[str, NDArray[Any]]:
+        """Write these rows to `out`; releases the GIL.
+
+        Returns arrays that go with the batch but have no row a sample, such as pair indices; they may be
+        shared between batches, and then are read-only.
+        """
+
+    def describe(self, row: int) -> str:
+        """File and record of a row, for messages."""
+
+    def close(self) -> None:
+        """The run is over. Called once."""
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A table whose rows differ in size, such as molecules."""
+
+    def sizes(self, rows: Numbers) -> NDArray[np.int32]:
+        """The size of each row: what padding pads."""
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A table whose rows belong together in groups that a split must not separate, such as games."""
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """The names that `split(by=)` takes."""
+
+    def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
+        """A key for each row: equal for the rows of one group, the same on every machine."""
+
+
+class Picks(Protocol):
+    """Row numbers, perhaps not computed yet."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that they keep alive."""
+
+    def select(self, which: NDArray[Any] | slice) -> Picks:
+        """Those that an index array, a mask or a slice names."""
+
+    def array(self) -> Numbers:
+        """The numbers themselves."""
+
+    def at(self, places: Numbers) -> Numbers:
+        """The numbers at these places."""
+
+    def state(self) -> State:
+        """As JSON values."""

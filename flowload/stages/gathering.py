@@ -1,0 +1,54 @@
+"""Rows by reference become the arrays of a batch: one lease, and one kernel that writes every sample once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from flowload.blocks import Batch, Rows
+from flowload.errors import GraphError
+from flowload.protocols import Call, Device
+from flowload.records import Numbers, Table
+
+from .fields import batch_bytes, split_lease
+
+__all__ = ["by_table", "check_layout", "gathered"]
+
+
+def by_table(parts: Sequence[Rows]) -> Iterator[tuple[Table, Numbers]]:
+    """Neighbouring parts of one table as one list of row numbers."""
+    for _, group in groupby(parts, key=lambda part: id(part.table)):
+        same = list(group)
+        numbers = [part.picks.array() for part in same]
+        yield same[0].table, numbers[0] if len(numbers) == 1 else np.concatenate(numbers)
+
+
+def gathered(
+    table: Table, rows: Numbers, layout: str | None, device: Device | None, call: Call
+) -> Batch | None:
+    """The batch of these rows; None when none of them is usable.
+
+    Args:
+        layout: a name that the records know; None: their first.
+        device: what prepares the memory of batches, such as page-locking.
+    """
+    rows = table.usable(rows, call)
+    if not len(rows):
+        return None
+    name = check_layout(type(table).__name__, table.layouts, layout)
+    fields = table.fields(name, rows)
+    out = split_lease(call.lease(batch_bytes(fields, len(rows)), device), fields, len(rows))
+    whole = table.gather(name, rows, out, call)
+    return Batch(out, dict(whole))
+
+
+def check_layout(what: str, known: Sequence[str], layout: str | None) -> str:
+    """The name of a layout; None: the first. Raises GraphError that lists the known ones."""
+    if layout is None:
+        return known[0]
+    if layout not in known:
+        names = ", ".join(map(repr, known))
+        raise GraphError(f"batch: {what} has no layout {layout!r}; it has {names}")
+    return layout

@@ -1,0 +1,152 @@
+"""Row numbers that flow by reference: a range, a list, or part of a random order that is not computed yet."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.kernels.bijection import halves, permuted
+from flowload.protocols import State
+from flowload.records import Numbers, Picks
+
+__all__ = ["Listed", "Permuted", "Span", "joined", "picks_from_state"]
+
+SMALL = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Numbers from `start` up to `stop` in steps of `step`, which is above 0."""
+
+    start: int
+    stop: int
+    step: int = 1
+
+    def __len__(self) -> int:
+        return len(range(self.start, self.stop, self.step))
+
+    @property
+    def nbytes(self) -> int:
+        """Next to nothing."""
+        return 24
+
+    def select(self, which: NDArray[Any] | slice) -> Picks:
+        """Those that an index array, a mask or a slice names."""
+        if isinstance(which, slice):
+            part = range(self.start, self.stop, self.step)[which]
+            if part.step > 0:
+                return Span(part.start, max(part.stop, part.start), part.step)
+        return Listed(self.array()[which])
+
+    def array(self) -> Numbers:
+        """The numbers themselves."""
+        return np.arange(self.start, self.stop, self.step, dtype=np.int64)
+
+    def at(self, places: Numbers) -> Numbers:
+        """The numbers at these places."""
+        return places if (self.start, self.step) == (0, 1) else places * self.step + self.start
+
+    def state(self) -> State:
+        """As JSON values."""
+        return {"span": [self.start, self.stop, self.step]}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listed:
+    """Any numbers: int64, or int32 while they wait."""
+
+    numbers: NDArray[np.int64] | NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the list."""
+        return int(self.numbers.nbytes)
+
+    def select(self, which: NDArray[Any] | slice) -> Listed:
+        """Those that an index array, a mask or a slice names."""
+        return Listed(self.numbers[which])
+
+    def array(self) -> Numbers:
+        """The numbers themselves."""
+        return self.numbers.astype(np.int64, copy=False)
+
+    def at(self, places: Numbers) -> Numbers:
+        """The numbers at these places."""
+        return self.numbers[places].astype(np.int64, copy=False)
+
+    def state(self) -> State:
+        """As JSON values: little-endian int64 in base 64."""
+        return {"listed": base64.b64encode(self.array().astype("<i8").tobytes()).decode()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Permuted:
+    """Places `span` of a random order of `base`; computed by whoever asks, in that thread."""
+
+    base: Picks
+    keys: NDArray[np.uint64]  #: which order; see `flowload.kernels.bijection`
+    span: Span
+
+    def __len__(self) -> int:
+        return len(self.span)
+
+    @property
+    def nbytes(self) -> int:
+        """Of what it refers to."""
+        return self.base.nbytes
+
+    def select(self, which: NDArray[Any] | slice) -> Picks:
+        """Those that an index array, a mask or a slice names."""
+        part = self.span.select(which)
+        return Permuted(self.base, self.keys, part) if isinstance(part, Span) else Listed(self.array()[which])
+
+    def array(self) -> Numbers:
+        """The numbers themselves."""
+        n = len(self.base)
+        out = np.empty(len(self.span), np.int64)
+        permuted(out, self.span.start, self.span.step, self.keys, n, *halves(n))
+        return self.base.at(out)
+
+    def at(self, places: Numbers) -> Numbers:
+        """The numbers at these places."""
+        return self.array()[places]
+
+    def state(self) -> State:
+        """As JSON values."""
+        span = [self.span.start, self.span.stop, self.span.step]
+        return {"permuted": span, "keys": self.keys.tolist(), "base": self.base.state()}
+
+
+def joined(parts: Sequence[Picks]) -> Picks:
+    """Several picks as one: 24 bytes where they are neighbouring ranges, else 4 bytes a number, or 8."""
+    spans = [part for part in parts if isinstance(part, Span) and part.step == 1]
+    if len(spans) == len(parts) > 0 and all(a.stop == b.start for a, b in pairwise(spans)):
+        return Span(spans[0].start, spans[-1].stop)
+    if len(parts) == 1:
+        return parts[0]
+    numbers = np.concatenate([np.empty(0, np.int64), *(narrow(part.array()) for part in parts)])
+    return Listed(narrow(numbers))
+
+
+def narrow(numbers: Numbers) -> NDArray[np.int64] | NDArray[np.int32]:
+    """The same numbers in 4 bytes each where they fit."""
+    return numbers.astype(np.int32) if len(numbers) == 0 or numbers.max() <= SMALL else numbers
+
+
+def picks_from_state(state: State) -> Picks:
+    """The picks that gave this state."""
+    if "span" in state:
+        return Span(*state["span"])
+    if "permuted" in state:
+        keys = np.array(state["keys"], np.uint64)
+        return Permuted(picks_from_state(state["base"]), keys, Span(*state["permuted"]))
+    return Listed(np.frombuffer(base64.b64decode(state["listed"]), "<i8").astype(np.int64))
