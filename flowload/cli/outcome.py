@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import click
 
 from .command import Drawing
@@ -19,11 +21,10 @@ STATUS = {"finished": 0, "batches": 0, "seconds": 0, "failed": 1, "interrupted":
 
 def perform(drive: Drive, *, verbose: bool) -> int:
     """Run, show the end of it, complain if need be; the exit status."""
-    try:
+    with ExitStack() as stack:
+        stack.callback(drive.screen.close, None, {})
         ended = drive.run()
-    except BaseException:
-        drive.screen.close(None, {})
-        raise
+        stack.pop_all()
     status = STATUS[ended] if drive.error is None else status_of(drive.error)
     if drive.stats is None or status == 2:
         drive.screen.close(None, {})

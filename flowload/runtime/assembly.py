@@ -11,6 +11,7 @@ from flowload.protocols import Fold, Map
 from flowload.runtime.buffers import BufferPool
 from flowload.runtime.call import Member
 from flowload.runtime.channel import Channel
+from flowload.runtime.kept import Noted
 from flowload.runtime.maps import is_async
 from flowload.runtime.segment import Segment
 from flowload.runtime.stillness import Stillness
@@ -74,11 +75,8 @@ class Assembly:
 
     def _open(self, placed: Placed) -> list[Member]:
         setting = placed.setting(seed=self.seed, epochs=self.epochs, cpus=self.cpus)
-        try:
+        with Noted(placed.name, placed.node.where):
             operators = placed.stage.open(setting)
-        except Exception as error:
-            error.add_note(f"in stage {placed.name!r}, declared at {placed.node.where}")
-            raise
         single = len(operators) == 1
         return [
             Member(

@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from time import perf_counter
 from types import TracebackType
@@ -18,6 +19,7 @@ from flowload.errors import ClosedRun
 from flowload.observe.stats import RunStats
 from flowload.protocols import Block, State
 from flowload.runtime.doorbell import Doorbell
+from flowload.runtime.kept import Kept
 from flowload.runtime.loop import Signal
 from flowload.runtime.opening import Order
 from flowload.runtime.run import PATIENCE
@@ -45,6 +47,11 @@ class Pier:
         self.ended = False  #: no more blocks come: what lies here last is a door
         self.changed: Signal | None = None  #: somebody waits until what lies here was taken
 
+    def close(self, error: BaseException | None) -> None:
+        """No more blocks come, perhaps because of an error, which is raised where the run is read."""
+        self.ended = True
+        self.ready.put(Door(error))
+
     def clear(self) -> None:
         """Let go of what nobody will take, but not of a door: a reader in another thread may wait for it."""
         try:
@@ -69,12 +76,11 @@ class Crossing:
 
     def start(self) -> None:
         """Start the thread and open the run in it; raises what opening raises."""
-        try:
+        with ExitStack() as stack:
+            stack.callback(self.stop)  # Ctrl-C: nobody would ever know of this run
             self.thread.start()
             error = self._ready.get()
-        except BaseException:
-            self.stop()  # Ctrl-C: nobody would ever know of this run
-            raise
+            stack.pop_all()
         if error is not None:
             self.thread.join()
             raise error
@@ -93,12 +99,14 @@ class Crossing:
             self.thread.join(patience)
 
     def _main(self) -> None:
-        try:
+        with Kept(self._failed, BaseException):
             anyio.run(self._cross)
-        except BaseException as error:  # noqa: BLE001 - raised where the run is read
-            self._ready.put(error)
-            for pier in self.piers.values():
-                pier.ready.put(Door(error))
+
+    def _failed(self, error: BaseException) -> None:
+        """Raised where the run is read."""
+        self._ready.put(error)
+        for pier in self.piers.values():
+            pier.ready.put(Door(error))
 
     async def _cross(self) -> None:
         self.bell = Doorbell(self._answer)
@@ -114,23 +122,19 @@ class Crossing:
 
     async def _ferry(self, name: str, pier: Pier) -> None:
         """Bring blocks over, one ahead of the reader."""
-        error: BaseException | None = None
-        try:
-            while True:
-                block = await self.batches.take(name)
-                while not pier.ready.empty():
-                    pier.changed = Signal()
-                    if not pier.ready.empty():  # the reader may have come in between
-                        await pier.changed
-                    pier.changed = None
-                pier.ready.put(block)
-                del block  # it is the reader's now
-        except StopAsyncIteration:
-            pass
-        except Exception as caught:  # noqa: BLE001 - raised where the run is read
-            error = caught
-        pier.ended = True
-        pier.ready.put(Door(error))
+        with Kept(pier.close):
+            try:
+                while True:
+                    block = await self.batches.take(name)
+                    while not pier.ready.empty():
+                        pier.changed = Signal()
+                        if not pier.ready.empty():  # the reader may have come in between
+                            await pier.changed
+                        pier.changed = None
+                    pier.ready.put(block)
+                    del block  # it is the reader's now
+            except StopAsyncIteration:
+                pier.close(None)
 
     def _answer(self) -> None:
         if self._left and self._scope is not None:
@@ -179,11 +183,10 @@ class Batches:
         crossing = self._opened()
         pier = crossing.piers[output]
         began = perf_counter()
-        try:
+        with ExitStack() as stack:
+            stack.callback(self.close)  # Ctrl-C while waiting: the traceback would keep the run alive
             word = self._get(crossing, output)
-        except BaseException:
-            self.close()  # Ctrl-C while waiting: the traceback would keep the run alive
-            raise
+            stack.pop_all()
         if isinstance(word, Door):
             pier.ready.put(word)  # the door stays closed for whoever asks again
             if word.error is None:

@@ -13,6 +13,7 @@ from flowload.errors import DataError, TooManyErrors
 from flowload.graph import Stage
 from flowload.observe.metrics import Meter
 from flowload.protocols import Block, Bytes, Closing, Device, Operator
+from flowload.runtime.kept import Noted
 
 __all__ = ["Member", "RunCall"]
 
@@ -76,12 +77,10 @@ class RunCall:
 
 
 @dataclass(slots=True)
-class Member:
-    """One operator in its run."""
+class Member(Noted):
+    """One operator in its run; `with member:` runs the operator's own code."""
 
     name: str  #: of the node, with the operator's number where a stage has several
-    node: str
-    where: str
     stage: Stage
     operator: Operator
     keys: tuple[int, int]
@@ -93,14 +92,6 @@ class Member:
     def call(self, number: int, block: Block | None) -> RunCall:
         """A new call for this operator."""
         return RunCall(self, number, 0 if block is None else len(block))
-
-    def __enter__(self) -> None:
-        """In `with member:` runs the operator's own code: an error from there says so, once."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        text = f"in stage {self.node!r}, declared at {self.where}"
-        if isinstance(error, Exception | SystemExit) and text not in getattr(error, "__notes__", ()):
-            error.add_note(text)
 
     def close(self) -> None:
         """The last call is over: close what the operator has open."""

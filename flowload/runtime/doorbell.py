@@ -25,15 +25,16 @@ class Doorbell:
         """Ask for an answer soon; a loop that is gone does not answer any more."""
         if self._rung:
             return
+        heard = False
         try:
             self._rung = True
             self._schedule(self._open)
+            heard = True
         except RuntimeError:
-            # Both event loops say this once they are closed: nobody is left to be told.
-            self._rung = False
-        except BaseException:
-            self._rung = False  # Ctrl-C in between: a bell that seems rung would never ring again
-            raise
+            pass  # both event loops say this once they are closed: nobody is left to be told
+        finally:
+            if not heard:  # perhaps Ctrl-C in between: a bell that seems rung would never ring again
+                self._rung = False
 
     def _open(self) -> None:
         # Cleared first: what is rung for during the answer gets an answer of its own.

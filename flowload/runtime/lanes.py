@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 
 from flowload.runtime.doorbell import Doorbell
+from flowload.runtime.kept import Kept
 from flowload.runtime.loop import Signal
 
 __all__ = ["Job", "Lane"]
@@ -34,26 +35,30 @@ class Job:
 
     def do(self) -> None:
         """Run the work in the calling thread; its outcome is kept, never raised here."""
-        work, self.work = self.work, None
-        assert work is not None, "a job is done once"  # noqa: S101 - a broken lane, not bad input
-        try:
+        work = self._begun()
+        with Kept(self._failed, BaseException):
             self.result = work()
-        except BaseException as error:  # noqa: BLE001 - handed to the task that waits, which raises it
-            self.error = _raisable(error)
 
     async def do_async(self) -> None:
         """Run work that is a coroutine function in the loop, and finish; raises only a cancellation."""
-        work, self.work = self.work, None
-        assert work is not None, "a job is done once"  # noqa: S101 - a broken run, not bad input
-        try:
-            self.result = await work()
-        except Exception as error:  # noqa: BLE001 - handed to the task that waits, which raises it
-            self.error = error
-        except anyio.get_cancelled_exc_class() as error:
-            if anyio.current_effective_deadline() == -inf:
-                raise
-            self.error = _raisable(error)  # the user's own: of something that the call waited for
+        work = self._begun()
+        with Kept(self._failed):
+            try:
+                self.result = await work()
+            except anyio.get_cancelled_exc_class() as error:
+                if anyio.current_effective_deadline() == -inf:
+                    raise
+                self._failed(error)  # the user's own: of something that the call waited for
         self.finish()
+
+    def _begun(self) -> Callable[[], Any]:
+        work, self.work = self.work, None
+        assert work is not None, "a job is done once"  # noqa: S101 - a broken lane, not bad input
+        return work
+
+    def _failed(self, error: BaseException) -> None:
+        """Handed to the task that waits, which raises it."""
+        self.error = _raisable(error)
 
     def finish(self) -> None:
         """Tell whoever waits; in the loop only."""

@@ -36,6 +36,7 @@ from flowload.runtime.assembly import Assembly
 from flowload.runtime.buffers import BufferPool
 from flowload.runtime.channel import EndOfStream, ReaderGone, Word
 from flowload.runtime.folding import run_folds
+from flowload.runtime.kept import Kept
 from flowload.runtime.lanes import Job, Lane
 from flowload.runtime.loop import keep_ctrl_c_out
 from flowload.runtime.mapping import MapTask
@@ -76,7 +77,7 @@ class Run:
         self._unended = set(assembly.outputs)
         self._scope: anyio.CancelScope | None = None
         self.gone: anyio.Event | None = None
-        self.lanes: list[Lane] = []
+        self.lanes: dict[str, Lane] = {}  #: by name
 
     async def start(self, group: TaskGroup) -> None:
         """Start every task, in a scope of their own, so that the reader is never cancelled with them."""
@@ -142,33 +143,39 @@ class Run:
     async def _host(self) -> None:
         assert self._scope is not None  # noqa: S101 - start() made it
         assert self.gone is not None  # noqa: S101
-        try:
-            with self._scope:
-                self._open_lanes()
-                async with anyio.create_task_group() as group:
+        with ExitStack() as stack:  # whoever waits is told, whatever the end raises
+            for channel in self.assembly.outputs.values():
+                stack.callback(channel.end)
+            stack.callback(self.gone.set)
+            try:
+                await self._run()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._clean_up()
+
+    async def _run(self) -> None:
+        assert self._scope is not None  # noqa: S101 - start() made it
+        with self._scope:
+            async with anyio.create_task_group() as group:
+                with Kept(self._fail):  # what cannot even begin has failed like any other
+                    self._open_lanes()
                     for segment in self.assembly.segments:
                         self._start(group, segment)
-            if self.failure is None and not self._scope.cancelled_caught:
+        if self.failure is None and not self._scope.cancelled_caught:
+            with Kept(self._fail, FlowloadError):
                 self._check()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._clean_up()
-            self.gone.set()
-            for channel in self.assembly.outputs.values():
-                channel.end()
 
     def _open_lanes(self) -> None:
         kernels = max([self.assembly.cpus, *(s.workers for s in self.assembly.segments)])
-        self.kernels = Lane("kernel", kernels)
-        self.io = Lane("io", max(IO_THREADS, kernels))
-        self.lanes = [self.kernels, self.io]
+        for lane in (Lane("kernel", kernels), Lane("io", max(IO_THREADS, kernels))):
+            self.lanes[lane.name] = lane
 
     def _start(self, group: TaskGroup, segment: Segment) -> None:
         first = segment.members[0]
         operator = first.operator
-        lane = self.io if first.stage.lane == "io" else self.kernels
+        lane = self.lanes[first.stage.lane]
         if isinstance(operator, Source):
-            self._spawn(group, segment, lambda: run_source(segment, self.io, self.assembly.epochs))
+            self._spawn(group, segment, lambda: run_source(segment, self.lanes["io"], self.assembly.epochs))
         elif isinstance(operator, Route):
             self._spawn(group, segment, lambda: run_route(segment, lane))
         elif isinstance(operator, Turn):
@@ -190,13 +197,11 @@ class Run:
         group.start_soon(self._guard, segment, task, name=segment.name)
 
     async def _guard(self, segment: Segment, task: Callable[[], Awaitable[None]]) -> None:
-        with self.still.task():
+        with self.still.task(), Kept(self._fail):
             try:
                 await task()
             except ReaderGone:
                 segment.leave()
-            except Exception as error:  # noqa: BLE001 - kept, and raised where the run is read
-                self._fail(error)
 
     def _spawn_job(self, group: TaskGroup, segment: Segment, job: Job) -> None:
         self._spawn(group, segment, job.do_async)
@@ -213,36 +218,31 @@ class Run:
         """The end of a stream that ended by itself: budgets by share, and the ledger."""
         if any(channel.left for channel in self.assembly.channels):
             return  # somebody stopped reading: what was under way was let go, and is in no book
-        try:
-            for member in self.assembly.members:
-                member.check_budget(final=True)
-            check_ledger((member.name, member.meter) for member in self.assembly.members)
-            self.finished = True
-        except FlowloadError as error:
-            self.failure = error
+        for member in self.assembly.members:
+            member.check_budget(final=True)
+        check_ledger((member.name, member.meter) for member in self.assembly.members)
+        self.finished = True
 
     async def _clean_up(self) -> None:
-        for lane in self.lanes:
-            for name in await lane.close(PATIENCE):
-                log.error("thread %s is stuck in a call; the run is left without it", name)
-        self._close()
+        """Close everything, each, whatever the others raise."""
+        for lane in self.lanes.values():
+            with Kept(self._not_closed):
+                for name in await lane.close(PATIENCE):
+                    log.error("thread %s is stuck in a call; the run is left without it", name)
+        for close in (self.assembly.close, self.assembly.release, self.pool.close):
+            with Kept(self._not_closed):
+                close()
         self.loop_time = time.thread_time() - self.loop_began
         self.ended = perf_counter()
 
-    def _close(self) -> None:
-        """Close everything; what that raises is a failure, or a line in the log if nobody listens."""
+    def _not_closed(self, error: Exception) -> None:
+        """A failure, or a line in the log if nobody listens."""
         assert self._scope is not None  # noqa: S101 - start() made it
-        try:
-            with ExitStack() as stack:  # last in, first out, whatever the others raise
-                stack.callback(self.pool.close)
-                stack.callback(self.assembly.release)
-                stack.callback(self.assembly.close)
-        except Exception as error:
-            if self.failure is not None or self._scope.cancel_called:
-                log.exception("a stage could not be closed")
-            else:
-                self.failure = error
-                self.finished = False
+        if self.failure is not None or self._scope.cancel_called:
+            log.error("a stage could not be closed", exc_info=error)
+        else:
+            self.failure = error
+            self.finished = False
 
 
 def _thread_clock() -> int | None:
