@@ -10,6 +10,7 @@ import click
 
 from .command import Asked
 from .complaint import complain, status_of
+from .pack import pack
 from .run import run
 from .show import show
 from .versions import own_version
@@ -23,6 +24,7 @@ def program() -> None:
     """Training data from disk to device, through a graph that accounts for every sample."""
 
 
+program.add_command(pack)
 program.add_command(run)
 program.add_command(show)
 

@@ -1,0 +1,12 @@
+"""`flowload pack`: prepare data once, so that training reads them at memory speed."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["pack"]
+
+
+@click.group()
+def pack() -> None:
+    """Prepare data once: validated, packed, memory-mapped ever after."""
