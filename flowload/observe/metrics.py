@@ -6,6 +6,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from .durations import Durations
+
 __all__ = ["Meter", "Rate"]
 
 
@@ -55,10 +57,19 @@ class Meter:
     blocks_in: int = 0
     blocks_out: int = 0
     bytes_out: int = 0
-    calls: int = 0
-    busy: float = 0.0  #: seconds
+    durations: Durations = field(default_factory=Durations)  #: of its calls
     skipped: int = 0  #: samples dropped by the error policy, part of `dropped`
     rate: Rate = field(default_factory=Rate)
+
+    @property
+    def calls(self) -> int:
+        """Calls that are over."""
+        return self.durations.count
+
+    @property
+    def busy(self) -> float:
+        """Seconds of its calls together."""
+        return self.durations.total
 
     @property
     def missing(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["EdgeStats", "RunStats", "StageStats"]
+__all__ = ["EdgeStats", "LaneStats", "RunStats", "StageStats", "TaskStats"]
 
 
 class StageStats(NamedTuple):
@@ -27,6 +27,14 @@ class StageStats(NamedTuple):
     workers: int  #: calls that may run at once
     running: int  #: calls that run now
     service: float  #: mean seconds of one call
+    bytes_in: int = 0  #: bytes of the blocks that came in
+    calls: int = 0  #: calls that are over
+    p50: float = 0.0  #: seconds: half of the calls took no longer (within 1/16, as p95)
+    p95: float = 0.0  #: seconds: 95 of 100 calls took no longer
+    longest: float = 0.0  #: seconds of the longest call
+    cpu: float = 0.0  #: seconds of CPU of its calls, estimated from some of them; part of `busy`
+    waited: float = 0.0  #: seconds that its calls waited for a thread of their lane
+    lane: str = ""  #: where its calls run: "kernel", "io", or "loop"
 
 
 class EdgeStats(NamedTuple):
@@ -38,6 +46,36 @@ class EdgeStats(NamedTuple):
     nbytes: int  #: waiting now, in bytes
     capacity: int  #: blocks that fit
     mean: float  #: blocks waiting, mean over time
+    p95: int = 0  #: blocks waiting, at most so many for 95 % of the time
+    passed: int = 0  #: blocks written so far
+    samples: int = 0  #: samples in them
+    passed_bytes: int = 0  #: bytes of them
+
+
+class TaskStats(NamedTuple):
+    """Operators that share a hop, and its workers: all of a stage, a part of it, or several stages."""
+
+    name: str  #: of its operators
+    work: Mapping[str, float]  #: seconds of work by stage, summed over workers
+    workers: int  #: calls that may run at once
+    running: int  #: calls that run now
+    lane: str  #: where its calls run: "kernel", "io", or "loop"
+    cpu: float  #: seconds of CPU of its calls, estimated from some of them
+    waited: float  #: seconds that its calls waited for a thread of their lane
+    starved: float  #: seconds without work because no input came
+    blocked: float  #: seconds without room for output
+
+
+class LaneStats(NamedTuple):
+    """Threads for blocking work, at one moment."""
+
+    name: str  #: "kernel": work that needs a CPU; "io": work that waits
+    threads: int  #: most that there may be
+    running: int  #: calls that run now
+    queued: int  #: calls that wait for a thread now
+    done: int  #: calls that are over
+    work: float  #: seconds of these calls, summed over threads
+    waited: float  #: seconds that they waited for a thread
 
 
 class RunStats(NamedTuple):
@@ -55,11 +93,26 @@ class RunStats(NamedTuple):
     buffer_bytes: int  #: bytes of all buffers, in use and free
     seed: int
     finished: bool  #: the stream ended by itself
+    buffers_recycled: int = 0  #: leases since the start that were served from buffers that had come back
+    lanes: tuple[LaneStats, ...] = ()
+    tasks: tuple[TaskStats, ...] = ()  #: in the order of the flow
+    cpus: int = 1  #: CPUs that the run may use
+    cpu_time: float = 0.0  #: seconds of CPU of this process since the run started, the consumer's among them
+    storage_bytes: int = 0  #: bytes that this process had read from storage (not the page cache) since then
+    outputs: int = 1  #: outputs, each with a consumer
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: `in_` is spelled "in"."""
         rows = {name: _plain(stage) for name, stage in self.stages.items()}
-        return {**self._asdict(), "stages": rows, "edges": [edge._asdict() for edge in self.edges]}
+        return {**self._asdict(), "stages": rows, **_plain_rows(self)}
+
+
+def _plain_rows(stats: RunStats) -> dict[str, Any]:
+    return {
+        "edges": [edge._asdict() for edge in stats.edges],
+        "lanes": [lane._asdict() for lane in stats.lanes],
+        "tasks": [task._asdict() for task in stats.tasks],
+    }
 
 
 def _plain(stage: StageStats) -> dict[str, Any]:

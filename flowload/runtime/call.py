@@ -107,8 +107,7 @@ class Member(Noted):
         """Enter a finished call into the books, in the order of the stream. May raise TooManyErrors."""
         meter = self.meter
         meter.blocks_in += blocks
-        meter.calls += 1
-        meter.busy += call.seconds
+        meter.durations.note(call.seconds)
         self.enter(call)
 
     def enter(self, call: RunCall) -> None:

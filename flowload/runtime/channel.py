@@ -41,6 +41,23 @@ class Item(NamedTuple):
 Word: TypeAlias = Item | Mark  #: what a channel carries
 
 
+class Passed:
+    """What went through a channel."""
+
+    __slots__ = ("blocks", "nbytes", "samples")
+
+    def __init__(self) -> None:
+        self.blocks = 0
+        self.samples = 0
+        self.nbytes = 0
+
+    def note(self, samples: int, nbytes: int) -> None:
+        """One more block."""
+        self.blocks += 1
+        self.samples += samples
+        self.nbytes += nbytes
+
+
 class Channel:
     """Bounded in blocks and in bytes; one block always fits.
 
@@ -63,8 +80,9 @@ class Channel:
         self.told: Callable[[], None] | None = None  #: called when there is something to take, or an end
         self._room: Spot | None = None
         self._words_came: list[Spot] = []
-        self._area = 0.0  # blocks x seconds, for the mean depth
-        self._since = self._born = perf_counter()
+        self.passed = Passed()
+        self._times = [0.0] * (blocks + 1)  # seconds, by how many words waited
+        self._since = perf_counter()
 
     def __len__(self) -> int:
         return len(self._words)
@@ -91,9 +109,19 @@ class Channel:
 
     def mean_depth(self) -> float:
         """Blocks waiting, mean over time; from any thread, so it only reads."""
-        now = perf_counter()
-        area = self._area + len(self._words) * (now - self._since)
-        return area / (now - self._born) if now > self._born else 0.0
+        times = self._times_now()
+        passed = sum(times)
+        return sum(k * seconds for k, seconds in enumerate(times)) / passed if passed else 0.0
+
+    def depth_quantile(self, share: float) -> int:
+        """Blocks waiting, at most so many for this share of the time; from any thread."""
+        times = self._times_now()
+        wanted, seen = share * sum(times), 0.0
+        for depth, seconds in enumerate(times):
+            seen += seconds
+            if seen >= wanted:
+                return depth
+        return len(times) - 1
 
     async def put(self, word: Word) -> None:
         """Write a word; parks while there is no room for it. Raises ReaderGone."""
@@ -109,6 +137,8 @@ class Channel:
         self._tick()
         self._words.append(word)
         self._nbytes += size
+        if isinstance(word, Item) and word.block is not None:
+            self.passed.note(len(word.block), size)
         self._wake_reader()
 
     async def take(self) -> Word:
@@ -148,6 +178,7 @@ class Channel:
 
     def grow(self) -> None:
         """Make room for one more block, for good."""
+        self._times.append(0.0)
         self.capacity += 1
         self._wake_writer()
 
@@ -174,7 +205,12 @@ class Channel:
         if self._room is not None:
             self._room.wake()
 
+    def _times_now(self) -> list[float]:
+        times = list(self._times)
+        times[min(len(self._words), len(times) - 1)] += max(0.0, perf_counter() - self._since)
+        return times
+
     def _tick(self) -> None:
         now = perf_counter()
-        self._area += len(self._words) * (now - self._since)
+        self._times[len(self._words)] += now - self._since
         self._since = now

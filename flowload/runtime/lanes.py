@@ -16,6 +16,7 @@ import anyio
 from flowload.runtime.doorbell import Doorbell
 from flowload.runtime.kept import Kept
 from flowload.runtime.loop import Signal
+from flowload.runtime.shifts import Shift, Tally
 
 __all__ = ["Job", "Lane"]
 
@@ -23,11 +24,13 @@ __all__ = ["Job", "Lane"]
 class Job:
     """One piece of work in a lane; `wait` in the loop for what became of it."""
 
-    __slots__ = ("_done", "_signal", "error", "result", "then", "work")
+    __slots__ = ("_done", "_signal", "error", "rank", "result", "shift", "then", "work")
 
     def __init__(self, work: Callable[[], Any], then: Callable[[], None] | None = None) -> None:
         self.work: Callable[[], Any] | None = work
         self.then = then  #: called in the loop when the work is done
+        self.rank = 0
+        self.shift = Shift()
         self.result: Any = None
         self.error: BaseException | None = None
         self._done = False
@@ -100,10 +103,13 @@ class Lane:
         self._jobs: list[tuple[int, int, Job]] = []  # a heap: rank (negative), number, job
         self._numbers = count()
         self._turns: SimpleQueue[bool] = SimpleQueue()  # one True a job; False sends a thread home
-        self._done: deque[Job] = deque()
+        self._done: deque[tuple[int, Job]] = deque()  # with the number of its thread
         self._bell = Doorbell(self._answer)
         self._threads: list[threading.Thread] = []
         self.open_jobs = 0
+        self.at_work: list[Job | None] = []  #: what each thread does now
+        self.tallies: dict[int, Tally] = {}  #: by rank
+        self.seen: Callable[[str, Job], None] | None = None  #: told of every job that is done, and where
         self._home: deque[str] = deque()  # names of threads that went home; append is atomic
         self._all_home: anyio.Event | None = None
 
@@ -112,8 +118,17 @@ class Lane:
         """The threads started so far."""
         return tuple(self._threads)
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that no thread has taken yet."""
+        return len(self._jobs)
+
     def submit(self, job: Job, *, rank: int = 0) -> Job:
         """Queue a job."""
+        job.rank = rank
+        if (tally := self.tallies.get(rank)) is None:
+            tally = self.tallies[rank] = Tally()
+        tally.queue(job.shift)
         heappush(self._jobs, (-rank, next(self._numbers), job))
         self.open_jobs += 1
         if len(self._threads) < min(self.limit, self.open_jobs):
@@ -143,17 +158,25 @@ class Lane:
     def _start_thread(self) -> None:
         # Daemons: a thread stuck in a user's call must not keep the interpreter from ending.
         thread = threading.Thread(
-            target=self._work, name=f"flowload-{self.name}-{len(self._threads)}", daemon=True
+            target=self._work,
+            args=(len(self._threads),),
+            name=f"flowload-{self.name}-{len(self._threads)}",
+            daemon=True,
         )
+        self.at_work.append(None)
         self._threads.append(thread)
         thread.start()
 
-    def _work(self) -> None:
+    def _work(self, place: int) -> None:
         while self._turns.get():
             job = self._next()
             if job is not None:
+                self.at_work[place] = job
+                job.shift.begin()
                 job.do()
-                self._done.append(job)
+                job.shift.end()
+                self.at_work[place] = None
+                self._done.append((place, job))
                 del job  # else this thread would keep the last result alive while it waits
                 self._bell.ring()
         self._home.append(threading.current_thread().name)
@@ -169,6 +192,10 @@ class Lane:
     def _answer(self) -> None:
         while self._done:
             self.open_jobs -= 1
-            self._done.popleft().finish()
+            place, job = self._done.popleft()
+            self.tallies[job.rank].enter(job.shift)
+            if self.seen is not None:
+                self.seen(self._threads[place].name, job)
+            job.finish()
         if self._all_home is not None and len(self._home) == len(self._threads):
             self._all_home.set()

@@ -39,6 +39,7 @@ from flowload.runtime.folding import run_folds
 from flowload.runtime.kept import Kept
 from flowload.runtime.lanes import Job, Lane
 from flowload.runtime.loop import keep_ctrl_c_out
+from flowload.runtime.machine import Machine
 from flowload.runtime.mapping import MapTask
 from flowload.runtime.maps import is_async
 from flowload.runtime.segment import Segment
@@ -74,6 +75,7 @@ class Run:
         self.loop_clock: int | None = None
         self.loop_began = 0.0
         self.loop_time = 0.0
+        self.machine = Machine()
         self._unended = set(assembly.outputs)
         self._scope: anyio.CancelScope | None = None
         self.gone: anyio.Event | None = None
@@ -82,6 +84,7 @@ class Run:
     async def start(self, group: TaskGroup) -> None:
         """Start every task, in a scope of their own, so that the reader is never cancelled with them."""
         self.began = perf_counter()
+        self.machine = Machine()
         self.loop_clock = _thread_clock()
         self.loop_began = time.thread_time()
         self.gone = anyio.Event()
@@ -233,6 +236,7 @@ class Run:
             with Kept(self._not_closed):
                 close()
         self.loop_time = time.thread_time() - self.loop_began
+        self.machine.stop()
         self.ended = perf_counter()
 
     def _not_closed(self, error: Exception) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from flowload.observe.stats import EdgeStats, RunStats, StageStats
+from flowload.observe.stats import EdgeStats, LaneStats, RunStats, StageStats, TaskStats
 
 
 def stage(name: str) -> StageStats:
@@ -31,7 +31,7 @@ def stage(name: str) -> StageStats:
 def run() -> RunStats:
     return RunStats(
         stages={"read": stage("read"), "batch": stage("batch")},
-        edges=(EdgeStats("read", "batch", 1, 8, 2, 0.5),),
+        edges=(EdgeStats("read", "batch", 1, 8, 2, 0.5, 2, 7, 70, 560),),
         elapsed=2.0,
         delivered=7,
         blocks_delivered=1,
@@ -42,6 +42,8 @@ def run() -> RunStats:
         buffer_bytes=4096,
         seed=5,
         finished=False,
+        lanes=(LaneStats("kernel", 2, 1, 3, 100, 0.5, 0.1),),
+        tasks=(TaskStats("read", {"read": 0.5}, 2, 1, "kernel", 0.4, 0.1, 0.25, 0.125),),
     )
 
 
@@ -54,8 +56,21 @@ def test_as_json_is_plain_and_complete() -> None:
     assert plain["stages"]["read"]["in"] == 10
     assert plain["stages"]["read"]["dropped"] == {"bad": 2}
     assert plain["edges"] == [
-        {"source": "read", "target": "batch", "blocks": 1, "nbytes": 8, "capacity": 2, "mean": 0.5}
+        {
+            "source": "read",
+            "target": "batch",
+            "blocks": 1,
+            "nbytes": 8,
+            "capacity": 2,
+            "mean": 0.5,
+            "p95": 2,
+            "passed": 7,
+            "samples": 70,
+            "passed_bytes": 560,
+        }
     ]
+    assert plain["tasks"][0]["work"] == {"read": 0.5}
+    assert plain["lanes"][0]["name"] == "kernel"
 
 
 def test_a_snapshot_does_not_change() -> None:

@@ -6,6 +6,8 @@ import json
 import threading
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from flowload.graph import Graph
@@ -169,3 +171,49 @@ def test_a_finished_run_says_the_same_for_ever(face: Face) -> None:
         assert getattr(one, name) == getattr(two, name)
     assert one.seed == 0
     assert one.blocks_delivered == 17
+
+
+def test_service_times_bytes_in_and_tasks(face: Face) -> None:
+    graph = numbers(40, 2) >> plus(1, workers=2, name="one") >> plus(1, workers=2, name="two") >> rebatch(8)
+    stats = final(face, graph, cpus=2)
+    one, two, cut = (stats.stages[name] for name in ("one", "two", "step"))
+    assert (one.bytes_in, two.bytes_in, cut.bytes_in, cut.bytes_out) == (320, 320, 320, 320)
+    assert (one.calls, one.lane) == (20, "kernel")
+    assert 0 < one.p50 <= one.p95 <= one.longest <= one.busy
+    assert 0 < one.cpu <= one.busy
+    origin, maps, fold = stats.tasks
+    assert (maps.name, list(maps.work), maps.workers) == ("one > two", ["one", "two"], 2)
+    assert (origin.lane, fold.lane, fold.workers) == ("io", "kernel", 1)
+    assert {lane.name: lane.done for lane in stats.lanes}["kernel"] > 20
+    assert stats.stages["origin"].bytes_in == 0
+    assert stats.cpus == 2
+    assert 0 < stats.cpu_time < 60
+
+
+def test_queues_count_what_went_through_and_how_deep_they_were(face: Face) -> None:
+    stats = final(face, numbers(40, 2) >> rebatch(8))
+    first, last = stats.edges
+    assert (first.passed, first.samples, first.passed_bytes) == (20, 40, 320)
+    assert (last.passed, last.samples) == (5, 40)
+    assert 0 <= first.mean <= first.p95 <= first.capacity
+
+
+@pytest.mark.anyio
+async def test_calls_that_run_now_are_counted_where_they_run(anyio_backend: str) -> None:
+    at_work, over = threading.Barrier(3), threading.Event()
+
+    def waits(block: Ints, call: Call) -> Ints:
+        at_work.wait()
+        over.wait()
+        return block
+
+    async with (numbers(2) >> step(lambda: Does(waits), workers=2, name="slow")).stream(cpus=2) as batches:
+        try:
+            await anyio.to_thread.run_sync(at_work.wait)
+            stats = batches.stats()
+        finally:
+            over.set()
+        assert stats.stages["slow"].running == stats.tasks[-1].running == 2
+        assert {lane.name: lane.running for lane in stats.lanes}["kernel"] == 2
+        assert [len(batch) async for batch in batches] == [1, 1]
+        assert batches.stats().stages["slow"].running == 0

@@ -1,0 +1,37 @@
+"""What the whole process took of the machine since a moment: CPU time, bytes from storage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import process_time
+
+__all__ = ["Machine"]
+
+IO = Path("/proc/self/io")
+
+
+class Machine:
+    """Counts from when it is made until it is stopped; asked only by snapshots."""
+
+    def __init__(self, io: Path = IO) -> None:
+        self._io = io
+        self._began = process_time(), read_bytes(io)
+        self._ended: tuple[float, int] | None = None
+
+    def stop(self) -> None:
+        """Count no further."""
+        self._ended = process_time(), read_bytes(self._io)
+
+    def taken(self) -> tuple[float, int]:
+        """Seconds of CPU of all threads, and bytes read from storage (0 where the system does not say)."""
+        cpu, read = self._ended or (process_time(), read_bytes(self._io))
+        return cpu - self._began[0], read - self._began[1]
+
+
+def read_bytes(io: Path) -> int:
+    """Bytes that this process caused to be fetched from storage; those in the page cache are not."""
+    try:
+        lines = io.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("read_bytes:")), 0)

@@ -1,0 +1,67 @@
+"""Where the time of a lane's threads went, by rank: how long jobs waited, took, and needed a CPU."""
+
+from __future__ import annotations
+
+from time import perf_counter, thread_time
+
+__all__ = ["Shift", "Tally"]
+
+#: Asking for a thread's CPU time costs a microsecond or two: of short jobs, one in so many is asked.
+EVERY, LONG = 4, 1e-3
+
+
+class Shift:
+    """The times of one job. Written by the thread that does it, read by the loop afterwards."""
+
+    __slots__ = ("asks", "began", "cpu", "ended", "queued")
+
+    def __init__(self) -> None:
+        self.asks = False  #: the CPU time is wanted
+        self.queued = self.began = self.ended = 0.0  #: as `perf_counter` says
+        self.cpu = 0.0  #: seconds
+
+    def begin(self) -> None:
+        """The work begins."""
+        self.began = perf_counter()
+        if self.asks:
+            self.cpu = -thread_time()
+
+    def end(self) -> None:
+        """The work is over."""
+        if self.asks:
+            self.cpu += thread_time()
+        self.ended = perf_counter()
+
+
+class Tally:
+    """The times of all jobs of one rank; for the loop alone."""
+
+    __slots__ = ("_asked_cpu", "_asked_work", "_last", "done", "waited", "work")
+
+    def __init__(self) -> None:
+        self.done = 0  #: jobs
+        self.work = 0.0  #: seconds
+        self.waited = 0.0  #: seconds from queue to thread
+        self._asked_cpu = self._asked_work = 0.0
+        self._last = 0.0
+
+    def queue(self, shift: Shift) -> None:
+        """A job is queued."""
+        shift.queued = perf_counter()
+        shift.asks = self._last > LONG or self.done % EVERY == 0
+
+    def enter(self, shift: Shift) -> None:
+        """A job is done."""
+        work = shift.ended - shift.began
+        self.done += 1
+        self.work += work
+        self.waited += shift.began - shift.queued
+        self._last = work
+        if shift.asks:
+            self._asked_cpu += shift.cpu
+            self._asked_work += work
+
+    @property
+    def cpu_share(self) -> float:
+        """CPU seconds of a second of work; 1 where nobody was asked."""
+        return min(1.0, self._asked_cpu / self._asked_work) if self._asked_work else 1.0
