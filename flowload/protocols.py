@@ -25,6 +25,7 @@ __all__ = [
     "Deliverable",
     "Device",
     "Fold",
+    "Gauged",
     "Idling",
     "Layout",
     "Map",
@@ -180,6 +181,14 @@ class Closing(Protocol):
 
     def close(self) -> None:
         """Called once, after the last call."""
+
+
+@runtime_checkable
+class Gauged(Protocol):
+    """An operator that measures something of its own work, such as how full its batches are."""
+
+    def gauges(self) -> Mapping[str, float]:
+        """What it measured so far, by name; see `StageStats.gauges`. Asked from any thread, at any time."""
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flowload.protocols import Call, State
 
-__all__ = ["Fields", "Grouped", "Numbers", "Picks", "Records", "Sized", "Table"]
+__all__ = ["Fields", "Grouped", "Numbers", "Padded", "Picks", "Records", "Sized", "Table"]
 
 Numbers: TypeAlias = NDArray[np.int64]  #: row numbers
 
@@ -82,6 +82,14 @@ class Sized(Protocol):
 
     def sizes(self, rows: Numbers) -> NDArray[np.int32]:
         """The size of each row: what padding pads."""
+
+
+@runtime_checkable
+class Padded(Protocol):
+    """A table whose rows are padded to one size in a batch."""
+
+    def padding(self, rows: Numbers) -> tuple[int, int]:
+        """Places in the batch of these rows that hold something, such as atoms, and places in all."""
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 __all__ = ["EdgeStats", "LaneStats", "RunStats", "StageStats", "TaskStats"]
@@ -35,6 +36,13 @@ class StageStats(NamedTuple):
     cpu: float = 0.0  #: seconds of CPU of its calls, estimated from some of them; part of `busy`
     waited: float = 0.0  #: seconds that its calls waited for a thread of their lane
     lane: str = ""  #: where its calls run: "kernel", "io", or "loop"
+    gauges: Mapping[str, float] = MappingProxyType({})  #: what its operators measure themselves: see below
+
+
+# Gauges are numbers since the start of the run, by name. The name ends in the unit: `_seconds`, `_bytes`; one
+# without is a share of 1 or a count.
+#
+#   padding_efficiency   `batch` of padded rows: places that hold something (atoms), of all places
 
 
 class EdgeStats(NamedTuple):
@@ -118,4 +126,10 @@ def _plain_rows(stats: RunStats) -> dict[str, Any]:
 def _plain(stage: StageStats) -> dict[str, Any]:
     row = stage._asdict()
     samples = row.pop("in_")
-    return {"name": row.pop("name"), "in": samples, **row, "dropped": dict(stage.dropped)}
+    return {
+        "name": row.pop("name"),
+        "in": samples,
+        **row,
+        "dropped": dict(stage.dropped),
+        "gauges": dict(stage.gauges),
+    }

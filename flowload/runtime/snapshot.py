@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from flowload.observe.stats import EdgeStats, LaneStats, RunStats, StageStats, TaskStats
-from flowload.protocols import Turn
+from flowload.protocols import Gauged, Turn
 from flowload.runtime.call import Member
 from flowload.runtime.channel import Channel
 from flowload.runtime.lanes import Lane
@@ -127,7 +127,13 @@ def _stage(run: Run, name: str, tasks: Sequence[TaskStats]) -> StageStats:
         cpu=sum(task.cpu * share_of(task, name) for task in own),
         waited=sum(task.waited for task in own),
         lane=own[-1].lane,
+        gauges=_gauges(members),
     )
+
+
+def _gauges(members: Sequence[Member]) -> dict[str, float]:
+    gauged = [member.operator for member in members if isinstance(member.operator, Gauged)]
+    return {name: value for operator in gauged for name, value in operator.gauges().items()}
 
 
 def share_of(task: TaskStats, stage: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from flowload.records import Fields
 
 from .fields import batch_bytes, split_lease
 from .gathering import by_table, gathered
+from .padding import Padding
 
 __all__ = ["Encode", "Part", "Pieces", "find_layout"]
 
@@ -48,13 +49,21 @@ class Encode:
     def __init__(self, layout: str | None, device: Device | None) -> None:
         self.layout = layout
         self.device = device
+        self.padding = Padding()
+
+    def gauges(self) -> Mapping[str, float]:
+        """How much of its batches holds something, where rows are padded."""
+        return self.padding.gauges()
 
     def apply(self, block: Pieces, call: Call) -> Batch | None:
         """The arrays of a batch. Raises DataError where its parts do not go together."""
         rows = [part for part in block.parts if isinstance(part, Rows)]
         if not rows:
             return self.joined([part for part in block.parts if not isinstance(part, Rows)], call)
-        made = [gathered(table, numbers, self.layout, self.device, call) for table, numbers in by_table(rows)]
+        made = [
+            gathered(table, numbers, self.layout, self.device, self.padding, call)
+            for table, numbers in by_table(rows)
+        ]
         batches = [batch for batch in made if batch is not None]
         return batches[0] if len(batches) == 1 else self.joined(batches, call) if batches else None
 

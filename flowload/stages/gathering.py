@@ -13,6 +13,7 @@ from flowload.protocols import Call, Device
 from flowload.records import Numbers, Table
 
 from .fields import batch_bytes, split_lease
+from .padding import Padding
 
 __all__ = ["by_table", "check_layout", "gathered"]
 
@@ -26,13 +27,14 @@ def by_table(parts: Sequence[Rows]) -> Iterator[tuple[Table, Numbers]]:
 
 
 def gathered(
-    table: Table, rows: Numbers, layout: str | None, device: Device | None, call: Call
+    table: Table, rows: Numbers, layout: str | None, device: Device | None, padding: Padding, call: Call
 ) -> Batch | None:
     """The batch of these rows; None when none of them is usable.
 
     Args:
         layout: a name that the records know; None: their first.
         device: what prepares the memory of batches, such as page-locking.
+        padding: counts how much of the batch holds something.
     """
     rows = table.usable(rows, call)
     if not len(rows):
@@ -41,6 +43,7 @@ def gathered(
     fields = table.fields(name, rows)
     out = split_lease(call.lease(batch_bytes(fields, len(rows)), device), fields, len(rows))
     whole = table.gather(name, rows, out, call)
+    padding.count(table, rows)
     return Batch(out, dict(whole))
 
 

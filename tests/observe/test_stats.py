@@ -25,6 +25,7 @@ def stage(name: str) -> StageStats:
         workers=2,
         running=1,
         service=0.25,
+        gauges={"padding_efficiency": 0.75},
     )
 
 

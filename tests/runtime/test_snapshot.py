@@ -113,6 +113,28 @@ def test_time_is_accounted_for(face: Face) -> None:
     assert slow.rate_overall > 0
 
 
+class Measures(Does):
+    """Says how often it was called."""
+
+    calls = 0
+
+    def apply(self, block: Ints, call: Call) -> Any:
+        self.calls += 1
+        return super().apply(block, call)
+
+    def gauges(self) -> dict[str, float]:
+        return {"calls": float(self.calls)}
+
+
+def test_what_operators_measure_is_shown(face: Face) -> None:
+    def same(block: Ints, call: Call) -> Ints:
+        return block
+
+    stats = final(face, numbers(50, 5) >> step(lambda: Measures(same), workers=1, name="own") >> plus(0))
+    assert stats.stages["own"].gauges == {"calls": 10.0}
+    assert stats.stages["step"].gauges == {}
+
+
 def test_buffers_are_counted(face: Face) -> None:
     def leases(block: Ints, call: Call) -> Ints:
         memory = call.lease(8 * len(block)).view("<i8")

@@ -1,0 +1,31 @@
+"""How much of padded batches holds something: counted where they are made, shown as a gauge."""
+
+from __future__ import annotations
+
+import threading
+
+from flowload.records import Numbers, Padded, Table
+
+__all__ = ["Padding"]
+
+
+class Padding:
+    """Places that hold something, and places in all; several threads may count at once."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.filled = 0
+        self.places = 0
+
+    def count(self, table: Table, rows: Numbers) -> None:
+        """Count the batch of these rows, if they are padded."""
+        if isinstance(table, Padded):
+            filled, places = table.padding(rows)
+            with self.lock:
+                self.filled += filled
+                self.places += places
+
+    def gauges(self) -> dict[str, float]:
+        """`padding_efficiency`: the share of all places that holds something; nothing before the first."""
+        with self.lock:
+            return {"padding_efficiency": self.filled / self.places} if self.places else {}
