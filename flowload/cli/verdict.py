@@ -1,0 +1,66 @@
+"""The verdict in words."""
+
+from __future__ import annotations
+
+from flowload.observe.verdict import Limit, Verdict
+
+from .figures import counted, rate, share
+
+__all__ = ["brief", "duration_of", "told"]
+
+
+def told(verdict: Verdict | None) -> list[str]:
+    """What limits now, what it is worth, and how sure that is: three lines at most."""
+    if verdict is None:
+        return ["limit: unknown; nothing was delivered yet"]
+    return [
+        f"limit: {named(verdict.limit)}, used {share(verdict.limit.used)}",
+        f"  2 x faster, the whole would gain {gained(verdict)}; then {named(verdict.then, brief=True)} limits",
+        f"  confidence {verdict.confidence}: {verdict.why}",
+    ]
+
+
+def brief(verdict: Verdict | None) -> str:
+    """One line, for pictures."""
+    if verdict is None:
+        return "nothing was delivered yet"
+    limit = named(verdict.limit, brief=True)
+    used = share(verdict.limit.used)
+    return f"{limit} limits ({used} used); 2 x faster: {gained(verdict)} (confidence {verdict.confidence})"
+
+
+def gained(verdict: Verdict) -> str:
+    """The gain in percent, and where it leads."""
+    more = verdict.gain - 1
+    return f"+{share(more)} ({rate(verdict.rate)} to {rate(verdict.rate * verdict.gain)})"
+
+
+def named(limit: Limit, *, brief: bool = False) -> str:
+    """A limit, and whose time it is."""
+    who = repr(limit.who)
+    time = f"{duration_of(limit.demand)} a sample"
+    workers = counted(limit.servers, "worker", "workers")
+    short, long = {
+        "stage": (who, f"{who} ({workers}, {time})"),
+        "disk": (f"the disk, for {who}", f"the disk: {who} ({workers}, {time}) waits for it"),
+        "lane": (
+            f"the {limit.name} lane, above all {who}",
+            f"the {limit.name} lane ({limit.servers} threads, {time}); {share(limit.part)} of that is {who}",
+        ),
+        "cpu": (
+            f"the CPU, above all {limit.who}",
+            f"the CPU ({limit.name}, {time}); {share(limit.part)} of that is {limit.who}",
+        ),
+        "loop": ("the event loop", f"the event loop ({time}): make blocks larger"),
+        "consumer": ("the consumer", f"the consumer ({time})"),
+    }[limit.kind]
+    return short if brief else long
+
+
+def duration_of(seconds: float) -> str:
+    """A short time with three digits: 41.2 us."""
+    for least, unit, power in ((1.0, "s", 0), (1e-3, "ms", 3), (1e-6, "us", 6)):
+        if seconds >= least * 0.9995:
+            value = seconds * 10**power
+            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+    return f"{seconds * 1e9:.0f} ns"

@@ -1,0 +1,129 @@
+"""What a run's samples need, and who gives it: the stations of operational analysis.
+
+A station has servers (workers, threads, CPUs) and a demand: the seconds of a server that one delivered
+sample takes, over all visits. However the rest is arranged, no more than servers / demand samples pass in
+a second (the utilisation law; Denning and Buzen, "The Operational Analysis of Queueing Network Models", 1978).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+from .stats import RunStats, TaskStats
+
+__all__ = ["CONSUMER", "LOOP", "Kind", "Station", "stations_of"]
+
+Kind: TypeAlias = Literal["stage", "lane", "cpu", "loop", "consumer"]
+
+CONSUMER, LOOP = "the consumer", "the event loop"  #: who takes time beside the stages
+
+
+class Station(NamedTuple):
+    """Somebody with limited time."""
+
+    kind: Kind
+    name: str
+    servers: int
+    shares: Mapping[str, float]  #: seconds of a server for one delivered sample, by who takes them
+    waits: float = 0.0  #: part of its time (0 to 1) in which its servers did not use a CPU
+
+    @property
+    def demand(self) -> float:
+        """Seconds of a server for one delivered sample."""
+        return sum(self.shares.values())
+
+    @property
+    def bound(self) -> float:
+        """Samples/s that it allows at most."""
+        return self.servers / self.demand if self.demand > 0 else float("inf")
+
+    @property
+    def heaviest(self) -> str:
+        """Who takes most of its time."""
+        return max(self.shares, key=lambda who: self.shares[who])
+
+    def with_faster(self, who: str, times: float) -> Station:
+        """The same, if what `who` does took so many times less."""
+        return self._replace(
+            shares={name: share / times if name == who else share for name, share in self.shares.items()}
+        )
+
+
+def stations_of(now: RunStats, before: RunStats | None = None) -> list[Station]:
+    """Everybody who worked between two snapshots; empty while nothing was delivered."""
+    delivered = now.delivered - (before.delivered if before else 0)
+    if delivered <= 0:
+        return []
+    tasks = [since(task, past) for task, past in zip(now.tasks, tasks_before(now, before), strict=True)]
+    each = 1 / delivered
+    found = [task_station(task, each) for task in tasks]
+    found += lane_stations(now, tasks, each)
+    loop = now.loop_time - (before.loop_time if before else 0.0)
+    found.append(Station("loop", LOOP, 1, {LOOP: loop * each}))
+    found.append(
+        Station("consumer", CONSUMER, now.outputs, {CONSUMER: held_by_consumers(now, before) * each})
+    )
+    found.append(cpu_station(now, before, tasks, each))
+    return [station for station in found if station.demand > 0]
+
+
+def tasks_before(now: RunStats, before: RunStats | None) -> Sequence[TaskStats | None]:
+    """The earlier account of every task; None: from the start."""
+    return [None] * len(now.tasks) if before is None else before.tasks
+
+
+def since(task: TaskStats, before: TaskStats | None) -> TaskStats:
+    """What a task did since then."""
+    if before is None:
+        return task
+    work = {stage: seconds - before.work.get(stage, 0.0) for stage, seconds in task.work.items()}
+    return task._replace(work=work, cpu=max(0.0, task.cpu - before.cpu))
+
+
+def task_station(task: TaskStats, each: float) -> Station:
+    """The workers of a task."""
+    together = sum(task.work.values())
+    waits = max(0.0, 1 - task.cpu / together) if together > 0 else 0.0
+    shares = {stage: seconds * each for stage, seconds in task.work.items()}
+    return Station("stage", task.name, task.workers, shares, waits)
+
+
+def lane_stations(now: RunStats, tasks: Sequence[TaskStats], each: float) -> Iterator[Station]:
+    """Threads that several tasks share."""
+    for lane in now.lanes:
+        own = [task for task in tasks if task.lane == lane.name]
+        work: Counter[str] = Counter()
+        for task in own:
+            work.update(task.work)  # type: ignore[arg-type]  # a Counter of seconds
+        together = sum(work.values())
+        waits = max(0.0, 1 - sum(task.cpu for task in own) / together) if together > 0 else 0.0
+        shares = {stage: seconds * each for stage, seconds in work.items()}
+        yield Station("lane", lane.name, lane.threads, shares, waits)
+
+
+def held_by_consumers(now: RunStats, before: RunStats | None) -> float:
+    """Seconds in which consumers did not wait for a batch: they did something else, such as train."""
+    passed = now.elapsed - (before.elapsed if before else 0.0)
+    waited = now.consumer_wait - (before.consumer_wait if before else 0.0)
+    return max(0.0, passed * now.outputs - waited)
+
+
+def cpu_station(now: RunStats, before: RunStats | None, tasks: Sequence[TaskStats], each: float) -> Station:
+    """The CPUs of this run; what neither stages nor the loop used was the consumer's, or the machine's."""
+    used = now.cpu_time - (before.cpu_time if before else 0.0)
+    shares: dict[str, float] = {}
+    for task in tasks:
+        together = sum(task.work.values())
+        for stage, seconds in task.work.items():
+            part = task.cpu * seconds / together if together > 0 else 0.0
+            shares[stage] = shares.get(stage, 0.0) + part * each
+    shares[LOOP] = (now.loop_time - (before.loop_time if before else 0.0)) * each
+    rest = used * each - sum(shares.values())
+    return Station(
+        "cpu",
+        f"{now.cpus} CPUs" if now.cpus > 1 else "the CPU",
+        now.cpus,
+        {**shares, CONSUMER: max(0.0, rest)},
+    )

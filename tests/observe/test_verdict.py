@@ -1,0 +1,164 @@
+"""Verdicts on pipelines of known costs: the limit, the gain and the next limit, on a virtual clock."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from flowload.observe.stations import CONSUMER, LOOP
+from flowload.observe.verdict import Verdict, judge
+from tests.cli.moments import moment
+from tests.observe.tandem import Stage, Tandem
+
+BLOCKS = 400
+COSTS = st.floats(0.2, 5.0)
+
+
+def row(costs: list[float], workers: list[int]) -> list[Stage]:
+    return [Stage(f"s{k}", cost, many) for k, (cost, many) in enumerate(zip(costs, workers, strict=True))]
+
+
+def verdict_on(tandem: Tandem, blocks: int = BLOCKS) -> Verdict:
+    found = judge(tandem.run(blocks))
+    assert found is not None
+    return found
+
+
+def bounds(stages: list[Stage], consumer: float, threads: int) -> dict[str, float]:
+    """Blocks a second that each would allow, worked out by hand."""
+    alone = {stage.name: stage.workers / stage.cost for stage in stages}
+    together = threads / sum(stage.cost for stage in stages)
+    return {**alone, CONSUMER: 1 / consumer, "all": together}
+
+
+def halved(stages: list[Stage], consumer: float, who: str) -> tuple[list[Stage], float]:
+    faster = [replace(s, cost=s.cost / 2) if s.name == who else replace(s) for s in stages]
+    return faster, consumer / 2 if who == CONSUMER else consumer
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(COSTS, st.integers(1, 3)), min_size=2, max_size=5), COSTS, st.integers(2, 6))
+def test_the_limit_and_the_gain_are_those_of_a_simulation(
+    rows: list[tuple[float, int]], consumer: float, threads: int
+) -> None:
+    stages = row([cost for cost, _ in rows], [workers for _, workers in rows])
+    lanes = {"kernel": threads}
+    known = bounds(stages, consumer, threads)
+    ranked = sorted(known, key=lambda name: known[name])
+    assume(known[ranked[1]] > 1.1 * known[ranked[0]])
+
+    found = verdict_on(Tandem([replace(s) for s in stages], consumer, lanes, cpus=threads))
+    heaviest = max(stages, key=lambda stage: stage.cost).name
+    who = heaviest if ranked[0] == "all" else ranked[0]
+    if ranked[0] == "all":
+        assume(sorted(s.cost for s in stages)[-2] < 0.95 * max(s.cost for s in stages))
+    assert found.limit.who == who
+
+    faster = Tandem(*halved(stages, consumer, who), lanes, cpus=threads)
+    measured = faster.run(BLOCKS).delivered / faster.now / found.rate * 1.0
+    assert found.gain == pytest.approx(measured, rel=0.15)
+
+
+@pytest.mark.parametrize("slow", ["s0", "s1", "s2", CONSUMER])
+def test_costs_that_vary_change_neither_the_name_nor_much_of_the_gain(slow: str) -> None:
+    draw = random.Random(7)
+    stages, consumer = row([1.0, 1.0, 1.0], [1, 1, 1]), 1.0
+    stages = [replace(stage, cost=4.0) if stage.name == slow else stage for stage in stages]
+    consumer = 4.0 if slow == CONSUMER else consumer
+    how = {"threads": {"kernel": 8}, "vary": lambda: draw.expovariate(1.0), "cpus": 8}
+    found = verdict_on(Tandem([replace(s) for s in stages], consumer, **how), 2000)
+    assert found.limit.who == slow
+    faster = Tandem(*halved(stages, consumer, slow), **how)
+    assert found.gain == pytest.approx(faster.run(2000).delivered / faster.now / found.rate, rel=0.15)
+    assert found.confidence in ("high", "fair")
+
+
+def test_what_limits_next_is_named() -> None:
+    found = verdict_on(Tandem(row([1.0, 4.0, 3.0], [1, 1, 1]), 0.5, {"kernel": 8}))
+    assert (found.limit.kind, found.limit.who, found.limit.servers) == ("stage", "s1", 1)
+    assert found.limit.used == pytest.approx(1.0, abs=0.02)
+    assert (found.then.kind, found.then.who) == ("stage", "s2")
+    assert found.gain == pytest.approx(4 / 3, rel=0.01)
+    assert found.limit.demand == pytest.approx(0.04, rel=0.01)
+    assert found.confidence == "high"
+    assert [station.bound for station in found.stations] == sorted(s.bound for s in found.stations)
+
+
+def test_threads_that_compute_are_called_cpus_and_threads_that_wait_a_lane() -> None:
+    stages = row([2.0, 3.0], [4, 4])
+    found = verdict_on(Tandem(stages, 0.1, {"kernel": 2}))
+    assert (found.limit.kind, found.limit.name, found.limit.who) == ("cpu", "2 CPUs", "s1")
+    assert found.limit.part == pytest.approx(0.6, abs=0.02)
+    asleep = [replace(stage, cpu=0.1, work=0.0) for stage in row([2.0, 3.0], [4, 4])]
+    found = verdict_on(Tandem(asleep, 0.1, {"kernel": 2}))
+    assert (found.limit.kind, found.limit.name) == ("lane", "kernel")
+
+
+def test_a_stage_that_waits_while_storage_is_read_waits_for_the_disk() -> None:
+    stages = [Stage("read", 2.0, 2, lane="io", cpu=0.1), Stage("encode", 0.2)]
+    stats = Tandem(stages, 0.1).run(BLOCKS)
+    for read, kind in ((0, "stage"), (10**9, "disk")):
+        found = judge(stats._replace(storage_bytes=read))
+        assert found is not None
+        assert (found.limit.kind, found.limit.who) == (kind, "read")
+
+
+def test_a_loop_at_its_limit_is_named() -> None:
+    stats = Tandem(row([0.1, 0.1], [1, 1]), 0.1).run(BLOCKS)
+    idle = tuple(task._replace(work={name: 0.0001 for name in task.work}, cpu=0.0) for task in stats.tasks)
+    found = judge(stats._replace(loop_time=stats.elapsed * 0.9, consumer_wait=stats.elapsed * 0.9, tasks=idle))
+    assert found is not None
+    assert (found.limit.kind, found.limit.name) == ("loop", LOOP)
+    assert {station.kind for station in found.stations} == {"stage", "lane", "cpu", "loop", "consumer"}
+
+
+def test_what_was_before_does_not_count() -> None:
+    """The first half had another limit."""
+    early = Tandem(row([5.0, 1.0], [1, 1]), 0.1).run(BLOCKS)
+    late = Tandem(row([1.0, 5.0], [1, 1]), 0.1).run(BLOCKS)
+    now = late._replace(
+        elapsed=early.elapsed + late.elapsed,
+        delivered=early.delivered + late.delivered,
+        blocks_delivered=early.blocks_delivered + late.blocks_delivered,
+        consumer_wait=early.consumer_wait + late.consumer_wait,
+        cpu_time=early.cpu_time + late.cpu_time,
+        tasks=tuple(
+            b._replace(cpu=a.cpu + b.cpu, work={name: a.work[name] + b.work[name] for name in a.work})
+            for a, b in zip(early.tasks, late.tasks, strict=True)
+        ),
+    )
+    for before, who in ((None, "s0"), (early, "s1")):
+        found = judge(now if before else early, before)
+        assert found is not None
+        assert found.limit.who == who
+
+
+def test_nothing_delivered_is_no_verdict() -> None:
+    assert judge(moment()) is None
+    stats = Tandem(row([1.0], [1]), 1.0).run(10)
+    assert judge(stats, stats) is None
+
+
+@pytest.mark.parametrize(
+    ("blocks", "shrink", "confidence", "why"),
+    [
+        (5, 1.0, "low", "only 5 batches"),
+        (BLOCKS, 1e-4, "low", "only 400 batches in 0.2 s"),
+    ],
+)
+def test_little_to_go_by_is_said(blocks: int, shrink: float, confidence: str, why: str) -> None:
+    found = verdict_on(Tandem(row([4.0 * shrink], [1]), shrink), blocks)
+    assert found.confidence == confidence
+    assert why in found.why
+
+
+def test_when_nothing_is_near_its_limit_that_is_said() -> None:
+    stats = Tandem(row([1.0], [1]), 0.1).run(BLOCKS)
+    found = judge(stats._replace(elapsed=stats.elapsed * 3, consumer_wait=stats.elapsed * 2.9))
+    assert found is not None
+    assert found.confidence == "low"
+    assert "nothing is near its limit" in found.why
