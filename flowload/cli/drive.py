@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any, Literal, TypeAlias, cast
 
@@ -41,6 +42,7 @@ class Drive:
     seed: int = 0
     ended: Ended = "failed"
     stats: RunStats | None = None
+    warm: RunStats | None = None  #: when the first batch came: what was before is no measure of the rest
     error: BaseException | None = None
     batches: dict[str, int] = field(default_factory=dict)  #: by output
 
@@ -60,7 +62,7 @@ class Drive:
 
     def start(self, batches: Batches, bell: Bell, lanes: ThreadPoolExecutor) -> Sequence[Future[None]]:
         """A reader for each output; the last one to finish rings."""
-        count = Count(self.batches, self.bounds.batches, bell)
+        count = Count(self.batches, self.bounds.batches, bell, partial(self.warmed_up, batches))
         alone = len(self.batches) == 1
         readers = [
             lanes.submit(read, iter(batches) if alone else batches[name], name, count)
@@ -70,6 +72,10 @@ class Drive:
         for reader in readers:
             reader.add_done_callback(left.gone)
         return readers
+
+    def warmed_up(self, batches: Batches) -> None:
+        """The first batch has come."""
+        self.warm = batches.stats()
 
     def watch(self, batches: Batches, bell: Bell) -> Ended:
         """Paint, and wait for a word or the time to be up."""
@@ -93,6 +99,7 @@ class Count:
     batches: dict[str, int]
     limit: int | None
     bell: Bell
+    first: Callable[[], None]  #: called at the first batch
     total: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -103,6 +110,8 @@ class Count:
                 return False
             self.batches[name] += 1
             self.total += 1
+            if self.total == 1:
+                self.first()
             if self.total == self.limit:
                 self.bell.ring("batches")
                 return False

@@ -6,15 +6,18 @@ from contextlib import ExitStack
 
 import click
 
+from flowload.observe.verdict import Verdict, judge
+
 from .command import Drawing
 from .complaint import complain, status_of
 from .drive import Drive
 from .figures import counted, duration
 from .ledger import balanced, ledger
 from .sheet import Sheet
+from .verdict import as_json, told
 from .versions import versions
 
-__all__ = ["fill", "perform"]
+__all__ = ["fill", "perform", "verdict_on"]
 
 STATUS = {"finished": 0, "batches": 0, "seconds": 0, "failed": 1, "interrupted": 130, "terminated": 143}
 
@@ -30,10 +33,15 @@ def perform(drive: Drive, *, verbose: bool) -> int:
         drive.screen.close(None, {})
     else:
         drive.screen.close(drive.stats, drive.batches)
-        drive.screen.say(["", *ledger(drive.stats), "", closing(drive)])
+        drive.screen.say(["", *told(verdict_on(drive)), "", *ledger(drive.stats), "", closing(drive)])
     if drive.error is not None:
         click.echo(complain(drive.error, verbose=verbose), err=True)
     return status
+
+
+def verdict_on(drive: Drive) -> Verdict | None:
+    """What limited the run since its first batch."""
+    return None if drive.stats is None else judge(drive.stats, drive.warm)
 
 
 def closing(drive: Drive) -> str:
@@ -59,6 +67,7 @@ def fill(sheet: Sheet, drive: Drive, drawing: Drawing) -> None:
         return
     sheet.content = {
         **drive.stats.as_json(),
+        "verdict": as_json(verdict_on(drive)),
         "run": {
             "file": str(drawing.path),
             "pipeline": drawing.pipeline.function.__name__,

@@ -40,11 +40,13 @@ class LiveScreen:
         self._console = console
         self._live = Live(console=console, auto_refresh=False)
         self._before: RunStats | None = None
+        self._warm: RunStats | None = None  # the first moment with a batch
 
     def paint(self, now: RunStats, outputs: Mapping[str, int]) -> None:
         """Repaint; the display starts with the first, so that an early failure leaves the screen clean."""
         if not self._live.is_started:
             self._live.start()
+        self._warm = self._warm or (now if now.delivered else None)
         self._live.update(self._picture(now, outputs, self._before), refresh=True)
         self._before = now
 
@@ -66,7 +68,7 @@ class LiveScreen:
             self._console.print(Text(line), soft_wrap=True)
 
     def _picture(self, now: RunStats, outputs: Mapping[str, int], before: RunStats | None) -> Group:
-        return Group(table(now, before), Text(), *map(Text, summary(now, outputs)))
+        return Group(table(now, before), Text(), *map(Text, summary(now, outputs, self._warm)))
 
 
 class PlainScreen:
@@ -77,10 +79,12 @@ class PlainScreen:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._before: RunStats | None = None
+        self._warm: RunStats | None = None  # the first moment with a batch
 
     def paint(self, now: RunStats, outputs: Mapping[str, int]) -> None:  # noqa: ARG002 - one line has no room
         """One line; the longer a run takes, the more seldom."""
-        self.say([progress(now, self._before)])
+        self._warm = self._warm or (now if now.delivered else None)
+        self.say([progress(now, self._before, self._warm)])
         self._before = now
         self.tick = min(60.0, max(2.0, now.elapsed / 20))
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 from rich.text import Text
 
+from flowload.observe.progress import progress as estimate
 from flowload.observe.stats import RunStats, StageStats
 
 from .figures import count, counted, duration, rate, share
 from .lines import align
 
-__all__ = ["HEAD", "SIDES", "plain_table", "progress", "rows", "summary", "table"]
+__all__ = ["HEAD", "SIDES", "ahead", "plain_table", "progress", "rows", "summary", "table"]
 
 HEAD = ("stage", "in", "out", "rate", "busy", "queue", "dropped")
 SIDES = "<>>>>>>"
@@ -52,15 +53,15 @@ def queue(stage: str, now: RunStats) -> str:
     return f"{sum(e.blocks for e in edges)}/{sum(e.capacity for e in edges)}" if edges else "-"
 
 
-def summary(now: RunStats, outputs: Mapping[str, int]) -> Iterator[str]:
+def summary(now: RunStats, outputs: Mapping[str, int], warm: RunStats | None = None) -> Iterator[str]:
     """The lines beneath the table: what consumers got, and how fast."""
     overall = now.delivered / now.elapsed if now.elapsed > 0 else 0.0
-    yield f"{what_came(now)} in {duration(now.elapsed)}: {rate(overall)}"
+    yield f"{what_came(now)} in {duration(now.elapsed)}: {rate(overall)}{ahead(now, warm)}"
     if len(outputs) > 1:
         yield ", ".join(f"{name} {count(batches)}" for name, batches in outputs.items()) + " batches"
 
 
-def progress(now: RunStats, before: RunStats | None) -> str:
+def progress(now: RunStats, before: RunStats | None, warm: RunStats | None = None) -> str:
     """The whole run in one line, for logs."""
     passed = now.elapsed - (before.elapsed if before else 0.0)
     lately = (now.delivered - (before.delivered if before else 0)) / passed if passed > 0 else 0.0
@@ -68,7 +69,15 @@ def progress(now: RunStats, before: RunStats | None) -> str:
     busiest = "" if hot is None else f"; busiest: {hot.name} {share(busy(hot, now, before))}"
     dropped = sum(sum(stage.dropped.values()) for stage in now.stages.values())
     lost = f"; dropped {count(dropped)}" if dropped else ""
-    return f"{duration(now.elapsed):>8}  {what_came(now)}, {rate(lately)}{lost}{busiest}"
+    return f"{duration(now.elapsed):>8}  {what_came(now)}, {rate(lately)}{lost}{busiest}{ahead(now, warm)}"
+
+
+def ahead(now: RunStats, warm: RunStats | None = None) -> str:
+    """How far it is and how long it will take, where the end is known."""
+    made = estimate(now, warm)
+    if made is None or now.finished:
+        return ""
+    return f"; {share(made.done)} done, {duration(made.left)} left"
 
 
 def what_came(now: RunStats) -> str:

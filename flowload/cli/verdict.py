@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flowload.observe.verdict import Limit, Verdict
 
 from .figures import counted, rate, share
 
-__all__ = ["brief", "duration_of", "told"]
+__all__ = ["as_json", "brief", "duration_of", "told"]
 
 
 def told(verdict: Verdict | None) -> list[str]:
     """What limits now, what it is worth, and how sure that is: three lines at most."""
     if verdict is None:
         return ["limit: unknown; nothing was delivered yet"]
+    then = named(verdict.then, brief=True)
     return [
         f"limit: {named(verdict.limit)}, used {share(verdict.limit.used)}",
-        f"  2 x faster, the whole would gain {gained(verdict)}; then {named(verdict.then, brief=True)} limits",
+        f"  2 x faster, the whole would gain {gained(verdict)}; then {then} limits",
         f"  confidence {verdict.confidence}: {verdict.why}",
     ]
 
@@ -27,6 +30,15 @@ def brief(verdict: Verdict | None) -> str:
     limit = named(verdict.limit, brief=True)
     used = share(verdict.limit.used)
     return f"{limit} limits ({used} used); 2 x faster: {gained(verdict)} (confidence {verdict.confidence})"
+
+
+def as_json(verdict: Verdict | None) -> dict[str, Any] | None:
+    """The numbers, and the words."""
+    if verdict is None:
+        return None
+    stations = [{**s._asdict(), "shares": dict(s.shares), "bound": s.bound} for s in verdict.stations]
+    limits = {"limit": verdict.limit._asdict(), "then": verdict.then._asdict()}
+    return {**verdict._asdict(), **limits, "stations": stations, "words": told(verdict)}
 
 
 def gained(verdict: Verdict) -> str:
@@ -48,8 +60,8 @@ def named(limit: Limit, *, brief: bool = False) -> str:
             f"the {limit.name} lane ({limit.servers} threads, {time}); {share(limit.part)} of that is {who}",
         ),
         "cpu": (
-            f"the CPU, above all {limit.who}",
-            f"the CPU ({limit.name}, {time}); {share(limit.part)} of that is {limit.who}",
+            f"CPU time, above all of {who}",
+            f"the {limit.name} ({time}); {share(limit.part)} of that is {who}",
         ),
         "loop": ("the event loop", f"the event loop ({time}): make blocks larger"),
         "consumer": ("the consumer", f"the consumer ({time})"),

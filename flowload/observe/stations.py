@@ -2,7 +2,7 @@
 
 A station has servers (workers, threads, CPUs) and a demand: the seconds of a server that one delivered
 sample takes, over all visits. However the rest is arranged, no more than servers / demand samples pass in
-a second (the utilisation law; Denning and Buzen, "The Operational Analysis of Queueing Network Models", 1978).
+a second (the utilisation law; Denning and Buzen, "Operational Analysis of Queueing Network Models", 1978).
 """
 
 from __future__ import annotations
@@ -100,7 +100,10 @@ def lane_stations(now: RunStats, tasks: Sequence[TaskStats], each: float) -> Ite
         together = sum(work.values())
         waits = max(0.0, 1 - sum(task.cpu for task in own) / together) if together > 0 else 0.0
         shares = {stage: seconds * each for stage, seconds in work.items()}
-        yield Station("lane", lane.name, lane.threads, shares, waits)
+        # As many threads as CPUs that compute most of the time: it is the CPUs that there are too few of.
+        computes = lane.threads >= now.cpus and waits < 0.5
+        kind, name = ("cpu", cpus(now)) if computes else ("lane", lane.name)
+        yield Station(kind, name, lane.threads, shares, waits)
 
 
 def held_by_consumers(now: RunStats, before: RunStats | None) -> float:
@@ -108,6 +111,11 @@ def held_by_consumers(now: RunStats, before: RunStats | None) -> float:
     passed = now.elapsed - (before.elapsed if before else 0.0)
     waited = now.consumer_wait - (before.consumer_wait if before else 0.0)
     return max(0.0, passed * now.outputs - waited)
+
+
+def cpus(stats: RunStats) -> str:
+    """What a run computes on."""
+    return f"{stats.cpus} CPUs" if stats.cpus > 1 else "1 CPU"
 
 
 def cpu_station(now: RunStats, before: RunStats | None, tasks: Sequence[TaskStats], each: float) -> Station:
@@ -123,7 +131,7 @@ def cpu_station(now: RunStats, before: RunStats | None, tasks: Sequence[TaskStat
     rest = used * each - sum(shares.values())
     return Station(
         "cpu",
-        f"{now.cpus} CPUs" if now.cpus > 1 else "the CPU",
+        cpus(now),
         now.cpus,
         {**shares, CONSUMER: max(0.0, rest)},
     )

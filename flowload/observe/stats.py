@@ -42,6 +42,14 @@ class StageStats(NamedTuple):
 # Gauges are numbers since the start of the run, by name. The name ends in the unit: `_seconds`, `_bytes`; one
 # without is a share of 1 or a count.
 #
+#   passes_done          `discover`, `rows`: passes over the data that the source has given whole
+#   pass_done            the same: how much of the present pass it has given
+#   sources              `discover(watch=True)`: files told so far
+#   newest_source_age_seconds  the same: since the last of them was told
+#   pool_chunks          `shuffle_pool`: chunks in the pool
+#   pool_fill            `shuffle_pool`: of the chunks that it may hold
+#   reservoir_fill       `reservoir`: records that wait, of those that may
+#   reshuffles           `shuffle`: passes that were given in random order
 #   padding_efficiency   `batch` of padded rows: places that hold something (atoms), of all places
 
 
@@ -108,6 +116,7 @@ class RunStats(NamedTuple):
     cpu_time: float = 0.0  #: seconds of CPU of this process since the run started, the consumer's among them
     storage_bytes: int = 0  #: bytes that this process had read from storage (not the page cache) since then
     outputs: int = 1  #: outputs, each with a consumer
+    epochs: int | None = None  #: passes over the data that were asked for; None: until stopped
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: `in_` is spelled "in"."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-from .stations import CONSUMER, Kind, Station, stations_of
+from .stations import Kind, Station, stations_of
 from .stats import RunStats
 
 __all__ = ["Confidence", "Limit", "Verdict", "judge"]

@@ -22,6 +22,10 @@ class Cursor:
             self.epoch, self.given = epoch, 0
         return self.given
 
+    def gauges(self, total: int) -> dict[str, float]:
+        """Passes that are over, and how much of this one was given; see `flowload.observe.stats`."""
+        return {"passes_done": self.epoch, "pass_done": self.given / total} if total else {}
+
     def state(self) -> State:
         """As JSON values."""
         return {"epoch": self.epoch, "given": self.given}

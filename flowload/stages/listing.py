@@ -57,6 +57,10 @@ class Listing:
             )
         return paths
 
+    def gauges(self) -> dict[str, float]:
+        """How far it is."""
+        return self.cursor.gauges(len(self.paths or ()))
+
     def state(self) -> State:
         """The files given in this pass, and which files there are."""
         names = self.expected if self.paths is None else digest(self.paths)

@@ -116,6 +116,10 @@ class Pool:
         """Random members, where waiting for a full pool might take for ever."""
         return self.take() if self.growing and self.caught_up and self.held else None
 
+    def gauges(self) -> dict[str, float]:
+        """See `flowload.observe.stats`."""
+        return {"pool_chunks": self.held, "pool_fill": self.held / self.size}
+
     def state(self) -> State:
         """The references."""
         return {

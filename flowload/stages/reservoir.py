@@ -155,6 +155,10 @@ class Exchange:
         """Give the memory back."""
         self.slots.close()
 
+    def gauges(self) -> dict[str, float]:
+        """See `flowload.observe.stats`."""
+        return {"reservoir_fill": self.count / self.size}
+
     def state(self) -> State:
         """Where the records that wait came from, slot by slot."""
         sources, origin = self.references()

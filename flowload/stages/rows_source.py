@@ -82,6 +82,10 @@ class RowsSource:
             )
         return table
 
+    def gauges(self) -> dict[str, float]:
+        """How far it is."""
+        return self.cursor.gauges(0 if self.table is None else len(self.table))
+
     def state(self) -> State:
         """Rows given in this pass, and of how many."""
         return {**self.cursor.state(), "rows": self.expected if self.table is None else len(self.table)}

@@ -75,6 +75,10 @@ class Shuffle:
             for start in range(0, len(picks), EMIT):
                 yield Rows(order.table, picks.select(slice(start, start + EMIT)))
 
+    def gauges(self) -> dict[str, float]:
+        """See `flowload.observe.stats`."""
+        return {"reshuffles": self.passes}
+
     def state(self) -> State:
         """What was collected, and how many passes were given."""
         return {"passes": self.passes, "waiting": self.waiting.state()}

@@ -61,6 +61,7 @@ class Watching:
         self.next_search = 0.0
         self.notices: Notices | None = None
         self.telling: deque[Files | Mark] = deque()
+        self.newest: float | None = None  #: when the last file came, by the clock
 
     def epoch(self, number: int, call: Call) -> AsyncIterator[Block | Mark]:  # noqa: ARG002 - one endless pass
         """The stream itself."""
@@ -84,6 +85,8 @@ class Watching:
             happened = await self.notices.wait(self.patience())
         ready = await anyio.to_thread.run_sync(self.decide, happened)
         self.telling.extend(in_blocks(ready))
+        if ready:
+            self.newest = self.clock()
         if first or ready:
             self.telling.append(Mark.CAUGHT_UP)
 
@@ -113,6 +116,11 @@ class Watching:
         """Stop listening."""
         if self.notices is not None:
             self.notices.close()
+
+    def gauges(self) -> dict[str, float]:
+        """See `flowload.observe.stats`."""
+        age = {} if self.newest is None else {"newest_source_age_seconds": self.clock() - self.newest}
+        return {"sources": len(self.arrivals.told), **age}
 
     def state(self) -> State:
         """The files that were given."""

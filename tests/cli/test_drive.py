@@ -141,7 +141,8 @@ def test_no_thread_is_left() -> None:
 
 def test_a_batch_beyond_the_last_is_not_counted() -> None:
     bell = Bell()
-    count = Count({"a": 0, "b": 0}, 2, bell)
+    came: list[int] = []
+    count = Count({"a": 0, "b": 0}, 2, bell, lambda: came.append(1))
     assert [count.one("a"), count.one("b"), count.one("a")] == [True, False, False]
     assert count.batches == {"a": 1, "b": 1}
     assert [bell.wait(0), bell.wait(0)] == ["batches", None]

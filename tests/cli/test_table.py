@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from flowload.cli.table import HEAD, plain_table, progress, rows, summary, table
+from flowload.cli.table import HEAD, ahead, plain_table, progress, rows, summary, table
+from flowload.observe.stats import RunStats
 from tests.cli.moments import edge, moment, stage
 
 
@@ -84,3 +85,13 @@ def test_the_table_fits_80_columns_with_big_numbers_and_shows_names_as_they_are(
     assert lines[2].split() == [
         "stage_1[red]", "88,888,888", "88,888,888", "889", "k/s", "0", "%", "8/8", "88,888,888",
     ]  # fmt: skip
+
+
+def test_where_the_end_is_known_the_time_left_is_told() -> None:
+    def at(given: float, seconds: float) -> RunStats:
+        source = stage("rows", gauges={"passes_done": 0, "pass_done": given})
+        return moment(source, epochs=1, elapsed=seconds, delivered=1000, blocks_delivered=2, finished=False)
+
+    assert progress(at(0.3, 3.0), None, at(0.1, 1.0)).endswith("; 30 % done, 7.0 s left")
+    assert next(iter(summary(at(0.5, 2.0), {}))).endswith("500/s; 50 % done, 2.0 s left")
+    assert ahead(at(0.5, 2.0)._replace(finished=True)) == ""

@@ -95,7 +95,7 @@ def test_threads_that_compute_are_called_cpus_and_threads_that_wait_a_lane() -> 
     assert found.limit.part == pytest.approx(0.6, abs=0.02)
     asleep = [replace(stage, cpu=0.1, work=0.0) for stage in row([2.0, 3.0], [4, 4])]
     found = verdict_on(Tandem(asleep, 0.1, {"kernel": 2}))
-    assert (found.limit.kind, found.limit.name) == ("lane", "kernel")
+    assert (found.limit.kind, found.limit.name, found.limit.servers) == ("lane", "kernel", 2)
 
 
 def test_a_stage_that_waits_while_storage_is_read_waits_for_the_disk() -> None:
@@ -109,8 +109,15 @@ def test_a_stage_that_waits_while_storage_is_read_waits_for_the_disk() -> None:
 
 def test_a_loop_at_its_limit_is_named() -> None:
     stats = Tandem(row([0.1, 0.1], [1, 1]), 0.1).run(BLOCKS)
-    idle = tuple(task._replace(work={name: 0.0001 for name in task.work}, cpu=0.0) for task in stats.tasks)
-    found = judge(stats._replace(loop_time=stats.elapsed * 0.9, consumer_wait=stats.elapsed * 0.9, tasks=idle))
+    idle = tuple(task._replace(work=dict.fromkeys(task.work, 0.0001), cpu=0.0) for task in stats.tasks)
+    found = judge(
+        stats._replace(
+            loop_time=stats.elapsed * 0.9,
+            consumer_wait=stats.elapsed * 0.9,
+            tasks=idle,
+            cpu_time=stats.elapsed,
+        )
+    )
     assert found is not None
     assert (found.limit.kind, found.limit.name) == ("loop", LOOP)
     assert {station.kind for station in found.stations} == {"stage", "lane", "cpu", "loop", "consumer"}

@@ -91,3 +91,13 @@ def test_the_folder_may_move(tmp_path: Path) -> None:
     again = listing(tmp_path / "new")
     again.restore(source.state())
     assert told(list(again.epoch(1, FakeCall()))) == ["0.tar", "1.tar"]
+
+
+def test_it_shows_how_far_it_is(tmp_path: Path) -> None:
+    source = listing(tmp_path, 4)
+    assert source.gauges() == {}
+    blocks = source.epoch(0, FakeCall())
+    next(blocks)
+    assert source.gauges() == {"passes_done": 0, "pass_done": 0.25}
+    assert len([*blocks, *source.epoch(1, FakeCall())]) == 7
+    assert source.gauges() == {"passes_done": 1, "pass_done": 1.0}

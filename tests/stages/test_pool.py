@@ -195,3 +195,9 @@ def test_what_a_growing_pool_gives_first_is_a_uniform_choice() -> None:
         list(fold.mark(Mark.CAUGHT_UP, call))
         out[refs(idle_all(fold, call))[0][1]] += 1
     assert sum((count - 400) ** 2 / 400 for count in out.values()) < 18.5
+
+
+def test_it_shows_how_full_it_is() -> None:
+    fold = pool(40)
+    list(fold.push(toy_chunks(10), FakeCall()))
+    assert fold.gauges() == {"pool_chunks": 10, "pool_fill": 0.25}

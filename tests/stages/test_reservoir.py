@@ -230,3 +230,9 @@ def test_the_word_makes_a_stage() -> None:
     assert isinstance(fold, Fold)
     assert isinstance(fold, Closing)
     assert placed.stage.memory(SETTING) > 8_000_000
+
+
+def test_it_shows_how_full_it_is() -> None:
+    fold, call = Exchange(8), FakeCall()
+    list(fold.push(toy_frames(4), call))
+    assert fold.gauges() == {"reservoir_fill": 0.5}

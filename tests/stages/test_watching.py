@@ -283,3 +283,13 @@ async def test_a_cancelled_watch_stops_at_once(tmp_path: Path) -> None:
             await anyio.wait_all_tasks_blocked()
             group.cancel_scope.cancel()
     watching.close()
+
+
+async def test_it_shows_how_many_came_and_when_the_last(tmp_path: Path) -> None:
+    script = Script(tmp_path)
+    script.put("game1.tar")
+    watching = script.watching()
+    assert watching.gauges() == {"sources": 0}
+    await told(watching)
+    script.now = 7.0
+    assert watching.gauges() == {"sources": 1, "newest_source_age_seconds": 7.0}

@@ -1,0 +1,61 @@
+"""How far a run with a known end is, and how long the rest will take."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .stats import RunStats, StageStats
+
+__all__ = ["Progress", "progress"]
+
+
+class Progress(NamedTuple):
+    """A part of the whole, and the time that is left."""
+
+    done: float  #: share of all samples that came through (0 to 1)
+    left: float  #: seconds until the end, if it goes on as since the first sample came through
+
+
+def progress(now: RunStats, warm: RunStats | None = None) -> Progress | None:
+    """How far the run is; None where no end is known, or nothing came through yet.
+
+    What the sources have given of all their passes, times what every stage has let through of what came in:
+    a pool that still holds half of it halves what was done.
+
+    Args:
+        now: the run now.
+        warm: the run when the first batch had come; the time before tells nothing of the rest.
+    """
+    done = done_of(now)
+    if done is None or not now.delivered:
+        return None
+    if now.finished:
+        return Progress(1.0, 0.0)
+    began = 0.0 if warm is None else done_of(warm) or 0.0
+    seconds = now.elapsed - (0.0 if warm is None else warm.elapsed)
+    if done <= began or seconds <= 0:
+        return None
+    return Progress(done, (1 - done) * seconds / (done - began))
+
+
+def done_of(now: RunStats) -> float | None:
+    """Share of all samples that came through every stage; None where no source knows its end."""
+    given = [share for stage in now.stages.values() if (share := share_given(stage, now.epochs)) is not None]
+    if not given:
+        return None
+    done = min(given)
+    for stage in now.stages.values():
+        done *= share_passed(stage)
+    return min(1.0, done)
+
+
+def share_given(stage: StageStats, epochs: int | None) -> float | None:
+    """How much of all its passes a source has given."""
+    if epochs is None or "pass_done" not in stage.gauges:
+        return None
+    return min(1.0, (stage.gauges["passes_done"] + stage.gauges["pass_done"]) / epochs)
+
+
+def share_passed(stage: StageStats) -> float:
+    """How much of what came into a stage is not in it any more."""
+    return 1 - stage.held / stage.in_ if stage.in_ else 1.0
