@@ -7,7 +7,6 @@ a second (the utilisation law; Denning and Buzen, "Operational Analysis of Queue
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -94,16 +93,17 @@ def lane_stations(now: RunStats, tasks: Sequence[TaskStats], each: float) -> Ite
     """Threads that several tasks share."""
     for lane in now.lanes:
         own = [task for task in tasks if task.lane == lane.name]
-        work: Counter[str] = Counter()
+        work: dict[str, float] = {}
         for task in own:
-            work.update(task.work)  # type: ignore[arg-type]  # a Counter of seconds
+            for stage, seconds in task.work.items():
+                work[stage] = work.get(stage, 0.0) + seconds
         together = sum(work.values())
         waits = max(0.0, 1 - sum(task.cpu for task in own) / together) if together > 0 else 0.0
         shares = {stage: seconds * each for stage, seconds in work.items()}
         # As many threads as CPUs that compute most of the time: it is the CPUs that there are too few of.
         computes = lane.threads >= now.cpus and waits < 0.5
-        kind, name = ("cpu", cpus(now)) if computes else ("lane", lane.name)
-        yield Station(kind, name, lane.threads, shares, waits)
+        kind: Kind = "cpu" if computes else "lane"
+        yield Station(kind, cpus(now) if computes else lane.name, lane.threads, shares, waits)
 
 
 def held_by_consumers(now: RunStats, before: RunStats | None) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from flowload.observe.verdict import Limit, Verdict
 UNPACK = Limit("stage", "unpack", "unpack", 2, 0.97, 41.2e-6, 1.0, 48_500)
 
 
-def verdict(limit: Limit = UNPACK, **fields: object) -> Verdict:
+def verdict(limit: Limit = UNPACK, **fields: Any) -> Verdict:
     then = Limit("consumer", "the consumer", "the consumer", 1, 0.9, 1e-5, 1.0, 80_000)
     made = Verdict(47_000, limit, 1.65, then, "high", "the limit is used for 97 % of its time", ())
     return made._replace(**fields)

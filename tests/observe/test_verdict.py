@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -69,7 +70,7 @@ def test_costs_that_vary_change_neither_the_name_nor_much_of_the_gain(slow: str)
     stages, consumer = row([1.0, 1.0, 1.0], [1, 1, 1]), 1.0
     stages = [replace(stage, cost=4.0) if stage.name == slow else stage for stage in stages]
     consumer = 4.0 if slow == CONSUMER else consumer
-    how = {"threads": {"kernel": 8}, "vary": lambda: draw.expovariate(1.0), "cpus": 8}
+    how: dict[str, Any] = {"threads": {"kernel": 8}, "vary": lambda: draw.expovariate(1.0), "cpus": 8}
     found = verdict_on(Tandem([replace(s) for s in stages], consumer, **how), 2000)
     assert found.limit.who == slow
     faster = Tandem(*halved(stages, consumer, slow), **how)
