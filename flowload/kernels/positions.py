@@ -1,0 +1,142 @@
+"""Positions of games at random places of a memory map, as the arrays of a batch: each is written once.
+
+Each kernel asks the memory for rows some way ahead of the one that it writes. That hides all of the waiting
+for them: a row of 32 bytes then costs less than the 772 bytes that are written for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.protocols import Bytes
+
+from ._jit import kernel
+from .prefetch import LINE, prefetch
+from .words import copy_bytes, spread_bits, word_at
+
+__all__ = ["BITS", "FEATURES", "gather_bits", "gather_bytes", "gather_floats", "owners"]
+
+FEATURES = 193
+BITS = 32  #: bytes of a packed position: half a cache line, so that none lies across two
+BOARD = 256  #: bytes of 64 float32
+
+# So far ahead that a row has come from memory when its turn is there, and is still in the first cache.
+BITS_AHEAD, BYTES_AHEAD, FLOATS_AHEAD = 24, 12, 6
+
+EIGHT, ONE, OUTCOME = np.uint64(8), np.uint64(1), np.uint64(3)
+MEANT = np.uint64(0x301)  # bits that mean something in the last word of a row
+
+
+@kernel
+def gather_bits(
+    packed: Bytes, rows: NDArray[np.int64], inputs: NDArray[np.float32], outputs: NDArray[np.int64]
+) -> int:
+    """Write packed positions (see `flowload.kernels.replay`) to inputs (n, 193) and outputs (n,).
+
+    Args:
+        packed: (N, 32), C-contiguous.
+
+    Returns the last i whose row is none that was packed; -1: all are.
+    """
+    bad = -1
+    for i in range(len(rows)):
+        if i + BITS_AHEAD < len(rows):
+            prefetch(packed, BITS * rows[i + BITS_AHEAD])
+        source, target = BITS * rows[i], 4 * FEATURES * i
+        spread_bits(inputs, target, word_at(packed, source))
+        spread_bits(inputs, target + BOARD, word_at(packed, source + 8))
+        spread_bits(inputs, target + 2 * BOARD, word_at(packed, source + 16))
+        last = word_at(packed, source + 24)
+        outcome = (last >> EIGHT) & OUTCOME
+        inputs[i, FEATURES - 1] = last & ONE
+        outputs[i] = outcome
+        if last & ~MEANT or outcome == OUTCOME:
+            bad = i
+    return bad
+
+
+@kernel
+def gather_bytes(
+    inputs: Bytes,
+    labels: NDArray[Any],
+    rows: NDArray[np.int64],
+    out: NDArray[np.float32],
+    outputs: NDArray[np.int64],
+) -> int:
+    """Write rows of inputs (N, 193) uint8 to out (n, 193), and their labels to outputs (n,).
+
+    Returns the last i whose label is no outcome; -1: all are.
+    """
+    bad = -1
+    for i in range(len(rows)):
+        if i + BYTES_AHEAD < len(rows):
+            ask(inputs, FEATURES * rows[i + BYTES_AHEAD], FEATURES)
+            prefetch(labels, labels.itemsize * rows[i + BYTES_AHEAD])
+        row = rows[i]
+        for k in range(FEATURES):
+            out[i, k] = inputs[row, k]
+        outputs[i] = labels[row]
+        if not 0 <= labels[row] <= 2:
+            bad = i
+    return bad
+
+
+@kernel
+def gather_floats(
+    inputs: NDArray[np.float32],
+    labels: NDArray[Any],
+    rows: NDArray[np.int64],
+    out: NDArray[np.float32],
+    outputs: NDArray[np.int64],
+) -> int:
+    """The same for inputs of float32."""
+    bad = -1
+    for i in range(len(rows)):
+        if i + FLOATS_AHEAD < len(rows):
+            ask(inputs, 4 * FEATURES * rows[i + FLOATS_AHEAD], 4 * FEATURES)
+            prefetch(labels, labels.itemsize * rows[i + FLOATS_AHEAD])
+        row = rows[i]
+        copy_bytes(out, 4 * FEATURES * i, inputs, 4 * FEATURES * row, 4 * FEATURES)
+        outputs[i] = labels[row]
+        if not 0 <= labels[row] <= 2:
+            bad = i
+    return bad
+
+
+@kernel
+def ask(array: NDArray[Any], start: int, size: int) -> None:
+    """Ask for all cache lines of so many bytes."""
+    for byte in range(start, start + size, LINE):
+        prefetch(array, byte)
+    prefetch(array, start + size - 1)
+
+
+@kernel
+def owners(games: NDArray[np.uint64], rows: NDArray[np.int64], keys: NDArray[np.uint64]) -> None:
+    """Write to `keys` the hash of the game of each row, fastest where the rows rise.
+
+    Args:
+        games: (g, 2): the first row of each game, rising from 0, and the game's hash.
+    """
+    game, count = 0, len(games)
+    for i in range(len(rows)):
+        row = np.uint64(rows[i])
+        if row < games[game, 0] or (game + 1 < count and row >= games[game + 1, 0]):
+            game = owner(games, row)
+        keys[i] = games[game, 1]
+
+
+@kernel
+def owner(games: NDArray[np.uint64], row: np.uint64) -> int:
+    """The last game that begins at a row or before it."""
+    low, high = 0, len(games)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if games[middle, 0] <= row:
+            low = middle
+        else:
+            high = middle
+    return low
