@@ -1,0 +1,106 @@
+"""Packed positions that a run has opened: one kernel call a batch, from memory map to leased buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.errors import DataError, GraphError
+from flowload.kernels.positions import FEATURES, gather_bits, gather_bytes, gather_floats, owners
+from flowload.protocols import Call
+from flowload.records import Fields, Numbers
+
+__all__ = ["FIELDS", "Columns", "GamesTable"]
+
+FIELDS: Fields = {
+    "inputs": ((FEATURES,), np.dtype(np.float32)),
+    "outputs": ((), np.dtype(np.int64)),
+}
+
+
+class Columns(NamedTuple):
+    """The arrays of a packing."""
+
+    where: str  #: for messages
+    inputs: NDArray[Any]  #: (N, 32) uint8 with the outcome inside, or (N, 193) uint8 or float32
+    outputs: NDArray[Any] | None  #: (N,) uint8 or int64; None: inside
+    games: NDArray[np.uint64] | None  #: (g, 2): first row and hash; None: nobody kept them
+
+
+class GamesTable:
+    """See `flowload.formats.games.PackedGames`."""
+
+    layouts: Sequence[str] = ("onehot",)
+    groups: Sequence[str] = ("game",)
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns.inputs)
+
+    def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - their outcome is looked at below
+        """All."""
+        return rows
+
+    def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
+        """`inputs [B, 193] float32`, `outputs [B] int64`."""
+        return FIELDS
+
+    def gather(
+        self,
+        layout: str,  # noqa: ARG002 - there is one
+        rows: Numbers,
+        out: Mapping[str, NDArray[Any]],
+        call: Call,  # noqa: ARG002 - nothing to ask
+    ) -> Mapping[str, NDArray[Any]]:
+        """Write the rows. Raises DataError for one whose outcome is none."""
+        bad = self.write(rows, out["inputs"], out["outputs"])
+        if bad >= 0:
+            row = int(rows[bad])
+            found = self.outcome(row)
+            raise DataError(
+                "bad position", where=self.describe(row), found=found, wanted="an outcome 0, 1 or 2"
+            )
+        return {}
+
+    def write(self, rows: Numbers, inputs: NDArray[Any], outputs: NDArray[Any]) -> int:
+        """Write the rows; the place of a bad one, or -1."""
+        packed, labels = self.columns.inputs, self.columns.outputs
+        if labels is None:
+            return gather_bits(packed, rows, inputs, outputs)
+        if packed.dtype == np.uint8:
+            return gather_bytes(packed, labels, rows, inputs, outputs)
+        return gather_floats(packed, labels, rows, inputs, outputs)
+
+    def outcome(self, row: int) -> str:
+        """What is there instead, for messages."""
+        labels = self.columns.outputs
+        if labels is None:
+            return f"turn and outcome {bytes(self.columns.inputs[row, 24:]).hex(' ')}"
+        return f"outcome {labels[row]}"
+
+    def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
+        """A hash of the moves of each row's game: games that are the same have the same."""
+        games = self.columns.games
+        if games is None:
+            raise GraphError(
+                f"split: nobody kept which {by} a row of {self.columns.where} is of; "
+                "split by rows, or pack the games again with `flowload pack games`"
+            )
+        keys = np.empty(len(rows), np.uint64)
+        owners(games, rows, keys)
+        return keys
+
+    def describe(self, row: int) -> str:
+        """File and row."""
+        return f"{self.columns.where}, row {row}"
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.columns = Columns(
+            self.columns.where, np.empty((0, FEATURES), np.uint8), np.empty(0, np.uint8), None
+        )

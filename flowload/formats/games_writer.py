@@ -1,0 +1,155 @@
+"""Packed positions on their way to disk: under other names until all of them are there."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from .games_files import Part, replay_part
+from .games_layouts import GAMES, LAYOUTS, Column, Packing
+
+__all__ = ["Writer"]
+
+SLICE = 1 << 13  #: samples that are written at a time: float32 makes 772 bytes of 32
+BOOT = Path("/proc/sys/kernel/random/boot_id")  #: Linux: another one after a power failure
+
+
+class Writer:
+    """Writes parts in any order, from several threads; what an earlier one finished is not done again.
+
+    Args:
+        packing: where to.
+        layout: a name of `LAYOUTS`.
+        parts: all that is to be packed, in order.
+        of: what it depends on, as JSON values; another one begins anew.
+    """
+
+    def __init__(self, packing: Packing, layout: str, parts: Sequence[Part], of: Mapping[str, Any]) -> None:
+        self.packing, self.layout, self.parts, self.of = packing, LAYOUTS[layout], parts, of
+        self.first_rows = np.cumsum([0, *(part.samples for part in parts)]).tolist()
+        self.first_games = np.cumsum([0, *(part.games - part.skipped for part in parts)]).tolist()
+        self.columns: dict[str, Column] = {**self.layout.columns, "games": GAMES}
+        self.headers = {column: self.header(column) for column in self.columns}
+        self.done = self.resumed()
+        self.files = {column: self.opened(column) for column in self.columns}
+        self.journal = self.open_journal()
+
+    def length(self, column: str) -> int:
+        """Rows of an array."""
+        return int((self.first_games if column == "games" else self.first_rows)[-1])
+
+    def header(self, column: str) -> bytes:
+        """The first bytes of a `.npy` file: a multiple of 64, so no row of 32 lies across cache lines."""
+        dtype, shape = self.columns[column]
+        text = io.BytesIO()
+        described = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False}
+        npy.write_array_header_1_0(text, {**described, "shape": (self.length(column), *shape)})
+        return text.getvalue()
+
+    def size(self, column: str) -> int:
+        """Bytes of a file."""
+        return len(self.headers[column]) + self.length(column) * width(self.columns[column])
+
+    def partial(self, column: str) -> Path:
+        """The name of a file before it is whole."""
+        return self.packing.file(column).with_suffix(".partial")
+
+    def plan(self) -> str:
+        """What the journal begins with; one of another boot is not believed: the files may have holes."""
+        boot = BOOT.read_text(encoding="ascii").strip() if BOOT.exists() else ""
+        return json.dumps([self.of, len(self.parts), boot])
+
+    def resumed(self) -> set[int]:
+        """The parts that an earlier writer of the same finished."""
+        try:
+            first, *lines = self.packing.journal.read_text(encoding="utf-8").split("\n")
+            sizes = {column: self.partial(column).stat().st_size for column in self.columns}
+        except FileNotFoundError:
+            return set()
+        if first != self.plan() or any(self.size(column) != size for column, size in sizes.items()):
+            return set()
+        return {int(line) for line in lines[:-1]}  # behind the last newline is nothing, or half a line
+
+    def opened(self, column: str) -> int:
+        """A file with its header, as long as it will be; begun anew where nothing of it counts."""
+        keep = 0 if self.done else os.O_TRUNC
+        fd = os.open(self.partial(column), os.O_RDWR | os.O_CREAT | keep, 0o666)
+        write_all(fd, self.headers[column], 0)
+        os.ftruncate(fd, self.size(column))
+        return fd
+
+    def open_journal(self) -> int:
+        """The journal, with a first line."""
+        keep = 0 if self.done else os.O_TRUNC
+        fd = os.open(self.packing.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND | keep, 0o666)
+        if not self.done:
+            os.write(fd, f"{self.plan()}\n".encode())
+        return fd
+
+    def write(self, number: int) -> None:
+        """Replay a part, and write what it gives. Raises DataError and OSError."""
+        replayed = replay_part(self.parts[number], self.first_rows[number])
+        rows = replayed.rows.view(np.uint8)
+        for start in range(0, len(rows), SLICE):
+            for column, array in self.layout.make(rows[start : start + SLICE]).items():
+                self.put(column, self.first_rows[number] + start, array)
+        self.put("games", self.first_games[number], replayed.games)
+        os.write(self.journal, f"{number}\n".encode())
+
+    def put(self, column: str, row: int, array: NDArray[Any]) -> None:
+        """Write rows to their place."""
+        at = len(self.headers[column]) + row * width(self.columns[column])
+        try:
+            write_all(self.files[column], array.data.cast("B") if array.size else b"", at)
+        except OSError as error:
+            error.filename = str(self.partial(column))  # such as: no space left on device
+            raise
+
+    def commit(self) -> dict[str, Any]:
+        """Give all files their names, those of an older packing gone first; what is told of them."""
+        for fd in self.files.values():
+            os.fsync(fd)
+        told = {
+            "of": self.of,
+            "rows": self.first_rows[-1],
+            "games": sum(part.games for part in self.parts),
+            "skipped": sum(part.skipped for part in self.parts),
+            "parts": len(self.parts),
+        }
+        old = {column for layout in LAYOUTS.values() for column in layout.columns}
+        for path in (self.packing.manifest, *map(self.packing.file, sorted(old)), self.packing.file("games")):
+            path.unlink(missing_ok=True)
+        for column in self.columns:
+            self.partial(column).replace(self.packing.file(column))
+        draft = self.packing.manifest.with_suffix(".json.partial")
+        draft.write_text(json.dumps(told, indent=1), encoding="utf-8")
+        draft.replace(self.packing.manifest)
+        self.packing.journal.unlink()
+        return told
+
+    def close(self) -> None:
+        """Let go of the files; what was finished stays finished."""
+        for fd in (*self.files.values(), self.journal):
+            os.close(fd)
+
+
+def width(column: Column) -> int:
+    """Bytes of a row."""
+    dtype, shape = column
+    return dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+
+
+def write_all(fd: int, data: bytes | memoryview, at: int) -> None:
+    """Write bytes to a place in a file, all of them."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, at)
+        view, at = view[written:], at + written
