@@ -2,6 +2,7 @@
 
 `chess`: 24 games that the lc0 engine played against itself (random backend), in two tars: records of version
 6, input format 1; made for this project, under its licence.
+`games`: 1,000 games of Yolah, up to 20 random plies each and then greedy ones; made for this project, too.
 """
 
 from __future__ import annotations

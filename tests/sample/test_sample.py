@@ -17,5 +17,5 @@ def test_the_chess_sample_is_small_and_whole() -> None:
 
 @pytest.mark.parametrize("name", ["checkers", "", ".", "..", "__pycache__", "chess/.."])
 def test_an_unknown_sample(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"there is no sample '{name}'; there are 'chess'"):
+    with pytest.raises(ValueError, match=rf"there is no sample '{name}'; there are 'chess', 'games'"):
         sample_path(name)
