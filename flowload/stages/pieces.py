@@ -21,7 +21,7 @@ from flowload.protocols import Call, Device, Mark, State
 from flowload.records import Windowed
 
 from .fields import batch_bytes, split_lease
-from .rows_source import FindTable
+from .tables import Tables
 
 __all__ = ["CutWindows", "JoinPieces", "Piece", "ReadPieces", "Target"]
 
@@ -122,12 +122,12 @@ class JoinPieces:
 
     Args:
         reading: reads the pieces again that a saved state names.
-        find: opens the table of a restored state.
+        tables: those that a restored state may name.
     """
 
-    def __init__(self, reading: ReadPieces, find: FindTable) -> None:
+    def __init__(self, reading: ReadPieces, tables: Tables) -> None:
         self.reading = reading
-        self.find = find
+        self.tables = tables
         self.target: Target | None = None
         self.came: list[int] = []  # pieces of it
 
@@ -182,7 +182,11 @@ class JoinPieces:
         """Become the fold that gave this state."""
         self.came = list(state["came"])
         row = state["row"]
-        self.target = None if row is None else Target(windowed(self.find()), row)
+        self.target = None if row is None else Target(windowed(self.tables.find(0)), row)
+
+    def close(self) -> None:
+        """Let go of the table that a restored state opened."""
+        self.tables.close()
 
 
 def windowed(table: object) -> Windowed:

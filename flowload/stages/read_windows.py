@@ -14,7 +14,7 @@ from flowload.records import Records
 from .batch import device_of
 from .fields import batch_bytes
 from .pieces import CutWindows, JoinPieces, ReadPieces
-from .rows_source import own_records, table_finder
+from .tables import Tables, own_records
 from .window_starts import Limits, Order, window_starts
 
 __all__ = ["ReadWindowsStage", "read_windows", "windows"]
@@ -38,7 +38,7 @@ class ReadWindowsStage(Stage):
         """Cut each window by reference, read its pieces at once, and give it when the last one has come."""
         device = device_of(setting)
         reading = ReadPieces(device)
-        return CutWindows(), reading, JoinPieces(reading, find=table_finder(setting))
+        return CutWindows(), reading, JoinPieces(reading, tables=Tables.before(setting))
 
     def memory(self, setting: Setting) -> int:
         """Windows under way."""
