@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import GraphError
 from flowload.protocols import Bytes, ChunkFormat
-from flowload.records import Picks, Records, Table
+from flowload.records import Picks, Table
 
 __all__ = [
     "CHUNK",
@@ -141,14 +141,10 @@ class Frames:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """References to rows of a table; `records`: what was opened to it, as `fl.rows` was given it.
+    """References to rows of a table."""
 
-    Tables of the same records are alike: a run that goes on from a state may have several.
-    """
-
-    table: Table = field(compare=False)
+    table: Table
     picks: Picks
-    records: Records | None = None
 
     def __len__(self) -> int:
         return len(self.picks)
@@ -157,11 +153,6 @@ class Rows:
     def nbytes(self) -> int:
         """Bytes that this block keeps alive."""
         return self.picks.nbytes
-
-    @property
-    def origin(self) -> object:
-        """What rows must have in common to go together: compare it by identity."""
-        return self.table if self.records is None else self.records
 
     def select(self, which: NDArray[Any] | slice) -> Rows:
         """The rows that an index array, a mask or a slice names."""
@@ -197,7 +188,7 @@ def check_rows(batch: Batch) -> None:
     """Raise GraphError unless every array has one row a sample."""
     if batch.whole:
         names = ", ".join(map(repr, batch.whole))
-        raise GraphError(f"this batch cannot be cut or joined: {names} go with all of its samples together")
+        raise GraphError(f"this batch cannot be cut: {names} go with all of its samples together")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,15 @@ def shared_lc0() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_molecules() -> Path:
+    """The folder of real molecules beside the project."""
+    folder = Path(__file__).parents[1].parent / "shared/data/molecules"
+    if not folder.is_dir():
+        pytest.skip("the shared molecules are absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def sample_tar() -> Path:
     """The first tar of the shipped chess sample."""
     return min(sample_path("chess").glob("*.tar"))

@@ -1,0 +1,121 @@
+"""Packed molecules that a run has opened: looked at once, written once, from memory map to leased buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.kernels.composition import composition_keys
+from flowload.kernels.pad import mark, pad_molecules, take_labels, take_sizes
+from flowload.kernels.ragged import count_places, largest
+from flowload.kernels.sound import find_unsound
+from flowload.protocols import Call
+from flowload.records import Fields, Numbers
+
+from .molecules_blame import SIZE, blame
+from .molecules_files import Pack
+from .molecules_layouts import LAYOUTS, fields_of
+from .molecules_pairs import PairRule
+from .molecules_shared import SharedIndices, make_segments
+
+__all__ = ["MoleculeTable"]
+
+
+class MoleculeTable:
+    """See `flowload.formats.molecules.PackedMolecules`."""
+
+    layouts: Sequence[str] = tuple(LAYOUTS)
+    groups: Sequence[str] = ("molecule", "composition")
+
+    def __init__(
+        self, pack: Pack, *, num_atoms: int | None, too_large: str, rules: Mapping[str, PairRule]
+    ) -> None:
+        self.pack = pack
+        self.num_atoms = num_atoms
+        self.too_large = too_large
+        self.rules = rules
+        self.shared = SharedIndices()
+        self.atoms = pack.numbers, pack.places, pack.forces
+        self.words = words(pack.numbers), words(pack.places), words(pack.forces)
+        self.longs = pack.energies.view(np.uint64), pack.charges.view(np.uint64)
+
+    def __len__(self) -> int:
+        return len(self.pack)
+
+    def usable(self, rows: Numbers, call: Call) -> Numbers:
+        """The molecules that are neither too large nor unsound, in their order."""
+        why = np.empty(len(rows), np.uint8)
+        offsets = self.pack.offsets
+        if not find_unsound(self.words, self.longs, offsets, rows, self.num_atoms or 0, why):
+            return rows
+        if self.too_large == "drop":
+            call.drop(int((why == SIZE).sum()), "too large")
+            rows, why = rows[why != SIZE], why[why != SIZE]
+        for row, reason in zip(rows[why > 0].tolist(), why[why > 0].tolist(), strict=True):
+            call.reject(blame(self.pack, row, reason, self.num_atoms))
+        kept: Numbers = rows[why == 0]
+        return kept
+
+    def slots(self, rows: Numbers) -> int:
+        """What the batch of these molecules is padded to."""
+        return self.num_atoms or largest(self.pack.offsets, rows)
+
+    def fields(self, layout: str, rows: Numbers) -> Fields:
+        """See `fields_of`."""
+        return fields_of(layout, self.slots(rows))
+
+    def gather(
+        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
+    ) -> Mapping[str, NDArray[Any]]:
+        """Write the molecules; the arrays that go with the batch are pair indices and segments."""
+        pack, count = self.pack, len(rows)
+        places = out["R"]
+        pad_molecules(
+            self.atoms, pack.offsets, rows, out["Z"], places.reshape(count, -1), out["F"].reshape(count, -1)
+        )
+        take_labels(pack.energies, pack.charges, rows, out["E"], out["Qtot"])
+        sizes = out["N"] if LAYOUTS[layout].sizes else np.empty(count, np.int32)
+        take_sizes(pack.offsets, rows, sizes)
+        if LAYOUTS[layout].mask:
+            mark(pack.offsets, rows, out["mask"])
+        whole = dict(self.rules[layout].indices(places, sizes, self.shared, call))
+        if LAYOUTS[layout].sizes:
+            whole["batch_segments"] = self.shared.get(make_segments, count, places.shape[1])[0]
+        return whole
+
+    def sizes(self, rows: Numbers) -> NDArray[np.int32]:
+        """Atoms of each molecule."""
+        sizes = np.empty(len(rows), np.int32)
+        take_sizes(self.pack.offsets, rows, sizes)
+        return sizes
+
+    def padding(self, rows: Numbers) -> tuple[int, int]:
+        """Atoms, and slots."""
+        return count_places(self.pack.offsets, rows), self.slots(rows) * len(rows)
+
+    def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
+        """A key of the molecule that each row is a conformation of, or of its elements.
+
+        Where the folder does not name molecules (`groups.npy`), those of the same elements count as one: so
+        no conformation, duplicate or isomer of a molecule is ever separated from it.
+        """
+        if by == "molecule" and self.pack.groups is not None:
+            return self.pack.groups[rows].astype(np.int64).view(np.uint64)
+        keys = np.empty(len(rows), np.uint64)
+        composition_keys(self.pack.numbers, self.pack.offsets, rows, keys)
+        return keys
+
+    def describe(self, row: int) -> str:
+        """Folder and molecule."""
+        return f"{self.pack.path}, molecule {row}"
+
+    def close(self) -> None:
+        """Nothing to do: a map is closed with the last array on it."""
+
+
+def words(values: NDArray[Any]) -> NDArray[np.uint32]:
+    """The same bytes as words of 32 bits."""
+    return values.view(np.uint32)
