@@ -25,6 +25,7 @@ __all__ = [
     "Rows",
     "SourceFile",
     "check_rows",
+    "is_shared",
 ]
 
 #: One chunk of a source file, by reference.
@@ -172,7 +173,8 @@ class Batch:
     @property
     def nbytes(self) -> int:
         """Bytes that this block keeps alive."""
-        return sum(int(a.nbytes) for a in self.arrays.values())
+        own = [a for a in self.whole.values() if isinstance(a, np.ndarray) and not is_shared(a)]
+        return sum(int(array.nbytes) for array in (*self.arrays.values(), *own))
 
     def select(self, which: NDArray[Any] | slice) -> Batch:
         """The rows that an index array, a mask or a slice names. Raises GraphError: see `check_rows`."""
@@ -182,6 +184,11 @@ class Batch:
     def deliver(self) -> dict[str, Any]:
         """The arrays themselves."""
         return {**self.arrays, **self.whole}
+
+
+def is_shared(array: object) -> bool:
+    """Whether several batches have this array: then nobody can write to it. A tensor does not tell."""
+    return isinstance(array, np.ndarray) and not array.flags.writeable
 
 
 def check_rows(batch: Batch) -> None:

@@ -15,6 +15,7 @@ import logging
 import os
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,7 +26,8 @@ from flowload.blocks import Batch, check_rows
 from flowload.errors import FlowloadError, GraphError
 from flowload.protocols import Block, Bytes, Call
 
-from .tensor import as_tensors, whole_keys
+from .tensor import SharedTensors, as_batch, as_tensors
+from .to_device import in_order
 
 __all__ = ["CudaBatch", "PageLock", "ToCuda", "Underway", "find_gpu"]
 
@@ -157,19 +159,22 @@ class ToCuda:
         self.device = torch.device("cuda", index)
         self.stream = torch.cuda.Stream(self.device)
         self.underway = Underway()
+        self.shared = SharedTensors(self.device)
 
     def apply(self, block: Block, call: Call) -> CudaBatch:
         """The batch on the GPU, some time."""
-        source = as_tensors(block, call)
+        batch = as_batch(block, call)
         with torch.cuda.stream(self.stream):
-            copies: dict[str, Any] = {
-                key: tensor.to(self.device, non_blocking=True) for key, tensor in source.items()
-            }
+            source, shared = as_tensors(batch, self.shared)
+            arrays, own = self.copied(source.arrays), self.copied(source.whole)
             ready = torch.cuda.Event()
             ready.record(self.stream)
         self.underway.add(ready, source)
-        whole = {key: copies.pop(key) for key in whole_keys(block)}
-        return CudaBatch(copies, whole, ready=ready)
+        return CudaBatch(arrays, in_order({**own, **shared}, batch.whole), ready=ready)
+
+    def copied(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """Copies that are under way, in the current stream."""
+        return {key: tensor.to(self.device, non_blocking=True) for key, tensor in tensors.items()}
 
     def close(self) -> None:
         """No copy reads memory that is about to be unlocked."""

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import Block, Call, OnError, Operator, Setting
 
-from .values import Blaming, as_block, check_count, seen_by_user
+from .values import Blaming, as_block, check_count, kept_whole, seen_by_user
 
 __all__ = ["Applied", "AppliedAsync", "MapStage", "check_callable", "is_async", "map"]
 
@@ -23,14 +25,17 @@ class MapStage(Stage):
     word: ClassVar[str] = "map"
     accepts: ClassVar[tuple[type, ...]] = (object,)
 
-    fn: Callable[[Any], Any]
+    fn: Callable[..., Any]
     carries: type | None = None
+    random: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_callable(self.word, self.fn)
         if self.carries is not None and not isinstance(self.carries, type):
             raise GraphError(f"map: gives is {self.carries!r}; wanted a class such as blocks.Batch")
+        if not isinstance(self.random, bool):
+            raise GraphError(f"map: random is {self.random!r}; wanted True or False")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
         """What came in, unless the user says otherwise."""
@@ -39,35 +44,42 @@ class MapStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """One map, waiting or not as the function does."""
         kind = AppliedAsync if is_async(self.fn) else Applied
-        return (kind(self.fn, self.on_error),)
+        return (kind(self.fn, self.on_error, random=self.random),)
 
 
 class Applied:
     """Calls a plain function; several calls may run at once."""
 
-    def __init__(self, fn: Callable[[Any], Any], on_error: OnError) -> None:
+    def __init__(self, fn: Callable[..., Any], on_error: OnError, *, random: bool = False) -> None:
         self.fn = fn
         self.on_error = on_error
+        self.random = random
 
     def apply(self, block: Block, call: Call) -> Block | None:
         """What the function makes of a block."""
         with Blaming(block, call, self.on_error):
-            return settle(self.fn(seen_by_user(block)), block, call)
+            return settle(self.fn(seen_by_user(block), *chance(call, random=self.random)), block, call)
         return None
 
 
 class AppliedAsync:
     """Awaits a coroutine function, such as one that asks a server."""
 
-    def __init__(self, fn: Callable[[Any], Awaitable[Any]], on_error: OnError) -> None:
+    def __init__(self, fn: Callable[..., Awaitable[Any]], on_error: OnError, *, random: bool = False) -> None:
         self.fn = fn
         self.on_error = on_error
+        self.random = random
 
     async def apply(self, block: Block, call: Call) -> Block | None:
         """What the function makes of a block."""
         with Blaming(block, call, self.on_error):
-            return settle(await self.fn(seen_by_user(block)), block, call)
+            return settle(await self.fn(seen_by_user(block), *chance(call, random=self.random)), block, call)
         return None
+
+
+def chance(call: Call, *, random: bool) -> tuple[np.random.Generator, ...]:
+    """What a function gets beside the block: a generator that depends on the block's number alone."""
+    return (call.rng(),) if random else ()
 
 
 def settle(value: Any, block: Block, call: Call) -> Block | None:
@@ -75,7 +87,7 @@ def settle(value: Any, block: Block, call: Call) -> Block | None:
     if value is None:
         call.drop(len(block), "returned None")
         return None
-    made = as_block(value)
+    made = kept_whole(block, as_block(value))
     check_count(block, made, call)
     return made if len(made) else None
 
@@ -92,8 +104,9 @@ def is_async(fn: Callable[..., Any]) -> bool:
 
 
 def map(  # noqa: A001 - the word that users know; this module does not use the builtin
-    fn: Callable[[Any], Any],
+    fn: Callable[..., Any],
     *,
+    random: bool = False,
     workers: int | None = None,
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
@@ -106,10 +119,17 @@ def map(  # noqa: A001 - the word that users know; this module does not use the 
             else the block. It returns the same number of samples, as a dict of arrays, a block or a value;
             None drops the block, which is counted. It must not keep state: several calls run at once.
             Arrays are leased: views of memory that is used again once nobody holds it, so keep no bare
-            addresses.
+            addresses. Arrays of a batch may be written to in place, but not those that batches share, such
+            as constant pair indices, which are read-only.
+        random: whether `fn` gets a `numpy.random.Generator`, too: `fn(batch, rng)`. What it draws depends on
+            seed, stage and the block's place in the stream alone: the same for any number of workers.
         workers: calls at once; None: as many as there are CPUs.
         on_error: "skip" counts blocks whose call raised, instead of ending the run.
         max_errors: how many samples (int) or which share (float) may be skipped.
         gives: the class of the blocks that come out, where it is not that of those that go in.
     """
-    return place(MapStage(fn=fn, workers=workers, on_error=on_error, max_errors=max_errors, carries=gives))
+    return place(
+        MapStage(
+            fn=fn, random=random, workers=workers, on_error=on_error, max_errors=max_errors, carries=gives
+        )
+    )

@@ -8,17 +8,58 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from flowload.blocks import Batch, Item
-from flowload.errors import GraphError
+from flowload.blocks import Batch, Item, is_shared
+from flowload.errors import FlowloadError, GraphError
 from flowload.protocols import Block, Call
 
-__all__ = ["as_tensor", "as_tensors", "whole_keys"]
+from .shared import Shared
+
+__all__ = ["SharedTensor", "SharedTensors", "as_batch", "as_tensor", "as_tensors"]
 
 
-def as_tensors(block: Block, call: Call) -> dict[str, torch.Tensor]:
-    """The arrays of a batch as CPU tensors; GraphError for any other block. See `as_tensor`."""
+class SharedTensor:
+    """One tensor for many batches. torch knows no read-only tensors, but it counts writes."""
+
+    def __init__(self, tensor: torch.Tensor, key: str) -> None:
+        self.tensor = tensor
+        self.key = key
+        self.writes = tensor._version  # noqa: SLF001 - torch offers no other name for it
+
+    def unspoilt(self) -> torch.Tensor:
+        """The tensor. Raises FlowloadError if somebody wrote to it: later batches would be wrong."""
+        if self.tensor._version != self.writes:  # noqa: SLF001
+            raise FlowloadError(
+                f"{self.key!r} was written to, but it is one tensor that all batches share; "
+                f"write to a copy: batch[{self.key!r}].clone()"
+            )
+        return self.tensor
+
+
+class SharedTensors:
+    """Tensors of the arrays that batches share, each copied once.
+
+    Args:
+        device: where they go.
+    """
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        self.device = device
+        self.known: Shared[SharedTensor] = Shared(self.made)
+
+    def made(self, array: NDArray[Any], key: str) -> SharedTensor:
+        """A tensor of its own on the device; in the current stream there, so later work finds it done."""
+        tensor = as_tensor(array, key)
+        return SharedTensor(tensor if self.device is None else tensor.to(self.device), key)
+
+    def get(self, array: NDArray[Any], key: str) -> torch.Tensor:
+        """The one tensor of this array. Raises FlowloadError if somebody wrote to it."""
+        return self.known.get(array, key).unspoilt()
+
+
+def as_batch(block: Block, call: Call) -> Batch:
+    """A batch; GraphError for any other block."""
     if isinstance(block, Batch):
-        return {key: as_tensor(array, key) for key, array in block.deliver().items()}
+        return block
     what = (
         f"an Item of {type(block.value).__name__}" if isinstance(block, Item) else f"a {type(block).__name__}"
     )
@@ -27,9 +68,12 @@ def as_tensors(block: Block, call: Call) -> dict[str, torch.Tensor]:
     )
 
 
-def whole_keys(block: Block) -> tuple[str, ...]:
-    """The keys of a batch that have no row a sample."""
-    return tuple(block.whole) if isinstance(block, Batch) else ()
+def as_tensors(batch: Batch, shared: SharedTensors) -> tuple[Batch, dict[str, torch.Tensor]]:
+    """A batch of CPU tensors, and beside it the tensors of arrays that it shares with others."""
+    arrays = {key: as_tensor(array, key) for key, array in batch.arrays.items()}
+    common = {key: shared.get(array, key) for key, array in batch.whole.items() if is_shared(array)}
+    own = {key: as_tensor(array, key) for key, array in batch.whole.items() if key not in common}
+    return Batch(arrays, own), common
 
 
 def as_tensor(array: Any, key: str) -> torch.Tensor:

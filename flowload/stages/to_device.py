@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowload.blocks import Batch, Item
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import Block, Call, Device, OnError, Operator, Setting
 
-__all__ = ["ToCpu", "ToDeviceStage", "to_device"]
+if TYPE_CHECKING:
+    from .tensor import SharedTensors
+
+__all__ = ["ToCpu", "ToDeviceStage", "in_order", "to_device"]
 
 NAMES = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,3}))?")
 
@@ -77,15 +81,27 @@ class ToDeviceStage(Stage):
 
 
 class ToCpu:
-    """Shows arrays as tensors on the same memory."""
+    """Shows arrays as tensors on the same memory; arrays that batches share are copied, once."""
+
+    @cached_property
+    def shared(self) -> SharedTensors:
+        """Made in a call: it imports torch, beside the stages above."""
+        from .tensor import SharedTensors  # noqa: PLC0415
+
+        return SharedTensors()
 
     def apply(self, block: Block, call: Call) -> Batch:
         """The tensors of a batch; GraphError for what is no batch, or has no tensor."""
-        from .tensor import as_tensors, whole_keys  # noqa: PLC0415 - imports torch, beside the stages above
+        from .tensor import as_batch, as_tensors  # noqa: PLC0415 - imports torch
 
-        tensors = dict(as_tensors(block, call))
-        whole = {key: tensors.pop(key) for key in whole_keys(block)}
-        return Batch(tensors, whole)
+        batch = as_batch(block, call)
+        own, shared = as_tensors(batch, self.shared)
+        return Batch(own.arrays, in_order({**own.whole, **shared}, batch.whole))
+
+
+def in_order(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """The same in the order of these keys."""
+    return {key: values[key] for key in keys}
 
 
 def may_have_gpu() -> bool:
@@ -105,6 +121,9 @@ def to_device(
     On the CPU nothing is copied: tensors lie on the leased memory of the batch. For a GPU batches are
     encoded into page-locked memory and copied ahead, in a stream of their own, while the consumer works;
     the consumer's current stream waits for the copy, the consumer's thread does not.
+
+    Read-only arrays that batches share (`Batch.whole`), such as constant pair indices, are copied once: all
+    batches get the same tensor. Do not write to it; a run that sees that somebody did raises FlowloadError.
 
     Args:
         device: "auto" (a GPU if torch finds one, else the CPU), "cpu", "cuda" (this thread's current GPU;

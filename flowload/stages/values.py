@@ -9,7 +9,7 @@ from flowload.blocks import Batch, Item
 from flowload.errors import DataError
 from flowload.protocols import Block, Call, Deliverable, OnError
 
-__all__ = ["USER", "Blaming", "as_block", "check_count", "seen_by_user"]
+__all__ = ["USER", "Blaming", "as_block", "check_count", "kept_whole", "seen_by_user"]
 
 #: Where an error is that names no file: the same word for every block, so that a log tells it once.
 USER = "user function"
@@ -40,6 +40,15 @@ def as_block(value: Any) -> Block:
 def has_rows(value: object) -> bool:
     """Whether a value is an array with a first axis."""
     return hasattr(value, "nbytes") and bool(getattr(value, "shape", ()))
+
+
+def kept_whole(before: Block, after: Block) -> Block:
+    """What a function made of a batch; arrays that had no row a sample still have none."""
+    if not isinstance(before, Batch) or not isinstance(after, Batch) or not before.whole:
+        return after
+    whole = {key: array for key, array in after.arrays.items() if key in before.whole}
+    arrays = {key: array for key, array in after.arrays.items() if key not in whole}
+    return Batch(arrays, {**whole, **after.whole})
 
 
 def check_count(before: Block, after: Block, call: Call) -> None:

@@ -253,6 +253,24 @@ def test_a_lease_comes_back_when_its_copy_is_done(false_gpu: list[Done]) -> None
     assert all(event.done for event in false_gpu)
 
 
+def test_what_batches_share_is_copied_to_the_card_once(false_gpu: list[Done]) -> None:
+    pool, operator = BufferPool(), ToCuda(0)
+    operator.device = operator.shared.device = torch.device("meta")
+    pairs = np.arange(6)
+    pairs.flags.writeable = False
+    blocks = [
+        operator.apply(Batch({"x": pool.lease(8)}, {"pairs": pairs, "own": pool.lease(4)}), FakeCall())
+        for _ in range(2)
+    ]
+    assert blocks[0].whole["pairs"] is blocks[1].whole["pairs"]
+    assert blocks[0].whole["own"] is not blocks[1].whole["own"]
+    assert list(blocks[0].whole) == ["pairs", "own"]
+    assert all(tensor.device.type == "meta" for block in blocks for tensor in block.whole.values())
+    assert pool.stats().leased == 4
+    operator.close()
+    assert pool.stats().leased == 0
+
+
 class Tensor:
     """What a tensor on a card is told."""
 

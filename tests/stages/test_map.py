@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import flowload as fl
 from flowload.blocks import Batch, Frames, Item
 from flowload.errors import DataError, GraphError
 from flowload.protocols import Block, Map, OnError, Operator, Setting
@@ -149,3 +150,65 @@ def test_it_carries_what_came_in_unless_the_user_says_otherwise() -> None:
 def test_bad_parameters(bad: dict[str, Any]) -> None:
     with pytest.raises(GraphError, match="map: "):
         map_(**bad)
+
+
+# --- chance -----------------------------------------------------------------------------------------
+
+
+def noisy(arrays: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    return {"x": arrays["x"], "noise": rng.random(len(arrays["x"]))}
+
+
+@pytest.mark.parametrize("fn", both(doubled), ids=["plain", "async"])
+async def test_no_function_is_given_chance_unless_it_is_asked_for(fn: Any) -> None:
+    assert not MapStage(fn=fn).random
+    assert MapStage(fn=fn, random=True).parameters()["random"] is True
+
+
+def test_noise_depends_on_the_blocks_place_alone() -> None:
+    graph = fl.rows(100) >> fl.batch(7) >> map_(lambda arrays: {"x": arrays["index"]})
+    runs = []
+    for workers in (1, 4):
+        drawing = graph >> map_(noisy, random=True, workers=workers)
+        with drawing.iterate(seed=3, epochs=2, cpus=2) as batches:
+            runs.append([batch["noise"].tolist() for batch in batches])
+    assert runs[0] == runs[1]
+    assert len({str(noise) for noise in runs[0]}) == len(runs[0]) == 29
+    with (graph >> map_(noisy, random=True)).iterate(seed=4) as batches:
+        assert next(iter(batches))["noise"].tolist() != runs[0][0]
+
+
+async def test_a_coroutine_function_is_given_chance_too() -> None:
+    async def waits(arrays: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        return noisy(arrays, rng)
+
+    (operator,) = MapStage(fn=waits, random=True).open(SETTING)
+    assert isinstance(operator, AppliedAsync)
+    made = await operator.apply(batch(3), FakeCall(number=2))
+    assert isinstance(made, Batch)
+    assert made.arrays["noise"].tolist() == FakeCall(number=2).rng().random(3).tolist()
+
+
+@pytest.mark.parametrize("fn", both(doubled), ids=["plain", "async"])
+async def test_random_is_yes_or_no(fn: Any) -> None:
+    with pytest.raises(GraphError, match="random is 'yes'; wanted True or False"):
+        MapStage(fn=fn, random="yes")  # type: ignore[arg-type]
+
+
+# --- arrays that go with a whole batch ---------------------------------------------------------------
+
+
+async def test_what_has_no_row_a_sample_stays_so() -> None:
+    pairs = np.arange(12)
+    pairs.flags.writeable = False
+    seen = Batch({"x": np.arange(3)}, {"pairs": pairs, "more": np.arange(5)})
+
+    def fn(arrays: dict[str, Any]) -> dict[str, Any]:
+        return {"pairs": arrays["pairs"], "y": arrays["x"] + 1}
+
+    made = await apply(fn, seen, FakeCall())
+    assert isinstance(made, Batch)
+    assert made.whole["pairs"] is pairs
+    assert list(made.arrays) == ["y"]
+    assert list(made.whole) == ["pairs"]
+    assert len(made) == 3

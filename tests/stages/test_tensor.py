@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,9 @@ import pytest
 import torch
 
 from flowload.blocks import Batch, Files, Item
-from flowload.errors import GraphError
+from flowload.errors import FlowloadError, GraphError
 from flowload.runtime.buffers import BufferPool
-from flowload.stages.tensor import as_tensor, as_tensors
+from flowload.stages.tensor import SharedTensors, as_batch, as_tensor, as_tensors
 from tests.stages.fakes import FakeCall
 
 DTYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"]
@@ -74,8 +75,9 @@ def test_a_tensor_stays_what_it_is() -> None:
 
 def test_a_tensor_keeps_its_lease() -> None:
     pool = BufferPool()
-    tensors = as_tensors(Batch({"x": pool.lease(64).view(np.float32).reshape(4, 4)}), FakeCall())
-    row = tensors.pop("x")[1]
+    batch = Batch({"x": pool.lease(64).view(np.float32).reshape(4, 4)})
+    row = as_tensors(batch, SharedTensors())[0].arrays["x"][1]
+    del batch
     assert pool.stats().leased == 1
     row[:] = 3
     del row
@@ -84,6 +86,44 @@ def test_a_tensor_keeps_its_lease() -> None:
 
 def test_only_batches_have_tensors() -> None:
     with pytest.raises(GraphError, match="takes batches, and block 7 is an Item of str"):
-        as_tensors(Item("text"), FakeCall(number=7))
+        as_batch(Item("text"), FakeCall(number=7))
     with pytest.raises(GraphError, match="block 0 is a Files"):
-        as_tensors(Files(("a",)), FakeCall())
+        as_batch(Files(("a",)), FakeCall())
+
+
+def constant() -> np.ndarray[Any, np.dtype[np.int32]]:
+    pairs = np.arange(6, dtype=np.int32)
+    pairs.flags.writeable = False
+    return pairs
+
+
+def test_what_batches_share_is_copied_once() -> None:
+    shared, pairs = SharedTensors(), constant()
+    given = [
+        as_tensors(Batch({"x": np.zeros(2)}, {"pairs": pairs, "own": np.arange(3)}), shared) for _ in "ab"
+    ]
+    (one, common), (two, again) = given
+    assert common["pairs"] is again["pairs"]
+    assert list(one.whole) == ["own"]
+    assert one.whole["own"].data_ptr() != two.whole["own"].data_ptr()
+    assert common["pairs"].tolist() == list(range(6))
+    common["pairs"].data_ptr()
+    other = constant()
+    assert as_tensors(Batch({}, {"pairs": other}), shared)[1]["pairs"] is not common["pairs"]
+
+
+def test_a_shared_tensor_lives_as_long_as_its_array() -> None:
+    shared, pairs = SharedTensors(), constant()
+    seen = weakref.ref(shared.get(pairs, "pairs"))
+    assert seen() is not None
+    del pairs
+    shared.get(constant(), "pairs")
+    assert seen() is None
+
+
+def test_who_writes_to_a_shared_tensor_is_told() -> None:
+    shared, pairs = SharedTensors(), constant()
+    shared.get(pairs, "dst_idx")[0] += 1
+    with pytest.raises(FlowloadError, match=r"'dst_idx' was written to.*batch\['dst_idx'\].clone\(\)"):
+        shared.get(pairs, "dst_idx")
+    assert pairs.tolist() == list(range(6))

@@ -81,6 +81,19 @@ def test_on_the_cpu_nothing_is_copied(name: str, monkeypatch: pytest.MonkeyPatch
     assert pool.stats().leased == 0
 
 
+def test_batches_keep_the_order_of_their_arrays_and_share_what_they_shared() -> None:
+    pairs = np.arange(6)
+    pairs.flags.writeable = False
+    operator = ToCpu()
+    first, second = (
+        operator.apply(Batch({"x": np.zeros(2)}, {"pairs": pairs, "own": np.arange(3)}), FakeCall())
+        for _ in "ab"
+    )
+    assert list(first.deliver()) == ["x", "pairs", "own"]
+    assert list(first.arrays) == ["x"]
+    assert first.whole["pairs"] is second.whole["pairs"]
+
+
 def test_drawing_and_opening_without_a_gpu_imports_no_torch() -> None:
     code = """
 import sys
