@@ -7,36 +7,42 @@ from math import frexp
 __all__ = ["Durations"]
 
 PARTS = 8  #: bins of an octave: a quantile is right within 1/16 of itself
-LEAST, OCTAVES = -20, 40  #: from 2**-21 s (half a microsecond) to 2**19 s (six days)
+LEAST, OCTAVES = -30, 50  #: from half a nanosecond to 2**19 s (six days)
 
 
 class Durations:
     """Seconds, counted in bins of an eighth of an octave; one writer, any number of readers.
 
-    The least cost that a quantile can have: an index and a sum each time, and 320 counters in all.
+    The least cost that a quantile can have: an index and a sum each time, and 400 counters in all.
     """
 
-    __slots__ = ("_bins", "count", "most", "total")
+    __slots__ = ("_bins", "most", "total")
 
     def __init__(self) -> None:
         self._bins = [0] * (PARTS * OCTAVES)
-        self.count = 0
         self.total = 0.0
         self.most = 0.0
 
     def note(self, seconds: float) -> None:
         """One more."""
-        part, octave = frexp(seconds or 1e-9)  # seconds = part * 2**octave, 0.5 <= part < 1
-        place = int((octave - LEAST + 2 * part - 1) * PARTS)
-        self._bins[min(max(place, 0), PARTS * OCTAVES - 1)] += 1
-        self.count += 1
+        part, octave = frexp(seconds)  # seconds = part * 2**octave, 0.5 <= part < 1
+        place = int((octave - LEAST - 1 + 2 * part) * PARTS) if seconds > 1e-9 else 0
+        try:
+            self._bins[place] += 1
+        except IndexError:
+            self._bins[-1] += 1
         self.total += seconds
         if seconds > self.most:  # max() would cost twice as much
             self.most = seconds
 
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(list(self._bins))  # copied in one step: somebody may be counting
+
     def quantile(self, share: float) -> float:
         """The duration that this share of all did not exceed, in seconds; 0.0 where there are none."""
-        bins = list(self._bins)  # copied in one step: somebody may be counting
+        bins = list(self._bins)
         wanted = share * sum(bins)
         seen = 0
         for place, count in enumerate(bins):

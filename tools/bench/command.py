@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -73,6 +74,46 @@ def hops(blocks: int, rounds: int, cpus: int) -> None:
     from .hops import measure_hops  # noqa: PLC0415 - numba counts the CPUs when it is imported
 
     measure_hops(blocks, rounds, cpus)
+
+
+@main.command()
+@click.option("--data", metavar="PATTERN", help="As for chess.")
+@click.option("--seconds", default=6.0, show_default=True, help="One measurement with a slow-down.")
+@click.option("--warm", default=2.0, show_default=True, help="Seconds before each.")
+@click.option("--rounds", default=25, show_default=True, help="Measurements of the cost.")
+@click.option("--blocks", default=1000, show_default=True, help="Blocks of one measurement of the cost.")
+@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+@click.option(
+    "--how", type=click.Choice(["spin", "sleep"]), default="spin", help="What slow stages do. [spin]"
+)
+@click.option("--only", metavar="STAGE", multiple=True, help="Only slow-downs of these stages.")
+def observe(  # noqa: PLR0913 - parameters are options
+    data: str | None,
+    seconds: float,
+    warm: float,
+    rounds: int,
+    blocks: int,
+    cpus: int,
+    how: Literal["spin", "sleep"],
+    only: tuple[str, ...],
+) -> None:
+    """What the statistics cost, and whether verdicts on slowed pipelines are right."""
+    cpus = keep_to(cpus)
+    from .observe import measure_cost, measure_verdicts  # noqa: PLC0415 - numba counts the CPUs at import
+
+    measure_cost(blocks, rounds, cpus)
+    settings = Settings(
+        data=data or default_data(),
+        seconds=seconds,
+        warm=warm,
+        rounds=rounds,
+        cpus=cpus,
+        rates=(1.0,),
+        only=only,
+        pool=48,  # a large one would hide for minutes what the stages before it do
+        batch=256,
+    )
+    measure_verdicts(settings, how, tell)
 
 
 def tell(line: str) -> None:

@@ -1,0 +1,79 @@
+"""Slow-downs planted in a stage, whatever it is: before each of its calls, time goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from time import sleep, thread_time
+from typing import Any, Literal, TypeAlias
+
+from flowload.graph import Stage
+from flowload.protocols import Fold, Map, Operator, Setting, Source
+
+__all__ = ["How", "planted"]
+
+How: TypeAlias = Literal["spin", "sleep"]
+
+PIECE = bytes(1 << 15)
+
+
+def spin(seconds: float) -> None:
+    """Use a CPU for so long, as a kernel does: without the interpreter's lock."""
+    until = thread_time() + seconds
+    while thread_time() < until:
+        sha256(PIECE).digest()
+
+
+@contextmanager
+def planted(stage: Stage, seconds: float, how: How) -> Iterator[None]:
+    """While inside, every call of stages of this kind takes so much longer: of their last operator."""
+    kind = type(stage)
+    own = kind.open
+    waste: Callable[[float], None] = spin if how == "spin" else sleep
+
+    def opened(self: Stage, setting: Setting) -> Sequence[Operator]:
+        operators = list(own(self, setting))
+        operators[-1] = slowed(operators[-1], lambda: waste(seconds))
+        return operators
+
+    kind.open = opened  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        kind.open = own  # type: ignore[method-assign]
+
+
+def slowed(operator: Operator, waste: Callable[[], None]) -> Operator:
+    """The operator, made a member of a class of its own whose calls waste time first."""
+    if isinstance(operator, Map):
+        methods = {"apply": before(type(operator).apply, waste)}
+    elif isinstance(operator, Fold):
+        methods = {"push": before(type(operator).push, waste)}
+    elif isinstance(operator, Source):
+        methods = {"epoch": between(type(operator).epoch, waste)}
+    else:
+        raise TypeError(f"{operator!r} has no calls to slow down")
+    operator.__class__ = type("Slowed", (type(operator),), methods)
+    return operator
+
+
+def before(method: Callable[..., Any], waste: Callable[[], None]) -> Callable[..., Any]:
+    """The method, later."""
+
+    def slow(self: Any, block: Any, call: Any) -> Any:
+        waste()
+        return method(self, block, call)
+
+    return slow
+
+
+def between(method: Callable[..., Any], waste: Callable[[], None]) -> Callable[..., Any]:
+    """A source's pass, each block of it later."""
+
+    def slow(self: Any, number: int, call: Any) -> Iterator[Any]:
+        for block in method(self, number, call):
+            waste()
+            yield block
+
+    return slow

@@ -1,0 +1,83 @@
+"""The words of `python tools/graphviz`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flowload.cli.command import Asked, FileCommand
+from flowload.cli.complaint import complain, status_of
+from flowload.cli.drive import Drive
+from flowload.cli.outcome import STATUS
+from flowload.cli.run import bounds_of, limit
+
+from .live import live
+from .painter import check_path, paint
+from .scene import scene_of
+from .watcher import Watcher
+
+__all__ = ["main", "picture"]
+
+
+def checked(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """Known before anything runs."""
+    return None if path is None else check_path(path)
+
+
+@click.command(cls=FileCommand, name="graphviz", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--out", metavar="PATH", type=click.Path(path_type=Path), callback=checked, help="SVG, PNG, DOT or Mermaid, by its ending.")  # fmt: skip
+@click.option("--live", "page", is_flag=True, help="Serve a page on this machine that shows it moving.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Of the page; 0: one that is free. [0]"
+)
+@click.option(
+    "--seconds", metavar="S", type=limit(whole=False), help="Stop after S seconds. [10 without --live]"
+)
+@click.option("--batches", metavar="N", type=limit(whole=True), help="Stop after N batches.")
+@click.option("--epochs", metavar="N", type=limit(whole=True), default="inf", help="Passes, or inf. [inf]")
+@click.option("--seed", metavar="N", type=int, default=0, help="All that is random follows from it. [0]")
+@click.option("-v", "--verbose", count=True, help="Show tracebacks.")
+@click.pass_obj
+def picture(asked: Asked, /, *, out: Path | None, page: bool, port: int, seed: int, **bounds: Any) -> int:
+    """Run the pipeline that FILE draws, and draw it with its numbers: throughput, queues, time, the limit."""
+    if out is None and not page:
+        raise click.UsageError("wanted -o PATH, or --live")
+    if bounds["seconds"] is None and not page:
+        bounds["seconds"] = 10.0
+    graph = asked.file.draw()
+    watcher = Watcher(tick=0.5)
+    drive = Drive(graph, bounds_of(**bounds), watcher, seed)
+    title = asked.file.pipeline.function.__name__
+    if page:
+        live(drive, watcher, title, port)
+    else:
+        drive.run()
+    if drive.error is not None:
+        raise drive.error
+    if out is not None and drive.stats is not None:
+        now = watcher.now or drive.stats
+        paint(scene_of(graph, now, drive.warm, title), out)
+        click.echo(f"wrote {out}")
+    return STATUS[drive.ended]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool; the exit status, as that of `flowload`."""
+    asked = Asked()
+    try:
+        return int(
+            picture.main(args=argv, prog_name="python tools/graphviz", standalone_mode=False, obj=asked) or 0
+        )
+    except click.ClickException as error:
+        click.echo(f"graphviz: {error.format_message()}", err=True)
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except Exception as error:  # noqa: BLE001 - the outermost: whatever it is, it is told and the status says so
+        click.echo(complain(error, verbose=asked.verbose > 0), err=True)
+        return status_of(error)
