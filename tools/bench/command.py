@@ -87,7 +87,7 @@ def hops(blocks: int, rounds: int, cpus: int) -> None:
     "--how", type=click.Choice(["spin", "sleep"]), default="spin", help="What slow stages do. [spin]"
 )
 @click.option("--only", metavar="STAGE", multiple=True, help="Only slow-downs of these stages.")
-def observe(  # noqa: PLR0913 - parameters are options
+def observe(
     data: str | None,
     seconds: float,
     warm: float,

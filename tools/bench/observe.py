@@ -38,7 +38,7 @@ WATCHING = (
 
 
 def measure_cost(blocks: int, rounds: int, cpus: int) -> float:
-    """CPU time of a block with and without the statistics, in turn; printed. Share of the CPUs at 1,000 blocks/s."""
+    """CPU time of a block with and without statistics, in turn; the share of the CPUs at 1,000 blocks/s."""
     graph = drawn(blocks)["source, map, batch, map"]
     costs: dict[bool, list[float]] = {True: [], False: []}
     for number in range(rounds):
@@ -50,10 +50,8 @@ def measure_cost(blocks: int, rounds: int, cpus: int) -> float:
     more = [one - other for one, other in zip(costs[True], costs[False], strict=True)]
     print(f"CPU time of a block through 4 stages, us, median of {rounds} rounds in turn:")
     print(f"  with statistics {median(costs[True]) * 1e6:.1f}, without {median(costs[False]) * 1e6:.1f}")
-    quarters = [f"{each * 1000 / cpus:.2%}" for each in quantiles(more, n=4)]
-    print(
-        f"  statistics at 1,000 blocks/s, of {cpus} CPUs: {quarters[1]} (quartiles {quarters[0]}, {quarters[2]})"
-    )
+    low, middle, high = (f"{each * 1000 / cpus:.2%}" for each in quantiles(more, n=4))
+    print(f"  at 1,000 blocks/s they take {middle} of {cpus} CPUs (quartiles {low}, {high})")
     return median(more) * 1000 / cpus
 
 

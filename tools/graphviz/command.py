@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,14 @@ def checked(_: click.Context, __: click.Parameter, path: Path | None) -> Path | 
 
 @click.command(cls=FileCommand, name="graphviz", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--out", metavar="PATH", type=click.Path(path_type=Path), callback=checked, help="SVG, PNG, DOT or Mermaid, by its ending.")  # fmt: skip
+@click.option(
+    "-o",
+    "--out",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    callback=checked,
+    help="SVG, PNG, DOT or Mermaid, by its ending.",
+)
 @click.option("--live", "page", is_flag=True, help="Serve a page on this machine that shows it moving.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Of the page; 0: one that is free. [0]"

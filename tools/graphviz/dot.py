@@ -43,11 +43,13 @@ def table(box: Box) -> str:
     name = escape(fit(box.name, inner - len(box.rate) * 8, 13))
     lost = f'<FONT COLOR="#b3261e">  {escape(box.lost)}</FONT>' if box.lost else ""
     return (
-        f'<TABLE BORDER="{thick}" COLOR="{line}" BGCOLOR="{paper}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3">'
+        f'<TABLE BORDER="{thick}" COLOR="{line}" BGCOLOR="{paper}" '
+        'CELLBORDER="0" CELLSPACING="0" CELLPADDING="3">'
         f'<TR><TD ALIGN="LEFT"><FONT COLOR="{INK}"><B>{name}</B></FONT></TD>'
         f'<TD ALIGN="RIGHT"><FONT COLOR="{INK}">{escape(box.rate)}</FONT></TD></TR>'
         f'<TR><TD COLSPAN="2">{bar(box, inner)}</TD></TR>'
-        f'<TR><TD COLSPAN="2" ALIGN="LEFT"><FONT COLOR="{DIM}" POINT-SIZE="11">{escape(box.figures)}</FONT>{lost}</TD></TR>'
+        f'<TR><TD COLSPAN="2" ALIGN="LEFT">'
+        f'<FONT COLOR="{DIM}" POINT-SIZE="11">{escape(box.figures)}</FONT>{lost}</TD></TR>'
         "</TABLE>"
     )
 

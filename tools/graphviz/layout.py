@@ -57,7 +57,8 @@ def dot_of(scene: Scene) -> str:
         f'  node [shape=box, fixedsize=true, width={width:.4f}, height={height:.4f}, label=""];',
     ]
     lines += [f"  {name};" for name in ids.values()]
-    space = f'<<TABLE BORDER="0" FIXEDSIZE="TRUE" WIDTH="{LABEL[0] + GAP}" HEIGHT="{LABEL[1]}"><TR><TD></TD></TR></TABLE>>'
+    size = f'FIXEDSIZE="TRUE" WIDTH="{LABEL[0] + GAP}" HEIGHT="{LABEL[1]}"'
+    space = f'<<TABLE BORDER="0" {size}><TR><TD></TD></TR></TABLE>>'
     for k, link in enumerate(scene.links):
         lines.append(f"  {ids[link.source]} -> {ids[link.target]} [key_=e{k}, label={space}];")
     return "\n".join([*lines, "}"])

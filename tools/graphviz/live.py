@@ -1,4 +1,4 @@
-"""A page on this machine that shows a run moving: everything it needs comes from here, and it stops with the run."""
+"""A page on this machine that shows a run moving: all it needs comes from here; it stops with the run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def history(moments: list[RunStats], graph: Graph) -> dict[str, dict[str, list[f
         name = placed.name
         rates = [
             (two.stages[name].out - one.stages[name].out) / max(1e-9, two.elapsed - one.elapsed)
-            for one, two in zip(moments, moments[1:], strict=False)
+            for one, two in pairwise(moments)
         ]
         depths = [sum(edge.blocks for edge in moment.edges if edge.target == name) for moment in moments[1:]]
         found[name] = {"rates": rates, "depths": [float(depth) for depth in depths]}
@@ -109,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Server
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         """Answer, and only under a name of this machine: another site's page must not read it."""
         if self.headers.get("Host", "").rpartition(":")[0] not in HOSTS:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)

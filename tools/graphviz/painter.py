@@ -37,7 +37,7 @@ FORMATS: dict[str, Callable[[Scene, Path], None]] = {
 
 
 def check_path(path: Path) -> Path:
-    """The path, if a picture can be written there; click.BadParameter tells what is wrong, before anything runs."""
+    """The path, if a picture can be written there; click.BadParameter, before anything runs, if not."""
     if path.suffix.lower() not in FORMATS:
         raise click.BadParameter(f"{path}: wanted a name that ends in {', '.join(FORMATS)}")
     if path.is_dir() or not path.absolute().parent.is_dir():

@@ -17,6 +17,7 @@ PROSE = 0.53  #: the same of whole lines
 INK, DIM, EDGE, PAPER = "#1b1f24", "#57606a", "#8c959f", "#ffffff"
 # Colours that people with any colour vision tell apart (Okabe and Ito).
 BUSY, BLOCKED, STARVED, LIMIT = "#0072b2", "#e69f00", "#e4e7eb", "#d55e00"
+FILLED, LOST = "#cfe3f2", "#b3261e"
 FONT = "font-family='Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif'"
 
 
@@ -69,13 +70,15 @@ def label(link: Link, centre: Point) -> Iterator[str]:
         return
     width, height = LABEL
     x, y = centre[0] + GAP / 2 - width / 2, centre[1] - height / 2
-    text = " ".join(filter(None, [link.port, link.text]))
-    tip = f"from {link.source}{'.' + link.port if link.port else ''} to {link.target}: {link.depth} of {link.capacity} blocks wait"
-    yield f"<g><title>{escape(tip)}</title>"
-    yield f"<rect x='{x:.1f}' y='{y:.1f}' width='{width}' height='{height}' rx='4' fill='{PAPER}' stroke='{EDGE}'/>"
+    words = " ".join(filter(None, [link.port, link.text]))
+    source = ".".join(filter(None, [link.source, link.port]))
     filled = min(1.0, link.depth / link.capacity) if link.capacity else 0.0
-    yield f"<rect x='{x + 1:.1f}' y='{y + 1:.1f}' width='{(width - 2) * filled:.1f}' height='{height - 2}' rx='3' fill='#cfe3f2'/>"
-    yield f"<text x='{x + width / 2:.1f}' y='{centre[1] + 4:.1f}' font-size='11' text-anchor='middle' fill='{INK}'>{escape(fit(text, width - 8, 11))}</text></g>"
+    tip = f"from {source} to {link.target}: {link.depth} of {link.capacity} blocks wait"
+    yield f"<g><title>{escape(tip)}</title>"
+    yield rect(x, y, width, height, f"rx='4' fill='{PAPER}' stroke='{EDGE}'")
+    yield rect(x + 1, y + 1, (width - 2) * filled, height - 2, f"rx='3' fill='{FILLED}'")
+    how = "font-size='11' text-anchor='middle'"
+    yield text(x + width / 2, centre[1] + 4, fit(words, width - 8, 11), how, INK) + "</g>"
 
 
 def drawing(box: Box, centre: Point) -> Iterator[str]:
@@ -90,10 +93,8 @@ def drawing(box: Box, centre: Point) -> Iterator[str]:
     tip = "\n".join(f"{name}: {value}" for name, value in box.details)
     yield f"<g class='stage' data-name={quoteattr(box.name)} tabindex='0' role='button'>"
     yield f"<title>{escape(tip)}</title>"
-    yield (
-        f"<rect x='{x:.1f}' y='{y:.1f}' width='{width}' height='{height}' rx='{14 if box.consumer else 6}' "
-        f"fill='{paper}' stroke='{line}' stroke-width='{stroke}'{dash}/>"
-    )
+    how = f"fill='{paper}' stroke='{line}' stroke-width='{stroke}'{dash}"
+    yield rect(x, y, width, height, f"rx='{14 if box.consumer else 6}' {how}")
     inner = width - 20
     room = inner - len(box.rate) * 12 * WIDE - 8
     yield text(x + 10, y + 19, fit(box.name, room, 13), "font-size='13' font-weight='bold'", INK)
@@ -102,38 +103,40 @@ def drawing(box: Box, centre: Point) -> Iterator[str]:
     room = inner - (len(box.lost) * 11 * WIDE + 8 if box.lost else 0)
     yield text(x + 10, y + 52, fit(box.figures, room, 11), "font-size='11'", DIM)
     if box.lost:
-        yield text(
-            x + width - 10, y + 52, box.lost, "font-size='11' font-weight='bold' text-anchor='end'", "#b3261e"
-        )
+        how = "font-size='11' font-weight='bold' text-anchor='end'"
+        yield text(x + width - 10, y + 52, box.lost, how, LOST)
     yield "</g>"
 
 
 def bar(box: Box, x: float, y: float, width: float) -> Iterator[str]:
     """Where the time of its workers went."""
-    yield f"<rect x='{x:.1f}' y='{y:.1f}' width='{width:.1f}' height='9' rx='2' fill='{STARVED}'/>"
+    yield rect(x, y, width, 9, f"rx='2' fill='{STARVED}'")
     for begin, part, colour in ((0.0, box.busy, BUSY), (box.busy, box.blocked, BLOCKED)):
         if part > 0.002:
-            yield (
-                f"<rect x='{x + begin * width:.1f}' y='{y:.1f}' width='{part * width:.1f}' height='9' "
-                f"rx='2' fill='{colour}'/>"
-            )
+            yield rect(x + begin * width, y, part * width, 9, f"rx='2' fill='{colour}'")
 
 
 def foot(notes: list[str], y: float, width: float) -> Iterator[str]:
     """The verdict, and what the colours mean."""
     height = (len(notes) + 1) * LINE + MARGIN / 2
-    yield f"<rect x='{MARGIN / 2}' y='{y - MARGIN:.1f}' width='{width - MARGIN}' height='{height:.1f}' rx='6' fill='{PAPER}' stroke='{EDGE}'/>"
+    how = f"rx='6' fill='{PAPER}' stroke='{EDGE}'"
+    yield rect(MARGIN / 2, y - MARGIN, width - MARGIN, height, how)
     for number, note in enumerate(notes):
         weight = " font-weight='bold'" if number == 1 else ""
         yield text(MARGIN, y + 3 + number * LINE, note.strip(), f"class='note'{weight}", INK)
     y += 3 + len(notes) * LINE
     x: float = MARGIN
     for colour, word in ((BUSY, "busy"), (BLOCKED, "no room behind"), (STARVED, "no input, or no thread")):
-        yield f"<rect x='{x:.1f}' y='{y - 9:.1f}' width='10' height='10' rx='2' fill='{colour}'/>"
+        yield rect(x, y - 9, 10, 10, f"rx='2' fill='{colour}'")
         yield text(x + 14, y, word, "font-size='11'", DIM)
-        x += 14 + len(word) * 11 * WIDE + 14
-    yield f"<rect x='{x:.1f}' y='{y - 9:.1f}' width='10' height='10' rx='2' fill='none' stroke='{LIMIT}' stroke-width='2.5'/>"
+        x += 14 + len(word) * 11 * PROSE + 14
+    yield rect(x, y - 9, 10, 10, f"rx='2' fill='none' stroke='{LIMIT}' stroke-width='2.5'")
     yield text(x + 16, y, "limits", "font-size='11'", DIM)
+
+
+def rect(x: float, y: float, width: float, height: float, how: str) -> str:
+    """A rectangle."""
+    return f"<rect x='{x:.1f}' y='{y:.1f}' width='{width:.1f}' height='{height:.1f}' {how}/>"
 
 
 def text(x: float, y: float, words: str, how: str, colour: str) -> str:
