@@ -12,6 +12,7 @@ from flowload.stages.map import map  # noqa: A004 - the word that users know
 from flowload.stages.merge import merge
 from flowload.stages.mix import mix
 from flowload.stages.read import read
+from flowload.stages.read_windows import read_windows, windows
 from flowload.stages.reservoir import reservoir
 from flowload.stages.rows_source import rows
 from flowload.stages.shard import shard
@@ -22,6 +23,7 @@ from flowload.stages.split import split
 from flowload.stages.tee import tee
 from flowload.stages.to_device import to_device
 from flowload.stages.unpack import unpack
+from flowload.stages.window_starts import window_starts
 
 __all__ = [
     "Batch",
@@ -40,6 +42,7 @@ __all__ = [
     "pipeline",
     "place",
     "read",
+    "read_windows",
     "reservoir",
     "rows",
     "shard",
@@ -50,6 +53,8 @@ __all__ = [
     "tee",
     "to_device",
     "unpack",
+    "window_starts",
+    "windows",
 ]
 
 # The one place where drawing and running meet: the graph layer knows no engine.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import GraphError
 from flowload.protocols import Bytes, ChunkFormat
-from flowload.records import Picks, Table
+from flowload.records import Picks, Records, Table
 
 __all__ = [
     "CHUNK",
@@ -142,10 +142,14 @@ class Frames:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """References to rows of a table."""
+    """References to rows of a table; `records`: what was opened to it, as `fl.rows` was given it.
 
-    table: Table
+    Tables of the same records are alike: a run that goes on from a state may have several.
+    """
+
+    table: Table = field(compare=False)
     picks: Picks
+    records: Records | None = None
 
     def __len__(self) -> int:
         return len(self.picks)
@@ -154,6 +158,11 @@ class Rows:
     def nbytes(self) -> int:
         """Bytes that this block keeps alive."""
         return self.picks.nbytes
+
+    @property
+    def origin(self) -> object:
+        """What rows must have in common to go together: compare it by identity."""
+        return self.table if self.records is None else self.records
 
     def select(self, which: NDArray[Any] | slice) -> Rows:
         """The rows that an index array, a mask or a slice names."""
@@ -195,7 +204,7 @@ def check_rows(batch: Batch) -> None:
     """Raise GraphError unless every array has one row a sample."""
     if batch.whole:
         names = ", ".join(map(repr, batch.whole))
-        raise GraphError(f"this batch cannot be cut: {names} go with all of its samples together")
+        raise GraphError(f"this batch cannot be cut or joined: {names} go with all of its samples together")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flowload.protocols import Call, State
 
-__all__ = ["Fields", "Grouped", "Numbers", "Padded", "Picks", "Records", "Sized", "Table"]
+__all__ = ["Fields", "Grouped", "Numbers", "Padded", "Picks", "Records", "Sized", "Table", "Windowed"]
 
 Numbers: TypeAlias = NDArray[np.int64]  #: row numbers
 
@@ -102,6 +102,45 @@ class Grouped(Protocol):
 
     def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
         """A key for each row: equal for the rows of one group, the same on every machine."""
+
+
+@runtime_checkable
+class Windowed(Table, Protocol):
+    """A table of recordings: row r is a moment, at which a window of up to `size` rows may begin.
+
+    The rows of a recording follow those of the recordings before it.
+    """
+
+    @property
+    def size(self) -> int:
+        """Rows of a window; a recording that is shorter is one window."""
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Rows of each recording."""
+
+    @property
+    def routes(self) -> Mapping[str, str]:
+        """How each array is read, such as "pread", by its name."""
+
+    @property
+    def missing(self) -> int:
+        """Chunks that were asked for, do not exist, and hold the fill value."""
+
+    def window(self, row: int) -> tuple[int, int, int]:
+        """Number of the recording, first row in it, and rows of the window that begins at a row."""
+
+    def arrays(self) -> Fields:
+        """Per key: the shape of one row of a window, and the dtype."""
+
+    def pieces(self, row: int) -> Sequence[Any]:
+        """The window cut to calls of `read`."""
+
+    def read(self, row: int, piece: Any, out: Mapping[str, NDArray[Any]], call: Call) -> None:
+        """Write a piece of a window to its place in the window's arrays; releases the GIL.
+
+        Raises DataError that names array, chunk, found and wanted.
+        """
 
 
 class Picks(Protocol):

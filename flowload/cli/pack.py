@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import click
 
+from .pack_games import games
+
 __all__ = ["pack"]
 
 
 @click.group()
 def pack() -> None:
     """Prepare data once: validated, packed, memory-mapped ever after."""
+
+
+pack.add_command(games)

@@ -77,6 +77,10 @@ class Packing:
     folder: Path
     prefix: str
 
+    def __post_init__(self) -> None:
+        if not self.prefix or Path(self.prefix).name != self.prefix:
+            raise GraphError(f"games: prefix is {self.prefix!r}; wanted the beginning of a file name")
+
     def file(self, column: str) -> Path:
         """The file of an array: "bits", "inputs", "outputs", "games"."""
         return self.folder / f"{self.prefix}_{column}.npy"

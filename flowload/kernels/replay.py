@@ -128,6 +128,7 @@ def play(data: Bytes, at: int, rows: NDArray[np.uint64], fault: NDArray[np.int64
         told = byte_at(data, at + 2 + 2 * moves + side)
         if scores[side] != told:
             blame(fault, WRONG_SCORE, at, 0, side, told, int(scores[side]))
+            break
     return (1 if scores[0] == scores[1] else 0 if scores[0] > scores[1] else 2), key
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import GraphError
 from flowload.graph.node import whole
+from flowload.kernels.take import native, take
 from flowload.protocols import Call
 from flowload.records import Fields, Numbers
 
@@ -99,7 +100,7 @@ class Arrays:
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - there is one
         """The arrays' own."""
-        return {key: (array.shape[1:], array.dtype) for key, array in self.arrays.items()}
+        return {key: (array.shape[1:], native(array.dtype)) for key, array in self.arrays.items()}
 
     def open(self) -> ArrayTable:
         """Nothing to open."""
@@ -123,7 +124,7 @@ class ArrayTable:
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
         """The arrays' own."""
-        return {key: (array.shape[1:], array.dtype) for key, array in self.arrays.items()}
+        return {key: (array.shape[1:], native(array.dtype)) for key, array in self.arrays.items()}
 
     def gather(
         self,
@@ -132,9 +133,9 @@ class ArrayTable:
         out: Mapping[str, NDArray[Any]],
         call: Call,  # noqa: ARG002 - nothing to ask
     ) -> Mapping[str, NDArray[Any]]:
-        """Copy the rows; numpy does it without the GIL."""
+        """Copy the rows."""
         for key, array in self.arrays.items():
-            np.take(array, rows, axis=0, out=out[key], mode="clip")  # "raise" would go through a buffer
+            take(array, rows, out[key])
         return {}
 
     def describe(self, row: int) -> str:

@@ -19,7 +19,7 @@ from .find_format import own_formats
 from .gathering import check_layout
 from .references import format_finder
 from .row_size import row_size
-from .rows_source import own_records, table_finder
+from .tables import Tables, own_records
 
 __all__ = ["BatchStage", "batch"]
 
@@ -64,7 +64,7 @@ class BatchStage(Stage):
             self.size,
             drop_last=self.drop_last,
             find=format_finder(setting),
-            find_table=table_finder(setting),
+            tables=Tables.before(setting),
         )
         return cut, Encode(self.layout, device_of(setting))
 
@@ -72,11 +72,13 @@ class BatchStage(Stage):
         """Batches at work and on their way, and the records that they are made of."""
         workers = self.workers or setting.cpus
         formats = own_formats(setting.upstream)
-        for records in own_records(setting):
-            fields = records.fields(check_layout(records.name, records.layouts, self.layout))
-            return (workers + DONE) * batch_bytes(fields, self.size)
-        if not formats:
-            return 0
+        known = [
+            records.fields(check_layout(records.name, records.layouts, self.layout))
+            for records in own_records(setting)
+        ]
+        if known or not formats:
+            largest = max((batch_bytes(fields, self.size) for fields in known), default=0)
+            return (workers + DONE) * largest
         fields = find_layout(formats[0], self.layout).fields()
         batches = (workers + DONE) * batch_bytes(fields, self.size)
         return batches + (workers + WAITING) * self.size * row_size(setting)

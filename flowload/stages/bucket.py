@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from flowload.records import Sized
 
 from .collected import Collected
 from .picks import Listed
-from .rows_source import FindTable, table_finder
+from .tables import Tables
 
 __all__ = ["Bucket", "BucketStage", "bucket"]
 
@@ -45,7 +45,7 @@ class BucketStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold."""
-        return (Bucket(self.size, find=table_finder(setting)),)
+        return (Bucket(self.size, tables=Tables.before(setting)),)
 
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
         """Numbers, sizes and order of one bucket, and the one that is made of it."""
@@ -55,9 +55,9 @@ class BucketStage(Stage):
 class Bucket:
     """A fold: cuts the stream into buckets, and sorts each by size, stable. A bucket ends with its pass."""
 
-    def __init__(self, size: int, *, find: FindTable) -> None:
+    def __init__(self, size: int, *, tables: Tables) -> None:
         self.size = size
-        self.waiting = Collected("bucket", find)
+        self.waiting = Collected("bucket", tables)
 
     @property
     def held(self) -> int:
@@ -91,6 +91,10 @@ class Bucket:
         """Become the fold that gave this state."""
         self.waiting.restore(state["waiting"])
 
+    def close(self) -> None:
+        """Let go of tables that a restored state opened."""
+        self.waiting.tables.close()
+
 
 def by_size(block: Rows) -> Rows:
     """The rows by rising size, equals in their order. Raises GraphError where rows have no size."""
@@ -107,7 +111,7 @@ def by_size(block: Rows) -> Rows:
     else:
         order = np.empty(len(rows), np.int64)
         sort_by_size(order, sizes, np.zeros(largest + 2, np.int64))
-    return Rows(block.table, Listed(rows[order]))
+    return replace(block, picks=Listed(rows[order]))
 
 
 def bucket(size: int) -> Graph:

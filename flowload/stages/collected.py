@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flowload.blocks import Rows
 from flowload.errors import GraphError
 from flowload.protocols import State
-from flowload.records import Picks, Table
+from flowload.records import Picks
 
-from .picks import joined, picks_from_state
-from .rows_source import FindTable
+from .picks import Listed, Span, joined, narrow, picks_from_state
+from .tables import Tables
 
 __all__ = ["Collected"]
 
-MANY = 64  #: parts that are joined to one
+MANY = 64  #: small parts that are joined to a large one
 
 
 class Collected:
@@ -20,14 +22,16 @@ class Collected:
 
     Args:
         word: the stage, for messages.
-        find: opens the table of a restored state.
+        tables: those that a restored state may name.
     """
 
-    def __init__(self, word: str, find: FindTable) -> None:
+    def __init__(self, word: str, tables: Tables) -> None:
         self.word = word
-        self.find = find
-        self.table: Table | None = None
-        self.parts: list[Picks] = []
+        self.tables = tables
+        self.number: int | None = None  #: of the table; None: nothing has come yet
+        self.block: Rows | None = None  #: says which table; None: not known before the next block
+        self.large: list[Picks] = []
+        self.small: list[Picks] = []
         self.count = 0
 
     def __len__(self) -> int:
@@ -35,29 +39,41 @@ class Collected:
 
     def add(self, block: Rows) -> None:
         """Take a block. Raises GraphError for rows of another table."""
-        if self.parts and self.table is not None and block.table is not self.table:
+        number = self.tables.number(block)
+        same = self.number == number if self.block is None else self.block.origin is block.origin
+        if self.count and not same:
             raise GraphError(
                 f"{self.word}: rows of different records come together here; use it before they are merged"
             )
-        self.table = block.table
-        self.parts.append(block.picks)
+        self.number, self.block = number, replace(block, picks=Span(0, 0))
+        picks = block.picks
+        self.small.append(Listed(narrow(picks.numbers)) if isinstance(picks, Listed) else picks)
         self.count += len(block)
-        if len(self.parts) >= MANY:
-            self.parts = [joined(self.parts)]
+        if len(self.small) >= MANY:  # each number is copied twice in all, however many come
+            self.large.append(joined(self.small))
+            self.small = []
 
     def take(self) -> Rows:
         """Everything, as one block; nothing is left."""
-        table = self.find() if self.table is None else self.table
-        block = Rows(table, joined(self.parts))
-        self.parts, self.count = [], 0
+        block = self.tables.block(self.number or 0, self.picks(), self.block)
+        self.clear()
         return block
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self.large, self.small, self.count = [], [], 0
+
+    def picks(self) -> Picks:
+        """Everything, in order."""
+        return joined([*self.large, *self.small])
 
     def state(self) -> State | None:
         """As JSON values; None: nothing waits."""
-        return joined(self.parts).state() if self.parts else None
+        return {"table": self.number, "picks": self.picks().state()} if self.count else None
 
     def restore(self, state: State | None) -> None:
         """Become what gave this state."""
-        self.parts = [] if state is None else [picks_from_state(state)]
-        self.count = sum(map(len, self.parts))
-        self.table = None  # the next block brings it
+        self.large, self.block = [], None  # the next block brings the table
+        self.small = [] if state is None else [picks_from_state(state["picks"])]
+        self.number = None if state is None else int(state["table"])
+        self.count = sum(map(len, self.small))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from .encode import Part, Pieces
 from .find_format import find_format
 from .picks import joined, picks_from_state
 from .references import FindFormat, sources_from_state, sources_to_state
-from .rows_source import FindTable
+from .tables import Tables
 from .values import USER
 
 __all__ = ["Cut"]
@@ -36,7 +37,7 @@ class Cut:
         size: rows of a batch.
         drop_last: drop what waits at the end, instead of making a smaller batch.
         find: the format of a name, for `restore`.
-        find_table: opens the table of rows, for `restore`.
+        tables: those of rows that a restored state may name.
     """
 
     def __init__(
@@ -45,12 +46,13 @@ class Cut:
         *,
         drop_last: bool,
         find: FindFormat = find_format,
-        find_table: FindTable | None = None,
+        tables: Tables | None = None,
     ) -> None:
         self.size = size
         self.drop_last = drop_last
         self.find = find
-        self.find_table = find_table
+        self.tables = Tables(()) if tables is None else tables
+        self.late: list[State] = []  # restored rows that wait for their table
         self.parts: list[Part] = []
         self.held = 0  #: rows that wait
         self.made = 0  # batches
@@ -59,6 +61,7 @@ class Cut:
         """The batches that are complete with this block. Raises DataError for arrays of different lengths."""
         if isinstance(block, Batch):
             check_lengths(block, call)
+        self.arrive(block)
         first = 0
         while first < len(block):
             end = min(len(block), first + self.size - self.held)
@@ -76,6 +79,7 @@ class Cut:
 
     def flush(self, call: Call) -> Iterator[Pieces]:
         """The last, smaller batch, unless it is to be dropped."""
+        self.arrive(None)
         if self.held and not self.drop_last:
             yield self.take()
         elif self.held:
@@ -89,9 +93,8 @@ class Cut:
         """What waits."""
         if self.parts and isinstance(self.parts[0], Batch):
             return {"made": self.made, "held": self.held, "arrays": arrays_to_state(self.parts)}
-        if self.parts and isinstance(self.parts[0], Rows):
-            picks = joined([part.picks for part in self.parts if isinstance(part, Rows)])
-            return {"made": self.made, "held": self.held, "picks": picks.state()}
+        if self.late or (self.parts and isinstance(self.parts[0], Rows)):
+            return {"made": self.made, "held": self.held, "rows": self.rows_to_state()}
         sources, origin = self.references()
         columns = {name: origin[name].tolist() for name in ORIGIN.names or ()}
         return {
@@ -104,12 +107,11 @@ class Cut:
 
     def restore(self, state: State) -> None:
         """Become the fold that gave this state; records come with `refill`."""
-        self.made, self.held, self.parts = state["made"], state["held"], []
+        self.made, self.held, self.parts, self.late = state["made"], state["held"], [], []
         if "arrays" in state:
             self.parts = [arrays_from_state(state["arrays"])]
-        elif "picks" in state:
-            assert self.find_table is not None, "rows come only where a stage has records"  # noqa: S101
-            self.parts = [Rows(self.find_table(), picks_from_state(state["picks"]))]
+        elif "rows" in state:
+            self.late = list(state["rows"])
         elif state["format"] is not None:
             columns: Mapping[str, Any] = state["origin"]
             origin = np.empty(self.held, ORIGIN)
@@ -119,6 +121,28 @@ class Cut:
             self.parts = [
                 Frames(self.find(state["format"]), sources_from_state(state["sources"]), data, origin)
             ]
+
+    def rows_to_state(self) -> list[State]:
+        """Row numbers that wait, by the number of their table."""
+        if self.late:
+            return self.late
+        rows = [part for part in self.parts if isinstance(part, Rows)]
+        groups = ((number, list(group)) for number, group in groupby(rows, self.tables.number))
+        return [
+            {"table": number, "picks": joined([part.picks for part in group]).state()}
+            for number, group in groups
+        ]
+
+    def arrive(self, block: Part | None) -> None:
+        """Give restored rows their table: that of the next block, where it is theirs."""
+        late, self.late = self.late, []
+        for state in late:
+            near = block if isinstance(block, Rows) else None
+            self.parts.append(self.tables.block(int(state["table"]), picks_from_state(state["picks"]), near))
+
+    def close(self) -> None:
+        """Let go of tables that a restored state opened."""
+        self.tables.close()
 
     def references(self) -> tuple[tuple[SourceFile, ...], NDArray[np.void]]:
         """Where the records that wait came from; none where arrays wait."""

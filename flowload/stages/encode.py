@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import Batch, Frames, Rows
+from flowload.blocks import Batch, Frames, Rows, check_rows
 from flowload.errors import DataError, GraphError
 from flowload.protocols import Call, ChunkFormat, Device, Layout
 from flowload.records import Fields
@@ -70,6 +70,9 @@ class Encode:
     def joined(self, parts: Sequence[Frames | Batch], call: Call) -> Batch:
         """Records or arrays as one batch; a batch that is one already stays it."""
         first = parts[0]
+        for part in parts if len(parts) > 1 else ():
+            if isinstance(part, Batch):
+                check_rows(part)
         if len(parts) == 1 and isinstance(first, Batch) and self.device is None:
             return first  # its arrays are a batch already
         fields = self.fields(first)

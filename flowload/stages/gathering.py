@@ -19,8 +19,8 @@ __all__ = ["by_table", "check_layout", "gathered"]
 
 
 def by_table(parts: Sequence[Rows]) -> Iterator[tuple[Table, Numbers]]:
-    """Neighbouring parts of one table as one list of row numbers."""
-    for _, group in groupby(parts, key=lambda part: id(part.table)):
+    """Neighbouring parts of the same records as one list of row numbers."""
+    for _, group in groupby(parts, key=lambda part: id(part.origin)):
         same = list(group)
         numbers = [part.picks.array() for part in same]
         yield same[0].table, numbers[0] if len(numbers) == 1 else np.concatenate(numbers)

@@ -15,7 +15,7 @@ from flowload.kernels.bijection import halves, permuted
 from flowload.protocols import State
 from flowload.records import Numbers, Picks
 
-__all__ = ["Listed", "Permuted", "Span", "joined", "picks_from_state"]
+__all__ = ["Listed", "Permuted", "Span", "joined", "narrow", "picks_from_state"]
 
 SMALL = np.iinfo(np.int32).max
 
@@ -84,8 +84,9 @@ class Listed:
         return self.numbers[places].astype(np.int64, copy=False)
 
     def state(self) -> State:
-        """As JSON values: little-endian int64 in base 64."""
-        return {"listed": base64.b64encode(self.array().astype("<i8").tobytes()).decode()}
+        """As JSON values: little-endian, in base 64."""
+        little = self.numbers.astype(self.numbers.dtype.newbyteorder("<"))
+        return {"listed": base64.b64encode(little.tobytes()).decode(), "dtype": little.dtype.str}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,18 +129,20 @@ class Permuted:
 
 def joined(parts: Sequence[Picks]) -> Picks:
     """Several picks as one: 24 bytes where they are neighbouring ranges, else 4 bytes a number, or 8."""
+    parts = [part for part in parts if len(part)]
     spans = [part for part in parts if isinstance(part, Span) and part.step == 1]
     if len(spans) == len(parts) > 0 and all(a.stop == b.start for a, b in pairwise(spans)):
         return Span(spans[0].start, spans[-1].stop)
     if len(parts) == 1:
         return parts[0]
-    numbers = np.concatenate([np.empty(0, np.int64), *(narrow(part.array()) for part in parts)])
-    return Listed(narrow(numbers))
+    lists = [narrow(part.numbers if isinstance(part, Listed) else part.array()) for part in parts]
+    return Listed(np.concatenate([np.empty(0, np.int32), *lists]))
 
 
-def narrow(numbers: Numbers) -> NDArray[np.int64] | NDArray[np.int32]:
+def narrow(numbers: NDArray[np.int64] | NDArray[np.int32]) -> NDArray[np.int64] | NDArray[np.int32]:
     """The same numbers in 4 bytes each where they fit."""
-    return numbers.astype(np.int32) if len(numbers) == 0 or numbers.max() <= SMALL else numbers
+    fits = numbers.itemsize == 4 or len(numbers) == 0 or numbers.max() <= SMALL
+    return numbers.astype(np.int32, copy=False) if fits else numbers
 
 
 def picks_from_state(state: State) -> Picks:
@@ -149,4 +152,5 @@ def picks_from_state(state: State) -> Picks:
     if "permuted" in state:
         keys = np.array(state["keys"], np.uint64)
         return Permuted(picks_from_state(state["base"]), keys, Span(*state["permuted"]))
-    return Listed(np.frombuffer(base64.b64decode(state["listed"]), "<i8").astype(np.int64))
+    little = np.frombuffer(base64.b64decode(state["listed"]), state["dtype"])
+    return Listed(little.astype(np.int64) if little.itemsize == 8 else little.astype(np.int32))

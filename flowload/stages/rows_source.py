@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
+
+import numpy as np
 
 from flowload.blocks import Rows
 from flowload.errors import GraphError, NoDataError
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import Call, Operator, Setting, State
-from flowload.records import Records, Table
+from flowload.records import Picks, Records, Table
 
 from .arrays import Arrays, Count
 from .cursor import Cursor
-from .picks import Span
+from .numbers import Numbered, check_range, numbered, read_numbers
+from .picks import Listed, Span, narrow
 
-__all__ = ["FindTable", "RowsSource", "RowsStage", "own_records", "rows", "table_finder"]
+__all__ = ["RowsSource", "RowsStage", "rows"]
 
 BLOCK = 1 << 16  #: rows of a block: references, so large blocks cost nothing
 
-FindTable: TypeAlias = Callable[[], Table]
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RowsStage(Stage):
     """The declaration of `rows`."""
 
     word: ClassVar[str] = "rows"
 
     records: Records
+    indices: Numbered | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -38,6 +40,10 @@ class RowsStage(Stage):
                 f"rows: {self.records!r} is not records; wanted an object such as PackedMolecules(path), "
                 "a dict of arrays, or a number of rows"
             )
+        if not isinstance(self.indices, np.ndarray | str | None):
+            raise GraphError(
+                f"rows: indices are {self.indices!r}; wanted row numbers, or a .npy file of them"
+            )
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
         """References to rows."""
@@ -45,27 +51,45 @@ class RowsStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """One source."""
-        return (RowsSource(self.records),)
+        return (RowsSource(self.records, self.indices),)
 
 
 class RowsSource:
-    """Opens the records at its first pass, in a thread; gives their rows in order."""
+    """Opens the records at its first pass, in a thread; gives their rows in order.
 
-    def __init__(self, records: Records) -> None:
+    Args:
+        records: what is opened.
+        indices: the rows to give, in this order; None: all.
+    """
+
+    def __init__(self, records: Records, indices: Numbered | None = None) -> None:
         self.records = records
+        self.indices = indices
         self.cursor = Cursor()  # counts rows
         self.table: Table | None = None
+        self.picks: Picks = Span(0, 0)
         self.expected: int | None = None  #: rows when the state was saved
 
     def epoch(self, number: int, call: Call) -> Iterator[Rows]:  # noqa: ARG002 - nothing random
         """Every row once, in order. Raises DataError where the records are bad, or others than before."""
         if self.table is None:
             self.table = self.opened()
-        size = len(self.table)
-        for start in range(self.cursor.begin(number), size, BLOCK):
-            stop = min(start + BLOCK, size)
+            self.picks = self.chosen(len(self.table))
+        for start in range(self.cursor.begin(number), len(self.picks), BLOCK):
+            stop = min(start + BLOCK, len(self.picks))
             self.cursor.given = stop
-            yield Rows(self.table, Span(start, stop))
+            yield Rows(self.table, self.picks.select(slice(start, stop)), self.records)
+
+    def chosen(self, size: int) -> Picks:
+        """The rows of a pass. Raises DataError for numbers that the table does not have."""
+        if self.indices is None:
+            return Span(0, size)
+        where = self.indices if isinstance(self.indices, str) else "rows: indices"
+        numbers = read_numbers(self.indices, where)
+        check_range(numbers, size, where)
+        if not len(numbers):
+            raise NoDataError("no row numbers", where=where, found="0 rows", wanted="at least one")
+        return Listed(narrow(numbers))
 
     def opened(self) -> Table:
         """The records, opened. Raises NoDataError where there are none."""
@@ -101,25 +125,7 @@ class RowsSource:
             self.table.close()
 
 
-def own_records(setting: Setting) -> list[Records]:
-    """The records that declarations upstream were given, nearest first."""
-    given = (getattr(stage, "records", None) for stage in setting.upstream)
-    return [records for records in given if isinstance(records, Records)]
-
-
-def table_finder(setting: Setting) -> FindTable:
-    """Opens the records upstream, for a fold that is restored before a block tells it its table."""
-    known = own_records(setting)
-
-    def find() -> Table:
-        if not known:
-            raise GraphError("the state names rows, and no stage upstream has records")
-        return known[0].open()
-
-    return find
-
-
-def rows(records: Records | Mapping[str, Any] | int) -> Graph:
+def rows(records: Records | Mapping[str, Any] | int, *, indices: object = None) -> Graph:
     """Begin a graph with references to the rows of random-access records, in their order.
 
     Nothing but row numbers flows until `batch`, which gathers the rows into its leased buffer. Records are
@@ -128,9 +134,15 @@ def rows(records: Records | Mapping[str, Any] | int) -> Graph:
     Args:
         records: an object such as `PackedMolecules(path)`; a dict of arrays of equal length (memory-mapped
             ones, too); or a number n, for batches `{"index": ...}` that a `map` of yours looks up.
+        indices: the rows to give, in this order, perhaps some of them repeatedly: an array, list or range of
+            row numbers, or a `.npy` file of them; None: every row once.
     """
     if isinstance(records, Mapping):
         records = Arrays(records)
-    elif isinstance(records, int):
-        records = Count(records)
-    return place(RowsStage(records=records))
+    elif isinstance(records, int | np.integer):
+        records = Count(records if isinstance(records, bool) else int(records))
+    return place(
+        RowsStage(
+            records=records, indices=None if indices is None else numbered(indices, "rows: indices are")
+        )
+    )

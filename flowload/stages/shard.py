@@ -18,8 +18,8 @@ from flowload.protocols import OnError, Operator, Setting
 
 from .dealing import ByHash, Dealing, Weigh
 from .references import format_finder
-from .rows_source import own_records, table_finder
 from .sharing import InTurn
+from .tables import Tables, own_records
 
 __all__ = ["ShardStage", "shard"]
 
@@ -53,7 +53,7 @@ class ShardStage(Stage):
         world = from_environment("WORLD_SIZE", 1) if self.world is None else self.world
         check_rank(rank, world)
         if own_records(setting):
-            return (InTurn(rank, world, even=self.even, find=table_finder(setting)),)
+            return (InTurn(rank, world, even=self.even, tables=Tables.before(setting)),)
         if any(stage.growing for stage in setting.upstream):
             return (ByHash(rank, world, setting.seed),)
         return (Dealing(rank, world, weigher(setting), find=format_finder(setting)),)

@@ -8,7 +8,7 @@ from flowload.blocks import Rows
 from flowload.protocols import Call, State
 
 from .collected import Collected
-from .rows_source import FindTable
+from .tables import Tables
 
 __all__ = ["InTurn"]
 
@@ -20,15 +20,15 @@ class InTurn:
         rank: this rank.
         world: number of ranks.
         even: rows beyond the last full turn, fewer than `world`, are cut, so that all ranks give as many.
-        find: opens the table, for `restore`.
+        tables: those that a restored state may name.
     """
 
-    def __init__(self, rank: int, world: int, *, even: bool, find: FindTable) -> None:
+    def __init__(self, rank: int, world: int, *, even: bool, tables: Tables) -> None:
         self.rank = rank
         self.world = world
         self.even = even
         self.seen = 0  # rows of the stream
-        self.waiting = Collected("shard", find)  # this rank's row of a turn that is not full yet
+        self.waiting = Collected("shard", tables)  # this rank's row of a turn that is not full yet
 
     @property
     def held(self) -> int:
@@ -62,6 +62,7 @@ class InTurn:
         """The turn that waits never becomes full: it is cut."""
         if len(self.waiting):
             call.drop(len(self.waiting), "cut to equal ranks")
+            self.waiting.clear()
         return iter(())
 
     def state(self) -> State:
@@ -72,3 +73,7 @@ class InTurn:
         """Become the fold that gave this state."""
         self.seen = state["seen"]
         self.waiting.restore(state["waiting"])
+
+    def close(self) -> None:
+        """Let go of tables that a restored state opened."""
+        self.waiting.tables.close()

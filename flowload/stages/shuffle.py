@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from flowload.records import Picks
 
 from .collected import Collected
 from .picks import Listed, Permuted, Span
-from .rows_source import FindTable, table_finder
+from .tables import Tables
 
 __all__ = ["Shuffle", "ShuffleStage", "shuffle"]
 
@@ -38,7 +38,7 @@ class ShuffleStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold."""
-        return (Shuffle(find=table_finder(setting)),)
+        return (Shuffle(tables=Tables.before(setting)),)
 
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
         """The drawn order of a small set; a large one needs nothing."""
@@ -48,8 +48,8 @@ class ShuffleStage(Stage):
 class Shuffle:
     """A fold: collects the references of a pass, then gives them in random order."""
 
-    def __init__(self, *, find: FindTable) -> None:
-        self.waiting = Collected("shuffle", find)
+    def __init__(self, *, tables: Tables) -> None:
+        self.waiting = Collected("shuffle", tables)
         self.passes = 0
 
     @property
@@ -73,7 +73,7 @@ class Shuffle:
             picks = drawn(order.picks, call.rng(self.passes))
             self.passes += 1
             for start in range(0, len(picks), EMIT):
-                yield Rows(order.table, picks.select(slice(start, start + EMIT)))
+                yield replace(order, picks=picks.select(slice(start, start + EMIT)))
 
     def gauges(self) -> dict[str, float]:
         """See `flowload.observe.stats`."""
@@ -87,6 +87,10 @@ class Shuffle:
         """Become the fold that gave this state."""
         self.passes = state["passes"]
         self.waiting.restore(state["waiting"])
+
+    def close(self) -> None:
+        """Let go of tables that a restored state opened."""
+        self.waiting.tables.close()
 
 
 def drawn(base: Picks, rng: np.random.Generator) -> Picks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -18,7 +17,8 @@ from flowload.protocols import Call, Operator, Setting
 
 from .checks import check_weights
 from .hashing import choose_output, hash_rows, thresholds
-from .listed_split import ByList, Part
+from .listed_split import ByList
+from .numbers import Numbered, numbered
 
 __all__ = ["ByHash", "SplitStage", "split"]
 
@@ -62,7 +62,7 @@ class ListedStage(Stage):
     word: ClassVar[str] = "split"
     accepts: ClassVar[tuple[type, ...]] = (Rows,)
 
-    parts: tuple[tuple[str, Part], ...]
+    parts: tuple[tuple[str, Numbered], ...]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -120,23 +120,12 @@ def split(*, by: str | None = None, **parts: Any) -> Graph:
         by: for rows: the group that stays together, as the records offer them ("game", "molecule",
             "recording"); None: every row by itself.
         parts: the outputs' names and shares, which need not add up to 1. Or, for rows, names and row numbers:
-            arrays, or `.npy` files of them; rows that no part names are dropped, and counted.
+            arrays, lists, or `.npy` files of them; rows that no part names are dropped, and counted.
     """
     numbers = [isinstance(part, int | float) for part in parts.values()]
     if any(numbers) or not parts:
         return place(SplitStage(weights=tuple(parts.items()), by=by))
     if by is not None:
         raise GraphError("split: by= is for shares; lists of rows say themselves what belongs together")
-    listed = tuple(
-        (name, part if isinstance(part, np.ndarray) else path_of(part)) for name, part in parts.items()
-    )
+    listed = tuple((name, numbered(part, f"split: part {name!r} is")) for name, part in parts.items())
     return place(ListedStage(parts=listed))
-
-
-def path_of(part: object) -> str:
-    """The file of a part. Raises GraphError for anything else."""
-    if isinstance(part, str | os.PathLike):
-        return str(os.fspath(part))
-    raise GraphError(
-        f"split: a part is {part!r}; wanted a share, an array of row numbers, or a .npy file of them"
-    )

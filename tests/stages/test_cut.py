@@ -3,19 +3,23 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.blocks import Batch
+from flowload.blocks import Batch, Rows
 from flowload.errors import DataError
 from flowload.protocols import Resumable
+from flowload.stages.cut import Cut
 from flowload.stages.encode import Encode
+from flowload.stages.tables import Tables
 from tests.stages.cutting import SIZES, arrays_of, batches_of, cut, frames_of
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import toy_frames
+from tests.stages.toy_rows import ToyRecords, blocks_of, numbers_of
 
 
 def test_arrays_of_different_lengths_are_not_cut_apart() -> None:
@@ -61,3 +65,20 @@ def test_it_goes_on_from_its_state_and_its_records(kind: str, sizes: list[int], 
         for key in a.arrays:
             np.testing.assert_array_equal(a.arrays[key], b.arrays[key])
             assert a.arrays[key].dtype == b.arrays[key].dtype
+
+
+def test_rows_wait_by_reference_and_know_their_table() -> None:
+    near, far = ToyRecords(4), ToyRecords(9)
+    fold, again = (Cut(20, drop_last=False, tables=Tables([near, far])) for _ in range(2))
+    for block in (*blocks_of([4], near), *blocks_of([2, 7], far), *blocks_of([1], near)):
+        assert not list(fold.push(block, FakeCall()))
+    again.restore(json.loads(json.dumps(fold.state())))
+    assert (again.held, again.state()) == (14, fold.state())
+    for each in (fold, again):
+        assert not list(each.push(blocks_of([5], far)[0], FakeCall()))
+    for each in (fold, again):
+        (piece,) = each.flush(FakeCall())
+        assert list(numbers_of(piece.parts)) == [*range(4), *range(9), 0, *range(5)]
+        origins = [part.origin for part in piece.parts if isinstance(part, Rows)]
+        assert [origin for origin, _ in groupby(origins)] == [near, far, near, far]
+    again.close()

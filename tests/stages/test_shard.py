@@ -6,13 +6,17 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from flowload.blocks import Rows
 from flowload.errors import GraphError
 from flowload.graph import Stage
 from flowload.protocols import Fold, Setting
 from flowload.stages.dealing import ByHash, Dealing
+from flowload.stages.rows_source import RowsStage
 from flowload.stages.shard import ShardStage, shard
+from flowload.stages.sharing import InTurn
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import references, toy_chunks
+from tests.stages.toy_rows import ToyRecords
 
 SETTING = Setting(seed=3, epochs=1, cpus=2)
 
@@ -80,3 +84,11 @@ def test_the_word_makes_a_stage() -> None:
     (placed,) = shard(0, 2).nodes()
     assert placed.stage == ShardStage(rank=0, world=2)
     assert placed.stage.parameters() == {"rank": 0, "world": 2}
+
+
+def test_rows_are_dealt_in_turn() -> None:
+    setting = replace(SETTING, upstream=(RowsStage(records=ToyRecords(9)),))
+    (fold,) = ShardStage(rank=1, world=3, even=False).open(setting)
+    assert isinstance(fold, InTurn)
+    assert (fold.rank, fold.world, fold.even) == (1, 3, False)
+    assert shard(0, 2).nodes()[0].stage.gives([Rows]) == {"out": Rows}

@@ -1,0 +1,122 @@
+"""Where a zarr array lies: a local folder, a zip, or any URL that fsspec or obstore knows."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowload.errors import DataError, MissingExtra, NoDataError
+
+from .chunk_files import ChunkFiles, Folder, ZipMembers
+
+if TYPE_CHECKING:
+    import zarr.abc.store
+
+__all__ = ["Place", "find_place", "is_url", "join_location"]
+
+EXTRA = 'pip install "flowload[remote]"'
+
+
+class Place(NamedTuple):
+    """An array's store, as zarr takes it, and its chunks where positional reads reach them."""
+
+    store: zarr.abc.store.Store
+    path: str  #: of the array in the store
+    files: ChunkFiles | None  #: None: only the store can read them
+    local: bool  #: a folder
+
+    def close(self) -> None:
+        """Let go of the store's file, where it has one."""
+        self.store.close()
+
+
+def is_url(location: str) -> bool:
+    """Whether a location names a scheme, such as `s3://bucket/x.zarr`."""
+    return "://" in location
+
+
+def join_location(location: str, name: str) -> str:
+    """An array inside a folder, a zip or a URL."""
+    return f"{location.rstrip('/')}/{name}"
+
+
+def find_place(location: str, options: Mapping[str, Any]) -> Place:
+    """The store of a location. Raises NoDataError, DataError and MissingExtra.
+
+    Args:
+        location: a path, one that leads into a zip (`x.zip`, `x.zip/timeseries.zarr`), or a URL.
+        options: for the file system of a URL.
+    """
+    from zarr.storage import LocalStore  # noqa: PLC0415 - zarr takes 160 ms, and starts a thread
+
+    if location.startswith("file://"):
+        location = location[len("file://") :]
+    if is_url(location):
+        return Place(remote_store(location, options), "", None, local=False)
+    archive, inner = split_zip(Path(location))
+    if archive is not None:
+        return zip_place(archive, inner)
+    if not Path(location).is_dir():
+        raise NoDataError("no zarr array", where=location, found="no such folder", wanted="a folder or a zip")
+    return Place(LocalStore(location, read_only=True), "", Folder(Path(location)), local=True)
+
+
+def split_zip(path: Path) -> tuple[Path | None, str]:
+    """The zip that a path leads into, and the rest of the path."""
+    for part in (path, *path.parents):
+        if part.is_file():
+            return part, "/".join(path.parts[len(part.parts) :])
+        if part.is_dir():
+            break
+    return None, ""
+
+
+def zip_place(archive: Path, inner: str) -> Place:
+    """An array in a zip; its chunks are read in place unless the zip has compressed them once more."""
+    from zarr.storage import ZipStore  # noqa: PLC0415 - see find_place
+
+    try:
+        members = ZipMembers(archive, inner)
+    except zipfile.BadZipFile as error:
+        raise DataError(
+            "bad zip", where=str(archive), found=str(error), wanted="a zip of a zarr array"
+        ) from error
+    store = ZipStore(archive, mode="r", read_only=True)
+    return Place(store, inner, members if members.stored else None, local=False)
+
+
+def remote_store(url: str, options: Mapping[str, Any]) -> zarr.abc.store.Store:
+    """The store of a URL: fsspec's file system if it is installed, else obstore's."""
+    missing: list[str] = []
+    if find_spec("fsspec") is not None:
+        try:
+            return fsspec_store(url, options)
+        except ImportError as error:  # of the package for this scheme, such as s3fs
+            missing.append(str(error))
+        except ValueError as error:  # an unknown scheme
+            missing.append(str(error))
+    if find_spec("obstore") is not None:
+        try:
+            return obstore_store(url, options)
+        except ValueError as error:  # obstore's errors are ValueErrors too: an unknown scheme
+            missing.append(str(error))
+    why = "; ".join(missing) or "neither fsspec nor obstore is installed"
+    raise MissingExtra(f"{url}: cannot be read: {why}; try {EXTRA}")
+
+
+def fsspec_store(url: str, options: Mapping[str, Any]) -> zarr.abc.store.Store:
+    """Through fsspec."""
+    from zarr.storage import FsspecStore  # noqa: PLC0415 - see find_place
+
+    return FsspecStore.from_url(url, storage_options=dict(options) or None, read_only=True)
+
+
+def obstore_store(url: str, options: Mapping[str, Any]) -> zarr.abc.store.Store:
+    """Through obstore."""
+    from zarr.storage import ObjectStore  # noqa: PLC0415 - see find_place
+
+    return ObjectStore(import_module("obstore.store").from_url(url, **options), read_only=True)

@@ -1,0 +1,108 @@
+"""`fl.read_windows`, `fl.windows`: windows of recordings, read piece by piece into leased buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from flowload.blocks import Batch, Rows
+from flowload.graph import Graph, Stage, place
+from flowload.protocols import OnError, Operator, Setting
+from flowload.records import Records
+
+from .batch import device_of
+from .fields import batch_bytes
+from .pieces import CutWindows, JoinPieces, ReadPieces
+from .tables import Tables, own_records
+from .window_starts import Limits, Order, window_starts
+
+__all__ = ["ReadWindowsStage", "read_windows", "windows"]
+
+AHEAD = 6  #: windows that are read, wait, are delivered or in the reader's hands, at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadWindowsStage(Stage):
+    """The declaration of `read_windows`."""
+
+    word: ClassVar[str] = "read_windows"
+    accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    lane: ClassVar[str] = "io"
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
+        """A batch a window: one row a sample."""
+        return {"out": Batch}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """Cut each window by reference, read its pieces at once, and give it when the last one has come."""
+        device = device_of(setting)
+        reading = ReadPieces(device)
+        return CutWindows(), reading, JoinPieces(reading, tables=Tables.before(setting))
+
+    def memory(self, setting: Setting) -> int:
+        """Windows under way."""
+        return sum(AHEAD * window_bytes(records) for records in own_records(setting)[:1])
+
+
+def window_bytes(records: Records) -> int:
+    """Bytes of one window, as far as the arrays can be opened now."""
+    return batch_bytes(records.fields(records.layouts[0]), 1)
+
+
+def read_windows(
+    *,
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+) -> Graph:
+    """Read the windows that `window_starts` names, in their order, ahead of whoever takes them.
+
+    A window's chunks are read by several threads straight into one leased buffer, and the chunks of the next
+    windows meanwhile. Gives a batch a window: its arrays [rows, ...], `start` (its first row), and
+    `recording` (a number) where there are several.
+
+    Args:
+        workers: chunks, or parts of large ones, that are read at once; None: 4, or as many as the run has
+            CPUs.
+        on_error: what a corrupt chunk does: "raise" ends the run, "skip" counts what was to be read, and
+            drops the rest of its window.
+        max_errors: under "skip": how many pieces (int) or which share (float) may be skipped.
+    """
+    return place(ReadWindowsStage(workers=workers, on_error=on_error, max_errors=max_errors))
+
+
+def windows(  # noqa: PLR0913 - what is read, which windows, and how
+    arrays: Any,
+    size: int,
+    *,
+    count: int | None = None,
+    order: Order = "random",
+    columns: Limits = None,
+    neurons: Limits = None,
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+) -> Graph:
+    """Begin a graph with windows of rows [start, start + size) of one or several arrays in zarr.
+
+    The same as `window_starts(arrays, size, ...) >> read_windows(...)`; write those two where windows are
+    shared between ranks, or parted by recording.
+
+    Args:
+        arrays: a recording (a folder, zip or URL with `timeseries.zarr`), one zarr array, arrays by name
+            (`{"activity": "a.zarr", "stimulus": "s.zarr"}`: windows of all begin at the same row), or a list
+            of those, for several recordings.
+        size: rows of a window; a recording that is shorter is one window.
+        count: windows of a pass; None: as many as fit into the recordings side by side.
+        order: "random": `start` is uniform on 0 ... T - size, so windows may overlap; "sequential": all rows
+            once, in order, the last window perhaps shorter.
+        columns: read only so many of the last axis: of every array, or of those that are named:
+            `{"stimulus": 5}`.
+        neurons: read only so many of axis 1, in the same way.
+        workers: see `read_windows`.
+        on_error: see `read_windows`.
+        max_errors: see `read_windows`.
+    """
+    starts = window_starts(arrays, size, count=count, order=order, columns=columns, neurons=neurons)
+    return starts >> read_windows(workers=workers, on_error=on_error, max_errors=max_errors)

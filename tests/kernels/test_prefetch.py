@@ -1,0 +1,27 @@
+"""A hint changes nothing but time; what can be tested is that it is asked of the processor, and harmless."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.kernels._jit import kernel
+from flowload.kernels.prefetch import prefetch
+
+
+@kernel
+def ask_and_add(numbers: NDArray[np.int64]) -> int:
+    total = 0
+    for i in range(len(numbers)):
+        prefetch(numbers, 8 * (len(numbers) - 1 - i))
+        total += numbers[i]
+    return total
+
+
+def test_it_compiles_to_the_processors_own_word() -> None:
+    numbers = np.arange(100)
+    numbers.flags.writeable = False
+    assert ask_and_add(numbers) == 4950
+    code = "".join(getattr(ask_and_add, "inspect_llvm")().values())  # noqa: B009 - numba's, and untyped
+    assert "llvm.prefetch" in code
+    assert (numbers == np.arange(100)).all()

@@ -1,0 +1,153 @@
+"""The rows of records, in order, by reference; the records are opened once a run, and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flowload as fl
+from flowload.blocks import Rows
+from flowload.errors import DataError, GraphError, NoDataError
+from flowload.stages.arrays import Arrays, Count
+from flowload.stages.rows_source import BLOCK, RowsSource, RowsStage, rows
+from flowload.testing import check_resume, check_stage
+from tests.stages.fakes import FakeCall
+from tests.stages.toy_rows import ToyRecords, ToyTable, numbers_of
+
+
+class Watched(ToyRecords):
+    """Remembers the tables that it opened."""
+
+    def open(self) -> ToyTable:
+        table = super().open()
+        TABLES.append(table)
+        return table
+
+
+TABLES: list[ToyTable] = []
+
+
+@pytest.fixture(autouse=True)
+def no_tables() -> None:
+    TABLES.clear()
+
+
+@pytest.mark.parametrize("n", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7])
+def test_every_row_once_in_order(n: int) -> None:
+    made = list(RowsSource(ToyRecords(n)).epoch(0, FakeCall()))
+    assert list(numbers_of(made)) == list(range(n))
+    assert len(made) == -(-n // BLOCK)
+
+
+def test_a_run_opens_once_and_closes_once() -> None:
+    with (rows(Watched(30)) >> fl.shuffle() >> fl.batch(4)).iterate(epochs=3) as run:
+        assert sum(len(batch["row"]) for batch in run) == 90
+    assert [table.closed for table in TABLES] == [1]
+
+
+def test_it_is_closed_when_the_run_is_left_early_or_never_read() -> None:
+    with (rows(Watched(30)) >> fl.batch(4)).iterate(epochs=None) as run:
+        next(iter(run))
+    assert [table.closed for table in TABLES] == [1]
+    RowsSource(Watched(3)).close()
+    assert len(TABLES) == 1
+
+
+def test_a_restored_run_closes_what_it_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowload.stages.rows_source.BLOCK", 8)
+    graph = rows(Watched(30)) >> fl.shuffle() >> fl.bucket(9) >> fl.shard(0, 2) >> fl.batch(4)
+    check_resume(graph, epochs=2)
+    assert {table.closed for table in TABLES} == {1}
+
+
+def test_the_exam(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowload.stages.rows_source.BLOCK", 4)
+    for indices in (None, [9, 9, 0, 3, 2, 1, 7, 0, 0]):
+        graph = rows(ToyRecords(10), indices=indices)
+        assert list(numbers_of(check_stage(graph, epochs=2))) == (indices or list(range(10))) * 2
+        assert check_resume(graph, epochs=3) == 3 * 4 + 1
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, lambda found: np.array(found, np.uint8), "file"])
+def test_chosen_rows(kind: Any, tmp_path: Path) -> None:
+    chosen: Any = [5, 5, 1]
+    if kind == "file":
+        np.save(tmp_path / "rows.npy", chosen)
+        chosen = tmp_path / "rows.npy"
+    else:
+        chosen = kind(chosen)
+    with (rows(ToyRecords(6), indices=chosen) >> fl.batch(2)).iterate() as run:
+        assert [batch["row"].tolist() for batch in run] == [[5, 5], [1]]
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        (np.array([0, 6]), r"rows: indices: no such row; found row 6 at place 1; wanted 0 to 5"),
+        (np.array([-1]), r"no such row; found row -1 at place 0"),
+        (np.array([2**63], np.uint64), r"no such row"),
+        (np.array([0.5]), r"not row numbers; found float64\[1\]"),
+        (np.zeros((2, 2), int), r"not row numbers; found int64\[2, 2\]"),
+        (np.array([], int), r"no row numbers; found 0 rows; wanted at least one"),
+        ("absent.npy", r"absent.npy: unreadable"),
+    ],
+)
+def test_rows_that_cannot_be_chosen(indices: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        list(RowsSource(ToyRecords(6), indices).epoch(0, FakeCall()))
+
+
+@pytest.mark.parametrize("indices", [3, {1}, ["a"], 1.5])
+def test_what_are_no_indices(indices: object) -> None:
+    with pytest.raises(GraphError, match=r"rows: indices are .*; wanted an array of row numbers, or a"):
+        rows(10, indices=indices)
+
+
+def test_no_rows_at_all() -> None:
+    with pytest.raises(NoDataError, match=r"ToyRecords\(n=0, bad=\(\)\): no records; found 0 rows"):
+        list(RowsSource(ToyRecords(0)).epoch(0, FakeCall()))
+
+
+def test_other_records_than_when_it_was_saved() -> None:
+    source = RowsSource(ToyRecords(6))
+    list(source.epoch(0, FakeCall()))
+    again = RowsSource(ToyRecords(7))
+    again.restore(source.state())
+    with pytest.raises(NoDataError, match=r"other records than when .*; found 7 rows; wanted 6 rows"):
+        list(again.epoch(1, FakeCall()))
+
+
+@pytest.mark.parametrize("records", ["data.npy", 1.5, None, [1, 2], object()])
+def test_what_is_no_records(records: Any) -> None:
+    with pytest.raises(GraphError, match="is not records; wanted an object such as"):
+        rows(records)
+
+
+@pytest.mark.parametrize("n", [0, -3, True])
+def test_bad_counts(n: int) -> None:
+    with pytest.raises(GraphError, match=r"rows: n is (0|-3|True); wanted a number from 1"):
+        rows(n)
+
+
+def test_what_the_word_takes() -> None:
+    def records(given: Any) -> Any:
+        stage = rows(given).nodes()[0].stage
+        assert isinstance(stage, RowsStage)
+        return stage.records
+
+    assert records(7) == Count(7)
+    assert records(np.int64(7)) == Count(7)
+    assert isinstance(records({"x": np.zeros(3)}), Arrays)
+    assert records(ToyRecords(3)) == ToyRecords(3)
+    assert rows(7).nodes()[0].stage.gives([]) == {"out": Rows}
+
+
+def test_drawings_of_rows_are_compared_by_what_they_say() -> None:
+    assert rows(7) == rows(7) != rows(8)
+    assert rows(7, indices=[1]) == rows(7, indices=[1]) != rows(7, indices=[2])
+    chosen: Sequence[int] = range(3)
+    assert rows(7, indices=chosen) != rows(7)
