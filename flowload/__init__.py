@@ -7,6 +7,7 @@ from flowload.graph import Graph, Stage, load, outputs, pipeline, place
 from flowload.stages.batch import batch
 from flowload.stages.bucket import bucket
 from flowload.stages.discover import discover
+from flowload.stages.epoch_plan import EpochPlan, epoch_plan
 from flowload.stages.filter import filter  # noqa: A004 - the word that users know
 from flowload.stages.map import map  # noqa: A004 - the word that users know
 from flowload.stages.merge import merge
@@ -15,6 +16,7 @@ from flowload.stages.read import read
 from flowload.stages.read_windows import read_windows, windows
 from flowload.stages.reservoir import reservoir
 from flowload.stages.rows_source import rows
+from flowload.stages.sample_within import sample_within
 from flowload.stages.shard import shard
 from flowload.stages.shuffle import shuffle
 from flowload.stages.shuffle_pool import shuffle_pool
@@ -27,12 +29,14 @@ from flowload.stages.window_starts import window_starts
 
 __all__ = [
     "Batch",
+    "EpochPlan",
     "FlowloadError",
     "Graph",
     "Stage",
     "batch",
     "bucket",
     "discover",
+    "epoch_plan",
     "filter",
     "load",
     "map",
@@ -45,6 +49,7 @@ __all__ = [
     "read_windows",
     "reservoir",
     "rows",
+    "sample_within",
     "shard",
     "shuffle",
     "shuffle_pool",

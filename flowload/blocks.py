@@ -175,6 +175,7 @@ class Batch:
 
     arrays: dict[str, Any]
     whole: dict[str, Any] = field(default_factory=dict)  #: such as pair indices: not one row a sample
+    more: bool = False  #: of the same data as the batch before: whoever has that one has waited for them
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values()))) if self.arrays else 0

@@ -36,6 +36,15 @@ def shared_molecules() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_neural() -> Path:
+    """The folder of real recordings and connectomes beside the project."""
+    folder = Path(__file__).parents[1].parent / "shared/data/neural"
+    if not folder.is_dir():
+        pytest.skip("the shared neural data are absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def sample_tar() -> Path:
     """The first tar of the shipped chess sample."""
     return min(sample_path("chess").glob("*.tar"))

@@ -11,7 +11,7 @@ __all__ = ["Box", "Grid", "Patch", "Piece"]
 
 Box: TypeAlias = tuple[slice, ...]
 
-PIECE = 8 << 20  #: bytes that one call reads, about: enough to pay for a hop, little enough to stop within
+PIECE = 16 << 20  #: bytes that one call reads, about: enough to pay for a hop, little enough to stop within
 
 
 class Piece(NamedTuple):

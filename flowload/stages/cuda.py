@@ -169,8 +169,9 @@ class ToCuda:
             arrays, own = self.copied(source.arrays), self.copied(source.whole)
             ready = torch.cuda.Event()
             ready.record(self.stream)
-        self.underway.add(ready, source)
-        return CudaBatch(arrays, in_order({**own, **shared}, batch.whole), ready=ready)
+        self.underway.add(ready, (source, batch))  # the batch holds what it shares with others
+        whole = in_order({**own, **shared}, batch.whole)
+        return CudaBatch(arrays, whole, more=batch.more, ready=ready)
 
     def copied(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """Copies that are under way, in the current stream."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from flowload.blocks import Batch
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import Block, Call, OnError, Operator, Setting
@@ -87,7 +88,7 @@ def settle(value: Any, block: Block, call: Call) -> Block | None:
     if value is None:
         call.drop(len(block), "returned None")
         return None
-    made = kept_whole(block, as_block(value))
+    made = kept_whole(block, as_block(value, block.whole if isinstance(block, Batch) else ()))
     check_count(block, made, call)
     return made if len(made) else None
 

@@ -21,6 +21,7 @@ from flowload.protocols import Call, Device, Mark, State
 from flowload.records import Windowed
 
 from .fields import batch_bytes, split_lease
+from .picks import Span
 from .tables import Tables
 
 __all__ = ["CutWindows", "JoinPieces", "Piece", "ReadPieces", "Target"]
@@ -29,7 +30,9 @@ __all__ = ["CutWindows", "JoinPieces", "Piece", "ReadPieces", "Target"]
 class Target:
     """One window: what it consists of, and the memory that its pieces are read to."""
 
-    def __init__(self, table: Windowed, row: int) -> None:
+    def __init__(self, block: Rows, row: int) -> None:
+        table = windowed(block.table)
+        self.origin = Rows(table, Span(row, row + 1), block.records)
         self.table = table
         self.row = row
         self.recording, self.start, self.rows = table.window(row)
@@ -79,7 +82,7 @@ class CutWindows:
         """The pieces of each window, made as they are taken."""
         call.opened(0)
         for row in block.picks.array().tolist():
-            target = Target(windowed(block.table), row)
+            target = Target(block, row)
             call.opened(len(target.pieces))
             for number in range(len(target.pieces)):
                 yield Piece(target, number)
@@ -176,13 +179,18 @@ class JoinPieces:
 
     def state(self) -> State:
         """The window that is not complete, and which of its pieces came."""
-        return {"row": None if self.target is None else self.target.row, "came": list(self.came)}
+        if self.target is None:
+            return {"records": 0, "row": None, "came": []}
+        number = self.tables.number(self.target.origin)
+        return {"records": number, "row": self.target.row, "came": list(self.came)}
 
     def restore(self, state: State) -> None:
         """Become the fold that gave this state."""
         self.came = list(state["came"])
         row = state["row"]
-        self.target = None if row is None else Target(windowed(self.tables.find(0)), row)
+        self.target = None
+        if row is not None:
+            self.target = Target(self.tables.block(state["records"], Span(row, row + 1), None), row)
 
     def close(self) -> None:
         """Let go of the table that a restored state opened."""

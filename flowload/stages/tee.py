@@ -66,6 +66,7 @@ def shared(block: Block) -> Block:
         return Batch(
             {key: read_only(array) for key, array in block.arrays.items()},
             {key: read_only(array) for key, array in block.whole.items()},
+            block.more,
         )
     return block
 

@@ -47,9 +47,9 @@ class SharedTensors:
         self.known: Shared[SharedTensor] = Shared(self.made)
 
     def made(self, array: NDArray[Any], key: str) -> SharedTensor:
-        """A tensor of its own on the device; in the current stream there, so later work finds it done."""
-        tensor = as_tensor(array, key)
-        return SharedTensor(tensor if self.device is None else tensor.to(self.device), key)
+        """A tensor on the device: in the current stream there, so that later work finds it done."""
+        tensor = as_tensor(writable(array), key)
+        return SharedTensor(tensor if self.device is None else tensor.to(self.device, non_blocking=True), key)
 
     def get(self, array: NDArray[Any], key: str) -> torch.Tensor:
         """The one tensor of this array. Raises FlowloadError if somebody wrote to it."""
@@ -94,6 +94,20 @@ def as_tensor(array: Any, key: str) -> torch.Tensor:
             f"to_device: {key!r} has dtype {array.dtype}, and torch has no such tensors; "
             "encode it as numbers, or leave it out before to_device"
         ) from None
+
+
+def writable(array: NDArray[Any]) -> NDArray[Any]:
+    """The same memory through a view that may write, where only this view of it may not.
+
+    So a window that several batches share becomes a tensor without a copy; `SharedTensor` sees who writes.
+    """
+    base = array.base
+    if array.flags.writeable or not isinstance(base, np.ndarray) or not base.flags.c_contiguous:
+        return array
+    if not base.flags.writeable:
+        return array
+    begin = array.ctypes.data - base.ctypes.data
+    return np.ndarray(array.shape, array.dtype, base.data, begin, array.strides)
 
 
 def fits(array: NDArray[Any]) -> bool:

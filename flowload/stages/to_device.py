@@ -96,7 +96,7 @@ class ToCpu:
 
         batch = as_batch(block, call)
         own, shared = as_tensors(batch, self.shared)
-        return Batch(own.arrays, in_order({**own.whole, **shared}, batch.whole))
+        return Batch(own.arrays, in_order({**own.whole, **shared}, batch.whole), more=batch.more)
 
 
 def in_order(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import CoroutineType, TracebackType
 from typing import Any
 
@@ -20,18 +21,24 @@ def seen_by_user(block: Block) -> Any:
     return block.deliver() if isinstance(block, Deliverable) else block
 
 
-def as_block(value: Any) -> Block:
+def as_block(value: Any, whole: Collection[str] = ()) -> Block:
     """What a user's value becomes.
 
     A dict of arrays is a Batch with one row a sample, a block stays itself, anything else (a lone array
     too: nobody knows whether its rows are samples) is an Item. Raises TypeError for a coroutine, which
     nobody would ever await.
+
+    Args:
+        value: what was returned.
+        whole: keys of arrays that have no row a sample: perhaps no rows at all.
     """
     if isinstance(value, CoroutineType):
         value.close()
         raise TypeError("a coroutine was returned; give the `async def` function, not one that calls it")
-    if isinstance(value, dict) and value and all(map(has_rows, value.values())):
-        return Batch(value)
+    if isinstance(value, dict):
+        own = [array for key, array in value.items() if key not in whole]
+        if own and all(map(has_rows, own)):
+            return Batch(value)
     if isinstance(value, Block) and not isinstance(value, memoryview) and not hasattr(value, "__array__"):
         return value
     return Item(value)
@@ -48,7 +55,7 @@ def kept_whole(before: Block, after: Block) -> Block:
         return after
     whole = {key: array for key, array in after.arrays.items() if key in before.whole}
     arrays = {key: array for key, array in after.arrays.items() if key not in whole}
-    return Batch(arrays, {**whole, **after.whole})
+    return Batch(arrays, {**whole, **after.whole}, more=before.more)
 
 
 def check_count(before: Block, after: Block, call: Call) -> None:

@@ -76,7 +76,7 @@ class WindowStarts:
                 given = max(0, given - BLOCK)
                 if len(part):
                     self.cursor.given += len(part)
-                    yield Rows(self.table, part)
+                    yield Rows(self.table, part, self.records)
 
     def picks(self, table: Windowed, number: int, call: Call) -> Iterator[Picks]:
         """All starts of pass `number`."""
