@@ -94,7 +94,7 @@ def open_bits(packing: Packing) -> Columns:
     """Our own rows, with the outcome inside. Raises DataError."""
     path = packing.file("bits")
     rows = map_array(path)
-    check_array(path, rows, ["uint8"], (len(rows), BITS) if rows.ndim else ())
+    check_array(path, rows, ["uint8"], (None, BITS))
     return Columns(str(path), rows, None, open_games(packing, len(rows)))
 
 
@@ -102,7 +102,7 @@ def open_arrays(packing: Packing) -> Columns:
     """Inputs and outputs, with headers or without. Raises DataError."""
     path, beside = packing.file("inputs"), packing.file("outputs")
     inputs, outputs = map_array(path, dump=BYTES), map_array(beside, dump=LABELS)
-    check_array(path, inputs, ["uint8", "float32"], (len(inputs), FEATURES) if inputs.ndim else ())
+    check_array(path, inputs, ["uint8", "float32"], (None, FEATURES))
     check_array(beside, outputs, ["uint8", "int64"], (len(inputs),))
     return Columns(str(path), inputs, outputs, open_games(packing, len(inputs)))
 
@@ -113,7 +113,7 @@ def open_games(packing: Packing, rows: int) -> NDArray[np.uint64] | None:
     if not path.exists():
         return None
     games = map_array(path)
-    check_array(path, games, ["uint64"], (len(games), 2) if games.ndim else ())
+    check_array(path, games, ["uint64"], (None, 2))
     fall = first_fall(games[:, 0]) if len(games) else 0
     if fall >= 0 or games[0, 0] != 0 or games[-1, 0] >= rows:
         raise DataError(
@@ -125,10 +125,19 @@ def open_games(packing: Packing, rows: int) -> NDArray[np.uint64] | None:
     return games
 
 
-def check_array(path: Path, array: NDArray[Any], dtypes: Sequence[str], shape: tuple[int, ...]) -> None:
-    """Raise DataError unless an array has one of these dtypes, and this shape."""
-    if str(array.dtype) in dtypes and array.shape == shape:
+def check_array(
+    path: Path, array: NDArray[Any], dtypes: Sequence[str], shape: tuple[int | None, ...]
+) -> None:
+    """Raise DataError unless an array has one of these dtypes, and this shape; None: any length."""
+    fits = array.ndim == len(shape) and all(
+        length in (None, own) for length, own in zip(shape, array.shape, strict=True)
+    )
+    if fits and str(array.dtype) in dtypes:
         return
-    found = f"{array.dtype}{list(array.shape)}"
-    wanted = f"{' or '.join(dtypes)}{list(shape)}"
-    raise DataError("array of another kind", where=str(path), found=found, wanted=wanted)
+    axes = ", ".join("N" if length is None else str(length) for length in shape)
+    raise DataError(
+        "array of another kind",
+        where=str(path),
+        found=f"{array.dtype}{list(array.shape)}",
+        wanted=f"{' or '.join(dtypes)}[{axes}]",
+    )

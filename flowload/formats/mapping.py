@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def read_header(file: IO[bytes], path: Path) -> tuple[np.dtype[Any], tuple[int, 
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    except (ValueError, EOFError) as error:
+    except (ValueError, SyntaxError, TokenError) as error:  # whatever numpy meets in its text
         raise DataError("bad .npy header", where=str(path), found=str(error)) from error
     if dtype.hasobject or (fortran and len(shape) > 1) or min(shape, default=0) < 0:
         found = f"{dtype}{list(shape)}{' in columns' if fortran else ''}"
