@@ -5,11 +5,11 @@ from __future__ import annotations
 import queue
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Bell", "signals"]
+__all__ = ["Bell", "on_demand", "signals"]
 
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
@@ -31,6 +31,24 @@ class Bell:
             return self._words.get(timeout=max(0.0, seconds))
         except queue.Empty:
             return None
+
+
+@contextmanager
+def on_demand(answer: Callable[[], None]) -> Iterator[None]:
+    """While inside, SIGUSR1 (where the system has it) calls this, in a thread of its own."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGUSR1"):
+        yield
+        return
+
+    def start(_number: int, _frame: FrameType | None) -> None:
+        # Locks that `answer` needs may be held by the very code that the signal interrupts.
+        threading.Thread(target=answer, name="flowload-dump", daemon=True).start()
+
+    before = signal.signal(signal.SIGUSR1, start)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -13,9 +14,10 @@ from typing import Any, Literal, TypeAlias, cast
 from flowload.errors import ClosedRun
 from flowload.graph import Graph
 from flowload.graph.engine import Batches
+from flowload.observe.stall import Dump, StallWatch
 from flowload.observe.stats import RunStats
 
-from .bell import Bell, signals
+from .bell import Bell, on_demand, signals
 from .screen import Screen
 
 __all__ = ["Bounds", "Drive", "Ended"]
@@ -42,6 +44,8 @@ class Drive:
     seed: int = 0
     ended: Ended = "failed"
     stats: RunStats | None = None
+    stall: float | None = None  #: seconds without progress, after which who holds the run is told
+    report: Callable[[Dump], None] = lambda _: None  #: told on demand and of stalls
     warm: RunStats | None = None  #: when the first batch came: what was before is no measure of the rest
     error: BaseException | None = None
     batches: dict[str, int] = field(default_factory=dict)  #: by output
@@ -52,7 +56,11 @@ class Drive:
         bell = Bell()
         with signals(bell), ThreadPoolExecutor(len(self.batches), "flowload-reader") as lanes:
             # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch.
-            with self.graph.iterate(seed=self.seed, epochs=self.bounds.epochs) as batches:
+            with (
+                self.graph.iterate(seed=self.seed, epochs=self.bounds.epochs) as batches,
+                on_demand(lambda: self.report(batches.dump())),
+                StallWatch(batches, self.stall, self.report) if self.stall else nullcontext(),
+            ):
                 readers = self.start(batches, bell, lanes)
                 word = self.watch(batches, bell)
             self.stats = batches.stats()

@@ -10,6 +10,9 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.text import Text
+
+from flowload.observe.stall import Dump
 
 from .command import Asked, FileCommand
 from .drive import Bounds, Drive
@@ -43,10 +46,13 @@ def limit(*, whole: bool) -> Callable[[Any], float]:
 @click.option("--seconds", metavar="S", type=limit(whole=False), help="Stop after S seconds.")
 @click.option("--seed", metavar="N", type=int, default=0, help="All that is random follows from it. [0]")
 @click.option("--json", metavar="PATH", type=click.Path(path_type=Path), help="Write the statistics there.")
+@click.option("--stall", metavar="S", type=limit(whole=False), help="Tell who holds it, after S seconds.")
 @click.option("--plain", is_flag=True, help="Lines of text instead of the live table.")
 @click.option("-v", "--verbose", count=True, help="Log what happens, show tracebacks; -vv: every detail.")
 @click.pass_obj
-def run(asked: Asked, /, *, json: Path | None, seed: int, plain: bool, **bounds: Any) -> int:
+def run(
+    asked: Asked, /, *, json: Path | None, seed: int, plain: bool, stall: float | None, **bounds: Any
+) -> int:
     """Run the pipeline that FILE draws: every stage live, and its ledger at the end.
 
     Without --epochs it runs one. Bounds stop it cleanly; the first that is met counts.
@@ -64,10 +70,21 @@ def run(asked: Asked, /, *, json: Path | None, seed: int, plain: bool, **bounds:
             raise click.UsageError(f"--json {json}: {error.strerror}") from error
         stack.enter_context(logging_to(log_console, asked.verbose))
         drive = Drive(asked.file.draw(), bounds_of(**bounds), screen, seed)
+        drive.stall, drive.report = stall, report_to(log_console)
         status = perform(drive, verbose=asked.verbose > 0)
         if status != 2:
             fill(sheet, drive, asked.file)
     return status
+
+
+def report_to(console: Console) -> Callable[[Dump], None]:
+    """Prints a dump, where log lines go."""
+
+    def report(dump: Dump) -> None:
+        for line in [f"no progress, or asked by signal: {dump.headline}", *dump.lines()[1:]]:
+            console.print(Text(line), soft_wrap=True)
+
+    return report
 
 
 def bounds_of(*, batches: float | None, epochs: float, seconds: float | None, **_: object) -> Bounds:

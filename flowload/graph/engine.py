@@ -36,6 +36,9 @@ class Batches(Protocol):
     def stats(self) -> Any:
         """A `flowload.observe.stats.RunStats`."""
 
+    def dump(self) -> Any:
+        """A `flowload.observe.stall.Dump`: the calls that run, with their stacks, and who waits for whom."""
+
     def state_dict(self) -> State:
         """What `iterate(state=...)` goes on from."""
 
@@ -58,6 +61,9 @@ class Stream(Protocol):
 
     def stats(self) -> Any:
         """A `flowload.observe.stats.RunStats`."""
+
+    def dump(self) -> Any:
+        """A `flowload.observe.stall.Dump`: the calls that run, with their stacks, and who waits for whom."""
 
     def state_dict(self) -> State:
         """What `stream(state=...)` goes on from."""

@@ -16,6 +16,7 @@ from typing import Any, Self
 import anyio
 
 from flowload.errors import ClosedRun
+from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.protocols import Block, State
 from flowload.runtime.doorbell import Doorbell
@@ -226,6 +227,13 @@ class Batches:
         if self._crossing is None:
             raise ClosedRun("this run has not begun")
         return self._crossing.batches.stats()
+
+    def dump(self) -> Dump:
+        """What everybody in the run does at this moment; from any thread."""
+        self._check_process()
+        if self._crossing is None:
+            raise ClosedRun("this run has not begun")
+        return self._crossing.batches.dump()
 
     def state_dict(self) -> State:
         """What `graph.iterate(state=...)` goes on from: after the last batch that was handed out."""

@@ -24,12 +24,13 @@ __all__ = ["Job", "Lane"]
 class Job:
     """One piece of work in a lane; `wait` in the loop for what became of it."""
 
-    __slots__ = ("_done", "_signal", "error", "rank", "result", "shift", "then", "work")
+    __slots__ = ("_done", "_signal", "coroutine", "error", "rank", "result", "shift", "then", "work")
 
     def __init__(self, work: Callable[[], Any], then: Callable[[], None] | None = None) -> None:
         self.work: Callable[[], Any] | None = work
         self.then = then  #: called in the loop when the work is done
         self.rank = 0
+        self.coroutine: Any = None  #: what `do_async` waits for
         self.shift = Shift()
         self.result: Any = None
         self.error: BaseException | None = None
@@ -47,7 +48,8 @@ class Job:
         work = self._begun()
         with Kept(self._failed):
             try:
-                self.result = await work()
+                self.coroutine = work()
+                self.result = await self.coroutine
             except anyio.get_cancelled_exc_class() as error:
                 if anyio.current_effective_deadline() == -inf:
                     raise

@@ -30,12 +30,14 @@ from anyio.abc import TaskGroup
 
 from flowload.errors import FlowloadError
 from flowload.observe.ledger import check_ledger
+from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.protocols import Block, Mark, Route, Source, Turn
 from flowload.runtime.assembly import Assembly
 from flowload.runtime.buffers import BufferPool
 from flowload.runtime.channel import EndOfStream, ReaderGone, Word
 from flowload.runtime.folding import run_folds
+from flowload.runtime.holding import dump
 from flowload.runtime.kept import Kept
 from flowload.runtime.lanes import Job, Lane
 from flowload.runtime.loop import keep_ctrl_c_out
@@ -122,6 +124,10 @@ class Run:
         """The run at this moment; from any thread."""
         return snapshot(self)
 
+    def dump(self) -> Dump:
+        """What everybody does at this moment; from any thread."""
+        return dump(self)
+
     async def _word(self, output: str) -> Word:
         word: Word | None = None
         with suppress(EndOfStream):  # left here: a failure is raised with no other error as its context
@@ -207,7 +213,16 @@ class Run:
                 segment.leave()
 
     def _spawn_job(self, group: TaskGroup, segment: Segment, job: Job) -> None:
-        self._spawn(group, segment, job.do_async)
+        job.rank = segment.rank
+        job.shift.begin()
+        segment.async_jobs.add(job)
+        self._spawn(group, segment, lambda: self._do_async(segment, job))
+
+    async def _do_async(self, segment: Segment, job: Job) -> None:
+        try:
+            await job.do_async()
+        finally:
+            segment.async_jobs.discard(job)
 
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:

@@ -11,6 +11,7 @@ from typing import Any
 from flowload.protocols import Map, Mark
 from flowload.runtime.call import Member
 from flowload.runtime.channel import Channel, Word
+from flowload.runtime.lanes import Job
 
 __all__ = ["Segment"]
 
@@ -28,6 +29,7 @@ class Segment:
     blocked: float = 0.0  #: seconds without room for output
     running: int = 0  #: calls that run now
     going: Any = None  #: the generator that makes its words
+    async_jobs: set[Job] = field(default_factory=set)  #: its calls that the loop has under way
 
     @property
     def name(self) -> str:

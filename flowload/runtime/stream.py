@@ -13,6 +13,7 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from flowload.errors import ClosedRun, GraphError
+from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.protocols import Block, State
 from flowload.runtime.channel import EndOfStream
@@ -113,6 +114,12 @@ class AsyncBatches:
         if self.run is None:
             raise ClosedRun("this run was not entered yet")
         return self.run.stats()
+
+    def dump(self) -> Dump:
+        """What everybody in the run does at this moment; from any thread."""
+        if self.run is None:
+            raise ClosedRun("this run was not entered yet")
+        return self.run.dump()
 
     def state_dict(self) -> State:
         """What `graph.stream(state=...)` goes on from: after the last batch that was handed out."""

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import signal
 import threading
+from queue import SimpleQueue
 
 import pytest
 
-from flowload.cli.bell import Bell, signals
+from flowload.cli.bell import Bell, on_demand, signals
 
 
 def test_the_first_word_is_heard_first() -> None:
@@ -47,3 +48,12 @@ def test_another_thread_leaves_signals_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")
+def test_a_signal_asks_for_a_report_in_a_thread_of_its_own() -> None:
+    before, names = signal.getsignal(signal.SIGUSR1), SimpleQueue[str]()
+    with on_demand(lambda: names.put(threading.current_thread().name)):
+        signal.raise_signal(signal.SIGUSR1)
+        assert names.get(timeout=20) == "flowload-dump"
+    assert signal.getsignal(signal.SIGUSR1) is before

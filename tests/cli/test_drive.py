@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
+from queue import SimpleQueue
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ from flowload.cli.bell import Bell
 from flowload.cli.drive import Bounds, Count, Drive
 from flowload.errors import DataError
 from flowload.graph import Graph
+from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 
 
@@ -146,3 +148,36 @@ def test_a_batch_beyond_the_last_is_not_counted() -> None:
     assert [count.one("a"), count.one("b"), count.one("a")] == [True, False, False]
     assert count.batches == {"a": 1, "b": 1}
     assert [bell.wait(0), bell.wait(0)] == ["batches", None]
+
+
+def test_a_stall_is_reported_with_the_stage_and_the_stack() -> None:
+    free, told = threading.Event(), SimpleQueue[Dump]()
+
+    def report(dump: Dump) -> None:
+        told.put(dump)
+        free.set()
+
+    def stuck(value: int) -> int:
+        assert free.wait(60)
+        return value
+
+    made = Drive(numbers(3) >> fl.map(stuck, workers=1), Bounds(), Quiet(), stall=0.02, report=report)
+    assert made.run() == "finished"
+    dump = told.get(timeout=20)
+    assert "'map' is busy with block 0" in dump.headline
+    assert any("in stuck" in line for line in dump.lines())
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")
+def test_a_signal_asks_who_does_what() -> None:
+    told = SimpleQueue[Dump]()
+    bell = threading.Event()
+
+    def asks(value: int) -> int:
+        signal.raise_signal(signal.SIGUSR1)
+        bell.set()
+        return value
+
+    made = Drive(numbers(3) >> fl.map(asks, workers=1), Bounds(), Quiet(), report=told.put)
+    assert made.run() == "finished"
+    assert isinstance(told.get(timeout=20), Dump)

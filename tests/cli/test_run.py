@@ -233,3 +233,25 @@ def test_seeds_reach_the_run(count: str, capsys: Capture, tmp_path: Path) -> Non
     path = tmp_path / "x.json"
     told(capsys, count, "--seed", str(2**64 - 1), "--json", str(path))
     assert json.loads(path.read_text())["seed"] == 2**64 - 1
+
+
+STALLING = """
+import threading
+begun = threading.Event()
+
+def slow(batch):
+    begun.wait(0.5)
+    return batch
+
+@fl.pipeline
+def stalling(*, number: int = 1):
+    return fl.source(batches(number, 4)) >> fl.map(slow, workers=1)
+"""
+
+
+def test_a_stall_is_told_on_stderr(write: Write, capsys: Capture) -> None:
+    status, out, err = told(capsys, write(STALLING), "--stall", "0.05")
+    assert status == 0
+    assert "no progress, or asked by signal: " in err
+    assert "in slow" in err
+    assert "no progress" not in out
