@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-__all__ = ["EdgeStats", "LaneStats", "RunStats", "StageStats", "TaskStats"]
+__all__ = ["EdgeStats", "LaneStats", "RunStats", "StageStats", "TaskStats", "WaitStats"]
 
 
 class StageStats(NamedTuple):
@@ -94,6 +94,20 @@ class LaneStats(NamedTuple):
     waited: float  #: seconds that they waited for a thread
 
 
+class WaitStats(NamedTuple):
+    """How long consumers waited for new data: a batch, or the first of several that are made of one window.
+
+    All but `first` are of those behind the first, which waits for files to be opened.
+    """
+
+    waits: int = 0  #: without the first
+    first: float = 0.0  #: seconds
+    mean: float = 0.0  #: seconds
+    p50: float = 0.0  #: seconds: half of the waits were no longer (within 1/16, as p95)
+    p95: float = 0.0  #: seconds: 95 of 100 waits were no longer
+    longest: float = 0.0  #: seconds
+
+
 class RunStats(NamedTuple):
     """A whole run at one moment."""
 
@@ -116,12 +130,14 @@ class RunStats(NamedTuple):
     cpu_time: float = 0.0  #: seconds of CPU of this process since the run started, the consumer's among them
     storage_bytes: int = 0  #: bytes that this process had read from storage (not the page cache) since then
     outputs: int = 1  #: outputs, each with a consumer
+    chunk_wait: WaitStats = WaitStats()
     epochs: int | None = None  #: passes over the data that were asked for; None: until stopped
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: `in_` is spelled "in"."""
         rows = {name: _plain(stage) for name, stage in self.stages.items()}
-        return {**self._asdict(), "stages": rows, **_plain_rows(self)}
+        wait = self.chunk_wait._asdict()
+        return {**self._asdict(), "stages": rows, "chunk_wait": wait, **_plain_rows(self)}
 
 
 def _plain_rows(stats: RunStats) -> dict[str, Any]:

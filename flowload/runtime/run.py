@@ -32,6 +32,7 @@ from flowload.errors import FlowloadError
 from flowload.observe.ledger import check_ledger
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
+from flowload.observe.waits import Waits
 from flowload.protocols import Block, Mark, Route, Source, Turn
 from flowload.runtime.assembly import Assembly
 from flowload.runtime.buffers import BufferPool
@@ -72,6 +73,7 @@ class Run:
         self.delivered = 0
         self.blocks_delivered = 0
         self.consumer_wait = 0.0
+        self.waits = Waits()
         self.began = perf_counter()
         self.ended = 0.0
         self.loop_clock: int | None = None
@@ -106,6 +108,8 @@ class Run:
         self.delivered += len(block)
         self.blocks_delivered += 1
         self.consumer_wait += waited
+        if not getattr(block, "more", False):
+            self.waits.note(waited)
 
     async def stop(self) -> None:
         """End the run wherever it is, and wait until nothing of it is left."""

@@ -49,6 +49,7 @@ def snapshot(run: Run) -> RunStats:
         cpu_time=cpu_time,
         storage_bytes=storage_bytes,
         outputs=len(assembly.outputs),
+        chunk_wait=run.waits.stats(),
         epochs=assembly.epochs,
     )
 

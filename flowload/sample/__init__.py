@@ -3,6 +3,8 @@
 `chess`: 24 games that the lc0 engine played against itself (random backend), in two tars: records of version
 6, input format 1; made for this project, under its licence.
 `games`: 1,000 games of Yolah, up to 20 random plies each and then greedy ones; made for this project, too.
+`neural`: 1,536 moments of 32 simulated neurons, and who listens to whom: what
+`flowload.formats.neural.simulate` writes.
 """
 
 from __future__ import annotations

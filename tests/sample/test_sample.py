@@ -17,5 +17,7 @@ def test_the_chess_sample_is_small_and_whole() -> None:
 
 @pytest.mark.parametrize("name", ["checkers", "", ".", "..", "__pycache__", "chess/.."])
 def test_an_unknown_sample(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"there is no sample '{name}'; there are 'chess', 'games'"):
+    with pytest.raises(
+        ValueError, match=rf"there is no sample '{name}'; there are 'chess', 'games', 'neural'"
+    ):
         sample_path(name)
