@@ -44,6 +44,8 @@ class Drive:
     seed: int = 0
     ended: Ended = "failed"
     stats: RunStats | None = None
+    title: str = "flowload"  #: what a view calls it
+    bell: Bell = field(default_factory=Bell)
     stall: float | None = None  #: seconds without progress, after which who holds the run is told
     report: Callable[[Dump], None] = lambda _: None  #: told on demand and of stalls
     warm: RunStats | None = None  #: when the first batch came: what was before is no measure of the rest
@@ -53,7 +55,7 @@ class Drive:
     def run(self) -> Ended:
         """Until the end, however it comes; what failed is kept in `error`."""
         self.batches = {end.name: 0 for end in self.graph.plan.ends}
-        bell = Bell()
+        bell = self.bell
         with signals(bell), ThreadPoolExecutor(len(self.batches), "flowload-reader") as lanes:
             # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch.
             with (

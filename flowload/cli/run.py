@@ -18,8 +18,9 @@ from .command import Asked, FileCommand
 from .drive import Bounds, Drive
 from .logs import logging_to
 from .outcome import fill, perform
-from .screen import LiveScreen, make_screen
+from .screen import LiveScreen, Screen, make_screen
 from .sheet import open_sheet
+from .viewing import ViewDrive, ViewScreen
 
 __all__ = ["run"]
 
@@ -47,18 +48,29 @@ def limit(*, whole: bool) -> Callable[[Any], float]:
 @click.option("--seed", metavar="N", type=int, default=0, help="All that is random follows from it. [0]")
 @click.option("--json", metavar="PATH", type=click.Path(path_type=Path), help="Write the statistics there.")
 @click.option("--stall", metavar="S", type=limit(whole=False), help="Tell who holds it, after S seconds.")
+@click.option("--tui", is_flag=True, help="A view of the graph that fills the terminal.")
 @click.option("--plain", is_flag=True, help="Lines of text instead of the live table.")
 @click.option("-v", "--verbose", count=True, help="Log what happens, show tracebacks; -vv: every detail.")
 @click.pass_obj
 def run(
-    asked: Asked, /, *, json: Path | None, seed: int, plain: bool, stall: float | None, **bounds: Any
+    asked: Asked,
+    /,
+    *,
+    json: Path | None,
+    seed: int,
+    plain: bool,
+    tui: bool,
+    stall: float | None,
+    **bounds: Any,
 ) -> int:
     """Run the pipeline that FILE draws: every stage live, and its ledger at the end.
 
     Without --epochs it runs one. Bounds stop it cleanly; the first that is met counts.
     """
     console = Console(highlight=False)
-    screen = make_screen(console, plain=plain)
+    if tui and not console.is_terminal:
+        raise click.UsageError("--tui: this is no terminal")
+    screen: Screen = ViewScreen(console) if tui else make_screen(console, plain=plain)
     # On a terminal, log lines must go through the live table's own console: it prints them above itself.
     log_console = Console(stderr=True)
     if isinstance(screen, LiveScreen) and log_console.is_terminal:
@@ -69,8 +81,9 @@ def run(
         except OSError as error:
             raise click.UsageError(f"--json {json}: {error.strerror}") from error
         stack.enter_context(logging_to(log_console, asked.verbose))
-        drive = Drive(asked.file.draw(), bounds_of(**bounds), screen, seed)
+        drive = (ViewDrive if tui else Drive)(asked.file.draw(), bounds_of(**bounds), screen, seed)
         drive.stall, drive.report = stall, report_to(log_console)
+        drive.title = asked.file.pipeline.function.__name__
         status = perform(drive, verbose=asked.verbose > 0)
         if status != 2:
             fill(sheet, drive, asked.file)

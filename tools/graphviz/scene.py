@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from flowload.cli.figures import count, duration, rate, share, size
-from flowload.cli.ledger import reasons
+from flowload.cli.details import details_of
+from flowload.cli.figures import count, duration, rate, share
 from flowload.cli.table import ahead
 from flowload.cli.verdict import duration_of, told
 from flowload.graph import Graph
 from flowload.graph.describe import Row
-from flowload.observe.stats import EdgeStats, RunStats, StageStats
+from flowload.observe.stats import EdgeStats, RunStats
 from flowload.observe.verdict import Verdict, judge
 
 __all__ = ["Box", "Link", "Scene", "scene_of"]
@@ -123,36 +123,6 @@ def mark_of(name: str, verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
     return "limit" if verdict.limit.who == name else "next" if verdict.then.who == name else ""
-
-
-def details_of(row: Row, stage: StageStats, now: RunStats) -> Iterator[tuple[str, str]]:
-    """Everything that is known of a stage."""
-    yield from ((name, str(value)) for name, value in row["parameters"].items())
-    yield (
-        "in = out + dropped + held",
-        " ".join([f"{stage.in_:,} = {stage.out:,} + {sum(stage.dropped.values()):,} + {stage.held:,}"]),
-    )
-    if stage.dropped:
-        yield "dropped", reasons(stage.dropped)
-    yield "blocks in, out", f"{count(stage.blocks_in)}, {count(stage.blocks_out)}"
-    yield "bytes in, out", f"{size(stage.bytes_in)}, {size(stage.bytes_out)}"
-    yield "rate now, overall", f"{rate(stage.rate)}, {rate(stage.rate_overall)}"
-    yield "workers busy", f"{stage.running} of {stage.workers}, {stage.lane} lane"
-    times = [duration_of(seconds) for seconds in (stage.p50, stage.p95, stage.longest)]
-    yield "call p50, p95, longest", ", ".join(times)
-    yield "busy, CPU", f"{duration(stage.busy)}, {duration(stage.cpu)}"
-    spent = [duration(seconds) for seconds in (stage.starved, stage.blocked, stage.waited)]
-    yield "starved, blocked, waited for threads", ", ".join(spent)
-    for edge in now.edges:
-        if edge.target == stage.name:
-            yield f"queue from {edge.source}", depth_of(edge)
-    yield from ((name, f"{value:.4g}") for name, value in stage.gauges.items())
-    yield "declared at", row["where"]
-
-
-def depth_of(edge: EdgeStats) -> str:
-    """A queue in words."""
-    return f"{edge.blocks} of {edge.capacity}, mean {edge.mean:.2f}, p95 {edge.p95}"
 
 
 def consumer_box(end: str, now: RunStats, before: RunStats | None, verdict: Verdict | None) -> Box:
