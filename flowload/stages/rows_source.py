@@ -73,7 +73,8 @@ class RowsSource:
     def epoch(self, number: int, call: Call) -> Iterator[Rows]:  # noqa: ARG002 - nothing random
         """Every row once, in order. Raises DataError where the records are bad, or others than before."""
         if self.table is None:
-            self.table = self.opened()
+            self.table = self.records.open()
+            self.check_size(len(self.table))
             self.picks = self.chosen(len(self.table))
         for start in range(self.cursor.begin(number), len(self.picks), BLOCK):
             stop = min(start + BLOCK, len(self.picks))
@@ -91,10 +92,8 @@ class RowsSource:
             raise NoDataError("no row numbers", where=where, found="0 rows", wanted="at least one")
         return Listed(narrow(numbers))
 
-    def opened(self) -> Table:
-        """The records, opened. Raises NoDataError where there are none."""
-        table = self.records.open()
-        size = len(table)
+    def check_size(self, size: int) -> None:
+        """Raise NoDataError where there are no rows, or not those of the saved state."""
         if size == 0:
             raise NoDataError("no records", where=repr(self.records), found="0 rows", wanted="at least one")
         if self.expected is not None and self.expected != size:
@@ -104,11 +103,10 @@ class RowsSource:
                 found=f"{size:,} rows",
                 wanted=f"{self.expected:,} rows",
             )
-        return table
 
     def gauges(self) -> dict[str, float]:
         """How far it is."""
-        return self.cursor.gauges(0 if self.table is None else len(self.table))
+        return self.cursor.gauges(len(self.picks))
 
     def state(self) -> State:
         """Rows given in this pass, and of how many."""

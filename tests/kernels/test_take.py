@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flowload.kernels.take import native, take
+from flowload.kernels.take import native, scatter, take, take_at
 
 WIDE = np.arange(9 * 4 * 6, dtype=np.float32).reshape(9, 4, 6)
 
@@ -19,6 +21,7 @@ ARRAYS: dict[str, NDArray[Any]] = {
     "Fortran's order": np.asfortranarray(WIDE),
     "the other byte order": WIDE.astype(">f4"),
     "a field": np.zeros(9, [("a", "u1"), ("b", "<f8", (2,))])["b"],
+    "at an odd place": np.frombuffer(bytes(1) + WIDE.tobytes(), "u1")[1:].view("f4").reshape(9, 4, 6),
     "no numbers": np.empty((9, 0), np.uint8),
     "bools": WIDE > 100,
 }
@@ -37,3 +40,24 @@ def test_rows_are_numpys(kind: str, rows: list[int]) -> None:
 def test_numbers_are_those_of_the_other_byte_order() -> None:
     assert native(np.dtype(">i4")) == np.dtype("i4")
     assert native(np.dtype("u1")) == np.dtype("u1")
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 8)), max_size=12), st.integers(1, 40))
+def test_scatter_is_numpys_assignment(pairs: list[tuple[int, int]], width: int) -> None:
+    rows = np.random.default_rng(width).integers(0, 256, (9, width), dtype=np.uint8)
+    places, which = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
+    out, wanted = (np.full((7, width), 7, np.uint8) for _ in range(2))
+    scatter(out, places, rows, which)
+    for place, row in pairs:
+        wanted[place] = rows[row]
+    np.testing.assert_array_equal(out, wanted)
+
+
+@given(st.lists(st.integers(-3, 60), max_size=12), st.integers(1, 40))
+def test_bytes_from_anywhere(offsets: list[int], width: int) -> None:
+    memory = np.random.default_rng(width).integers(0, 256, 100, dtype=np.uint8)
+    out = np.full((len(offsets), width), 7, np.uint8)
+    take_at(out, memory, np.array(offsets, np.int64))
+    for row, begin in zip(out, offsets, strict=True):
+        wanted = np.full(width, 7) if begin < 0 else memory[begin : begin + width]
+        np.testing.assert_array_equal(row, wanted)

@@ -108,8 +108,13 @@ def test_what_are_no_indices(indices: object) -> None:
 
 
 def test_no_rows_at_all() -> None:
-    with pytest.raises(NoDataError, match=r"ToyRecords\(n=0, bad=\(\)\): no records; found 0 rows"):
-        list(RowsSource(ToyRecords(0)).epoch(0, FakeCall()))
+    message = r"Watched\(n=0, bad=\(\)\): no records; found 0 rows"
+    with (
+        pytest.raises(NoDataError, match=message),
+        (rows(Watched(0)) >> fl.batch(2)).iterate() as run,
+    ):
+        list(run)
+    assert [table.closed for table in TABLES] == [1]
 
 
 def test_other_records_than_when_it_was_saved() -> None:
@@ -151,3 +156,10 @@ def test_drawings_of_rows_are_compared_by_what_they_say() -> None:
     assert rows(7, indices=[1]) == rows(7, indices=[1]) != rows(7, indices=[2])
     chosen: Sequence[int] = range(3)
     assert rows(7, indices=chosen) != rows(7)
+
+
+def test_how_far_it_is() -> None:
+    source = RowsSource(ToyRecords(9), np.arange(4))
+    assert source.gauges() == {}
+    assert len(list(source.epoch(1, FakeCall()))) == 1
+    assert source.gauges() == {"passes_done": 1, "pass_done": 1.0}

@@ -1,0 +1,111 @@
+"""Rows of a dense TileDB array: one attribute a column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.errors import DataError
+from flowload.kernels.take import native
+from flowload.protocols import Call
+from flowload.records import Fields, Numbers
+
+from .columns import Choice, Column, ColumnTable, check_path, import_extra, pairs_of
+from .runs import gather_runs
+
+if TYPE_CHECKING:
+    import tiledb
+
+__all__ = ["TileDbRows"]
+
+
+@dataclass(frozen=True, init=False)
+class TileDbRows:
+    """Records of a dense TileDB array: row i of its first dimension is sample i. Needs `flowload[tiledb]`.
+
+    TileDB reads and decodes with threads of its own. Each tile is read once a batch, so tiles of few rows are
+    best for random order.
+
+    Args:
+        uri: a folder, or any URI that TileDB knows, such as `s3://bucket/array`.
+        attributes: names, or names by key of the batch; None: all.
+    """
+
+    uri: str
+    attributes: Choice | None = None
+
+    name: ClassVar[str] = "tiledb"
+    layouts: ClassVar[Sequence[str]] = ColumnTable.layouts
+
+    def __init__(self, uri: Any, attributes: Any = None) -> None:
+        object.__setattr__(self, "uri", check_path(uri, "TileDbRows"))
+        object.__setattr__(self, "attributes", pairs_of(attributes, "TileDbRows: attributes"))
+
+    def fields(self, layout: str) -> Fields:  # noqa: ARG002 - the array says
+        """Not known before the array is open."""
+        return {}
+
+    def open(self) -> ColumnTable:
+        """Open the array. Raises DataError and MissingExtra."""
+        tiledb = import_extra("tiledb", "tiledb")
+        try:
+            array = tiledb.open(self.uri, "r")
+        except (tiledb.TileDBError, OSError) as error:
+            raise DataError("no TileDB array", where=self.uri, found=str(error)) from error
+        try:
+            return ColumnTable(self.columns(array), array.close)
+        except DataError:
+            array.close()
+            raise
+
+    def columns(self, array: tiledb.Array) -> dict[str, Column]:
+        """The attributes. Raises DataError."""
+        schema = array.schema
+        if schema.sparse:
+            raise DataError(
+                "array of another kind", where=self.uri, found="a sparse array", wanted="a dense one"
+            )
+        names = [schema.attr(k).name for k in range(schema.nattr)]
+        chosen = self.attributes or tuple((name or "x", name) for name in names)
+        for _, name in chosen:
+            if name not in names:
+                raise DataError("no such attribute", where=self.uri, found=", ".join(names), wanted=name)
+        return {key: AttributeColumn(self.uri, array, name) for key, name in chosen}
+
+
+class AttributeColumn:
+    """One attribute. Dimensions may begin at any number."""
+
+    def __init__(self, uri: str, array: tiledb.Array, name: str) -> None:
+        self.where = f"{uri}: {name}" if name else uri
+        self.array = array
+        self.attribute = name
+        self.shape: tuple[int, ...] = tuple(array.shape)
+        self.dtype: np.dtype[Any] = native(array.schema.attr(name).dtype)
+        first = array.schema.domain.dim(0)
+        self.begin = int(first.domain[0])
+        self.chunk = int(first.tile or 1)
+
+    def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:
+        """Read each tile once. Raises DataError for one that cannot be read."""
+        gather_runs(self.read_run, rows, out, call, chunk=self.chunk, gap=self.chunk)
+
+    def read_run(self, begin: int, end: int, out: NDArray[Any]) -> None:
+        """Read neighbouring rows."""
+        tiledb = import_extra("tiledb", "tiledb")
+        try:
+            # A slice as such would count negative numbers from the end.
+            found = self.array.query(attrs=[self.attribute]).multi_index[
+                self.begin + begin : self.begin + end - 1
+            ]
+        except tiledb.TileDBError as error:
+            where = f"{self.where}, rows {begin:,} to {end:,}"
+            raise DataError("unreadable", where=where, found=str(error)) from error
+        np.copyto(out, found[self.attribute].reshape(out.shape))
+
+    def close(self) -> None:
+        """Whoever opened the array closes it."""
