@@ -93,6 +93,21 @@ def test_hops_are_counted() -> None:
     assert len(told) == 6
 
 
+def test_windows_of_a_recording_are_measured(tmp_path: Path) -> None:
+    told = bench("neural", "--quick", "--json", str(tmp_path / "neural.json"))
+    result = json.loads((tmp_path / "neural.json").read_text())
+    for codec in ("raw", "zstd"):
+        assert {"bare threads", "flowload", "zarr-python"} <= result["windows"][codec].keys()
+        for name, readings in result["windows"][codec].items():
+            assert f"| {codec}, {name} " in told
+            assert all(reading["speed"] > 0 and reading["thrift"] >= 0 for reading in readings)
+    assert [each["what"] for each in result["overlap"]] == [
+        "a distant store",
+        "zstd chunks in the page cache",
+    ]
+    assert all(each["speedup"] > 0 for each in result["overlap"])
+
+
 def test_both_crafts_make_the_same_arrays(sample: Corpus) -> None:
     game = references(sample)[3]
     one, two = (craft.encode(craft.read(game)) for craft in (NUMPY, KERNELS))

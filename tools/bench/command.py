@@ -116,6 +116,26 @@ def observe(
     measure_verdicts(settings, how, tell)
 
 
+@main.command()
+@click.option("--windows", default=6, show_default=True, help="Windows of one measurement.")
+@click.option("--rounds", default=5, show_default=True, help="Measurements of each reader.")
+@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+@click.option("--json", "sheet", metavar="PATH", type=click.Path(path_type=Path), help="Write it there.")
+@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
+def neural(windows: int, rounds: int, cpus: int, sheet: Path | None, quick: bool) -> None:
+    """Windows of a recording in zarr: 0.7 GB in a temporary folder; and loading behind training."""
+    cpus = keep_to(cpus)
+    from .neural import NeuralSettings, measure_neural  # noqa: PLC0415 - numba counts the CPUs at import
+
+    settings = NeuralSettings(windows=windows, rounds=rounds, cpus=cpus)
+    if quick:
+        settings = settings._replace(
+            rows=256, columns=64, size=64, chunk=16, windows=2, rounds=1, train=0.001
+        )
+    with open_sheet(sheet) as paper:
+        paper.content = measure_neural(settings, tell)
+
+
 def tell(line: str) -> None:
     """Say what is going on, where results do not go."""
     click.echo(line, file=sys.stderr)
