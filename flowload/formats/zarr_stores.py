@@ -102,8 +102,8 @@ def remote_store(url: str, options: Mapping[str, Any]) -> zarr.abc.store.Store:
     if find_spec("obstore") is not None:
         try:
             return obstore_store(url, options)
-        except ValueError as error:  # obstore's errors are ValueErrors too: an unknown scheme
-            missing.append(str(error))
+        except import_module("obstore.exceptions").BaseError as error:  # an unknown scheme
+            missing.append(str(error).partition("\n")[0])
     why = "; ".join(missing) or "neither fsspec nor obstore is installed"
     raise MissingExtra(f"{url}: cannot be read: {why}; try {EXTRA}")
 
