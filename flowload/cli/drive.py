@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -16,6 +16,7 @@ from flowload.graph import Graph
 from flowload.graph.engine import Batches
 from flowload.observe.stall import Dump, StallWatch
 from flowload.observe.stats import RunStats
+from flowload.observe.trace import Trace
 
 from .bell import Bell, on_demand, signals
 from .screen import Screen
@@ -46,6 +47,7 @@ class Drive:
     stats: RunStats | None = None
     title: str = "flowload"  #: what a view calls it
     bell: Bell = field(default_factory=Bell)
+    trace: Trace | None = None  #: what is done is written there
     stall: float | None = None  #: seconds without progress, after which who holds the run is told
     report: Callable[[Dump], None] = lambda _: None  #: told on demand and of stalls
     warm: RunStats | None = None  #: when the first batch came: what was before is no measure of the rest
@@ -60,6 +62,7 @@ class Drive:
             # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch.
             with (
                 self.graph.iterate(seed=self.seed, epochs=self.bounds.epochs) as batches,
+                self.recording(batches),
                 on_demand(lambda: self.report(batches.dump())),
                 StallWatch(batches, self.stall, self.report) if self.stall else nullcontext(),
             ):
@@ -69,6 +72,13 @@ class Drive:
         self.error = next((error for r in readers if (error := r.exception()) is not None), None)
         self.ended = "failed" if self.error else word
         return self.ended
+
+    @contextmanager
+    def recording(self, batches: Batches) -> Iterator[None]:
+        """Record the trace, if one is wanted."""
+        if self.trace is not None:
+            batches.record(self.trace)
+        yield
 
     def start(self, batches: Batches, bell: Bell, lanes: ThreadPoolExecutor) -> Sequence[Future[None]]:
         """A reader for each output; the last one to finish rings."""

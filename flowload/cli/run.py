@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.text import Text
 
 from flowload.observe.stall import Dump
+from flowload.observe.trace import Trace
 
 from .command import Asked, FileCommand
 from .drive import Bounds, Drive
 from .logs import logging_to
 from .outcome import fill, perform
 from .screen import LiveScreen, Screen, make_screen
-from .sheet import open_sheet
+from .sheet import Sheet, open_sheet
 from .viewing import ViewDrive, ViewScreen
 
 __all__ = ["run"]
@@ -47,6 +48,7 @@ def limit(*, whole: bool) -> Callable[[Any], float]:
 @click.option("--seconds", metavar="S", type=limit(whole=False), help="Stop after S seconds.")
 @click.option("--seed", metavar="N", type=int, default=0, help="All that is random follows from it. [0]")
 @click.option("--json", metavar="PATH", type=click.Path(path_type=Path), help="Write the statistics there.")
+@click.option("--trace", metavar="PATH", type=click.Path(path_type=Path), help="Write a trace for Perfetto.")
 @click.option("--stall", metavar="S", type=limit(whole=False), help="Tell who holds it, after S seconds.")
 @click.option("--tui", is_flag=True, help="A view of the graph that fills the terminal.")
 @click.option("--plain", is_flag=True, help="Lines of text instead of the live table.")
@@ -60,6 +62,7 @@ def run(
     seed: int,
     plain: bool,
     tui: bool,
+    trace: Path | None,
     stall: float | None,
     **bounds: Any,
 ) -> int:
@@ -76,18 +79,29 @@ def run(
     if isinstance(screen, LiveScreen) and log_console.is_terminal:
         log_console = console
     with ExitStack() as stack:
-        try:
-            sheet = stack.enter_context(open_sheet(json))
-        except OSError as error:
-            raise click.UsageError(f"--json {json}: {error.strerror}") from error
+        sheet = stack.enter_context(checked(open_sheet(json), f"--json {json}"))
+        tracks = stack.enter_context(checked(open_sheet(trace), f"--trace {trace}"))
         stack.enter_context(logging_to(log_console, asked.verbose))
         drive = (ViewDrive if tui else Drive)(asked.file.draw(), bounds_of(**bounds), screen, seed)
         drive.stall, drive.report = stall, report_to(log_console)
+        drive.trace = Trace() if trace else None
         drive.title = asked.file.pipeline.function.__name__
         status = perform(drive, verbose=asked.verbose > 0)
         if status != 2:
             fill(sheet, drive, asked.file)
+            tracks.content = drive.trace.as_json() if drive.trace else None
     return status
+
+
+@contextmanager
+def checked(sheet: AbstractContextManager[Sheet], option: str) -> Iterator[Sheet]:
+    """A sheet; a place that cannot be written to is a mistake in the option."""
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(sheet)
+        except OSError as error:
+            raise click.UsageError(f"{option}: {error.strerror}") from error
+        yield opened
 
 
 def report_to(console: Console) -> Callable[[Dump], None]:

@@ -39,6 +39,9 @@ class Batches(Protocol):
     def dump(self) -> Any:
         """A `flowload.observe.stall.Dump`: the calls that run, with their stacks, and who waits for whom."""
 
+    def record(self, trace: Any) -> None:
+        """Write what is done from now on into a `flowload.observe.trace.Trace`."""
+
     def state_dict(self) -> State:
         """What `iterate(state=...)` goes on from."""
 
@@ -64,6 +67,9 @@ class Stream(Protocol):
 
     def dump(self) -> Any:
         """A `flowload.observe.stall.Dump`: the calls that run, with their stacks, and who waits for whom."""
+
+    def record(self, trace: Any) -> None:
+        """Write what is done from now on into a `flowload.observe.trace.Trace`."""
 
     def state_dict(self) -> State:
         """What `stream(state=...)` goes on from."""

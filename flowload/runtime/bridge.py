@@ -18,6 +18,7 @@ import anyio
 from flowload.errors import ClosedRun
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
+from flowload.observe.trace import Trace
 from flowload.protocols import Block, State
 from flowload.runtime.doorbell import Doorbell
 from flowload.runtime.kept import Kept
@@ -223,17 +224,21 @@ class Batches:
 
     def stats(self) -> RunStats:
         """The run at this moment, also after it was left."""
+        return self._begun().stats()
+
+    def _begun(self) -> AsyncBatches:
         self._check_process()
         if self._crossing is None:
             raise ClosedRun("this run has not begun")
-        return self._crossing.batches.stats()
+        return self._crossing.batches
 
     def dump(self) -> Dump:
         """What everybody in the run does at this moment; from any thread."""
-        self._check_process()
-        if self._crossing is None:
-            raise ClosedRun("this run has not begun")
-        return self._crossing.batches.dump()
+        return self._begun().dump()
+
+    def record(self, trace: Trace) -> None:
+        """Write what the run does from now on into a trace; from any thread."""
+        self._begun().record(trace)
 
     def state_dict(self) -> State:
         """What `graph.iterate(state=...)` goes on from: after the last batch that was handed out."""

@@ -32,6 +32,7 @@ from flowload.errors import FlowloadError
 from flowload.observe.ledger import check_ledger
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
+from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
 from flowload.protocols import Block, Mark, Route, Source, Turn
 from flowload.runtime.assembly import Assembly
@@ -49,6 +50,7 @@ from flowload.runtime.segment import Segment
 from flowload.runtime.snapshot import snapshot
 from flowload.runtime.sources import run_source
 from flowload.runtime.stillness import Stillness
+from flowload.runtime.tracing import Recorder
 from flowload.runtime.window import Window
 from flowload.runtime.wiring import TurnTask, run_route, run_turn
 
@@ -80,6 +82,7 @@ class Run:
         self.loop_began = 0.0
         self.loop_time = 0.0
         self.machine = Machine()
+        self.recorder: Recorder | None = None
         self._unended = set(assembly.outputs)
         self._scope: anyio.CancelScope | None = None
         self.gone: anyio.Event | None = None
@@ -108,6 +111,8 @@ class Run:
         self.delivered += len(block)
         self.blocks_delivered += 1
         self.consumer_wait += waited
+        if self.recorder is not None:
+            self.recorder.delivered(waited, block)
         if not getattr(block, "more", False):
             self.waits.note(waited)
 
@@ -127,6 +132,10 @@ class Run:
     def stats(self) -> RunStats:
         """The run at this moment; from any thread."""
         return snapshot(self)
+
+    def record(self, trace: Trace) -> None:
+        """Write what is done from now on into a trace; from any thread."""
+        self.recorder = Recorder(self, trace)
 
     def dump(self) -> Dump:
         """What everybody does at this moment; from any thread."""
@@ -182,6 +191,8 @@ class Run:
         kernels = max([self.assembly.cpus, *(s.workers for s in self.assembly.segments)])
         for lane in (Lane("kernel", kernels), Lane("io", max(IO_THREADS, kernels))):
             self.lanes[lane.name] = lane
+        if self.recorder is not None:  # it was there before the lanes
+            self.record(self.recorder.trace)
 
     def _start(self, group: TaskGroup, segment: Segment) -> None:
         first = segment.members[0]

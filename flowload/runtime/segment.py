@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -29,6 +30,7 @@ class Segment:
     blocked: float = 0.0  #: seconds without room for output
     running: int = 0  #: calls that run now
     going: Any = None  #: the generator that makes its words
+    waited: Callable[[str, float], None] | None = None  #: told why it waited, and since when
     async_jobs: set[Job] = field(default_factory=set)  #: its calls that the loop has under way
 
     @property
@@ -43,6 +45,8 @@ class Segment:
             return await self.inputs[which].take()
         finally:
             self.starved += perf_counter() - began
+            if self.waited is not None:
+                self.waited("no input", began)
 
     async def put(self, word: Word, port: str = "out") -> None:
         """Write a word; the time that it takes counts as blocked. A sink has nowhere to write to."""
@@ -53,6 +57,8 @@ class Segment:
             await self.outputs[port].put(word)
         finally:
             self.blocked += perf_counter() - began
+            if self.waited is not None:
+                self.waited("no room", began)
 
     @property
     def is_map(self) -> bool:

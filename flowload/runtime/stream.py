@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from flowload.errors import ClosedRun, GraphError
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
+from flowload.observe.trace import Trace
 from flowload.protocols import Block, State
 from flowload.runtime.channel import EndOfStream
 from flowload.runtime.loop import keep_ctrl_c_out
@@ -114,6 +115,12 @@ class AsyncBatches:
         if self.run is None:
             raise ClosedRun("this run was not entered yet")
         return self.run.stats()
+
+    def record(self, trace: Trace) -> None:
+        """Write what the run does from now on into a trace; from any thread."""
+        if self.run is None:
+            raise ClosedRun("this run was not entered yet")
+        self.run.record(trace)
 
     def dump(self) -> Dump:
         """What everybody in the run does at this moment; from any thread."""

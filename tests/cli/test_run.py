@@ -255,3 +255,13 @@ def test_a_stall_is_told_on_stderr(write: Write, capsys: Capture) -> None:
     assert "no progress, or asked by signal: " in err
     assert "in slow" in err
     assert "no progress" not in out
+
+
+def test_a_trace_is_written_where_it_is_wanted(count: str, capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    assert told(capsys, count, "--trace", str(path))[0] == 0
+    events = json.loads(path.read_text())["traceEvents"]
+    assert {"source", "map"} <= {event["name"] for event in events}
+    status, _, err = told(capsys, count, "--trace", str(tmp_path / "no" / "trace.json"))
+    assert status == 2
+    assert "--trace" in err

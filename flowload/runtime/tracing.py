@@ -1,0 +1,77 @@
+"""From a run to its trace: told by lanes and segments of what they have done, when somebody listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from flowload.observe.trace import Trace, Track
+from flowload.protocols import Block
+from flowload.runtime.call import Member
+from flowload.runtime.channel import Item
+from flowload.runtime.lanes import Job
+from flowload.runtime.segment import Segment
+
+if TYPE_CHECKING:
+    from flowload.runtime.run import Run
+
+__all__ = ["Recorder"]
+
+
+class Recorder:
+    """Writes what a run does into a trace: a track for each thread, and for each stage and thread."""
+
+    def __init__(self, run: Run, trace: Trace) -> None:
+        self.trace = trace
+        self.segments = {segment.rank: segment for segment in run.assembly.segments}
+        self.busy: dict[str, float] = {}  #: seconds of each operator that are in the trace
+        for segment in run.assembly.segments:
+            segment.waited = partial(self.waited, segment)
+        for lane in tuple(run.lanes.values()):
+            lane.seen = self.seen
+
+    def seen(self, thread: str, job: Job) -> None:
+        """A job is done; called in the loop."""
+        segment, shift = self.segments[job.rank], job.shift
+        blocks = ", ".join(str(number) for number in numbers(job.result))
+        waited = round((shift.began - shift.queued) * 1e6)
+        self.trace.add(
+            Track("threads", thread), segment.name, shift.began, shift.ended, blocks=blocks, waited_us=waited
+        )
+        at = shift.began
+        for member, seconds in self.parts(segment, job.result):
+            end = min(at + seconds, shift.ended)
+            track = Track("stages", f"{member.node} in {thread.removeprefix('flowload-')}")
+            self.trace.add(track, member.name, at, end, blocks=blocks)
+            at = end
+
+    def parts(self, segment: Segment, result: Any) -> Iterator[tuple[Member, float]]:
+        """What each operator took of a job: Maps say it in their result, others have settled already."""
+        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Item):
+            yield from ((member, call.seconds) for member, call, _ in result[1])
+            return
+        for member in segment.members:
+            new = member.meter.busy - self.busy.get(member.name, 0.0)
+            self.busy[member.name] = member.meter.busy
+            if new > 0:
+                yield member, new
+
+    def waited(self, segment: Segment, why: str, began: float) -> None:
+        """A task has waited until now; called in the loop."""
+        self.trace.add(Track("waits", segment.name), why, began, perf_counter())
+
+    def delivered(self, output_wait: float, block: Block) -> None:
+        """A consumer has got a batch, and waited for so many seconds."""
+        now = perf_counter()
+        self.trace.add(Track("waits", "consumers"), "waits", now - output_wait, now, samples=len(block))
+
+
+def numbers(result: Any) -> Iterator[int]:
+    """Numbers of the blocks that came of a job: one Item, several words, or parts for several outputs."""
+    made = result[0] if isinstance(result, tuple) and result else result
+    words = [made] if isinstance(made, Item) else made if isinstance(made, list) else []
+    if isinstance(result, Mapping):
+        words = []
+    yield from (word.number for word in words if isinstance(word, Item))
