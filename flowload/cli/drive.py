@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -20,6 +21,8 @@ from flowload.observe.trace import Trace
 
 from .bell import Bell, on_demand, signals
 from .screen import Screen
+
+log = logging.getLogger("flowload")
 
 __all__ = ["Bounds", "Drive", "Ended"]
 
@@ -48,6 +51,7 @@ class Drive:
     title: str = "flowload"  #: what a view calls it
     bell: Bell = field(default_factory=Bell)
     trace: Trace | None = None  #: what is done is written there
+    metrics_port: int | None = None  #: where metrics are served for Prometheus
     stall: float | None = None  #: seconds without progress, after which who holds the run is told
     report: Callable[[Dump], None] = lambda _: None  #: told on demand and of stalls
     warm: RunStats | None = None  #: when the first batch came: what was before is no measure of the rest
@@ -75,10 +79,14 @@ class Drive:
 
     @contextmanager
     def recording(self, batches: Batches) -> Iterator[None]:
-        """Record the trace, if one is wanted."""
+        """Record the trace and serve the metrics, if they are wanted."""
         if self.trace is not None:
             batches.record(self.trace)
-        yield
+        with ExitStack() as stack:
+            if self.metrics_port is not None:
+                address = stack.enter_context(served(batches, self.metrics_port))
+                log.info("metrics are at %s", address)
+            yield
 
     def start(self, batches: Batches, bell: Bell, lanes: ThreadPoolExecutor) -> Sequence[Future[None]]:
         """A reader for each output; the last one to finish rings."""
@@ -110,6 +118,13 @@ class Drive:
                 self.screen.paint(batches.stats(), self.batches)
                 tick = perf_counter() + self.screen.tick
         return cast("Ended", word)
+
+
+def served(batches: Batches, port: int) -> AbstractContextManager[str]:
+    """The metrics of a run, served."""
+    from flowload.adapters.prometheus import serve_metrics  # noqa: PLC0415 - nothing of it unless it is wanted
+
+    return serve_metrics(batches, port)
 
 
 @dataclass

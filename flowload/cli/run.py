@@ -50,6 +50,7 @@ def limit(*, whole: bool) -> Callable[[Any], float]:
 @click.option("--json", metavar="PATH", type=click.Path(path_type=Path), help="Write the statistics there.")
 @click.option("--trace", metavar="PATH", type=click.Path(path_type=Path), help="Write a trace for Perfetto.")
 @click.option("--stall", metavar="S", type=limit(whole=False), help="Tell who holds it, after S seconds.")
+@click.option("--metrics-port", metavar="N", type=click.IntRange(0, 65535), help="Serve Prometheus there.")
 @click.option("--tui", is_flag=True, help="A view of the graph that fills the terminal.")
 @click.option("--plain", is_flag=True, help="Lines of text instead of the live table.")
 @click.option("-v", "--verbose", count=True, help="Log what happens, show tracebacks; -vv: every detail.")
@@ -64,6 +65,7 @@ def run(
     tui: bool,
     trace: Path | None,
     stall: float | None,
+    metrics_port: int | None,
     **bounds: Any,
 ) -> int:
     """Run the pipeline that FILE draws: every stage live, and its ledger at the end.
@@ -84,6 +86,7 @@ def run(
         stack.enter_context(logging_to(log_console, asked.verbose))
         drive = (ViewDrive if tui else Drive)(asked.file.draw(), bounds_of(**bounds), screen, seed)
         drive.stall, drive.report = stall, report_to(log_console)
+        drive.metrics_port = metrics_port
         drive.trace = Trace() if trace else None
         drive.title = asked.file.pipeline.function.__name__
         status = perform(drive, verbose=asked.verbose > 0)

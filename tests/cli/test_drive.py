@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import logging
 import signal
 import threading
+import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
 from queue import SimpleQueue
 from typing import Any
@@ -181,3 +183,13 @@ def test_a_signal_asks_who_does_what() -> None:
     made = Drive(numbers(3) >> fl.map(asks, workers=1), Bounds(), Quiet(), report=told.put)
     assert made.run() == "finished"
     assert isinstance(told.get(timeout=20), Dump)
+
+
+def test_metrics_are_served_while_it_runs(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("prometheus_client", reason="the extra 'metrics' is not installed")
+    graph = numbers(3) >> fl.map(abs, workers=1)
+    made = Drive(graph, Bounds(), Quiet(), metrics_port=0)
+    with caplog.at_level(logging.INFO, "flowload"), graph.iterate() as batches, made.recording(batches):
+        address = caplog.records[0].getMessage().removeprefix("metrics are at ")
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            assert b'flowload_stage_workers{stage="map"} 1.0' in answer.read()

@@ -1,0 +1,151 @@
+"""Statistics of a run for Prometheus, over HTTP.
+
+Names and units follow Prometheus' conventions: base units, `_total` for what only grows. Every stage has
+the label `stage`, every queue `source` and `target`:
+
+    flowload_stage_samples_total{direction="in"|"out"}   _blocks_total, _bytes_total: the same
+    flowload_stage_dropped_samples_total{reason}
+    flowload_stage_held_samples, _workers, _running_calls
+    flowload_stage_calls_total, _busy_seconds_total, _cpu_seconds_total
+    flowload_stage_starved_seconds_total, _blocked_seconds_total, _thread_wait_seconds_total
+    flowload_stage_call_seconds{quantile="0.5"|"0.95"|"1"}
+    flowload_stage_gauge{name}                            what stages measure themselves
+    flowload_queue_blocks, _capacity_blocks, _bytes
+    flowload_delivered_samples_total, _batches_total, flowload_consumer_wait_seconds_total
+    flowload_buffers_leased, flowload_buffer_bytes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from flowload.errors import ClosedRun, MissingExtra
+from flowload.observe.stats import EdgeStats, RunStats, StageStats
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+__all__ = ["Collector", "serve_metrics"]
+
+
+class Asked(Protocol):
+    """A run, from `graph.iterate()` or `graph.stream()`."""
+
+    def stats(self) -> RunStats: ...
+
+
+class Sample(NamedTuple):
+    """One number, by name and labels."""
+
+    name: str
+    value: float
+    labels: dict[str, str]
+
+
+class Collector:
+    """Asks the run when Prometheus asks; between, it costs nothing."""
+
+    def __init__(self, run: Asked) -> None:
+        self.run = run
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, each with its samples; none before the run begins."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415 - an extra
+
+        try:
+            stats = self.run.stats()
+        except ClosedRun:
+            return
+        families: dict[str, Any] = {}
+        for name, value, labels in samples(stats):
+            if name not in families:
+                kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+                families[name] = kind(name, name.replace("_", " "), labels=list(labels))
+            families[name].add_metric(list(labels.values()), value)
+        yield from families.values()
+
+
+def samples(stats: RunStats) -> Iterator[Sample]:
+    """Every number of a run."""
+    for stage in stats.stages.values():
+        yield from of_stage(stage)
+    for edge in stats.edges:
+        yield from of_queue(edge)
+    for name, value in {
+        "delivered_samples_total": stats.delivered,
+        "delivered_batches_total": stats.blocks_delivered,
+        "consumer_wait_seconds_total": stats.consumer_wait,
+        "loop_cpu_seconds_total": stats.loop_time,
+        "buffers_leased": stats.buffers_leased,
+        "buffer_bytes": stats.buffer_bytes,
+        "elapsed_seconds": stats.elapsed,
+    }.items():
+        yield Sample(f"flowload_{name}", value, {})
+
+
+def of_stage(stage: StageStats) -> Iterator[Sample]:
+    """The numbers of a stage."""
+    where = {"stage": stage.name}
+    both = {
+        "samples": (stage.in_, stage.out),
+        "blocks": (stage.blocks_in, stage.blocks_out),
+        "bytes": (stage.bytes_in, stage.bytes_out),
+    }
+    for name, values in both.items():
+        for direction, value in zip(("in", "out"), values, strict=True):
+            yield Sample(f"flowload_stage_{name}_total", value, {**where, "direction": direction})
+    for reason, value in stage.dropped.items():
+        yield Sample("flowload_stage_dropped_samples_total", value, {**where, "reason": reason})
+    for quantile, seconds in (("0.5", stage.p50), ("0.95", stage.p95), ("1", stage.longest)):
+        yield Sample("flowload_stage_call_seconds", seconds, {**where, "quantile": quantile})
+    for name, number in stage.gauges.items():
+        yield Sample("flowload_stage_gauge", number, {**where, "name": name})
+    for name, number in {
+        "held_samples": stage.held,
+        "workers": stage.workers,
+        "running_calls": stage.running,
+        "calls_total": stage.calls,
+        "busy_seconds_total": stage.busy,
+        "cpu_seconds_total": stage.cpu,
+        "starved_seconds_total": stage.starved,
+        "blocked_seconds_total": stage.blocked,
+        "thread_wait_seconds_total": stage.waited,
+    }.items():
+        yield Sample(f"flowload_stage_{name}", number, where)
+
+
+def of_queue(edge: EdgeStats) -> Iterable[Sample]:
+    """The numbers of a queue."""
+    where = {"source": edge.source, "target": edge.target}
+    values = {"blocks": edge.blocks, "capacity_blocks": edge.capacity, "bytes": edge.nbytes}
+    return [Sample(f"flowload_queue_{name}", value, where) for name, value in values.items()]
+
+
+@contextmanager
+def serve_metrics(run: Asked, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
+    """While inside, serve the metrics of a run; gives the address to scrape.
+
+    Args:
+        run: the run.
+        port: 0: one that is free.
+        host: where to listen; only on this machine unless told otherwise.
+
+    Raises MissingExtra, and OSError where the port is taken.
+    """
+    try:
+        from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtra(
+            "metrics are served by prometheus-client: pip install 'flowload[metrics]'"
+        ) from error
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Collector(run))
+    server, thread = start_http_server(port, host, registry)
+    try:
+        yield f"http://{host}:{server.server_address[1]}/metrics"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
