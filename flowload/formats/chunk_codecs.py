@@ -16,7 +16,7 @@ from zlib_ng import zlib_ng
 
 from flowload.protocols import Bytes
 
-__all__ = ["Coding", "coding_of", "decoder"]
+__all__ = ["DECODERS", "Coding", "coding_of", "decoder"]
 
 Decode: TypeAlias = Callable[[Bytes, Bytes], None]
 ZLIB_ERROR = cast("type[Exception]", zlib_ng.error)

@@ -65,15 +65,23 @@ class ChunkReader:
         """
         for patch in self.grid.patches(piece, start):
             key = self.key(patch.coords)
-            with opened(self.files, key) as extent:
-                if extent is None:
-                    out[patch.target] = self.fill
-                    with self.lock:
-                        self.missing += 1
-                elif self.raw:
-                    self.copy(extent, patch, out[patch.target], lease, f"{self.location}: chunk {key}")
-                else:
-                    self.unpack(extent, patch, out[patch.target], lease, f"{self.location}: chunk {key}")
+            where = f"{self.location}: chunk {key}"
+            try:
+                with opened(self.files, key) as extent:
+                    self.place(extent, patch, out[patch.target], lease, where)
+            except OSError as error:
+                raise DataError("unreadable chunk", where=where, found=str(error)) from error
+
+    def place(self, extent: Extent | None, patch: Patch, out: NDArray[Any], lease: Lease, where: str) -> None:
+        """Write what one chunk gives. Raises DataError and OSError."""
+        if extent is None:
+            out[...] = self.fill
+            with self.lock:
+                self.missing += 1
+        elif self.raw:
+            self.copy(extent, patch, out, lease, where)
+        else:
+            self.unpack(extent, patch, out, lease, where)
 
     def copy(self, extent: Extent, patch: Patch, out: NDArray[Any], lease: Lease, where: str) -> None:
         """A chunk as it lies on disk: only the rows that are wanted are read."""

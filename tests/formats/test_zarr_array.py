@@ -17,9 +17,10 @@ from numcodecs import Zstd
 from zarr.storage import LocalStore
 
 from flowload.errors import DataError, GraphError, NoDataError
+from flowload.formats.chunk_codecs import DECODERS
 from flowload.formats.chunk_grid import PIECE
 from flowload.formats.neural import ZarrArray, recording
-from tests.formats.recordings import KINDS, numbers, read_window, write_array, zipped
+from tests.formats.recordings import KINDS, V2, numbers, read_window, write_array, zipped
 
 Version = Literal[2, 3]
 
@@ -179,6 +180,31 @@ def test_a_corrupt_chunk_is_an_error_that_names_it(
         read_window(table, 0)
     assert f"{path}: chunk c/2/1" in str(caught.value)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("codec", ["raw", "zstd"])
+def test_a_chunk_that_cannot_be_read_is_an_error_that_names_it(codec: str, tmp_path: Path) -> None:
+    path = write_array(tmp_path / "a.zarr", numbers((40, 6)), (8, 3), codec=codec)
+    (path / "c/2/1").unlink()
+    (path / "c/2/1").mkdir()
+    with pytest.raises(DataError, match=r"chunk c/2/1: (unreadable|corrupt) chunk"):
+        read_window(recording(path, 40).open(), 0)
+
+
+@given(data=st.data(), codec=st.sampled_from(["zstd", "blosc", "lz4", "gzip"]))
+def test_damaged_bytes_are_errors_or_all_of_a_chunk(data: st.DataObject, codec: str) -> None:
+    array = numbers((50, 6))
+    coded = bytearray(V2[codec].encode(array))
+    for place in data.draw(st.lists(st.integers(0, len(coded) - 1), max_size=4)):
+        coded[place] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(coded)))
+    out = np.full(array.nbytes, 0xA5, np.uint8)
+    damaged = np.frombuffer(bytes(coded[:cut]), np.uint8)
+    try:
+        DECODERS[codec](damaged, out)
+    except ValueError:
+        return
+    assert out[: array.nbytes].tobytes() == bytes(V2[codec].decode(bytes(damaged)))
 
 
 @pytest.mark.parametrize("route", ["zarrs", "zarr-python"])

@@ -127,3 +127,18 @@ def test_who_writes_to_a_shared_tensor_is_told() -> None:
     with pytest.raises(FlowloadError, match=r"'dst_idx' was written to.*batch\['dst_idx'\].clone\(\)"):
         shared.get(pairs, "dst_idx")
     assert pairs.tolist() == list(range(6))
+
+
+def test_memory_that_only_this_view_may_not_write_to_is_shared_without_a_copy() -> None:
+    memory = BufferPool().lease(256)
+    window = memory[64:192].view(np.float32).reshape(4, 8)[:, :5]
+    window[:] = np.arange(20).reshape(4, 5)
+    shared = window.view()
+    shared.flags.writeable = False
+    tensors = SharedTensors()
+    tensor = tensors.get(shared, "window")
+    assert tensor.data_ptr() == window.ctypes.data
+    assert np.array_equal(tensor.numpy(), window)
+    assert tensors.get(shared, "window") is tensor
+    constant = np.frombuffer(bytes(16), np.float32)
+    assert tensors.get(constant, "constant").data_ptr() != constant.ctypes.data
