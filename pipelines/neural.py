@@ -33,7 +33,7 @@ def neural(
     """Draw the pipeline.
 
     Args:
-        data: Recordings: folders, zips or URLs with timeseries.zarr, or of one array; several by commas.
+        data: Folders, zips or URLs with timeseries.zarr, or of one array; with commas between, several.
         batch_size: Samples of a batch; 0: whole windows, and no batches of indices.
         device: Where windows and batches go: auto, cpu, cuda, cuda:1.
         shuffle: Off: windows come in the data's own order, as with --order sequential.

@@ -116,7 +116,8 @@ class ReadPieces:
         """`missing_chunks`; and `arrays_by_<way>`, the number of arrays that are read in that way."""
         if self.table is None:
             return {}
-        ways = [f"arrays_by_{way.replace(' ', '_')}" for way in self.table.routes.values()]
+        routes = [way.replace(" + ", "_").replace(" ", "_") for way in self.table.routes.values()]
+        ways = [f"arrays_by_{way}" for way in routes]
         return {"missing_chunks": float(self.table.missing), **{way: float(ways.count(way)) for way in ways}}
 
 
