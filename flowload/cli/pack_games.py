@@ -25,8 +25,11 @@ __all__ = ["games"]
     "--layout", type=click.Choice(list(LAYOUTS)), default="bits", help="32, 194 or 780 bytes. [bits]"
 )
 @click.option("--prefix", default="positions", help="What names of the files begin with. [positions]")
+@click.option(
+    "--sync/--no-sync", default=True, help="Wait for the disk, so that no power failure does harm. [on]"
+)
 @click.option("--workers", metavar="N", type=click.IntRange(min=1), help="Threads. [one a CPU]")
-def games(data: tuple[str, ...], out: Path, layout: str, prefix: str, workers: int | None) -> int:
+def games(data: tuple[str, ...], out: Path, layout: str, prefix: str, sync: bool, workers: int | None) -> int:
     """Replay the games in DIR (files games*, or files and patterns) and write their positions to OUT.
 
     Stopped half-way, it goes on where it was when it is started again. What is there already, packed of
@@ -47,7 +50,13 @@ def games(data: tuple[str, ...], out: Path, layout: str, prefix: str, workers: i
             bar.update(task, completed=progress.rows, total=progress.of_rows)
 
         done = pack_games(
-            data, out, layout=layout, prefix=prefix, workers=workers or usable_cpus(), report=report
+            data,
+            out,
+            layout=layout,
+            prefix=prefix,
+            workers=workers or usable_cpus(),
+            sync=sync,
+            report=report,
         )
     click.echo(told(done))
     return 0

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
 from flowload.kernels.positions import BITS, FEATURES
-from flowload.kernels.rising import first_fall
 from flowload.records import Fields
 
 from .games_layouts import Packing
@@ -114,12 +113,14 @@ def open_games(packing: Packing, rows: int) -> NDArray[np.uint64] | None:
         return None
     games = map_array(path)
     check_array(path, games, ["uint64"], (None, 2))
-    fall = first_fall(games[:, 0]) if len(games) else 0
-    if fall >= 0 or games[0, 0] != 0 or games[-1, 0] >= rows:
+    firsts = np.concatenate([games[:, 0], np.array([rows], np.uint64)])
+    falls = np.flatnonzero(firsts[1:] <= firsts[:-1])
+    if firsts[0] != 0 or len(falls):
+        game = int(falls[0]) if len(falls) and firsts[0] == 0 else 0
         raise DataError(
             "first rows of games do not fit",
-            where=f"{path}, game {max(fall, 0)}",
-            found=", ".join(map(str, games[max(fall - 1, 0) : fall + 2, 0].tolist())),
+            where=f"{path}, game {game}",
+            found=", ".join(map(str, firsts[game : game + 2].tolist())),
             wanted=f"rising numbers from 0, below {rows}",
         )
     return games

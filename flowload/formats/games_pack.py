@@ -52,6 +52,7 @@ def pack_games(
     layout: str = "bits",
     prefix: str = "positions",
     workers: int | None = None,
+    sync: bool = True,
     report: Report | None = None,
 ) -> Packed:
     """Pack games to `out/prefix_bits.npy`, or to `out/prefix_inputs.npy` and `out/prefix_outputs.npy`.
@@ -66,6 +67,8 @@ def pack_games(
         layout: "bits" (32 bytes a sample), "uint8" (194) or "float32" (780).
         prefix: what the names of the files begin with; what is there under it is replaced.
         workers: threads; None: one for each CPU that this process may use.
+        sync: whether the disk must have everything before the files get their names, so that a power failure
+            leaves all or nothing; False: the system writes when it likes, and packing is much faster.
         report: told of every part that is done, in this thread.
 
     Raises DataError for the first bad game: file, byte, game and ply; NoDataError where there are none;
@@ -79,11 +82,17 @@ def pack_games(
         if packing.is_fresh(layout, sources):
             told = packing.read_manifest()
             return summary(packing, told, told["parts"])
-        return packed(packing, layout, sources, threads, report)
+        return packed(packing, layout, sources, threads, report, sync=sync)
 
 
 def packed(
-    packing: Packing, layout: str, sources: Sequence[str], threads: ThreadPoolExecutor, report: Report | None
+    packing: Packing,
+    layout: str,
+    sources: Sequence[str],
+    threads: ThreadPoolExecutor,
+    report: Report | None,
+    *,
+    sync: bool,
 ) -> Packed:
     """Survey, replay, write, and give the files their names."""
     of = fingerprint(layout, sources)
@@ -98,7 +107,7 @@ def packed(
                 report(Progress(sum(rows[: kept + count]), sum(rows), kept + count, len(parts)))
 
         in_order(threads, writer.write, left, tell)
-        told = writer.commit()
+        told = writer.commit(sync=sync)
     return summary(packing, told, kept)
 
 

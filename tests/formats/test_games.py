@@ -163,7 +163,13 @@ def test_a_cut_file_is_told_with_both_sizes(packed: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("firsts", "said"),
-    [([1, 5], "game 0"), ([0, 5, 5], "game 2.*found 5, 5"), ([0, 5, 10], "found"), ([], "game 0")],
+    [
+        ([1, 5], "game 0: .*found 1, 5"),
+        ([0, 5, 5, 6], "game 1: .*found 5, 5"),
+        ([0, 5, 10], "game 2: .*found 10, 10"),
+        ([0, 5, 2**64 - 1], "game 2: "),
+        ([], "game 0: .*found 10"),
+    ],
 )
 def test_first_rows_of_games_that_do_not_fit(tmp_path: Path, firsts: list[int], said: str) -> None:
     write(tmp_path, *GOOD)

@@ -317,6 +317,17 @@ def test_when_one_fails_the_others_are_not_begun_and_none_goes_on() -> None:
     assert len(begun) < 1000
 
 
+@pytest.mark.parametrize("sync", [True, False])
+def test_the_disk_is_waited_for_on_request(
+    games: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: bool
+) -> None:
+    synchronized: list[set[str]] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synchronized.append(names(tmp_path / "out")))
+    pack_games(games, tmp_path / "out", sync=sync)
+    assert len(synchronized) == (2 if sync else 0)
+    assert not any("positions_bits.npy" in there for there in synchronized)  # all before the first name
+
+
 def test_who_is_told_may_stop_it(games: list[Path], tmp_path: Path) -> None:
     def report(progress: Progress) -> None:
         raise StoppedError

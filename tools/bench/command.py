@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -134,6 +134,27 @@ def neural(windows: int, rounds: int, cpus: int, sheet: Path | None, quick: bool
         )
     with open_sheet(sheet) as paper:
         paper.content = measure_neural(settings, tell)
+
+
+@main.command()
+@click.option("--rows", default=1_000_000, show_default=True, help="Positions to make batches of.")
+@click.option("--many", default=20_000_000, show_default=True, help="Positions of the large set.")
+@click.option("--seconds", default=1.0, show_default=True, help="One measurement.")
+@click.option("--warm", default=0.3, show_default=True, help="Seconds before each, from its first batch on.")
+@click.option("--rounds", default=5, show_default=True, help="Measurements of each contender.")
+@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+@click.option("--only", metavar="WORD", multiple=True, help="Only contenders with this in their name.")
+@click.option("--rivals/--no-rivals", default=True, show_default=True, help="Other loaders on the same work.")
+@click.option("--json", "sheet", metavar="PATH", type=click.Path(path_type=Path), help="Write it there.")
+@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
+def games(cpus: int, sheet: Path | None, quick: bool, **given: Any) -> None:
+    """From packed positions to one-hot batches, and from moves to packed positions."""
+    cpus = keep_to(cpus)
+    from .games import measure, settings  # noqa: PLC0415 - numba counts the CPUs when it is imported
+
+    asked = settings.Settings(cpus=cpus, **given)
+    with open_sheet(sheet) as paper:
+        paper.content = measure.measure_games(asked.quick() if quick else asked, tell)
 
 
 def tell(line: str) -> None:

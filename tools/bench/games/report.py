@@ -1,0 +1,109 @@
+"""The figures as tables that people read, and READMEs show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from tools.bench.markdown import table
+from tools.bench.spread import Spread
+
+from .loaders import Reading
+from .memory import Memory
+from .rivals import RIVALS
+
+__all__ = ["report"]
+
+SPEED = ("", "rows/s", "least - most", "of bare kernel", "by CPU time", "x by sample", "x best other")
+MEMORY = ("readers", "opened", "rows/s", "anonymous before", "more at peak", "private at the end", "PSS")
+SLOW = RIVALS[0].name
+
+Readings = Mapping[str, Sequence[Reading]]
+
+
+def report(
+    result: Mapping[str, Any], readings: Readings, packing: Mapping[str, float], memory: Sequence[Memory]
+) -> str:
+    """Everything, in Markdown."""
+    absent = [f"Not measured: {name}: {why}." for name, why in result["absent"].items()]
+    speeds = table(SPEED, [row(name, readings) for name in readings])
+    return "\n\n".join(
+        [
+            "\n".join(heading(result)),
+            "\n\n".join([speeds, *absent]),
+            "\n".join(packed(packing)),
+            table(MEMORY, [sizes(each) for each in memory]),
+        ]
+    )
+
+
+def heading(result: Mapping[str, Any]) -> Iterator[str]:
+    """What the figures are of."""
+    machine, settings = result["machine"], result["settings"]
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items() if number)
+    cpus = f"{machine['cpus_used']} CPUs of {machine['cpus_of_machine']}"
+    yield f"{cpus} ({machine['cpu']}), {machine['platform']}"
+    yield f"Python {machine['python']}, {versions}"
+    yield f"{settings['rows']:,} rows or a few more, batch {settings['batch']:,}, shuffled"
+    yield f"median of {settings['rounds']} rounds of {settings['seconds']:g} s, everybody in turn"
+
+
+def row(name: str, readings: Readings) -> tuple[str, ...]:
+    """Who makes how much; ratios are of measurements that stood side by side."""
+    own = readings[name]
+    rows = Spread.of([reading.rows for reading in own])
+    kind, _, layout = name.partition(", ")
+    roof = readings.get(f"bare kernel, {layout}", ()) if kind == "flowload" else ()
+    slow = readings.get(SLOW, ()) if kind == "flowload" else ()
+    best = best_other(readings) if kind == "flowload" else ()
+    return (
+        name,
+        f"{rows.median:,.0f}",
+        f"{rows.least:,.0f} - {rows.most:,.0f}",
+        percent(ratios([each.rows for each in own], [each.rows for each in roof])),
+        percent(ratios([each.thrift for each in own], [each.thrift for each in roof])),
+        times(ratios([each.rows for each in own], [each.rows for each in slow])),
+        times(ratios([each.rows for each in own], best)),
+    )
+
+
+def best_other(readings: Readings) -> list[float]:
+    """Round by round, the most that a rival with a gather of its own made."""
+    names = [rival.name for rival in RIVALS[1:] if "our kernel" not in rival.name]
+    others = [readings[name] for name in names if name in readings]
+    return [max(reading.rows for reading in found) for found in zip(*others, strict=True)]
+
+
+def ratios(own: Sequence[float | None], others: Sequence[float | None]) -> float | None:
+    """The median of the ratios of each round; None: the other was not measured."""
+    pairs = [(one, other) for one, other in zip(own, others, strict=False) if one and other]
+    return median(one / other for one, other in pairs) if pairs else None
+
+
+def percent(ratio: float | None) -> str:
+    """For tables."""
+    return "" if ratio is None else f"{100 * ratio:.0f} %"
+
+
+def times(ratio: float | None) -> str:
+    """For tables."""
+    return "" if ratio is None else f"{ratio:,.1f}"
+
+
+def packed(packing: Mapping[str, float]) -> Iterator[str]:
+    """How fast games become positions on disk."""
+    own, python, cpus = packing["flowload"], packing["python"], packing["cpus"]
+    yield f"packing to bits, surveyed, replayed and written (--no-sync): {own:,.0f} positions/s"
+    yield f"plain Python, replay only, one process: {python:,.0f} positions/s"
+    yield f"ratio, with one Python process on each of {cpus:.0f} CPUs: {own / (python * cpus):,.0f}"
+
+
+def sizes(each: Memory) -> tuple[str, ...]:
+    """How much memory."""
+    return (
+        each.name,
+        f"{1000 * each.opened:.1f} ms",
+        f"{each.rate:,.0f}",
+        *(f"{size / 1e6:,.0f} MB" for size in (each.before, each.taken, each.private, each.share)),
+    )
