@@ -73,11 +73,25 @@ def progress(now: RunStats, before: RunStats | None, warm: RunStats | None = Non
 
 
 def ahead(now: RunStats, warm: RunStats | None = None) -> str:
-    """How far it is and how long it will take, where the end is known."""
+    """How far it is and how long it will take, where the end is known; before the first batch, what fills."""
+    if not now.delivered:
+        return filling(now)
     made = estimate(now, warm)
     if made is None or now.finished:
         return ""
     return f"; {share(made.done)} done, {duration(made.left)} left"
+
+
+def filling(now: RunStats) -> str:
+    """What has to be full before the first batch, and how full it is."""
+    fills = [
+        (s.name, value)
+        for s in now.stages.values()
+        for key, value in s.gauges.items()
+        if key.endswith("_fill")
+    ]
+    told = [f"{name} {share(value)} full" for name, value in fills if value < 1]
+    return f"; {', '.join(told)}" if told and not now.finished else ""
 
 
 def what_came(now: RunStats) -> str:

@@ -6,7 +6,7 @@ The format is "Trace Event Format" (Google, 2016), JSON with complete events ("X
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 __all__ = ["Slice", "Trace", "Track"]
@@ -26,23 +26,32 @@ class Slice(NamedTuple):
     name: str
     began: float
     ended: float
-    args: Mapping[str, object]
+    blocks: str  #: numbers of the blocks that it was about
+    waited: float  #: seconds before, for a thread
 
 
 class Trace:
     """The last so many slices of a run; any thread may add.
 
     Args:
-        most: slices that are kept: about 300 bytes each. When there are more, the oldest go.
+        most: slices that are kept: about 200 bytes each. When there are more, the oldest go.
     """
 
     def __init__(self, most: int = 100_000) -> None:
-        self.slices: deque[Slice] = deque(maxlen=most)
+        # Plain tuples of plain values: the garbage collector looks at those once, and then never again.
+        self._slices: deque[tuple[Track, str, float, float, str, float]] = deque(maxlen=most)
         self.added = 0
 
-    def add(self, track: Track, name: str, began: float, ended: float, **args: object) -> None:
+    @property
+    def slices(self) -> list[Slice]:
+        """What is kept, in the order in which it was added."""
+        return [Slice(*each) for each in list(self._slices)]
+
+    def add(
+        self, track: Track, name: str, began: float, ended: float, blocks: str = "", waited: float = 0.0
+    ) -> None:
         """Keep a slice."""
-        self.slices.append(Slice(track, name, began, ended, args))
+        self._slices.append((track, name, began, ended, blocks, waited))
         self.added += 1
 
     def as_json(self) -> dict[str, Any]:
@@ -72,10 +81,21 @@ def events(slices: list[Slice], start: float) -> Iterator[dict[str, Any]]:
             "name": each.name,
             "pid": pid,
             "tid": tracks[each.track],
-            "ts": round((each.began - start) * 1e6, 3),
-            "dur": round((each.ended - each.began) * 1e6, 3),
-            "args": dict(each.args),
+            "ts": microseconds(each.began - start),
+            "dur": microseconds(each.ended - each.began),
+            "args": args_of(each),
         }
+
+
+def microseconds(seconds: float) -> float:
+    """To a nanosecond."""
+    return round(seconds * 1e6, 3)
+
+
+def args_of(each: Slice) -> dict[str, object]:
+    """What is shown beneath a slice."""
+    blocks = {"blocks": each.blocks} if each.blocks else {}
+    return {**blocks, **({"waited_us": microseconds(each.waited)} if each.waited else {})}
 
 
 def named(what: str, pid: int, tid: int, name: str) -> dict[str, Any]:

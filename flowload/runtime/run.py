@@ -112,7 +112,7 @@ class Run:
         self.blocks_delivered += 1
         self.consumer_wait += waited
         if self.recorder is not None:
-            self.recorder.delivered(waited, block)
+            self.recorder.delivered(waited)
         if not getattr(block, "more", False):
             self.waits.note(waited)
 

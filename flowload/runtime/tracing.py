@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from flowload.observe.trace import Trace, Track
-from flowload.protocols import Block
 from flowload.runtime.call import Member
 from flowload.runtime.channel import Item
 from flowload.runtime.lanes import Job
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder"]
 
+SEEN = 2e-5  #: seconds: a shorter wait is none, it is the way through the queue
+
 
 class Recorder:
     """Writes what a run does into a trace: a track for each thread, and for each stage and thread."""
@@ -26,6 +27,7 @@ class Recorder:
     def __init__(self, run: Run, trace: Trace) -> None:
         self.trace = trace
         self.segments = {segment.rank: segment for segment in run.assembly.segments}
+        self.tracks: dict[tuple[str, ...], Track] = {}
         self.busy: dict[str, float] = {}  #: seconds of each operator that are in the trace
         for segment in run.assembly.segments:
             segment.waited = partial(self.waited, segment)
@@ -35,17 +37,27 @@ class Recorder:
     def seen(self, thread: str, job: Job) -> None:
         """A job is done; called in the loop."""
         segment, shift = self.segments[job.rank], job.shift
-        blocks = ", ".join(str(number) for number in numbers(job.result))
-        waited = round((shift.began - shift.queued) * 1e6)
+        blocks = ", ".join(map(str, numbers(job.result)))
         self.trace.add(
-            Track("threads", thread), segment.name, shift.began, shift.ended, blocks=blocks, waited_us=waited
+            self.track("threads", thread),
+            segment.name,
+            shift.began,
+            shift.ended,
+            blocks,
+            shift.began - shift.queued,
         )
         at = shift.began
         for member, seconds in self.parts(segment, job.result):
             end = min(at + seconds, shift.ended)
-            track = Track("stages", f"{member.node} in {thread.removeprefix('flowload-')}")
-            self.trace.add(track, member.name, at, end, blocks=blocks)
+            self.trace.add(self.track("stages", member.node, thread), member.name, at, end, blocks)
             at = end
+
+    def track(self, group: str, *names: str) -> Track:
+        """The track of a thread, of a stage in it, or of a task; made once."""
+        key = (group, *names)
+        if key not in self.tracks:
+            self.tracks[key] = Track(group, " in ".join(name.removeprefix("flowload-") for name in names))
+        return self.tracks[key]
 
     def parts(self, segment: Segment, result: Any) -> Iterator[tuple[Member, float]]:
         """What each operator took of a job: Maps say it in their result, others have settled already."""
@@ -60,12 +72,14 @@ class Recorder:
 
     def waited(self, segment: Segment, why: str, began: float) -> None:
         """A task has waited until now; called in the loop."""
-        self.trace.add(Track("waits", segment.name), why, began, perf_counter())
+        ended = perf_counter()
+        if ended - began > SEEN:
+            self.trace.add(self.track("waits", segment.name), why, began, ended)
 
-    def delivered(self, output_wait: float, block: Block) -> None:
+    def delivered(self, waited: float) -> None:
         """A consumer has got a batch, and waited for so many seconds."""
         now = perf_counter()
-        self.trace.add(Track("waits", "consumers"), "waits", now - output_wait, now, samples=len(block))
+        self.trace.add(self.track("waits", "consumers"), "waits for a batch", now - waited, now)
 
 
 def numbers(result: Any) -> Iterator[int]:

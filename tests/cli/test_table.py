@@ -95,3 +95,12 @@ def test_where_the_end_is_known_the_time_left_is_told() -> None:
     assert progress(at(0.3, 3.0), None, at(0.1, 1.0)).endswith("; 30 % done, 7.0 s left")
     assert next(iter(summary(at(0.5, 2.0), {}))).endswith("500/s; 50 % done, 2.0 s left")
     assert ahead(at(0.5, 2.0)._replace(finished=True)) == ""
+
+
+def test_before_the_first_batch_it_is_told_what_fills() -> None:
+    pool = stage("shuffle_pool", gauges={"pool_fill": 1.0, "pool_chunks": 9})
+    reservoir = stage("reservoir", gauges={"reservoir_fill": 0.25})
+    now = moment(pool, reservoir, epochs=1, elapsed=2.0, finished=False)
+    assert progress(now, None).endswith("0/s; busiest: shuffle_pool 0 %; reservoir 25 % full")
+    assert ahead(now._replace(finished=True)) == ""
+    assert ahead(now._replace(delivered=5, epochs=None)) == ""

@@ -34,7 +34,7 @@ def check_schema(made: dict[str, Any]) -> list[dict[str, Any]]:
 def test_slices_have_named_tracks_and_microseconds_since_the_first() -> None:
     trace = Trace()
     trace.add(TWO, "unpack", 10.002, 10.003, blocks="7")
-    trace.add(ONE, "unpack > batch", 10.0, 10.005, waited_us=3)
+    trace.add(ONE, "unpack > batch", 10.0, 10.005, waited=3e-6)
     first, second = check_schema(trace.as_json())
     assert (first["name"], first["ts"], first["dur"], first["track"]) == (
         "unpack > batch",
@@ -42,6 +42,7 @@ def test_slices_have_named_tracks_and_microseconds_since_the_first() -> None:
         5000,
         "kernel-0",
     )
+    assert first["args"] == {"waited_us": 3.0}
     assert (second["ts"], second["dur"], second["args"]) == (2000, 1000, {"blocks": "7"})
     assert first["pid"] != second["pid"]
 

@@ -78,16 +78,17 @@ def hops(blocks: int, rounds: int, cpus: int) -> None:
 
 @main.command()
 @click.option("--data", metavar="PATTERN", help="As for chess.")
-@click.option("--seconds", default=6.0, show_default=True, help="One measurement with a slow-down.")
-@click.option("--warm", default=2.0, show_default=True, help="Seconds before each.")
+@click.option("--seconds", default=3.0, show_default=True, help="One measurement with a slow-down.")
+@click.option("--warm", default=1.0, show_default=True, help="Seconds before each.")
 @click.option("--rounds", default=25, show_default=True, help="Measurements of the cost.")
 @click.option("--blocks", default=1000, show_default=True, help="Blocks of one measurement of the cost.")
 @click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
 @click.option(
     "--how", type=click.Choice(["spin", "sleep"]), default="spin", help="What slow stages do. [spin]"
 )
+@click.option("--turns", default=3, show_default=True, help="Measurements of each slow-down, in turn.")
 @click.option("--only", metavar="STAGE", multiple=True, help="Only slow-downs of these stages.")
-def observe(
+def observe(  # noqa: PLR0913 - parameters are options
     data: str | None,
     seconds: float,
     warm: float,
@@ -95,6 +96,7 @@ def observe(
     blocks: int,
     cpus: int,
     how: Literal["spin", "sleep"],
+    turns: int,
     only: tuple[str, ...],
 ) -> None:
     """What the statistics cost, and whether verdicts on slowed pipelines are right."""
@@ -106,7 +108,7 @@ def observe(
         data=data or default_data(),
         seconds=seconds,
         warm=warm,
-        rounds=rounds,
+        rounds=turns,
         cpus=cpus,
         rates=(1.0,),
         only=only,

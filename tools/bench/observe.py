@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from statistics import median, quantiles
+from tempfile import TemporaryDirectory
 from time import process_time
 from typing import NamedTuple
 
@@ -13,6 +18,7 @@ from flowload.cli.verdict import brief
 from flowload.graph import Placed
 from flowload.observe.durations import Durations
 from flowload.observe.stats import RunStats
+from flowload.observe.trace import Trace
 from flowload.observe.verdict import Verdict, judge
 from flowload.runtime.channel import Passed
 from flowload.runtime.shifts import Shift, Tally
@@ -25,6 +31,7 @@ from .window import watch
 
 __all__ = ["measure_cost", "measure_verdicts"]
 
+FILES, SPLIT, GAMES = 8, 8, 8  #: files to take games from, small files of each, games in these
 TIMES = 6.0  #: the slowed stage takes so many times the whole pipeline's time for a sample
 #: What is done for statistics alone, at every call and block.
 WATCHING = (
@@ -37,22 +44,26 @@ WATCHING = (
 )
 
 
-def measure_cost(blocks: int, rounds: int, cpus: int) -> float:
-    """CPU time of a block with and without statistics, in turn; the share of the CPUs at 1,000 blocks/s."""
+def measure_cost(blocks: int, rounds: int, cpus: int) -> dict[str, float]:
+    """CPU time of a block with and without statistics, and with a trace, in turn; printed.
+
+    Returns what each takes of the CPUs at 1,000 blocks/s.
+    """
     graph = drawn(blocks)["source, map, batch, map"]
-    costs: dict[bool, list[float]] = {True: [], False: []}
+    costs: dict[str, list[float]] = {"nothing": [], "statistics": [], "statistics and a trace": []}
     for number in range(rounds):
-        for watching in (number % 2 == 0, number % 2 == 1):  # neither always comes first
-            with ExitStack() as stack:
-                if not watching:
-                    stack.enter_context(blind())
-                costs[watching].append(cpu_of_a_block(graph, cpus))
-    more = [one - other for one, other in zip(costs[True], costs[False], strict=True)]
-    print(f"CPU time of a block through 4 stages, us, median of {rounds} rounds in turn:")
-    print(f"  with statistics {median(costs[True]) * 1e6:.1f}, without {median(costs[False]) * 1e6:.1f}")
-    low, middle, high = (f"{each * 1000 / cpus:.2%}" for each in quantiles(more, n=4))
-    print(f"  at 1,000 blocks/s they take {middle} of {cpus} CPUs (quartiles {low}, {high})")
-    return median(more) * 1000 / cpus
+        for how in list(costs) if number % 2 else reversed(list(costs)):  # none always comes first
+            with blind() if how == "nothing" else nullcontext():
+                costs[how].append(cpu_of_a_block(graph, cpus, trace="trace" in how))
+    print(f"CPU time of a block through 4 stages, median of {rounds} rounds in turn:")
+    shares = {}
+    for how, each in costs.items():
+        more = [one - other for one, other in zip(each, costs["nothing"], strict=True)]
+        low, middle, high = (each * 1000 / cpus for each in quantiles(more, n=4))
+        shares[how] = middle
+        told = f"{middle:+.2%} of {cpus} CPUs at 1,000 blocks/s (quartiles {low:+.2%}, {high:+.2%})"
+        print(f"  {how:<24}{median(each) * 1e6:7.1f} us  {'' if how == 'nothing' else told}")
+    return shares
 
 
 @contextmanager
@@ -68,36 +79,64 @@ def blind() -> Iterator[None]:
             setattr(kind, name, method)
 
 
-def cpu_of_a_block(graph: fl.Graph, cpus: int) -> float:
+def cpu_of_a_block(graph: fl.Graph, cpus: int, *, trace: bool) -> float:
     """Seconds of CPU of this process for one block, but for the first, which starts the run."""
     with graph.iterate(cpus=cpus) as batches:
         next(batches)
+        if trace:
+            batches.record(Trace())
         began = process_time()
         count = sum(1 for _ in batches)
         return (process_time() - began) / count
 
 
 class Trial(NamedTuple):
-    """A stage, and what was said of it when it was slowed down."""
+    """A stage, and what was said of it when it was slowed down, turn by turn."""
 
     stage: str
-    rate: float  #: samples/s while slowed down
-    faster: float  #: samples/s with the stage twice as fast
-    verdict: Verdict | None
+    verdicts: tuple[Verdict | None, ...]
+    gains: tuple[float, ...]  #: samples/s with the stage twice as fast, to those before
 
     @property
     def named(self) -> bool:
-        """The verdict names the stage."""
-        return self.verdict is not None and self.verdict.limit.who == self.stage
+        """Every verdict names the stage."""
+        return all(verdict is not None and verdict.limit.who == self.stage for verdict in self.verdicts)
 
     @property
-    def error(self) -> float:
-        """Of the predicted gain, to the measured one."""
-        return self.verdict.gain / (self.faster / self.rate) - 1 if self.verdict else float("nan")
+    def predicted(self) -> float:
+        """The gain that was predicted, median."""
+        return median(verdict.gain if verdict else float("nan") for verdict in self.verdicts)
+
+    @property
+    def measured(self) -> float:
+        """The gain that was measured, median."""
+        return median(self.gains)
 
 
 def measure_verdicts(settings: Settings, how: How, tell: Callable[[str], None]) -> list[Trial]:
     """Slow down every stage of the chess pipeline in turn; printed."""
+    with TemporaryDirectory() as folder:
+        # In files as large as training runs', a stage that is slow with files would be seen after minutes.
+        split_games(settings.data, Path(folder))
+        return measure_on(replace(settings, data=f"{folder}/*.tar"), how, tell)
+
+
+def split_games(data: str, folder: Path) -> None:
+    """Write the first games of some files to small files of their own."""
+    small = 0
+    found = Path(data)
+    for path in sorted(found.parent.glob(found.name))[:FILES]:
+        with tarfile.open(path) as source:
+            games = [member for member in islice(source, GAMES * SPLIT) if member.isfile()]
+            for start in range(0, len(games), GAMES):
+                with tarfile.open(folder / f"games-{small:04}.tar", "w") as target:
+                    for member in games[start : start + GAMES]:
+                        target.addfile(member, source.extractfile(member))
+                small += 1
+
+
+def measure_on(settings: Settings, how: How, tell: Callable[[str], None]) -> list[Trial]:
+    """Slow down every stage of the chess pipeline on these data."""
     graph = draw(settings, Work(), device="cpu")
     before, after = run(graph, settings)
     base = judge(after, before)
@@ -118,18 +157,21 @@ def measure_verdicts(settings: Settings, how: How, tell: Callable[[str], None]) 
 def attempt(
     graph: fl.Graph, placed: Placed, settings: Settings, how: How, base: tuple[RunStats, RunStats]
 ) -> Trial:
-    """Slow one stage down, take the verdict; make the stage twice as fast, and measure."""
+    """Slow one stage down, take the verdict; make the stage twice as fast, and measure; in turn."""
     before, after = base
     name = placed.name
-    samples = after.delivered - before.delivered
     calls = max(1, after.stages[name].calls - before.stages[name].calls)
     own = (after.stages[name].busy - before.stages[name].busy) / calls
-    extra = TIMES * (after.elapsed - before.elapsed) / samples * samples / calls
-    with planted(placed.stage, extra, how):
-        moments = run(graph, settings)
-    with planted(placed.stage, max(0.0, (extra - own) / 2), how):
-        faster = rate_of(*run(graph, settings))
-    return Trial(name, rate_of(*moments), faster, judge(moments[1], moments[0]))
+    extra = TIMES * (after.elapsed - before.elapsed) / calls
+    verdicts, gains = [], []
+    for _ in range(settings.rounds):
+        with planted(placed.stage, extra, how):
+            moments = run(graph, settings)
+        with planted(placed.stage, max(0.0, (extra - own) / 2), how):
+            faster = rate_of(*run(graph, settings))
+        verdicts.append(judge(moments[1], moments[0]))
+        gains.append(faster / rate_of(*moments))
+    return Trial(name, tuple(verdicts), tuple(gains))
 
 
 def run(graph: fl.Graph, settings: Settings) -> tuple[RunStats, RunStats]:
@@ -152,9 +194,9 @@ def rate_of(before: RunStats, after: RunStats) -> float:
 
 def told(trial: Trial) -> str:
     """One line."""
-    if trial.verdict is None:
-        return f"{trial.stage:<14}{'no':>7}{'':>29}  nothing was delivered"
+    named = "yes" if trial.named else "NO"
+    error = trial.predicted / trial.measured - 1
     return (
-        f"{trial.stage:<14}{'yes' if trial.named else 'NO':>7}{trial.verdict.gain:>10.2f}x"
-        f"{trial.faster / trial.rate:>9.2f}x{trial.error:>+8.0%}  {brief(trial.verdict)}"
+        f"{trial.stage:<14}{named:>7}{trial.predicted:>10.2f}x{trial.measured:>9.2f}x{error:>+8.0%}  "
+        f"{brief(trial.verdicts[-1])}"
     )
