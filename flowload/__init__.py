@@ -1,6 +1,6 @@
 """Scientific training data from disk to device: a live dataflow graph at kernel speed; no sample is lost."""
 
-import flowload.runtime.engine
+import flowload.adapters.engine
 from flowload.blocks import Batch
 from flowload.errors import FlowloadError
 from flowload.graph import Graph, Stage, load, outputs, pipeline, place
@@ -63,4 +63,4 @@ __all__ = [
 ]
 
 # The one place where drawing and running meet: the graph layer knows no engine.
-Graph.engine = flowload.runtime.engine.Runtime()
+Graph.engine = flowload.adapters.engine.Adapters()

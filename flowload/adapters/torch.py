@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch.utils.data import IterableDataset, get_worker_info
 
-from flowload.errors import GraphError
-from flowload.graph import Graph
+from .torch_dataset import GraphDataset, as_iterable_dataset, only
 
-__all__ = ["GraphDataset", "as_iterable_dataset", "expand_planes"]
+__all__ = ["GraphDataset", "as_iterable_dataset", "expand_planes", "only"]
 
 PLANES, PACKED, SCALARS = 112, 104, 8
 FIRST, SECOND, THIRD, FOURTH, LOWER, RULE50, INVARIANCE, FORMAT = range(SCALARS)  #: of the layout "bits"
-
-
-def as_iterable_dataset(graph: Graph, *, seed: int = 0, epochs: int | None = 1) -> GraphDataset:
-    """A graph as a data set for `DataLoader(dataset, batch_size=None)`, which passes batches on as they are.
-
-    A graph has its own workers and makes batches itself, so `num_workers` stays 0: in a worker process the
-    data set raises GraphError.
-
-    Args:
-        graph: with one output.
-        seed: of the first time that the data set is iterated; each further time takes the next seed.
-        epochs: passes over the data each time; None: until stopped.
-    """
-    return GraphDataset(graph, seed=seed, epochs=epochs)
-
-
-class GraphDataset(IterableDataset[Any]):
-    """What `as_iterable_dataset` returns."""
-
-    def __init__(self, graph: Graph, *, seed: int, epochs: int | None) -> None:
-        super().__init__()
-        names = [end.name for end in graph.plan.ends]
-        if len(names) != 1:
-            raise GraphError(f"a data set is one stream; this graph has {len(names)}: {', '.join(names)}")
-        self.graph = graph
-        self.seed = seed
-        self.epochs = epochs
-
-    def __iter__(self) -> Iterator[Any]:
-        worker = get_worker_info()
-        if worker is not None:
-            raise GraphError(
-                f"this is worker process {worker.id} of {worker.num_workers} of a DataLoader, and each would "
-                "read all data again; a graph has workers of its own: use num_workers=0 and batch_size=None"
-            )
-        seed, self.seed = self.seed, self.seed + 1
-        with self.graph.iterate(seed=seed, epochs=self.epochs) as batches:
-            yield from batches
 
 
 def expand_planes(bits: Any, scalars: Any = None) -> torch.Tensor:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from flowload.errors import GraphError
 from flowload.protocols import State
@@ -163,6 +163,26 @@ class Graph:
         """A run for an `async with` block; the arguments are those of `iterate`."""
         check_run(seed, epochs, cpus)
         return self.bound_engine().stream(self, seed=seed, epochs=epochs, state=state, cpus=cpus)
+
+    def as_torch_dataset(
+        self, *, seed: int = 0, epochs: int | None = 1, length: int | None = None, cpus: int | None = None
+    ) -> Any:
+        """An `IterableDataset` of whole batches: `DataLoader(dataset, batch_size=None, num_workers=0)`.
+
+        Each time that it is iterated is the next epoch, with the next seed and so another order. It has
+        `set_epoch`, `state_dict` and `load_state_dict`. A graph has workers of its own: in a worker process
+        of a loader it raises GraphError.
+
+        Args:
+            seed: of the first iteration.
+            epochs: passes over the data in one iteration; None: until stopped.
+            length: batches of an iteration, for trainers that ask `len()`; None: that raises TypeError.
+                Lightning fetches a batch ahead where there is none: its checkpoints are exact only with it.
+            cpus: see `iterate`.
+        """
+        check_run(seed, epochs, cpus)
+        engine = self.bound_engine()
+        return engine.torch_dataset(self, seed=seed, epochs=epochs, length=length, cpus=cpus)
 
     def bound_engine(self) -> Engine:
         """What runs graphs."""

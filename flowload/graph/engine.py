@@ -88,6 +88,11 @@ class Engine(Protocol):
     ) -> Stream:
         """A run for asynchronous code; nothing starts before it is entered."""
 
+    def torch_dataset(
+        self, graph: Graph, *, seed: int, epochs: int | None, length: int | None, cpus: int | None
+    ) -> Any:
+        """The graph as a torch data set."""
+
 
 def check_run(seed: object, epochs: object, cpus: object) -> None:
     """Raise GraphError for arguments that no run can take."""

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils.data import DataLoader
 
 import flowload as fl
-from flowload.adapters.torch import as_iterable_dataset, expand_planes
-from flowload.errors import GraphError
+from flowload.adapters.torch import expand_planes
 from flowload.kernels.planes import expand_planes as expand_on_cpu
 
 FORMATS = (1, 2, 3, 4, 5, 132, 133)
@@ -104,51 +101,3 @@ def test_a_gpu_gives_the_same() -> None:
     planes = expand_planes(torch.from_numpy(bits).cuda(), torch.from_numpy(scalars).cuda())
     assert planes.is_cuda
     assert same(planes, by_kernel(bits, scalars))
-
-
-# --- a graph as a data set --------------------------------------------------------------------------
-
-
-def numbers() -> fl.Graph:
-    arrays = [{"x": np.arange(k, k + 4), "y": np.ones((4, 2), np.float32)} for k in range(3)]
-    return fl.source(lambda: iter(arrays)) >> fl.to_device("cpu")
-
-
-def test_a_loader_gives_the_graphs_batches() -> None:
-    loader = DataLoader(as_iterable_dataset(numbers(), epochs=2), batch_size=None)
-    given = list(loader)
-    assert [batch["x"].tolist() for batch in given] == [[0, 1, 2, 3], [1, 2, 3, 4], [2, 3, 4, 5]] * 2
-    assert given[0]["y"].dtype == torch.float32
-
-
-def test_every_time_takes_the_next_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    seeds: list[int] = []
-    plain = fl.Graph.iterate
-
-    def iterate(graph: fl.Graph, *, seed: int = 0, **options: Any) -> Any:
-        seeds.append(seed)
-        return plain(graph, seed=seed, **options)
-
-    monkeypatch.setattr(fl.Graph, "iterate", iterate)
-    dataset = as_iterable_dataset(numbers(), seed=7)
-    assert len(list(dataset)) == len(list(dataset)) == 3
-    assert seeds == [7, 8]
-
-
-def test_leaving_early_ends_the_run() -> None:
-    stream = iter(as_iterable_dataset(numbers(), epochs=None))
-    next(stream)
-    stream.close()  # type: ignore[attr-defined]
-
-
-def test_a_worker_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Without a real worker: a fork of this process, which has had threads, may hang.
-    worker = SimpleNamespace(id=1, num_workers=2)
-    monkeypatch.setattr("flowload.adapters.torch.get_worker_info", lambda: worker)
-    with pytest.raises(GraphError, match=r"worker process 1 of 2 .* use num_workers=0"):
-        next(iter(as_iterable_dataset(numbers())))
-
-
-def test_a_data_set_is_one_stream() -> None:
-    with pytest.raises(GraphError, match="this graph has 2: a, b"):
-        as_iterable_dataset(numbers() >> fl.tee("a", "b"))

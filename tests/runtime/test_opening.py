@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-import flowload
 from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.runtime import opening
 from flowload.runtime.bridge import Batches
-from flowload.runtime.engine import Runtime
 from flowload.runtime.opening import Order
 from flowload.runtime.stream import AsyncBatches
 from tests.runtime.stages import fan_out, in_turn, numbers, plus
@@ -22,7 +20,6 @@ def order(graph: Graph, **how: Any) -> Order:
 
 
 def test_the_package_binds_the_engine() -> None:
-    assert isinstance(flowload.Graph.engine, Runtime)
     assert isinstance(numbers(1).iterate(), Batches)
     assert isinstance(numbers(1).stream(), AsyncBatches)
 

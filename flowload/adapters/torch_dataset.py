@@ -1,0 +1,127 @@
+"""Torch: a graph as a data set, for `DataLoader`, Lightning's `Trainer.fit` and Hugging Face's `Trainer`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from operator import index
+from typing import Any
+
+from torch.utils.data import IterableDataset, get_worker_info
+
+from flowload.errors import GraphError
+from flowload.graph import Graph
+from flowload.graph.engine import Batches, check_run
+from flowload.graph.node import whole
+from flowload.stages.tensor import as_tensor
+
+__all__ = ["GraphDataset", "as_iterable_dataset", "only"]
+
+WORD = 1 << 64
+
+
+def as_iterable_dataset(
+    graph: Graph,
+    *,
+    seed: int = 0,
+    epochs: int | None = 1,
+    length: int | None = None,
+    cpus: int | None = None,
+) -> GraphDataset:
+    """A graph as a data set: what `Graph.as_torch_dataset` returns; see there."""
+    return GraphDataset(graph, seed=seed, epochs=epochs, length=length, cpus=cpus)
+
+
+class GraphDataset(IterableDataset[Any]):
+    """Gives a graph's batches as tensors. Iteration number k is a run with seed + k, so each has its order.
+
+    An iteration begins, and is counted, when its first batch is asked for: some trainers call `iter()` only
+    to see whether they may.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        seed: int,
+        epochs: int | None,
+        length: int | None = None,
+        cpus: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_run(seed, epochs, cpus)
+        names = [end.name for end in graph.plan.ends]
+        if len(names) != 1:
+            raise GraphError(f"a data set is one stream; this graph has {len(names)}: {', '.join(names)}")
+        if length is not None and (not whole(length) or length < 0):
+            raise GraphError(f"length is {length!r}; wanted a number of batches from 0, or None")
+        self.graph = graph
+        self.seed = seed
+        self.epochs = epochs
+        self.length = length
+        self.cpus = cpus
+        self.epoch = 0  #: number of the next iteration
+        self.start: Mapping[str, Any] | None = None  #: where the next iteration goes on
+        self.run: Batches | None = None  #: of the iteration that did not reach its end
+
+    def __iter__(self) -> Iterator[Any]:
+        worker = get_worker_info()
+        if worker is not None:
+            raise GraphError(
+                f"this is worker process {worker.id} of {worker.num_workers} of a DataLoader, and each would "
+                "read all data again; a graph has workers of its own: use num_workers=0 and batch_size=None"
+            )
+        seed, state = (self.seed + self.epoch) % WORD, self.start
+        self.epoch, self.start = self.epoch + 1, None
+        with self.graph.iterate(seed=seed, epochs=self.epochs, state=state, cpus=self.cpus) as run:
+            self.run = run
+            for batch in run:
+                yield as_tensors(batch)
+        if self.run is run:
+            self.run = None
+
+    def __len__(self) -> int:
+        """Batches of an iteration. Raises TypeError, as torch wants it, where nobody said."""
+        if self.length is None:
+            raise TypeError(
+                "nobody knows how many batches a graph gives; as_torch_dataset(length=...) says it"
+            )
+        return self.length
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next iteration this one; what trainers call before each epoch. Keeps a loaded position."""
+        if index(epoch) != self.epoch:
+            self.epoch, self.start = index(epoch), None
+
+    def state_dict(self) -> dict[str, Any]:
+        """JSON values from which `load_state_dict` goes on behind the last batch that was given."""
+        if self.run is None:
+            return {"seed": self.seed, "epoch": self.epoch, "run": self.start}
+        return {"seed": self.seed, "epoch": self.epoch - 1, "run": self.run.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Make the next iteration go on there. Raises GraphError for the state of something else."""
+        try:
+            seed, epoch, start = state["seed"], index(state["epoch"]), state["run"]
+        except (KeyError, TypeError) as error:
+            raise GraphError(f"this is not the state of a data set: {state!r}") from error
+        if seed != self.seed:
+            raise GraphError(f"the state is of another seed: found {seed!r}, wanted {self.seed!r}")
+        self.epoch, self.start, self.run = epoch, start, None
+
+
+def as_tensors(batch: Any) -> Any:
+    """A batch's numpy arrays as tensors on the same memory; anything else stays as it is."""
+    if isinstance(batch, Mapping):
+        return {
+            key: as_tensor(value, key) if hasattr(value, "dtype") else value for key, value in batch.items()
+        }
+    return batch
+
+
+def only(batches: list[Any]) -> Any:
+    """The one batch of a list of one: the `data_collator` (or `collate_fn`) of loaders that insist on a size.
+
+    With Hugging Face's `Trainer`: `per_device_train_batch_size=1, data_collator=only`.
+    """
+    (batch,) = batches
+    return batch

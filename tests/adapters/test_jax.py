@@ -1,0 +1,110 @@
+"""Batches as JAX arrays. JAX starts threads that a fork does not survive, so it runs in a child process."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flowload.adapters.jax import as_jax
+from flowload.errors import MissingExtra
+
+ROOT = Path(__file__).parents[2]
+
+HEAD = """
+import gc, warnings
+import numpy as np
+warnings.simplefilter("error")
+import jax
+import flowload as fl
+from flowload.adapters.jax import as_jax
+X = np.random.default_rng(0).standard_normal((1000, 16)).astype(np.float32)
+KINDS = {"x": X, "u": np.arange(1000, dtype=np.uint8), "m": X > 0, "h": X.astype(np.float16)}
+KINDS["y"] = np.arange(1000)
+COPIED = {"y"}  # int64, which is int32 to JAX
+graph = fl.rows(KINDS) >> fl.shuffle() >> fl.batch(64)
+def settle():
+    gc.collect()
+    jax.device_put(np.zeros(1))  # JAX lets go of what it was given at its next call
+"""
+
+BODIES = {
+    "nothing is copied": """
+with graph.iterate(seed=1) as run:
+    for batch in run:
+        made = as_jax(batch)
+        assert list(made) == list(batch)
+        for key, array in made.items():
+            assert isinstance(array, jax.Array)
+            np.testing.assert_array_equal(array, batch[key])
+            assert (array.unsafe_buffer_pointer() == batch[key].ctypes.data) is (key not in COPIED), key
+""",
+    "memory is kept while an array lives": """
+held, copies = [], []
+with graph.iterate(seed=1, epochs=20) as run:
+    for number, batch in enumerate(run):
+        made = as_jax(batch)
+        if number % 10 == 0:
+            held.append(made["x"])
+            copies.append(np.array(batch["x"]))
+        del batch, made
+for array, copy in zip(held, copies, strict=True):
+    np.testing.assert_array_equal(array, copy)
+settle()
+assert run.stats().buffers_leased == len(held) == 32
+del held, array
+settle()
+assert run.stats().buffers_leased == 0
+""",
+    "tensors too": """
+with (graph >> fl.to_device("cpu")).iterate() as run:
+    for batch in run:
+        made = as_jax(batch)
+        assert made["x"].unsafe_buffer_pointer() == batch["x"].data_ptr()
+        np.testing.assert_array_equal(made["y"], batch["y"].numpy())
+""",
+    "a training step": """
+import jax.numpy as jnp
+@jax.jit
+def step(w, x, y):
+    loss, gradient = jax.value_and_grad(lambda w: jnp.mean((x @ w - y) ** 2))(w)
+    return loss, w - 0.1 * gradient
+w = jnp.zeros(16)
+losses = []
+with (fl.rows({"x": X, "y": X.sum(1)}) >> fl.shuffle() >> fl.batch(100)).iterate(epochs=10) as run:
+    for batch in run:
+        loss, w = step(w, **as_jax(batch))
+        losses.append(float(loss))
+assert losses[-1] < 1e-3 < losses[0]
+""",
+    "a read-only array": """
+array = np.arange(100.0, dtype=np.float32)
+array.flags.writeable = False
+np.testing.assert_array_equal(as_jax({"x": array}, jax.devices()[0])["x"], array)
+""",
+}
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="no jax")
+@pytest.mark.parametrize("what", BODIES)
+def test_in_a_child(what: str) -> None:
+    command = [sys.executable, "-c", HEAD + BODIES[what]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_jax(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> Any:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr("flowload.adapters.jax.import_module", absent)
+    with pytest.raises(
+        MissingExtra, match=re.escape("jax is not installed; try: pip install 'flowload[jax]'")
+    ):
+        as_jax({"x": np.zeros(3)})

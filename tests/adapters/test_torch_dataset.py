@@ -1,0 +1,190 @@
+"""A graph as a torch data set: whole batches, the next epoch each time, exact resume."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+import flowload as fl
+from flowload.adapters.torch import GraphDataset, as_iterable_dataset, only
+from flowload.errors import GraphError
+from tests.stages.toy_rows import ToyRecords
+
+
+def numbers() -> fl.Graph:
+    arrays = [{"x": np.arange(k, k + 4), "y": np.ones((4, 2), np.float32)} for k in range(3)]
+    return fl.source(lambda: iter(arrays)) >> fl.to_device("cpu")
+
+
+def shuffled() -> fl.Graph:
+    return fl.rows(ToyRecords(40)) >> fl.shuffle() >> fl.batch(7)
+
+
+def order(batches: Any) -> list[int]:
+    return [int(row) for batch in batches for row in batch["row"]]
+
+
+@pytest.mark.parametrize(
+    "loader", [lambda dataset: DataLoader(dataset, batch_size=None, num_workers=0), iter]
+)
+def test_it_gives_the_graphs_batches(loader: Any) -> None:
+    given = list(loader(numbers().as_torch_dataset(epochs=2)))
+    assert [batch["x"].tolist() for batch in given] == [[0, 1, 2, 3], [1, 2, 3, 4], [2, 3, 4, 5]] * 2
+    assert given[0]["y"].dtype == torch.float32
+
+
+@pytest.mark.parametrize("graph", [shuffled(), shuffled() >> fl.to_device("cpu")])
+def test_batches_are_tensors_on_the_leased_memory(graph: fl.Graph) -> None:
+    for batch in graph.as_torch_dataset():
+        assert isinstance(batch["row"], torch.Tensor)
+        assert batch["row"].data_ptr() % 64 == 0
+
+
+def test_what_is_no_dictionary_stays_as_it_is() -> None:
+    assert list((fl.source(lambda: iter([1, "a"]))).as_torch_dataset()) == [1, "a"]
+
+
+def test_both_words_are_one() -> None:
+    for made in (as_iterable_dataset(numbers(), seed=3), numbers().as_torch_dataset(seed=3)):
+        assert type(made) is GraphDataset
+        assert (made.seed, made.epochs, made.length, made.cpus) == (3, 1, None, None)
+
+
+def test_every_time_is_the_next_epoch_with_the_next_seed() -> None:
+    dataset = shuffled().as_torch_dataset(seed=7)
+    loader = DataLoader(dataset, batch_size=None, num_workers=0)
+    orders = [order(loader) for _ in range(3)]
+    for number, found in enumerate(orders):
+        with shuffled().iterate(seed=7 + number) as run:
+            assert found == order(run)
+        assert sorted(found) == list(range(40))
+    assert len({tuple(found) for found in orders}) == 3
+    again = shuffled().as_torch_dataset(seed=7)
+    again.set_epoch(2)
+    assert order(again) == orders[2]
+    again.set_epoch(0)
+    assert order(again) == orders[0]
+
+
+def test_the_last_seed_is_followed_by_the_first() -> None:
+    dataset = shuffled().as_torch_dataset(seed=2**64 - 1)
+    order(dataset)
+    with shuffled().iterate(seed=0) as run:
+        assert order(dataset) == order(run)
+
+
+def test_asking_for_an_iterator_alone_is_no_epoch() -> None:
+    """Lightning does so to see whether it may."""
+    dataset = shuffled().as_torch_dataset()
+    iter(dataset)
+    assert dataset.epoch == 0
+    with shuffled().iterate(seed=0) as run:
+        assert order(dataset) == order(run)
+
+
+@pytest.mark.parametrize("cut", range(13))
+def test_it_goes_on_behind_every_batch(cut: int) -> None:
+    """Two epochs of six batches, saved through JSON behind each."""
+
+    def epochs(dataset: Any) -> Any:
+        while dataset.epoch < 2:
+            yield from dataset
+
+    whole = [batch["row"].tolist() for batch in epochs(shuffled().as_torch_dataset(seed=1))]
+    assert len(whole) == 12
+    first = shuffled().as_torch_dataset(seed=1)
+    stream = epochs(first)
+    given = [next(stream)["row"].tolist() for _ in range(cut)]
+    state = json.loads(json.dumps(first.state_dict()))
+    stream.close()
+    assert first.state_dict() == state
+    second = shuffled().as_torch_dataset(seed=1)
+    second.load_state_dict(state)
+    assert second.state_dict() == state
+    second.set_epoch(state["epoch"])  # as trainers do
+    rest = [batch["row"].tolist() for batch in second] if state["run"] or second.epoch < 2 else []
+    rest += [batch["row"].tolist() for batch in epochs(second)]
+    assert given + rest == whole
+
+
+@pytest.mark.filterwarnings("ignore")  # the loader's own
+def test_a_loader_that_keeps_state_goes_on() -> None:
+    stateful = pytest.importorskip("torchdata.stateful_dataloader")
+    loader = stateful.StatefulDataLoader(shuffled().as_torch_dataset(seed=1), batch_size=None)
+    whole = order(loader)
+    stream = iter(loader := stateful.StatefulDataLoader(shuffled().as_torch_dataset(seed=1), batch_size=None))
+    given = order(next(stream) for _ in range(2))
+    state = loader.state_dict()
+    again = stateful.StatefulDataLoader(shuffled().as_torch_dataset(seed=1), batch_size=None)
+    again.load_state_dict(state)
+    assert given + order(again) == whole
+
+
+def test_states_of_something_else() -> None:
+    dataset = shuffled().as_torch_dataset(seed=1)
+    with pytest.raises(GraphError, match="this is not the state of a data set"):
+        dataset.load_state_dict({"epoch": 1})
+    with pytest.raises(GraphError, match="the state is of another seed: found 2, wanted 1"):
+        dataset.load_state_dict({"seed": 2, "epoch": 1, "run": None})
+    dataset.load_state_dict({"seed": 1, "epoch": 0, "run": {"flowload": 1}})
+    with pytest.raises(GraphError, match="this is not the state of a run"):
+        next(iter(dataset))
+
+
+def test_the_length_is_what_was_said() -> None:
+    dataset = shuffled().as_torch_dataset(length=6)
+    assert len(dataset) == len(DataLoader(dataset, batch_size=None)) == len(list(dataset)) == 6
+    with pytest.raises(TypeError, match=r"as_torch_dataset\(length=\.\.\.\) says it"):
+        len(shuffled().as_torch_dataset())
+
+
+def test_leaving_early_ends_the_run() -> None:
+    stream = iter(numbers().as_torch_dataset(epochs=None))
+    next(stream)
+    stream.close()
+
+
+def test_a_worker_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without a real worker: a fork of this process, which has had threads, may hang.
+    worker = SimpleNamespace(id=1, num_workers=2)
+    monkeypatch.setattr("flowload.adapters.torch_dataset.get_worker_info", lambda: worker)
+    with pytest.raises(GraphError, match=r"worker process 1 of 2 .* use num_workers=0"):
+        next(iter(numbers().as_torch_dataset()))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"seed": -1}, "seed is -1"), ({"epochs": 0}, "epochs is 0"), ({"cpus": 0}, "cpus is 0"),
+     ({"length": -1}, "length is -1"), ({"length": 1.5}, "length is 1.5")],
+)  # fmt: skip
+def test_bad_parameters(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        numbers().as_torch_dataset(**options)
+
+
+def test_a_data_set_is_one_stream() -> None:
+    with pytest.raises(GraphError, match="this graph has 2: a, b"):
+        (numbers() >> fl.tee("a", "b")).as_torch_dataset()
+
+
+def test_the_only_batch_of_a_list() -> None:
+    assert only([{"x": 1}]) == {"x": 1}
+    with pytest.raises(ValueError, match="too many values"):
+        only([1, 2])
+    loader = DataLoader(shuffled().as_torch_dataset(), batch_size=1, collate_fn=only)
+    with shuffled().iterate() as run:
+        assert order(loader) == order(run)
+
+
+def test_drawing_does_not_import_torch() -> None:
+    code = "import sys, flowload as fl; fl.rows(9) >> fl.batch(2); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
