@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .pack_games import games
+from .pack_molecules import molecules
 
 __all__ = ["pack"]
 
@@ -15,3 +16,4 @@ def pack() -> None:
 
 
 pack.add_command(games)
+pack.add_command(molecules)
