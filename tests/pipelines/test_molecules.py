@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flowload as fl
+from flowload.errors import DataError, OptionError
+from tests.formats import molecules as naive
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "pipelines/molecules.py"
+
+
+def energies(**options: Any) -> list[float]:
+    with fl.load(FILE, device="cpu", **options).iterate(seed=1) as batches:
+        return [energy for batch in batches for energy in batch["E"].tolist()]
+
+
+def test_it_runs_without_arguments() -> None:
+    with fl.load(FILE).iterate() as batches:
+        batch = next(iter(batches))
+    assert list(batch) == ["Z", "R", "F", "E", "N", "Qtot", "dst_idx", "src_idx", "batch_segments"]
+    molecules, slots = batch["Z"].shape
+    assert molecules == 128
+    assert batch["dst_idx"].shape == (slots * (slots - 1),)
+    assert str(batch["R"].dtype) == "torch.float32"
+
+
+def test_the_layouts(tmp_path: Path) -> None:
+    with fl.load(FILE, layout="masked", num_atoms=30).iterate() as batches:
+        batch = next(iter(batches))
+    assert list(batch) == ["Z", "R", "F", "E", "Qtot", "mask"]
+    assert batch["mask"].shape == (128, 30)
+
+
+def test_order_and_buckets() -> None:
+    kept = energies(shuffle=False)
+    assert len(kept) == 385
+    for options in ({}, {"bucket_size": 64}, {"num_atoms": 26, "pairs": "real", "cutoff": 5.0}):
+        assert sorted(energies(**options)) == sorted(kept)
+    assert energies() != kept
+    assert set(energies(num_atoms=10, too_large="drop")) < set(kept)
+
+
+@pytest.mark.parametrize("split_by", ["molecule", "row"])
+def test_parts_are_the_whole(split_by: str) -> None:
+    parts = [energies(split=part, split_by=split_by) for part in ("train", "valid", "test")]
+    assert all(parts)
+    assert len(parts[0]) > len(parts[1]) + len(parts[2])
+    assert sorted(parts[0] + parts[1] + parts[2]) == sorted(energies())
+
+
+@pytest.mark.parametrize("split", ["all", "train"])
+def test_ranks_share_the_whole(monkeypatch: pytest.MonkeyPatch, split: str) -> None:
+    every = sorted(energies(split=split))
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    shares = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        shares.append(energies(split=split))
+    assert len({len(share) for share in shares}) == 1
+    together = [energy for share in shares for energy in share]
+    assert len(together) == len(every) // 3 * 3
+    assert set(together) <= set(every)
+    assert len(set(together)) == len(together)
+
+
+def test_bad_molecules_are_skipped_where_that_is_asked_for(tmp_path: Path) -> None:
+    arrays = naive.content([2, 3, 4])
+    arrays["R_pack.f32"][3] = np.nan
+    path = naive.write(tmp_path, arrays)
+    with pytest.raises(DataError, match=r"R_pack.f32, molecule 1, atom 1"):
+        energies(data=path)
+    assert sorted(energies(data=path, on_error="skip")) == sorted(arrays["E.f64"][[0, 2]].tolist())
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(OptionError, match="pairs is 'all'"):
+        fl.load(FILE, pairs="all")
+
+
+def test_by_command() -> None:
+    command = [sys.executable, "-m", "flowload.cli", "run", str(FILE), "--plain", "--split", "valid"]
+    command += ["--bucket-size", "64", "--num-atoms", "26"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "every sample is accounted for" in done.stdout
