@@ -15,7 +15,7 @@ import pytest
 
 from flowload.sample import sample_path
 from tests.kernels import naive_games
-from tools.bench.games.corpus import Corpus, pack
+from tools.bench.games.corpus import Corpus, Rate, pack
 from tools.bench.games.loaders import Loader, Reading, bare, flowload
 from tools.bench.games.measure import play
 from tools.bench.games.python_replay import replay
@@ -47,8 +47,7 @@ def test_everything_is_measured_and_told(tmp_path: Path) -> None:
     names = {f"{who}, {layout}" for who in ("bare kernel", "flowload") for layout in ("bits", "uint8")}
     assert set(result["rows"]) == names
     assert all(f"| {name} " in told for name in names)
-    assert result["packing"]["flowload"] > 0
-    assert result["packing"]["python"] > 0
+    assert all(rate["wall"] > 0 and rate["cpu"] > 0 for rate in result["packing"].values())
     assert [each["rows"] for each in result["memory"]] == [SAMPLE, 5 * SAMPLE, 5 * SAMPLE]
     if Path("/proc/self/smaps_rollup").exists():
         assert all(0 < each["before"] <= each["peak"] and each["private"] > 0 for each in result["memory"])
@@ -129,8 +128,8 @@ def test_ratios_are_of_measurements_side_by_side() -> None:
             "python": "",
         },
     }
-    told = report(result, readings, {"flowload": 600.0, "python": 2.0, "cpus": 3.0}, [])
+    told = report(result, readings, {"flowload": Rate(900.0, 300.0), "plain Python": Rate(1.0, 2.0)}, [])
     line = next(line for line in told.splitlines() if line.startswith("| flowload, bits"))
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
     assert cells == ["flowload, bits", "9", "1 - 19", "90 %", "90 %", "9.0", "2.0"]
-    assert "ratio, with one Python process on each of 3 CPUs: 100" in told
+    assert "| flowload                    |         900 |          300 |    150.0 |" in told

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,14 @@ from flowload.formats.games_pack import pack_games
 from flowload.formats.games_table import GamesTable
 from flowload.sample import sample_path
 
-__all__ = ["Corpus", "copy_games", "pack"]
+__all__ = ["Corpus", "Rate", "copy_games", "pack"]
+
+
+class Rate(NamedTuple):
+    """How fast something was done."""
+
+    wall: float  #: a second
+    cpu: float  #: a CPU second of this process: what others do on the machine disturbs it less
 
 
 @dataclass(frozen=True)
@@ -41,13 +49,13 @@ def copy_games(folder: Path, rows: int) -> int:
     return copies * probe
 
 
-def pack(folder: Path, rows: int, layouts: tuple[str, ...], workers: int) -> tuple[Corpus, dict[str, float]]:
+def pack(folder: Path, rows: int, layouts: tuple[str, ...], workers: int) -> tuple[Corpus, dict[str, Rate]]:
     """Pack so many positions, or a few more; positions a second by layout, not waiting for the disk."""
     count = copy_games(folder / "raw", rows)
     rates, folders = {}, {}
     for layout in layouts:
-        began = perf_counter()
+        began, cpu = perf_counter(), process_time()
         done = pack_games(folder / "raw", folder / layout, layout=layout, workers=workers, sync=False)
-        rates[layout] = done.rows / (perf_counter() - began)
+        rates[layout] = Rate(done.rows / (perf_counter() - began), done.rows / (process_time() - cpu))
         folders[layout] = folder / layout
     return Corpus(folders, np.random.default_rng(0).permutation(count)), rates

@@ -37,14 +37,14 @@ def measure_games(settings: Settings, tell: Tell) -> dict[str, object]:
         python = python_rate(settings.seconds)
         large, rates = pack(folder / "many", settings.many, ("bits",), settings.cpus)
         memory = measure_memory(folder, large, settings, tell)
-    packing = {"flowload": rates["bits"], "python": python, "cpus": float(settings.cpus)}
+    packing = {"flowload": rates["bits"], "plain Python": python}
     result: dict[str, object] = {
         "machine": describe_machine(settings.cpus),
         "settings": settings.as_json(),
         "rows": {name: [reading.rows for reading in found] for name, found in readings.items()},
         "thrift": {name: [reading.thrift for reading in found] for name, found in readings.items()},
         "absent": absent,
-        "packing": packing,
+        "packing": {name: rate._asdict() for name, rate in packing.items()},
         "memory": [each._asdict() for each in memory],
     }
     print(report(result, readings, packing, memory))

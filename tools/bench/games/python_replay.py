@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.sample import sample_path
 
+from .corpus import Rate
+
 __all__ = ["python_rate", "replay"]
 
 BLACK, WHITE = 0x8000000810000001, 0x0100001008000080
 
 
-def python_rate(seconds: float) -> float:
+def python_rate(seconds: float) -> Rate:
     """Positions a second of one process that works for so long."""
     (path,) = (path for path in sample_path("games").iterdir() if path.is_file())
-    rows, began = 0, perf_counter()
+    rows, began, cpu = 0, perf_counter(), process_time()
     while True:
         for inputs, _ in replay(path):
             rows += len(inputs)
             if perf_counter() - began >= seconds:
-                return rows / (perf_counter() - began)
+                return Rate(rows / (perf_counter() - began), rows / (process_time() - cpu))
 
 
 def replay(path: Path) -> Iterator[tuple[NDArray[np.uint8], int]]:

@@ -9,6 +9,7 @@ from typing import Any
 from tools.bench.markdown import table
 from tools.bench.spread import Spread
 
+from .corpus import Rate
 from .loaders import Reading
 from .memory import Memory
 from .rivals import RIVALS
@@ -17,13 +18,14 @@ __all__ = ["report"]
 
 SPEED = ("", "rows/s", "least - most", "of bare kernel", "by CPU time", "x by sample", "x best other")
 MEMORY = ("readers", "opened", "rows/s", "anonymous before", "more at peak", "private at the end", "PSS")
+PACKING = ("packing to bits (--no-sync)", "positions/s", "a CPU second", "x Python")
 SLOW = RIVALS[0].name
 
 Readings = Mapping[str, Sequence[Reading]]
 
 
 def report(
-    result: Mapping[str, Any], readings: Readings, packing: Mapping[str, float], memory: Sequence[Memory]
+    result: Mapping[str, Any], readings: Readings, packing: Mapping[str, Rate], memory: Sequence[Memory]
 ) -> str:
     """Everything, in Markdown."""
     absent = [f"Not measured: {name}: {why}." for name, why in result["absent"].items()]
@@ -32,7 +34,7 @@ def report(
         [
             "\n".join(heading(result)),
             "\n\n".join([speeds, *absent]),
-            "\n".join(packed(packing)),
+            table(PACKING, packed(packing)),
             table(MEMORY, [sizes(each) for each in memory]),
         ]
     )
@@ -91,12 +93,13 @@ def times(ratio: float | None) -> str:
     return "" if ratio is None else f"{ratio:,.1f}"
 
 
-def packed(packing: Mapping[str, float]) -> Iterator[str]:
-    """How fast games become positions on disk."""
-    own, python, cpus = packing["flowload"], packing["python"], packing["cpus"]
-    yield f"packing to bits, surveyed, replayed and written (--no-sync): {own:,.0f} positions/s"
-    yield f"plain Python, replay only, one process: {python:,.0f} positions/s"
-    yield f"ratio, with one Python process on each of {cpus:.0f} CPUs: {own / (python * cpus):,.0f}"
+def packed(packing: Mapping[str, Rate]) -> list[tuple[str, ...]]:
+    """How fast games become positions; ratios to one Python process, by CPU time: core against core."""
+    python = packing["plain Python"]
+    return [
+        (name, f"{rate.wall:,.0f}", f"{rate.cpu:,.0f}", times(rate.cpu / python.cpu))
+        for name, rate in packing.items()
+    ]
 
 
 def sizes(each: Memory) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from .loaders import Batches, as_order
 from .settings import Settings
 
 __all__ = ["open_samples", "open_threads", "open_workers"]
+
+Opened = AbstractContextManager[Batches]
 
 
 class Samples(Dataset[dict[str, Any]]):
@@ -55,69 +57,53 @@ class Threads(Samples):
 
 
 class Order:
-    """Row numbers of batches as arrays: lists of a BatchSampler would cost more than the gather."""
+    """Row numbers of batches, as arrays: lists of a BatchSampler would cost more than the gather."""
 
     def __init__(self, corpus: Corpus, size: int) -> None:
         self.corpus, self.size = corpus, size
+        self.stopped = False
 
     def __iter__(self) -> Iterator[Any]:
-        return as_order(self.corpus, self.size, 0)
+        for rows in as_order(self.corpus, self.size, 0):
+            if self.stopped:
+                return
+            yield rows
 
 
-def endless(loader: DataLoader[Any]) -> Batches:
-    """Pass after pass."""
-    while True:
-        yield from loader
-
-
-@contextmanager
-def open_samples(corpus: Corpus, settings: Settings) -> Iterator[Batches]:
-    """As many worker processes as CPUs; the loader shuffles and collates."""
+def open_samples(corpus: Corpus, settings: Settings) -> Opened:
+    """As many worker processes as CPUs, sample by sample; the loader collates."""
+    order = Order(corpus, settings.batch)
     data = Samples(corpus.folders["uint8"], len(corpus.order))
-    with closed(
-        DataLoader(
-            data,
-            settings.batch,
-            shuffle=True,
-            num_workers=settings.cpus,
-            multiprocessing_context=multiprocessing.get_context("spawn"),
-            persistent_workers=True,
-        )
-    ) as batches:
-        yield batches
+    return closed(DataLoader(data, batch_sampler=order, **in_workers(settings)), order)
 
 
-@contextmanager
-def open_workers(corpus: Corpus, settings: Settings) -> Iterator[Batches]:
+def open_workers(corpus: Corpus, settings: Settings) -> Opened:
     """As many worker processes as CPUs, each gathering whole batches."""
+    order = Order(corpus, settings.batch)
     data = Wholes(corpus.folders["uint8"], len(corpus.order))
-    with closed(
-        DataLoader(
-            data,
-            batch_size=None,
-            sampler=Order(corpus, settings.batch),
-            num_workers=settings.cpus,
-            multiprocessing_context=multiprocessing.get_context("spawn"),
-            persistent_workers=True,
-        )
-    ) as batches:
-        yield batches
+    return closed(DataLoader(data, batch_size=None, sampler=order, **in_workers(settings)), order)
 
 
-@contextmanager
-def open_threads(corpus: Corpus, settings: Settings) -> Iterator[Batches]:
+def open_threads(corpus: Corpus, settings: Settings) -> Opened:
     """No worker processes: torch's operators run on its threads."""
+    order = Order(corpus, settings.batch)
     data = Threads(corpus.folders["uint8"], len(corpus.order))
-    loader = DataLoader(data, batch_size=None, sampler=Order(corpus, settings.batch))
-    with closed(loader) as batches:
-        yield batches
+    return closed(DataLoader(data, batch_size=None, sampler=order), order)
+
+
+def in_workers(settings: Settings) -> dict[str, Any]:
+    """Processes of their own, started anew: a process with threads must not be forked."""
+    context = multiprocessing.get_context("spawn")
+    return {"num_workers": settings.cpus, "multiprocessing_context": context}
 
 
 @contextmanager
-def closed(loader: DataLoader[Any]) -> Iterator[Batches]:
-    """Workers end when nobody holds the loader any more."""
-    batches = endless(loader)
+def closed(loader: DataLoader[Any], order: Order) -> Iterator[Batches]:
+    """A worker that is left in the middle of a batch aborts, loudly: let all come to their end."""
+    batches = iter(loader)
     try:
         yield batches
     finally:
-        batches.close()  # type: ignore[attr-defined] # a generator
+        order.stopped = True
+        for _ in batches:
+            pass
