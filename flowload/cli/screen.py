@@ -10,8 +10,10 @@ from rich.live import Live
 from rich.text import Text
 
 from flowload.observe.stats import RunStats
+from flowload.observe.verdict import judge
 
 from .table import plain_table, progress, summary, table
+from .verdict import brief
 
 __all__ = ["LiveScreen", "PlainScreen", "Screen", "make_screen"]
 
@@ -68,7 +70,10 @@ class LiveScreen:
             self._console.print(Text(line), soft_wrap=True)
 
     def _picture(self, now: RunStats, outputs: Mapping[str, int], before: RunStats | None) -> Group:
-        return Group(table(now, before), Text(), *map(Text, summary(now, outputs, self._warm)))
+        lines = [*summary(now, outputs, self._warm)]
+        if before is not None and now.delivered:  # while it runs; at the end the whole verdict is told
+            lines.append(brief(judge(now, self._warm)))
+        return Group(table(now, before), Text(), *map(Text, lines))
 
 
 class PlainScreen:

@@ -123,6 +123,7 @@ class StallWatch:
 
 
 def log_stall(dump: Dump) -> None:
-    """One line, and the rest for whoever wants it."""
+    """One line; with -v, a line for each that is known beside it."""
     log.warning("no progress: %s", dump.headline)
-    log.info("no progress: %s", "\n".join(dump.lines()))
+    for line in dump.lines()[1:]:
+        log.info("no progress: %s", line)

@@ -81,3 +81,7 @@ def test_without_a_listener_it_is_one_line_in_the_log(caplog: pytest.LogCaptureF
     with caplog.at_level(logging.WARNING, "flowload"):
         log_stall(DUMP)
     assert [record.getMessage() for record in caplog.records] == [f"no progress: {DUMP.headline}"]
+    with caplog.at_level(logging.INFO, "flowload"):
+        log_stall(DUMP)
+    assert all("\n" not in record.getMessage() for record in caplog.records)
+    assert caplog.records[-1].getMessage() == "no progress: batch: no input from unpack"

@@ -109,6 +109,7 @@ def test_the_numbers_are_those_of_the_run(scene: Scene) -> None:
         assert dict(box.details)["in = out + dropped + held"] == books
         assert box.busy <= 1
         assert box.busy + box.blocked + box.starved <= 1 + 1e-9
+    assert "0 dropped; ledger balanced" in scene.title
     for link in scene.links:
         if link.capacity:
             assert link.text.startswith(f"{link.depth}/{link.capacity} ")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from flowload.cli.details import details_of
 from flowload.cli.figures import count, duration, rate, share
+from flowload.cli.ledger import under_way
 from flowload.cli.table import ahead
 from flowload.cli.verdict import duration_of, told
 from flowload.graph import Graph
@@ -77,11 +78,20 @@ def scene_of(
     boxes = [stage_box(row, now, before, verdict) for row in rows]
     ends = [outlet["end"] for row in rows for outlet in row["outputs"] if outlet["end"] is not None]
     boxes += [consumer_box(end, now, before, verdict) for end in ends]
-    came = f"{count(now.delivered)} samples in {duration(now.elapsed)}{ahead(now, before)}"
+    came = f"{count(now.delivered)} samples in {duration(now.elapsed)}{ahead(now, before)}; {books(now)}"
     return Scene(
         tuple(boxes), tuple(links_of(rows, now, before)), f"{title}: {came}" if title else came,
         tuple(told(verdict)), now,
     )  # fmt: skip
+
+
+def books(now: RunStats) -> str:
+    """Whether in = out + dropped + held, in few words."""
+    lost = sum(sum(stage.dropped.values()) for stage in now.stages.values())
+    open_ = [stage.name for stage in now.stages.values() if under_way(stage)]
+    told = "wrong" if open_ and now.finished else "balanced"
+    moving = f", some under way in {len(open_)} stages" if open_ and not now.finished else ""
+    return f"{count(lost)} dropped; ledger {told}{moving}"
 
 
 def passed(now: RunStats, before: RunStats | None) -> float:
