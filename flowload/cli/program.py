@@ -12,6 +12,7 @@ from .command import Asked
 from .complaint import complain, status_of
 from .pack import pack
 from .run import run
+from .sample import sample
 from .show import show
 from .versions import own_version
 
@@ -26,6 +27,7 @@ def program() -> None:
 
 program.add_command(pack)
 program.add_command(run)
+program.add_command(sample)
 program.add_command(show)
 
 

@@ -13,13 +13,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["sample_path"]
+__all__ = ["sample_names", "sample_path"]
+
+HERE = Path(__file__).parent
+
+
+def sample_names() -> list[str]:
+    """The samples, in order."""
+    return sorted(entry.name for entry in HERE.iterdir() if entry.is_dir() and entry.name[0] not in "._")
 
 
 def sample_path(name: str) -> Path:
     """The folder of a sample; ValueError lists the samples if there is none of that name."""
-    here = Path(__file__).parent
-    samples = sorted(entry.name for entry in here.iterdir() if entry.is_dir() and entry.name[0] not in "._")
+    samples = sample_names()
     if name not in samples:
         raise ValueError(f"there is no sample {name!r}; there are {', '.join(map(repr, samples))}")
-    return here / name
+    return HERE / name
