@@ -39,7 +39,7 @@ def sample(name: str | None, folder: Path | None) -> int:
 
 
 def write(source: Path, folder: Path) -> None:
-    """Copy a folder, all of it or nothing. Raises OSError, and UsageError where something is there already."""
+    """Copy a folder, all of it or nothing. Raises OSError; UsageError where something is there already."""
     empty = folder.is_dir() and not any(folder.iterdir())
     if folder.is_symlink() or (folder.exists() and not empty):
         raise click.UsageError(f"{folder} is there already; name a folder that is new or empty")

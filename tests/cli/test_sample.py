@@ -9,6 +9,8 @@ from flowload.sample import sample_names, sample_path
 
 Capture = pytest.CaptureFixture[str]
 
+CHESS = Path(__file__).parents[2] / "pipelines/chess.py"
+
 
 def content(folder: Path) -> dict[str, bytes]:
     return {
@@ -42,7 +44,7 @@ def test_an_empty_folder_will_do(tmp_path: Path) -> None:
 def test_what_is_written_can_be_run(tmp_path: Path, capsys: Capture) -> None:
     folder = str(tmp_path / "data")
     assert main(["sample", "chess", folder]) == 0
-    assert main(["run", "pipelines/chess.py", "--data", folder, "--batches", "1"]) == 0
+    assert main(["run", str(CHESS), "--data", folder, "--batches", "1"]) == 0
     assert "1 batch" in capsys.readouterr().out
 
 
