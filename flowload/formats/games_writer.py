@@ -76,7 +76,8 @@ class Writer:
             return set()
         if first != self.plan() or any(self.size(column) != size for column, size in sizes.items()):
             return set()
-        return {int(line) for line in lines[:-1]}  # behind the last newline is nothing, or half a line
+        numbers = {int(line) for line in lines[:-1] if line.isdecimal()}  # the last is empty, or half a line
+        return numbers & set(range(len(self.parts)))
 
     def opened(self, column: str) -> int:
         """A file with its header, as long as it will be; begun anew where nothing of it counts."""
@@ -87,11 +88,10 @@ class Writer:
         return fd
 
     def open_journal(self) -> int:
-        """The journal, with a first line."""
-        keep = 0 if self.done else os.O_TRUNC
-        fd = os.open(self.packing.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND | keep, 0o666)
-        if not self.done:
-            os.write(fd, f"{self.plan()}\n".encode())
+        """The journal, begun anew with what is done already: no half line stays."""
+        fd = os.open(self.packing.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o666)
+        lines = [self.plan(), *map(str, sorted(self.done))]
+        os.write(fd, "".join(f"{line}\n" for line in lines).encode())
         return fd
 
     def write(self, number: int) -> None:

@@ -5,7 +5,7 @@ import json
 import multiprocessing
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +218,8 @@ def test_a_half_line_of_the_journal_does_not_count(games: list[Path], tmp_path: 
     stop_after(2, games, out)
     with (out / "positions.journal").open("a") as file:
         file.write("3")  # killed before the rest
-    assert pack_games(games, out, workers=1).kept == 2
+    stop_after(1, games, out)
+    assert pack_games(games, out, workers=1).kept == 3
     np.testing.assert_array_equal(read_all(PackedGames(out))[0], naive_arrays(games)[0])
 
 
@@ -300,21 +301,43 @@ def test_the_manifest_says_what_was_packed(games: list[Path], tmp_path: Path) ->
     assert [name for name, *_ in told["of"]["sources"]] == [path.name for path in games]
 
 
+class Watched(ThreadPoolExecutor):
+    """Tells when its latest call was cancelled."""
+
+    def __init__(self, cancelled: threading.Event) -> None:
+        super().__init__(1)
+        self.cancelled = cancelled
+        self.calls: list[Future[Any]] = []
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        call = super().submit(function, *args, **kwargs)
+        self.calls.append(call)
+        call.add_done_callback(self.look)
+        return call
+
+    def look(self, call: Future[Any]) -> None:
+        if call.cancelled() and call is self.calls[-1]:
+            self.cancelled.set()
+
+
 def test_when_one_fails_the_others_are_not_begun_and_none_goes_on() -> None:
     begun: list[int] = []
-    gate = threading.Event()
+    ended: list[int] = []
+    cancelled = threading.Event()
 
-    def work(number: int) -> int:
+    def work(number: int) -> None:
         begun.append(number)
         if number == 1:
             raise StoppedError
-        gate.set()
-        return number
+        if number == 2:
+            assert cancelled.wait(60)
+        ended.append(number)
 
-    with ThreadPoolExecutor(1) as threads, pytest.raises(StoppedError):
-        in_order(threads, work, range(1000))
-    assert gate.is_set()
-    assert len(begun) < 1000
+    with Watched(cancelled) as threads:
+        with pytest.raises(StoppedError):
+            in_order(threads, work, range(100))
+        assert begun in ([0, 1], [0, 1, 2])
+        assert ended == [number for number in begun if number != 1]
 
 
 @pytest.mark.parametrize("sync", [True, False])
