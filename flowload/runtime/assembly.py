@@ -71,7 +71,7 @@ class Assembly:
             target = f"output {end.name!r}"
             self.outputs[end.name] = self._channel(end.node, end.port, target=target, blocks=1)
             # The reader is no task of the run: whoever waits for it, or it for whom, can still move.
-            self.outputs[end.name].still = Stillness()
+            self.outputs[end.name].still = Stillness(self._still.moves)
 
     def _open(self, placed: Placed) -> list[Member]:
         setting = placed.setting(seed=self.seed, epochs=self.epochs, cpus=self.cpus)

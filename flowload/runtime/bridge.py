@@ -20,6 +20,7 @@ from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.protocols import Block, State
+from flowload.runtime.channel import Channel, Item
 from flowload.runtime.doorbell import Doorbell
 from flowload.runtime.kept import Kept
 from flowload.runtime.loop import Signal
@@ -42,12 +43,41 @@ class Door:
 
 
 class Pier:
-    """The reader's end of one output. At most one block lies here."""
+    """The reader's end of one output: at most one block lies here, laid down by whoever made it."""
 
     def __init__(self) -> None:
         self.ready: SimpleQueue[Block | Door] = SimpleQueue()
         self.ended = False  #: no more blocks come: what lies here last is a door
-        self.changed: Signal | None = None  #: somebody waits until what lies here was taken
+        self.waits = False  #: a block waits until the reader has taken what lies here
+        self.channel: Channel | None = None
+        self.drained: Signal | None = None
+
+    def attach(self, channel: Channel) -> Signal:
+        """Take blocks from a channel from now on; set when it is at its end. In the loop."""
+        with channel.still.moves:
+            self.channel = channel
+            self.drained = Signal()
+            channel.reader = lambda: channel.still.moves.due(self.move)
+            self.move()
+        return self.drained
+
+    def move(self) -> None:
+        """Lay down the next block, if there is one and the place is free; inside `with moves:`."""
+        while self.channel is not None and self.drained is not None:
+            if self.channel.at_end:
+                self.channel = None
+                self.drained.set()
+            elif not len(self.channel) or not self.free():
+                return
+            elif isinstance(word := self.channel.take_now(), Item) and word.block is not None:
+                self.ready.put(word.block)
+
+    def free(self) -> bool:
+        """Nothing lies here; else the reader will ring when it has taken that."""
+        self.waits = not self.ready.empty()
+        if self.waits and self.ready.empty():  # it was taken in between, perhaps without ringing
+            self.waits = False
+        return not self.waits
 
     def close(self, error: BaseException | None) -> None:
         """No more blocks come, perhaps because of an error, which is raised where the run is read."""
@@ -123,27 +153,24 @@ class Crossing:
             pier.ready.put(Door(None))
 
     async def _ferry(self, name: str, pier: Pier) -> None:
-        """Bring blocks over, one ahead of the reader."""
+        """Let blocks cross, one ahead of the reader; the loop has to do with the first and the end only."""
         with Kept(pier.close):
             try:
-                while True:
-                    block = await self.batches.take(name)
-                    while not pier.ready.empty():
-                        pier.changed = Signal()
-                        if not pier.ready.empty():  # the reader may have come in between
-                            await pier.changed
-                        pier.changed = None
-                    pier.ready.put(block)
-                    del block  # it is the reader's now
+                block = await self.batches.take(name)
+                pier.ready.put(block)
+                del block  # it is the reader's now
+                await pier.attach(self.batches.channel(name))
+                await self.batches.take(name)  # says how it ended
             except StopAsyncIteration:
                 pier.close(None)
 
     def _answer(self) -> None:
         if self._left and self._scope is not None:
             self._scope.cancel()
-        for pier in self.piers.values():
-            if pier.changed is not None:
-                pier.changed.set()
+        if self.batches.run is not None:
+            with self.batches.run.still.moves:
+                for pier in self.piers.values():
+                    pier.move()
 
 
 class Batches:
@@ -195,7 +222,7 @@ class Batches:
                 raise StopIteration
             raise word.error
         assert crossing.bell is not None  # noqa: S101 - start() waited for it
-        if pier.changed is not None:  # it is set before a last look at what lies here: none is missed
+        if pier.waits:  # it is set before a last look at what lies here: none is missed
             crossing.bell.ring()
         return crossing.batches.hand_over(output, word, perf_counter() - began)
 

@@ -1,4 +1,8 @@
-"""A bounded queue between two stages: one writer, and readers of which each takes the next word."""
+"""A bounded queue between two stages: one writer, and readers of which each takes the next word.
+
+Stages that are moved call `try_put` and `take_now`, and are told of changes; tasks of the loop await `put`
+and `take`. Any thread may call.
+"""
 
 from __future__ import annotations
 
@@ -77,8 +81,10 @@ class Channel:
         self._nbytes = 0
         self._ended = False
         self.left = False  #: the reader has gone
-        self.told: Callable[[], None] | None = None  #: called when there is something to take, or an end
+        self.reader: Callable[[], None] | None = None  #: told when there is something to take, or an end
+        self.writer: Callable[[], None] | None = None  #: told when there is room, or the reader has gone
         self._room: Spot | None = None
+        self._refused = False  # a word waits for room
         self._words_came: list[Spot] = []
         self.passed = Passed()
         self._times = [0.0] * (blocks + 1)  # seconds, by how many words waited
@@ -94,13 +100,8 @@ class Channel:
 
     @property
     def writer_waits(self) -> bool:
-        """Somebody is parked in `put`."""
-        return self._room is not None
-
-    @property
-    def reader_waits(self) -> bool:
-        """Somebody is parked in `take`."""
-        return bool(self._words_came)
+        """Its writer has a word that there was no room for."""
+        return self._refused
 
     @property
     def at_end(self) -> bool:
@@ -125,62 +126,80 @@ class Channel:
 
     async def put(self, word: Word) -> None:
         """Write a word; parks while there is no room for it. Raises ReaderGone."""
-        size = word.nbytes if isinstance(word, Item) else 0
-        while not self.left and self._full(size):
-            self._room = Spot(self.still)
+        while True:
+            with self.still.moves:
+                if self.try_put(word):
+                    return
+                spot = self._room = Spot(self.still)
             try:
-                await self._room.wait()
+                await spot.wait()
             finally:
-                self._room = None
-        if self.left:
-            raise ReaderGone
-        self._tick()
-        self._words.append(word)
-        self._nbytes += size
-        if isinstance(word, Item) and word.block is not None:
-            self.passed.note(len(word.block), size)
-        self._wake_reader()
+                self._room, self._refused = None, False
 
     async def take(self) -> Word:
         """Read the next word; parks while there is none. Raises EndOfStream."""
-        while not self._words:
-            if self._ended:
-                raise EndOfStream
-            spot = Spot(self.still)
-            self._words_came.append(spot)
+        while True:
+            with self.still.moves:
+                if (word := self.take_now()) is not None:
+                    return word
+                if self._ended:
+                    raise EndOfStream
+                spot = Spot(self.still)
+                self._words_came.append(spot)
             try:
                 await spot.wait()
             finally:
                 self._words_came.remove(spot)
-        return self._pop()
+
+    def try_put(self, word: Word) -> bool:
+        """Write a word if there is room for it. Raises ReaderGone."""
+        size = word.nbytes if isinstance(word, Item) else 0
+        with self.still.moves:
+            if self.left:
+                raise ReaderGone
+            self._refused = self._full(size)
+            if self._refused:
+                return False
+            self._tick()
+            self._words.append(word)
+            self._nbytes += size
+            if isinstance(word, Item) and word.block is not None:
+                self.passed.note(len(word.block), size)
+            self._wake_reader()
+            return True
 
     def take_now(self) -> Word | None:
         """The next word if one waits."""
-        return self._pop() if self._words else None
+        with self.still.moves:
+            return self._pop() if self._words else None
 
     def end(self) -> None:
         """The writer leaves."""
-        self._ended = True
-        self._wake_reader()
+        with self.still.moves:
+            self._ended = True
+            self._wake_reader()
 
     def leave(self) -> None:
         """The reader leaves: what waits is let go, and no task of its waits for more."""
-        self.left = True
-        self.fail()
-        self._wake_writer()
+        with self.still.moves:
+            self.left = True
+            self.fail()
+            self._wake_writer()
 
     def fail(self) -> None:
         """The stream broke: what waits is let go, and the reader is told at once."""
-        self._tick()
-        self._words.clear()
-        self._nbytes = 0
-        self.end()
+        with self.still.moves:
+            self._tick()
+            self._words.clear()
+            self._nbytes = 0
+            self.end()
 
     def grow(self) -> None:
         """Make room for one more block, for good."""
-        self._times.append(0.0)
-        self.capacity += 1
-        self._wake_writer()
+        with self.still.moves:
+            self._times.append(0.0)
+            self.capacity += 1
+            self._wake_writer()
 
     def _full(self, size: int) -> bool:
         crowded = len(self._words) >= self.capacity or self._nbytes + size > self.max_bytes
@@ -195,13 +214,15 @@ class Channel:
         return word
 
     def _wake_reader(self) -> None:
-        if self.told is not None:
-            self.told()
+        if self.reader is not None:
+            self.reader()
         # All of them: one that is being cancelled would not take the word.
         for spot in self._words_came:
             spot.wake()
 
     def _wake_writer(self) -> None:
+        if self.writer is not None:
+            self.writer()
         if self._room is not None:
             self._room.wake()
 

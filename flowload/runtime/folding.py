@@ -1,69 +1,90 @@
-"""The task of neighbouring Folds: words in, words out, one hop at a time."""
+"""Neighbouring Folds at work: words in, words out, one hop at a time."""
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 
-from flowload.runtime.channel import EndOfStream, Word
+from flowload.runtime.channel import Channel, Word
 from flowload.runtime.folds import FoldChain
-from flowload.runtime.lanes import Lane
+from flowload.runtime.lanes import Job, Lane
+from flowload.runtime.mover import Mover
 from flowload.runtime.segment import Segment
+from flowload.runtime.stillness import Stillness
 
-__all__ = ["run_folds"]
+__all__ = ["FoldTask"]
 
 #: How much one hop takes in and makes: enough to pay for the hop, little enough to bound memory.
 TAKE, WORDS, SECONDS = 4, 4, 0.005
 
 
-async def run_folds(segment: Segment, lane: Lane) -> None:
-    """Push every word through the folds; at the end, flush them."""
-    task = FoldTask(segment, lane)
-    try:
-        while True:
-            await task.step()
-    except EndOfStream:
-        task.chain.finish()
-        await task.send()
-        segment.end()
+class FoldTask(Mover):
+    """Folds are serial: one hop at a time, and the next when what the last one made was sent."""
 
+    def __init__(self, segment: Segment, still: Stillness, lane: Lane) -> None:
+        super().__init__(segment, still)
+        self._lane = lane
+        self._chain = FoldChain(segment.members)
+        self._made: deque[Word] = deque()  # not sent yet
+        self._job: Job | None = None
+        self._spent = True  # nothing more comes of what was fed
+        self._flushed = False
+        self._rested = False  # idle folds were asked, and gave nothing
 
-class FoldTask:
-    """Folds are serial: one hop at a time."""
+    def move(self) -> Channel | None:
+        """Send on what was made, then make more: of what was fed, of what waits, of what idle folds hold."""
+        if self._job is not None:
+            if not self._job.done:
+                return None
+            self._took(self._job)
+        while self._made:
+            if (blocked := self.send(self._made[0])) is not None:
+                return blocked
+            self._made.popleft()
+        if self._spent and not self._feed():
+            if self._flushed:
+                self.end()
+            return self.segment.inputs[0]
+        self._hop()
+        return None
 
-    def __init__(self, segment: Segment, lane: Lane) -> None:
-        self.segment = segment
-        self.lane = lane
-        self.chain = FoldChain(segment.members)
+    def stop(self) -> None:
+        """Let go of what waits."""
+        super().stop()
+        self._made.clear()
 
-    async def step(self) -> None:
-        """Take what waits, or let an idle fold give something, or wait for input."""
-        words = self._waiting()
-        if not words and self.chain.idles:
-            self.chain.rest()
-            if await self.send():
-                return
-        self.chain.feed(words or [await self.segment.take(), *self._waiting(TAKE - 1)])
-        del words
-        await self.send()
-
-    async def send(self) -> int:
-        """Make and send all words that come of what was fed; how many."""
-        sent, ended = 0, False
-        self.segment.going = self.chain.out
-        while not ended:
-            self.segment.running = 1
-            made, ended = await self.lane.run(
-                partial(self.chain.advance, WORDS, SECONDS), rank=self.segment.rank
-            )
-            self.segment.running = 0
-            sent += len(made)
-            made.reverse()
-            while made:  # popped one by one: a block that was sent is not kept alive here
-                await self.segment.put(made.pop())
-        return sent
-
-    def _waiting(self, most: int = TAKE) -> list[Word]:
+    def _feed(self) -> bool:
+        """Give the folds something to make words of; False: there is nothing."""
+        source = self.segment.inputs[0]
         words: list[Word] = []
-        while len(words) < most and (word := self.segment.inputs[0].take_now()) is not None:
+        while len(words) < TAKE and (word := source.take_now()) is not None:
             words.append(word)
-        return words
+        if words:
+            self._chain.feed(words)
+            self._rested = False
+        elif source.at_end:
+            if self._flushed:
+                return False
+            self._chain.finish()
+            self._flushed = True
+        elif self._chain.idles and not self._rested:
+            self._chain.rest()
+            self._rested = True
+        else:
+            return False
+        self._spent = False
+        return True
+
+    def _hop(self) -> None:
+        self.segment.going = self._chain.out
+        self.segment.running = 1
+        self._job = Job(partial(self._chain.advance, WORDS, SECONDS), self.tell)
+        self._lane.submit(self._job, rank=self.segment.rank)
+
+    def _took(self, job: Job) -> None:
+        self._job = None
+        self.segment.running = 0
+        made, self._spent = job.outcome()
+        self._made.extend(made)
+        if made:
+            self._rested = False

@@ -13,10 +13,10 @@ from typing import Any
 
 import anyio
 
-from flowload.runtime.doorbell import Doorbell
 from flowload.runtime.kept import Kept
 from flowload.runtime.loop import Signal
 from flowload.runtime.shifts import Shift, Tally
+from flowload.runtime.stillness import Moves
 
 __all__ = ["Job", "Lane"]
 
@@ -24,17 +24,17 @@ __all__ = ["Job", "Lane"]
 class Job:
     """One piece of work in a lane; `wait` in the loop for what became of it."""
 
-    __slots__ = ("_done", "_signal", "coroutine", "error", "rank", "result", "shift", "then", "work")
+    __slots__ = ("_signal", "coroutine", "done", "error", "rank", "result", "shift", "then", "work")
 
     def __init__(self, work: Callable[[], Any], then: Callable[[], None] | None = None) -> None:
         self.work: Callable[[], Any] | None = work
-        self.then = then  #: called in the loop when the work is done
+        self.then = then  #: called inside `with moves:` when the work is done
         self.rank = 0
         self.coroutine: Any = None  #: what `do_async` waits for
         self.shift = Shift()
         self.result: Any = None
-        self.error: BaseException | None = None
-        self._done = False
+        self.error: Exception | None = None
+        self.done = False
         self._signal: Signal | None = None
 
     def do(self) -> None:
@@ -44,7 +44,7 @@ class Job:
             self.result = work()
 
     async def do_async(self) -> None:
-        """Run work that is a coroutine function in the loop, and finish; raises only a cancellation."""
+        """Run work that is a coroutine function in the loop; raises only a cancellation."""
         work = self._begun()
         with Kept(self._failed):
             try:
@@ -54,7 +54,6 @@ class Job:
                 if anyio.current_effective_deadline() == -inf:
                     raise
                 self._failed(error)  # the user's own: of something that the call waited for
-        self.finish()
 
     def _begun(self) -> Callable[[], Any]:
         work, self.work = self.work, None
@@ -66,21 +65,25 @@ class Job:
         self.error = _raisable(error)
 
     def finish(self) -> None:
-        """Tell whoever waits; in the loop only."""
-        self._done = True
+        """Tell whoever waits; inside `with moves:`."""
+        self.done = True
         if self.then is not None:
             self.then()
         if self._signal is not None:
             self._signal.set()
 
-    async def wait(self) -> Any:
+    def outcome(self) -> Any:
         """The result, or the error raised."""
-        if not self._done:
-            self._signal = Signal()
-            await self._signal
         if self.error is not None:
             raise self.error
         return self.result
+
+    async def wait(self) -> Any:
+        """The outcome, when it is done."""
+        self._signal = Signal()
+        if not self.done:  # asked after the signal was made: `finish` looks in the other order
+            await self._signal
+        return self.outcome()
 
 
 def _raisable(error: BaseException) -> Exception:
@@ -96,24 +99,24 @@ class Lane:
     """Threads that take jobs from one queue: those of the highest rank first, and of a rank in order.
 
     Ranks rise with the flow, so that what is nearly done is done first: little is under way, and it is still
-    in the cache. Threads start when there is work for them, up to `threads`. All methods are for the loop.
+    in the cache. Threads start when there is work for them, up to `threads`. The thread that did a job does
+    what follows from it, too, and finds its next one at once.
     """
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, threads: int, moves: Moves) -> None:
         self.name = name
         self.limit = threads
+        self.moves = moves
         self._jobs: list[tuple[int, int, Job]] = []  # a heap: rank (negative), number, job
         self._numbers = count()
         self._turns: SimpleQueue[bool] = SimpleQueue()  # one True a job; False sends a thread home
-        self._done: deque[tuple[int, Job]] = deque()  # with the number of its thread
-        self._bell = Doorbell(self._answer)
         self._threads: list[threading.Thread] = []
         self.open_jobs = 0
         self.at_work: list[Job | None] = []  #: what each thread does now
         self.tallies: dict[int, Tally] = {}  #: by rank
         self.seen: Callable[[str, Job], None] | None = None  #: told of every job that is done, and where
         self._home: deque[str] = deque()  # names of threads that went home; append is atomic
-        self._all_home: anyio.Event | None = None
+        self._all_home: Signal | None = None
 
     @property
     def threads(self) -> tuple[threading.Thread, ...]:
@@ -126,16 +129,17 @@ class Lane:
         return len(self._jobs)
 
     def submit(self, job: Job, *, rank: int = 0) -> Job:
-        """Queue a job."""
-        job.rank = rank
-        if (tally := self.tallies.get(rank)) is None:
-            tally = self.tallies[rank] = Tally()
-        tally.queue(job.shift)
-        heappush(self._jobs, (-rank, next(self._numbers), job))
-        self.open_jobs += 1
-        if len(self._threads) < min(self.limit, self.open_jobs):
-            self._start_thread()
-        self._turns.put(True)
+        """Queue a job; from any thread."""
+        with self.moves:
+            job.rank = rank
+            if (tally := self.tallies.get(rank)) is None:
+                tally = self.tallies[rank] = Tally()
+            tally.queue(job.shift)
+            heappush(self._jobs, (-rank, next(self._numbers), job))
+            self.open_jobs += 1
+            if len(self._threads) < min(self.limit, self.open_jobs):
+                self._start_thread()
+            self._turns.put(True)
         return job
 
     async def run(self, work: Callable[[], Any], *, rank: int = 0) -> Any:
@@ -144,13 +148,14 @@ class Lane:
 
     async def close(self, patience: float) -> list[str]:
         """Drop what has not begun, wait for what has; names of threads that outlasted the patience (s)."""
-        self._jobs.clear()
+        with self.moves:
+            self._jobs.clear()
         if self._threads:
-            self._all_home = anyio.Event()
+            self._all_home = Signal()
             for _ in self._threads:
                 self._turns.put(False)
             with anyio.move_on_after(patience, shield=True):
-                await self._all_home.wait()
+                await self._all_home
         home = set(self._home)
         for thread in self._threads:
             if thread.name in home:
@@ -178,11 +183,12 @@ class Lane:
                 job.do()
                 job.shift.end()
                 self.at_work[place] = None
-                self._done.append((place, job))
+                with self.moves:
+                    self._finish(place, job)
                 del job  # else this thread would keep the last result alive while it waits
-                self._bell.ring()
         self._home.append(threading.current_thread().name)
-        self._bell.ring()
+        if self._all_home is not None and len(self._home) == len(self._threads):
+            self._all_home.set()
 
     def _next(self) -> Job | None:
         # heappush and heappop are atomic: they compare tuples of ints, which never runs Python code.
@@ -191,13 +197,9 @@ class Lane:
         except IndexError:
             return None  # close() has emptied the queue
 
-    def _answer(self) -> None:
-        while self._done:
-            self.open_jobs -= 1
-            place, job = self._done.popleft()
-            self.tallies[job.rank].enter(job.shift)
-            if self.seen is not None:
-                self.seen(self._threads[place].name, job)
-            job.finish()
-        if self._all_home is not None and len(self._home) == len(self._threads):
-            self._all_home.set()
+    def _finish(self, place: int, job: Job) -> None:
+        self.tallies[job.rank].enter(job.shift)
+        if self.seen is not None:
+            self.seen(self._threads[place].name, job)
+        job.finish()
+        self.open_jobs -= 1

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
+from threading import get_ident
 from typing import Any, Protocol
 
 __all__ = ["Signal", "keep_ctrl_c_out", "scheduler"]
@@ -26,15 +28,24 @@ class Future(Protocol):
 
 
 class Signal:
-    """One task waits for it, once; whoever sets it does so in the loop."""
+    """One task of this loop waits for it, once; any thread may set it."""
 
-    __slots__ = ("_future",)
+    __slots__ = ("_future", "_loop", "_schedule")
 
     def __init__(self) -> None:
         self._future = _future()
+        self._loop = get_ident()
+        self._schedule = scheduler()
 
     def set(self) -> None:
         """Wake the task, or let it not wait at all. May be called again."""
+        if get_ident() == self._loop:
+            self._set()
+            return
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._schedule(self._set)
+
+    def _set(self) -> None:
         if not self._future.done():
             self._future.set_result(None)
 

@@ -2,66 +2,95 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from functools import partial
-from time import perf_counter
 
-from flowload.protocols import Mark
-from flowload.runtime.channel import EndOfStream, Word
+from flowload.runtime.channel import Channel, Item, Word
+from flowload.runtime.lanes import Job
 from flowload.runtime.maps import Calls, MapChain, is_async
+from flowload.runtime.mover import Mover
 from flowload.runtime.segment import Segment
-from flowload.runtime.window import Window
+from flowload.runtime.stillness import Stillness
 
-__all__ = ["MapTask"]
+__all__ = ["AHEAD", "MapTask"]
+
+AHEAD = 1  #: calls that may be begun beyond those that run: a lane finds its next one at once
 
 
-class MapTask:
-    """The task sends on; calls are begun by whoever brings a block or makes room, without a task's hop."""
+class MapTask(Mover):
+    """A window of calls: at most `workers` run, `AHEAD` more are begun or wait to be sent on.
 
-    def __init__(self, segment: Segment, window: Window[Word]) -> None:
+    Args:
+        start: sets a call going; whoever does it calls `Job.finish` inside `with moves:`.
+    """
+
+    def __init__(self, segment: Segment, still: Stillness, start: Callable[[Job], object]) -> None:
+        super().__init__(segment, still)
         chain = MapChain(segment.members)
-        self.segment = segment
-        self.window = window
-        self.work = chain.apply_async if is_async(segment.members[0]) else chain.apply
-        self.idle_since = perf_counter()
-        window.made_room = segment.inputs[0].told = self.begin
+        self._work = chain.apply_async if is_async(segment.members[0]) else chain.apply
+        self._start = start
+        self._room = segment.workers + AHEAD
+        self._entries: deque[Job | Word] = deque()  # in the order of the input; words that need no call, too
+        self._queue: deque[Job] = deque()  # begun, but not set going
 
-    def begin(self) -> None:
-        """Begin a call for every block that waits, as far as there is room; marks keep their place."""
+    def move(self) -> Channel | None:
+        """Send on what is done, and begin what there is room for."""
         source = self.segment.inputs[0]
-        while self.window.has_room and (word := source.take_now()) is not None:
-            if isinstance(word, Mark) or word.block is None:
-                self.window.begin(word, None)
-            else:
-                if not self.window.running:
-                    self.segment.starved += perf_counter() - self.idle_since
-                self.window.begin(word, partial(self.work, word))
+        while True:
+            blocked = self._send()
+            if not self._begin(source):
+                break
+        if self._entries:
+            return blocked
         if source.at_end:
-            self.window.end()
+            self.end()
+        return source
 
-    async def run(self) -> None:
-        """Settle and send on what the calls made, in the order of their input."""
-        self.begin()
-        try:
-            while True:
-                await self.step()
-        except EndOfStream:
-            self.segment.end()
-        finally:
-            self.window.leave()  # nobody fetches any more: let go of what was made, and of each other
-            self.window.made_room = self.segment.inputs[0].told = None
+    def stop(self) -> None:
+        """Let go of what waits; what is set going is not waited for."""
+        super().stop()
+        self._entries.clear()
+        self._queue.clear()
 
-    async def step(self) -> None:
-        """Send on what came of the oldest call."""
-        tag, result = await self.window.fetch()
-        self.segment.running = self.window.running
-        self.idle_since = perf_counter()
-        if result is None:
-            await self.segment.put(tag)
-            return
-        made, calls = result
-        _settle(calls)
-        del tag, result, calls  # what they hold is not kept alive while there is no room for the result
-        await self.segment.put(made)
+    def _send(self) -> Channel | None:
+        """Settle and send on what the oldest calls made; the channel that has no room for more."""
+        while self._entries:
+            entry = self._entries[0]
+            if isinstance(entry, Job):
+                if not entry.done:
+                    return None
+                entry, calls = entry.outcome()
+                _settle(calls)
+                self._entries[0] = entry
+            if (blocked := self.send(entry)) is not None:
+                return blocked
+            self._entries.popleft()
+        return None
+
+    def _begin(self, source: Channel) -> bool:
+        """Begin a call for every block that waits, as far as there is room; marks keep their place."""
+        begun = False
+        while len(self._entries) < self._room and (word := source.take_now()) is not None:
+            begun = True
+            if isinstance(word, Item) and word.block is not None:
+                job = Job(partial(self._work, word), self._done)
+                self._entries.append(job)
+                self._queue.append(job)
+                self._set_going()
+            else:
+                self._entries.append(word)
+        return begun
+
+    def _set_going(self) -> None:
+        while self._queue and self.segment.running < self.segment.workers:
+            self.segment.running += 1
+            self._start(self._queue.popleft())
+
+    def _done(self) -> None:
+        self.segment.running -= 1
+        self._set_going()
+        self.tell()
 
 
 def _settle(calls: Calls) -> None:

@@ -13,7 +13,7 @@ from flowload.runtime.buffers import BufferPool
 from flowload.runtime.cpus import usable_cpus
 from flowload.runtime.resume import read_state, write_state
 from flowload.runtime.run import Run
-from flowload.runtime.stillness import Stillness
+from flowload.runtime.stillness import Moves, Stillness
 
 __all__ = ["Order"]
 
@@ -39,7 +39,7 @@ class Order:
 
     def open(self) -> Run:
         """Open every stage; in the event loop that will run it."""
-        pool, still = BufferPool(), Stillness()
+        pool, still = BufferPool(), Stillness(Moves())
         cpus = self.cpus or usable_cpus()
         assembly = Assembly(self.graph.plan, pool, still, seed=self.seed, epochs=self.epochs, cpus=cpus)
         return Run(assembly, pool, still)

@@ -37,11 +37,12 @@ from flowload.observe.waits import Waits
 from flowload.protocols import Block, Mark, Route, Source, Turn
 from flowload.runtime.assembly import Assembly
 from flowload.runtime.buffers import BufferPool
-from flowload.runtime.channel import EndOfStream, ReaderGone, Word
-from flowload.runtime.folding import run_folds
+from flowload.runtime.channel import Channel, EndOfStream, ReaderGone, Word
+from flowload.runtime.coroutines import Coroutines
+from flowload.runtime.folding import FoldTask
 from flowload.runtime.holding import dump
 from flowload.runtime.kept import Kept
-from flowload.runtime.lanes import Job, Lane
+from flowload.runtime.lanes import Lane
 from flowload.runtime.loop import keep_ctrl_c_out
 from flowload.runtime.machine import Machine
 from flowload.runtime.mapping import MapTask
@@ -51,7 +52,6 @@ from flowload.runtime.snapshot import snapshot
 from flowload.runtime.sources import run_source
 from flowload.runtime.stillness import Stillness
 from flowload.runtime.tracing import Recorder
-from flowload.runtime.window import Window
 from flowload.runtime.wiring import TurnTask, run_route, run_turn
 
 __all__ = ["Run"]
@@ -59,7 +59,6 @@ __all__ = ["Run"]
 log = logging.getLogger("flowload")
 
 PATIENCE = 5.0  #: seconds that a run waits for a call that is under way
-AHEAD = 1  #: calls of a Map that may be begun beyond those that run: a lane never waits for the loop
 IO_THREADS = 8  #: blocking I/O costs no CPU, so it may have more threads than there are CPUs
 
 
@@ -96,7 +95,8 @@ class Run:
         self.loop_began = time.thread_time()
         self.gone = anyio.Event()
         self._scope = anyio.CancelScope()
-        keep_ctrl_c_out(self._host, self._guard)
+        self.still.moves.rest = self.still.look
+        keep_ctrl_c_out(self._host, self._guard, Channel.take)  # the reader takes inside `with moves:`
         group.start_soon(self._host, name="flowload run")
 
     async def take(self, output: str) -> Block:
@@ -189,8 +189,8 @@ class Run:
 
     def _open_lanes(self) -> None:
         kernels = max([self.assembly.cpus, *(s.workers for s in self.assembly.segments)])
-        for lane in (Lane("kernel", kernels), Lane("io", max(IO_THREADS, kernels))):
-            self.lanes[lane.name] = lane
+        for name, threads in (("kernel", kernels), ("io", max(IO_THREADS, kernels))):
+            self.lanes[name] = Lane(name, threads, self.still.moves)
         if self.recorder is not None:  # it was there before the lanes
             self.record(self.recorder.trace)
 
@@ -207,15 +207,18 @@ class Run:
             self.still.remedies.append(task.relieve)
             self._spawn(group, segment, lambda: run_turn(task))
         elif segment.is_map:
-            start: Callable[[Job], object] = partial(lane.submit, rank=segment.rank)
-            if is_async(first):
-                start = partial(self._spawn_job, group, segment)
-            window: Window[Word] = Window(
-                start, self.still, workers=segment.workers, room=segment.workers + AHEAD
-            )
-            self._spawn(group, segment, MapTask(segment, window).run)
+            self._start_map(group, segment, lane)
         else:
-            self._spawn(group, segment, lambda: run_folds(segment, lane))
+            self._spawn(group, segment, FoldTask(segment, self.still, lane).run)
+
+    def _start_map(self, group: TaskGroup, segment: Segment, lane: Lane) -> None:
+        if is_async(segment.members[0]):
+            coroutines = Coroutines(segment, self.still.moves)
+            calls = MapTask(segment, self.still, coroutines.submit)
+            self._spawn(group, segment, partial(coroutines.during, calls.run))
+        else:
+            start = partial(lane.submit, rank=segment.rank)
+            self._spawn(group, segment, MapTask(segment, self.still, start).run)
 
     def _spawn(self, group: TaskGroup, segment: Segment, task: Callable[[], Awaitable[None]]) -> None:
         group.start_soon(self._guard, segment, task, name=segment.name)
@@ -226,18 +229,6 @@ class Run:
                 await task()
             except ReaderGone:
                 segment.leave()
-
-    def _spawn_job(self, group: TaskGroup, segment: Segment, job: Job) -> None:
-        job.rank = segment.rank
-        job.shift.begin()
-        segment.async_jobs.add(job)
-        self._spawn(group, segment, lambda: self._do_async(segment, job))
-
-    async def _do_async(self, segment: Segment, job: Job) -> None:
-        try:
-            await job.do_async()
-        finally:
-            segment.async_jobs.discard(job)
 
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:

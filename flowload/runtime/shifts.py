@@ -11,7 +11,7 @@ EVERY, LONG = 4, 1e-3
 
 
 class Shift:
-    """The times of one job. Written by the thread that does it, read by the loop afterwards."""
+    """The times of one job. Written by the thread that does it."""
 
     __slots__ = ("asks", "began", "cpu", "ended", "queued")
 
@@ -34,7 +34,7 @@ class Shift:
 
 
 class Tally:
-    """The times of all jobs of one rank; for the loop alone."""
+    """The times of all jobs of one rank; entered inside `with moves:`."""
 
     __slots__ = ("_asked_cpu", "_asked_work", "_last", "done", "waited", "work")
 

@@ -17,7 +17,7 @@ from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.protocols import Block, State
-from flowload.runtime.channel import EndOfStream
+from flowload.runtime.channel import Channel, EndOfStream
 from flowload.runtime.loop import keep_ctrl_c_out
 from flowload.runtime.opening import Order
 from flowload.runtime.run import Run
@@ -94,6 +94,11 @@ class AsyncBatches:
             if self._skips[output]:
                 raise self._too_short(output) from None
             raise StopAsyncIteration from None
+
+    def channel(self, output: str) -> Channel:
+        """Where an output's blocks come from, once `take` has given the first."""
+        assert self.run is not None  # noqa: S101 - it gave a block
+        return self.run.assembly.outputs[output]
 
     def _too_short(self, output: str) -> GraphError:
         wanted = self.order.delivered()[output]

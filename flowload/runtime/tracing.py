@@ -35,7 +35,7 @@ class Recorder:
             lane.seen = self.seen
 
     def seen(self, thread: str, job: Job) -> None:
-        """A job is done; called in the loop."""
+        """A job is done; told inside `with moves:`."""
         segment, shift = self.segments[job.rank], job.shift
         blocks = ", ".join(map(str, numbers(job.result)))
         self.trace.add(

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from flowload.runtime.lanes import Job, Lane
+from flowload.runtime.stillness import Moves
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +19,7 @@ PATIENCE = 20.0
 
 
 async def test_work_is_done_in_a_thread_and_its_result_comes_back() -> None:
-    lane = Lane("kernel", 2)
+    lane = Lane("kernel", 2, Moves())
     thread = await lane.run(threading.current_thread)
     assert thread.name == "flowload-kernel-0"
     assert thread.daemon
@@ -27,7 +28,7 @@ async def test_work_is_done_in_a_thread_and_its_result_comes_back() -> None:
 
 
 async def test_an_error_comes_back_as_it_is() -> None:
-    lane = Lane("kernel", 1)
+    lane = Lane("kernel", 1, Moves())
     error = ValueError("x")
     with pytest.raises(ValueError, match="x") as caught:
         await lane.run(raises(error))
@@ -44,7 +45,7 @@ def raises(error: BaseException) -> Callable[[], Any]:
 
 
 async def test_threads_start_when_there_is_work_and_not_beyond_the_limit() -> None:
-    lane = Lane("kernel", 3)
+    lane = Lane("kernel", 3, Moves())
     barrier = threading.Barrier(3)
     threads = [len(lane.threads)]
     await lane.run(int)
@@ -57,7 +58,7 @@ async def test_threads_start_when_there_is_work_and_not_beyond_the_limit() -> No
 
 
 async def test_a_waiting_thread_is_used_again() -> None:
-    lane = Lane("kernel", 3)
+    lane = Lane("kernel", 3, Moves())
     for n in range(5):
         assert await lane.run(partial(int, n)) == n
     assert len(lane.threads) == 1
@@ -65,7 +66,7 @@ async def test_a_waiting_thread_is_used_again() -> None:
 
 
 async def test_of_what_waits_the_highest_rank_is_done_first_and_else_the_oldest() -> None:
-    lane = Lane("kernel", 1)
+    lane = Lane("kernel", 1, Moves())
     held, go = threading.Event(), threading.Event()
     log: list[str] = []
 
@@ -87,18 +88,18 @@ async def test_of_what_waits_the_highest_rank_is_done_first_and_else_the_oldest(
     await lane.close(PATIENCE)
 
 
-async def test_what_is_done_is_told_in_the_loop() -> None:
-    lane = Lane("kernel", 1)
+async def test_the_thread_that_did_a_job_does_what_follows() -> None:
+    lane = Lane("kernel", 1, Moves())
     told: list[threading.Thread] = []
-    job = Job(lambda: 5, lambda: told.append(threading.current_thread()))
-    assert await lane.submit(job).wait() == await job.wait() == 5
-    assert told == [threading.current_thread()]
-    assert lane.open_jobs == 0
+    job = Job(lambda: 5, lambda: lane.moves.due(lambda: told.append(threading.current_thread())))
+    assert await lane.submit(job).wait() == await job.wait() == job.outcome() == 5
     await lane.close(PATIENCE)
+    assert told == list(lane.threads)
+    assert lane.open_jobs == 0
 
 
 async def test_closing_waits_for_what_has_begun_and_drops_the_rest() -> None:
-    lane = Lane("kernel", 1)
+    lane = Lane("kernel", 1, Moves())
     held, go = threading.Event(), threading.Event()
     log: list[str] = []
 
@@ -119,7 +120,7 @@ async def test_closing_waits_for_what_has_begun_and_drops_the_rest() -> None:
 
 
 async def test_closing_leaves_a_thread_that_is_stuck_and_names_it() -> None:
-    lane = Lane("kernel", 1)
+    lane = Lane("kernel", 1, Moves())
     held, go = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -134,11 +135,11 @@ async def test_closing_leaves_a_thread_that_is_stuck_and_names_it() -> None:
 
 
 async def test_a_lane_without_work_is_closed_at_once() -> None:
-    assert await Lane("kernel", 2).close(PATIENCE) == []
+    assert await Lane("kernel", 2, Moves()).close(PATIENCE) == []
 
 
 async def test_a_cancelled_waiter_leaves_the_job_to_be_done() -> None:
-    lane = Lane("kernel", 1)
+    lane = Lane("kernel", 1, Moves())
     go = threading.Event()
     job = lane.submit(Job(go.wait))
     with anyio.move_on_after(0):
@@ -152,17 +153,17 @@ async def test_a_result_is_not_kept_alive_by_its_thread() -> None:
     class Result:
         """Something that can be seen to go."""
 
-        def __init__(self, gone: list[int]) -> None:
+        def __init__(self, gone: threading.Event) -> None:
             self.gone = gone
 
         def __del__(self) -> None:
-            self.gone.append(1)
+            self.gone.set()
 
-    gone: list[int] = []
-    lane = Lane("kernel", 1)
+    gone = threading.Event()
+    lane = Lane("kernel", 1, Moves())
     made = await lane.run(lambda: Result(gone))
     del made
-    assert gone == [1]
+    assert gone.wait(PATIENCE)  # the thread lets go a moment after it has told of it
     await lane.close(PATIENCE)
 
 
@@ -173,6 +174,8 @@ async def test_a_job_in_the_loop() -> None:
     told: list[int] = []
     job = Job(work, lambda: told.append(1))
     await job.do_async()
+    assert not job.done
+    job.finish()
     assert await job.wait() == 5
     assert told == [1]
 
@@ -183,6 +186,7 @@ async def test_a_failing_job_in_the_loop_keeps_its_error() -> None:
 
     job = Job(work)
     await job.do_async()
+    job.finish()
     with pytest.raises(ValueError, match="x"):
         await job.wait()
 
@@ -193,6 +197,7 @@ async def test_a_cancelled_job_in_the_loop_is_not_done() -> None:
     with anyio.move_on_after(0) as scope:
         await job.do_async()
     assert scope.cancelled_caught
+    assert not job.done
     assert told == []
 
 

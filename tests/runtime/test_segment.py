@@ -9,7 +9,7 @@ from flowload.runtime import segment as segment_module
 from flowload.runtime.call import Member
 from flowload.runtime.channel import Channel, EndOfStream, Item, ReaderGone
 from flowload.runtime.segment import Segment
-from flowload.runtime.stillness import Stillness
+from flowload.runtime.stillness import Moves, Stillness
 from tests.runtime.stages import Does, Folds, Step, ints
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ def member(name: str, operator: object) -> Member:
 
 
 def segment(*ports: str) -> Segment:
-    still = Stillness()
+    still = Stillness(Moves())
     made = Segment(members=[member("a", Folds()), member("b", Folds())], inputs=[Channel("x", "a", still)])
     made.outputs = {port: Channel("b", port, still) for port in ports}
     return made

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from flowload.graph import Graph
-from flowload.runtime.stillness import Spot, Stillness
+from flowload.runtime.stillness import Moves, Spot, Stillness
 from tests.runtime.faces import Face
 from tests.runtime.quiet import quiet
 from tests.runtime.stages import (
@@ -118,23 +118,29 @@ async def test_a_slow_branch_is_not_taken_for_a_still_one(anyio_backend: str) ->
 
 
 def test_stillness_counts_tasks_and_who_is_parked() -> None:
-    still, calls = Stillness(), []
+    moves, calls = Moves(), []
+    still = Stillness(moves)
+    moves.rest = still.look
     still.remedies.append(lambda: calls.append(1))
-    still.look()
+    with moves:
+        pass
     assert not calls  # no tasks: nothing stands still
     with still.task():
-        still.count(1)
-        still.look()
+        with moves:
+            still.count(1)
         assert len(calls) == 1
         with still.task():
-            still.look()
             assert len(calls) == 1  # one of two
         assert len(calls) == 2  # that one has gone
-        still.count(-1)
+        with moves:
+            still.count(-1)
+        assert len(calls) == 2
 
 
 async def test_a_spot_is_parked_until_it_is_woken(anyio_backend: str) -> None:
-    still, calls = Stillness(), []
+    moves, calls = Moves(), []
+    still = Stillness(moves)
+    moves.rest = still.look
 
     def remedy() -> None:
         calls.append(1)
@@ -143,11 +149,109 @@ async def test_a_spot_is_parked_until_it_is_woken(anyio_backend: str) -> None:
 
     still.remedies.append(remedy)
     with still.task():
-        spot = Spot(still)
+        with moves:
+            spot = Spot(still)
         await spot.wait()
         assert calls == [1]
-        still.look()
+        with moves:
+            pass
         assert calls == [1]
+
+
+async def test_a_spot_that_is_cancelled_is_parked_no_more(anyio_backend: str) -> None:
+    still = Stillness(Moves())
+    calls: list[int] = []
+    still.remedies.append(lambda: calls.append(1))
+    with still.task():
+        with still.moves:
+            spot = Spot(still)
+            still.look()
+        with anyio.move_on_after(0):
+            await spot.wait()
+        still.look()
+    assert calls == [1]
+
+
+async def test_a_spot_is_woken_from_any_thread(anyio_backend: str) -> None:
+    still = Stillness(Moves())
+    with still.moves:
+        spot = Spot(still)
+
+    def wake() -> None:
+        with still.moves:
+            spot.wake()
+
+    thread = threading.Thread(target=wake)
+    thread.start()
+    await spot.wait()
+    thread.join()
+
+
+def test_what_is_due_is_done_before_the_lock_is_given_up_and_never_within() -> None:
+    moves = Moves()
+    log: list[str] = []
+
+    def first() -> None:
+        with moves:  # no end of the outermost: nothing is done here
+            moves.due(lambda: log.append("second"))
+        log.append("first")
+
+    with moves:
+        moves.due(first)
+        log.append("begun")
+    assert log == ["begun", "first", "second"]
+
+
+def test_a_chain_of_any_length_needs_no_deeper_stack() -> None:
+    moves = Moves()
+    left = [100_000]
+
+    def step_on() -> None:
+        left[0] -= 1
+        if left[0]:
+            with moves:
+                moves.due(step_on)
+
+    with moves:
+        moves.due(step_on)
+    assert left == [0]
+
+
+def test_one_thread_at_a_time() -> None:
+    moves = Moves()
+    inside: list[int] = []
+    most: list[int] = []
+
+    def enter() -> None:
+        for _ in range(300):
+            with moves:
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=enter) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert len(most) == 1200
+
+
+def test_an_error_in_between_gives_the_lock_up() -> None:
+    moves = Moves()
+    with pytest.raises(ValueError, match="x"), moves:
+        raise ValueError("x")
+    entered: list[int] = []
+
+    def enter() -> None:
+        with moves:
+            entered.append(1)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert entered == [1]
 
 
 def test_what_a_remedy_frees_is_delivered_in_turn(face: Face) -> None:

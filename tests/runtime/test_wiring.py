@@ -13,7 +13,7 @@ from flowload.protocols import Block, Call, Mark
 from flowload.runtime.assembly import Assembly
 from flowload.runtime.buffers import BufferPool
 from flowload.runtime.channel import Channel, Item
-from flowload.runtime.stillness import Stillness
+from flowload.runtime.stillness import Moves, Stillness
 from flowload.runtime.wiring import TurnTask, run_turn
 from tests.runtime.faces import Face, Taker
 from tests.runtime.stages import (
@@ -118,7 +118,7 @@ def test_a_turn_is_asked_about_those_that_have_not_ended(face: Face) -> None:
 
 @pytest.mark.anyio
 async def test_a_turn_asks_for_room_only_while_it_waits_for_an_input(anyio_backend: str) -> None:
-    still = Stillness()
+    still = Stillness(Moves())
     graph = [numbers(1), numbers(1)] >> in_turn()
     assembly = Assembly(graph.plan, BufferPool(), still, seed=0, epochs=1, cpus=1)
     segment = assembly.segment_of("junction")
