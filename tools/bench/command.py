@@ -159,6 +159,28 @@ def games(cpus: int, sheet: Path | None, quick: bool, **given: Any) -> None:
         paper.content = measure.measure_games(asked.quick() if quick else asked, tell)
 
 
+@main.command()
+@click.option("--rows", default=200_000, show_default=True, help="Molecules to make batches of.")
+@click.option("--many", default=2_000_000, show_default=True, help="Molecules of the large set.")
+@click.option("--batch", default=128, show_default=True, help="Molecules of a batch.")
+@click.option("--seconds", default=1.0, show_default=True, help="One measurement.")
+@click.option("--warm", default=0.3, show_default=True, help="Seconds before each, from its first batch on.")
+@click.option("--rounds", default=5, show_default=True, help="Measurements of each contender.")
+@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+@click.option("--only", metavar="WORD", multiple=True, help="Only contenders with this in their name.")
+@click.option("--rivals/--no-rivals", default=True, show_default=True, help="Other loaders on the same work.")
+@click.option("--json", "sheet", metavar="PATH", type=click.Path(path_type=Path), help="Write it there.")
+@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
+def molecules(cpus: int, sheet: Path | None, quick: bool, **given: Any) -> None:
+    """From packed molecules to padded batches with pair indices."""
+    cpus = keep_to(cpus)
+    from .molecules import measure, settings  # noqa: PLC0415 - numba counts the CPUs when it is imported
+
+    asked = settings.Settings(cpus=cpus, **given)
+    with open_sheet(sheet) as paper:
+        paper.content = measure.measure_molecules(asked.quick() if quick else asked, tell)
+
+
 def tell(line: str) -> None:
     """Say what is going on, where results do not go."""
     click.echo(line, file=sys.stderr)

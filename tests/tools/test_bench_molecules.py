@@ -1,0 +1,69 @@
+"""The benchmark of molecules works, and its contenders do the same work. Nothing here is about time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flowload as fl
+from tools.bench.molecules.corpus import Corpus, write_molecules
+from tools.bench.molecules.loaders import Bare, Molecules, constant
+from tools.bench.molecules.settings import Settings
+from tools.bench.settings import ROOT
+
+QUICK = Settings(rows=0, many=0, seconds=0, warm=0, rounds=1, cpus=2, batch=64).quick()
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return write_molecules(tmp_path_factory.mktemp("molecules") / "set", 300, 60)
+
+
+def check(found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    assert found.keys() == wanted.keys()
+    for key, array in wanted.items():
+        np.testing.assert_array_equal(np.asarray(found[key]), np.asarray(array), err_msg=key)
+
+
+def test_the_loop_and_the_bare_thread_give_what_flowload_gives(corpus: Corpus) -> None:
+    rows = corpus.order[:64]
+    graph = fl.rows(corpus.records) >> fl.split(some=np.sort(rows)) >> fl.batch(64)
+    with graph.iterate() as batches:
+        (batch,) = batches
+    loop = {**Molecules(corpus).pad(np.sort(rows)), **constant(64, 60)}
+    check({key: batch[key] for key in loop}, loop)
+    bare = Bare(corpus, QUICK, 0).make(0)
+    check({key: bare[key] for key in loop}, {**Molecules(corpus).pad(rows), **constant(64, 60)})
+
+
+def test_the_data_loader_gives_the_same(corpus: Corpus) -> None:
+    from tools.bench.molecules.rival_torch import PadCollate, Samples  # noqa: PLC0415 - imports torch
+
+    samples = Samples(corpus)
+    rows = corpus.order[:9]
+    assert len(samples) == 300
+    check(PadCollate(60)([samples[int(row)] for row in rows]), Molecules(corpus).pad(rows))
+
+
+def test_everything_is_measured_and_told(tmp_path: Path) -> None:
+    sheet = tmp_path / "molecules.json"
+    command = [sys.executable, "tools/bench", "molecules", "--quick", "--json", str(sheet)]
+    told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    result = json.loads(sheet.read_text())
+    names = {
+        "flowload",
+        "flowload, to_device('cpu')",
+        "bare kernels",
+        "Python loop",
+        "DataLoader, pad-collate",
+    }
+    assert set(result["rows"]) == names
+    assert all(f"| {name} " in told for name in names)
+    assert result["memory"]["molecules"] == 5000
+    assert 0 < result["memory"]["before"] <= result["memory"]["peak"]

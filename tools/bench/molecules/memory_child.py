@@ -1,0 +1,56 @@
+"""A process that opens packed molecules, reads them once, and tells what that took."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+
+import flowload as fl
+from flowload.formats.molecules import PackedMolecules
+from flowload.sample import sample_path
+
+__all__ = ["main"]
+
+STATUS = Path("/proc/self/status")
+ANONYMOUS = "RssAnon:"
+
+
+def main(order: str) -> None:
+    """Measure, and print."""
+    given = json.loads(order)
+    stream(sample_path("molecules"), given)  # kernels and the compiler's library are nobody's stream
+    before = anonymous()
+    began = perf_counter()
+    PackedMolecules(given["folder"]).open()
+    opened = perf_counter() - began
+    molecules, peak, seconds = stream(Path(given["folder"]), given)
+    found = {"opened": opened, "rate": molecules / seconds, "before": before, "peak": max(before, peak)}
+    print(json.dumps({**found, "molecules": molecules}))
+
+
+def stream(folder: Path, given: dict[str, int]) -> tuple[int, int, float]:
+    """One pass: molecules, the most anonymous memory, seconds."""
+    molecules = peak = 0
+    records = PackedMolecules(folder, given["num_atoms"], "batch")
+    graph = fl.rows(records) >> fl.shuffle() >> fl.bucket(4096) >> fl.batch(given["batch"])
+    began = perf_counter()
+    with graph.iterate(cpus=given["cpus"]) as batches:
+        for number, batch in enumerate(batches):
+            molecules += len(batch["E"])
+            if number % 64 == 0:
+                peak = max(peak, anonymous())
+    return molecules, peak, perf_counter() - began
+
+
+def anonymous() -> int:
+    """Bytes of memory that no file stands behind; 0 where the system does not tell."""
+    if not STATUS.exists():
+        return 0
+    lines = STATUS.read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(ANONYMOUS))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

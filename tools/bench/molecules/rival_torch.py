@@ -1,0 +1,87 @@
+"""torch's DataLoader: a sample a molecule, padded when they are collated, in as many processes as CPUs."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from tools.bench.games.loaders import Batches
+
+from .corpus import Corpus
+from .loaders import Molecules, constant
+from .settings import Settings
+
+__all__ = ["PadCollate", "Samples", "open_loader"]
+
+
+class Samples(Dataset[dict[str, Any]]):
+    """One molecule a sample."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.molecules = Molecules(corpus)
+        self.size = len(corpus.order)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        arrays = self.molecules.opened()
+        begin, end = arrays["offsets"][row], arrays["offsets"][row + 1]
+        return {"E": float(arrays["E"][row]), **{key: arrays[key][begin:end] for key in "ZRF"}}
+
+
+class PadCollate:
+    """Pads; pair indices are made once, and given by the reader's side: nobody would send them each time."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+
+    def __call__(self, samples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """One batch."""
+        count = len(samples)
+        out = {
+            "Z": torch.zeros(count, self.slots, dtype=torch.int32),
+            "R": torch.zeros(count, self.slots, 3),
+            "F": torch.zeros(count, self.slots, 3),
+        }
+        sizes = torch.tensor([len(sample["Z"]) for sample in samples], dtype=torch.int32)
+        for place, sample in enumerate(samples):
+            for key, padded in out.items():
+                padded[place, : len(sample["Z"])] = torch.from_numpy(np.array(sample[key]))
+        energies = torch.tensor([sample["E"] for sample in samples], dtype=torch.float64)
+        return {**out, "E": energies, "N": sizes, "Qtot": torch.zeros(count, dtype=torch.float64)}
+
+
+@contextmanager
+def open_loader(corpus: Corpus, settings: Settings) -> Iterator[Batches]:
+    """It shuffles, and drops the last batch."""
+    pairs = {
+        key: torch.from_numpy(array) for key, array in constant(settings.batch, corpus.num_atoms).items()
+    }
+    loader = DataLoader(
+        Samples(corpus),
+        settings.batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=settings.cpus,
+        collate_fn=PadCollate(corpus.num_atoms),
+        multiprocessing_context=multiprocessing.get_context("spawn"),
+        persistent_workers=True,
+    )
+
+    def batches() -> Iterator[dict[str, Any]]:
+        while True:
+            for batch in loader:
+                yield {**batch, **pairs}
+
+    running = batches()
+    try:
+        yield running
+    finally:
+        running.close()  # type: ignore[attr-defined] # a generator
