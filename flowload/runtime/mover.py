@@ -104,9 +104,14 @@ class Mover:
                 self.segment.blocked += now - self._since
             if self.segment.waited is not None:
                 self.segment.waited("no input" if self._starved else "no room", self._since)
+            self.segment.takes_since = self.segment.puts_since = None
             self._parked.count(-1)
         self._parked = still
         if still is not None:
             self._since = perf_counter()
             self._starved = channel in self.segment.inputs
+            if self._starved:
+                self.segment.takes_since = self._since
+            else:
+                self.segment.puts_since = self._since
             still.count(1)

@@ -28,6 +28,8 @@ class Segment:
     outputs: dict[str, Channel] = field(default_factory=dict)  #: by port
     starved: float = 0.0  #: seconds without input while nothing ran
     blocked: float = 0.0  #: seconds without room for output
+    takes_since: float | None = None  #: it waits for input since then
+    puts_since: float | None = None  #: it waits for room since then
     running: int = 0  #: calls that run now
     going: Any = None  #: the generator that makes its words
     waited: Callable[[str, float], None] | None = None  #: told why it waited, and since when
@@ -40,10 +42,11 @@ class Segment:
 
     async def take(self, which: int = 0) -> Word:
         """The next word of an input; the time that it takes counts as starved."""
-        began = perf_counter()
+        began = self.takes_since = perf_counter()
         try:
             return await self.inputs[which].take()
         finally:
+            self.takes_since = None
             self.starved += perf_counter() - began
             if self.waited is not None:
                 self.waited("no input", began)
@@ -52,13 +55,20 @@ class Segment:
         """Write a word; the time that it takes counts as blocked. A sink has nowhere to write to."""
         if port not in self.outputs:
             return
-        began = perf_counter()
+        began = self.puts_since = perf_counter()
         try:
             await self.outputs[port].put(word)
         finally:
+            self.puts_since = None
             self.blocked += perf_counter() - began
             if self.waited is not None:
                 self.waited("no room", began)
+
+    def waits(self, now: float) -> tuple[float, float]:
+        """Seconds without input and without room, the waits that are not over included; from any thread."""
+        takes, puts = self.takes_since, self.puts_since
+        starved = self.starved + (0.0 if takes is None else max(0.0, now - takes))
+        return starved, self.blocked + (0.0 if puts is None else max(0.0, now - puts))
 
     @property
     def is_map(self) -> bool:

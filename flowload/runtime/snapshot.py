@@ -56,6 +56,7 @@ def snapshot(run: Run) -> RunStats:
 
 def _task(run: Run, segment: Segment) -> TaskStats:
     lane, tally = _lane_of(run, segment)
+    starved, blocked = segment.waits(perf_counter())
     work: dict[str, float] = {}
     for member in segment.members:
         work[member.node] = work.get(member.node, 0.0) + member.meter.busy
@@ -68,8 +69,8 @@ def _task(run: Run, segment: Segment) -> TaskStats:
         lane=lane,
         cpu=sum(work.values()) * on_cpu,
         waited=0.0 if tally is None else tally.waited,
-        starved=segment.starved,
-        blocked=segment.blocked,
+        starved=starved,
+        blocked=blocked,
     )
 
 

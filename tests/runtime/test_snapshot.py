@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -20,10 +21,12 @@ from tests.runtime.stages import (
     Folds,
     Ints,
     Rebatches,
+    Yields,
     fan_out,
     in_turn,
     ints,
     numbers,
+    origin,
     plus,
     rebatch,
     step,
@@ -239,3 +242,41 @@ async def test_calls_that_run_now_are_counted_where_they_run(anyio_backend: str)
         assert {lane.name: lane.running for lane in stats.lanes}["kernel"] == 2
         assert [len(batch) async for batch in batches] == [1, 1]
         assert batches.stats().stages["slow"].running == 0
+
+
+@pytest.mark.anyio
+async def test_waits_that_are_not_over_count(anyio_backend: str) -> None:
+    """Nothing moves, and time goes by."""
+    free = anyio.Event()
+
+    class Slow(Yields):
+        def epoch(self, number: int, call: Call) -> Any:
+            return self.blocks()
+
+        async def blocks(self) -> AsyncIterator[Ints]:
+            yield ints([1])
+            await free.wait()
+
+    graph = origin(Slow(lambda _: ())) >> plus(0, workers=2, name="map") >> rebatch(1, name="cut")
+    async with graph.stream(cpus=2) as batches:
+        await anext(batches)
+        await quiet(batches)
+        one, two = batches.stats(), batches.stats()
+        free.set()
+        for name in ("map", "cut"):
+            passed = two.stages[name].starved - one.stages[name].starved
+            assert passed == pytest.approx(two.elapsed - one.elapsed, abs=0.01)
+            assert passed > 0
+        assert [len(batch) async for batch in batches] == []
+        over = batches.stats()
+    assert batches.stats().stages["map"].starved == over.stages["map"].starved
+
+
+@pytest.mark.anyio
+async def test_room_that_is_waited_for_counts(anyio_backend: str) -> None:
+    async with (numbers(100) >> rebatch(2, name="cut")).stream() as batches:
+        await anext(batches)
+        await quiet(batches)
+        one, two = batches.stats(), batches.stats()
+    assert two.stages["cut"].blocked > one.stages["cut"].blocked
+    assert two.stages["origin"].blocked > one.stages["origin"].blocked

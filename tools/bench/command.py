@@ -78,8 +78,8 @@ def hops(blocks: int, rounds: int, cpus: int) -> None:
 
 @main.command()
 @click.option("--data", metavar="PATTERN", help="As for chess.")
-@click.option("--seconds", default=3.0, show_default=True, help="One measurement with a slow-down.")
-@click.option("--warm", default=1.0, show_default=True, help="Seconds before each.")
+@click.option("--seconds", default=5.0, show_default=True, help="One measurement with a slow-down.")
+@click.option("--warm", default=2.0, show_default=True, help="Seconds before each.")
 @click.option("--rounds", default=25, show_default=True, help="Measurements of the cost.")
 @click.option("--blocks", default=1000, show_default=True, help="Blocks of one measurement of the cost.")
 @click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")

@@ -32,7 +32,7 @@ from .window import watch
 __all__ = ["measure_cost", "measure_verdicts"]
 
 FILES, SPLIT, GAMES = 8, 8, 8  #: files to take games from, small files of each, games in these
-TIMES = 6.0  #: the slowed stage takes so many times the whole pipeline's time for a sample
+TIMES = 4.0  #: the slowed stage takes so many times the whole pipeline's time for a sample
 #: What is done for statistics alone, at every call and block.
 WATCHING = (
     (Durations, "note"),
