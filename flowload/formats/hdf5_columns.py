@@ -1,13 +1,14 @@
 """Datasets of HDF5, each read the fastest way that it allows.
 
-Contiguous     memory-mapped: an array like any other.
-Plain chunks   memory-mapped too: a table says where each chunk begins.
-Deflated       chunks are inflated from the map, in parallel: h5py has one lock for all threads.
-Anything else  h5py reads it, each chunk once a batch.
+Contiguous          memory-mapped: an array like any other.
+Plain chunks        memory-mapped too: a table says where each chunk begins.
+Compressed chunks   (gzip, lzf, shuffle) are expanded from the map, in parallel: h5py has one lock for all.
+Anything else       h5py reads it, each chunk once a batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
 from flowload.errors import DataError
+from flowload.kernels.lzf import expand_lzf
 from flowload.kernels.take import native, take_at
 from flowload.protocols import Bytes, Call
 from flowload.records import Numbers
@@ -25,10 +27,11 @@ from .runs import as_bytes, gather_runs
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["Chunks", "ChunksColumn", "DatasetColumn", "DeflatedColumn"]
+__all__ = ["Chunks", "ChunksColumn", "CodedColumn", "DatasetColumn"]
 
 GAP = 64 << 10  #: bytes that are rather read in vain than left out, where chunks are not compressed
 ZLIB_ERROR = cast("type[Exception]", zlib_ng.error)
+DEFLATE, SHUFFLE, LZF = 1, 2, 32000  #: as HDF5 registers them
 NOWHERE = -1  #: of a chunk that was never written
 
 
@@ -38,6 +41,7 @@ class Chunks(NamedTuple):
     memory: Bytes  #: the whole file
     begins: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    skipped: NDArray[np.int64]  #: bit k: filter k would not have made the chunk smaller, and was left out
 
 
 class DatasetColumn:
@@ -84,7 +88,7 @@ class ChunksColumn(DatasetColumn):
 
     def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:  # noqa: ARG002 - nothing to ask
         """Copy the rows; those that were never written hold the fill value."""
-        memory, begins, _ = self.chunks
+        memory, begins = self.chunks[:2]
         width = out.nbytes // max(len(out), 1)
         chunk, row = np.divmod(rows, self.chunk)
         offsets = np.where(begins[chunk] < 0, NOWHERE, begins[chunk] + row * width)
@@ -97,18 +101,18 @@ class ChunksColumn(DatasetColumn):
 
     def close(self) -> None:
         """Let go of the map."""
-        self.chunks = Chunks(np.empty(0, np.uint8), self.chunks.begins, self.chunks.sizes)
+        self.chunks = self.chunks._replace(memory=np.empty(0, np.uint8))
 
 
-class DeflatedColumn(ChunksColumn):
-    """Chunks that are deflated, their bytes perhaps shuffled before."""
+class CodedColumn(ChunksColumn):
+    """Chunks that went through filters: numbers of HDF5, in the order in which they were applied."""
 
-    def __init__(self, where: str, dataset: h5py.Dataset, chunks: Chunks, *, shuffled: bool) -> None:
+    def __init__(self, where: str, dataset: h5py.Dataset, chunks: Chunks, filters: Sequence[int]) -> None:
         super().__init__(where, dataset, chunks)
-        self.shuffled = shuffled
+        self.filters = filters
 
     def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:
-        """Inflate each chunk once. Raises DataError for one that cannot be."""
+        """Expand each chunk once. Raises DataError for one that cannot be."""
         gather_runs(self.read_run, rows, out, call, chunk=self.chunk, gap=self.chunk)
 
     def read_run(self, begin: int, end: int, out: NDArray[Any]) -> None:
@@ -116,29 +120,45 @@ class DeflatedColumn(ChunksColumn):
         for number in range(begin // self.chunk, -(-end // self.chunk)):
             first = number * self.chunk
             a, b = max(begin, first), min(end, first + self.chunk)
-            out[a - begin : b - begin] = self.inflated(number)[a - first : b - first]
+            out[a - begin : b - begin] = self.expanded(number)[a - first : b - first]
 
-    def inflated(self, number: int) -> NDArray[Any]:
+    def expanded(self, number: int) -> NDArray[Any]:
         """The rows of a chunk."""
-        memory, begins, sizes = self.chunks
+        memory, begins, sizes, skipped = self.chunks
         shape = (self.chunk, *self.shape[1:])
         if begins[number] < 0:
             filled: NDArray[Any] = np.broadcast_to(self.dataset.fillvalue, shape)
             return filled
         wanted = prod(shape) * self.stored.itemsize
+        data = memory[begins[number] :][: sizes[number]]
         try:
-            data = zlib_ng.decompress(memory[begins[number] :][: sizes[number]], bufsize=wanted)
-        except ZLIB_ERROR as error:
+            for place, code in reversed(list(enumerate(self.filters))):
+                if not skipped[number] >> place & 1:
+                    data = undone(code, data, wanted, self.stored.itemsize)
+        except (ZLIB_ERROR, ValueError) as error:
             raise self.bad_chunk(number, str(error)) from error
         if len(data) != wanted:
             raise self.bad_chunk(number, f"{len(data):,} bytes", f"{wanted:,} bytes")
-        flat = np.frombuffer(data, np.uint8)
-        if self.shuffled:  # first bytes of all numbers, then second bytes ...
-            flat = np.ascontiguousarray(flat.reshape(self.stored.itemsize, -1).T).reshape(-1)
-        rows: NDArray[Any] = flat.view(self.stored).reshape(shape)
+        rows: NDArray[Any] = data.view(self.stored).reshape(shape)
         return rows
 
     def bad_chunk(self, number: int, found: str, wanted: str = "") -> DataError:
-        """A chunk that cannot be inflated."""
+        """A chunk that cannot be expanded."""
         begin = number * self.chunk
         return self.bad(begin, min(begin + self.chunk, self.shape[0]), found, wanted)
+
+
+def undone(code: int, data: Bytes, wanted: int, itemsize: int) -> Bytes:
+    """What a filter was given. Raises zlib's error, or ValueError."""
+    if code == DEFLATE:
+        return np.frombuffer(zlib_ng.decompress(data, bufsize=wanted), np.uint8)
+    if code == LZF:
+        out = np.empty(wanted, np.uint8)
+        size = expand_lzf(data, out)
+        if size < 0:
+            raise ValueError("LZF data that are damaged")
+        return out[:size]
+    if len(data) % itemsize:
+        raise ValueError(f"{len(data):,} bytes of numbers of {itemsize}")
+    # The first bytes of all numbers, then all second bytes ...
+    return np.ascontiguousarray(data.reshape(itemsize, -1).T).reshape(-1)

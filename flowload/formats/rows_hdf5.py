@@ -17,7 +17,7 @@ from flowload.protocols import Bytes
 from flowload.records import Fields
 
 from .columns import Choice, Column, ColumnTable, check_path, import_extra, pairs_of
-from .hdf5_columns import NOWHERE, Chunks, ChunksColumn, DatasetColumn, DeflatedColumn
+from .hdf5_columns import DEFLATE, LZF, NOWHERE, SHUFFLE, Chunks, ChunksColumn, CodedColumn, DatasetColumn
 from .rows_npy import MappedColumn
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Hdf5Rows:
     """Records of an HDF5 file: row i of each dataset belongs to sample i. Needs `flowload[hdf5]`.
 
     Datasets that are contiguous (h5py's default), or in plain chunks, are memory-mapped. Of compressed ones
-    each chunk is inflated once a batch, so chunks of few rows are best for random order.
+    each chunk is expanded once a batch, so chunks of few rows are best for random order.
 
     Args:
         path: the file.
@@ -139,25 +139,27 @@ class Opened:
         chunks = self.chunks(where, dataset, compressed=bool(filters))
         if not filters:
             return ChunksColumn(where, dataset, chunks)
-        return DeflatedColumn(where, dataset, chunks, shuffled=len(filters) == 2)
+        return CodedColumn(where, dataset, chunks, filters)
 
     def chunks(self, where: str, dataset: h5py.Dataset, *, compressed: bool) -> Chunks:
         """Where the chunks lie. Raises DataError for one that the file does not hold."""
         count = -(-dataset.shape[0] // dataset.chunks[0])
-        begins, sizes = np.full(count, NOWHERE, np.int64), np.zeros(count, np.int64)
+        begins = np.full(count, NOWHERE, np.int64)
+        sizes, skipped = np.zeros(count, np.int64), np.zeros(count, np.int64)
         full = prod(dataset.chunks) * dataset.dtype.itemsize
 
         def note(chunk: Any) -> None:
             number = chunk.chunk_offset[0] // dataset.chunks[0]
             if number < count:
                 begins[number], sizes[number] = chunk.byte_offset, chunk.size
+                skipped[number] = chunk.filter_mask
                 self.check_end(where, chunk.byte_offset + chunk.size)
                 if not compressed and chunk.size != full:
                     found = f"a chunk of {chunk.size:,} bytes"
                     raise DataError("wrong size", where=where, found=found, wanted=f"{full:,} bytes")
 
         dataset.id.chunk_iter(note)
-        return Chunks(self.memory, begins, sizes)
+        return Chunks(self.memory, begins, sizes, skipped)
 
     def check_end(self, where: str, wanted: int) -> None:
         """Raise DataError where the file ends before its data."""
@@ -171,9 +173,7 @@ class Opened:
 
 
 def filters_of(dataset: h5py.Dataset) -> list[int] | None:
-    """What chunks went through: nothing, deflate, or shuffle and deflate; None: something else."""
-    h5py = import_extra("h5py", "hdf5")
+    """What chunks went through; None: something that only HDF5 can undo."""
     plist = dataset.id.get_create_plist()
     found = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
-    deflate, shuffle = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE
-    return found if found in ([], [deflate], [shuffle, deflate]) else None
+    return found if set(found) <= {DEFLATE, SHUFFLE, LZF} else None

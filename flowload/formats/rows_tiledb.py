@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError
-from flowload.kernels.take import native
+from flowload.kernels.take import native, take
 from flowload.protocols import Call
 from flowload.records import Fields, Numbers
 
 from .columns import Choice, Column, ColumnTable, check_path, import_extra, pairs_of
-from .runs import gather_runs
 
 if TYPE_CHECKING:
     import tiledb
@@ -27,7 +26,7 @@ __all__ = ["TileDbRows"]
 class TileDbRows:
     """Records of a dense TileDB array: row i of its first dimension is sample i. Needs `flowload[tiledb]`.
 
-    TileDB reads and decodes with threads of its own. Each tile is read once a batch, so tiles of few rows are
+    TileDB reads and decodes with threads of its own, each tile once a batch: so tiles of few rows are
     best for random order.
 
     Args:
@@ -86,26 +85,29 @@ class AttributeColumn:
         self.attribute = name
         self.shape: tuple[int, ...] = tuple(array.shape)
         self.dtype: np.dtype[Any] = native(array.schema.attr(name).dtype)
-        first = array.schema.domain.dim(0)
-        self.begin = int(first.domain[0])
-        self.chunk = int(first.tile or 1)
+        self.begin = int(array.schema.domain.dim(0).domain[0])
 
-    def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:
-        """Read each tile once. Raises DataError for one that cannot be read."""
-        gather_runs(self.read_run, rows, out, call, chunk=self.chunk, gap=self.chunk)
-
-    def read_run(self, begin: int, end: int, out: NDArray[Any]) -> None:
-        """Read neighbouring rows."""
+    def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:  # noqa: ARG002 - TileDB has its own
+        """Ask for all rows at once: TileDB reads each tile once a query. Raises DataError."""
+        if not len(rows):
+            return
+        wanted, places = np.unique(rows, return_inverse=True)
         tiledb = import_extra("tiledb", "tiledb")
         try:
-            # A slice as such would count negative numbers from the end.
-            found = self.array.query(attrs=[self.attribute]).multi_index[
-                self.begin + begin : self.begin + end - 1
-            ]
+            found = self.array.query(attrs=[self.attribute]).multi_index[self.ranges(wanted)]
         except tiledb.TileDBError as error:
-            where = f"{self.where}, rows {begin:,} to {end:,}"
+            where = f"{self.where}, rows {wanted[0]:,} to {wanted[-1]:,}"
             raise DataError("unreadable", where=where, found=str(error)) from error
-        np.copyto(out, found[self.attribute].reshape(out.shape))
+        # The one attribute: where it has no name, TileDB's own word for it is not ours to know.
+        array = next(iter(found.values())).reshape(len(wanted), *self.shape[1:])
+        take(array, places.reshape(-1), out)
+
+    def ranges(self, rows: Numbers) -> list[tuple[int, int]]:
+        """Rising rows as runs without a gap: first and last, as the dimension counts."""
+        borders = np.flatnonzero(np.diff(rows) > 1)
+        firsts = rows[np.concatenate([[0], borders + 1])] + self.begin
+        lasts = rows[np.concatenate([borders, [len(rows) - 1]])] + self.begin
+        return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
     def close(self) -> None:
         """Whoever opened the array closes it."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import flowload as fl
 from flowload.errors import DataError, GraphError, MissingExtra, NoDataError
 from flowload.formats.columns import Column
-from flowload.formats.hdf5_columns import ChunksColumn, DatasetColumn, DeflatedColumn
+from flowload.formats.hdf5_columns import ChunksColumn, CodedColumn, DatasetColumn
 from flowload.formats.rows_hdf5 import Hdf5Rows
 from flowload.formats.rows_npy import MappedColumn
 from tests.formats.rows_oracle import arrays_of, check_records, opened_by_a_child, read
@@ -30,10 +30,11 @@ STORED: dict[str, tuple[dict[str, Any], type]] = {
     "contiguous": ({}, MappedColumn),
     "chunks": ({"chunks": 7}, ChunksColumn),
     "one chunk": ({"chunks": N}, ChunksColumn),
-    "deflated": ({"chunks": 7, "compression": "gzip"}, DeflatedColumn),
-    "shuffled": ({"chunks": 7, "compression": "gzip", "shuffle": True}, DeflatedColumn),
-    "shuffled alone": ({"chunks": 7, "shuffle": True}, DatasetColumn),
-    "lzf": ({"chunks": 7, "compression": "lzf"}, DatasetColumn),
+    "deflated": ({"chunks": 7, "compression": "gzip"}, CodedColumn),
+    "shuffled": ({"chunks": 7, "compression": "gzip", "shuffle": True}, CodedColumn),
+    "shuffled alone": ({"chunks": 7, "shuffle": True}, CodedColumn),
+    "lzf": ({"chunks": 7, "compression": "lzf"}, CodedColumn),
+    "lzf of shuffled": ({"chunks": 7, "compression": "lzf", "shuffle": True}, CodedColumn),
     "checked": ({"chunks": 7, "fletcher32": True}, DatasetColumn),
     "cut across rows": ({"chunks": 7, "cut": True}, DatasetColumn),
     "growing": ({"chunks": 7, "maxshape": None}, ChunksColumn),
@@ -240,3 +241,17 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     message = re.escape("h5py is not installed; try: pip install 'flowload[hdf5]'")
     with pytest.raises(MissingExtra, match=message):
         Hdf5Rows("a.h5").open()
+
+
+@pytest.mark.parametrize("how", [{"compression": "lzf"}, {"compression": "gzip", "shuffle": True}])
+def test_chunks_of_which_a_filter_made_nothing_smaller(how: dict[str, Any], tmp_path: Path) -> None:
+    """LZF leaves noise as it is, and HDF5 notes so at the chunk."""
+    noise = np.random.default_rng(0).integers(0, 256, (N, 40), np.uint8)
+    noise[: N // 2] = 0
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("noise", data=noise, chunks=(5, 40), **how)
+        if how["compression"] == "lzf":
+            masks = {file["noise"].id.get_chunk_info(k).filter_mask for k in range(10)}
+            assert masks == {0, 1}
+        file["noise"].id.write_direct_chunk((45, 0), noise[45:].tobytes(), filter_mask=3)
+    check_records(Hdf5Rows(tmp_path / "a.h5"), {"noise": noise})
