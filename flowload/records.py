@@ -13,7 +13,18 @@ from numpy.typing import NDArray
 
 from flowload.protocols import Call, State
 
-__all__ = ["Fields", "Grouped", "Numbers", "Padded", "Picks", "Records", "Sized", "Table", "Windowed"]
+__all__ = [
+    "Attended",
+    "Fields",
+    "Grouped",
+    "Numbers",
+    "Padded",
+    "Picks",
+    "Records",
+    "Sized",
+    "Table",
+    "Windowed",
+]
 
 Numbers: TypeAlias = NDArray[np.int64]  #: row numbers
 
@@ -90,6 +101,14 @@ class Padded(Protocol):
 
     def padding(self, rows: Numbers) -> tuple[int, int]:
         """Places in the batch of these rows that hold something, such as atoms, and places in all."""
+
+
+@runtime_checkable
+class Attended(Protocol):
+    """Records whose batches lease memory beside their fields, such as for pair indices of their own."""
+
+    def attending_bytes(self, layout: str, size: int) -> int:
+        """Bytes at most, of a batch of so many samples; 0 where nobody knows without opening."""
 
 
 @runtime_checkable

@@ -42,6 +42,8 @@ class PackedMolecules:
             the physnet layout, as published loaders give them, and "none" for the masked one.
         cutoff: Å, with pairs="real": only pairs that are closer.
         too_large: what a molecule of more than `num_atoms` atoms does: "raise", or "drop": it is counted.
+        check_values: read everything when it is opened, and raise for the first number that is not as it
+            should be; 100 million atoms take seconds.
     """
 
     path: str | os.PathLike[str]
@@ -49,6 +51,7 @@ class PackedMolecules:
     pairs: Pairs | None = None
     cutoff: float | None = None
     too_large: Literal["raise", "drop"] = "raise"
+    check_values: bool = False
 
     name: ClassVar[str] = "molecules"
     layouts: ClassVar[Sequence[str]] = tuple(LAYOUTS)
@@ -62,6 +65,8 @@ class PackedMolecules:
             )
         if self.too_large not in ("raise", "drop"):
             raise GraphError(f"PackedMolecules: too_large is {self.too_large!r}; wanted 'raise' or 'drop'")
+        if not isinstance(self.check_values, bool):
+            raise GraphError(f"PackedMolecules: check_values is {self.check_values!r}; wanted True or False")
         for layout in LAYOUTS:
             self.rule(layout)
 
@@ -73,9 +78,16 @@ class PackedMolecules:
         """See the module; empty without `num_atoms`."""
         return {} if self.num_atoms is None else fields_of(layout, self.num_atoms)
 
+    def attending_bytes(self, layout: str, size: int) -> int:
+        """Of pair indices that are a batch's own; 0 without `num_atoms`."""
+        return 0 if self.num_atoms is None else self.rule(layout).own_bytes(size, self.num_atoms)
+
     def open(self) -> MoleculeTable:
         """Map and check. Raises DataError that names the file, what was found, and what was wanted."""
         rules = {layout: self.rule(layout) for layout in LAYOUTS}
-        return MoleculeTable(
+        table = MoleculeTable(
             open_pack(Path(self.path)), num_atoms=self.num_atoms, too_large=self.too_large, rules=rules
         )
+        if self.check_values:
+            table.check()
+        return table

@@ -59,6 +59,10 @@ class PairRule:
             dst, src = shared.get(make_pairs, molecules, places.shape[1])
         return {"dst_idx": dst, "src_idx": src}
 
+    def own_bytes(self, molecules: int, slots: int) -> int:
+        """Bytes at most of the indices that a batch has for itself."""
+        return 8 * molecules * slots * (slots - 1) if self.pairs == "real" else 0
+
     def real(self, places: NDArray[np.float32], sizes: Ints, call: Call) -> tuple[Ints, Ints]:
         """Pairs of real atoms, in leased memory."""
         flat = places.reshape(len(places), -1)

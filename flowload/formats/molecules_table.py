@@ -24,6 +24,9 @@ from .molecules_shared import SharedIndices, make_segments
 __all__ = ["MoleculeTable"]
 
 
+PART = 1 << 14  #: molecules that are looked at in one call: a run that is left does not wait for all
+
+
 class MoleculeTable:
     """See `flowload.formats.molecules.PackedMolecules`."""
 
@@ -44,6 +47,16 @@ class MoleculeTable:
 
     def __len__(self) -> int:
         return len(self.pack)
+
+    def check(self) -> None:
+        """Read all molecules. Raises DataError for the first that cannot be delivered."""
+        most = 0 if self.too_large == "drop" else self.num_atoms or 0
+        why = np.empty(PART, np.uint8)
+        for start in range(0, len(self), PART):
+            rows = np.arange(start, min(start + PART, len(self)))
+            if find_unsound(self.words, self.longs, self.pack.offsets, rows, most, why[: len(rows)]):
+                bad = int(np.flatnonzero(why)[0])
+                raise blame(self.pack, start + bad, int(why[bad]), self.num_atoms)
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:
         """The molecules that are neither too large nor unsound, in their order."""

@@ -11,6 +11,7 @@ from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
 from flowload.protocols import Device, OnError, Operator, Setting
+from flowload.records import Attended, Records
 
 from .cut import Cut
 from .encode import Encode, find_layout
@@ -72,16 +73,18 @@ class BatchStage(Stage):
         """Batches at work and on their way, and the records that they are made of."""
         workers = self.workers or setting.cpus
         formats = own_formats(setting.upstream)
-        known = [
-            records.fields(check_layout(records.name, records.layouts, self.layout))
-            for records in own_records(setting)
-        ]
+        known = [self.batch_of(records) for records in own_records(setting)]
         if known or not formats:
-            largest = max((batch_bytes(fields, self.size) for fields in known), default=0)
-            return (workers + DONE) * largest
+            return (workers + DONE) * max(known, default=0)
         fields = find_layout(formats[0], self.layout).fields()
         batches = (workers + DONE) * batch_bytes(fields, self.size)
         return batches + (workers + WAITING) * self.size * row_size(setting)
+
+    def batch_of(self, records: Records) -> int:
+        """Bytes of a batch of these records, as far as they tell."""
+        layout = check_layout(records.name, records.layouts, self.layout)
+        beside = records.attending_bytes(layout, self.size) if isinstance(records, Attended) else 0
+        return batch_bytes(records.fields(layout), self.size) + beside
 
 
 def device_of(setting: Setting) -> Device | None:

@@ -198,6 +198,36 @@ def test_what_no_training_step_may_see(
     assert sum(dropped.values()) == 1
 
 
+@pytest.mark.parametrize("part", [1, 2, 100])
+def test_all_values_may_be_checked_on_opening(
+    tmp_path: Path, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowload.formats.molecules_table.PART", part)
+    arrays = naive.content([2, 3, 3, 1])
+    assert len(PackedMolecules(naive.write(tmp_path / "good", arrays), check_values=True).open()) == 4
+    arrays["F_pack.f32"][7, 1] = np.nan
+    path = naive.write(tmp_path / "bad", arrays)
+    with pytest.raises(
+        DataError, match=r"F_pack.f32, molecule 2, atom 2, byte 88: not finite; found y = nan"
+    ):
+        PackedMolecules(path, check_values=True).open()
+    with pytest.raises(DataError, match="molecule 1: too large"):
+        PackedMolecules(path, 2, check_values=True).open()
+    with pytest.raises(DataError, match=r"F_pack.f32, molecule 2"):
+        PackedMolecules(path, 2, too_large="drop", check_values=True).open()
+
+
+def test_memory_of_pair_indices_is_told_before_a_run(tmp_path: Path) -> None:
+    path = naive.write(tmp_path, naive.content([6] * 64))
+    kinds: list[Any] = [None, "batch", "real"]
+    told = {
+        pairs: (fl.rows(PackedMolecules(path, 10, pairs)) >> fl.batch(16)).memory(cpus=1)["batch"]
+        for pairs in kinds
+    }
+    assert told[None] == told["batch"]
+    assert told["real"] - told["batch"] == 8 * (16 * 10 * 9 * 8)  # one batch at work, seven on their way
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -211,6 +241,7 @@ def test_what_no_training_step_may_see(
         ({"cutoff": 0, "pairs": "real"}, "cutoff is 0; wanted a distance"),
         ({"cutoff": float("inf"), "pairs": "real"}, "cutoff is inf"),
         ({"cutoff": "5", "pairs": "real"}, "cutoff is '5'"),
+        ({"check_values": "yes"}, "check_values is 'yes'; wanted True or False"),
         ({"too_large": "skip"}, "too_large is 'skip'; wanted 'raise' or 'drop'"),
     ],
 )
