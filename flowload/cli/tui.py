@@ -38,7 +38,7 @@ class View(App[None]):
     CSS = """
     #head, #verdict { height: auto; padding: 0 1; }
     #head { background: $primary-background; text-style: bold; height: 1; }
-    #verdict { border-top: solid $secondary; max-height: 4; }
+    #verdict { border-top: solid $secondary; max-height: 6; }
     #table { height: auto; max-height: 45%; }
     #lower { height: 1fr; border-top: solid $secondary; }
     #history { height: 2; margin: 0 1; }
@@ -106,8 +106,8 @@ class View(App[None]):
             return
         now = self.moments[-1]
         before = self.moments[-2] if len(self.moments) > 1 else None
-        words = " ".join(filter(None, [next(summary(now, self.outputs, self.warm())), self.over]))
-        self.query_one("#head", Static).update(Text(f"{self.name_of_run}: {words}"))
+        words = f"{self.name_of_run}{self.over}: {next(summary(now, self.outputs, self.warm()))}"
+        self.query_one("#head", Static).update(Text(words))
         verdict = judge(now, self.warm())
         self.query_one("#verdict", Static).update(Text("\n".join(told(verdict))))
         limit = verdict.limit.who if verdict else ""
@@ -157,7 +157,7 @@ class View(App[None]):
 
     def ended(self, word: str) -> None:
         """The run is over: the last moment stays until the user leaves."""
-        self.over = f"(over: {word}; q leaves)"
+        self.over = f" (over: {word}; q leaves)"
         self.show()
 
     def on_data_table_row_highlighted(self) -> None:

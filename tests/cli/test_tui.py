@@ -133,7 +133,7 @@ async def test_leaving_rings_the_bell_and_the_end_stays_until_then() -> None:
         view.moment(moments(graph(), 1)[0], {})
         view.ended("finished")
         await pilot.pause()
-        assert "(over: finished; q leaves)" in text(view, "#head")
+        assert text(view, "#head").startswith("pipe (over: finished; q leaves): ")
         await pilot.press("q")
     assert bell.wait(0) == "interrupted"
 

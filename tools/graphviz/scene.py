@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from flowload.cli.details import details_of
-from flowload.cli.figures import count, duration, rate, share
+from flowload.cli.figures import count, counted, duration, rate, share
 from flowload.cli.ledger import under_way
 from flowload.cli.table import ahead
 from flowload.cli.verdict import duration_of, told
@@ -90,7 +90,8 @@ def books(now: RunStats) -> str:
     lost = sum(sum(stage.dropped.values()) for stage in now.stages.values())
     open_ = [stage.name for stage in now.stages.values() if under_way(stage)]
     told = "wrong" if open_ and now.finished else "balanced"
-    moving = f", some under way in {len(open_)} stages" if open_ and not now.finished else ""
+    where = counted(len(open_), "stage", "stages")
+    moving = f", some under way in {where}" if open_ and not now.finished else ""
     return f"{count(lost)} dropped; ledger {told}{moving}"
 
 
