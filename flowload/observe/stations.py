@@ -77,7 +77,7 @@ def since(task: TaskStats, before: TaskStats | None) -> TaskStats:
     """What a task did since then."""
     if before is None:
         return task
-    work = {stage: seconds - before.work.get(stage, 0.0) for stage, seconds in task.work.items()}
+    work = {s: max(0.0, seconds - before.work.get(s, 0.0)) for s, seconds in task.work.items()}
     return task._replace(work=work, cpu=max(0.0, task.cpu - before.cpu))
 
 

@@ -74,7 +74,7 @@ class TaskStats(NamedTuple):
     """Operators that share a hop, and its workers: all of a stage, a part of it, or several stages."""
 
     name: str  #: of its operators
-    work: Mapping[str, float]  #: seconds of work by stage, summed over workers
+    work: Mapping[str, float]  #: seconds of work by stage, summed over workers, calls under way included
     workers: int  #: calls that may run at once
     running: int  #: calls that run now
     lane: str  #: where its calls run: "kernel", "io", or "loop"

@@ -178,8 +178,8 @@ class Lane:
         while self._turns.get():
             job = self._next()
             if job is not None:
-                self.at_work[place] = job
                 job.shift.begin()
+                self.at_work[place] = job
                 job.do()
                 job.shift.end()
                 self.at_work[place] = None

@@ -60,6 +60,7 @@ def _task(run: Run, segment: Segment) -> TaskStats:
     work: dict[str, float] = {}
     for member in segment.members:
         work[member.node] = work.get(member.node, 0.0) + member.meter.busy
+    add_under_way(work, _under_way(run, segment))
     on_cpu = 0.0 if lane == "loop" else 1.0 if tally is None else tally.cpu_share
     return TaskStats(
         name=segment.name,
@@ -72,6 +73,24 @@ def _task(run: Run, segment: Segment) -> TaskStats:
         starved=starved,
         blocked=blocked,
     )
+
+
+def _under_way(run: Run, segment: Segment) -> float:
+    """Seconds of the calls that are not over: a long one must not count as work of when it ends."""
+    if run.ended:
+        return 0.0
+    now = perf_counter()
+    jobs = [job for lane in tuple(run.lanes.values()) for job in tuple(lane.at_work) if job is not None]
+    return sum(
+        max(0.0, now - job.shift.began) for job in jobs if job.rank == segment.rank and job.shift.began
+    )
+
+
+def add_under_way(work: dict[str, float], seconds: float) -> None:
+    """Share seconds among stages as they shared what is over."""
+    together = sum(work.values())
+    for stage, past in work.items():
+        work[stage] = past + seconds * (past / together if together else 1 / len(work))
 
 
 def _lane_of(run: Run, segment: Segment) -> tuple[str, Tally | None]:
@@ -127,7 +146,7 @@ def _stage(run: Run, name: str, tasks: Sequence[TaskStats]) -> StageStats:
         p50=slowest.quantile(0.5),
         p95=slowest.quantile(0.95),
         longest=slowest.most,
-        cpu=sum(task.cpu * share_of(task, name) for task in own),
+        cpu=min(busy, sum(task.cpu * share_of(task, name) for task in own)),
         waited=sum(task.waited for task in own),
         lane=own[-1].lane,
         gauges=_gauges(members),

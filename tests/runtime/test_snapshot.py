@@ -240,6 +240,8 @@ async def test_calls_that_run_now_are_counted_where_they_run(anyio_backend: str)
             over.set()
         assert stats.stages["slow"].running == stats.tasks[-1].running == 2
         assert {lane.name: lane.running for lane in stats.lanes}["kernel"] == 2
+        assert stats.stages["slow"].busy == 0.0, "no call is over"
+        assert stats.tasks[-1].work["slow"] > 0.0, "but two are under way"
         assert [len(batch) async for batch in batches] == [1, 1]
         assert batches.stats().stages["slow"].running == 0
 

@@ -18,6 +18,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import flowload as fl
+from flowload.errors import MissingExtra
 from flowload.graph import Graph
 from flowload.observe.stats import RunStats
 from flowload.sample import sample_path
@@ -290,3 +291,10 @@ def test_in_a_browser_no_text_overlaps_or_leaves_its_box(scene: Scene, browser: 
         assert apart, (one, two)
     assert all(box[2] <= box[5] and box[3] <= box[6] and box[0] >= 0 for box in boxes)
     tab.close()
+
+
+def test_without_graphviz_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = scene_of(three(), run(three()))
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'flowload\[graphviz\]'"):
+        arrange(made)
