@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder"]
 
-SEEN = 2e-5  #: seconds: a shorter wait is none, it is the way through the queue
+SEEN = 1e-4  #: seconds: a shorter wait is none, it is the way through the queue
 
 
 class Recorder:
@@ -27,7 +27,7 @@ class Recorder:
     def __init__(self, run: Run, trace: Trace) -> None:
         self.trace = trace
         self.segments = {segment.rank: segment for segment in run.assembly.segments}
-        self.tracks: dict[tuple[str, ...], Track] = {}
+        self.tracks: dict[tuple[str, str, str], Track] = {}
         self.busy: dict[str, float] = {}  #: seconds of each operator that are in the trace
         for segment in run.assembly.segments:
             segment.waited = partial(self.waited, segment)
@@ -37,7 +37,7 @@ class Recorder:
     def seen(self, thread: str, job: Job) -> None:
         """A job is done; told inside `with moves:`."""
         segment, shift = self.segments[job.rank], job.shift
-        blocks = ", ".join(map(str, numbers(job.result)))
+        blocks = numbers(job.result)
         self.trace.add(
             self.track("threads", thread),
             segment.name,
@@ -52,12 +52,14 @@ class Recorder:
             self.trace.add(self.track("stages", member.node, thread), member.name, at, end, blocks)
             at = end
 
-    def track(self, group: str, *names: str) -> Track:
+    def track(self, group: str, name: str, thread: str = "") -> Track:
         """The track of a thread, of a stage in it, or of a task; made once."""
-        key = (group, *names)
-        if key not in self.tracks:
-            self.tracks[key] = Track(group, " in ".join(name.removeprefix("flowload-") for name in names))
-        return self.tracks[key]
+        key = (group, name, thread)
+        found = self.tracks.get(key)
+        if found is None:
+            names = (each.removeprefix("flowload-") for each in (name, thread) if each)
+            found = self.tracks[key] = Track(group, " in ".join(names))
+        return found
 
     def parts(self, segment: Segment, result: Any) -> Iterator[tuple[Member, float]]:
         """What each operator took of a job: Maps say it in their result, others have settled already."""
@@ -82,10 +84,9 @@ class Recorder:
         self.trace.add(self.track("waits", "consumers"), "waits for a batch", now - waited, now)
 
 
-def numbers(result: Any) -> Iterator[int]:
+def numbers(result: Any) -> str:
     """Numbers of the blocks that came of a job: one Item, several words, or parts for several outputs."""
-    made = result[0] if isinstance(result, tuple) and result else result
-    words = [made] if isinstance(made, Item) else made if isinstance(made, list) else []
-    if isinstance(result, Mapping):
-        words = []
-    yield from (word.number for word in words if isinstance(word, Item))
+    made = result[0] if isinstance(result, tuple) and result else None
+    if isinstance(made, Item):
+        return str(made.number)
+    return ", ".join([str(word.number) for word in made if isinstance(word, Item)]) if made else ""
