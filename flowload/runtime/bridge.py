@@ -162,7 +162,7 @@ class Batches:
                 raise StopIteration
             raise word.error
         assert crossing.bell is not None  # noqa: S101 - start() waited for it
-        if pier.waits:  # it is set before a last look at what lies here: none is missed
+        if pier.waits and pier.low():  # it is set before a last look at what lies here: none is missed
             crossing.bell.ring()
         return crossing.batches.hand_over(output, word, perf_counter() - began)
 

@@ -173,6 +173,13 @@ class Channel:
         with self.still.moves:
             return self._pop() if self._words else None
 
+    def put_back(self, word: Word) -> None:
+        """The reader has taken a word too many: it is the next one again."""
+        with self.still.moves:
+            self._tick()
+            self._words.appendleft(word)
+            self._nbytes += word.nbytes if isinstance(word, Item) else 0
+
     def end(self) -> None:
         """The writer leaves."""
         with self.still.moves:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 
-from flowload.runtime.channel import Channel, Word
+from flowload.runtime.channel import Channel, Item, Word
 from flowload.runtime.folds import FoldChain
 from flowload.runtime.lanes import Job, Lane
 from flowload.runtime.mover import Mover
@@ -16,6 +16,9 @@ __all__ = ["FoldTask"]
 
 #: How much one hop takes in and makes: enough to pay for the hop, little enough to bound memory.
 TAKE, WORDS, SECONDS = 4, 4, 0.005
+
+#: Where so many hops in a row made so few bytes, as with references, a hop makes more words.
+LIGHT_HOPS, LIGHT_BYTES, LIGHT_WORDS = 64, 1 << 18, 32
 
 
 class FoldTask(Mover):
@@ -30,6 +33,7 @@ class FoldTask(Mover):
         self._spent = True  # nothing more comes of what was fed
         self._flushed = False
         self._rested = False  # idle folds were asked, and gave nothing
+        self._light = 0  # hops in a row that made few bytes
 
     def move(self) -> Channel | None:
         """Send on what was made, then make more: of what was fed, of what waits, of what idle folds hold."""
@@ -78,7 +82,8 @@ class FoldTask(Mover):
     def _hop(self) -> None:
         self.segment.going = self._chain.out
         self.segment.running = 1
-        self._job = Job(partial(self._chain.advance, WORDS, SECONDS), self.tell)
+        words = LIGHT_WORDS if self._light >= LIGHT_HOPS else WORDS
+        self._job = Job(partial(self._chain.advance, words, SECONDS), self.tell)
         self._lane.submit(self._job, rank=self.segment.rank)
 
     def _took(self, job: Job) -> None:
@@ -86,5 +91,7 @@ class FoldTask(Mover):
         self.segment.running = 0
         made, self._spent = job.outcome()
         self._made.extend(made)
+        nbytes = sum(word.nbytes for word in made if isinstance(word, Item))
+        self._light = self._light + 1 if nbytes <= LIGHT_BYTES else 0
         if made:
             self._rested = False

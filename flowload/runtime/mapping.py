@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+from flowload.runtime.bunching import Bunching
 from flowload.runtime.channel import Channel, Item, Word
 from flowload.runtime.lanes import Job
 from flowload.runtime.maps import Calls, MapChain, is_async
@@ -15,20 +16,24 @@ from flowload.runtime.stillness import Stillness
 
 __all__ = ["AHEAD", "MapTask"]
 
-AHEAD = 1  #: calls that may be begun beyond those that run: a lane finds its next one at once
+AHEAD = 1  #: jobs that may be begun beyond those that run: a lane finds its next one at once
 
 
 class MapTask(Mover):
-    """A window of calls: at most `workers` run, `AHEAD` more are begun or wait to be sent on.
+    """A window of jobs: at most `workers` run, `AHEAD` more are begun or wait to be sent on.
+
+    A job is one call, or several where calls are short: see `Bunching`.
 
     Args:
-        start: sets a call going; whoever does it calls `Job.finish` inside `with moves:`.
+        start: sets a job going; whoever does it calls `Job.finish` inside `with moves:`.
     """
 
     def __init__(self, segment: Segment, still: Stillness, start: Callable[[Job], object]) -> None:
         super().__init__(segment, still)
         chain = MapChain(segment.members)
-        self._work = chain.apply_async if is_async(segment.members[0]) else chain.apply
+        self._apply = chain.apply
+        self._apply_async = chain.apply_async if is_async(segment.members[0]) else None
+        self._bunching = Bunching()
         self._start = start
         self._room = segment.workers + AHEAD
         self._entries: deque[Job | Word] = deque()  # in the order of the input; words that need no call, too
@@ -60,27 +65,61 @@ class MapTask(Mover):
             if isinstance(entry, Job):
                 if not entry.done:
                     return None
-                entry, calls = entry.outcome()
-                _settle(calls)
-                self._entries[0] = entry
-            if (blocked := self.send(entry)) is not None:
+                self._entries.popleft()
+                self._unpack(entry)
+            elif (blocked := self.send(entry)) is not None:
                 return blocked
-            self._entries.popleft()
+            else:
+                self._entries.popleft()
         return None
 
+    def _unpack(self, job: Job) -> None:
+        """The words that a job made, in its place."""
+        words = []
+        for word, calls in job.outcome():
+            _settle(calls)
+            self._bunching.note(sum(call.seconds for _, call, _ in calls))
+            words.append(word)
+        self._entries.extendleft(reversed(words))
+
     def _begin(self, source: Channel) -> bool:
-        """Begin a call for every block that waits, as far as there is room; marks keep their place."""
+        """Begin calls for the blocks that wait, as far as there is room; marks keep their place."""
         begun = False
-        while len(self._entries) < self._room and (word := source.take_now()) is not None:
+        while len(self._entries) < self._room and len(source):
             begun = True
-            if isinstance(word, Item) and word.block is not None:
-                job = Job(partial(self._work, word), self._done)
+            items = self._items(source)
+            if items:
+                work = partial(self._call_async if self._apply_async else self._call, items)
+                job = Job(work, self._done)
                 self._entries.append(job)
                 self._queue.append(job)
                 self._set_going()
-            else:
-                self._entries.append(word)
         return begun
+
+    def _items(self, source: Channel) -> list[Item]:
+        """The blocks of the next job; a word that needs no call keeps its place behind them."""
+        most = 1 if self._apply_async else self._bunching.most(source, self.segment.workers)
+        items: list[Item] = []
+        while len(items) < most and (word := source.take_now()) is not None:
+            if isinstance(word, Item) and word.block is not None:
+                items.append(word)
+            elif not items:
+                self._entries.append(word)
+                break
+            else:
+                source.put_back(word)
+                break
+        return items
+
+    def _call(self, items: list[Item]) -> list[tuple[Item, Calls]]:
+        items.reverse()
+        return [
+            self._apply(items.pop()) for _ in range(len(items))
+        ]  # one that is done with is not kept alive
+
+    async def _call_async(self, items: list[Item]) -> list[tuple[Item, Calls]]:
+        assert self._apply_async is not None  # noqa: S101 - asked before
+        return [await self._apply_async(items.pop())]
 
     def _set_going(self) -> None:
         while self._queue and self.segment.running < self.segment.workers:

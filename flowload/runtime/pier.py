@@ -18,13 +18,20 @@ class Door:
         self.error = error
 
 
+SMALL, MOST = 4 << 20, 16  #: bytes that may lie ready, where that is more than one block; and blocks
+
+
 class Pier:
-    """The reader's end of one output: at most one block lies here, laid down by whoever made it."""
+    """The reader's end of one output: one block lies ready here, or several small ones.
+
+    Whoever made a block lays it down.
+    """
 
     def __init__(self) -> None:
         self.ready: SimpleQueue[Block | Door] = SimpleQueue()
         self.ended = False  #: no more blocks come: what lies here last is a door
-        self.waits = False  #: a block waits until the reader has taken what lies here
+        self.waits = False  #: a block waits until the reader has taken some of what lies here
+        self.places = 1  #: blocks that may lie here, such as the last one
         self.channel: Channel | None = None
         self.drained: Signal | None = None
 
@@ -46,14 +53,19 @@ class Pier:
             elif not len(self.channel) or not self.free():
                 return
             elif isinstance(word := self.channel.take_now(), Item) and word.block is not None:
+                self.places = max(1, min(MOST, SMALL // max(word.nbytes, 1)))
                 self.ready.put(word.block)
 
     def free(self) -> bool:
-        """Nothing lies here; else the reader will ring when it has taken that."""
-        self.waits = not self.ready.empty()
-        if self.waits and self.ready.empty():  # it was taken in between, perhaps without ringing
+        """There is a place for the next block; else the reader will ring when it has taken half of them."""
+        self.waits = self.ready.qsize() >= self.places
+        if self.waits and self.low():  # they were taken in between, perhaps without ringing
             self.waits = False
         return not self.waits
+
+    def low(self) -> bool:
+        """At most half of the places are taken."""
+        return self.ready.qsize() <= self.places // 2
 
     def close(self, error: BaseException | None) -> None:
         """No more blocks come, perhaps because of an error, which is raised where the run is read."""
@@ -63,8 +75,8 @@ class Pier:
     def clear(self) -> None:
         """Let go of what nobody will take, but not of a door: a reader in another thread may wait for it."""
         try:
-            word = self.ready.get_nowait()
+            while not isinstance(word := self.ready.get_nowait(), Door):
+                pass
         except Empty:
             return
-        if isinstance(word, Door):
-            self.ready.put(word)
+        self.ready.put(word)

@@ -63,8 +63,9 @@ class Recorder:
 
     def parts(self, segment: Segment, result: Any) -> Iterator[tuple[Member, float]]:
         """What each operator took of a job: Maps say it in their result, others have settled already."""
-        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Item):
-            yield from ((member, call.seconds) for member, call, _ in result[1])
+        if segment.is_map:
+            done = result if isinstance(result, list) else []  # no list: it failed
+            yield from ((member, call.seconds) for _, calls in done for member, call, _ in calls)
             return
         for member in segment.members:
             new = member.meter.busy - self.busy.get(member.name, 0.0)
@@ -73,7 +74,7 @@ class Recorder:
                 yield member, new
 
     def waited(self, segment: Segment, why: str, began: float) -> None:
-        """A task has waited until now; called in the loop."""
+        """A stage has waited until now; told inside `with moves:`, or in the loop."""
         ended = perf_counter()
         if ended - began > SEEN:
             self.trace.add(self.track("waits", segment.name), why, began, ended)
@@ -85,8 +86,12 @@ class Recorder:
 
 
 def numbers(result: Any) -> str:
-    """Numbers of the blocks that came of a job: one Item, several words, or parts for several outputs."""
-    made = result[0] if isinstance(result, tuple) and result else None
-    if isinstance(made, Item):
-        return str(made.number)
-    return ", ".join([str(word.number) for word in made if isinstance(word, Item)]) if made else ""
+    """Numbers of the blocks that came of a job: Items with their calls, or words and whether that was all."""
+    made = result[0] if isinstance(result, tuple) and result else result
+    words = made if isinstance(made, list) else []  # parts for several outputs have numbers of their own
+    return ", ".join([str(word.number) for word in map(item_of, words) if isinstance(word, Item)])
+
+
+def item_of(made: Any) -> Any:
+    """The word of what a Map made, which has its calls beside it; else the word itself."""
+    return made[0] if isinstance(made, tuple) and not isinstance(made, Item) else made

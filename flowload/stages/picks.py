@@ -102,8 +102,8 @@ class Permuted:
 
     @property
     def nbytes(self) -> int:
-        """Of what it refers to."""
-        return self.base.nbytes
+        """Of its own; all parts of an order share what they refer to."""
+        return 64
 
     def select(self, which: NDArray[Any] | slice) -> Picks:
         """Those that an index array, a mask or a slice names."""

@@ -230,6 +230,17 @@ async def test_many_threads_write_and_read() -> None:
     assert [word.number for word in got if isinstance(word, Item)] == list(range(200))
 
 
+async def test_a_word_that_is_put_back_is_the_next() -> None:
+    line = channel(blocks=2)
+    await line.put(item(0))
+    await line.put(item(1, size=3))
+    first = line.take_now()
+    assert first is not None
+    line.put_back(first)
+    assert (len(line), line.nbytes) == (2, 32)
+    assert await line.take() == first
+
+
 async def test_the_mean_depth_is_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(channel_module, "perf_counter", lambda: now)

@@ -11,6 +11,7 @@ import pytest
 
 from flowload.errors import NoDataError
 from flowload.protocols import Block, Call, Mark
+from flowload.runtime.pier import MOST
 from tests.runtime.faces import Face
 from tests.runtime.stages import Folds, Ints, Yields, flat, ints, origin, plus, step
 
@@ -101,4 +102,4 @@ def test_a_source_is_asked_for_no_more_than_a_hop_beyond_what_fits() -> None:
     with origin(source).iterate() as batches:
         for _ in range(10):
             next(iter(batches))
-    assert source.made < 10 + 20
+    assert source.made < 10 + MOST + 20  # small blocks lie ready for the reader
