@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from time import perf_counter
@@ -198,6 +198,10 @@ class Batches:
         if self._crossing is None:
             raise ClosedRun("this run has not begun")
         return self._crossing.batches
+
+    def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
+        """Show every block that goes into a stage to its tap before the stage has it; from any thread."""
+        self._begun().tap(taps)
 
     def dump(self) -> Dump:
         """What everybody in the run does at this moment; from any thread."""

@@ -88,9 +88,12 @@ class Member(Noted):
     meter: Meter = field(default_factory=Meter)
     told: set[tuple[str, str]] = field(default_factory=set)  #: skips that were logged
     last_error: DataError | None = None  #: that was skipped
+    tap: Callable[[Block], object] | None = None  #: shown every block before the operator has it
 
     def call(self, number: int, block: Block | None) -> RunCall:
         """A new call for this operator."""
+        if self.tap is not None and block is not None:
+            self.tap(block)
         return RunCall(self, number, 0 if block is None else len(block))
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from time import perf_counter
@@ -136,6 +136,11 @@ class Run:
     def record(self, trace: Trace) -> None:
         """Write what is done from now on into a trace; from any thread."""
         self.recorder = Recorder(self, trace)
+
+    def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
+        """Show every block that goes into a stage to its tap before the stage has it; from any thread."""
+        for name, tap in taps.items():
+            self.assembly.nodes[name][0].tap = tap
 
     def dump(self) -> Dump:
         """What everybody does at this moment; from any thread."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
@@ -126,6 +126,12 @@ class AsyncBatches:
         if self.run is None:
             raise ClosedRun("this run was not entered yet")
         self.run.record(trace)
+
+    def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
+        """Show every block that goes into a stage to its tap before the stage has it; from any thread."""
+        if self.run is None:
+            raise ClosedRun("this run was not entered yet")
+        self.run.tap(taps)
 
     def dump(self) -> Dump:
         """What everybody in the run does at this moment; from any thread."""
