@@ -11,6 +11,7 @@ import click
 from .command import Asked
 from .complaint import complain, status_of
 from .pack import pack
+from .profile import profile
 from .run import run
 from .sample import sample
 from .show import show
@@ -26,6 +27,7 @@ def program() -> None:
 
 
 program.add_command(pack)
+program.add_command(profile)
 program.add_command(run)
 program.add_command(sample)
 program.add_command(show)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +18,13 @@ from flowload.observe.trace import Trace
 from .command import Asked, FileCommand
 from .drive import Bounds, Drive
 from .logs import logging_to
+from .numbers import limit
 from .outcome import fill, perform
 from .screen import LiveScreen, Screen, make_screen
-from .sheet import Sheet, open_sheet
+from .sheet import checked, open_sheet
 from .viewing import ViewDrive, ViewScreen
 
 __all__ = ["run"]
-
-
-def limit(*, whole: bool) -> Callable[[Any], float]:
-    """Reads a number above 0; inf: no limit."""
-
-    def read(text: Any) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not number > 0 or (whole and number < math.inf and not number.is_integer()):
-            raise click.BadParameter(f"{text!r} is not a {'whole ' if whole else ''}number above 0, nor inf")
-        return number
-
-    return read
 
 
 @click.command(cls=FileCommand)
@@ -94,17 +80,6 @@ def run(
             fill(sheet, drive, asked.file)
             tracks.content = drive.trace.as_json() if drive.trace else None
     return status
-
-
-@contextmanager
-def checked(sheet: AbstractContextManager[Sheet], option: str) -> Iterator[Sheet]:
-    """A sheet; a place that cannot be written to is a mistake in the option."""
-    with ExitStack() as stack:
-        try:
-            opened = stack.enter_context(sheet)
-        except OSError as error:
-            raise click.UsageError(f"{option}: {error.strerror}") from error
-        yield opened
 
 
 def report_to(console: Console) -> Callable[[Dump], None]:

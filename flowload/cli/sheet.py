@@ -7,11 +7,13 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["Sheet", "open_sheet", "plain"]
+import click
+
+__all__ = ["Sheet", "checked", "open_sheet", "plain"]
 
 
 class Sheet:
@@ -44,6 +46,17 @@ def open_sheet(path: Path | None) -> Iterator[Sheet]:
                 sheet.write(file)
     else:
         yield from draft_of(path, sheet)
+
+
+@contextmanager
+def checked(sheet: AbstractContextManager[Sheet], option: str) -> Iterator[Sheet]:
+    """A sheet; a place that cannot be written to is a mistake in the option."""
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(sheet)
+        except OSError as error:
+            raise click.UsageError(f"{option}: {error.strerror}") from error
+        yield opened
 
 
 def draft_of(path: Path, sheet: Sheet) -> Iterator[Sheet]:

@@ -11,8 +11,9 @@ import click
 from flowload.cli.command import Asked, FileCommand
 from flowload.cli.complaint import complain, status_of
 from flowload.cli.drive import Drive
+from flowload.cli.numbers import limit
 from flowload.cli.outcome import STATUS
-from flowload.cli.run import bounds_of, limit
+from flowload.cli.run import bounds_of
 
 from .live import live
 from .painter import check_path, paint
