@@ -15,6 +15,7 @@ from flowload.runtime.profile import Profile
 from flowload.runtime.profile import profile as look_closely
 
 from .command import Asked, Drawing, FileCommand
+from .figures import duration, rate
 from .logs import logging_to
 from .numbers import limit
 from .prospects import as_json, prospects
@@ -76,7 +77,13 @@ def profile(
 
 def report(seen: Profile, *, alone: bool) -> list[str]:
     """What was seen, in words."""
-    lines = [*plain_table(seen.now), *summary(seen.now, {}), "", *told(judge(seen.now, seen.before))]
+    verdict = judge(seen.now, seen.before)
+    lines = [*plain_table(seen.now), *summary(seen.now, {})]
+    if verdict is not None and seen.before is not None:
+        lines.append(
+            f"measured over the last {duration(seen.now.elapsed - seen.before.elapsed)}: {rate(verdict.rate)}"
+        )
+    lines += ["", *told(verdict)]
     if alone:
         lines += ["", *prospects(what_if(seen.now, seen.before, seen.trials))]
     return lines

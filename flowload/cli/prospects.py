@@ -57,7 +57,7 @@ def notes(found: WhatIf) -> Iterator[str]:
 def advice(found: WhatIf) -> list[str]:
     """The changes to make, in order."""
     if not found.changes:
-        return [f"change: none; {rate(found.rate)} is what other workers= would give, too"]
+        return [f"change: none: no other workers= would give notably more than {rate(found.rate)}"]
     return [line for change in found.changes for line in told(change)]
 
 

@@ -26,6 +26,7 @@ REPLAY = 0.5  #: seconds of a replay, at most
 WARM = 60.0  #: seconds that the first batch may take beyond the seconds asked for
 LOOK = 0.02  #: seconds between two looks at how many samples came
 PATIENCE = 2.0  #: seconds that a reader may take to come back
+FED = 0.5  #: of their time, in which workers must have worked
 WAITING = 8  #: workers to try where calls mostly wait: these cost no CPU
 
 Told = Callable[[str], object]
@@ -190,12 +191,16 @@ def trials_of(
 def replays_of(
     placed: Placed, blocks: Sequence[Any], workers: Sequence[int], seconds: float, cpus: int
 ) -> Iterator[Replay]:
-    """The stage alone, with the workers that it had first; a Fold has one whatever is asked for."""
+    """The stage alone, with the workers that it had first; a Fold has one whatever is asked for.
+
+    It ends where more workers than it had were not fed: what they could do was not seen.
+    """
     for many in workers:
         seen = replay(placed, blocks, workers=many, seconds=seconds, cpus=cpus)
-        if seen is not None:
-            yield seen
-        if seen is None or not seen.parallel:
+        if seen is None or (seen.used < FED and many > workers[0]):
+            return
+        yield seen
+        if not seen.parallel:
             return
 
 

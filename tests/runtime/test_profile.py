@@ -12,8 +12,8 @@ import pytest
 import flowload as fl
 from flowload.errors import DataError, GraphError
 from flowload.observe.verdict import judge
-from flowload.observe.whatif import what_if
-from flowload.runtime.profile import Profile, profile
+from flowload.observe.whatif import Replay, what_if
+from flowload.runtime.profile import Profile, profile, replays_of
 from tests.runtime.stages import Folds, step
 
 
@@ -33,7 +33,7 @@ def test_every_stage_is_tried_alone_as_far_as_that_can_be() -> None:
     source, mapped, order = seen.trials
     assert source.replays == ()
     assert source.note == "as it ran"
-    assert [replay.workers for replay in mapped.replays][:2] == [1, 2]
+    assert [replay.workers for replay in mapped.replays][:1] == [1]
     assert (mapped.declared, mapped.workers) == (1, 1)
     assert [replay.workers for replay in order.replays] == [1]
     assert "test_profile.py:" in mapped.where
@@ -102,3 +102,15 @@ def test_nothing_is_left_behind() -> None:
     before = threading.active_count()
     looked_at(fl.source(batches) >> fl.map(dict, workers=2))
     assert threading.active_count() == before
+
+
+def test_workers_that_could_not_be_fed_are_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = {2: 0.1, 1: 0.9, 3: 0.8, 4: 0.4, 5: 0.9}
+
+    def pretended(*_: Any, workers: int, **__: Any) -> Replay:
+        return Replay(workers, True, True, 1.0, 1.0, used[workers], 1)
+
+    monkeypatch.setattr("flowload.runtime.profile.replay", pretended)
+    placed = (fl.source(batches) >> fl.map(dict)).plan.nodes[-1]
+    seen = replays_of(placed, [], [2, 1, 3, 4, 5], 1.0, 2)
+    assert [replay.workers for replay in seen] == [2, 1, 3]
