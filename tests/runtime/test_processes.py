@@ -117,7 +117,7 @@ def test_ctrl_c(reader: str, graph: str) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    assert finish(process).splitlines()[-1] == "interrupted"
+    assert finish(process).endswith("interrupted\n")  # perhaps in the middle of another line
 
 
 def test_an_interpreter_that_ends_with_open_runs() -> None:
