@@ -15,7 +15,7 @@ from flowload.runtime.stillness import Stillness
 __all__ = ["FoldTask"]
 
 #: How much one hop takes in and makes: enough to pay for the hop, little enough to bound memory.
-TAKE, WORDS, SECONDS = 4, 4, 0.005
+TAKE, WORDS, SECONDS = 2, 2, 0.005
 
 #: Where so many hops in a row made so few bytes, as with references, a hop makes more words.
 LIGHT_HOPS, LIGHT_BYTES, LIGHT_WORDS = 64, 1 << 18, 32

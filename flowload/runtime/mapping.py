@@ -16,7 +16,7 @@ from flowload.runtime.stillness import Stillness
 
 __all__ = ["AHEAD", "MapTask"]
 
-AHEAD = 1  #: jobs that may be begun beyond those that run: a lane finds its next one at once
+AHEAD = 1  #: jobs beyond those that run: while the oldest takes its time, the others need not wait
 
 
 class MapTask(Mover):

@@ -25,7 +25,9 @@ from .tables import Tables, own_records
 __all__ = ["BatchStage", "batch"]
 
 
-DONE = 7  #: batches that are encoded and not yet let go, at most; where their reader is slower, all are
+#: Batches that are encoded and not yet let go, at most: one waits for its turn, one lies in the queue, one
+#: ready for the reader, who has two while it changes over.
+DONE = 5
 WAITING = 8  #: batches that are cut, and wait to be encoded or for their turn to go on, at most
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flowload.protocols import Mark
 from flowload.runtime.channel import Channel, Item, Word
-from flowload.runtime.folding import FoldTask
+from flowload.runtime.folding import WORDS, FoldTask
 from flowload.runtime.lanes import Job
 from flowload.runtime.mapping import AHEAD, MapTask
 from flowload.runtime.mover import Mover
@@ -188,12 +188,12 @@ async def test_a_fold_makes_no_more_before_what_it_made_is_sent() -> None:
     bench = Bench(Folds(repeats), room=1)
     bench.give(*blocks(1))
     bench.desk.do()
-    for number in range(3):
+    for number in range(WORDS - 1):
         assert not bench.desk.jobs
         word = bench.target.take_now()
         assert isinstance(word, Item)
         assert word.number == number
-    assert len(bench.desk.jobs) == 1  # the last of four found room
+    assert len(bench.desk.jobs) == 1  # the last of a hop found room
 
 
 class Clock:
