@@ -16,14 +16,24 @@ class Padding:
         self.lock = threading.Lock()
         self.filled = 0
         self.places = 0
+        self.asked: Table | None = None
+        self.padded: Padded | None = None  #: that table, if its rows are padded
 
     def count(self, table: Table, rows: Numbers) -> None:
         """Count the batch of these rows, if they are padded."""
-        if isinstance(table, Padded):
-            filled, places = table.padding(rows)
+        padded = self.padded if table is self.asked else self.ask(table)
+        if padded is not None:
+            filled, places = padded.padding(rows)
             with self.lock:
                 self.filled += filled
                 self.places += places
+
+    def ask(self, table: Table) -> Padded | None:
+        """Whether its rows are padded; asked once a table, for it takes longer than to gather a few rows."""
+        padded = table if isinstance(table, Padded) else None
+        with self.lock:
+            self.asked, self.padded = table, padded
+        return padded
 
     def gauges(self) -> dict[str, float]:
         """`padding_efficiency`: the share of all places that holds something; nothing before the first."""
