@@ -32,7 +32,7 @@ class Padding:
         """Whether its rows are padded; asked once a table, for it takes longer than to gather a few rows."""
         padded = table if isinstance(table, Padded) else None
         with self.lock:
-            self.asked, self.padded = table, padded
+            self.padded, self.asked = padded, table  # in this order: whoever finds the table finds both
         return padded
 
     def gauges(self) -> dict[str, float]:
