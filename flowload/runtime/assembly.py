@@ -8,13 +8,14 @@ from contextlib import ExitStack
 from flowload.chance import stage_key
 from flowload.graph import Placed, Plan
 from flowload.protocols import Fold, Map
-from flowload.runtime.buffers import BufferPool
-from flowload.runtime.call import Member
-from flowload.runtime.channel import Channel
-from flowload.runtime.kept import Noted
-from flowload.runtime.maps import is_async
-from flowload.runtime.segment import Segment
-from flowload.runtime.stillness import Stillness
+
+from .buffers import BufferPool
+from .call import Member
+from .channel import Channel
+from .kept import Noted
+from .maps import is_async
+from .segment import Segment
+from .stillness import Stillness
 
 __all__ = ["Assembly"]
 

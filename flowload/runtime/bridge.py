@@ -20,12 +20,13 @@ from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.protocols import Block, State
-from flowload.runtime.doorbell import Doorbell
-from flowload.runtime.kept import Kept
-from flowload.runtime.opening import Order
-from flowload.runtime.pier import Door, Pier
-from flowload.runtime.run import PATIENCE
-from flowload.runtime.stream import AsyncBatches, check_output, only_output
+
+from .doorbell import Doorbell
+from .kept import Kept
+from .opening import Order
+from .pier import Door, Pier
+from .run import PATIENCE
+from .stream import AsyncBatches, check_output, only_output
 
 __all__ = ["Batches"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowload.runtime.channel import Channel
+from .channel import Channel
 
 __all__ = ["Bunching"]
 

@@ -13,7 +13,8 @@ from flowload.errors import DataError, TooManyErrors
 from flowload.graph import Stage
 from flowload.observe.metrics import Meter
 from flowload.protocols import Block, Bytes, Closing, Device, Operator
-from flowload.runtime.kept import Noted
+
+from .kept import Noted
 
 __all__ = ["Member", "RunCall"]
 

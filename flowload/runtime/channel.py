@@ -12,7 +12,8 @@ from time import perf_counter
 from typing import NamedTuple, TypeAlias
 
 from flowload.protocols import Block, Mark
-from flowload.runtime.stillness import Spot, Stillness
+
+from .stillness import Spot, Stillness
 
 __all__ = ["Channel", "EndOfStream", "Item", "ReaderGone", "Word"]
 

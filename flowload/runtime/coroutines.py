@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from flowload.runtime.kept import Kept
-from flowload.runtime.lanes import Job
-from flowload.runtime.loop import Signal, keep_ctrl_c_out
-from flowload.runtime.segment import Segment
-from flowload.runtime.stillness import Moves
+from .kept import Kept
+from .lanes import Job
+from .loop import Signal, keep_ctrl_c_out
+from .segment import Segment
+from .stillness import Moves
 
 __all__ = ["Coroutines"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flowload.runtime.loop import scheduler
+from .loop import scheduler
 
 __all__ = ["Doorbell"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flowload.graph import Graph
 from flowload.protocols import State
-from flowload.runtime.bridge import Batches
-from flowload.runtime.opening import Order
-from flowload.runtime.stream import AsyncBatches
+
+from .bridge import Batches
+from .opening import Order
+from .stream import AsyncBatches
 
 __all__ = ["Runtime"]
 

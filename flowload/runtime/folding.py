@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 
-from flowload.runtime.channel import Channel, Item, Word
-from flowload.runtime.folds import FoldChain
-from flowload.runtime.lanes import Job, Lane
-from flowload.runtime.mover import Mover
-from flowload.runtime.segment import Segment
-from flowload.runtime.stillness import Stillness
+from .channel import Channel, Item, Word
+from .folds import FoldChain
+from .lanes import Job, Lane
+from .mover import Mover
+from .segment import Segment
+from .stillness import Stillness
 
 __all__ = ["FoldTask"]
 

@@ -7,8 +7,9 @@ from time import perf_counter
 
 from flowload.errors import DataError
 from flowload.protocols import Block, Fold, Idling, Mark, Marked
-from flowload.runtime.call import Member, RunCall
-from flowload.runtime.channel import Item, Word
+
+from .call import Member, RunCall
+from .channel import Item, Word
 
 __all__ = ["FoldChain"]
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from flowload.observe.stall import Dump, Held
 from flowload.protocols import Block
-from flowload.runtime.call import Member, RunCall
-from flowload.runtime.lanes import Job
-from flowload.runtime.segment import Segment
+
+from .call import Member, RunCall
+from .lanes import Job
+from .segment import Segment
 
 if TYPE_CHECKING:
-    from flowload.runtime.run import Run
+    from .run import Run
 
 __all__ = ["dump"]
 

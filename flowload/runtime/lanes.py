@@ -13,10 +13,10 @@ from typing import Any
 
 import anyio
 
-from flowload.runtime.kept import Kept
-from flowload.runtime.loop import Signal
-from flowload.runtime.shifts import Shift, Tally
-from flowload.runtime.stillness import Moves
+from .kept import Kept
+from .loop import Signal
+from .shifts import Shift, Tally
+from .stillness import Moves
 
 __all__ = ["Job", "Lane"]
 

@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from flowload.runtime.bunching import Bunching
-from flowload.runtime.channel import Channel, Item, Word
-from flowload.runtime.lanes import Job
-from flowload.runtime.maps import Calls, MapChain, is_async
-from flowload.runtime.mover import Mover
-from flowload.runtime.segment import Segment
-from flowload.runtime.stillness import Stillness
+from .bunching import Bunching
+from .channel import Channel, Item, Word
+from .lanes import Job
+from .maps import Calls, MapChain, is_async
+from .mover import Mover
+from .segment import Segment
+from .stillness import Stillness
 
 __all__ = ["AHEAD", "MapTask"]
 

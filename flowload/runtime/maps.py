@@ -8,8 +8,9 @@ from time import perf_counter
 
 from flowload.errors import DataError
 from flowload.protocols import Block, Map
-from flowload.runtime.call import Member, RunCall
-from flowload.runtime.channel import Item
+
+from .call import Member, RunCall
+from .channel import Item
 
 __all__ = ["Calls", "MapChain", "is_async"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from flowload.runtime.channel import Channel, ReaderGone, Word
-from flowload.runtime.kept import Kept
-from flowload.runtime.loop import Signal
-from flowload.runtime.segment import Segment
-from flowload.runtime.stillness import Stillness
+from .channel import Channel, ReaderGone, Word
+from .kept import Kept
+from .loop import Signal
+from .segment import Segment
+from .stillness import Stillness
 
 __all__ = ["Mover"]
 

@@ -8,12 +8,13 @@ from functools import cached_property
 
 from flowload.graph import Graph
 from flowload.protocols import State
-from flowload.runtime.assembly import Assembly
-from flowload.runtime.buffers import BufferPool
-from flowload.runtime.cpus import usable_cpus
-from flowload.runtime.resume import read_state, write_state
-from flowload.runtime.run import Run
-from flowload.runtime.stillness import Moves, Stillness
+
+from .assembly import Assembly
+from .buffers import BufferPool
+from .cpus import usable_cpus
+from .resume import read_state, write_state
+from .run import Run
+from .stillness import Moves, Stillness
 
 __all__ = ["Order"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from queue import Empty, SimpleQueue
 
 from flowload.protocols import Block
-from flowload.runtime.channel import Channel, Item
-from flowload.runtime.loop import Signal
+
+from .channel import Channel, Item
+from .loop import Signal
 
 __all__ = ["Door", "Pier"]
 

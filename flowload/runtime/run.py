@@ -35,24 +35,25 @@ from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
 from flowload.protocols import Block, Mark, Route, Source, Turn
-from flowload.runtime.assembly import Assembly
-from flowload.runtime.buffers import BufferPool
-from flowload.runtime.channel import Channel, EndOfStream, ReaderGone, Word
-from flowload.runtime.coroutines import Coroutines
-from flowload.runtime.folding import FoldTask
-from flowload.runtime.holding import dump
-from flowload.runtime.kept import Kept
-from flowload.runtime.lanes import Lane
-from flowload.runtime.loop import keep_ctrl_c_out
-from flowload.runtime.machine import Machine
-from flowload.runtime.mapping import MapTask
-from flowload.runtime.maps import is_async
-from flowload.runtime.segment import Segment
-from flowload.runtime.snapshot import snapshot
-from flowload.runtime.sources import run_source
-from flowload.runtime.stillness import Stillness
-from flowload.runtime.tracing import Recorder
-from flowload.runtime.wiring import TurnTask, run_route, run_turn
+
+from .assembly import Assembly
+from .buffers import BufferPool
+from .channel import Channel, EndOfStream, ReaderGone, Word
+from .coroutines import Coroutines
+from .folding import FoldTask
+from .holding import dump
+from .kept import Kept
+from .lanes import Lane
+from .loop import keep_ctrl_c_out
+from .machine import Machine
+from .mapping import MapTask
+from .maps import is_async
+from .segment import Segment
+from .snapshot import snapshot
+from .sources import run_source
+from .stillness import Stillness
+from .tracing import Recorder
+from .wiring import TurnTask, run_route, run_turn
 
 __all__ = ["Run"]
 

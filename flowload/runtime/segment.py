@@ -10,9 +10,10 @@ from types import GeneratorType
 from typing import Any
 
 from flowload.protocols import Map, Mark
-from flowload.runtime.call import Member
-from flowload.runtime.channel import Channel, Word
-from flowload.runtime.lanes import Job
+
+from .call import Member
+from .channel import Channel, Word
+from .lanes import Job
 
 __all__ = ["Segment"]
 

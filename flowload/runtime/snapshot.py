@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from flowload.observe.stats import EdgeStats, LaneStats, RunStats, StageStats, TaskStats
 from flowload.protocols import Gauged, Turn
-from flowload.runtime.call import Member
-from flowload.runtime.channel import Channel
-from flowload.runtime.lanes import Lane
-from flowload.runtime.maps import is_async
-from flowload.runtime.segment import Segment
-from flowload.runtime.shifts import Tally
+
+from .call import Member
+from .channel import Channel
+from .lanes import Lane
+from .maps import is_async
+from .segment import Segment
+from .shifts import Tally
 
 if TYPE_CHECKING:
-    from flowload.runtime.run import Run
+    from .run import Run
 
 __all__ = ["snapshot"]
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from flowload.errors import NoDataError
 from flowload.protocols import Block, Mark, Source
-from flowload.runtime.call import Member, RunCall
-from flowload.runtime.channel import Item, Word
-from flowload.runtime.lanes import Lane
-from flowload.runtime.segment import Segment
+
+from .call import Member, RunCall
+from .channel import Item, Word
+from .lanes import Lane
+from .segment import Segment
 
 __all__ = ["run_source"]
 

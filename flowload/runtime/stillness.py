@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import RLock
 
-from flowload.runtime.loop import Signal
+from .loop import Signal
 
 __all__ = ["Moves", "Spot", "Stillness"]
 

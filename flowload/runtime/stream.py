@@ -17,10 +17,11 @@ from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.protocols import Block, State
-from flowload.runtime.channel import Channel, EndOfStream
-from flowload.runtime.loop import keep_ctrl_c_out
-from flowload.runtime.opening import Order
-from flowload.runtime.run import Run
+
+from .channel import Channel, EndOfStream
+from .loop import keep_ctrl_c_out
+from .opening import Order
+from .run import Run
 
 __all__ = ["AsyncBatches", "hand_over", "only_output"]
 

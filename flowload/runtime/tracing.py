@@ -8,13 +8,14 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from flowload.observe.trace import Trace, Track
-from flowload.runtime.call import Member
-from flowload.runtime.channel import Item
-from flowload.runtime.lanes import Job
-from flowload.runtime.segment import Segment
+
+from .call import Member
+from .channel import Item
+from .lanes import Job
+from .segment import Segment
 
 if TYPE_CHECKING:
-    from flowload.runtime.run import Run
+    from .run import Run
 
 __all__ = ["Recorder"]
 

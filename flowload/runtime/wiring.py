@@ -9,10 +9,11 @@ from time import perf_counter
 
 from flowload.errors import DataError
 from flowload.protocols import Block, Mark, Route, Turn
-from flowload.runtime.call import Member
-from flowload.runtime.channel import EndOfStream, Item, ReaderGone, Word
-from flowload.runtime.lanes import Lane
-from flowload.runtime.segment import Segment
+
+from .call import Member
+from .channel import EndOfStream, Item, ReaderGone, Word
+from .lanes import Lane
+from .segment import Segment
 
 __all__ = ["run_route", "run_turn"]
 
