@@ -1,4 +1,4 @@
-"""Log lines on stderr: warnings always, more with -v and -vv."""
+"""Log lines on stderr: warnings and long preparations always, more with -v and -vv."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.logging import RichHandler
+
+from flowload.observe.preparation import LOGGER as PREPARATIONS
 
 __all__ = ["logging_to"]
 
@@ -31,10 +33,14 @@ def logging_to(console: Console, verbosity: int) -> Iterator[None]:
     level, propagate = logger.level, logger.propagate
     logger.setLevel(LEVELS[min(verbosity, len(LEVELS) - 1)])
     logger.propagate = False
+    waiting = logging.getLogger(PREPARATIONS)  # whoever waits is told what for, without -v as well
+    its_level = waiting.level
+    waiting.setLevel(logging.INFO)
     logger.addHandler(handler)
     try:
         yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+        waiting.setLevel(its_level)
         logger.propagate = propagate

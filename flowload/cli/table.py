@@ -83,14 +83,16 @@ def ahead(now: RunStats, warm: RunStats | None = None) -> str:
 
 
 def filling(now: RunStats) -> str:
-    """What has to be full before the first batch, and how full it is."""
+    """What has to be done before the first batch, and how far it is."""
+    indexed = [(s.name, int(s.gauges.get("files_indexed", 0))) for s in now.stages.values()]
     fills = [
         (s.name, value)
         for s in now.stages.values()
         for key, value in s.gauges.items()
         if key.endswith("_fill")
     ]
-    told = [f"{name} {share(value)} full" for name, value in fills if value < 1]
+    told = [f"{name}: {counted(files, 'file', 'files')} indexed" for name, files in indexed if files]
+    told += [f"{name} {share(value)} full" for name, value in fills if value < 1]
     return f"; {', '.join(told)}" if told and not now.finished else ""
 
 

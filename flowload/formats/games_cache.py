@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from flowload.errors import NoDataError
+from flowload.observe.preparation import Preparation
 from flowload.records import Fields
 
 from .games import PackedGames, find_packing
@@ -61,7 +62,10 @@ class Games:
         sources = find_games(self.data)
         root = cache_folder(sources) if self.packed is None else Path(self.packed)
         folder = root / self.layout
-        done = pack_games(sources, folder, layout=self.layout)
+        told = Preparation(f"games: packing to {folder}", "positions")
+        done = pack_games(
+            sources, folder, layout=self.layout, report=lambda now: told.reached(now.rows, now.of_rows)
+        )
         if done.kept < done.parts:
             log.info("packed %d positions of %d games in %s", done.rows, done.games, folder)
         return PackedGames(folder).open()

@@ -46,6 +46,7 @@ class StageStats(NamedTuple):
 #   pass_done            the same: how much of the present pass it has given
 #   sources              `discover(watch=True)`: files told so far
 #   newest_source_age_seconds  the same: since the last of them was told
+#   files_indexed        `read`: files whose chunks were listed
 #   pool_chunks          `shuffle_pool`: chunks in the pool
 #   pool_fill            `shuffle_pool`: of the chunks that it may hold
 #   reservoir_fill       `reservoir`: records that wait, of those that may

@@ -175,11 +175,16 @@ class Run:
             for channel in self.assembly.outputs.values():
                 stack.callback(channel.end)
             stack.callback(self.gone.set)
+            stages = self.assembly.nodes
+            log.info(
+                "run begins: %s; seed %d, %d CPUs", ", ".join(stages), self.assembly.seed, self.assembly.cpus
+            )
             try:
                 await self._run()
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._clean_up()
+                log.info("run ends after %.1f s: %s", self.ended - self.began, self._outcome())
 
     async def _run(self) -> None:
         assert self._scope is not None  # noqa: S101 - start() made it
@@ -265,6 +270,14 @@ class Run:
         self.loop_time = time.thread_time() - self.loop_began
         self.machine.stop()
         self.ended = perf_counter()
+
+    def _outcome(self) -> str:
+        """How it went, in one line."""
+        what = f"{self.blocks_delivered:,} batches, {self.delivered:,} samples"
+        if self.failure is None:
+            return f"{'finished' if self.finished else 'stopped'}; {what}"
+        told = [f"failed; {what}", *getattr(self.failure, "__notes__", ()), str(self.failure)]
+        return " ".join("; ".join(told).split())
 
     def _not_closed(self, error: Exception) -> None:
         """A failure, or a line in the log if nobody listens."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import OrderedDict
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 
 __all__ = ["OpenFiles", "Reader"]
+
+log = logging.getLogger("flowload")
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class OpenFiles:
             return file
         # Opening may take long on a network: not under the lock. Who comes second throws his away.
         fd = os.open(path, os.O_RDONLY)
+        log.debug("unpack: %s: opened", path)
         with self.lock:
             if path in self.files:
                 os.close(fd)

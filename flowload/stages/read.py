@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from flowload.protocols import Call, ChunkFormat, OnError, Operator, Setting
 from .find_format import find_format
 
 __all__ = ["Index", "Memo", "ReadStage", "read"]
+
+log = logging.getLogger("flowload")
 
 MEMO = 8 << 20  #: bytes of indexes that are kept for the next pass at most
 
@@ -94,6 +97,12 @@ class Index:
     def __init__(self, format: ChunkFormat, memo: Memo) -> None:  # noqa: A002 - the house's word for it
         self.format = format
         self.memo = memo
+        self.indexed = 0  #: files
+        self.counting = threading.Lock()
+
+    def gauges(self) -> dict[str, float]:
+        """Files that were indexed."""
+        return {"files_indexed": self.indexed}
 
     def apply(self, files: Files, call: Call) -> Chunks | None:
         """The chunks of some files; a file that cannot be indexed is rejected, and counts as one chunk."""
@@ -124,6 +133,9 @@ class Index:
             if table is None:
                 table = self.checked(self.format.index(path), path)
                 self.memo.put(path, stamp, table)
+                log.debug("read: %s: indexed, %d chunks", path, len(table))
+                with self.counting:
+                    self.indexed += 1
         except OSError as error:
             raise refused(error, path) from error
         return table

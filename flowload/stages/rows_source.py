@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,6 +21,8 @@ from .numbers import Numbered, check_range, numbered, read_numbers
 from .picks import Listed, Span, narrow
 
 __all__ = ["RowsSource", "RowsStage", "rows"]
+
+log = logging.getLogger("flowload")
 
 BLOCK = 1 << 16  #: rows of a block: references, so large blocks cost nothing
 
@@ -74,6 +77,7 @@ class RowsSource:
         """Every row once, in order. Raises DataError where the records are bad, or others than before."""
         if self.table is None:
             self.table = self.records.open()
+            log.debug("rows: %r: opened, %d rows", self.records, len(self.table))
             self.check_size(len(self.table))
             self.picks = self.chosen(len(self.table))
         for start in range(self.cursor.begin(number), len(self.picks), BLOCK):

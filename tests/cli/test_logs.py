@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from flowload.cli.logs import logging_to
+from flowload.observe.preparation import LOGGER
 
 log = logging.getLogger("flowload.some.stage")
 EVERY = ["DEBUG", "INFO", "WARNING"]
@@ -45,3 +46,13 @@ def test_logging_is_afterwards_as_it_was() -> None:
     with logging_to(Console(file=io.StringIO()), 2):
         assert len(logger.handlers) == len(before[2]) + 1
     assert (logger.level, logger.propagate, list(logger.handlers)) == before
+
+
+def test_a_long_preparation_is_told_without_v_and_not_afterwards() -> None:
+    out = io.StringIO()
+    waiting = logging.getLogger(LOGGER)
+    before = waiting.level
+    with logging_to(Console(file=out), 0):
+        waiting.info("games: packing: 1 of 2 positions")
+    assert waiting.level == before
+    assert out.getvalue().endswith("INFO flowload.progress: games: packing: 1 of 2 positions\n")

@@ -104,3 +104,10 @@ def test_before_the_first_batch_it_is_told_what_fills() -> None:
     assert progress(now, None).endswith("0/s; busiest: shuffle_pool 0 %; reservoir 25 % full")
     assert ahead(now._replace(finished=True)) == ""
     assert ahead(now._replace(delivered=5, epochs=None)) == ""
+
+
+def test_before_the_first_batch_it_is_told_how_many_files_are_indexed() -> None:
+    read = stage("read", gauges={"files_indexed": 1234})
+    now = moment(read, epochs=1, elapsed=2.0, finished=False)
+    assert ahead(now) == "; read: 1,234 files indexed"
+    assert ahead(now._replace(delivered=5, epochs=None)) == ""

@@ -12,6 +12,7 @@ from flowload.formats import games_cache
 from flowload.formats.games_cache import Games
 from flowload.formats.games_layouts import LAYOUTS
 from flowload.formats.games_pack import pack_games
+from flowload.observe.preparation import LOGGER
 from flowload.records import Records
 from tests.formats.games_on_disk import naive_arrays, read_all, write_games
 
@@ -111,3 +112,13 @@ def test_the_packing_is_logged_once(raw: Path, caplog: pytest.LogCaptureFixture)
         read_all(Games(raw))
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith("packed ")
+
+
+def test_a_long_packing_tells_how_far_it_is(
+    raw: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowload.observe.preparation.EVERY", -1.0)
+    with caplog.at_level("INFO", logger=LOGGER):
+        read_all(Games(raw))
+    assert caplog.messages[0].startswith("games: packing to ")
+    assert "(100 %)" in [message for message in caplog.messages if "packing to" in message][-1]

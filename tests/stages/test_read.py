@@ -231,3 +231,17 @@ def test_an_index_of_another_form_is_refused(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Indexed, "index", lambda *_: np.zeros(3))
     with pytest.raises(GraphError, match="'toy' indexes as float64; wanted CHUNK"):
         Index(Indexed(), Memo(0)).apply(write(tmp_path, a=1), FakeCall())
+
+
+def test_files_that_were_indexed_are_counted_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "flowload")
+    index = Index(Indexed(), Memo(MEMO))
+    files = write(tmp_path, a=3, b=2)
+    index.apply(files, FakeCall())
+    assert index.gauges() == {"files_indexed": 2}
+    assert caplog.messages[0] == f"read: {tmp_path / 'a'}: indexed, 3 chunks"
+    index.apply(files, FakeCall())  # from the memo
+    assert index.gauges() == {"files_indexed": 2}
+    assert len(caplog.messages) == 2
