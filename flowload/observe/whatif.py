@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from .stations import CONSUMER, LOOP, Station, stations_of
+from .stations import Station, stations_of
 from .stats import RunStats
 
 __all__ = ["Change", "Prospect", "Replay", "Trial", "WhatIf", "what_if"]
@@ -86,7 +86,12 @@ def what_if(now: RunStats, before: RunStats | None, trials: Sequence[Trial]) -> 
     rate = delivered / seconds
     ratios = {trial.name: visits(trial, now, before, delivered) for trial in trials}
     model = Model(stations, rate, now.cpus)
-    prospects = tuple(model.prospect(trial, ratios[trial.name]) for trial in trials)
+    costs = {trial.name: model.cpu_of(trial, ratios[trial.name]) for trial in trials}
+    whole = sum(costs.values()) or 1.0
+    prospects = tuple(
+        model.prospect(trial, ratios[trial.name])._replace(cpu_share=costs[trial.name] / whole)
+        for trial in trials
+    )
     return WhatIf(rate, prospects, tuple(model.changes(trials)))
 
 
@@ -134,7 +139,7 @@ class Model:
             name=trial.name,
             ceiling=by_workers.get(trial.workers, self.as_it_ran(trial.name)),
             ceilings=ceilings,
-            cpu_share=cpu_share(self.stations, trial.name),
+            cpu_share=0.0,  # the others' time is needed for it
             workers=trial.workers,
             best=best,
             if_faster=self.reach(faster),
@@ -147,6 +152,13 @@ class Model:
         """Delivered samples/s that a stage allows, by its workers and by the CPUs."""
         by_cpus = self.cpus / replay.cpu if replay.cpu > 0 else float("inf")
         return min(1 / replay.hop, by_cpus) / visits
+
+    def cpu_of(self, trial: Trial, visits: float) -> float:
+        """Seconds of CPU for a delivered sample; alone, as a shared hop does not tell its stages apart."""
+        alone = next((replay for replay in trial.replays if replay.workers == trial.workers), None)
+        if alone is not None and visits > 0:
+            return alone.cpu * visits
+        return next((s.shares.get(trial.name, 0.0) for s in reversed(self.stations) if s.kind == "cpu"), 0.0)
 
     def as_it_ran(self, name: str) -> float:
         """The ceiling by what the run itself showed."""
@@ -220,10 +232,3 @@ def fewest(rates: Sequence[tuple[int, float]]) -> int:
     """The fewest workers whose rate comes near to the highest; 0: there are none."""
     most = max((rate for _, rate in rates), default=0.0)
     return min((workers for workers, rate in rates if rate >= ENOUGH * most), default=0)
-
-
-def cpu_share(stations: Iterable[Station], name: str) -> float:
-    """The part of the stages' CPU time that is this one's."""
-    shares = next((s.shares for s in reversed(list(stations)) if s.kind == "cpu"), {})
-    total = sum(time for who, time in shares.items() if who not in (CONSUMER, LOOP))
-    return shares.get(name, 0.0) / total if total > 0 else 0.0

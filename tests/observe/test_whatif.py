@@ -133,6 +133,18 @@ def test_what_shares_a_hop_is_parted_when_its_workers_are_changed() -> None:
     assert found.prospects[1].if_best == pytest.approx(found.rate * 4, rel=0.02)
 
 
+def test_cpu_time_is_told_apart_where_stages_share_a_hop() -> None:
+    stages = row([1.0, 3.0], [1, 1])
+    now = simulated(stages)
+    first, second = now.tasks
+    together = first._replace(name="s0 > s1", work={**first.work, **second.work}, cpu=second.cpu)
+    waits = trial(stages[0])
+    waits = waits._replace(replays=tuple(replay._replace(cpu=0.0) for replay in waits.replays))
+    found = what_if(now._replace(tasks=(together,)), None, [waits, trial(stages[1])])
+    assert found is not None
+    assert [one.cpu_share for one in found.prospects] == [0.0, 1.0]
+
+
 def test_of_nothing_nothing_is_said() -> None:
     stages = row([1.0], [1])
     now = simulated(stages)
