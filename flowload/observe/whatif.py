@@ -16,6 +16,7 @@ from .stats import RunStats
 __all__ = ["Change", "Prospect", "Replay", "Trial", "WhatIf", "what_if"]
 
 ENOUGH = 0.95  #: of its highest ceiling: more workers than that are not worth having
+IDLE = "as it ran: nothing came through it while the whole was measured"
 WORTH = 1.03  #: times the present rate: less is not worth a change
 
 
@@ -145,7 +146,7 @@ class Model:
             if_faster=self.reach(faster),
             if_best=self.reach(with_best),
             measured=bool(ceilings),
-            note=trial.note,
+            note=trial.note or ("" if ceilings else IDLE),
         )
 
     def ceiling(self, replay: Replay, visits: float) -> float:

@@ -145,6 +145,17 @@ def test_cpu_time_is_told_apart_where_stages_share_a_hop() -> None:
     assert [one.cpu_share for one in found.prospects] == [0.0, 1.0]
 
 
+def test_a_stage_that_was_idle_says_so() -> None:
+    stages = row([1.0, 2.0], [1, 1])
+    now = simulated(stages)
+    idle = {**now.stages, "s0": account("s0")}
+    found = what_if(now._replace(stages=idle), None, [trial(s) for s in stages])
+    assert found is not None
+    assert found.prospects[0].ceilings == ()
+    assert "nothing came through it" in found.prospects[0].note
+    assert found.prospects[1].note == ""
+
+
 def test_of_nothing_nothing_is_said() -> None:
     stages = row([1.0], [1])
     now = simulated(stages)
