@@ -13,11 +13,12 @@ from flowload.errors import ClosedRun, GraphError
 from flowload.graph import Graph, Placed
 from flowload.observe.stats import RunStats
 from flowload.observe.whatif import Replay, Trial
-from flowload.runtime.bridge import Batches
-from flowload.runtime.caches import Cache
-from flowload.runtime.kept import Kept
-from flowload.runtime.opening import Order
-from flowload.runtime.replay import replay
+
+from .bridge import Batches
+from .caches import Cache
+from .kept import Kept
+from .opening import Order
+from .replay import replay
 
 __all__ = ["Profile", "profile"]
 

@@ -14,13 +14,14 @@ import anyio
 from flowload.graph import End, Node, Origin, Placed, Plan, Stage
 from flowload.observe.whatif import Replay
 from flowload.protocols import Block, Call, Operator, Setting, State
-from flowload.runtime.assembly import Assembly
-from flowload.runtime.buffers import BufferPool
-from flowload.runtime.caches import copied
-from flowload.runtime.channel import EndOfStream
-from flowload.runtime.kept import Kept
-from flowload.runtime.run import Run
-from flowload.runtime.stillness import Moves, Stillness
+
+from .assembly import Assembly
+from .buffers import BufferPool
+from .caches import copied
+from .channel import EndOfStream
+from .kept import Kept
+from .run import Run
+from .stillness import Moves, Stillness
 
 __all__ = ["replay"]
 
