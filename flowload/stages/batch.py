@@ -25,10 +25,12 @@ from .tables import Tables, own_records
 __all__ = ["BatchStage", "batch"]
 
 
-#: Batches that are encoded and not yet let go, at most: one waits for its turn, one lies in the queue, one
-#: ready for the reader, who has two while it changes over.
-DONE = 5
-WAITING = 8  #: batches that are cut, and wait to be encoded or for their turn to go on, at most
+#: Batches that are encoded and not yet let go: one waits for its turn, one lies in the queue, one ready for the
+#: reader, who has one.
+DONE = 4
+
+#: Batches that are cut, and wait: in the fold, in the queue, for a thread.
+WAITING = 5
 
 
 @dataclass(frozen=True, kw_only=True)
