@@ -78,7 +78,7 @@ class MapTask(Mover):
         words = []
         for word, calls in job.outcome():
             _settle(calls)
-            self._bunching.note(sum(call.seconds for _, call, _ in calls))
+            self._bunching.note(sum(call.seconds for _, call, _ in calls), word.nbytes)
             words.append(word)
         self._entries.extendleft(reversed(words))
 

@@ -25,9 +25,12 @@ from .tables import Tables, own_records
 __all__ = ["BatchStage", "batch"]
 
 
-#: Batches that are encoded and not yet let go: one waits for its turn, one lies in the queue, one ready for the
-#: reader, who has one.
+#: Batches that are encoded and not yet let go: one waits for its turn, one lies in the queue, one ready
+#: for the reader, who has one.
 DONE = 4
+
+#: Of small batches there may be more at work, waiting for their turn, and ready: so many, of so many bytes.
+MANY, SMALL = 32, 4 << 20
 
 #: Batches that are cut, and wait: in the fold, in the queue, for a thread.
 WAITING = 5
@@ -79,9 +82,9 @@ class BatchStage(Stage):
         formats = own_formats(setting.upstream)
         known = [self.batch_of(records) for records in own_records(setting)]
         if known or not formats:
-            return (workers + DONE) * max(known, default=0)
+            return under_way(max(known, default=0), workers)
         fields = find_layout(formats[0], self.layout).fields()
-        batches = (workers + DONE) * batch_bytes(fields, self.size)
+        batches = under_way(batch_bytes(fields, self.size), workers)
         return batches + (workers + WAITING) * self.size * row_size(setting)
 
     def batch_of(self, records: Records) -> int:
@@ -89,6 +92,12 @@ class BatchStage(Stage):
         layout = check_layout(records.name, records.layouts, self.layout)
         beside = records.attending_bytes(layout, self.size) if isinstance(records, Attended) else 0
         return batch_bytes(records.fields(layout), self.size) + beside
+
+
+def under_way(nbytes: int, workers: int) -> int:
+    """Bytes of all batches of a run, at most, where one has so many."""
+    place = max(nbytes, min(MANY * nbytes, SMALL))
+    return (workers + 2) * place + (DONE - 2) * nbytes
 
 
 def device_of(setting: Setting) -> Device | None:

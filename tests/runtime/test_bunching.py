@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowload.protocols import Call
-from flowload.runtime.bunching import KNOWN, MOST, Bunching
+from flowload.runtime.bunching import KNOWN, MOST, SMALL, Bunching
 from flowload.runtime.channel import Channel, Item
 from flowload.runtime.stillness import Moves, Stillness
 from tests.runtime.faces import Face
@@ -14,10 +14,10 @@ from tests.runtime.stages import Does, Folds, Ints, flat, ints, numbers, plus, s
 pytestmark = pytest.mark.anyio
 
 
-def learned(seconds: float, calls: int = 2 * KNOWN) -> Bunching:
+def learned(seconds: float, calls: int = 2 * KNOWN, nbytes: int = 0) -> Bunching:
     bunching = Bunching()
     for _ in range(calls):
-        bunching.note(seconds)
+        bunching.note(seconds, nbytes)
     return bunching
 
 
@@ -28,6 +28,11 @@ def test_the_shorter_the_calls_the_more_share_a_trip(seconds: float, bunch: int)
     assert learned(seconds).bunch == bunch
 
 
+@pytest.mark.parametrize(("nbytes", "bunch"), [(SMALL // 4, 4), (SMALL - 1, 1), (SMALL * 9, 1)])
+def test_the_more_they_make_the_fewer_share_a_trip(nbytes: int, bunch: int) -> None:
+    assert learned(20e-6, nbytes=nbytes).bunch == bunch
+
+
 def test_a_few_calls_say_nothing_yet() -> None:
     assert learned(0.0, KNOWN - 1).bunch == 1
 
@@ -35,7 +40,7 @@ def test_a_few_calls_say_nothing_yet() -> None:
 def test_it_learns_anew_when_calls_become_long() -> None:
     bunching = learned(20e-6)
     for _ in range(100):
-        bunching.note(5e-3)
+        bunching.note(5e-3, 0)
     assert bunching.bunch == 1
 
 
