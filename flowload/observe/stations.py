@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from .stats import RunStats, TaskStats
 
-__all__ = ["CONSUMER", "LOOP", "Kind", "Station", "stations_of"]
+__all__ = ["CONSUMER", "LOOP", "Kind", "Station", "since", "stations_of", "tasks_before"]
 
 Kind: TypeAlias = Literal["stage", "lane", "cpu", "loop", "consumer"]
 

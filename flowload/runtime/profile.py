@@ -167,7 +167,7 @@ def trials_of(
 ) -> Iterator[Trial]:
     """Every stage alone, as far as that can be."""
     plans = {name: counts(now, name) for name, cache in caches.items() if cache.kept}
-    points = sum(map(len, plans.values())) or 1
+    points = sum(len(plan) + 1 for plan in plans.values()) or 1
     each = min(REPLAY, seconds / points)
     for placed in graph.plan.nodes:
         trial = Trial(placed.name, placed.node.where, placed.stage.workers, had(now, placed.name), ())
@@ -194,8 +194,10 @@ def replays_of(
 ) -> Iterator[Replay]:
     """The stage alone, with the workers that it had first; a Fold has one whatever is asked for.
 
-    It ends where more workers than it had were not fed: what they could do was not seen.
+    The first time is not counted: memory and caches are cold. It ends where more workers than
+    it had were not fed: what they could do was not seen.
     """
+    replay(placed, blocks, workers=workers[0], seconds=seconds / 2, cpus=cpus)
     for many in workers:
         seen = replay(placed, blocks, workers=many, seconds=seconds, cpus=cpus)
         if seen is None or (seen.used < FED and many > workers[0]):

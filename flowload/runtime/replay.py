@@ -12,6 +12,8 @@ from typing import ClassVar
 import anyio
 
 from flowload.graph import End, Node, Origin, Placed, Plan, Stage
+from flowload.observe.stations import since, tasks_before
+from flowload.observe.stats import RunStats
 from flowload.observe.whatif import Replay
 from flowload.protocols import Block, Call, Operator, Setting, State
 
@@ -27,6 +29,7 @@ __all__ = ["replay"]
 
 INPUTS = "the inputs"  #: no node of a user's can have this name
 MOST_BYTES = 1 << 29  #: given to one stage, which may keep them all
+WARM = 0.3  #: of the seconds, after which what a stage does is measured
 PATIENCE = 4.0  #: times the seconds asked for, after which a replay is stopped where it is
 
 
@@ -90,8 +93,8 @@ def replay(
     """
     plan = alone(placed, blocks, workers, seconds)
     pool, still = BufferPool(), Stillness(Moves())
-    run = anyio.run(_through, lambda: _opened(plan, pool, still, cpus), seconds * PATIENCE + 1.0)
-    return account(run, placed.name)
+    now, before, parallel = anyio.run(_through, lambda: _opened(plan, pool, still, cpus), seconds)
+    return account(now, before, placed.name, parallel=parallel)
 
 
 def alone(placed: Placed, blocks: Sequence[Block], workers: int | None, seconds: float) -> Plan:
@@ -108,43 +111,52 @@ def _opened(plan: Plan, pool: BufferPool, still: Stillness, cpus: int) -> Run:
     return Run(Assembly(plan, pool, still, seed=0, epochs=1, cpus=cpus), pool, still)
 
 
-async def _through(opened: Callable[[], Run], limit: float) -> Run:
-    """Run to the end, or as far as it comes in so many seconds."""
+async def _through(opened: Callable[[], Run], seconds: float) -> tuple[RunStats, RunStats | None, bool]:
+    """Run to the end, or as far as it comes: the end, when it was warm, whether it has a Map."""
     run = opened()
     errors: list[Exception] = []
+    warm: list[RunStats] = []
     async with anyio.create_task_group() as group:
         await run.start(group)
-        with Kept(errors.append), anyio.move_on_after(limit):  # raised below, where no group wraps it
-            await _read(run)
+        # Raised below, where no group wraps it.
+        with Kept(errors.append), anyio.move_on_after(seconds * PATIENCE + 1.0):
+            await _read(run, seconds, warm)
         await run.stop()
     for error in errors:
         raise error
-    return run
+    parallel = any(segment.is_map for segment in run.assembly.segments if segment.rank > 0)
+    return run.stats(), warm[0] if warm else None, parallel
 
 
-async def _read(run: Run) -> None:
+async def _read(run: Run, seconds: float, warm: list[RunStats]) -> None:
+    """Take all blocks. When a part of the time is over, its buffers are there, and it is warm.
+
+    A stage that gives its first block when nothing goes into it any more never was: all that it did counts.
+    """
     with suppress(EndOfStream):
         while True:
             run.delivered_one(await run.take("out"), 0.0)
+            if not warm and WARM * seconds < perf_counter() - run.began < seconds:
+                warm.append(run.stats())
 
 
-def account(run: Run, name: str) -> Replay | None:
+def account(now: RunStats, before: RunStats | None, name: str, *, parallel: bool) -> Replay | None:
     """What the stage took, a sample that it gave; of a stage that gave nothing, a block that it took."""
-    now = run.stats()
+    past = None if before is None else before.stages[name]
     stage = now.stages[name]
-    tasks = [task for task in now.tasks if name in task.work]
-    parallel = any(segment.is_map for segment in run.assembly.segments if segment.rank > 0)
+    tasks = [since(t, p) for t, p in zip(now.tasks, tasks_before(now, before), strict=True) if name in t.work]
     per_sample = stage.out > 0
-    count = stage.out if per_sample else stage.blocks_in
+    count = stage.out - (past.out if past else 0) if per_sample else stage.blocks_in
     hop = max(task.work[name] / task.workers for task in tasks)
     if not count or not hop:
-        return None
+        return None if before is None else account(now, None, name, parallel=parallel)
+    elapsed = now.elapsed - (before.elapsed if before else 0.0)
     return Replay(
         workers=max(task.workers for task in tasks),
         parallel=parallel,
         per_sample=per_sample,
         hop=hop / count,
         cpu=sum(task.cpu for task in tasks) / count,
-        used=min(1.0, hop / now.elapsed) if now.elapsed > 0 else 0.0,
+        used=min(1.0, hop / elapsed) if elapsed > 0 else 0.0,
         seen=count,
     )
