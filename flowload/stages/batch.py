@@ -26,8 +26,8 @@ __all__ = ["BatchStage", "batch"]
 
 
 #: Batches that are encoded and not yet let go: one waits for its turn, one lies in the queue, one ready
-#: for the reader, who has one.
-DONE = 4
+#: for the reader, who has two while it goes from one to the next.
+DONE = 5
 
 #: Of small batches there may be more at work, waiting for their turn, and ready: so many, of so many bytes.
 MANY, SMALL = 32, 4 << 20
