@@ -66,9 +66,9 @@ def test_the_agreements(records: Records) -> None:
 
 def test_memory_is_known_before_the_run() -> None:
     graph = fl.rows({"x": X}) >> fl.batch(1 << 20)
-    assert graph.memory(cpus=2)["batch"] == (2 + 7) * (8 << 20)
+    assert graph.memory(cpus=2)["batch"] == (2 + 5) * (8 << 20)
     both = [fl.rows(5), fl.rows({"x": X})] >> fl.merge() >> fl.batch(1 << 20, workers=1)
-    assert both.memory()["batch"] == 8 * (8 << 20)
+    assert both.memory()["batch"] == 6 * (8 << 20)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from flowload.blocks import Batch
 from flowload.errors import GraphError
 from flowload.graph import Stage
 from flowload.protocols import Bytes, Fold, Map, Setting
-from flowload.stages.batch import BatchStage, batch
+from flowload.stages.batch import BatchStage, batch, under_way
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, toy_frames
 
@@ -83,3 +83,10 @@ def test_the_word_makes_a_stage() -> None:
     (placed,) = batch(1024, layout="bits", workers=2).nodes()
     assert placed.stage == BatchStage(size=1024, layout="bits", workers=2)
     assert placed.stage.parameters() == {"size": 1024, "layout": "bits", "workers": 2}
+
+
+def test_small_batches_may_be_more_but_no_more_bytes_than_large_ones() -> None:
+    assert under_way(36 << 20, 2) == 7 * (36 << 20)
+    assert under_way(1000, 1) == 3 * 32_000 + 3 * 1000
+    assert under_way(1 << 20, 1) == 3 * (4 << 20) + 3 * (1 << 20)
+    assert under_way(0, 4) == 0
