@@ -54,7 +54,7 @@ class Mover:
             self.moves.due(self._go)
 
     def move(self) -> Channel | None:
-        """Do what can be done; the channel that it waits for now, or None while calls of its run."""
+        """Do what can be done; the channel that it waits for now; None: a call of its own is under way."""
         raise NotImplementedError
 
     def send(self, word: Word) -> Channel | None:
