@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.kernels.onehot import gather_boards
+from flowload.kernels.streaming import is_large
+from flowload.kernels.take import take
 from flowload.protocols import Call
 from flowload.records import Fields, Numbers
 
@@ -114,9 +116,10 @@ class BoardsTable:
         call: Call,  # noqa: ARG002 - nothing to ask
     ) -> Mapping[str, NDArray[Any]]:
         """Write the rows."""
-        gather_boards(self.boards, rows, out[KEY].reshape(len(rows), -1), self.least_first)
+        boards = out[KEY].reshape(len(rows), -1)
+        gather_boards(self.boards, rows, boards, self.least_first, is_large(boards.nbytes))
         for key, array in self.beside.items():
-            np.take(array, rows, axis=0, out=out[key], mode="clip")  # "raise" would go through a buffer
+            take(array, rows, out[key])
         return {}
 
     def describe(self, row: int) -> str:

@@ -49,7 +49,7 @@ def as_bytes(rows: Bytes) -> Arrays:
 def as_floats(rows: Bytes) -> Arrays:
     """What a batch has: torch takes it as it is."""
     inputs, outputs = np.empty((len(rows), FEATURES), np.float32), np.empty(len(rows), np.int64)
-    gather_bits(rows, np.arange(len(rows)), inputs, outputs)
+    gather_bits(rows, np.arange(len(rows)), inputs, outputs, False)
     return {"inputs": inputs, "outputs": outputs}
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError
 from flowload.kernels.positions import FEATURES, gather_bits, gather_bytes, gather_floats, owners
+from flowload.kernels.streaming import is_large
 from flowload.protocols import Call
 from flowload.records import Fields, Numbers
 
@@ -70,11 +71,12 @@ class GamesTable:
     def write(self, rows: Numbers, inputs: NDArray[Any], outputs: NDArray[Any]) -> int:
         """Write the rows; the place of a bad one, or -1."""
         packed, labels = self.columns.inputs, self.columns.outputs
+        streamed = is_large(inputs.nbytes)
         if labels is None:
-            return gather_bits(packed, rows, inputs, outputs)
+            return gather_bits(packed, rows, inputs, outputs, streamed)
         if packed.dtype == np.uint8:
-            return gather_bytes(packed, labels, rows, inputs, outputs)
-        return gather_floats(packed, labels, rows, inputs, outputs)
+            return gather_bytes(packed, labels, rows, inputs, outputs, streamed)
+        return gather_floats(packed, labels, rows, inputs, outputs, streamed)
 
     def outcome(self, row: int) -> str:
         """What is there instead, for messages."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.kernels.layouts import encode_bits, encode_tensors, encode_tuple
+from flowload.kernels.streaming import is_large
 from flowload.protocols import Bytes
 
 from .lc0_records import check_rows, check_shape
@@ -23,13 +24,13 @@ F32, U64, U8 = np.dtype("<f4"), np.dtype("<u8"), np.dtype("u1")
 class Lc0Layout:
     """Named arrays, and the function that fills them.
 
-    `write` takes records (n, stride) and, per key, the part of the batch that they fill; it returns the first
-    row that is no record, or -1.
+    `write` takes records (n, stride), per key the part of the batch that they fill, and whether to write past
+    the caches; it returns the first row that is no record, or -1.
     """
 
     name: str
     shapes: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
-    write: Callable[[Bytes, Mapping[str, NDArray[Any]]], int]
+    write: Callable[[Bytes, Mapping[str, NDArray[Any]], bool], int]
 
     def fields(self) -> Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Per key: the shape of one sample, and the dtype."""
@@ -52,25 +53,26 @@ class Lc0Layout:
                 wanted = f"{dtype} {(len(rows), *shape)}, contiguous"
                 raise ValueError(f"out[{key!r}] from {start} on gives {found}; wanted {wanted}")
             parts[key] = part
-        if self.write(rows, parts) >= 0:
+        streamed = is_large(sum(out[key].nbytes for key in self.shapes))
+        if self.write(rows, parts, streamed) >= 0:
             check_rows(rows, "a batch")
 
 
-def write_tensors(rows: Bytes, out: Mapping[str, NDArray[Any]]) -> int:
+def write_tensors(rows: Bytes, out: Mapping[str, NDArray[Any]], streamed: bool) -> int:
     """Fill the layout "tensors"."""
     planes = out["planes"].reshape(len(rows), -1)
-    return encode_tensors(rows, planes, out["probabilities"], out["values"])
+    return encode_tensors(rows, planes, out["probabilities"], out["values"], streamed)
 
 
-def write_tuple(rows: Bytes, out: Mapping[str, NDArray[Any]]) -> int:
+def write_tuple(rows: Bytes, out: Mapping[str, NDArray[Any]], streamed: bool) -> int:
     """Fill the layout "tuple"."""
     planes = out["planes"].reshape(len(rows), -1)
-    return encode_tuple(rows, planes, out["probs"], out["winner"], out["best_q"], out["plies_left"])
+    return encode_tuple(rows, planes, out["probs"], out["winner"], out["best_q"], out["plies_left"], streamed)
 
 
-def write_bits(rows: Bytes, out: Mapping[str, NDArray[Any]]) -> int:
+def write_bits(rows: Bytes, out: Mapping[str, NDArray[Any]], streamed: bool) -> int:
     """Fill the layout "bits"."""
-    return encode_bits(rows, out["bits"], out["scalars"], out["probabilities"], out["values"])
+    return encode_bits(rows, out["bits"], out["scalars"], out["probabilities"], out["values"], streamed)
 
 
 #: What lc0's C++ loader gives: input planes, policy target, and six rows of (q, d, m): result, best, played,

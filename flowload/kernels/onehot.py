@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._jit import kernel
-from .prefetch import prefetch
+from .prefetch import LINE, prefetch
+from .streaming import address, fence, stream_bits
 from .words import spread_bits
 
 __all__ = ["gather_boards", "reversed_bits", "reversed_bytes"]
@@ -38,14 +39,20 @@ def reversed_bits(word: np.uint64) -> np.uint64:
 
 @kernel
 def gather_boards(
-    boards: NDArray[np.uint64], rows: NDArray[np.int64], out: NDArray[np.float32], least_first: bool
+    boards: NDArray[np.uint64],
+    rows: NDArray[np.int64],
+    out: NDArray[np.float32],
+    least_first: bool,
+    streamed: bool,
 ) -> None:
     """Write rows of boards (n, k) to out (len(rows), 64 * k), all C-contiguous.
 
     Args:
         least_first: whether element 0 of a board is bit 0; else it is bit 63.
+        streamed: write past the caches, as is better for a batch that `streaming.is_large`.
     """
     count = boards.shape[1]
+    streamed = streamed and address(out) % LINE == 0
     for i in range(len(rows)):
         if i + AHEAD < len(rows):
             for byte in range(0, 8 * count, 64):
@@ -54,4 +61,8 @@ def gather_boards(
             word = boards[rows[i], k]
             # `spread_bits` takes the lowest byte first, and of each byte the highest bit.
             word = reversed_bits(word) if least_first else reversed_bytes(word)
-            spread_bits(out, (i * count + k) * BOARD, word)
+            if streamed:
+                stream_bits(out, (i * count + k) * BOARD, word)
+            else:
+                spread_bits(out, (i * count + k) * BOARD, word)
+    fence()

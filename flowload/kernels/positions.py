@@ -2,6 +2,9 @@
 
 Each kernel asks the memory for rows some way ahead of the one that it writes. That hides all of the waiting
 for them: a row of 32 bytes then costs less than the 772 bytes that are written for it.
+
+`streamed`: write past the caches, as is better for a batch that `streaming.is_large`: a group of rows is put
+together in the first cache, and goes from there in whole lines.
 """
 
 from __future__ import annotations
@@ -15,13 +18,16 @@ from flowload.protocols import Bytes
 
 from ._jit import kernel
 from .prefetch import LINE, prefetch
+from .streaming import fence, stream_bytes
 from .words import copy_bytes, spread_bits, word_at
 
 __all__ = ["BITS", "FEATURES", "gather_bits", "gather_bytes", "gather_floats", "owners"]
 
 FEATURES = 193
+ROW = 4 * FEATURES  #: bytes of a row of float32
 BITS = 32  #: bytes of a packed position: half a cache line, so that none lies across two
 BOARD = 256  #: bytes of 64 float32
+GROUP = 16  #: rows that are streamed together: 193 cache lines
 
 # So far ahead that a row has come from memory when its turn is there, and is still in the first cache.
 BITS_AHEAD, BYTES_AHEAD, FLOATS_AHEAD = 24, 12, 6
@@ -32,7 +38,11 @@ MEANT = np.uint64(0x301)  # bits that mean something in the last word of a row
 
 @kernel
 def gather_bits(
-    packed: Bytes, rows: NDArray[np.int64], inputs: NDArray[np.float32], outputs: NDArray[np.int64]
+    packed: Bytes,
+    rows: NDArray[np.int64],
+    inputs: NDArray[np.float32],
+    outputs: NDArray[np.int64],
+    streamed: bool,
 ) -> int:
     """Write packed positions (see `flowload.kernels.replay`) to inputs (n, 193) and outputs (n,).
 
@@ -41,20 +51,14 @@ def gather_bits(
 
     Returns the last i whose row is none that was packed; -1: all are.
     """
-    bad = -1
-    for i in range(len(rows)):
-        if i + BITS_AHEAD < len(rows):
-            prefetch(packed, BITS * rows[i + BITS_AHEAD])
-        source, target = BITS * rows[i], 4 * FEATURES * i
-        spread_bits(inputs, target, word_at(packed, source))
-        spread_bits(inputs, target + BOARD, word_at(packed, source + 8))
-        spread_bits(inputs, target + 2 * BOARD, word_at(packed, source + 16))
-        last = word_at(packed, source + 24)
-        outcome = (last >> EIGHT) & OUTCOME
-        inputs[i, FEATURES - 1] = last & ONE
-        outputs[i] = outcome
-        if last & ~MEANT or outcome == OUTCOME:
-            bad = i
+    if not streamed:
+        return spread_rows(packed, rows, 0, len(rows), inputs, 0, outputs)
+    bad, scratch = -1, np.empty((GROUP, FEATURES), np.float32)
+    for first in range(0, len(rows), GROUP):
+        end = min(first + GROUP, len(rows))
+        bad = max(bad, spread_rows(packed, rows, first, end, scratch, first, outputs))
+        stream_bytes(inputs, first * ROW, scratch, 0, (end - first) * ROW)
+    fence()
     return bad
 
 
@@ -65,22 +69,20 @@ def gather_bytes(
     rows: NDArray[np.int64],
     out: NDArray[np.float32],
     outputs: NDArray[np.int64],
+    streamed: bool,
 ) -> int:
     """Write rows of inputs (N, 193) uint8 to out (n, 193), and their labels to outputs (n,).
 
     Returns the last i whose label is no outcome; -1: all are.
     """
-    bad = -1
-    for i in range(len(rows)):
-        if i + BYTES_AHEAD < len(rows):
-            ask(inputs, FEATURES * rows[i + BYTES_AHEAD], FEATURES)
-            prefetch(labels, labels.itemsize * rows[i + BYTES_AHEAD])
-        row = rows[i]
-        for k in range(FEATURES):
-            out[i, k] = inputs[row, k]
-        outputs[i] = labels[row]
-        if not 0 <= labels[row] <= 2:
-            bad = i
+    if not streamed:
+        return convert_rows(inputs, labels, rows, 0, len(rows), out, 0, outputs)
+    bad, scratch = -1, np.empty((GROUP, FEATURES), np.float32)
+    for first in range(0, len(rows), GROUP):
+        end = min(first + GROUP, len(rows))
+        bad = max(bad, convert_rows(inputs, labels, rows, first, end, scratch, first, outputs))
+        stream_bytes(out, first * ROW, scratch, 0, (end - first) * ROW)
+    fence()
     return bad
 
 
@@ -91,15 +93,96 @@ def gather_floats(
     rows: NDArray[np.int64],
     out: NDArray[np.float32],
     outputs: NDArray[np.int64],
+    streamed: bool,
 ) -> int:
     """The same for inputs of float32."""
+    if not streamed:
+        return copy_rows(inputs, labels, rows, 0, len(rows), out, 0, outputs)
+    bad, scratch = -1, np.empty((GROUP, FEATURES), np.float32)
+    for first in range(0, len(rows), GROUP):
+        end = min(first + GROUP, len(rows))
+        bad = max(bad, copy_rows(inputs, labels, rows, first, end, scratch, first, outputs))
+        stream_bytes(out, first * ROW, scratch, 0, (end - first) * ROW)
+    fence()
+    return bad
+
+
+# Each of these writes rows `first` to `end`, in places counted from `zero`, to out; labels to outputs.
+
+
+@kernel
+def spread_rows(
+    packed: Bytes,
+    rows: NDArray[np.int64],
+    first: int,
+    end: int,
+    out: NDArray[np.float32],
+    zero: int,
+    outputs: NDArray[np.int64],
+) -> int:
+    """Packed positions; the last that is none, or -1."""
     bad = -1
-    for i in range(len(rows)):
+    for i in range(first, end):
+        if i + BITS_AHEAD < len(rows):
+            prefetch(packed, BITS * rows[i + BITS_AHEAD])
+        source, target = BITS * rows[i], ROW * (i - zero)
+        spread_bits(out, target, word_at(packed, source))
+        spread_bits(out, target + BOARD, word_at(packed, source + 8))
+        spread_bits(out, target + 2 * BOARD, word_at(packed, source + 16))
+        last = word_at(packed, source + 24)
+        outcome = (last >> EIGHT) & OUTCOME
+        out[i - zero, FEATURES - 1] = last & ONE
+        outputs[i] = outcome
+        if last & ~MEANT or outcome == OUTCOME:
+            bad = i
+    return bad
+
+
+@kernel
+def convert_rows(
+    inputs: Bytes,
+    labels: NDArray[Any],
+    rows: NDArray[np.int64],
+    first: int,
+    end: int,
+    out: NDArray[np.float32],
+    zero: int,
+    outputs: NDArray[np.int64],
+) -> int:
+    """Bytes as floats; the last whose label is no outcome, or -1."""
+    bad = -1
+    for i in range(first, end):
+        if i + BYTES_AHEAD < len(rows):
+            ask(inputs, FEATURES * rows[i + BYTES_AHEAD], FEATURES)
+            prefetch(labels, labels.itemsize * rows[i + BYTES_AHEAD])
+        row = rows[i]
+        for k in range(FEATURES):
+            out[i - zero, k] = inputs[row, k]
+        outputs[i] = labels[row]
+        if not 0 <= labels[row] <= 2:
+            bad = i
+    return bad
+
+
+@kernel
+def copy_rows(
+    inputs: NDArray[np.float32],
+    labels: NDArray[Any],
+    rows: NDArray[np.int64],
+    first: int,
+    end: int,
+    out: NDArray[np.float32],
+    zero: int,
+    outputs: NDArray[np.int64],
+) -> int:
+    """Floats as they are; the last whose label is no outcome, or -1."""
+    bad = -1
+    for i in range(first, end):
         if i + FLOATS_AHEAD < len(rows):
-            ask(inputs, 4 * FEATURES * rows[i + FLOATS_AHEAD], 4 * FEATURES)
+            ask(inputs, ROW * rows[i + FLOATS_AHEAD], ROW)
             prefetch(labels, labels.itemsize * rows[i + FLOATS_AHEAD])
         row = rows[i]
-        copy_bytes(out, 4 * FEATURES * i, inputs, 4 * FEATURES * row, 4 * FEATURES)
+        copy_bytes(out, ROW * (i - zero), inputs, ROW * row, ROW)
         outputs[i] = labels[row]
         if not 0 <= labels[row] <= 2:
             bad = i

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.kernels.onehot import gather_boards, reversed_bits, reversed_bytes
+from tests.kernels.memory import on_a_line
 
 words = st.integers(0, 2**64 - 1)
 
@@ -21,15 +22,19 @@ def test_bits_of_each_byte_are_reversed(word: int) -> None:
     assert int(reversed_bits(np.uint64(word))).to_bytes(8, "little") == wanted
 
 
+@pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("least_first", [False, True])
 @given(st.integers(0, 2**32), st.integers(1, 12), st.integers(0, 60))
-def test_boards_are_spread_square_by_square(least_first: bool, seed: int, count: int, size: int) -> None:
+def test_boards_are_spread_square_by_square(
+    least_first: bool, streamed: bool, seed: int, count: int, size: int
+) -> None:
     rng = np.random.default_rng(seed)
     boards = rng.integers(0, 2**64, (7, count), np.uint64)
     boards.flags.writeable = False
     rows = rng.integers(0, 7, size)
-    out = np.full((size + 1, 64 * count), 7, np.float32)
-    gather_boards(boards, rows, out[:-1], least_first)
+    out = on_a_line((size + 1, 64 * count), np.float32)
+    out[:] = 7
+    gather_boards(boards, rows, out[:-1], least_first, streamed)
     squares = range(64) if least_first else range(63, -1, -1)
     wanted = [[int(word) >> square & 1 for word in boards[row] for square in squares] for row in rows]
     assert out[:-1].tolist() == wanted

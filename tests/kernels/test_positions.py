@@ -27,12 +27,14 @@ def packed(inputs: NDArray[np.uint8], outputs: NDArray[np.uint8]) -> NDArray[np.
     return rows
 
 
-def gathered(kernel: Any, arrays: tuple[NDArray[Any], ...], rows: NDArray[np.int64]) -> tuple[Any, ...]:
+def gathered(
+    kernel: Any, arrays: tuple[NDArray[Any], ...], rows: NDArray[np.int64], streamed: bool = False
+) -> tuple[Any, ...]:
     """What a kernel writes, and nothing behind it."""
     out, labels = np.full((len(rows) + 1, FEATURES), 7, np.float32), np.full(len(rows) + 1, 7, np.int64)
     for array in arrays:
         array.flags.writeable = False
-    bad = kernel(*arrays, rows, out[:-1], labels[:-1])
+    bad = kernel(*arrays, rows, out[:-1], labels[:-1], streamed)
     assert (out[-1] == 7).all()
     assert labels[-1] == 7
     return out[:-1], labels[:-1], bad
@@ -48,10 +50,11 @@ def test_all_layouts_give_the_same(dtype: Any, seed: int, numbers: list[int]) ->
         (gather_bytes, (inputs.copy(), labels)),
         (gather_floats, (inputs.astype(np.float32), labels)),
     ):
-        out, told, bad = gathered(kernel, arrays, rows)
-        np.testing.assert_array_equal(out, inputs[rows])
-        np.testing.assert_array_equal(told, outputs[rows])
-        assert bad == -1
+        for streamed in (False, True):
+            out, told, bad = gathered(kernel, arrays, rows, streamed)
+            np.testing.assert_array_equal(out, inputs[rows])
+            np.testing.assert_array_equal(told, outputs[rows])
+            assert bad == -1
 
 
 @given(st.integers(0, N - 1), st.integers(24, 31), st.integers(1, 255))
@@ -60,8 +63,9 @@ def test_a_packed_row_that_means_nothing_is_told(row: int, byte: int, value: int
     rows[row, 24:26] = 0
     rows[row, byte] = value
     good = (byte == 24 and value == 1) or (byte == 25 and value <= 2)
-    bad = gathered(gather_bits, (rows,), np.arange(N))[2]
-    assert bad == (-1 if good else row)
+    for streamed in (False, True):
+        bad = gathered(gather_bits, (rows,), np.arange(N), streamed)[2]
+        assert bad == (-1 if good else row)
 
 
 @pytest.mark.parametrize(("dtype", "label"), [(np.uint8, 3), (np.uint8, 255), (np.int64, 3), (np.int64, -1)])
@@ -70,8 +74,10 @@ def test_a_label_that_is_no_outcome_is_told(dtype: Any, label: int) -> None:
     labels = outputs.astype(dtype)
     labels[31] = label
     order = np.arange(N)[::-1].copy()
-    assert gathered(gather_bytes, (inputs, labels), order)[2] == N - 1 - 31
-    assert gathered(gather_floats, (inputs.astype(np.float32), labels), order)[2] == N - 1 - 31
+    for streamed in (False, True):
+        assert gathered(gather_bytes, (inputs, labels), order, streamed)[2] == N - 1 - 31
+        floats = inputs.astype(np.float32)
+        assert gathered(gather_floats, (floats, labels), order, streamed)[2] == N - 1 - 31
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.randoms(), st.booleans())

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flowload.kernels.take import native, scatter, take, take_at
+from flowload.kernels import take as copying
+from flowload.kernels.take import native, scatter, stream_rows, take, take_at
 
 WIDE = np.arange(9 * 4 * 6, dtype=np.float32).reshape(9, 4, 6)
 
@@ -24,17 +25,29 @@ ARRAYS: dict[str, NDArray[Any]] = {
     "at an odd place": np.frombuffer(bytes(1) + WIDE.tobytes(), "u1")[1:].view("f4").reshape(9, 4, 6),
     "no numbers": np.empty((9, 0), np.uint8),
     "bools": WIDE > 100,
+    "wide rows": np.arange(9 * 200, dtype=np.int32).reshape(9, 200),
 }
 
 
 @pytest.mark.parametrize("kind", ARRAYS)
 @pytest.mark.parametrize("rows", [[0], [8, 0, 3, 3], list(range(9)), []])
-def test_rows_are_numpys(kind: str, rows: list[int]) -> None:
+@pytest.mark.parametrize("large", [False, True])
+def test_rows_are_numpys(kind: str, rows: list[int], large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "is_large", lambda nbytes: large)
     array = ARRAYS[kind]
     out = np.full((len(rows), *array.shape[1:]), 7, native(array.dtype))
     take(array, np.array(rows, np.int64), out)
     np.testing.assert_array_equal(out, array[np.array(rows, np.int64)])
     assert out.dtype.isnative
+
+
+@given(st.lists(st.integers(0, 8), max_size=12), st.integers(1, 700))
+def test_streamed_rows_are_numpys(rows: list[int], width: int) -> None:
+    array = np.random.default_rng(width).integers(0, 256, (9, width), dtype=np.uint8)
+    out = np.full((len(rows) + 1, width), 7, np.uint8)
+    stream_rows(out[:-1], array, np.array(rows, np.int64))
+    np.testing.assert_array_equal(out[:-1], array[np.array(rows, np.int64)])
+    assert (out[-1] == 7).all()
 
 
 def test_numbers_are_those_of_the_other_byte_order() -> None:
