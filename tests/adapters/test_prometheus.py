@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import urllib.request
 
 import pytest
@@ -18,6 +17,7 @@ pytest.importorskip("prometheus_client", reason="the extra 'metrics' is not inst
 from prometheus_client import parser
 
 from flowload.adapters.prometheus import Collector, serve_metrics
+from tests.threads import none_left
 
 
 def graph() -> Graph:
@@ -42,11 +42,9 @@ def scrape(address: str) -> dict[str, dict[tuple[str, ...], float]]:
 
 
 def test_a_scrape_gives_the_numbers_of_the_run() -> None:
-    before = threading.active_count()
-    with graph().iterate(cpus=2) as batches, serve_metrics(batches) as address:
+    with none_left(), graph().iterate(cpus=2) as batches, serve_metrics(batches) as address:
         count = sum(len(batch) for batch in batches)
         found, stats = scrape(address), batches.stats()
-    assert threading.active_count() == before
     assert isinstance(stats, RunStats)
     assert found["flowload_delivered_samples_total"][()] == count == 40
     for name, stage in stats.stages.items():

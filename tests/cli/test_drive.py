@@ -18,6 +18,7 @@ from flowload.errors import DataError
 from flowload.graph import Graph
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
+from tests.threads import none_left
 
 
 class Quiet:
@@ -137,10 +138,9 @@ def test_a_signal_stops_the_run(number: signal.Signals, ended: str) -> None:
 
 
 def test_no_thread_is_left() -> None:
-    before = threading.active_count()
-    drive(fl.source(endless), batches=2, epochs=None)
-    drive(fl.source(silent), seconds=0.01)
-    assert threading.active_count() == before
+    with none_left():
+        drive(fl.source(endless), batches=2, epochs=None)
+        drive(fl.source(silent), seconds=0.01)
 
 
 def test_a_batch_beyond_the_last_is_not_counted() -> None:

@@ -15,6 +15,7 @@ from flowload.observe.verdict import judge
 from flowload.observe.whatif import Replay, what_if
 from flowload.runtime.profile import Profile, profile, replays_of
 from tests.runtime.stages import Folds, step
+from tests.threads import none_left
 
 
 def batches() -> Iterator[dict[str, Any]]:
@@ -99,9 +100,8 @@ def test_bounds_are_above_zero(bad: dict[str, Any]) -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    before = threading.active_count()
-    looked_at(fl.source(batches) >> fl.map(dict, workers=2))
-    assert threading.active_count() == before
+    with none_left():
+        looked_at(fl.source(batches) >> fl.map(dict, workers=2))
 
 
 def test_workers_that_could_not_be_fed_are_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:

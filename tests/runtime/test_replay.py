@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from flowload.observe.whatif import Replay
 from flowload.protocols import Block
 from flowload.runtime.replay import replay
 from tests.runtime.stages import Does, Folds, step
+from tests.threads import none_left
 
 BLOCKS: list[Block] = [Batch({"x": np.zeros((4, 2))}) for _ in range(3)]
 
@@ -107,6 +107,5 @@ def test_what_a_stage_raises_is_raised_bare() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    before = threading.active_count()
-    alone(mapped(dict, workers=2))
-    assert threading.active_count() == before
+    with none_left():
+        alone(mapped(dict, workers=2))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from flowload.protocols import Closing, Mark, Source
 from flowload.stages.complete import LOCAL, Look, Verdict, filesystem, nobody_writes
 from flowload.stages.watching import TICK, Watching
 from tests.stages.fakes import FakeCall
+from tests.threads import none_left
 
 pytestmark = pytest.mark.anyio
 
@@ -263,15 +263,11 @@ async def test_a_real_folder(tmp_path: Path) -> None:
 
 def test_a_run_follows_a_folder_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "0.tar").write_bytes(b"there before")
-    before = set(threading.enumerate())
-    with fl.discover(tmp_path, watch=True, settle=0.0).iterate(epochs=None) as files:
+    with none_left(), fl.discover(tmp_path, watch=True, settle=0.0).iterate(epochs=None) as files:
         assert next(files).paths == (f"{tmp_path}/0.tar",)
         (tmp_path / "1.tar.part").write_bytes(b"whole")
         (tmp_path / "1.tar.part").rename(tmp_path / "1.tar")
         assert next(files).paths == (f"{tmp_path}/1.tar",)
-    for thread in set(threading.enumerate()) - before:
-        thread.join(30)  # those of the event loop end by themselves when it is closed
-        assert not thread.is_alive()
 
 
 async def test_a_cancelled_watch_stops_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,25 @@
+"""Threads that something left behind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["none_left"]
+
+PATIENCE = 20.0  #: seconds for a thread that is on its way out
+
+
+@contextmanager
+def none_left() -> Iterator[None]:
+    """Threads that begin inside are gone behind it, or are as good as gone.
+
+    Threads are told apart, not counted: one of an earlier test's event loop may end in between.
+    """
+    before = set(threading.enumerate())
+    yield
+    left = set(threading.enumerate()) - before
+    for thread in left:
+        thread.join(PATIENCE)
+    assert not [thread.name for thread in left if thread.is_alive()]
