@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "CHUNK",
     "ORIGIN",
     "Batch",
+    "Bundle",
     "Chunks",
     "Files",
     "Frames",
@@ -194,6 +196,27 @@ class Batch:
     def deliver(self) -> dict[str, Any]:
         """The arrays themselves."""
         return {**self.arrays, **self.whole}
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Several batches that were made together, and go on as one block: they part where the reader takes them.
+
+    All but the first have `more` set: whoever has that one waits for none of the others.
+    """
+
+    bundled: tuple[Batch, ...]
+    nbytes: int
+
+    def __len__(self) -> int:
+        """Samples of all."""
+        return sum(map(len, self.bundled))
+
+    @classmethod
+    def of(cls, batches: Iterable[Batch]) -> Bundle:
+        """Batches that lie where they lie."""
+        parts = tuple(batches)
+        return cls(parts, sum(part.nbytes for part in parts))
 
 
 def is_shared(array: object) -> bool:

@@ -18,6 +18,7 @@ from flowload.errors import DataError
 
 __all__ = [
     "Block",
+    "Bundled",
     "Bytes",
     "Call",
     "ChunkFormat",
@@ -65,6 +66,15 @@ class Deliverable(Protocol):
 
     def deliver(self) -> Any:
         """What the consumer gets; called once, in the consumer's own thread."""
+
+
+@runtime_checkable
+class Bundled(Protocol):
+    """A block of several that travel together, and part where the reader takes them."""
+
+    @property
+    def bundled(self) -> Sequence[Block]:
+        """They, in order."""
 
 
 class Mark(enum.Enum):
@@ -230,6 +240,7 @@ class Setting:
 
     `upstream` and `downstream` are the declarations (`flowload.graph.Stage`) before and behind this one,
     nearest first, so that a stage can fit itself to its neighbours: a batch buffer to the device, say.
+    `bundles`: whatever comes behind takes bundles (see `Bundled`), up to the reader.
     """
 
     seed: int
@@ -237,6 +248,7 @@ class Setting:
     cpus: int
     upstream: tuple[Any, ...] = ()
     downstream: tuple[Any, ...] = ()
+    bundles: bool = False
 
 
 class Layout(Protocol):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from flowload.protocols import Call, State
 
 __all__ = [
+    "Alike",
     "Attended",
     "Fields",
     "Grouped",
@@ -23,6 +24,7 @@ __all__ = [
     "Records",
     "Sized",
     "Table",
+    "Uniform",
     "Windowed",
 ]
 
@@ -85,6 +87,42 @@ class Table(Protocol):
 
     def close(self) -> None:
         """The run is over. Called once."""
+
+
+@runtime_checkable
+class Alike(Table, Protocol):
+    """A table that can write several batches of one size at once: small ones cost less that way."""
+
+    def alike(self, layout: str) -> bool:
+        """Whether a row becomes the same arrays whatever rows share its batch."""
+
+    def gather_many(
+        self, layout: str, rows: Numbers, size: int, out: Mapping[str, NDArray[Any]], call: Call
+    ) -> Mapping[str, NDArray[Any]] | None:
+        """Write batches of `size` of these rows to `out`, one behind the other; asked where rows are alike.
+
+        Returns arrays that go with each of the batches, shared and read-only. None, or a DataError: the
+        batches have to be made one by one, because a row cannot be delivered; nothing was counted.
+        """
+
+
+class Uniform:
+    """What `Alike` wants, for a table all of whose rows are usable, and go with nothing else."""
+
+    def alike(self, layout: str) -> bool:  # noqa: ARG002 - the same for all
+        """They are."""
+        return True
+
+    def gather_many(
+        self: Table,
+        layout: str,
+        rows: Numbers,
+        size: int,  # noqa: ARG002 - no batch differs from another
+        out: Mapping[str, NDArray[Any]],
+        call: Call,
+    ) -> Mapping[str, NDArray[Any]] | None:
+        """As if they were one batch."""
+        return self.gather(layout, rows, out, call)
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ from flowload.kernels.onehot import gather_boards
 from flowload.kernels.streaming import is_large
 from flowload.kernels.take import take
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers
+from flowload.records import Fields, Numbers, Uniform
 
 from .mapping import map_array
 
@@ -78,7 +78,7 @@ class Boards:
         return BoardsTable(str(path), boards, beside, least_first=self.first == "least")
 
 
-class BoardsTable:
+class BoardsTable(Uniform):
     """See `Boards`."""
 
     layouts: Sequence[str] = Boards.layouts

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError, MissingExtra
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers
+from flowload.records import Fields, Numbers, Uniform
 
 __all__ = ["Choice", "Column", "ColumnTable", "check_path", "import_extra", "pairs_of"]
 
@@ -41,7 +41,7 @@ class Column(Protocol):
         """Let go of the file."""
 
 
-class ColumnTable:
+class ColumnTable(Uniform):
     """A table of columns. Raises DataError unless all have as many rows; then they are closed.
 
     Args:

@@ -12,7 +12,7 @@ from flowload.errors import DataError, GraphError
 from flowload.kernels.positions import FEATURES, gather_bits, gather_bytes, gather_floats, owners
 from flowload.kernels.streaming import is_large
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers
+from flowload.records import Fields, Numbers, Uniform
 
 __all__ = ["FIELDS", "Columns", "GamesTable"]
 
@@ -31,7 +31,7 @@ class Columns(NamedTuple):
     games: NDArray[np.uint64] | None  #: (g, 2): first row and hash; None: nobody kept them
 
 
-class GamesTable:
+class GamesTable(Uniform):
     """See `flowload.formats.games.PackedGames`."""
 
     layouts: Sequence[str] = ("onehot",)

@@ -84,6 +84,29 @@ class MoleculeTable:
         self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
     ) -> Mapping[str, NDArray[Any]]:
         """Write the molecules; the arrays that go with the batch are pair indices and segments."""
+        sizes = self.write(layout, rows, out)
+        pairs = self.rules[layout].indices(out["R"], sizes, self.shared, call)
+        return {**pairs, **self.segments(layout, len(rows), out["R"].shape[1])}
+
+    def alike(self, layout: str) -> bool:
+        """Where all batches are padded to one size, and no pairs are a batch's own."""
+        return self.num_atoms is not None and self.rules[layout].pairs != "real"
+
+    def gather_many(
+        self, layout: str, rows: Numbers, size: int, out: Mapping[str, NDArray[Any]], call: Call
+    ) -> Mapping[str, NDArray[Any]] | None:
+        """Write the molecules, unless one of them is too large or unsound."""
+        slots = self.num_atoms or 0
+        if find_unsound(
+            self.words, self.longs, self.pack.offsets, rows, slots, np.empty(len(rows), np.uint8)
+        ):
+            return None
+        sizes = self.write(layout, rows, out)[:size]
+        pairs = self.rules[layout].indices(out["R"][:size], sizes, self.shared, call)
+        return {**pairs, **self.segments(layout, size, slots)}
+
+    def write(self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]]) -> NDArray[np.int32]:
+        """Write what has one row a molecule; the atoms of each."""
         pack, count = self.pack, len(rows)
         places = out["R"]
         pad_molecules(
@@ -94,10 +117,13 @@ class MoleculeTable:
         take_sizes(pack.offsets, rows, sizes)
         if LAYOUTS[layout].mask:
             mark(pack.offsets, rows, out["mask"])
-        whole = dict(self.rules[layout].indices(places, sizes, self.shared, call))
-        if LAYOUTS[layout].sizes:
-            whole["batch_segments"] = self.shared.get(make_segments, count, places.shape[1])[0]
-        return whole
+        return sizes
+
+    def segments(self, layout: str, count: int, slots: int) -> Mapping[str, NDArray[Any]]:
+        """The molecule of each slot of a batch, where the layout has it."""
+        if not LAYOUTS[layout].sizes:
+            return {}
+        return {"batch_segments": self.shared.get(make_segments, count, slots)[0]}
 
     def sizes(self, rows: Numbers) -> NDArray[np.int32]:
         """Atoms of each molecule."""

@@ -30,6 +30,7 @@ class Stage:
     fan_in: ClassVar[bool] = False  #: takes several inputs
     lane: ClassVar[str] = "kernel"  #: where its calls run: "kernel" (as many threads as CPUs) or "io"
     growing: ClassVar[bool] = False  #: a source that may never end; a field or property may override it
+    bundles: ClassVar[bool] = False  #: takes several batches as one block; a property may override it
 
     workers: int | None = None
     on_error: OnError = "raise"

@@ -54,7 +54,12 @@ class Placed:
     def setting(self, *, seed: int = 0, epochs: int | None = 1, cpus: int = 1) -> Setting:
         """What the stage is told when it is opened at this place."""
         return Setting(
-            seed=seed, epochs=epochs, cpus=cpus, upstream=self.upstream, downstream=self.downstream
+            seed=seed,
+            epochs=epochs,
+            cpus=cpus,
+            upstream=self.upstream,
+            downstream=self.downstream,
+            bundles=all(stage.bundles for stage in self.downstream),
         )
 
 

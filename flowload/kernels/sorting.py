@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ._jit import kernel
 
-__all__ = ["sort_by_size"]
+__all__ = ["sort_buckets", "sort_by_size"]
 
 
 @kernel
@@ -24,3 +24,15 @@ def sort_by_size(order: NDArray[np.int64], sizes: NDArray[np.int32], starts: NDA
     for i in range(len(sizes)):
         order[starts[sizes[i]]] = i
         starts[sizes[i]] += 1
+
+
+@kernel
+def sort_buckets(
+    order: NDArray[np.int64], sizes: NDArray[np.int32], bucket: int, starts: NDArray[np.int64]
+) -> None:
+    """Each `bucket` places in turn, the last perhaps fewer, by themselves: see `sort_by_size`."""
+    for first in range(0, len(sizes), bucket):
+        starts[:] = 0
+        part = order[first : first + bucket]
+        sort_by_size(part, sizes[first : first + bucket], starts)
+        part += first

@@ -26,7 +26,7 @@ from .kept import Kept
 from .opening import Order
 from .pier import Door, Pier
 from .run import PATIENCE
-from .stream import AsyncBatches, check_output, only_output
+from .stream import AsyncBatches, check_output, only_output, parts_of
 
 __all__ = ["Batches"]
 
@@ -98,8 +98,9 @@ class Crossing:
         with Kept(pier.close):
             try:
                 block = await self.batches.take(name)
-                pier.ready.put(block)
-                del block  # it is the reader's now
+                for part in (block, *self.batches.at_hand(name)):
+                    pier.ready.put(part)
+                del block, part  # they are the reader's now
                 await pier.attach(self.batches.channel(name))
                 await self.batches.take(name)  # says how it ended
             except StopAsyncIteration:
@@ -152,6 +153,8 @@ class Batches:
         """What the reader gets of an output's next block; StopIteration at the end."""
         crossing = self._opened()
         pier = crossing.piers[output]
+        if (part := pier.at_hand()) is not None:
+            return crossing.batches.hand_over(output, part, 0.0)
         began = perf_counter()
         with ExitStack() as stack:
             stack.callback(self.close)  # Ctrl-C while waiting: the traceback would keep the run alive
@@ -165,7 +168,9 @@ class Batches:
         assert crossing.bell is not None  # noqa: S101 - start() waited for it
         if pier.waits and pier.low():  # it is set before a last look at what lies here: none is missed
             crossing.bell.ring()
-        return crossing.batches.hand_over(output, word, perf_counter() - began)
+        first, *others = parts_of(word)
+        pier.rest.extend(others)
+        return crossing.batches.hand_over(output, first, perf_counter() - began)
 
     def _get(self, crossing: Crossing, output: str) -> Block | Door:
         """Wait for a block; say so when it may never come because another output is not read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from queue import Empty, SimpleQueue
 
 from flowload.protocols import Block
@@ -30,6 +31,7 @@ class Pier:
 
     def __init__(self) -> None:
         self.ready: SimpleQueue[Block | Door] = SimpleQueue()
+        self.rest: deque[Block] = deque()  #: of a bundle that the reader has taken: it need not wait for them
         self.ended = False  #: no more blocks come: what lies here last is a door
         self.waits = False  #: a block waits until the reader has taken some of what lies here
         self.places = 1  #: blocks that may lie here, such as the last one
@@ -73,8 +75,16 @@ class Pier:
         self.ended = True
         self.ready.put(Door(error))
 
+    def at_hand(self) -> Block | None:
+        """The next part of a bundle that the reader has begun."""
+        try:
+            return self.rest.popleft()
+        except IndexError:  # there is none, or another reader was faster
+            return None
+
     def clear(self) -> None:
         """Let go of what nobody will take, but not of a door: a reader in another thread may wait for it."""
+        self.rest.clear()
         try:
             while not isinstance(word := self.ready.get_nowait(), Door):
                 pass

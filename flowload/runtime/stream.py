@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
@@ -16,14 +17,14 @@ from flowload.errors import ClosedRun, GraphError
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
-from flowload.protocols import Block, State
+from flowload.protocols import Block, Bundled, State
 
 from .channel import Channel, EndOfStream
 from .loop import keep_ctrl_c_out
 from .opening import Order
 from .run import Run
 
-__all__ = ["AsyncBatches", "hand_over", "only_output"]
+__all__ = ["AsyncBatches", "hand_over", "only_output", "parts_of"]
 
 
 class AsyncBatches:
@@ -34,6 +35,7 @@ class AsyncBatches:
         self.delivered = order.delivered()  #: blocks by output, those of an earlier run included
         self.run: Run | None = None
         self._skips = order.delivered()
+        self._rest: dict[str, deque[Block]] = {name: deque() for name in order.outputs}
         self._group: TaskGroup | None = None
         self._left = False
         self._counting = threading.Lock()  # several threads may read through the bridge
@@ -85,16 +87,24 @@ class AsyncBatches:
         """The next block that no earlier run has delivered; StopAsyncIteration at the end."""
         if self.run is None or self._left:
             raise ClosedRun("batches come inside `async with graph.stream(...)`")
+        rest = self._rest[output]
         try:
             while True:
-                block = await self.run.take(output)
-                if not self._skips[output]:
-                    return block
-                self._skips[output] -= 1
+                while rest:
+                    block = rest.popleft()
+                    if not self._skips[output]:
+                        return block
+                    self._skips[output] -= 1
+                rest.extend(parts_of(await self.run.take(output)))
         except EndOfStream:
             if self._skips[output]:
                 raise self._too_short(output) from None
             raise StopAsyncIteration from None
+
+    def at_hand(self, output: str) -> Sequence[Block]:
+        """The blocks that came with the last one taken, and go on without `take`."""
+        rest = self._rest[output]
+        return [rest.popleft() for _ in range(len(rest))]
 
     def channel(self, output: str) -> Channel:
         """Where an output's blocks come from, once `take` has given the first."""
@@ -162,6 +172,11 @@ class AsyncOutput:
 def hand_over(block: Block) -> Any:
     """What a consumer gets of a block."""
     return deliver() if (deliver := getattr(block, "deliver", None)) is not None else block
+
+
+def parts_of(block: Block) -> Sequence[Block]:
+    """What a reader gets one after the other: a bundle parts."""
+    return block.bundled if isinstance(block, Bundled) else (block,)
 
 
 def only_output(order: Order) -> str:

@@ -13,7 +13,7 @@ from flowload.errors import GraphError
 from flowload.graph.node import whole
 from flowload.kernels.take import native, take
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers
+from flowload.records import Fields, Numbers, Uniform
 
 __all__ = ["ArrayTable", "Arrays", "Count", "CountedTable"]
 
@@ -42,7 +42,7 @@ class Count:
         return CountedTable(self.n)
 
 
-class CountedTable:
+class CountedTable(Uniform):
     """See `Count`."""
 
     layouts: Sequence[str] = Count.layouts
@@ -107,7 +107,7 @@ class Arrays:
         return ArrayTable(self.arrays)
 
 
-class ArrayTable:
+class ArrayTable(Uniform):
     """See `Arrays`."""
 
     layouts: Sequence[str] = Arrays.layouts

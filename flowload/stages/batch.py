@@ -68,13 +68,15 @@ class BatchStage(Stage):
             find_layout(known, self.layout)
         for records in own_records(setting):
             check_layout(records.name, records.layouts, self.layout)
+        encode = Encode(self.layout, device_of(setting))
         cut = Cut(
             self.size,
             drop_last=self.drop_last,
             find=format_finder(setting),
             tables=Tables.before(setting),
+            together=encode.together if setting.bundles else None,
         )
-        return cut, Encode(self.layout, device_of(setting))
+        return cut, encode
 
     def memory(self, setting: Setting) -> int:
         """Batches at work and on their way, and the records that they are made of."""

@@ -12,7 +12,7 @@ from flowload.blocks import Rows
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
-from flowload.kernels.sorting import sort_by_size
+from flowload.kernels.sorting import sort_buckets
 from flowload.protocols import Call, Mark, Operator, Setting, State
 from flowload.records import Sized
 
@@ -23,6 +23,7 @@ from .tables import Tables
 __all__ = ["Bucket", "BucketStage", "bucket"]
 
 SORTED_BY_COUNTING = 1 << 20  #: largest size for which a counter a size is cheap
+AT_ONCE = 1 << 14  #: rows of a block, of as many buckets as are full: small buckets cost less together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,8 @@ class BucketStage(Stage):
         return (Bucket(self.size, tables=Tables.before(setting)),)
 
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
-        """Numbers, sizes and order of one bucket, and the one that is made of it."""
-        return self.size * 40
+        """Numbers, sizes and order of a block, and the one that is made of it."""
+        return max(self.size, AT_ONCE) * 40
 
 
 class Bucket:
@@ -65,13 +66,15 @@ class Bucket:
         return len(self.waiting)
 
     def push(self, block: Rows, call: Call) -> Iterator[Rows]:
-        """The buckets that are full with this block."""
+        """The buckets that are full with this block, several as one where they are small."""
         first = 0
         while first < len(block):
-            end = min(len(block), first + self.size - len(self.waiting))
+            full = (len(self.waiting) + len(block) - first) // self.size
+            wanted = max(1, min(full, AT_ONCE // self.size)) * self.size
+            end = min(len(block), first + wanted - len(self.waiting))
             self.waiting.add(block.select(slice(first, end)))
             first = end
-            if len(self.waiting) == self.size:
+            if len(self.waiting) == wanted:
                 yield from self.flush(call)
 
     def mark(self, mark: Mark, call: Call) -> Iterator[Rows]:
@@ -81,7 +84,7 @@ class Bucket:
     def flush(self, call: Call) -> Iterator[Rows]:  # noqa: ARG002 - nothing random
         """What waits, sorted."""
         if len(self.waiting):
-            yield by_size(self.waiting.take())
+            yield by_size(self.waiting.take(), self.size)
 
     def state(self) -> State:
         """What waits."""
@@ -96,8 +99,8 @@ class Bucket:
         self.waiting.tables.close()
 
 
-def by_size(block: Rows) -> Rows:
-    """The rows by rising size, equals in their order. Raises GraphError where rows have no size."""
+def by_size(block: Rows, size: int) -> Rows:
+    """Each `size` rows in turn by rising size, equals in their order. GraphError where rows have no size."""
     if not isinstance(block.table, Sized):
         raise GraphError(
             f"bucket: the rows of {type(block.table).__name__} have no sizes; leave bucket() out: "
@@ -107,10 +110,11 @@ def by_size(block: Rows) -> Rows:
     sizes = block.table.sizes(rows)
     largest = int(sizes.max())
     if largest > SORTED_BY_COUNTING:
-        order = np.argsort(sizes, kind="stable")
+        firsts = range(0, len(rows), size)
+        order = np.concatenate([k + np.argsort(sizes[k : k + size], kind="stable") for k in firsts])
     else:
         order = np.empty(len(rows), np.int64)
-        sort_by_size(order, sizes, np.zeros(largest + 2, np.int64))
+        sort_buckets(order, sizes, size, np.empty(largest + 2, np.int64))
     return replace(block, picks=Listed(rows[order]))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -38,6 +38,7 @@ class Cut:
         drop_last: drop what waits at the end, instead of making a smaller batch.
         find: the format of a name, for `restore`.
         tables: those of rows that a restored state may name.
+        together: how many batches of a block's rows go on as one block, where it holds so many.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Cut:
         drop_last: bool,
         find: FindFormat = find_format,
         tables: Tables | None = None,
+        together: Callable[[Part, int], int] | None = None,
     ) -> None:
         self.size = size
         self.drop_last = drop_last
         self.find = find
         self.tables = Tables(()) if tables is None else tables
+        self.together = together
         self.late: list[State] = []  # restored rows that wait for their table
         self.parts: list[Part] = []
         self.held = 0  #: rows that wait
@@ -62,10 +65,18 @@ class Cut:
         if isinstance(block, Batch):
             check_lengths(block, call)
         self.arrive(block)
-        first = 0
-        while first < len(block):
-            end = min(len(block), first + self.size - self.held)
-            self.parts.append(block if end - first == len(block) else block.select(slice(first, end)))
+        first, length = 0, len(block)
+        most = 1 if self.together is None or length < 2 * self.size else self.together(block, self.size)
+        while first < length:
+            count = min(most, (length - first) // self.size)
+            if count > 1 and not self.held:
+                end = first + count * self.size
+                yield Pieces((whole_or_part(block, first, end),), self.size)
+                self.made += count
+                first = end
+                continue
+            end = min(length, first + self.size - self.held)
+            self.parts.append(whole_or_part(block, first, end))
             self.held += end - first
             first = end
             if self.held == self.size:
@@ -161,6 +172,11 @@ class Cut:
         if len(payload) != self.held:
             raise ValueError(f"{len(payload)} records for {self.held} that wait")
         self.parts = [payload]
+
+
+def whole_or_part(block: Part, first: int, end: int) -> Part:
+    """Rows of a block; all of them are the block itself."""
+    return block if end - first == len(block) else block.select(slice(first, end))
 
 
 def check_lengths(block: Batch, call: Call) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import Batch, Frames, Rows, check_rows
+from flowload.blocks import Batch, Bundle, Frames, Rows, check_rows
 from flowload.errors import DataError, GraphError
 from flowload.protocols import Call, ChunkFormat, Device, Layout
-from flowload.records import Fields
+from flowload.records import Alike, Fields
 
+from .bundling import bundle, how_many
 from .fields import batch_bytes, split_lease
-from .gathering import by_table, gathered
+from .gathering import by_table, gathered, gathered_many, layout_of
 from .padding import Padding
 
 __all__ = ["Encode", "Part", "Pieces", "find_layout"]
@@ -25,9 +26,10 @@ Part: TypeAlias = Frames | Batch | Rows
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The rows of one batch, still where they came."""
+    """The rows of one batch, still where they came; or those of several batches of `size`, in one part."""
 
     parts: tuple[Part, ...]
+    size: int | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
@@ -50,16 +52,58 @@ class Encode:
         self.layout = layout
         self.device = device
         self.padding = Padding()
+        self.known: tuple[object, int] = (None, 1)  # of what it was asked last how many go together
 
     def gauges(self) -> Mapping[str, float]:
         """How much of its batches holds something, where rows are padded."""
         return self.padding.gauges()
 
-    def apply(self, block: Pieces, call: Call) -> Batch | None:
-        """The arrays of a batch. Raises DataError where its parts do not go together."""
-        rows = [part for part in block.parts if isinstance(part, Rows)]
+    def together(self, part: Part, size: int) -> int:
+        """How many batches of `size` of these rows are made at once, and go on as one block."""
+        if isinstance(part, Batch) and part.whole:
+            return 1
+        source = part.table if isinstance(part, Rows) else part.format if isinstance(part, Frames) else part
+        if self.known[0] is not source:
+            fields = self.fields(part)
+            self.known = source, 1 if fields is None else how_many(fields, size)
+        return self.known[1]
+
+    def apply(self, block: Pieces, call: Call) -> Batch | Bundle | None:
+        """The arrays of a batch, or of several. Raises DataError where its parts do not go together."""
+        if block.size is None:
+            return self.batch(block.parts, call)
+        (part,) = block.parts
+        try:
+            made = self.together_made(part, block.size, call)
+        except DataError:
+            made = None
+        return made or Bundle.of(self.one_by_one(part, block.size, call)) or None
+
+    def together_made(self, part: Part, size: int, call: Call) -> Bundle | None:
+        """All batches of a part at once; None, or a DataError: they have to be made one by one."""
+        if isinstance(part, Rows):
+            return gathered_many(part, size, self.layout, self.device, self.padding, call)
+        return bundle(self.joined([part], call).arrays, size, {})
+
+    def one_by_one(self, part: Part, size: int, call: Call) -> Iterator[Batch]:
+        """The batches of a part, without those that are bad."""
+        made = 0
+        for begin in range(0, len(part), size):
+            piece = part.select(slice(begin, begin + size))
+            try:
+                batch = self.batch((piece,), call)
+            except DataError as error:
+                call.reject(error, len(piece))
+                continue
+            if batch is not None:
+                yield replace(batch, more=made > 0)
+                made += 1
+
+    def batch(self, parts: Sequence[Part], call: Call) -> Batch | None:
+        """One batch of all."""
+        rows = [part for part in parts if isinstance(part, Rows)]
         if not rows:
-            return self.joined([part for part in block.parts if not isinstance(part, Rows)], call)
+            return self.joined([part for part in parts if not isinstance(part, Rows)], call)
         made = [
             gathered(table, numbers, self.layout, self.device, self.padding, call)
             for table, numbers in by_table(rows)
@@ -75,7 +119,7 @@ class Encode:
                 check_rows(part)
         if len(parts) == 1 and isinstance(first, Batch) and self.device is None:
             return first  # its arrays are a batch already
-        fields = self.fields(first)
+        fields = self.fields_of(first)
         size = sum(map(len, parts))
         out = split_lease(call.lease(batch_bytes(fields, size), self.device), fields, size)
         start = 0
@@ -85,7 +129,16 @@ class Encode:
             start += len(part)
         return Batch(out)
 
-    def fields(self, part: Frames | Batch) -> Fields:
+    def fields(self, part: Part) -> Fields | None:
+        """What a batch of these rows consists of; None where that depends on which are in it."""
+        if not isinstance(part, Rows):
+            return self.fields_of(part)
+        layout = layout_of(part.table, self.layout)
+        if not isinstance(part.table, Alike) or not part.table.alike(layout):
+            return None
+        return part.table.fields(layout, np.empty(0, np.int64))
+
+    def fields_of(self, part: Frames | Batch) -> Fields:
         """What the batch of a block consists of."""
         if isinstance(part, Frames):
             return find_layout(part.format, self.layout).fields()
@@ -96,7 +149,7 @@ class Encode:
         """Raise DataError unless a part has the fields of the first."""
         if isinstance(part, Frames) and isinstance(first, Frames) and part.format is first.format:
             return
-        own = self.fields(part)
+        own = self.fields_of(part)
         if own != fields:
             where = part.sources[0].path if isinstance(part, Frames) and part.sources else "batch"
             raise DataError("unlike samples", where=where, found=in_words(own), wanted=in_words(fields))

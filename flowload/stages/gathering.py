@@ -7,15 +7,16 @@ from itertools import groupby
 
 import numpy as np
 
-from flowload.blocks import Batch, Rows
+from flowload.blocks import Batch, Bundle, Rows
 from flowload.errors import GraphError
 from flowload.protocols import Call, Device
-from flowload.records import Numbers, Table
+from flowload.records import Alike, Numbers, Table
 
+from .bundling import bundle
 from .fields import batch_bytes, split_lease
 from .padding import Padding
 
-__all__ = ["by_table", "check_layout", "gathered"]
+__all__ = ["by_table", "check_layout", "gathered", "gathered_many", "layout_of"]
 
 
 def by_table(parts: Sequence[Rows]) -> Iterator[tuple[Table, Numbers]]:
@@ -39,12 +40,34 @@ def gathered(
     rows = table.usable(rows, call)
     if not len(rows):
         return None
-    name = check_layout(type(table).__name__, table.layouts, layout)
+    name = layout_of(table, layout)
     fields = table.fields(name, rows)
     out = split_lease(call.lease(batch_bytes(fields, len(rows)), device), fields, len(rows))
     whole = table.gather(name, rows, out, call)
     padding.count(table, rows)
     return Batch(out, dict(whole))
+
+
+def gathered_many(
+    block: Rows, size: int, layout: str | None, device: Device | None, padding: Padding, call: Call
+) -> Bundle | None:
+    """The batches of `size` of these rows, by one call; None: they have to be made one by one."""
+    table, rows = block.table, block.picks.array()
+    if not isinstance(table, Alike):
+        return None
+    name = layout_of(table, layout)
+    fields = table.fields(name, rows)
+    out = split_lease(call.lease(batch_bytes(fields, len(rows)), device), fields, len(rows))
+    whole = table.gather_many(name, rows, size, out, call)
+    if whole is None:
+        return None
+    padding.count(table, rows)
+    return bundle(out, size, whole)
+
+
+def layout_of(table: Table, layout: str | None) -> str:
+    """The name of a table's layout; None: its first."""
+    return check_layout(type(table).__name__, table.layouts, layout)
 
 
 def check_layout(what: str, known: Sequence[str], layout: str | None) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flowload.blocks import Batch, Item
+from flowload.blocks import Batch, Bundle, Item
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import Block, Call, Device, OnError, Operator, Setting
@@ -34,6 +34,11 @@ class ToDeviceStage(Stage):
     accepts: ClassVar[tuple[type, ...]] = (Batch, Item)
 
     target: str = "auto"
+
+    @property
+    def bundles(self) -> bool:  # type: ignore[override]  # a class variable elsewhere
+        """On a CPU, where batches are looked at, not copied."""
+        return self.target == "cpu" or (self.target == "auto" and not may_have_gpu())
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,8 +95,14 @@ class ToCpu:
 
         return SharedTensors()
 
-    def apply(self, block: Block, call: Call) -> Batch:
-        """The tensors of a batch; GraphError for what is no batch, or has no tensor."""
+    def apply(self, block: Block, call: Call) -> Batch | Bundle:
+        """The tensors of a batch, or of several; GraphError for what is no batch, or has no tensor."""
+        if isinstance(block, Bundle):
+            return Bundle(tuple(self.tensors(batch, call) for batch in block.bundled), block.nbytes)
+        return self.tensors(block, call)
+
+    def tensors(self, block: Block, call: Call) -> Batch:
+        """Of one batch."""
         from .tensor import as_batch, as_tensors  # noqa: PLC0415 - imports torch
 
         batch = as_batch(block, call)

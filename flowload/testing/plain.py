@@ -7,6 +7,7 @@ It is what the order of calls, their numbers and so their random numbers mean:
     A map       keeps the number of its block; where it makes nothing, the number is left out.
     A fold      numbers its calls by what it has taken (blocks, marks, the flush), and its blocks by what it
                 has given. It is never asked to idle: that depends on time.
+    A bundle    parts where it comes out.
     A route     numbers the parts of each output by themselves; marks go to every output.
     The end     flushes the folds in the order of the flow, each before the next.
 """
@@ -20,7 +21,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from flowload.errors import DataError, LedgerError
-from flowload.protocols import Block, Closing, Fold, Map, Mark, Marked, Route, Source
+from flowload.protocols import Block, Bundled, Closing, Fold, Map, Mark, Marked, Route, Source
 
 from .call import PlainCall
 from .seat import Seat
@@ -120,7 +121,8 @@ class Plain:
     def push(self, target: Seat | str, number: int, block: Block) -> Iterator[Made]:
         """A block goes into a seat, or out."""
         if isinstance(target, str):
-            yield Made(target, block)
+            for part in block.bundled if isinstance(block, Bundled) else [block]:
+                yield Made(target, part)
             return
         if self.watch is not None:
             self.watch.entering(target, number, block)

@@ -33,7 +33,7 @@ def batches_of(
 ) -> list[Batch]:
     fold, encode = cut(size, drop_last=drop_last), Encode(layout, None)
     pieces = [made for block in blocks for made in fold.push(block, call)]
-    made = [encode.apply(piece, call) for piece in [*pieces, *fold.flush(call)]]
+    made = [encode.batch(piece.parts, call) for piece in [*pieces, *fold.flush(call)]]
     return [batch for batch in made if batch is not None]
 
 

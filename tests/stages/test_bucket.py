@@ -38,13 +38,23 @@ def test_buckets_are_cut_from_the_stream_and_sorted(blocks: list[int], size: int
         for start in range(0, n, size):
             rows = list(range(n))[start : start + size]
             wanted.append([rows[k] for k in by_size(sizes_of(rows))])
-    assert [list(numbers_of([block])) for block in made] == wanted
+    assert list(numbers_of(made)) == [row for rows in wanted for row in rows]
+    borders = {sum(map(len, wanted[:k])) for k in range(len(wanted) + 1)}
+    assert set(np.cumsum([len(block) for block in made]).tolist()) <= borders  # buckets are never cut
+    assert len(made) <= passes * (len(blocks) + 1)
 
 
 def test_huge_sizes_are_sorted_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SORTED_BY_COUNTING", 2)
-    (made,) = drive([Bucket(30, tables=Tables(()))], blocks_of([30]))
-    assert list(numbers_of([made])) == by_size(sizes_of(range(30)))
+    (made,) = drive([Bucket(15, tables=Tables(()))], blocks_of([30]))
+    wanted = [first + k for first in (0, 15) for k in by_size(sizes_of(range(first, first + 15)))]
+    assert list(numbers_of([made])) == wanted
+
+
+def test_blocks_of_many_buckets_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 10)
+    made = drive([Bucket(4, tables=Tables(()))], blocks_of([3, 30]))
+    assert [len(block) for block in made] == [8, 8, 8, 8, 1]
 
 
 def test_the_exam(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,4 +83,4 @@ def test_bad_sizes(size: Any) -> None:
 def test_the_word() -> None:
     (placed,) = bucket(100).nodes()
     assert placed.stage == BucketStage(size=100)
-    assert placed.stage.memory(Setting(seed=0, epochs=1, cpus=1)) == 4000
+    assert placed.stage.memory(Setting(seed=0, epochs=1, cpus=1)) == 40 * module.AT_ONCE

@@ -55,8 +55,8 @@ def test_it_goes_on_from_its_state_and_its_records(kind: str, sizes: list[int], 
         other.refill(replace(toy_frames(0), data=np.concatenate(rows), origin=origin))
     encode = Encode(None, None)
     left, right = (
-        [encode.apply(piece, call) for block in blocks[at:] for piece in fold.push(block, call)]
-        + [encode.apply(piece, call) for piece in fold.flush(call)]
+        [encode.batch(piece.parts, call) for block in blocks[at:] for piece in fold.push(block, call)]
+        + [encode.batch(piece.parts, call) for piece in fold.flush(call)]
         for fold in (one, other)
     )
     for a, b in zip(left, right, strict=True):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import flowload as fl
-from flowload.blocks import Batch, Rows
+from flowload.blocks import Batch, Bundle, Rows
 from flowload.errors import GraphError
 from flowload.stages.encode import Encode, Pieces
 from flowload.stages.gathering import by_table, check_layout, gathered
@@ -19,7 +19,9 @@ from tests.stages.toy_rows import ToyRecords, blocks_of, numbers_of
 
 
 def encoded(parts: list[Rows], layout: str | None = None, call: FakeCall | None = None) -> Batch | None:
-    return Encode(layout, None).apply(Pieces(tuple(parts)), call or FakeCall())
+    made = Encode(layout, None).apply(Pieces(tuple(parts)), call or FakeCall())
+    assert not isinstance(made, Bundle)
+    return made
 
 
 def test_parts_of_one_table_are_one_list() -> None:

@@ -86,7 +86,7 @@ def test_batches_keep_the_order_of_their_arrays_and_share_what_they_shared() -> 
     pairs.flags.writeable = False
     operator = ToCpu()
     first, second = (
-        operator.apply(Batch({"x": np.zeros(2)}, {"pairs": pairs, "own": np.arange(3)}), FakeCall())
+        operator.tensors(Batch({"x": np.zeros(2)}, {"pairs": pairs, "own": np.arange(3)}), FakeCall())
         for _ in "ab"
     )
     assert list(first.deliver()) == ["x", "pairs", "own"]

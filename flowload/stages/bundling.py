@@ -1,0 +1,36 @@
+"""Several small batches as one block: what a block costs beside its bytes is then paid once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from flowload.blocks import Batch, Bundle
+from flowload.records import Fields
+
+from .fields import batch_bytes
+
+__all__ = ["MOST", "TARGET", "bundle", "how_many"]
+
+TARGET = 2 << 20  #: bytes of a bundle, at most, where it is more than one batch: little enough for the cache
+MOST = 64  #: batches of a bundle
+
+
+def how_many(fields: Fields, size: int) -> int:
+    """Batches of `size` samples that go together."""
+    return max(1, min(MOST, TARGET // max(1, batch_bytes(fields, size))))
+
+
+def bundle(arrays: Mapping[str, Any], size: int, whole: Mapping[str, Any]) -> Bundle:
+    """Batches of `size` rows of these arrays, each with `whole` beside them."""
+    nbytes = sum(np.asarray(array).nbytes for array in arrays.values())
+    return Bundle(tuple(parts(arrays, size, dict(whole))), nbytes)
+
+
+def parts(arrays: Mapping[str, Any], size: int, whole: dict[str, Any]) -> Iterator[Batch]:
+    """Slices of arrays of equal length."""
+    for begin in range(0, len(next(iter(arrays.values()))), size):
+        rows = slice(begin, begin + size)
+        yield Batch({key: array[rows] for key, array in arrays.items()}, whole, begin > 0)

@@ -1,0 +1,224 @@
+"""Small batches that travel together are the batches that would have travelled alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import flowload as fl
+from flowload.blocks import Batch, Bundle, Rows
+from flowload.errors import ClosedRun, DataError
+from flowload.formats.molecules import PackedMolecules
+from flowload.formats.rows_npy import NpyRows
+from flowload.graph import Graph
+from flowload.protocols import Call
+from flowload.records import Numbers
+from flowload.stages.arrays import Arrays, CountedTable
+from flowload.stages.bundling import MOST, TARGET, how_many
+from flowload.stages.encode import Encode, Part
+from flowload.stages.picks import Listed
+from flowload.testing import check_stage
+from tests.formats.molecules import content, write
+from tests.runtime.faces import FACES, Face
+from tests.stages.cutting import arrays_of, cut, frames_of
+from tests.stages.fakes import FakeCall
+from tests.stages.toy_rows import ToyRecords
+
+
+def made_of(
+    blocks: Iterable[Part], size: int, call: FakeCall, *, bundled: bool, layout: str | None = None
+) -> tuple[list[Batch], list[int]]:
+    """The batches, and how many came together."""
+    fold, encode = cut(size), Encode(layout, None)
+    fold.together = encode.together if bundled else None
+    pieces = [piece for block in blocks for piece in fold.push(block, call)]
+    made = [encode.apply(piece, call) for piece in [*pieces, *fold.flush(call)]]
+    parts = [block.bundled if isinstance(block, Bundle) else (block,) for block in made if block is not None]
+    return [batch for bundle in parts for batch in bundle], [len(bundle) for bundle in parts]
+
+
+def same(blocks: Callable[[], list[Part]], size: int, layout: str | None = None) -> list[int]:
+    """Check batches that come together against those that come alone; how many came together."""
+    calls = FakeCall(on_error="skip"), FakeCall(on_error="skip")
+    alone, _ = made_of(blocks(), size, calls[0], bundled=False, layout=layout)
+    found, counts = made_of(blocks(), size, calls[1], bundled=True, layout=layout)
+    assert len(found) == len(alone)
+    for one, two in zip(found, alone, strict=True):
+        assert list(one.deliver()) == list(two.deliver())
+        for key, array in two.deliver().items():
+            np.testing.assert_array_equal(one.deliver()[key], array)
+            assert one.deliver()[key].dtype == array.dtype
+    assert calls[0].drops == calls[1].drops
+    assert len(calls[0].rejects) == len(calls[1].rejects)
+    return counts
+
+
+def rows_of(records: Any, blocks: Sequence[Sequence[int]]) -> list[Part]:
+    """References to rows."""
+    table = records.open()
+    return [Rows(table, Listed(np.array(block, np.int64)), records) for block in blocks]
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.integers(1, 9))
+def test_arrays_by_row(sizes: list[int], size: int) -> None:
+    records = Arrays({"x": np.arange(80, dtype=np.float32).reshape(40, 2), "y": np.arange(40)})
+    same(lambda: rows_of(records, [range(40)[:n] for n in sizes]), size)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.integers(1, 9), st.sampled_from(["f", "a"]))
+def test_frames_and_arrays(sizes: list[int], size: int, kind: str) -> None:
+    same(lambda: list(frames_of(sizes) if kind == "f" else arrays_of(sizes)), size)
+
+
+def test_columns_of_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(90, dtype=np.float32).reshape(30, 3))
+    assert same(lambda: rows_of(NpyRows(tmp_path), [range(30)]), 4) == [7, 1]
+
+
+@pytest.mark.parametrize("layout", ["physnet", "masked"])
+@pytest.mark.parametrize("pairs", ["molecule", "batch", "none"])
+def test_molecules(layout: str, pairs: Any, tmp_path: Path) -> None:
+    folder = write(tmp_path / "set", content([3, 1, 7, 5, 2, 7, 4, 6, 1, 1, 3]))
+    records = PackedMolecules(folder, 7, pairs)
+    assert same(lambda: rows_of(records, [range(11), [3, 2, 1]]), 3, layout) == [3, 1, 1]
+
+
+@pytest.mark.parametrize("given", [{"num_atoms": None}, {"num_atoms": 7, "pairs": "real"}])
+def test_molecules_that_share_no_shape_travel_alone(given: dict[str, Any], tmp_path: Path) -> None:
+    folder = write(tmp_path / "set", content([3, 1, 7, 5, 2, 7, 4, 6]))
+    assert same(lambda: rows_of(PackedMolecules(folder, **given), [range(8)]), 2) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("too_large", ["drop", "raise"])
+def test_molecules_that_cannot_be_delivered_are_missing_from_their_batch_alone(
+    too_large: Any, tmp_path: Path
+) -> None:
+    arrays = content([3, 1, 9, 5, 2, 7, 4, 6, 8, 1])
+    arrays["R_pack.f32"][3] = np.nan
+    records = PackedMolecules(write(tmp_path / "set", arrays), 7, "batch", too_large=too_large)
+    assert same(lambda: rows_of(records, [range(10)]), 2) == [5]
+
+
+class Refusing(CountedTable):
+    """Cannot write row 5."""
+
+    def gather(
+        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
+    ) -> Mapping[str, NDArray[Any]]:
+        if 5 in rows:
+            raise DataError("bad", where="row 5")
+        return super().gather(layout, rows, out, call)
+
+
+def test_a_bad_row_costs_its_batch_and_no_other() -> None:
+    blocks: list[Part] = [Rows(Refusing(12), Listed(np.arange(12)))]
+    call = FakeCall(on_error="skip")
+    found, counts = made_of(blocks, 2, call, bundled=True)
+    assert counts == [5]
+    assert [batch.arrays["index"].tolist() for batch in found] == [[0, 1], [2, 3], [6, 7], [8, 9], [10, 11]]
+    assert [batch.more for batch in found] == [False, True, True, True, True]
+    assert call.drops == {"bad": 2}
+    with pytest.raises(DataError, match="bad"):
+        made_of(blocks, 2, FakeCall(), bundled=True)
+
+
+def test_where_all_are_bad_nothing_comes() -> None:
+    call = FakeCall(on_error="skip")
+    assert made_of([Rows(Refusing(12), Listed(np.array([5, 5])))], 1, call, bundled=True) == ([], [])
+    assert call.drops == {"bad": 2}
+
+
+def test_as_many_travel_together_as_are_small() -> None:
+    fields = {"x": ((1024,), np.dtype(np.uint8))}
+    assert how_many(fields, TARGET >> 10) == 1
+    assert how_many(fields, TARGET >> 11) == 2
+    assert how_many(fields, TARGET) == 1
+    assert how_many(fields, 1) == MOST
+
+
+def drawn(size: int, rows: int = 40) -> Graph:
+    return fl.rows({"x": np.arange(rows)}) >> fl.shuffle() >> fl.batch(size)
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_the_reader_gets_batches_and_goes_on_within_a_bundle(face: Face) -> None:
+    seen: list[list[int]] = []
+
+    def note(batch: dict[str, Any], _: Any) -> bool:
+        seen.append(batch["x"].tolist())
+        return True
+
+    face.use(drawn(4), note, seed=3, epochs=2)
+    assert [len(batch) for batch in seen] == [4] * 20
+    assert sorted(number for batch in seen[:10] for number in batch) == list(range(40))
+    whole, seen = seen, []
+    states: list[Any] = []
+
+    def stop(batch: dict[str, Any], batches: Any) -> bool:
+        seen.append(batch["x"].tolist())
+        states.append(batches.state_dict())
+        return len(seen) < 7
+
+    face.use(drawn(4), stop, seed=3, epochs=2)
+    face.use(drawn(4), note, seed=3, epochs=2, state=states[-1])
+    assert seen == whole
+
+
+def test_the_books_count_batches() -> None:
+    with drawn(4).iterate() as batches:
+        for _ in range(3):
+            next(batches)
+        assert batches.stats().blocks_delivered == 3
+        assert batches.stats().delivered == 12
+        assert len(list(batches)) == 7
+        stats = batches.stats()
+    assert (stats.blocks_delivered, stats.delivered, stats.finished) == (10, 40, True)
+
+
+def test_two_threads_share_what_is_at_hand() -> None:
+    with drawn(1, 500).iterate() as batches, ThreadPoolExecutor(2) as threads:
+        parts = threads.map(lambda _: [batch["x"][0] for batch in batches], range(2))
+        assert sorted(number for part in parts for number in part) == list(range(500))
+
+
+def test_a_run_that_is_left_lets_go_of_what_is_at_hand() -> None:
+    with drawn(1, 500).iterate() as batches:
+        first = next(batches)
+    assert first["x"].shape == (1,)
+    with pytest.raises(ClosedRun):
+        next(batches)
+
+
+def test_a_map_behind_gets_batches() -> None:
+    seen = []
+
+    def note(batch: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        seen.append(len(batch["x"]))
+        return {**batch, "number": rng.integers(0, 1 << 60, len(batch["x"]))}
+
+    with (drawn(4) >> fl.map(note, random=True, workers=1)).iterate() as batches:
+        assert len({batch["number"][0] for batch in batches}) == 10
+    assert seen == [4] * 10
+
+
+def test_tensors_travel_together_too() -> None:
+    placed = (drawn(4) >> fl.to_device("cpu")).plan.nodes
+    assert [node.setting().bundles for node in placed if node.name == "batch"] == [True]
+    with (drawn(4) >> fl.to_device("cpu")).iterate(seed=1) as tensors, drawn(4).iterate(seed=1) as arrays:
+        for one, two in zip(tensors, arrays, strict=True):
+            assert isinstance(one["x"], torch.Tensor)
+            assert one["x"].tolist() == two["x"].tolist()
+
+
+def test_the_exam() -> None:
+    assert check_stage(drawn(4), epochs=2)
+    assert check_stage(fl.rows(ToyRecords(40)) >> fl.batch(3), epochs=2)
