@@ -13,6 +13,7 @@ from flowload.graph.node import whole
 from flowload.protocols import Device, OnError, Operator, Setting
 from flowload.records import Attended, Records
 
+from .bundling import how_many
 from .cut import Cut
 from .encode import Encode, find_layout
 from .fields import batch_bytes
@@ -84,9 +85,9 @@ class BatchStage(Stage):
         formats = own_formats(setting.upstream)
         known = [self.batch_of(records) for records in own_records(setting)]
         if known or not formats:
-            return under_way(max(known, default=0), workers)
+            return under_way(max(known, default=0), workers, bundles=setting.bundles)
         fields = find_layout(formats[0], self.layout).fields()
-        batches = under_way(batch_bytes(fields, self.size), workers)
+        batches = under_way(batch_bytes(fields, self.size), workers, bundles=setting.bundles)
         return batches + (workers + WAITING) * self.size * row_size(setting)
 
     def batch_of(self, records: Records) -> int:
@@ -96,10 +97,11 @@ class BatchStage(Stage):
         return batch_bytes(records.fields(layout), self.size) + beside
 
 
-def under_way(nbytes: int, workers: int) -> int:
-    """Bytes of all batches of a run, at most, where one has so many."""
-    place = max(nbytes, min(MANY * nbytes, SMALL))
-    return (workers + 2) * place + (DONE - 2) * nbytes
+def under_way(nbytes: int, workers: int, *, bundles: bool = False) -> int:
+    """Bytes of all batches of a run, at most, where one has so many, and where small ones go together."""
+    block = nbytes * how_many(nbytes) if bundles else nbytes
+    place = max(block, min(MANY * block, SMALL))
+    return (workers + 2) * place + (DONE - 2) * block
 
 
 def device_of(setting: Setting) -> Device | None:

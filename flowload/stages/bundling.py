@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 
 from flowload.blocks import Batch, Bundle
-from flowload.records import Fields
-
-from .fields import batch_bytes
 
 __all__ = ["MOST", "TARGET", "bundle", "how_many"]
 
@@ -18,9 +15,9 @@ TARGET = 2 << 20  #: bytes of a bundle, at most, where it is more than one batch
 MOST = 64  #: batches of a bundle
 
 
-def how_many(fields: Fields, size: int) -> int:
-    """Batches of `size` samples that go together."""
-    return max(1, min(MOST, TARGET // max(1, batch_bytes(fields, size))))
+def how_many(nbytes: int) -> int:
+    """Batches of so many bytes that go together."""
+    return max(1, min(MOST, TARGET // max(1, nbytes)))
 
 
 def bundle(arrays: Mapping[str, Any], size: int, whole: Mapping[str, Any]) -> Bundle:

@@ -65,7 +65,7 @@ class Encode:
         source = part.table if isinstance(part, Rows) else part.format if isinstance(part, Frames) else part
         if self.known[0] is not source:
             fields = self.fields(part)
-            self.known = source, 1 if fields is None else how_many(fields, size)
+            self.known = source, 1 if fields is None else how_many(batch_bytes(fields, size))
         return self.known[1]
 
     def apply(self, block: Pieces, call: Call) -> Batch | Bundle | None:
