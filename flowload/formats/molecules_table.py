@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.kernels.composition import composition_keys
-from flowload.kernels.pad import mark, pad_molecules, take_labels, take_sizes
+from flowload.kernels.pad import mark, pad_molecules, take_sizes
 from flowload.kernels.ragged import count_places, largest
 from flowload.kernels.sound import find_unsound
 from flowload.protocols import Call
@@ -42,8 +42,7 @@ class MoleculeTable:
         self.rules = rules
         self.shared = SharedIndices()
         self.atoms = pack.numbers, pack.places, pack.forces
-        self.words = words(pack.numbers), words(pack.places), words(pack.forces)
-        self.longs = pack.energies.view(np.uint64), pack.charges.view(np.uint64)
+        self.labels = pack.energies, pack.charges
 
     def __len__(self) -> int:
         return len(self.pack)
@@ -54,7 +53,7 @@ class MoleculeTable:
         why = np.empty(PART, np.uint8)
         for start in range(0, len(self), PART):
             rows = np.arange(start, min(start + PART, len(self)))
-            if find_unsound(self.words, self.longs, self.pack.offsets, rows, most, why[: len(rows)]):
+            if find_unsound(self.atoms, self.labels, self.pack.offsets, rows, most, why[: len(rows)]):
                 bad = int(np.flatnonzero(why)[0])
                 raise blame(self.pack, start + bad, int(why[bad]), self.num_atoms)
 
@@ -62,7 +61,7 @@ class MoleculeTable:
         """The molecules that are neither too large nor unsound, in their order."""
         why = np.empty(len(rows), np.uint8)
         offsets = self.pack.offsets
-        if not find_unsound(self.words, self.longs, offsets, rows, self.num_atoms or 0, why):
+        if not find_unsound(self.atoms, self.labels, offsets, rows, self.num_atoms or 0, why):
             return rows
         if self.too_large == "drop":
             call.drop(int((why == SIZE).sum()), "too large")
@@ -84,7 +83,7 @@ class MoleculeTable:
         self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
     ) -> Mapping[str, NDArray[Any]]:
         """Write the molecules; the arrays that go with the batch are pair indices and segments."""
-        sizes = self.write(layout, rows, out)
+        sizes, _ = self.write(layout, rows, out, check=False)
         pairs = self.rules[layout].indices(out["R"], sizes, self.shared, call)
         return {**pairs, **self.segments(layout, len(rows), out["R"].shape[1])}
 
@@ -95,29 +94,25 @@ class MoleculeTable:
     def gather_many(
         self, layout: str, rows: Numbers, size: int, out: Mapping[str, NDArray[Any]], call: Call
     ) -> Mapping[str, NDArray[Any]] | None:
-        """Write the molecules, unless one of them is too large or unsound."""
-        slots = self.num_atoms or 0
-        if find_unsound(
-            self.words, self.longs, self.pack.offsets, rows, slots, np.empty(len(rows), np.uint8)
-        ):
+        """Look at the molecules and write them in one go; None where one of them is too large or unsound."""
+        sizes, bad = self.write(layout, rows, out, check=True)
+        if bad >= 0:
             return None
-        sizes = self.write(layout, rows, out)[:size]
-        pairs = self.rules[layout].indices(out["R"][:size], sizes, self.shared, call)
-        return {**pairs, **self.segments(layout, size, slots)}
+        pairs = self.rules[layout].indices(out["R"][:size], sizes[:size], self.shared, call)
+        return {**pairs, **self.segments(layout, size, out["R"].shape[1])}
 
-    def write(self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]]) -> NDArray[np.int32]:
-        """Write what has one row a molecule; the atoms of each."""
-        pack, count = self.pack, len(rows)
-        places = out["R"]
-        pad_molecules(
-            self.atoms, pack.offsets, rows, out["Z"], places.reshape(count, -1), out["F"].reshape(count, -1)
-        )
-        take_labels(pack.energies, pack.charges, rows, out["E"], out["Qtot"])
+    def write(
+        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], *, check: bool
+    ) -> tuple[NDArray[np.int32], int]:
+        """Write what has one row a molecule; the atoms of each, and the place of a bad one or -1."""
+        count = len(rows)
         sizes = out["N"] if LAYOUTS[layout].sizes else np.empty(count, np.int32)
-        take_sizes(pack.offsets, rows, sizes)
-        if LAYOUTS[layout].mask:
-            mark(pack.offsets, rows, out["mask"])
-        return sizes
+        arrays = out["Z"], out["R"].reshape(count, -1), out["F"].reshape(count, -1)
+        targets = out["E"], out["Qtot"]
+        bad = pad_molecules(self.atoms, self.labels, self.pack.offsets, rows, arrays, targets, sizes, check)
+        if LAYOUTS[layout].mask and bad < 0:
+            mark(sizes, out["mask"])
+        return sizes, bad
 
     def segments(self, layout: str, count: int, slots: int) -> Mapping[str, NDArray[Any]]:
         """The molecule of each slot of a batch, where the layout has it."""
@@ -153,8 +148,3 @@ class MoleculeTable:
 
     def close(self) -> None:
         """Nothing to do: a map is closed with the last array on it."""
-
-
-def words(values: NDArray[Any]) -> NDArray[np.uint32]:
-    """The same bytes as words of 32 bits."""
-    return values.view(np.uint32)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ._jit import kernel
 from .prefetch import LINE, prefetch
 
-__all__ = ["AHEAD", "Offsets", "count_places", "first_misfit", "largest", "prefetch_row"]
+__all__ = ["AHEAD", "Offsets", "count_places", "first_misfit", "largest", "prefetch_molecule", "prefetch_row"]
 
 Offsets = NDArray[np.int64]
 
@@ -54,3 +54,13 @@ def prefetch_row(pack: NDArray[Any], offsets: Offsets, row: int, width: int) -> 
     for byte in range(begin, end, LINE):
         prefetch(pack, byte)
     prefetch(pack, end - 1)
+
+
+@kernel
+def prefetch_molecule(
+    packs: tuple[NDArray[Any], NDArray[Any], NDArray[Any]], offsets: Offsets, row: int
+) -> None:
+    """Ask for one place of the first array, and three of the others, for each atom of a molecule."""
+    prefetch_row(packs[0], offsets, row, 1)
+    prefetch_row(packs[1], offsets, row, 3)
+    prefetch_row(packs[2], offsets, row, 3)

@@ -1,8 +1,4 @@
-"""Looking for molecules that no training step may see, before anything is written.
-
-Floats are looked at as the words that they are: one compare finds NaN and infinity alike, and many are
-compared at once.
-"""
+"""Looking for molecules that no training step may see, before anything is written."""
 
 from __future__ import annotations
 
@@ -10,29 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._jit import kernel
-from .pad import prefetch_molecule
-from .ragged import AHEAD, Offsets
+from .ragged import AHEAD, Offsets, prefetch_molecule
+from .scan import no_element_in, not_finite_in
 
-__all__ = ["CHARGE", "ENERGY", "FORCE", "NUMBER", "POSITION", "SIZE", "find_unsound"]
+__all__ = ["CHARGE", "ENERGY", "FORCE", "NUMBER", "POSITION", "SIZE", "find_unsound", "unsound"]
 
-Words = NDArray[np.uint32]
-Longs = NDArray[np.uint64]
+Atoms = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]
+Labels = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 #: Why a molecule cannot be delivered; 0: it can.
 SIZE, NUMBER, POSITION, FORCE, ENERGY, CHARGE = 1, 2, 3, 4, 5, 6
 
-ELEMENTS = np.uint32(118)
-SIGN_OFF = np.uint32(0x7FFFFFFF)
-NOT_FINITE = np.uint32(0x7F800000)
-ONE = np.uint32(1)
-LONG_SIGN_OFF = np.uint64(0x7FFFFFFFFFFFFFFF)
-LONG_NOT_FINITE = np.uint64(0x7FF0000000000000)
-
 
 @kernel
 def find_unsound(
-    packs: tuple[Words, Words, Words],
-    labels: tuple[Longs, Longs],
+    packs: Atoms,
+    labels: Labels,
     offsets: Offsets,
     rows: NDArray[np.int64],
     most: int,
@@ -41,8 +30,8 @@ def find_unsound(
     """Write why each of these molecules cannot be delivered, and return how many cannot.
 
     Args:
-        packs: atomic numbers, positions, forces of all molecules, as words.
-        labels: energies and charges, as words; charges may be absent: length 0.
+        packs: atomic numbers (atoms,), positions (3 * atoms,) and forces (3 * atoms,) of all molecules.
+        labels: energies and charges; charges may be absent: length 0.
         offsets: atoms `offsets[i]` to `offsets[i + 1]` are those of molecule i.
         rows: the molecules.
         most: atoms that a molecule may have; 0: any number.
@@ -54,46 +43,31 @@ def find_unsound(
     for b in range(len(rows)):
         if b + AHEAD < len(rows):
             prefetch_molecule(packs, offsets, rows[b + AHEAD])
-        begin, end = offsets[rows[b]], offsets[rows[b] + 1]
-        if 0 < most < end - begin:
-            why[b] = SIZE
-        else:
-            why[b] = unsound_atoms(packs, begin, end)
-            if not why[b]:
-                why[b] = unsound_labels(labels, rows[b])
+        why[b] = unsound(packs, labels, offsets, rows[b], most)
         bad += why[b] != 0
     return bad
 
 
 @kernel
-def unsound_atoms(packs: tuple[Words, Words, Words], begin: int, end: int) -> int:
-    """What is wrong with atoms `begin` to before `end`."""
-    highest = np.uint32(0)
-    for j in range(begin, end):
-        highest = max(highest, packs[0][j] - ONE)  # 0 becomes the largest word
-    if highest >= ELEMENTS:
+def unsound(packs: Atoms, labels: Labels, offsets: Offsets, row: int, most: int) -> int:
+    """Why one molecule cannot be delivered, or 0."""
+    begin, count = offsets[row], offsets[row + 1] - offsets[row]
+    if 0 < most < count:
+        return SIZE
+    if no_element_in(packs[0], 4 * begin, count):
         return NUMBER
-    if greatest(packs[1], 3 * begin, 3 * end) >= NOT_FINITE:
+    if not_finite_in(packs[1], 12 * begin, 3 * count):
         return POSITION
-    if greatest(packs[2], 3 * begin, 3 * end) >= NOT_FINITE:
+    if not_finite_in(packs[2], 12 * begin, 3 * count):
         return FORCE
-    return 0
+    return unsound_labels(labels, row)
 
 
 @kernel
-def greatest(words: Words, begin: int, end: int) -> np.uint32:
-    """The largest of some words without their sign: as floats, that of the largest magnitude."""
-    most = np.uint32(0)
-    for j in range(begin, end):
-        most = max(most, words[j] & SIGN_OFF)
-    return most
-
-
-@kernel
-def unsound_labels(labels: tuple[Longs, Longs], row: int) -> int:
-    """What is wrong with the energy or charge of a molecule."""
-    if labels[0][row] & LONG_SIGN_OFF >= LONG_NOT_FINITE:
+def unsound_labels(labels: Labels, row: int) -> int:
+    """What is wrong with the energy or charge of a molecule, or 0."""
+    if not np.isfinite(labels[0][row]):
         return ENERGY
-    if len(labels[1]) and labels[1][row] & LONG_SIGN_OFF >= LONG_NOT_FINITE:
+    if len(labels[1]) and not np.isfinite(labels[1][row]):
         return CHARGE
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import cast
 
 import numpy as np
 
@@ -51,10 +52,8 @@ def gathered(
 def gathered_many(
     block: Rows, size: int, layout: str | None, device: Device | None, padding: Padding, call: Call
 ) -> Bundle | None:
-    """The batches of `size` of these rows, by one call; None: they have to be made one by one."""
-    table, rows = block.table, block.picks.array()
-    if not isinstance(table, Alike):
-        return None
+    """The batches of `size` of rows that are `Alike`, by one call; None: they have to be made one by one."""
+    table, rows = cast("Alike", block.table), block.picks.array()
     name = layout_of(table, layout)
     fields = table.fields(name, rows)
     out = split_lease(call.lease(batch_bytes(fields, len(rows)), device), fields, len(rows))

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flowload.kernels.pad import mark, pad_molecules, take_labels, take_sizes
+from flowload.kernels.pad import mark, pad_molecules, take_sizes
 from tests.kernels import naive_molecules as naive
 
 
@@ -22,22 +25,43 @@ def test_molecules_are_padded_as_numpy_pads(
     z = np.full((len(rows), slots), -1, np.int32)
     r, f = (np.full((len(rows), slots, 3), np.nan, np.float32) for _ in range(2))
     packs = numbers, places.ravel(), forces.ravel()
-    pad_molecules(packs, offsets, rows, z, r.reshape(len(rows), slots * 3), f.reshape(len(rows), slots * 3))
-    for found, pack in ((z, numbers), (r, places), (f, forces)):
-        np.testing.assert_array_equal(found, naive.pad(pack, offsets.tolist(), rows.tolist(), slots))
-    sizes, mask = np.full(len(rows), -1, np.int32), np.full((len(rows), slots), 7).astype(bool)
+    energies, charges = rng.normal(size=molecules), rng.integers(-1, 2, molecules).astype(float)
+    for check in (False, True):
+        arrays = z, r.reshape(len(rows), slots * 3), f.reshape(len(rows), slots * 3)
+        e, q = (np.full(len(rows), np.nan) for _ in range(2))
+        sizes, mask = np.full(len(rows), -1, np.int32), np.full((len(rows), slots), 7).astype(bool)
+        labels = energies, charges[: molecules if check else 0]
+        assert pad_molecules(packs, labels, offsets, rows, arrays, (e, q), sizes, check) == -1
+        for found, pack in ((z, numbers), (r, places), (f, forces)):
+            np.testing.assert_array_equal(found, naive.pad(pack, offsets.tolist(), rows.tolist(), slots))
+        assert e.tolist() == energies[rows].tolist()
+        assert q.tolist() == (charges[rows].tolist() if check else [0.0] * len(rows))
+        np.testing.assert_array_equal(sizes, np.diff(offsets)[rows])
+        mark(sizes, mask)
+        np.testing.assert_array_equal(mask, z != 0)
+    sizes[:] = -1
     take_sizes(offsets, rows, sizes)
-    mark(offsets, rows, mask)
     np.testing.assert_array_equal(sizes, np.diff(offsets)[rows])
-    np.testing.assert_array_equal(mask, z != 0)
 
 
-def test_labels_are_taken() -> None:
-    rows = np.array([2, 0, 2], np.int64)
-    energies, charges = np.array([1.5, 2.5, -4e5 - 1e-9]), np.array([0.0, 1.0, -1.0])
-    e, q = np.full(3, np.nan), np.full(3, np.nan)
-    take_labels(energies, charges, rows, e, q)
-    assert e.tolist() == energies[rows].tolist()
-    assert q.tolist() == [-1.0, 0.0, -1.0]
-    take_labels(energies, np.empty(0), rows, e, q)
-    assert q.tolist() == [0.0, 0.0, 0.0]
+@pytest.mark.parametrize("what", ["size", "number", "position", "force", "energy", "charge"])
+def test_nothing_is_written_from_a_bad_molecule_on(what: str) -> None:
+    offsets = np.array([0, 2, 5, 7])
+    numbers, places, forces = np.full(7, 6, np.int32), np.ones(21, np.float32), np.ones(21, np.float32)
+    energies, charges = np.ones(3), np.ones(3)
+    slots = 2 if what == "size" else 3
+    spoilt: dict[str, tuple[NDArray[Any], int, float]]
+    spoilt = {"number": (numbers, 4, 0), "position": (places, 8, np.nan), "force": (forces, 14, np.inf)}
+    spoilt |= {"energy": (energies, 1, np.nan), "charge": (charges, 1, -np.inf)}
+    if what in spoilt:
+        array, place, value = spoilt[what]
+        array[place] = value
+    z = np.full((3, slots), 7, np.int32)
+    r, f = (np.full((3, 3 * slots), 7, np.float32) for _ in range(2))
+    packs, labels, rows = (numbers, places, forces), (energies, charges), np.arange(3)
+    targets, sizes = (np.full(3, 7.0), np.full(3, 7.0)), np.full(3, 7, np.int32)
+    assert pad_molecules(packs, labels, offsets, rows, (z, r, f), targets, sizes, True) == 1
+    written: list[NDArray[Any]] = [z, r, f, *targets, sizes]
+    for made in written:
+        assert not (made[0] == 7).all()
+        assert (made[1:] == 7).all()

@@ -38,9 +38,9 @@ def test_reasons_are_those_of_the_twin(
         charges[:] = 0
     rows = rng.integers(0, molecules, 30)
     why = np.full(len(rows), 99, np.uint8)
-    words = numbers.view(np.uint32), places.ravel().view(np.uint32), forces.ravel().view(np.uint32)
-    labels = energies.view(np.uint64), charges.view(np.uint64)[: molecules if charged else 0]
-    bad = find_unsound(words, labels, offsets, rows, most, why)
+    packs = numbers, places.ravel(), forces.ravel()
+    labels = energies, charges[: molecules if charged else 0]
+    bad = find_unsound(packs, labels, offsets, rows, most, why)
     parts = [slice(offsets[row], offsets[row + 1]) for row in rows]
     wanted = [
         naive.unsound(numbers[part], places[part], forces[part], energies[row], charges[row], most)
@@ -52,8 +52,8 @@ def test_reasons_are_those_of_the_twin(
 
 @pytest.mark.parametrize(("most", "why"), [(0, 0), (2, SIZE), (3, 0)])
 def test_as_many_atoms_as_slots_are_not_too_many(most: int, why: int) -> None:
-    words = np.ones(3, np.uint32), np.zeros(9, np.uint32), np.zeros(9, np.uint32)
-    labels = np.zeros(1, np.uint64), np.zeros(0, np.uint64)
+    packs = np.ones(3, np.int32), np.zeros(9, np.float32), np.zeros(9, np.float32)
+    labels = np.zeros(1), np.zeros(0)
     found = np.zeros(1, np.uint8)
-    find_unsound(words, labels, np.array([0, 3]), np.zeros(1, np.int64), most, found)
+    find_unsound(packs, labels, np.array([0, 3]), np.zeros(1, np.int64), most, found)
     assert found.tolist() == [why]
