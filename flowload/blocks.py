@@ -168,7 +168,7 @@ class Rows:
 
     def select(self, which: NDArray[Any] | slice) -> Rows:
         """The rows that an index array, a mask or a slice names."""
-        return replace(self, picks=self.picks.select(which))
+        return Rows(self.table, self.picks.select(which), self.records)  # cheaper than `replace`
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,10 +156,12 @@ class Batches:
         if (part := pier.at_hand()) is not None:
             return crossing.batches.hand_over(output, part, 0.0)
         began = perf_counter()
-        with ExitStack() as stack:
-            stack.callback(self.close)  # Ctrl-C while waiting: the traceback would keep the run alive
+        word: Block | Door | None = None
+        try:
             word = self._get(crossing, output)
-            stack.pop_all()
+        finally:
+            if word is None:  # Ctrl-C while waiting: the traceback would keep the run alive
+                self.close()
         if isinstance(word, Door):
             pier.ready.put(word)  # the door stays closed for whoever asks again
             if word.error is None:

@@ -27,7 +27,7 @@ class MapChain:
     def apply(self, item: Item) -> tuple[Item, Calls]:
         """Take one block through, in a thread."""
         calls: Calls = []
-        block = item.block
+        block, weight = item.block, None
         for member, operator in self._steps:
             if block is None:
                 break
@@ -40,13 +40,14 @@ class MapChain:
                 call.reject_all(error)
                 block = None
             call.seconds = perf_counter() - began
-            calls.append((member, call, _weight(block)))
-        return Item.of(item.number, block), calls
+            weight = _weight(block)
+            calls.append((member, call, weight))
+        return Item(item.number, block, weight[1] if weight else 0), calls
 
     async def apply_async(self, item: Item) -> tuple[Item, Calls]:
         """Take one block through Maps that are coroutine functions, in the loop."""
         calls: Calls = []
-        block = item.block
+        block, weight = item.block, None
         for member, operator in self._steps:
             if block is None:
                 break
@@ -59,8 +60,9 @@ class MapChain:
                 call.reject_all(error)
                 block = None
             call.seconds = perf_counter() - began
-            calls.append((member, call, _weight(block)))
-        return Item.of(item.number, block), calls
+            weight = _weight(block)
+            calls.append((member, call, weight))
+        return Item(item.number, block, weight[1] if weight else 0), calls
 
 
 def _weight(block: Block | None) -> tuple[int, int] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,14 +30,16 @@ class Pieces:
 
     parts: tuple[Part, ...]
     size: int | None = None
+    rows: int = field(init=False)  #: of all parts
+    nbytes: int = field(init=False)  #: of the rows
+
+    def __post_init__(self) -> None:
+        # Once: the runtime asks often.
+        object.__setattr__(self, "rows", sum(map(len, self.parts)))
+        object.__setattr__(self, "nbytes", sum(part.nbytes for part in self.parts))
 
     def __len__(self) -> int:
-        return sum(map(len, self.parts))
-
-    @property
-    def nbytes(self) -> int:
-        """Of the rows."""
-        return sum(part.nbytes for part in self.parts)
+        return self.rows
 
 
 class Encode:

@@ -22,6 +22,9 @@ __all__ = ["by_table", "check_layout", "gathered", "gathered_many", "layout_of"]
 
 def by_table(parts: Sequence[Rows]) -> Iterator[tuple[Table, Numbers]]:
     """Neighbouring parts of the same records as one list of row numbers."""
+    if len(parts) == 1:
+        yield parts[0].table, parts[0].picks.array()
+        return
     for _, group in groupby(parts, key=lambda part: id(part.origin)):
         same = list(group)
         numbers = [part.picks.array() for part in same]

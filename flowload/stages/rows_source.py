@@ -24,7 +24,7 @@ __all__ = ["RowsSource", "RowsStage", "rows"]
 
 log = logging.getLogger("flowload")
 
-BLOCK = 1 << 16  #: rows of a block: references, so large blocks cost nothing
+BLOCK = 1 << 18  #: rows of a block: references, so large blocks cost nothing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -21,7 +21,7 @@ from .tables import Tables
 __all__ = ["Shuffle", "ShuffleStage", "shuffle"]
 
 EXACT = 1 << 16  #: rows up to which every order is equally likely: drawn, and held
-EMIT = 1 << 16  #: rows of a block
+EMIT = 1 << 18  #: rows of a block: references
 WORD = 1 << 32
 
 
