@@ -14,7 +14,7 @@ from flowload.protocols import Block, Call
 
 from .shared import Shared
 
-__all__ = ["SharedTensor", "SharedTensors", "as_batch", "as_tensor", "as_tensors"]
+__all__ = ["SharedTensor", "SharedTensors", "as_batch", "as_tensor", "as_tensors", "like"]
 
 
 class SharedTensor:
@@ -74,6 +74,25 @@ def as_tensors(batch: Batch, shared: SharedTensors) -> tuple[Batch, dict[str, to
     common = {key: shared.get(array, key) for key, array in batch.whole.items() if is_shared(array)}
     own = {key: as_tensor(array, key) for key, array in batch.whole.items() if key not in common}
     return Batch(arrays, own), common
+
+
+def like(batch: Batch, other: Batch, tensors: Batch) -> Batch:
+    """The tensors of a batch that was cut from the same arrays as another, whose tensors are known.
+
+    What torch can express of one slice, it can of all; and what goes with one batch, goes with the other.
+    """
+    arrays = {
+        key: torch.from_numpy(array)
+        if is_seen(tensors.arrays[key], other.arrays[key])
+        else as_tensor(array, key)
+        for key, array in batch.arrays.items()
+    }
+    return Batch(arrays, tensors.whole, more=batch.more)
+
+
+def is_seen(tensor: torch.Tensor, array: Any) -> bool:
+    """Whether a tensor shows an array's own memory."""
+    return tensor is not array and tensor.data_ptr() == array.ctypes.data
 
 
 def as_tensor(array: Any, key: str) -> torch.Tensor:

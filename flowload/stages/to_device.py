@@ -97,9 +97,17 @@ class ToCpu:
 
     def apply(self, block: Block, call: Call) -> Batch | Bundle:
         """The tensors of a batch, or of several; GraphError for what is no batch, or has no tensor."""
-        if isinstance(block, Bundle):
-            return Bundle(tuple(self.tensors(batch, call) for batch in block.bundled), block.nbytes)
-        return self.tensors(block, call)
+        if not isinstance(block, Bundle):
+            return self.tensors(block, call)
+        first, *others = block.bundled
+        known = self.tensors(first, call)
+        return Bundle((known, *(self.another(batch, first, known, call) for batch in others)), block.nbytes)
+
+    def another(self, batch: Batch, first: Batch, known: Batch, call: Call) -> Batch:
+        """The tensors of another batch of a bundle; where it was cut from the same arrays, for less."""
+        from .tensor import like  # noqa: PLC0415 - imports torch
+
+        return like(batch, first, known) if batch.whole is first.whole else self.tensors(batch, call)
 
     def tensors(self, block: Block, call: Call) -> Batch:
         """Of one batch."""

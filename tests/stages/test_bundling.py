@@ -26,6 +26,7 @@ from flowload.stages.arrays import Arrays, CountedTable
 from flowload.stages.bundling import MOST, TARGET, how_many
 from flowload.stages.encode import Encode, Part
 from flowload.stages.picks import Listed
+from flowload.stages.to_device import ToCpu
 from flowload.testing import check_stage
 from tests.formats.molecules import content, write
 from tests.runtime.faces import FACES, Face
@@ -215,6 +216,30 @@ def test_tensors_travel_together_too() -> None:
         for one, two in zip(tensors, arrays, strict=True):
             assert isinstance(one["x"], torch.Tensor)
             assert one["x"].tolist() == two["x"].tolist()
+
+
+def test_pairs_are_one_tensor_for_all_and_arrays_are_nobodys_but_their_batchs(tmp_path: Path) -> None:
+    records = PackedMolecules(write(tmp_path / "set", content([3, 1, 2, 3, 3, 1])), 3, "batch")
+    graph = fl.rows(records) >> fl.batch(2)
+    with graph.iterate() as arrays, (graph >> fl.to_device("cpu")).iterate() as tensors:
+        wanted, found = list(arrays), list(tensors)
+    assert [list(batch) for batch in found] == [list(batch) for batch in wanted]
+    for one, two in zip(found, wanted, strict=True):
+        for key, array in two.items():
+            np.testing.assert_array_equal(one[key].numpy(), array)
+        assert one["dst_idx"] is found[0]["dst_idx"]
+    before = found[1]["R"]._version
+    found[0]["R"].zero_()  # in place: autograd must not think that the others were written to
+    assert found[1]["R"]._version == before
+    assert found[1]["R"].abs().sum() > 0
+
+
+def test_a_bundle_with_a_gap_becomes_tensors_too() -> None:
+    block = Bundle.of(one_by_one := [Batch({"x": np.arange(2)}, {"y": np.arange(k)}) for k in range(3)])
+    made = ToCpu().apply(block, FakeCall())
+    assert isinstance(made, Bundle)
+    for batch, wanted in zip(made.bundled, one_by_one, strict=True):
+        assert batch.whole["y"].tolist() == wanted.whole["y"].tolist()
 
 
 def test_the_exam() -> None:
