@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
+from .nearness import Nearness
 from .stations import Kind, Station, stations_of
 from .stats import RunStats
 
@@ -58,7 +59,7 @@ def judge(now: RunStats, before: RunStats | None = None) -> Verdict | None:
     faster = [station.with_faster(first.heaviest, 2.0) for station in stations]
     second = tightest(faster)
     limit = limit_of(first, rate, storage, seconds)
-    gain = second.bound / first.bound
+    gain = Nearness(stations, rate).rate(faster) / rate
     batches = now.blocks_delivered - (before.blocks_delivered if before else 0)
     confidence, why = trust(limit.used, rate * gain / second.bound, seconds, batches)
     return Verdict(

@@ -7,9 +7,10 @@ whose tightest bound then says what the run would reach.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from .nearness import Nearness
 from .stations import Station, stations_of
 from .stats import RunStats
 
@@ -122,11 +123,11 @@ class Model:
         self.stations = list(stations)
         self.rate = rate
         self.cpus = cpus
-        self.bound = bound(stations)
+        self.nearness = Nearness(stations, rate)
 
     def reach(self, stations: Sequence[Station]) -> float:
         """Samples/s with these stations instead: as near to what they allow as the run is now."""
-        return self.rate * bound(stations) / self.bound
+        return self.nearness.rate(stations)
 
     def prospect(self, trial: Trial, visits: float) -> Prospect:
         """What one stage could do."""
@@ -215,11 +216,6 @@ class Model:
         for name, workers in chosen.items():
             stations = self.with_workers(stations, trials[name], workers)
         return stations
-
-
-def bound(stations: Iterable[Station]) -> float:
-    """Samples/s that all of them together allow."""
-    return min(station.bound for station in stations)
 
 
 def widened(station: Station, name: str, workers: int) -> Station:
