@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import count
 from typing import Any, NamedTuple
 
 __all__ = ["Slice", "Trace", "Track"]
@@ -26,7 +27,7 @@ class Slice(NamedTuple):
     name: str
     began: float
     ended: float
-    blocks: str  #: numbers of the blocks that it was about
+    blocks: tuple[int, ...]  #: numbers of the blocks that it was about
     waited: float  #: seconds before, for a thread
 
 
@@ -38,21 +39,32 @@ class Trace:
     """
 
     def __init__(self, most: int = 100_000) -> None:
+        self._numbers = count()  # a step of it is one instruction: several threads add
         # Plain tuples of plain values: the garbage collector looks at those once, and then never again.
-        self._slices: deque[tuple[Track, str, float, float, str, float]] = deque(maxlen=most)
-        self.added = 0
+        self._slices: deque[tuple[int, Track, str, float, float, tuple[int, ...], float]] = deque(maxlen=most)
 
     @property
     def slices(self) -> list[Slice]:
         """What is kept, in the order in which it was added."""
-        return [Slice(*each) for each in list(self._slices)]
+        return [Slice(*each[1:]) for each in list(self._slices)]
+
+    @property
+    def let_go(self) -> int:
+        """How many were there, and are no more."""
+        kept = list(self._slices)
+        return max(number for number, *_ in kept) + 1 - len(kept) if kept else 0
 
     def add(
-        self, track: Track, name: str, began: float, ended: float, blocks: str = "", waited: float = 0.0
+        self,
+        track: Track,
+        name: str,
+        began: float,
+        ended: float,
+        blocks: tuple[int, ...] = (),
+        waited: float = 0.0,
     ) -> None:
         """Keep a slice."""
-        self._slices.append((track, name, began, ended, blocks, waited))
-        self.added += 1
+        self._slices.append((next(self._numbers), track, name, began, ended, blocks, waited))
 
     def as_json(self) -> dict[str, Any]:
         """The whole file, times in microseconds since the oldest slice."""
@@ -61,7 +73,7 @@ class Trace:
         return {
             "displayTimeUnit": "ms",
             "traceEvents": list(events(slices, start)),
-            "otherData": {"slices": len(slices), "older slices that were let go": self.added - len(slices)},
+            "otherData": {"slices": len(slices), "older slices that were let go": self.let_go},
         }
 
 
@@ -94,7 +106,7 @@ def microseconds(seconds: float) -> float:
 
 def args_of(each: Slice) -> dict[str, object]:
     """What is shown beneath a slice."""
-    blocks = {"blocks": each.blocks} if each.blocks else {}
+    blocks = {"blocks": ", ".join(map(str, each.blocks))} if each.blocks else {}
     return {**blocks, **({"waited_us": microseconds(each.waited)} if each.waited else {})}
 
 

@@ -183,8 +183,10 @@ class Lane:
                 job.do()
                 job.shift.end()
                 self.at_work[place] = None
+                if self.seen is not None:  # before the lock: others need not wait for it
+                    self.seen(threading.current_thread().name, job)
                 with self.moves:
-                    self._finish(place, job)
+                    self._finish(job)
                 del job  # else this thread would keep the last result alive while it waits
         self._home.append(threading.current_thread().name)
         if self._all_home is not None and len(self._home) == len(self._threads):
@@ -197,9 +199,7 @@ class Lane:
         except IndexError:
             return None  # close() has emptied the queue
 
-    def _finish(self, place: int, job: Job) -> None:
+    def _finish(self, job: Job) -> None:
         self.tallies[job.rank].enter(job.shift)
-        if self.seen is not None:
-            self.seen(self._threads[place].name, job)
         job.finish()
         self.open_jobs -= 1

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowload.observe.trace import Trace, Track
 
@@ -22,13 +21,26 @@ __all__ = ["Recorder"]
 SEEN = 1e-4  #: seconds: a shorter wait is none, it is the way through the queue
 
 
+class Line(NamedTuple):
+    """What is written of the jobs of one segment in one thread."""
+
+    thread: Track
+    name: str  #: of the segment
+    maps: bool  #: its operators are Maps
+    stages: tuple[tuple[Member, Track], ...]  #: they
+
+
 class Recorder:
-    """Writes what a run does into a trace: a track for each thread, and for each stage and thread."""
+    """Writes what a run does into a trace: a track for each thread, and for each stage and thread.
+
+    What can be put together later is: it is told of every job.
+    """
 
     def __init__(self, run: Run, trace: Trace) -> None:
         self.trace = trace
         self.segments = {segment.rank: segment for segment in run.assembly.segments}
-        self.tracks: dict[tuple[str, str, str], Track] = {}
+        self.lines: dict[tuple[int, str], Line] = {}  #: by rank and thread
+        self.waits: dict[str, Track] = {}  #: by who waits
         self.busy: dict[str, float] = {}  #: seconds of each operator that are in the trace
         for segment in run.assembly.segments:
             segment.waited = partial(self.waited, segment)
@@ -36,63 +48,75 @@ class Recorder:
             lane.seen = self.seen
 
     def seen(self, thread: str, job: Job) -> None:
-        """A job is done; told inside `with moves:`."""
-        segment, shift = self.segments[job.rank], job.shift
-        blocks = numbers(job.result)
-        self.trace.add(
-            self.track("threads", thread),
-            segment.name,
-            shift.began,
-            shift.ended,
-            blocks,
-            shift.began - shift.queued,
-        )
+        """A job is done; told by the thread that did it, before anybody else knows."""
+        rank, shift = job.rank, job.shift
+        line = self.lines.get((rank, thread)) or self.line(rank, thread)
+        add = self.trace.add
+        blocks = numbers_of_calls(job.result) if line.maps else numbers_of_words(job.result)
+        add(line.thread, line.name, shift.began, shift.ended, blocks, shift.began - shift.queued)
+        took = self.took_by_calls(job.result) if line.maps else self.took_since(line)
         at = shift.began
-        for member, seconds in self.parts(segment, job.result):
-            end = min(at + seconds, shift.ended)
-            self.trace.add(self.track("stages", member.node, thread), member.name, at, end, blocks)
-            at = end
+        for (member, track), seconds in zip(line.stages, took, strict=False):
+            if seconds > 0:
+                end = min(at + seconds, shift.ended)
+                add(track, member.name, at, end, blocks)
+                at = end
 
-    def track(self, group: str, name: str, thread: str = "") -> Track:
-        """The track of a thread, of a stage in it, or of a task; made once."""
-        key = (group, name, thread)
-        found = self.tracks.get(key)
-        if found is None:
-            names = (each.removeprefix("flowload-") for each in (name, thread) if each)
-            found = self.tracks[key] = Track(group, " in ".join(names))
+    def line(self, rank: int, thread: str) -> Line:
+        """Made once."""
+        segment, short = self.segments[rank], thread.removeprefix("flowload-")
+        stages = ((member, Track("stages", f"{member.node} in {short}")) for member in segment.members)
+        found = self.lines[rank, thread] = Line(
+            Track("threads", short), segment.name, segment.is_map, tuple(stages)
+        )
         return found
 
-    def parts(self, segment: Segment, result: Any) -> Iterator[tuple[Member, float]]:
-        """What each operator took of a job: Maps say it in their result, others have settled already."""
-        if segment.is_map:
-            done = result if isinstance(result, list) else []  # no list: it failed
-            yield from ((member, call.seconds) for _, calls in done for member, call, _ in calls)
-            return
-        for member in segment.members:
-            new = member.meter.busy - self.busy.get(member.name, 0.0)
-            self.busy[member.name] = member.meter.busy
-            if new > 0:
-                yield member, new
+    def took_by_calls(self, result: Any) -> list[float]:
+        """Seconds of each Map, over all calls of a job that went well: its result has them."""
+        seconds: list[float] = []
+        for _, calls in result if isinstance(result, list) else ():
+            for place, (_, call, _) in enumerate(calls):
+                if place < len(seconds):
+                    seconds[place] += call.seconds
+                else:
+                    seconds.append(call.seconds)
+        return seconds
+
+    def took_since(self, line: Line) -> list[float]:
+        """Seconds of each operator since the last job: others than Maps have settled already."""
+        seconds = []
+        for member, _ in line.stages:
+            busy = member.meter.busy
+            seconds.append(busy - self.busy.get(member.name, 0.0))
+            self.busy[member.name] = busy
+        return seconds
 
     def waited(self, segment: Segment, why: str, began: float) -> None:
         """A stage has waited until now; told inside `with moves:`, or in the loop."""
         ended = perf_counter()
         if ended - began > SEEN:
-            self.trace.add(self.track("waits", segment.name), why, began, ended)
+            self.trace.add(self.waiting(segment.name), why, began, ended)
 
     def delivered(self, waited: float) -> None:
         """A consumer has got a batch, and waited for so many seconds."""
         now = perf_counter()
-        self.trace.add(self.track("waits", "consumers"), "waits for a batch", now - waited, now)
+        self.trace.add(self.waiting("consumers"), "waits for a batch", now - waited, now)
+
+    def waiting(self, who: str) -> Track:
+        """The track of a task, made once."""
+        found = self.waits.get(who)
+        if found is None:
+            found = self.waits[who] = Track("waits", who)
+        return found
 
 
-def numbers(result: Any) -> str:
-    """Numbers of the blocks that came of a job: Items with their calls, or words and whether that was all."""
+def numbers_of_calls(result: Any) -> tuple[int, ...]:
+    """Numbers of the blocks of a job of Maps: Items with their calls; none, if it failed."""
+    return tuple([item.number for item, _ in result]) if isinstance(result, list) else ()
+
+
+def numbers_of_words(result: Any) -> tuple[int, ...]:
+    """Numbers of the blocks that came of another job: words, and whether that was all."""
     made = result[0] if isinstance(result, tuple) and result else result
-    words = made if isinstance(made, list) else []  # parts for several outputs have numbers of their own
-    return ", ".join([str(word.number) for word in map(item_of, words) if isinstance(word, Item)])
-
-
-def item_of(made: Any) -> Any:
-    """The word of what a Map made, which has its calls beside it; else the word itself."""
-    return made[0] if isinstance(made, tuple) and not isinstance(made, Item) else made
+    words = made if isinstance(made, list) else ()  # parts for several outputs have numbers of their own
+    return tuple([word.number for word in words if isinstance(word, Item)])

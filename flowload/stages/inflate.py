@@ -44,6 +44,7 @@ class Inflate:
         self.limit = limit
         self.room = room
         self.files = OpenFiles()
+        self.packers: dict[str, tuple[ChunkFormat, PackingFormat | None]] = {}  # by name of the format
         self.spare: list[Bytes] = []  # scratch that no call works in; who pops it has it alone
 
     def apply(self, block: Chunks, call: Call) -> Frames | None:
@@ -65,7 +66,7 @@ class Inflate:
     def begin(self, block: Chunks, call: Call) -> Work:
         """Lease memory for a block, by what its chunks claim to hold."""
         claims = claimed_bytes(block.table, self.limit)
-        packer = block.format if isinstance(block.format, PackingFormat) else None
+        packer = self.packer_of(block.format)
         if self.sampling.everything and packer is None:
             # Leases of one size are each other's: the memory that comes next was just in use.
             return Work(block, Rows(call, max(int(claims.sum()) + SLACK, self.room)), None)
@@ -73,6 +74,13 @@ class Inflate:
         expected = self.sampling.most_bytes(block.table, claims, row)
         scratch = self.scratch(int(claims.max()) + SLACK, call)
         return Work(block, Rows(call, -(-int(expected.sum()) // STEP) * STEP, packer), scratch)
+
+    def packer_of(self, form: ChunkFormat) -> PackingFormat | None:
+        """The format, if it packs; asked once, for to ask a protocol takes longer than to look at a block."""
+        known = self.packers.get(form.name)
+        if known is None or known[0] is not form:
+            known = self.packers[form.name] = form, form if isinstance(form, PackingFormat) else None
+        return known[1]
 
     def scratch(self, nbytes: int, call: Call) -> Bytes:
         """Memory to inflate into: where it can, what was used last, because that is still in the cache."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from flowload.blocks import Batch, Item
 from flowload.errors import DataError
-from flowload.protocols import Block, Call, Deliverable, OnError
+from flowload.protocols import Block, Call, OnError
 
 __all__ = ["USER", "Blaming", "as_block", "check_count", "kept_whole", "seen_by_user"]
 
@@ -18,7 +18,8 @@ USER = "user function"
 
 def seen_by_user(block: Block) -> Any:
     """What a consumer would get: the dict of arrays of a Batch, the value of an Item, else the block."""
-    return block.deliver() if isinstance(block, Deliverable) else block
+    deliver = getattr(block, "deliver", None)  # a protocol asked at run time would cost more than the rest
+    return block if deliver is None else deliver()
 
 
 def as_block(value: Any, whole: Collection[str] = ()) -> Block:

@@ -33,7 +33,7 @@ def check_schema(made: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_slices_have_named_tracks_and_microseconds_since_the_first() -> None:
     trace = Trace()
-    trace.add(TWO, "unpack", 10.002, 10.003, blocks="7")
+    trace.add(TWO, "unpack", 10.002, 10.003, blocks=(7,))
     trace.add(ONE, "unpack > batch", 10.0, 10.005, waited=3e-6)
     first, second = check_schema(trace.as_json())
     assert (first["name"], first["ts"], first["dur"], first["track"]) == (

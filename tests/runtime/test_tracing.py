@@ -39,7 +39,7 @@ async def test_every_call_of_every_stage_is_in_it_with_its_blocks(anyio_backend:
         seconds = sum(each.ended - each.began for slices in mine for each in slices)
         assert seconds == pytest.approx(stats.stages[name].busy, rel=0.05, abs=1e-4)
     calls = [each.blocks for slices in threads.values() for each in slices if each.name == "one > two"]
-    assert sorted(map(int, calls)) == list(range(20))
+    assert sorted(number for blocks in calls for number in blocks) == list(range(20))
     waits = tracks(trace, "waits")
     assert len(waits["consumers"]) == 8
     assert {each.name for slices in waits.values() for each in slices} >= {"no input", "no room"}
