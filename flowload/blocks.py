@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.chunk_formats import ChunkFormat
 from flowload.errors import GraphError
-from flowload.protocols import Bytes, ChunkFormat
+from flowload.protocols import Bytes
 from flowload.records import Picks, Records, Table
 
 __all__ = [

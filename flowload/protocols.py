@@ -21,20 +21,17 @@ __all__ = [
     "Bundled",
     "Bytes",
     "Call",
-    "ChunkFormat",
     "Closing",
     "Deliverable",
     "Device",
     "Fold",
     "Gauged",
     "Idling",
-    "Layout",
     "Map",
     "Mark",
     "Marked",
     "OnError",
     "Operator",
-    "PackingFormat",
     "Resumable",
     "Route",
     "Setting",
@@ -249,73 +246,3 @@ class Setting:
     upstream: tuple[Any, ...] = ()
     downstream: tuple[Any, ...] = ()
     bundles: bool = False
-
-
-class Layout(Protocol):
-    """How records become the arrays of a batch."""
-
-    def fields(self) -> Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Per key: the shape of one sample, and the dtype."""
-
-    def encode(self, rows: Bytes, out: Mapping[str, NDArray[Any]], start: int) -> None:
-        """Write records `rows` (n, stride) to `out[key][start : start + n]`; releases the GIL."""
-
-
-class ChunkFormat(Protocol):
-    """Files that hold chunks of records, such as lc0's tars of gzipped games."""
-
-    @property
-    def name(self) -> str:
-        """The word for `fl.read`."""
-
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """File name endings that a folder search takes."""
-
-    @property
-    def layouts(self) -> Mapping[str, Layout]:
-        """By name; the first is the default."""
-
-    def index(self, path: str) -> NDArray[np.void]:
-        """Where the chunks of a file are, as rows of `flowload.blocks.CHUNK`, read from headers only.
-
-        Raises DataError (what is not a source of this format) and OSError.
-        """
-
-    def inflate(self, fd: int, chunk: np.void, out: Bytes, *, limit: int, where: str) -> tuple[Bytes, int]:
-        """Read, inflate and validate one chunk.
-
-        Args:
-            fd: the open file; read with positional reads only.
-            chunk: its row of the index.
-            out: written to from its start when the chunk fits; else the result has memory of its own.
-            limit: the largest decompressed size that is accepted, in bytes.
-            where: file and chunk, for messages.
-
-        Returns:
-            the bytes (a view of `out` if they fit), and the size of one record in bytes.
-
-        Raises DataError and OSError.
-        """
-
-    def describe(self, path: str, chunk: np.void) -> str:
-        """The chunk's member name, for messages; may read the file."""
-
-
-@runtime_checkable
-class PackingFormat(Protocol):
-    """A chunk format whose records take less memory while they wait: every bit kept, in fewer bytes."""
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row that nearly every packed record fits into."""
-
-    def pack(self, records: Bytes, which: NDArray[np.int64], out: Bytes) -> bool:
-        """Pack records (n, size) of one chunk, those named, to rows of `out`; releases the GIL.
-
-        False: one of them needs a longer row, and `out` holds nothing. Its layouts encode packed rows and
-        records as they are on disk.
-        """
-
-    def records(self, rows: Bytes) -> Bytes:
-        """Records as they are on disk, of rows packed or not: (n, size of the largest), zeros behind each."""

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK
+from flowload.chunk_formats import ChunkFormat, Layout
 from flowload.errors import DataError, NoDataError
 from flowload.kernels.packing import pack_records, unpack_records
-from flowload.protocols import Bytes, ChunkFormat, Layout
+from flowload.protocols import Bytes
 
 from . import gz
 from .lc0_layouts import BITS, TENSORS, TUPLE

@@ -150,7 +150,12 @@ class Member(Noted):
                 raise TooManyErrors("too many bad inputs", where=where, found=found, wanted=wanted) from error
 
     def _tell(self, error: DataError, count: int) -> None:
-        source = error.where.partition(":")[0]
+        source = source_of(error.where)
         if (source, error.reason) not in self.told:
             self.told.add((source, error.reason))
             log.warning("%s: skipped %d: %s", self.node, count, error)
+
+
+def source_of(where: str) -> str:
+    """The file or URL of a place such as "a.tar: game 3" or "set, molecule 7": a URL's colon has no blank."""
+    return where.partition(": ")[0].partition(", ")[0]

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import Batch, Bundle, Frames, Rows, check_rows
+from flowload.chunk_formats import ChunkFormat, Layout
 from flowload.errors import DataError, GraphError
-from flowload.protocols import Call, ChunkFormat, Device, Layout
+from flowload.protocols import Call, Device
 from flowload.records import Alike, Fields
 
 from .bundling import bundle, how_many

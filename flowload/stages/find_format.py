@@ -7,8 +7,8 @@ import pkgutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from flowload.chunk_formats import ChunkFormat
 from flowload.errors import GraphError, MissingExtra
-from flowload.protocols import ChunkFormat
 
 __all__ = ["find_format", "known_formats", "own_formats"]
 

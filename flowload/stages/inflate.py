@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import ORIGIN, Chunks, Frames
+from flowload.chunk_formats import ChunkFormat, PackingFormat
 from flowload.errors import DataError
-from flowload.protocols import Bytes, Call, ChunkFormat, PackingFormat
+from flowload.protocols import Bytes, Call
 
 from .open_files import OpenFiles, Reader
 from .read import refused

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK, Chunks
+from flowload.chunk_formats import ChunkFormat
 from flowload.kernels.philox import integers, stream
 from flowload.kernels.window import draw, join
-from flowload.protocols import Call, ChunkFormat, Mark, State
+from flowload.protocols import Call, Mark, State
 
 from .find_format import find_format
 from .pool import EMIT, FIRST, check_format

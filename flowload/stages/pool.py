@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK, Chunks
+from flowload.chunk_formats import ChunkFormat
 from flowload.errors import DataError
 from flowload.kernels.exchange import exchange
 from flowload.kernels.philox import integers, stream
-from flowload.protocols import Bytes, Call, ChunkFormat, Mark, State
+from flowload.protocols import Bytes, Call, Mark, State
 
 from .find_format import find_format
 from .references import FindFormat, SourceTable, chunks_from_state, chunks_to_state

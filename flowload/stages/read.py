@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK, Chunks, Files, SourceFile
+from flowload.chunk_formats import ChunkFormat
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
-from flowload.protocols import Call, ChunkFormat, OnError, Operator, Setting
+from flowload.protocols import Call, OnError, Operator, Setting
 
 from .find_format import find_format
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK, Chunks, SourceFile
-from flowload.protocols import ChunkFormat, Setting, State
+from flowload.chunk_formats import ChunkFormat
+from flowload.protocols import Setting, State
 
 from .find_format import find_format, own_formats
 

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import ORIGIN, Frames, SourceFile
+from flowload.chunk_formats import ChunkFormat
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
 from flowload.kernels.exchange import exchange
 from flowload.kernels.gather import gather, widen
 from flowload.kernels.philox import integers, permutation, stream
-from flowload.protocols import Bytes, Call, ChunkFormat, OnError, Operator, Setting, State
+from flowload.protocols import Bytes, Call, OnError, Operator, Setting, State
 
 from .references import SourceTable, sources_from_state, sources_to_state
 from .row_size import row_size

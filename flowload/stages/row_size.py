@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flowload.protocols import PackingFormat, Setting
+from flowload.chunk_formats import PackingFormat
+from flowload.protocols import Setting
 
 from .find_format import own_formats
 

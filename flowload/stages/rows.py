@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.chunk_formats import PackingFormat
 from flowload.kernels.gather import gather, widen
-from flowload.protocols import Bytes, Call, PackingFormat
+from flowload.protocols import Bytes, Call
 
 __all__ = ["Rows"]
 

@@ -102,7 +102,7 @@ def test_a_steady_stream_makes_nothing_new() -> None:
     assert pool.stats().served == 10_009
     assert pool.stats().made == made
     assert mappings() <= maps + 2
-    assert descriptors() == files
+    assert descriptors() <= files
 
 
 def mappings() -> int:

@@ -32,6 +32,20 @@ def test_a_run_that_is_left(told: pytest.LogCaptureFixture) -> None:
     assert "stopped; 1 batches, 1 samples" in told.messages[-1]
 
 
+@pytest.mark.parametrize(
+    ("place", "lines"), [("s3://a/{}.tar: record 7", 3), ("set, molecule {}", 1), ("a.h5: row {}", 1)]
+)
+def test_what_is_skipped_is_told_once_a_source(
+    place: str, lines: int, told: pytest.LogCaptureFixture
+) -> None:
+    def refuse(block: Any, call: Any) -> Any:
+        raise DataError("bad", where=place.format(call.number))
+
+    with (numbers(6, 2) >> step(lambda: Does(refuse), on_error="skip")).iterate(cpus=1) as batches:
+        assert list(batches) == []
+    assert len([line for line in told.messages if "skipped" in line]) == lines
+
+
 def test_a_run_that_fails_says_where_in_one_line(told: pytest.LogCaptureFixture) -> None:
     def refuse(block: Any, call: Any) -> Any:
         raise DataError("bad\nnews", where="x.tar:7")

@@ -134,9 +134,9 @@ def test_a_file_that_cannot_be_opened_tells_nothing(tmp_path: Path) -> None:
 def test_no_descriptor_is_left(file: Path) -> None:
     nobody_writes(str(file))
     places = Path("/proc/self/fd") if sys.platform == "linux" else Path("/dev/fd")
-    for number in os.listdir(places):
+    for place in places.iterdir():
         with suppress(OSError):  # one of another thread may be closed in between
-            assert not os.path.samestat(os.fstat(int(number)), file.stat())
+            assert not os.path.samestat(os.fstat(int(place.name)), file.stat())
 
 
 def test_the_deepest_and_last_mount_counts(monkeypatch: pytest.MonkeyPatch) -> None:

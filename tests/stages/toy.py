@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK, ORIGIN, Chunks, Frames, SourceFile
+from flowload.chunk_formats import Layout
 from flowload.errors import DataError
-from flowload.protocols import Bytes, Layout
+from flowload.protocols import Bytes
 
 __all__ = [
     "NARROW",

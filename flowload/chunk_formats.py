@@ -1,0 +1,83 @@
+"""The agreements about chunked files: many small records, compressed together, such as lc0's games."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.protocols import Bytes
+
+__all__ = ["ChunkFormat", "Layout", "PackingFormat"]
+
+
+class Layout(Protocol):
+    """How records become the arrays of a batch."""
+
+    def fields(self) -> Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Per key: the shape of one sample, and the dtype."""
+
+    def encode(self, rows: Bytes, out: Mapping[str, NDArray[Any]], start: int) -> None:
+        """Write records `rows` (n, stride) to `out[key][start : start + n]`; releases the GIL."""
+
+
+class ChunkFormat(Protocol):
+    """Files that hold chunks of records, such as lc0's tars of gzipped games."""
+
+    @property
+    def name(self) -> str:
+        """The word for `fl.read`."""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """File name endings that a folder search takes."""
+
+    @property
+    def layouts(self) -> Mapping[str, Layout]:
+        """By name; the first is the default."""
+
+    def index(self, path: str) -> NDArray[np.void]:
+        """Where the chunks of a file are, as rows of `flowload.blocks.CHUNK`, read from headers only.
+
+        Raises DataError (what is not a source of this format) and OSError.
+        """
+
+    def inflate(self, fd: int, chunk: np.void, out: Bytes, *, limit: int, where: str) -> tuple[Bytes, int]:
+        """Read, inflate and validate one chunk.
+
+        Args:
+            fd: the open file; read with positional reads only.
+            chunk: its row of the index.
+            out: written to from its start when the chunk fits; else the result has memory of its own.
+            limit: the largest decompressed size that is accepted, in bytes.
+            where: file and chunk, for messages.
+
+        Returns:
+            the bytes (a view of `out` if they fit), and the size of one record in bytes.
+
+        Raises DataError and OSError.
+        """
+
+    def describe(self, path: str, chunk: np.void) -> str:
+        """The chunk's member name, for messages; may read the file."""
+
+
+@runtime_checkable
+class PackingFormat(Protocol):
+    """A chunk format whose records take less memory while they wait: every bit kept, in fewer bytes."""
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row that nearly every packed record fits into."""
+
+    def pack(self, records: Bytes, which: NDArray[np.int64], out: Bytes) -> bool:
+        """Pack records (n, size) of one chunk, those named, to rows of `out`; releases the GIL.
+
+        False: one of them needs a longer row, and `out` holds nothing. Its layouts encode packed rows and
+        records as they are on disk.
+        """
+
+    def records(self, rows: Bytes) -> Bytes:
+        """Records as they are on disk, of rows packed or not: (n, size of the largest), zeros behind each."""
