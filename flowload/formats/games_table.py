@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError
-from flowload.kernels.positions import FEATURES, gather_bits, gather_bytes, gather_floats, owners
+from flowload.kernels.positions import FEATURES, gather_bits, gather_rows, owners
 from flowload.kernels.streaming import is_large
 from flowload.protocols import Call
 from flowload.records import Fields, Numbers, Uniform
@@ -74,9 +74,7 @@ class GamesTable(Uniform):
         streamed = is_large(inputs.nbytes)
         if labels is None:
             return gather_bits(packed, rows, inputs, outputs, streamed)
-        if packed.dtype == np.uint8:
-            return gather_bytes(packed, labels, rows, inputs, outputs, streamed)
-        return gather_floats(packed, labels, rows, inputs, outputs, streamed)
+        return gather_rows(packed, labels, rows, inputs, outputs, streamed)
 
     def outcome(self, row: int) -> str:
         """What is there instead, for messages."""

@@ -19,9 +19,9 @@ from flowload.protocols import Bytes
 from ._jit import kernel
 from .prefetch import LINE, prefetch
 from .streaming import fence, stream_bytes
-from .words import copy_bytes, spread_bits, word_at
+from .words import spread_bits, word_at
 
-__all__ = ["BITS", "FEATURES", "gather_bits", "gather_bytes", "gather_floats", "owners"]
+__all__ = ["BITS", "FEATURES", "gather_bits", "gather_rows", "owners"]
 
 FEATURES = 193
 ROW = 4 * FEATURES  #: bytes of a row of float32
@@ -63,15 +63,15 @@ def gather_bits(
 
 
 @kernel
-def gather_bytes(
-    inputs: Bytes,
+def gather_rows(
+    inputs: NDArray[Any],
     labels: NDArray[Any],
     rows: NDArray[np.int64],
     out: NDArray[np.float32],
     outputs: NDArray[np.int64],
     streamed: bool,
 ) -> int:
-    """Write rows of inputs (N, 193) uint8 to out (n, 193), and their labels to outputs (n,).
+    """Write rows of inputs (N, 193), uint8 or float32, to out (n, 193), and their labels to outputs (n,).
 
     Returns the last i whose label is no outcome; -1: all are.
     """
@@ -81,27 +81,6 @@ def gather_bytes(
     for first in range(0, len(rows), GROUP):
         end = min(first + GROUP, len(rows))
         bad = max(bad, convert_rows(inputs, labels, rows, first, end, scratch, first, outputs))
-        stream_bytes(out, first * ROW, scratch, 0, (end - first) * ROW)
-    fence()
-    return bad
-
-
-@kernel
-def gather_floats(
-    inputs: NDArray[np.float32],
-    labels: NDArray[Any],
-    rows: NDArray[np.int64],
-    out: NDArray[np.float32],
-    outputs: NDArray[np.int64],
-    streamed: bool,
-) -> int:
-    """The same for inputs of float32."""
-    if not streamed:
-        return copy_rows(inputs, labels, rows, 0, len(rows), out, 0, outputs)
-    bad, scratch = -1, np.empty((GROUP, FEATURES), np.float32)
-    for first in range(0, len(rows), GROUP):
-        end = min(first + GROUP, len(rows))
-        bad = max(bad, copy_rows(inputs, labels, rows, first, end, scratch, first, outputs))
         stream_bytes(out, first * ROW, scratch, 0, (end - first) * ROW)
     fence()
     return bad
@@ -140,7 +119,7 @@ def spread_rows(
 
 @kernel
 def convert_rows(
-    inputs: Bytes,
+    inputs: NDArray[Any],
     labels: NDArray[Any],
     rows: NDArray[np.int64],
     first: int,
@@ -149,40 +128,16 @@ def convert_rows(
     zero: int,
     outputs: NDArray[np.int64],
 ) -> int:
-    """Bytes as floats; the last whose label is no outcome, or -1."""
-    bad = -1
+    """Numbers as floats; the last whose label is no outcome, or -1."""
+    bad, size = -1, FEATURES * inputs.itemsize
+    ahead = BYTES_AHEAD if inputs.itemsize == 1 else FLOATS_AHEAD
     for i in range(first, end):
-        if i + BYTES_AHEAD < len(rows):
-            ask(inputs, FEATURES * rows[i + BYTES_AHEAD], FEATURES)
-            prefetch(labels, labels.itemsize * rows[i + BYTES_AHEAD])
+        if i + ahead < len(rows):
+            ask(inputs, size * rows[i + ahead], size)
+            prefetch(labels, labels.itemsize * rows[i + ahead])
         row = rows[i]
         for k in range(FEATURES):
             out[i - zero, k] = inputs[row, k]
-        outputs[i] = labels[row]
-        if not 0 <= labels[row] <= 2:
-            bad = i
-    return bad
-
-
-@kernel
-def copy_rows(
-    inputs: NDArray[np.float32],
-    labels: NDArray[Any],
-    rows: NDArray[np.int64],
-    first: int,
-    end: int,
-    out: NDArray[np.float32],
-    zero: int,
-    outputs: NDArray[np.int64],
-) -> int:
-    """Floats as they are; the last whose label is no outcome, or -1."""
-    bad = -1
-    for i in range(first, end):
-        if i + FLOATS_AHEAD < len(rows):
-            ask(inputs, ROW * rows[i + FLOATS_AHEAD], ROW)
-            prefetch(labels, labels.itemsize * rows[i + FLOATS_AHEAD])
-        row = rows[i]
-        copy_bytes(out, ROW * (i - zero), inputs, ROW * row, ROW)
         outputs[i] = labels[row]
         if not 0 <= labels[row] <= 2:
             bad = i

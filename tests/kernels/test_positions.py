@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flowload.kernels.positions import FEATURES, gather_bits, gather_bytes, gather_floats, owners
+from flowload.kernels.positions import FEATURES, gather_bits, gather_rows, owners
 
 N = 50
 
@@ -47,8 +47,8 @@ def test_all_layouts_give_the_same(dtype: Any, seed: int, numbers: list[int]) ->
     rows, labels = np.array(numbers, np.int64), outputs.astype(dtype)
     for kernel, arrays in (
         (gather_bits, (packed(inputs, outputs),)),
-        (gather_bytes, (inputs.copy(), labels)),
-        (gather_floats, (inputs.astype(np.float32), labels)),
+        (gather_rows, (inputs.copy(), labels)),
+        (gather_rows, (inputs.astype(np.float32), labels)),
     ):
         for streamed in (False, True):
             out, told, bad = gathered(kernel, arrays, rows, streamed)
@@ -75,9 +75,9 @@ def test_a_label_that_is_no_outcome_is_told(dtype: Any, label: int) -> None:
     labels[31] = label
     order = np.arange(N)[::-1].copy()
     for streamed in (False, True):
-        assert gathered(gather_bytes, (inputs, labels), order, streamed)[2] == N - 1 - 31
+        assert gathered(gather_rows, (inputs, labels), order, streamed)[2] == N - 1 - 31
         floats = inputs.astype(np.float32)
-        assert gathered(gather_floats, (floats, labels), order, streamed)[2] == N - 1 - 31
+        assert gathered(gather_rows, (floats, labels), order, streamed)[2] == N - 1 - 31
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.randoms(), st.booleans())
