@@ -23,7 +23,7 @@ from .records import (
     size_of,
     version_of,
 )
-from .words import clear_bytes, copy_bytes, differ, first_one, int_at, put_int
+from .words import clear_bytes, copy_bytes, differ, fill_ints, first_one, int_at, put_int
 
 __all__ = ["pack_records", "unpack_records"]
 
@@ -112,8 +112,7 @@ def unpack_records(rows: Bytes, out: Bytes) -> None:
 def spread_policy(rows: Bytes, at: int, out: NDArray[np.generic], start: int) -> None:
     """Write the policy of the packed record at byte `at` from byte `start` of `out`."""
     common = int_at(rows, at + COMMON)
-    for k in range(MOVES):
-        put_int(out, start + 4 * k, common)
+    fill_ints(out, start, common, MOVES)
     source = at + VALUES
     for group in range(GROUPS):
         mask = int_at(rows, at + MASK + 4 * group)

@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from .words import I32, I64, pointer
+from .words import I32, I64, pointer, slices
 
 __all__ = ["no_element_in", "not_finite_in"]
 
@@ -27,7 +27,6 @@ Test = Callable[[Any, Any], Any]
 
 
 place_for: Any = cgutils.alloca_once_value
-slices: Any = cgutils.for_range_slice
 
 
 def same(value: int) -> Any:

@@ -25,6 +25,7 @@ __all__ = [
     "copy_bytes",
     "count_ones",
     "differ",
+    "fill_ints",
     "first_one",
     "float_at",
     "int_at",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 I8, I32, I64, F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
+slices: Any = cgutils.for_range_slice
 EIGHT = ir.VectorType(F32, 8)  #: what the bits of a byte become
 
 
@@ -109,6 +111,30 @@ def put(typingctx: Any, out: Any, start: Any, value: Any) -> Any:  # noqa: ARG00
 
 
 put_int = cast("Callable[[NDArray[Any], int, int], None]", intrinsic(put))
+
+
+def fill(typingctx: Any, out: Any, start: Any, value: Any, count: Any) -> Any:  # noqa: ARG001
+    """Write the low 32 bits of a number `count` times from byte `start` of `out` on, eight at a time."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        eight, one = ir.VectorType(I32, 8), builder.trunc(args[2], I32)
+        eights = splat(builder, one, eight)
+        whole = builder.and_(args[3], ir.Constant(I64, -8))
+
+        def at(place: Any, to: ir.Type) -> Any:
+            byte = builder.add(args[1], builder.shl(place, ir.Constant(I64, 2)))
+            return pointer(context, builder, (signature.args[0], args[0]), byte, to)
+
+        with slices(builder, ir.Constant(I64, 0), whole, ir.Constant(I64, 8)) as (k, _):
+            builder.store(eights, at(k, eight), align=1)
+        with slices(builder, whole, args[3], ir.Constant(I64, 1)) as (k, _):
+            builder.store(one, at(k, I32), align=1)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, types.int64, types.intp), codegen
+
+
+fill_ints = cast("Callable[[NDArray[Any], int, int, int], None]", intrinsic(fill))
 
 
 def compare(typingctx: Any, data: Any, offset: Any, value: Any) -> Any:  # noqa: ARG001

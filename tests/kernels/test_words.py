@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.kernels._jit import kernel
-from flowload.kernels.words import byte_at, float_at, int_at, spread_bits, word_at
+from flowload.kernels.words import byte_at, fill_ints, float_at, int_at, spread_bits, word_at
 from flowload.protocols import Bytes
 
 # Intrinsics exist inside compiled functions only.
@@ -37,3 +37,16 @@ def test_bits_are_spread_over_64_floats_and_no_more(word: int, start: int) -> No
     spread(out, 4 * start, np.uint64(word))
     wanted = [float(word >> (k ^ 7) & 1) for k in range(64)]
     assert out.tolist() == [7.0] * start + wanted + [7.0] * (6 - start)
+
+
+@kernel
+def fill(out: Bytes, start: int, value: int, count: int) -> None:
+    fill_ints(out, start, value, count)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 9), st.integers(0, 40))
+def test_a_number_is_written_so_many_times_and_no_more(value: int, start: int, count: int) -> None:
+    out = np.full(180, 7, np.uint8)
+    fill(out, start, value, count)
+    wanted = b"\7" * start + value.to_bytes(4, "little") * count + b"\7" * (180 - start - 4 * count)
+    assert out.tobytes() == wanted
