@@ -57,7 +57,8 @@ with graph.iterate(seed=1, epochs=20) as run:
 for array, copy in zip(held, copies, strict=True):
     np.testing.assert_array_equal(array, copy)
 settle()
-assert run.stats().buffers_leased == len(held) == 32
+assert len(held) == 32
+assert 1 <= run.stats().buffers_leased <= 32  # small batches are made together
 del held, array
 settle()
 assert run.stats().buffers_leased == 0
