@@ -15,7 +15,7 @@ __all__ = ["How", "planted"]
 
 How: TypeAlias = Literal["spin", "sleep"]
 
-PIECE = bytes(1 << 15)
+PIECE = bytes(1 << 19)  #: hashed at a time: long enough that threads rarely meet at the interpreter's lock
 
 
 def spin(seconds: float) -> None:
