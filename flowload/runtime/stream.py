@@ -92,6 +92,8 @@ class AsyncBatches:
             while True:
                 while rest:
                     block = rest.popleft()
+                    if getattr(block, "more", False):  # nobody waits for it: others of the loop have a turn
+                        await anyio.lowlevel.cancel_shielded_checkpoint()
                     if not self._skips[output]:
                         return block
                     self._skips[output] -= 1

@@ -70,10 +70,9 @@ class Cut:
         while first < length:
             count = min(most, (length - first) // self.size)
             if count > 1 and not self.held:
-                end = first + count * self.size
-                yield Pieces((whole_or_part(block, first, end),), self.size)
+                begin, first = first, first + count * self.size
                 self.made += count
-                first = end
+                yield Pieces((whole_or_part(block, begin, first),), self.size)
                 continue
             end = min(length, first + self.size - self.held)
             self.parts.append(whole_or_part(block, first, end))

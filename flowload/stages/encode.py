@@ -63,9 +63,9 @@ class Encode:
 
     def together(self, part: Part, size: int) -> int:
         """How many batches of `size` of these rows are made at once, and go on as one block."""
-        if isinstance(part, Batch) and part.whole:
-            return 1
-        source = part.table if isinstance(part, Rows) else part.format if isinstance(part, Frames) else part
+        if isinstance(part, Batch):  # not kept: it may be somebody's last
+            return 1 if part.whole else how_many(batch_bytes(self.fields_of(part), size))
+        source = part.table if isinstance(part, Rows) else part.format
         if self.known[0] is not source:
             fields = self.fields(part)
             self.known = source, 1 if fields is None else how_many(batch_bytes(fields, size))
@@ -132,9 +132,9 @@ class Encode:
             start += len(part)
         return Batch(out)
 
-    def fields(self, part: Part) -> Fields | None:
+    def fields(self, part: Frames | Rows) -> Fields | None:
         """What a batch of these rows consists of; None where that depends on which are in it."""
-        if not isinstance(part, Rows):
+        if isinstance(part, Frames):
             return self.fields_of(part)
         layout = layout_of(part.table, self.layout)
         if not isinstance(part.table, Alike) or not part.table.alike(layout):
