@@ -166,7 +166,7 @@ def test_several_outputs_are_read_by_name() -> None:
 
 
 def test_a_run_is_used_once() -> None:
-    run = numbers(9).iterate()
+    run = numbers(9_999).iterate()
     with pytest.raises(ClosedRun, match="has not begun"):
         run.stats()
     with run:
