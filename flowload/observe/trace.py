@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 __all__ = ["Slice", "Trace", "Track"]
 
@@ -31,22 +31,28 @@ class Slice(NamedTuple):
     waited: float  #: seconds before, for a thread
 
 
+Parts: TypeAlias = tuple[tuple[Track, str], ...]
+Kept: TypeAlias = tuple[
+    int, Track, str, float, float, tuple[int, ...], float, Parts, tuple[float, ...]
+]  #: a slice behind its number, its parts and their seconds
+
+
 class Trace:
     """The last so many slices of a run; any thread may add.
 
     Args:
-        most: slices that are kept: about 200 bytes each. When there are more, the oldest go.
+        most: slices that are kept, parts aside: about 300 bytes each. When there are more, the oldest go.
     """
 
     def __init__(self, most: int = 100_000) -> None:
         self._numbers = count()  # a step of it is one instruction: several threads add
         # Plain tuples of plain values: the garbage collector looks at those once, and then never again.
-        self._slices: deque[tuple[int, Track, str, float, float, tuple[int, ...], float]] = deque(maxlen=most)
+        self._slices: deque[Kept] = deque(maxlen=most)
 
     @property
     def slices(self) -> list[Slice]:
-        """What is kept, in the order in which it was added."""
-        return [Slice(*each[1:]) for each in list(self._slices)]
+        """What is kept, in the order in which it was added; parts behind their whole."""
+        return [each for kept in list(self._slices) for each in slices_of(kept)]
 
     @property
     def let_go(self) -> int:
@@ -62,9 +68,12 @@ class Trace:
         ended: float,
         blocks: tuple[int, ...] = (),
         waited: float = 0.0,
+        parts: Parts = (),
+        took: tuple[float, ...] = (),
     ) -> None:
-        """Keep a slice."""
-        self._slices.append((next(self._numbers), track, name, began, ended, blocks, waited))
+        """Keep a slice, and in it, one behind the other, its parts: track and name, and seconds of each."""
+        kept = (next(self._numbers), track, name, began, ended, blocks, waited, parts, took)
+        self._slices.append(kept)
 
     def as_json(self) -> dict[str, Any]:
         """The whole file, times in microseconds since the oldest slice."""
@@ -75,6 +84,17 @@ class Trace:
             "traceEvents": list(events(slices, start)),
             "otherData": {"slices": len(slices), "older slices that were let go": self.let_go},
         }
+
+
+def slices_of(kept: Kept) -> Iterator[Slice]:
+    """A slice, then its parts."""
+    _, track, name, began, ended, blocks, waited, parts, took = kept
+    yield Slice(track, name, began, ended, blocks, waited)
+    for (own, what), seconds in zip(parts, took, strict=False):
+        if seconds > 0:
+            end = min(began + seconds, ended)
+            yield Slice(own, what, began, end, blocks, 0.0)
+            began = end
 
 
 def events(slices: list[Slice], start: float) -> Iterator[dict[str, Any]]:

@@ -27,7 +27,8 @@ class Line(NamedTuple):
     thread: Track
     name: str  #: of the segment
     maps: bool  #: its operators are Maps
-    stages: tuple[tuple[Member, Track], ...]  #: they
+    members: tuple[Member, ...]  #: they
+    parts: tuple[tuple[Track, str], ...]  #: their tracks and names
 
 
 class Recorder:
@@ -51,23 +52,18 @@ class Recorder:
         """A job is done; told by the thread that did it, before anybody else knows."""
         rank, shift = job.rank, job.shift
         line = self.lines.get((rank, thread)) or self.line(rank, thread)
-        add = self.trace.add
         blocks = numbers_of_calls(job.result) if line.maps else numbers_of_words(job.result)
-        add(line.thread, line.name, shift.began, shift.ended, blocks, shift.began - shift.queued)
         took = self.took_by_calls(job.result) if line.maps else self.took_since(line)
-        at = shift.began
-        for (member, track), seconds in zip(line.stages, took, strict=False):
-            if seconds > 0:
-                end = min(at + seconds, shift.ended)
-                add(track, member.name, at, end, blocks)
-                at = end
+        queued, began, ended = shift.queued, shift.began, shift.ended
+        self.trace.add(line.thread, line.name, began, ended, blocks, began - queued, line.parts, tuple(took))
 
     def line(self, rank: int, thread: str) -> Line:
         """Made once."""
         segment, short = self.segments[rank], thread.removeprefix("flowload-")
-        stages = ((member, Track("stages", f"{member.node} in {short}")) for member in segment.members)
+        members = tuple(segment.members)
+        parts = tuple((Track("stages", f"{each.node} in {short}"), each.name) for each in members)
         found = self.lines[rank, thread] = Line(
-            Track("threads", short), segment.name, segment.is_map, tuple(stages)
+            Track("threads", short), segment.name, segment.is_map, members, parts
         )
         return found
 
@@ -85,7 +81,7 @@ class Recorder:
     def took_since(self, line: Line) -> list[float]:
         """Seconds of each operator since the last job: others than Maps have settled already."""
         seconds = []
-        for member, _ in line.stages:
+        for member in line.members:
             busy = member.meter.busy
             seconds.append(busy - self.busy.get(member.name, 0.0))
             self.busy[member.name] = busy
