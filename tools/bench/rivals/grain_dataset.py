@@ -8,6 +8,7 @@ from typing import Any
 
 import grain
 import numpy as np
+from absl import flags
 from grain.experimental import (
     FlatMapIterDataset,
     FlatMapTransform,
@@ -68,6 +69,8 @@ def chunks(order: Order, craft: Craft) -> Any:
 @contextmanager
 def opened(batches: Any, order: Order, craft: Craft) -> Iterator[Iterator[Mapping[str, Any]]]:
     """Batches of records become arrays in the workers."""
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()  # Grain asks for its own, which only a program of absl's has read
     options = grain.MultiprocessingOptions(num_workers=order.workers, per_worker_buffer_size=2)
     iterator = iter(batches.map(craft.encode).mp_prefetch(options))
     try:
