@@ -6,11 +6,13 @@ The format is "Trace Event Format" (Google, 2016), JSON with complete events ("X
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["Slice", "Trace", "Track"]
+__all__ = ["Line", "Slice", "Trace", "Track"]
+
+HEAD = 6  #: numbers of a slice before those of its blocks
 
 
 class Track(NamedTuple):
@@ -31,10 +33,16 @@ class Slice(NamedTuple):
     waited: float  #: seconds before, for a thread
 
 
-Parts: TypeAlias = tuple[tuple[Track, str], ...]
-Kept: TypeAlias = tuple[
-    int, Track, str, float, float, tuple[int, ...], float, Parts, tuple[float, ...]
-]  #: a slice behind its number, its parts and their seconds
+class Line(NamedTuple):
+    """What the slices of one kind have in common."""
+
+    track: Track
+    name: str
+    parts: tuple[tuple[Track, str], ...] = ()  #: tracks and names of what is shown in it, one behind another
+
+
+#: Its number, its line's, began, ended, waited, how many blocks, their numbers, and the seconds of its parts.
+Kept: TypeAlias = tuple[float, ...]
 
 
 class Trace:
@@ -46,34 +54,50 @@ class Trace:
 
     def __init__(self, most: int = 100_000) -> None:
         self._numbers = count()  # a step of it is one instruction: several threads add
-        # Plain tuples of plain values: the garbage collector looks at those once, and then never again.
+        self._lines: list[Line] = []
+        # Flat tuples of numbers: the garbage collector looks at those once, and then never again.
         self._slices: deque[Kept] = deque(maxlen=most)
 
     @property
     def slices(self) -> list[Slice]:
         """What is kept, in the order in which it was added; parts behind their whole."""
-        return [each for kept in list(self._slices) for each in slices_of(kept)]
+        return [each for kept in list(self._slices) for each in self._slices_of(kept)]
 
     @property
     def let_go(self) -> int:
         """How many were there, and are no more."""
         kept = list(self._slices)
-        return max(number for number, *_ in kept) + 1 - len(kept) if kept else 0
+        return int(max(number for number, *_ in kept)) + 1 - len(kept) if kept else 0
+
+    def line(self, line: Line) -> int:
+        """A number for a kind of slices, for `add`; inside a lock, if several threads ask."""
+        self._lines.append(line)
+        return len(self._lines) - 1
 
     def add(
         self,
-        track: Track,
-        name: str,
+        line: int,
         began: float,
         ended: float,
-        blocks: tuple[int, ...] = (),
+        *,
         waited: float = 0.0,
-        parts: Parts = (),
-        took: tuple[float, ...] = (),
+        blocks: Sequence[int] = (),
+        took: Sequence[float] = (),
     ) -> None:
-        """Keep a slice, and in it, one behind the other, its parts: track and name, and seconds of each."""
-        kept = (next(self._numbers), track, name, began, ended, blocks, waited, parts, took)
-        self._slices.append(kept)
+        """Keep a slice of a line; `took`: seconds of each of its parts."""
+        self._slices.append((next(self._numbers), line, began, ended, waited, len(blocks), *blocks, *took))
+
+    def _slices_of(self, kept: Kept) -> Iterator[Slice]:
+        """A slice, then its parts."""
+        _, number, began, ended, waited, count = kept[:HEAD]
+        line, middle = self._lines[int(number)], HEAD + int(count)
+        blocks = tuple(map(int, kept[HEAD:middle]))
+        yield Slice(line.track, line.name, began, ended, blocks, waited)
+        for (track, name), seconds in zip(line.parts, kept[middle:], strict=False):
+            if seconds > 0:
+                end = min(began + seconds, ended)
+                yield Slice(track, name, began, end, blocks, 0.0)
+                began = end
 
     def as_json(self) -> dict[str, Any]:
         """The whole file, times in microseconds since the oldest slice."""
@@ -84,17 +108,6 @@ class Trace:
             "traceEvents": list(events(slices, start)),
             "otherData": {"slices": len(slices), "older slices that were let go": self.let_go},
         }
-
-
-def slices_of(kept: Kept) -> Iterator[Slice]:
-    """A slice, then its parts."""
-    _, track, name, began, ended, blocks, waited, parts, took = kept
-    yield Slice(track, name, began, ended, blocks, waited)
-    for (own, what), seconds in zip(parts, took, strict=False):
-        if seconds > 0:
-            end = min(began + seconds, ended)
-            yield Slice(own, what, began, end, blocks, 0.0)
-            began = end
 
 
 def events(slices: list[Slice], start: float) -> Iterator[dict[str, Any]]:

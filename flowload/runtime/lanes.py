@@ -175,6 +175,7 @@ class Lane:
         thread.start()
 
     def _work(self, place: int) -> None:
+        name = threading.current_thread().name
         while self._turns.get():
             job = self._next()
             if job is not None:
@@ -184,11 +185,11 @@ class Lane:
                 job.shift.end()
                 self.at_work[place] = None
                 if self.seen is not None:  # before the lock: others need not wait for it
-                    self.seen(threading.current_thread().name, job)
+                    self.seen(name, job)
                 with self.moves:
                     self._finish(job)
                 del job  # else this thread would keep the last result alive while it waits
-        self._home.append(threading.current_thread().name)
+        self._home.append(name)
         if self._all_home is not None and len(self._home) == len(self._threads):
             self._all_home.set()
 

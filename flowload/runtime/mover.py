@@ -103,7 +103,7 @@ class Mover:
             else:
                 self.segment.blocked += now - self._since
             if self.segment.waited is not None:
-                self.segment.waited("no input" if self._starved else "no room", self._since)
+                self.segment.waited("no input" if self._starved else "no room", self._since, now)
             self.segment.takes_since = self.segment.puts_since = None
             self._parked.count(-1)
         self._parked = still

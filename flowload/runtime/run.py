@@ -113,7 +113,8 @@ class Run:
         self.blocks_delivered += 1
         self.consumer_wait += waited
         if self.recorder is not None:
-            self.recorder.delivered(waited)
+            now = perf_counter()
+            self.recorder.waited("consumers", "waits for a batch", now - waited, now)
         if not getattr(block, "more", False):
             self.waits.note(waited)
 

@@ -33,7 +33,7 @@ class Segment:
     puts_since: float | None = None  #: it waits for room since then
     running: int = 0  #: calls that run now
     going: Any = None  #: the generator that makes its words
-    waited: Callable[[str, float], None] | None = None  #: told why it waited, and since when
+    waited: Callable[[str, float, float], None] | None = None  #: told why it waited, from when to when
     async_jobs: set[Job] = field(default_factory=set)  #: its calls that the loop has under way
 
     @property
@@ -48,9 +48,10 @@ class Segment:
             return await self.inputs[which].take()
         finally:
             self.takes_since = None
-            self.starved += perf_counter() - began
+            now = perf_counter()
+            self.starved += now - began
             if self.waited is not None:
-                self.waited("no input", began)
+                self.waited("no input", began, now)
 
     async def put(self, word: Word, port: str = "out") -> None:
         """Write a word; the time that it takes counts as blocked. A sink has nowhere to write to."""
@@ -61,9 +62,10 @@ class Segment:
             await self.outputs[port].put(word)
         finally:
             self.puts_since = None
-            self.blocked += perf_counter() - began
+            now = perf_counter()
+            self.blocked += now - began
             if self.waited is not None:
-                self.waited("no room", began)
+                self.waited("no room", began, now)
 
     def waits(self, now: float) -> tuple[float, float]:
         """Seconds without input and without room, the waits that are not over included; from any thread."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
 
-from flowload.observe.trace import Trace, Track
+from flowload.observe.trace import Line, Trace, Track
 
 from .call import Member
 from .channel import Item
 from .lanes import Job
-from .segment import Segment
 
 if TYPE_CHECKING:
     from .run import Run
@@ -21,14 +20,12 @@ __all__ = ["Recorder"]
 SEEN = 1e-4  #: seconds: a shorter wait is none, it is the way through the queue
 
 
-class Line(NamedTuple):
-    """What is written of the jobs of one segment in one thread."""
+class Told(NamedTuple):
+    """How the jobs of one segment in one thread are written."""
 
-    thread: Track
-    name: str  #: of the segment
-    maps: bool  #: its operators are Maps
+    line: int  #: of the trace
+    maps: bool  #: the operators are Maps
     members: tuple[Member, ...]  #: they
-    parts: tuple[tuple[Track, str], ...]  #: their tracks and names
 
 
 class Recorder:
@@ -40,79 +37,66 @@ class Recorder:
     def __init__(self, run: Run, trace: Trace) -> None:
         self.trace = trace
         self.segments = {segment.rank: segment for segment in run.assembly.segments}
-        self.lines: dict[tuple[int, str], Line] = {}  #: by rank and thread
-        self.waits: dict[str, Track] = {}  #: by who waits
+        self.told: dict[tuple[int, str], Told] = {}  #: by rank and thread
+        self.waits: dict[tuple[str, str], int] = {}  #: lines of who waits for what
         self.busy: dict[str, float] = {}  #: seconds of each operator that are in the trace
+        self.making = Lock()  #: threads make lines
         for segment in run.assembly.segments:
-            segment.waited = partial(self.waited, segment)
+            segment.waited = partial(self.waited, segment.name)
         for lane in tuple(run.lanes.values()):
             lane.seen = self.seen
 
     def seen(self, thread: str, job: Job) -> None:
         """A job is done; told by the thread that did it, before anybody else knows."""
-        rank, shift = job.rank, job.shift
-        line = self.lines.get((rank, thread)) or self.line(rank, thread)
-        blocks = numbers_of_calls(job.result) if line.maps else numbers_of_words(job.result)
-        took = self.took_by_calls(job.result) if line.maps else self.took_since(line)
-        queued, began, ended = shift.queued, shift.began, shift.ended
-        self.trace.add(line.thread, line.name, began, ended, blocks, began - queued, line.parts, tuple(took))
+        told = self.told.get((job.rank, thread)) or self.tell(job.rank, thread)
+        blocks: list[int] = []
+        if told.maps:
+            took = [0.0] * len(told.members)
+            for item, calls in job.result or ():  # none, if it failed
+                blocks.append(item.number)
+                for place, (_, call, _) in enumerate(calls):
+                    took[place] += call.seconds
+        else:
+            took = self.took_since(told.members)
+            result = job.result
+            made = result[0] if isinstance(result, tuple) and result else result
+            for word in made if isinstance(made, list) else ():
+                if isinstance(word, Item):  # parts for several outputs have numbers of their own
+                    blocks.append(word.number)  # noqa: PERF401 - mostly one
+        shift = job.shift
+        self.trace.add(
+            told.line,
+            shift.began,
+            shift.ended,
+            waited=shift.began - shift.queued,
+            blocks=blocks,
+            took=took,
+        )
 
-    def line(self, rank: int, thread: str) -> Line:
+    def tell(self, rank: int, thread: str) -> Told:
         """Made once."""
         segment, short = self.segments[rank], thread.removeprefix("flowload-")
         members = tuple(segment.members)
         parts = tuple((Track("stages", f"{each.node} in {short}"), each.name) for each in members)
-        found = self.lines[rank, thread] = Line(
-            Track("threads", short), segment.name, segment.is_map, members, parts
-        )
+        with self.making:
+            line = self.trace.line(Line(Track("threads", short), segment.name, parts))
+            found = self.told[rank, thread] = Told(line, segment.is_map, members)
         return found
 
-    def took_by_calls(self, result: Any) -> list[float]:
-        """Seconds of each Map, over all calls of a job that went well: its result has them."""
-        seconds: list[float] = []
-        for _, calls in result if isinstance(result, list) else ():
-            for place, (_, call, _) in enumerate(calls):
-                if place < len(seconds):
-                    seconds[place] += call.seconds
-                else:
-                    seconds.append(call.seconds)
-        return seconds
-
-    def took_since(self, line: Line) -> list[float]:
+    def took_since(self, members: tuple[Member, ...]) -> list[float]:
         """Seconds of each operator since the last job: others than Maps have settled already."""
         seconds = []
-        for member in line.members:
+        for member in members:
             busy = member.meter.busy
             seconds.append(busy - self.busy.get(member.name, 0.0))
             self.busy[member.name] = busy
         return seconds
 
-    def waited(self, segment: Segment, why: str, began: float) -> None:
-        """A stage has waited until now; told inside `with moves:`, or in the loop."""
-        ended = perf_counter()
+    def waited(self, who: str, why: str, began: float, ended: float) -> None:
+        """Somebody has waited; told inside `with moves:`, or in the loop."""
         if ended - began > SEEN:
-            self.trace.add(self.waiting(segment.name), why, began, ended)
-
-    def delivered(self, waited: float) -> None:
-        """A consumer has got a batch, and waited for so many seconds."""
-        now = perf_counter()
-        self.trace.add(self.waiting("consumers"), "waits for a batch", now - waited, now)
-
-    def waiting(self, who: str) -> Track:
-        """The track of a task, made once."""
-        found = self.waits.get(who)
-        if found is None:
-            found = self.waits[who] = Track("waits", who)
-        return found
-
-
-def numbers_of_calls(result: Any) -> tuple[int, ...]:
-    """Numbers of the blocks of a job of Maps: Items with their calls; none, if it failed."""
-    return tuple([item.number for item, _ in result]) if isinstance(result, list) else ()
-
-
-def numbers_of_words(result: Any) -> tuple[int, ...]:
-    """Numbers of the blocks that came of another job: words, and whether that was all."""
-    made = result[0] if isinstance(result, tuple) and result else result
-    words = made if isinstance(made, list) else ()  # parts for several outputs have numbers of their own
-    return tuple([word.number for word in words if isinstance(word, Item)])
+            line = self.waits.get((who, why))
+            if line is None:
+                with self.making:
+                    line = self.waits[who, why] = self.trace.line(Line(Track("waits", who), why))
+            self.trace.add(line, began, ended)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
-from flowload.observe.trace import Trace, Track
+from flowload.observe.trace import Line, Trace, Track
 
 ONE, TWO = Track("threads", "kernel-0"), Track("stages", "unpack in kernel-0")
 
@@ -33,8 +34,8 @@ def check_schema(made: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_slices_have_named_tracks_and_microseconds_since_the_first() -> None:
     trace = Trace()
-    trace.add(TWO, "unpack", 10.002, 10.003, blocks=(7,))
-    trace.add(ONE, "unpack > batch", 10.0, 10.005, waited=3e-6)
+    trace.add(trace.line(Line(TWO, "unpack")), 10.002, 10.003, blocks=[7])
+    trace.add(trace.line(Line(ONE, "unpack > batch")), 10.0, 10.005, waited=3e-6)
     first, second = check_schema(trace.as_json())
     assert (first["name"], first["ts"], first["dur"], first["track"]) == (
         "unpack > batch",
@@ -47,10 +48,30 @@ def test_slices_have_named_tracks_and_microseconds_since_the_first() -> None:
     assert first["pid"] != second["pid"]
 
 
+def test_parts_lie_in_their_whole_one_behind_the_other() -> None:
+    trace = Trace()
+    line = trace.line(Line(ONE, "unpack > batch", ((TWO, "unpack"), (ONE, "none"), (TWO, "batch"))))
+    trace.add(line, 1.0, 4.0, blocks=[7, 8], took=[2.0, 0.0, 1.5])
+    whole, *parts = trace.slices
+    assert (whole.track, whole.blocks, whole.began, whole.ended) == (ONE, (7, 8), 1.0, 4.0)
+    assert [(each.track, each.name, each.began, each.ended) for each in parts] == [
+        (TWO, "unpack", 1.0, 3.0),
+        (TWO, "batch", 3.0, 4.0),  # clocks differ: it ends with the whole
+    ]
+    assert all(each.blocks == (7, 8) for each in parts)
+
+
+def test_the_collector_has_nothing_to_look_at_in_what_is_kept() -> None:
+    trace = Trace()
+    trace.add(trace.line(Line(ONE, "unpack")), 1.0, 2.0, waited=0.5, blocks=[1, 2], took=[0.25])
+    gc.collect()
+    assert not gc.is_tracked(trace._slices[0])
+
+
 def test_memory_is_bounded_and_what_went_is_told() -> None:
     trace = Trace(most=10)
     for number in range(25):
-        trace.add(ONE, str(number), number, number + 0.5)
+        trace.add(trace.line(Line(ONE, str(number))), number, number + 0.5)
     made = trace.as_json()
     assert [each["name"] for each in check_schema(made)] == [str(number) for number in range(15, 25)]
     assert made["otherData"] == {"slices": 10, "older slices that were let go": 15}

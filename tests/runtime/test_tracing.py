@@ -8,6 +8,7 @@ import pytest
 
 from flowload.errors import ClosedRun
 from flowload.observe.trace import Slice, Trace
+from flowload.runtime.tracing import SEEN
 from tests.observe.test_trace import check_schema
 from tests.runtime.stages import fan_out, in_turn, numbers, plus, rebatch
 
@@ -41,7 +42,8 @@ async def test_every_call_of_every_stage_is_in_it_with_its_blocks(anyio_backend:
     calls = [each.blocks for slices in threads.values() for each in slices if each.name == "one > two"]
     assert sorted(number for blocks in calls for number in blocks) == list(range(20))
     waits = tracks(trace, "waits")
-    assert len(waits["consumers"]) == 8
+    assert all(each.ended - each.began > SEEN for slices in waits.values() for each in slices)
+    assert 0 < len(waits["consumers"]) <= 8
     assert {each.name for slices in waits.values() for each in slices} >= {"no input", "no room"}
     assert check_schema(trace.as_json())
 
