@@ -36,8 +36,13 @@ class Bunching:
         return max(1, min(MOST, int(TRIP / max(self.mean, 1e-9)), int(SMALL / max(self.size, 1.0))))
 
     def most(self, source: Channel, workers: int) -> int:
-        """Calls for the next trip: a worker's share of what waits. The queue is made as long as they need."""
+        """Calls for the next trip, for whose first a block was taken: a worker's share of what waits.
+
+        The queue is made as long as they need.
+        """
         bunch = self.bunch
-        while bunch > 1 and source.capacity < workers * bunch:
+        if bunch == 1:
+            return 1
+        while source.capacity < workers * bunch:
             source.grow()
-        return max(1, min(bunch, -(-len(source) // workers)))
+        return min(bunch, -(-(len(source) + 1) // workers))

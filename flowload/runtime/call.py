@@ -91,21 +91,17 @@ class Member(Noted):
     last_error: DataError | None = None  #: that was skipped
     tap: Callable[[Block], object] | None = None  #: shown every block before the operator has it
 
-    def call(self, number: int, block: Block | None) -> RunCall:
-        """A new call for this operator."""
+    def call(self, number: int, block: Block | None = None, samples: int = 0) -> RunCall:
+        """A new call for this operator, with a block of so many samples."""
         if self.tap is not None and block is not None:
             self.tap(block)
-        return RunCall(self, number, 0 if block is None else len(block))
+        return RunCall(self, number, samples)
 
     def close(self) -> None:
         """The last call is over: close what the operator has open."""
         if isinstance(self.operator, Closing):
             with self:
                 self.operator.close()
-
-    def gave(self, block: Block) -> None:
-        """Count a block that went out."""
-        self.meter.gave(len(block), block.nbytes)
 
     def settle(self, call: RunCall, *, blocks: int = 1) -> None:
         """Enter a finished call into the books, in the order of the stream. May raise TooManyErrors."""
@@ -117,12 +113,12 @@ class Member(Noted):
     def enter(self, call: RunCall) -> None:
         """Enter the samples of a call alone. May raise TooManyErrors."""
         meter = self.meter
-        rejected = sum(count for _, count in call.rejects)
         meter.taken += call.samples
-        meter.in_ += call.samples if call.found is None else call.found + rejected
+        meter.in_ += call.samples if call.found is None else call.found
         for reason, count in call.drops:
             meter.dropped[reason] += count
         for error, count in call.rejects:
+            meter.in_ += 0 if call.found is None else count
             meter.dropped[error.reason] += count
             meter.skipped += count
             self.last_error = error

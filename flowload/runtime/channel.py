@@ -1,7 +1,7 @@
 """A bounded queue between two stages: one writer, and readers of which each takes the next word.
 
-Stages that are moved call `try_put` and `take_now`, and are told of changes; tasks of the loop await `put`
-and `take`. Any thread may call.
+Stages that are moved call `try_put`, `take_now` and `put_back` inside `with moves:`, and are told of changes;
+tasks of the loop await `put` and `take`, and anything else may be called from any thread.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ class Item(NamedTuple):
     number: int
     block: Block | None
     nbytes: int = 0  #: bytes that the block keeps alive
+    samples: int = 0  #: in the block
 
     @classmethod
     def of(cls, number: int, block: Block | None) -> Item:
         """The item, weighed; in a thread, where that costs the loop nothing."""
-        return cls(number, block, 0 if block is None else block.nbytes)
+        return cls(number, None) if block is None else cls(number, block, block.nbytes, len(block))
 
 
 Word: TypeAlias = Item | Mark  #: what a channel carries
@@ -153,33 +154,38 @@ class Channel:
                 self._words_came.remove(spot)
 
     def try_put(self, word: Word) -> bool:
-        """Write a word if there is room for it. Raises ReaderGone."""
+        """Write a word if there is room for it; inside `with moves:`. Raises ReaderGone."""
+        if self.left:
+            raise ReaderGone
         size = word.nbytes if isinstance(word, Item) else 0
-        with self.still.moves:
-            if self.left:
-                raise ReaderGone
-            self._refused = self._full(size)
-            if self._refused:
-                return False
-            self._tick()
-            self._words.append(word)
+        if self._words and (len(self._words) >= self.capacity or self._nbytes + size > self.max_bytes):
+            self._refused = True
+            return False
+        self._refused = False
+        self._tick()
+        self._words.append(word)
+        if isinstance(word, Item) and word.block is not None:
             self._nbytes += size
-            if isinstance(word, Item) and word.block is not None:
-                self.passed.note(len(word.block), size)
-            self._wake_reader()
-            return True
+            self.passed.note(word.samples, size)
+        self._wake_reader()
+        return True
 
     def take_now(self) -> Word | None:
-        """The next word if one waits."""
-        with self.still.moves:
-            return self._pop() if self._words else None
+        """The next word if one waits; inside `with moves:`."""
+        if not self._words:
+            return None
+        self._tick()
+        word = self._words.popleft()
+        if isinstance(word, Item):
+            self._nbytes -= word.nbytes
+        self._wake_writer()
+        return word
 
     def put_back(self, word: Word) -> None:
-        """The reader has taken a word too many: it is the next one again."""
-        with self.still.moves:
-            self._tick()
-            self._words.appendleft(word)
-            self._nbytes += word.nbytes if isinstance(word, Item) else 0
+        """The reader has taken a word too many: it is the next one again; inside `with moves:`."""
+        self._tick()
+        self._words.appendleft(word)
+        self._nbytes += word.nbytes if isinstance(word, Item) else 0
 
     def end(self) -> None:
         """The writer leaves."""
@@ -208,18 +214,6 @@ class Channel:
             self._times.append(0.0)
             self.capacity += 1
             self._wake_writer()
-
-    def _full(self, size: int) -> bool:
-        crowded = len(self._words) >= self.capacity or self._nbytes + size > self.max_bytes
-        return bool(self._words) and crowded
-
-    def _pop(self) -> Word:
-        self._tick()
-        word = self._words.popleft()
-        if isinstance(word, Item):
-            self._nbytes -= word.nbytes
-        self._wake_writer()
-        return word
 
     def _wake_reader(self) -> None:
         if self.reader is not None:

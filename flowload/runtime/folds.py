@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from time import perf_counter
 
 from flowload.errors import DataError
@@ -52,16 +53,16 @@ class FoldChain:
             if isinstance(word, Mark):
                 yield from self._mark(0, word)
             elif word.block is not None:
-                yield from self._push(0, word.block)
+                yield from self._push(0, word)
 
-    def _push(self, k: int, block: Block) -> Iterator[Word]:
+    def _push(self, k: int, item: Item) -> Iterator[Word]:
         if k == len(self._members):
-            yield Item.of(self._made, block)
+            yield item._replace(number=self._made)
             self._made += 1
             return
-        member = self._members[k]
-        call = self._call(k, block)
-        for made in _run(member, self._folds[k], call, lambda: self._folds[k].push(block, call), blocks=1):
+        call = self._call(k, item.block, item.samples)
+        push = partial(self._folds[k].push, item.block, call)
+        for made in _run(self._members[k], self._folds[k], call, push, blocks=1):
             yield from self._push(k + 1, made)
 
     def _mark(self, k: int, mark: Mark) -> Iterator[Word]:
@@ -69,43 +70,41 @@ class FoldChain:
             yield mark
             return
         member = self._members[k]
-        call = self._call(k, None)
+        call = self._call(k)
         operator = member.operator
         if isinstance(operator, Marked):
-            for made in _run(member, self._folds[k], call, lambda: operator.mark(mark, call)):
+            for made in _run(member, self._folds[k], call, partial(operator.mark, mark, call)):
                 yield from self._push(k + 1, made)
         yield from self._mark(k + 1, mark)
 
     def _flush(self) -> Iterator[Word]:
         for k, member in enumerate(self._members):
-            yield from self._flush_one(k, member)
-
-    def _flush_one(self, k: int, member: Member) -> Iterator[Word]:
-        call = self._call(k, None)
-        for made in _run(member, self._folds[k], call, lambda: self._folds[k].flush(call)):
-            yield from self._push(k + 1, made)
+            call = self._call(k)
+            for made in _run(member, self._folds[k], call, partial(self._folds[k].flush, call)):
+                yield from self._push(k + 1, made)
 
     def _idle(self) -> Iterator[Word]:
         for k, member in enumerate(self._members):
             operator = member.operator
             if isinstance(operator, Idling):
-                yield from self._idle_one(k, member, operator)
+                call = member.call(self._taken[k])
+                for made in _run(member, self._folds[k], call, partial(_idle_once, operator, call)):
+                    self._taken[k] += 1  # asked in vain does not count: how often depends on time
+                    yield from self._push(k + 1, made)
 
-    def _idle_one(self, k: int, member: Member, operator: Idling) -> Iterator[Word]:
-        call = member.call(self._taken[k], None)
-        for made in _run(member, self._folds[k], call, lambda: iter([operator.idle(call)])):
-            self._taken[k] += 1  # asked in vain does not count: how often depends on time
-            yield from self._push(k + 1, made)
-
-    def _call(self, k: int, block: Block | None) -> RunCall:
+    def _call(self, k: int, block: Block | None = None, samples: int = 0) -> RunCall:
         self._taken[k] += 1
-        return self._members[k].call(self._taken[k] - 1, block)
+        return self._members[k].call(self._taken[k] - 1, block, samples)
+
+
+def _idle_once(operator: Idling, call: RunCall) -> list[Block | None]:
+    return [operator.idle(call)]
 
 
 def _run(
     member: Member, fold: Fold, call: RunCall, make: Callable[[], Iterable[Block | None]], *, blocks: int = 0
-) -> Iterator[Block]:
-    """One call of a fold: time it, count what it gives, settle it when it has given everything."""
+) -> Iterator[Item]:
+    """One call of a fold: time it, weigh and count what it gives, settle it when it has given everything."""
     source: Iterator[Block | None] | None = None
     while True:
         began = perf_counter()
@@ -119,7 +118,8 @@ def _run(
         call.seconds += perf_counter() - began
         if block is None:
             break
-        member.gave(block)
-        yield block
+        made = Item.of(0, block)
+        member.meter.gave(made.samples, made.nbytes)
+        yield made
     member.meter.held = fold.held
     member.settle(call, blocks=blocks)

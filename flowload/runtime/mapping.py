@@ -77,38 +77,35 @@ class MapTask(Mover):
         """The words that a job made, in its place."""
         words = []
         for word, calls in job.outcome():
-            _settle(calls)
-            self._bunching.note(sum(call.seconds for _, call, _ in calls), word.nbytes)
+            self._bunching.note(_settle(calls), word.nbytes)
             words.append(word)
         self._entries.extendleft(reversed(words))
 
     def _begin(self, source: Channel) -> bool:
         """Begin calls for the blocks that wait, as far as there is room; marks keep their place."""
         begun = False
-        while len(self._entries) < self._room and len(source):
+        while len(self._entries) < self._room and (word := source.take_now()) is not None:
             begun = True
-            items = self._items(source)
-            if items:
+            if isinstance(word, Item) and word.block is not None:
+                items = self._with_neighbours(word, source)
                 work = partial(self._call_async if self._apply_async else self._call, items)
                 job = Job(work, self._done)
                 self._entries.append(job)
                 self._queue.append(job)
                 self._set_going()
+            else:
+                self._entries.append(word)
         return begun
 
-    def _items(self, source: Channel) -> list[Item]:
-        """The blocks of the next job; a word that needs no call keeps its place behind them."""
+    def _with_neighbours(self, first: Item, source: Channel) -> list[Item]:
+        """The blocks of the job that this one begins."""
+        items = [first]
         most = 1 if self._apply_async else self._bunching.most(source, self.segment.workers)
-        items: list[Item] = []
         while len(items) < most and (word := source.take_now()) is not None:
-            if isinstance(word, Item) and word.block is not None:
-                items.append(word)
-            elif not items:
-                self._entries.append(word)
+            if not isinstance(word, Item) or word.block is None:
+                source.put_back(word)  # it keeps its place behind them
                 break
-            else:
-                source.put_back(word)
-                break
+            items.append(word)
         return items
 
     def _call(self, items: list[Item]) -> list[tuple[Item, Calls]]:
@@ -132,8 +129,12 @@ class MapTask(Mover):
         self.tell()
 
 
-def _settle(calls: Calls) -> None:
+def _settle(calls: Calls) -> float:
+    """Enter the calls of one block into the books; the seconds that they took."""
+    seconds = 0.0
     for member, call, made in calls:
         if made is not None:
             member.meter.gave(*made)
         member.settle(call)
+        seconds += call.seconds
+    return seconds

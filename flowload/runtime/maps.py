@@ -7,7 +7,7 @@ from inspect import iscoroutinefunction
 from time import perf_counter
 
 from flowload.errors import DataError
-from flowload.protocols import Block, Map
+from flowload.protocols import Map
 
 from .call import Member, RunCall
 from .channel import Item
@@ -27,11 +27,11 @@ class MapChain:
     def apply(self, item: Item) -> tuple[Item, Calls]:
         """Take one block through, in a thread."""
         calls: Calls = []
-        block, weight = item.block, None
+        number, block, nbytes, samples = item
         for member, operator in self._steps:
             if block is None:
                 break
-            call = member.call(item.number, block)
+            call = member.call(number, block, samples)
             began = perf_counter()
             try:
                 with member:
@@ -40,18 +40,18 @@ class MapChain:
                 call.reject_all(error)
                 block = None
             call.seconds = perf_counter() - began
-            weight = _weight(block)
-            calls.append((member, call, weight))
-        return Item(item.number, block, weight[1] if weight else 0), calls
+            samples, nbytes = (0, 0) if block is None else (len(block), block.nbytes)
+            calls.append((member, call, None if block is None else (samples, nbytes)))
+        return Item(number, block, nbytes, samples), calls
 
     async def apply_async(self, item: Item) -> tuple[Item, Calls]:
         """Take one block through Maps that are coroutine functions, in the loop."""
         calls: Calls = []
-        block, weight = item.block, None
+        number, block, nbytes, samples = item
         for member, operator in self._steps:
             if block is None:
                 break
-            call = member.call(item.number, block)
+            call = member.call(number, block, samples)
             began = perf_counter()
             try:
                 with member:
@@ -60,13 +60,9 @@ class MapChain:
                 call.reject_all(error)
                 block = None
             call.seconds = perf_counter() - began
-            weight = _weight(block)
-            calls.append((member, call, weight))
-        return Item(item.number, block, weight[1] if weight else 0), calls
-
-
-def _weight(block: Block | None) -> tuple[int, int] | None:
-    return None if block is None else (len(block), block.nbytes)
+            samples, nbytes = (0, 0) if block is None else (len(block), block.nbytes)
+            calls.append((member, call, None if block is None else (samples, nbytes)))
+        return Item(number, block, nbytes, samples), calls
 
 
 def is_async(member: Member) -> bool:

@@ -25,6 +25,7 @@ class Mover:
         self.moves = still.moves
         self.over = False
         self._told = False
+        self._kept = Kept(self._failed)
         self._error: Exception | None = None
         self._ended = Signal()
         self._parked: Stillness | None = None
@@ -79,7 +80,7 @@ class Mover:
         self._told = False
         if self.over:
             return
-        with Kept(self._failed):
+        with self._kept:
             try:
                 waits_for = self.move()
             except ReaderGone:

@@ -51,7 +51,7 @@ class SourceTask:
         """Write one pass."""
         source = self.member.operator
         assert isinstance(source, Source)  # noqa: S101 - the plan made this task for it
-        call = self.member.call(epoch, None)
+        call = self.member.call(epoch)
         with self.member:
             stream = source.epoch(epoch, call)
             if isinstance(stream, AsyncIterator):
@@ -101,11 +101,13 @@ class SourceTask:
         self._enter(call)
         if isinstance(made, Mark):
             return made
-        self.member.meter.in_ += len(made)
-        self.member.meter.taken += len(made)
-        self.member.gave(made)
+        item = Item.of(self.number, made)
+        meter = self.member.meter
+        meter.in_ += item.samples
+        meter.taken += item.samples
+        meter.gave(item.samples, item.nbytes)
         self.number += 1
-        return Item.of(self.number - 1, made)
+        return item
 
     def _settle(self, call: RunCall) -> None:
         """One hop is over."""
@@ -114,6 +116,8 @@ class SourceTask:
 
     def _enter(self, call: RunCall) -> None:
         """What a source drops has come in before."""
+        if not call.drops and not call.rejects:
+            return
         call.found = None
         call.samples = sum(count for _, count in call.drops) + sum(count for _, count in call.rejects)
         self.member.enter(call)

@@ -8,7 +8,7 @@ from functools import partial
 from time import perf_counter
 
 from flowload.errors import DataError
-from flowload.protocols import Block, Mark, Route, Turn
+from flowload.protocols import Mark, Route, Turn
 
 from .call import Member
 from .channel import EndOfStream, Item, ReaderGone, Word
@@ -28,28 +28,30 @@ async def run_route(segment: Segment, lane: Lane) -> None:
             if isinstance(word, Mark):
                 await _each(segment, dict.fromkeys(segment.outputs, word))
             elif word.block is not None:
-                parts = await lane.run(partial(_route, member, word.number, word.block), rank=segment.rank)
-                await _each(segment, {port: Item.of(numbers[port], part) for port, part in parts.items()})
+                parts = await lane.run(partial(_route, member, word), rank=segment.rank)
+                numbered = {port: part._replace(number=numbers[port]) for port, part in parts.items()}
+                await _each(segment, numbered)
                 for port in parts:
                     numbers[port] += 1
     except EndOfStream:
         segment.end()
 
 
-def _route(member: Member, number: int, block: Block) -> Mapping[str, Block]:
+def _route(member: Member, item: Item) -> Mapping[str, Item]:
+    """The parts of a block; their numbers are given later."""
     assert isinstance(member.operator, Route)  # noqa: S101 - the plan made this task for it
-    call = member.call(number, block)
+    call = member.call(item.number, item.block, item.samples)
     began = perf_counter()
-    parts: dict[str, Block] = {}
+    parts: dict[str, Item] = {}
     try:
         with member:
-            routed = member.operator.route(block, call)
-            parts = {port: part for port, part in routed.items() if len(part)}
+            routed = member.operator.route(item.block, call)
+            parts = {port: Item.of(0, part) for port, part in routed.items() if len(part)}
     except DataError as error:
         call.reject_all(error)
     call.seconds = perf_counter() - began
     for part in parts.values():
-        member.gave(part)
+        member.meter.gave(part.samples, part.nbytes)
     member.settle(call)  # here already: blocks are routed one at a time, in order
     return parts
 
@@ -120,10 +122,10 @@ class TurnTask:
         elif word.block is not None:
             member = self.segment.members[0]
             with member:
-                operator.took(which, len(word.block))
-            member.settle(member.call(self.number, word.block))
-            member.gave(word.block)
-            await self.segment.put(Item.of(self.number, word.block))
+                operator.took(which, word.samples)
+            member.settle(member.call(self.number, word.block, word.samples))
+            member.meter.gave(word.samples, word.nbytes)
+            await self.segment.put(word._replace(number=self.number))
             self.number += 1
 
     async def _mark(self, which: int, mark: Mark) -> None:

@@ -89,8 +89,7 @@ def settle(value: Any, block: Block, call: Call) -> Block | None:
         call.drop(len(block), "returned None")
         return None
     made = kept_whole(block, as_block(value, block.whole if isinstance(block, Batch) else ()))
-    check_count(block, made, call)
-    return made if len(made) else None
+    return made if check_count(block, made, call) else None
 
 
 def check_callable(word: str, fn: object) -> None:

@@ -33,6 +33,8 @@ def as_block(value: Any, whole: Collection[str] = ()) -> Block:
         value: what was returned.
         whole: keys of arrays that have no row a sample: perhaps no rows at all.
     """
+    if isinstance(value, Batch | Item):
+        return value  # asked first: what follows costs as much as a short call
     if isinstance(value, CoroutineType):
         value.close()
         raise TypeError("a coroutine was returned; give the `async def` function, not one that calls it")
@@ -59,20 +61,22 @@ def kept_whole(before: Block, after: Block) -> Block:
     return Batch(arrays, {**whole, **after.whole}, more=before.more)
 
 
-def check_count(before: Block, after: Block, call: Call) -> None:
-    """Raise DataError unless a user's function kept the number of samples.
+def check_count(before: Block, after: Block, call: Call) -> int:
+    """The number of samples; DataError unless a user's function kept it.
 
     An Item that becomes a Batch, or the other way round, changes the unit: then the new samples are counted.
     """
+    count = len(after)
     if isinstance(before, Item) is not isinstance(after, Item):
-        call.opened(len(after))
-    elif len(before) != len(after):
+        call.opened(count)
+    elif len(before) != count:
         raise DataError(
             "another number of samples",
             where=f"{USER}: block {call.number}",
-            found=f"{len(after)} returned",
+            found=f"{count} returned",
             wanted=f"the {len(before)} that came in; fl.filter drops samples, and counts them",
         )
+    return count
 
 
 class Blaming:

@@ -55,7 +55,7 @@ def member(on_error: OnError = "raise", max_errors: int | float | None = None) -
 
 
 def test_a_call_draws_by_its_number_or_by_a_key() -> None:
-    call = member().call(7, ints(range(3)))
+    call = member().call(7, ints(range(3)), 3)
     assert call.number == 7
     assert call.key() == (1, 2)
     assert call.rng().integers(1 << 60) == generator((1, 2), (7,)).integers(1 << 60)
@@ -64,7 +64,7 @@ def test_a_call_draws_by_its_number_or_by_a_key() -> None:
 
 
 def settled(one: Member, act: Any, samples: int = 5) -> tuple[int, dict[str, int], int]:
-    call = one.call(0, ints(range(samples)))
+    call = one.call(0, ints(range(samples)), samples)
     act(call)
     one.settle(call)
     return one.meter.in_, dict(one.meter.dropped), one.meter.skipped
@@ -96,7 +96,7 @@ def test_what_was_found_before_the_whole_input_failed_does_not_count() -> None:
 
 
 def test_under_raise_a_rejection_is_raised_as_it_is() -> None:
-    call, error = member().call(0, ints([1])), bad(1)
+    call, error = member().call(0, ints([1]), 1), bad(1)
     with pytest.raises(DataError) as caught:
         call.reject(error)
     assert caught.value is error

@@ -217,9 +217,13 @@ async def test_many_threads_write_and_read() -> None:
 
     def write_all() -> None:
         for number in range(200):
-            while not line.try_put(item(number)):
+            while not put(item(number)):
                 pass
         line.end()
+
+    def put(word: Word) -> bool:
+        with line.still.moves:
+            return line.try_put(word)
 
     writer = threading.Thread(target=write_all)
     writer.start()

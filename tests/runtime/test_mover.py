@@ -65,7 +65,13 @@ class Bench:
 
     def give(self, *words: Word) -> None:
         for word in words:
-            assert self.source.try_put(word)
+            with self.moves:
+                assert self.source.try_put(word)
+
+    def take(self) -> Word | None:
+        """The next word that comes out."""
+        with self.moves:
+            return self.target.take_now()
 
     def over(self) -> bool:
         """It is moved no more."""
@@ -73,7 +79,7 @@ class Bench:
 
     def taken(self) -> list[Any]:
         """Everything that comes out without another call: numbers of blocks, and marks."""
-        words = iter(self.target.take_now, None)
+        words = iter(self.take, None)
         return [word.number if isinstance(word, Item) else word for word in words]
 
 
@@ -190,7 +196,7 @@ async def test_a_fold_makes_no_more_before_what_it_made_is_sent() -> None:
     bench.desk.do()
     for number in range(WORDS - 1):
         assert not bench.desk.jobs
-        word = bench.target.take_now()
+        word = bench.take()
         assert isinstance(word, Item)
         assert word.number == number
     assert len(bench.desk.jobs) == 1  # the last of a hop found room
@@ -246,7 +252,7 @@ async def test_it_is_parked_while_it_waits_and_only_then() -> None:
             parked(lambda: bench.give(*blocks(2))),
             parked(bench.desk.do),
             parked(bench.desk.do),
-            parked(bench.target.take_now),
+            parked(bench.take),
         ]
     assert states == [True, False, False, True, True]
 
