@@ -110,11 +110,17 @@ def pairs(a: Halves, b: Halves, start: int, step: int, size_b: int) -> None:
     """Places `start`, `start + step`, ... as pairs; one division for all."""
     high, low = start // size_b, start % size_b
     up, on = step // size_b, step % size_b
-    for i in range(len(a)):
-        a[i], b[i] = high, low
-        over = low + on >= size_b
-        high += up + over
-        low += on - size_b * over
+    i = 0
+    while i < len(a):
+        count = min(len(a) - i, -(-(size_b - low) // on)) if up == 0 else 1
+        a[i : i + count] = high  # one after the other in the same row
+        for k in range(i, i + count):
+            b[k] = low + (k - i) * on
+        i += count
+        low += count * on
+        over = low >= size_b
+        high += count * up + over
+        low -= size_b * over
 
 
 @kernel

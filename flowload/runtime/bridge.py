@@ -176,9 +176,11 @@ class Batches:
 
     def _get(self, crossing: Crossing, output: str) -> Block | Door:
         """Wait for a block; say so when it may never come because another output is not read."""
+        pier = crossing.piers[output]
         while True:
+            pier.hungry = True
             try:
-                return crossing.piers[output].ready.get(timeout=PATIENCE)
+                return pier.ready.get(timeout=PATIENCE)
             except Empty:
                 piers = crossing.piers.items()
                 unread = [name for name, pier in piers if not pier.ended and not pier.ready.empty()]
@@ -188,6 +190,8 @@ class Batches:
                     log.warning(
                         "%r has waited for %g s while nobody reads %s: %s", output, PATIENCE, names, HINT
                     )
+            finally:
+                pier.hungry = False
 
     def close(self) -> None:
         """End the run; nothing of it is left afterwards. May be called again."""

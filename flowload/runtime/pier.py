@@ -33,6 +33,7 @@ class Pier:
         self.ready: SimpleQueue[Block | Door] = SimpleQueue()
         self.rest: deque[Block] = deque()  #: of a bundle that the reader has taken: it need not wait for them
         self.ended = False  #: no more blocks come: what lies here last is a door
+        self.hungry = False  #: the reader takes the next block at once: what it takes needs no place
         self.waits = False  #: a block waits until the reader has taken some of what lies here
         self.places = 1  #: blocks that may lie here, such as the last one
         self.channel: Channel | None = None
@@ -61,7 +62,7 @@ class Pier:
 
     def free(self) -> bool:
         """There is a place for the next block; else the reader will ring when it has taken half of them."""
-        self.waits = self.ready.qsize() >= self.places
+        self.waits = self.ready.qsize() >= self.places + self.hungry
         if self.waits and self.low():  # they were taken in between, perhaps without ringing
             self.waits = False
         return not self.waits
