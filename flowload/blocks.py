@@ -207,17 +207,17 @@ class Bundle:
     """
 
     bundled: tuple[Batch, ...]
-    nbytes: int
+    nbytes: int  #: that all of them keep alive
+    samples: int  #: of all
 
     def __len__(self) -> int:
-        """Samples of all."""
-        return sum(map(len, self.bundled))
+        return self.samples
 
     @classmethod
     def of(cls, batches: Iterable[Batch]) -> Bundle:
         """Batches that lie where they lie."""
         parts = tuple(batches)
-        return cls(parts, sum(part.nbytes for part in parts))
+        return cls(parts, sum(part.nbytes for part in parts), sum(map(len, parts)))
 
 
 def is_shared(array: object) -> bool:

@@ -128,6 +128,7 @@ class Batches:
         self._process = os.getpid()
         self._opening = threading.Lock()
         self._told: set[str] = set()  # outputs whose wait was logged
+        self._only: str | None = None  # the output's name, when there is one and it was asked for
 
     def __enter__(self) -> Self:
         if self._crossing is not None or self._closed:
@@ -144,7 +145,9 @@ class Batches:
         return self
 
     def __next__(self) -> Any:
-        return self.next(only_output(self._order))
+        if self._only is None:
+            self._only = only_output(self._order)
+        return self.next(self._only)
 
     def __getitem__(self, output: str) -> Iterator[Any]:
         return Output(self, check_output(self._order, output))

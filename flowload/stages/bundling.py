@@ -23,11 +23,12 @@ def how_many(nbytes: int) -> int:
 def bundle(arrays: Mapping[str, Any], size: int, whole: Mapping[str, Any]) -> Bundle:
     """Batches of `size` rows of these arrays, each with `whole` beside them."""
     nbytes = sum(np.asarray(array).nbytes for array in arrays.values())
-    return Bundle(tuple(parts(arrays, size, dict(whole))), nbytes)
+    samples = len(next(iter(arrays.values())))
+    return Bundle(tuple(parts(arrays, size, samples, dict(whole))), nbytes, samples)
 
 
-def parts(arrays: Mapping[str, Any], size: int, whole: dict[str, Any]) -> Iterator[Batch]:
-    """Slices of arrays of equal length."""
-    for begin in range(0, len(next(iter(arrays.values()))), size):
+def parts(arrays: Mapping[str, Any], size: int, samples: int, whole: dict[str, Any]) -> Iterator[Batch]:
+    """Slices of arrays of so many samples."""
+    for begin in range(0, samples, size):
         rows = slice(begin, begin + size)
         yield Batch({key: array[rows] for key, array in arrays.items()}, whole, begin > 0)

@@ -14,7 +14,7 @@ from flowload.protocols import Block, Call
 
 from .shared import Shared
 
-__all__ = ["SharedTensor", "SharedTensors", "as_batch", "as_tensor", "as_tensors", "like"]
+__all__ = ["Like", "SharedTensor", "SharedTensors", "as_batch", "as_tensor", "as_tensors"]
 
 
 class SharedTensor:
@@ -76,18 +76,28 @@ def as_tensors(batch: Batch, shared: SharedTensors) -> tuple[Batch, dict[str, to
     return Batch(arrays, own), common
 
 
-def like(batch: Batch, other: Batch, tensors: Batch) -> Batch:
-    """The tensors of a batch that was cut from the same arrays as another, whose tensors are known.
+class Like:
+    """Makes tensors of batches that were cut from the same arrays as another, whose tensors are known.
 
     What torch can express of one slice, it can of all; and what goes with one batch, goes with the other.
     """
-    arrays = {
-        key: torch.from_numpy(array)
-        if is_seen(tensors.arrays[key], other.arrays[key])
-        else as_tensor(array, key)
-        for key, array in batch.arrays.items()
-    }
-    return Batch(arrays, tensors.whole, more=batch.more)
+
+    def __init__(self, other: Batch, tensors: Batch) -> None:
+        self.other = other
+        self.tensors = tensors
+        self.seen = {key for key, array in other.arrays.items() if is_seen(tensors.arrays[key], array)}
+
+    def suits(self, batch: Batch) -> bool:
+        """Whether a batch was cut from the same arrays."""
+        return batch.whole is self.other.whole
+
+    def made(self, batch: Batch) -> Batch:
+        """The tensors of a batch, each its own: what is written to one does not count for another."""
+        arrays = {
+            key: torch.from_numpy(array) if key in self.seen else as_tensor(array, key)
+            for key, array in batch.arrays.items()
+        }
+        return Batch(arrays, self.tensors.whole, batch.more)
 
 
 def is_seen(tensor: torch.Tensor, array: Any) -> bool:

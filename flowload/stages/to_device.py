@@ -99,15 +99,13 @@ class ToCpu:
         """The tensors of a batch, or of several; GraphError for what is no batch, or has no tensor."""
         if not isinstance(block, Bundle):
             return self.tensors(block, call)
+        from .tensor import Like  # noqa: PLC0415 - imports torch
+
         first, *others = block.bundled
-        known = self.tensors(first, call)
-        return Bundle((known, *(self.another(batch, first, known, call) for batch in others)), block.nbytes)
-
-    def another(self, batch: Batch, first: Batch, known: Batch, call: Call) -> Batch:
-        """The tensors of another batch of a bundle; where it was cut from the same arrays, for less."""
-        from .tensor import like  # noqa: PLC0415 - imports torch
-
-        return like(batch, first, known) if batch.whole is first.whole else self.tensors(batch, call)
+        made = [self.tensors(first, call)]
+        like = Like(first, made[0])
+        made += [like.made(batch) if like.suits(batch) else self.tensors(batch, call) for batch in others]
+        return Bundle(tuple(made), block.nbytes, block.samples)
 
     def tensors(self, block: Block, call: Call) -> Batch:
         """Of one batch."""
