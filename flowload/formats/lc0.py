@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from .tar import Member, members
 __all__ = ["FORMAT", "Lc0"]
 
 ROW = 2112  #: bytes of a packed record with 226 moves, in whole cache lines
+LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (TENSORS, TUPLE, BITS)})
 DEFLATE_MOST = 1032  #: deflate makes at most so many bytes of one
 #: Bytes that gzip may add to data that it cannot compress, besides an eighth (fixed codes).
 GZIP_ADDS = 1 << 10
@@ -45,7 +47,7 @@ class Lc0:
     @property
     def layouts(self) -> Mapping[str, Layout]:
         """By name; the first is the default."""
-        return {layout.name: layout for layout in (TENSORS, TUPLE, BITS)}
+        return LAYOUTS
 
     def index(self, path: str) -> NDArray[np.void]:
         """Where the chunks of a file are, from headers and the last bytes of members only.

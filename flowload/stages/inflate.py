@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,14 +145,17 @@ class Work:
 
     def frames(self) -> Frames:
         """The records so far."""
+        counts = [taken for _, taken, _ in self.chosen]
         origin = np.empty(self.rows.count, ORIGIN)
-        source, chunk, record = (origin[name] for name in ("source", "chunk", "record"))
-        end = 0
-        for i, taken, which in self.chosen:
-            begin, end = end, end + taken
-            source[begin:end] = self.sources[i]
-            chunk[begin:end] = self.indices[i]
-            record[begin:end] = np.arange(taken) if which is None else which
+        origin["source"] = np.repeat([self.sources[i] for i, _, _ in self.chosen], counts)
+        origin["chunk"] = np.repeat([self.indices[i] for i, _, _ in self.chosen], counts)
+        # Where every record of a chunk was taken, they count on from its first.
+        first = [end - taken for end, taken in zip(accumulate(counts), counts, strict=True)]
+        record = np.arange(self.rows.count) - np.repeat(first, counts)
+        for (_, taken, which), begin in zip(self.chosen, first, strict=True):
+            if which is not None:
+                record[begin : begin + taken] = which
+        origin["record"] = record
         return Frames(self.block.format, self.block.sources, self.rows.data, origin)
 
 
