@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK, Chunks, SourceFile
 from flowload.chunk_formats import ChunkFormat
+from flowload.kernels.counting import count_each, renumber
 from flowload.protocols import Setting, State
 
 from .find_format import find_format, own_formats
@@ -75,12 +76,12 @@ class SourceTable:
 
     def adopt(self, sources: Sequence[SourceFile], column: NDArray[np.int32]) -> NDArray[np.int32]:
         """A column that indexed `sources` as one that indexes this table, its references counted."""
-        times = np.bincount(column, minlength=len(sources))
-        used = np.flatnonzero(times)
-        lookup = np.zeros(len(sources), np.int32)
-        lookup[used] = [self.row(sources[i]) for i in used.tolist()]
-        self.counts[lookup[used]] += times[used]
-        return lookup[column]
+        times, lookup = np.zeros(len(sources), np.int64), np.zeros(len(sources), np.int32)
+        count_each(column, times)
+        for i in np.flatnonzero(times).tolist():
+            lookup[i] = row = self.row(sources[i])
+            self.counts[row] += times[i]
+        return renumbered(column, lookup)
 
     def row(self, source: SourceFile) -> int:
         """The row of a source, made if it has none."""
@@ -134,11 +135,18 @@ def tally(
     if size > 4 * len(column):
         values, own, times = np.unique(column, return_inverse=True, return_counts=True)
         return values.astype(np.int64), own.astype(np.int32), times
-    all_times = np.bincount(column, minlength=size)
+    all_times, lookup = np.zeros(size, np.int64), np.empty(size, np.int32)
+    count_each(column, all_times)
     used = np.flatnonzero(all_times)
-    lookup = np.empty(size, np.int32)
     lookup[used] = np.arange(len(used))
-    return used, lookup[column], all_times[used]
+    return used, renumbered(column, lookup), all_times[used]
+
+
+def renumbered(column: NDArray[np.int32], numbers: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Of each k of a column, `numbers[k]`."""
+    out = np.empty(len(column), np.int32)
+    renumber(column, numbers, out)
+    return out
 
 
 def sources_to_state(sources: Sequence[SourceFile]) -> list[list[Any]]:

@@ -118,7 +118,7 @@ class Exchange:
         integers(which, self.size, 0, stream(call.key(), CHOICES), self.exchanged)
         self.exchanged += len(rows)
         exchange(self.slots.rows, rows, which)
-        exchange(as_bytes(self.slots.origin), as_bytes(origin), which)
+        exchange(as_numbers(self.slots.origin), as_numbers(origin), which)
         sources, origin["source"] = self.sources.release(origin["source"])
         return Frames(block.format, sources, rows, origin)
 
@@ -192,9 +192,9 @@ class Exchange:
         widen(self.slots.rows[: self.count], payload.data)
 
 
-def as_bytes(origin: NDArray[np.void]) -> Bytes:
-    """Origins as rows of bytes."""
-    return origin.view(np.uint8).reshape(len(origin), ORIGIN.itemsize)
+def as_numbers(origin: NDArray[np.void]) -> NDArray[np.int32]:
+    """Origins as rows of three numbers."""
+    return origin.view(np.int32).reshape(len(origin), ORIGIN.itemsize // 4)
 
 
 def reservoir(frames: int, *, on_error: OnError = "raise", max_errors: int | float | None = None) -> Graph:

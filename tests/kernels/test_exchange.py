@@ -26,6 +26,17 @@ def test_exchange_equals_its_twin(data: st.DataObject, width: int) -> None:
     assert [row.tobytes() for row in right] == rows
 
 
+@given(which=st.lists(st.integers(0, 4), max_size=9))
+def test_rows_of_numbers_are_swapped_like_their_bytes(which: list[int]) -> None:
+    slots = np.arange(15, dtype=np.int32).reshape(5, 3)
+    rows = -np.arange(3 * len(which), dtype=np.int32).reshape(len(which), 3)
+    left, right = slots.view(np.uint8).copy(), rows.view(np.uint8).reshape(len(which), 12).copy()
+    exchange(slots, rows, np.array(which, np.int64))
+    exchange(left, right, np.array(which, np.int64))
+    assert slots.tobytes() == left.tobytes()
+    assert rows.tobytes() == right.tobytes()
+
+
 @pytest.mark.parametrize("shift", [0, 1, 4, 7])
 def test_any_alignment_will_do(shift: int) -> None:
     memory = np.arange(200, dtype=np.uint8)
