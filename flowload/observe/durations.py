@@ -8,6 +8,7 @@ __all__ = ["Durations"]
 
 PARTS = 8  #: bins of an octave: a quantile is right within 1/16 of itself
 LEAST, OCTAVES = -30, 50  #: from half a nanosecond to 2**19 s (six days)
+FIRST = -(LEAST + 1) * PARTS  #: bin of one second
 
 
 class Durations:
@@ -26,7 +27,7 @@ class Durations:
     def note(self, seconds: float) -> None:
         """One more."""
         part, octave = frexp(seconds)  # seconds = part * 2**octave, 0.5 <= part < 1
-        place = int((octave - LEAST - 1 + 2 * part) * PARTS) if seconds > 1e-9 else 0
+        place = int((octave + part + part) * PARTS + FIRST) if seconds > 1e-9 else 0
         try:
             self._bins[place] += 1
         except IndexError:

@@ -6,7 +6,7 @@ The format is "Trace Event Format" (Google, 2016), JSON with complete events ("X
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
@@ -79,13 +79,17 @@ class Trace:
         line: int,
         began: float,
         ended: float,
-        *,
         waited: float = 0.0,
         blocks: Sequence[int] = (),
         took: Sequence[float] = (),
     ) -> None:
         """Keep a slice of a line; `took`: seconds of each of its parts."""
         self._slices.append((next(self._numbers), line, began, ended, waited, len(blocks), *blocks, *took))
+
+    def adder(self, line: int) -> Callable[[float, float], None]:
+        """What keeps slices of a line that have no blocks, by when they began and ended."""
+        append, numbers = self._slices.append, self._numbers
+        return lambda began, ended: append((next(numbers), line, began, ended, 0.0, 0))
 
     def _slices_of(self, kept: Kept) -> Iterator[Slice]:
         """A slice, then its parts."""

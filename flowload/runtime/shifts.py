@@ -7,7 +7,7 @@ from time import perf_counter, thread_time
 __all__ = ["Shift", "Tally"]
 
 #: Asking for a thread's CPU time costs a microsecond or two: of short jobs, one in so many is asked.
-EVERY, LONG = 4, 1e-3
+EVERY, LONG = 16, 1e-3
 
 
 class Shift:

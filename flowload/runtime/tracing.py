@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder"]
 
-SEEN = 1e-4  #: seconds: a shorter wait is none, it is the way through the queue
+SEEN = 5e-4  #: seconds: a shorter wait is none, it is the way through the queue
 
 
 class Told(NamedTuple):
@@ -26,6 +27,7 @@ class Told(NamedTuple):
     line: int  #: of the trace
     maps: bool  #: the operators are Maps
     members: tuple[Member, ...]  #: they
+    places: range  #: theirs
 
 
 class Recorder:
@@ -38,7 +40,7 @@ class Recorder:
         self.trace = trace
         self.segments = {segment.rank: segment for segment in run.assembly.segments}
         self.told: dict[tuple[int, str], Told] = {}  #: by rank and thread
-        self.waits: dict[tuple[str, str], int] = {}  #: lines of who waits for what
+        self.waits: dict[tuple[str, str], Callable[[float, float], None]] = {}  #: what writes them
         self.busy: dict[str, float] = {}  #: seconds of each operator that are in the trace
         self.making = Lock()  #: threads make lines
         for segment in run.assembly.segments:
@@ -49,29 +51,19 @@ class Recorder:
     def seen(self, thread: str, job: Job) -> None:
         """A job is done; told by the thread that did it, before anybody else knows."""
         told = self.told.get((job.rank, thread)) or self.tell(job.rank, thread)
-        blocks: list[int] = []
         if told.maps:
-            took = [0.0] * len(told.members)
-            for item, calls in job.result or ():  # none, if it failed
-                blocks.append(item.number)
-                for place, (_, call, _) in enumerate(calls):
-                    took[place] += call.seconds
+            done = job.result or ()  # nothing, if it failed
+            blocks = [item.number for item, _ in done]
+            took = [sum([calls[k][1].seconds for _, calls in done if k < len(calls)]) for k in told.places]
         else:
-            took = self.took_since(told.members)
             result = job.result
             made = result[0] if isinstance(result, tuple) and result else result
-            for word in made if isinstance(made, list) else ():
-                if isinstance(word, Item):  # parts for several outputs have numbers of their own
-                    blocks.append(word.number)  # noqa: PERF401 - mostly one
+            words = made if isinstance(made, list) else ()  # parts for several outputs have their own numbers
+            blocks = [word.number for word in words if isinstance(word, Item)]
+            took = self.took_since(told.members)
         shift = job.shift
-        self.trace.add(
-            told.line,
-            shift.began,
-            shift.ended,
-            waited=shift.began - shift.queued,
-            blocks=blocks,
-            took=took,
-        )
+        began = shift.began
+        self.trace.add(told.line, began, shift.ended, began - shift.queued, blocks, took)
 
     def tell(self, rank: int, thread: str) -> Told:
         """Made once."""
@@ -80,7 +72,7 @@ class Recorder:
         parts = tuple((Track("stages", f"{each.node} in {short}"), each.name) for each in members)
         with self.making:
             line = self.trace.line(Line(Track("threads", short), segment.name, parts))
-            found = self.told[rank, thread] = Told(line, segment.is_map, members)
+            found = self.told[rank, thread] = Told(line, segment.is_map, members, range(len(members)))
         return found
 
     def took_since(self, members: tuple[Member, ...]) -> list[float]:
@@ -95,8 +87,9 @@ class Recorder:
     def waited(self, who: str, why: str, began: float, ended: float) -> None:
         """Somebody has waited; told inside `with moves:`, or in the loop."""
         if ended - began > SEEN:
-            line = self.waits.get((who, why))
-            if line is None:
+            add = self.waits.get((who, why))
+            if add is None:
                 with self.making:
-                    line = self.waits[who, why] = self.trace.line(Line(Track("waits", who), why))
-            self.trace.add(line, began, ended)
+                    line = self.trace.line(Line(Track("waits", who), why))
+                add = self.waits[who, why] = self.trace.adder(line)
+            add(began, ended)
