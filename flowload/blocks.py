@@ -186,8 +186,13 @@ class Batch:
     @property
     def nbytes(self) -> int:
         """Bytes that this block keeps alive."""
-        own = [a for a in self.whole.values() if isinstance(a, np.ndarray) and not is_shared(a)]
-        return sum(int(array.nbytes) for array in (*self.arrays.values(), *own))
+        total = 0
+        for array in self.arrays.values():
+            total += array.nbytes
+        for array in self.whole.values():
+            if isinstance(array, np.ndarray) and not is_shared(array):
+                total += array.nbytes
+        return int(total)
 
     def select(self, which: NDArray[Any] | slice) -> Batch:
         """The rows that an index array, a mask or a slice names. Raises GraphError: see `check_rows`."""

@@ -41,9 +41,10 @@ def open_reader(data: bytes) -> Reader:
     The class behind the library's public one reads from `data` in place instead of copying it to a buffer
     of half a megabyte that is allocated for each chunk: 15 % of the time of an lc0 chunk.
     """
-    direct = getattr(zlib_ng, "_GzipReader", None)
+    direct: Any = getattr(zlib_ng, "_GzipReader", None)
     public: Any = gzip_ng.GzipNGFile
-    return cast("Reader", public(fileobj=io.BytesIO(data)) if direct is None else direct(data))
+    reader: Reader = public(fileobj=io.BytesIO(data)) if direct is None else direct(data)
+    return reader
 
 
 def inflate(data: bytes, out: Bytes, *, limit: int, where: str) -> Bytes:

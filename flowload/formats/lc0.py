@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,6 @@ from .tar import Member, members
 
 __all__ = ["FORMAT", "Lc0"]
 
-ROW = 2112  #: bytes of a packed record with 226 moves, in whole cache lines
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (TENSORS, TUPLE, BITS)})
 DEFLATE_MOST = 1032  #: deflate makes at most so many bytes of one
 #: Bytes that gzip may add to data that it cannot compress, besides an eighth (fixed codes).
@@ -43,11 +43,8 @@ class Lc0:
 
     name: str = "lc0"
     suffixes: tuple[str, ...] = (".tar", ".gz")
-
-    @property
-    def layouts(self) -> Mapping[str, Layout]:
-        """By name; the first is the default."""
-        return LAYOUTS
+    layouts: ClassVar[Mapping[str, Layout]] = LAYOUTS  #: by name; the first is the default
+    row_bytes: ClassVar[int] = 2112  #: of a packed record: 226 moves, in whole cache lines; 218 are the most
 
     def index(self, path: str) -> NDArray[np.void]:
         """Where the chunks of a file are, from headers and the last bytes of members only.
@@ -77,11 +74,6 @@ class Lc0:
             inflated = out[:size] if size <= len(out) else np.empty(size, np.uint8)
             check_read(os.preadv(fd, [inflated.data], int(chunk["offset"])), size, where)
         return inflated, check_chunk(inflated, where)
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row in memory: enough for every legal position (at most 218 moves)."""
-        return ROW
 
     def pack(self, records: Bytes, which: NDArray[np.int64], out: Bytes) -> bool:
         """Pack records to rows of `out`: see `kernels.records`. False: a policy needs a longer row."""

@@ -45,7 +45,7 @@ class Lc0Layout:
         check_shape(rows, "a batch")
         if not len(rows):
             return
-        parts = {}
+        parts, nbytes = {}, 0
         for key, (shape, dtype) in self.shapes.items():
             part = out[key][start : start + len(rows)]
             if part.shape != (len(rows), *shape) or part.dtype != dtype or not part.flags.c_contiguous:
@@ -53,8 +53,8 @@ class Lc0Layout:
                 wanted = f"{dtype} {(len(rows), *shape)}, contiguous"
                 raise ValueError(f"out[{key!r}] from {start} on gives {found}; wanted {wanted}")
             parts[key] = part
-        streamed = is_large(sum(out[key].nbytes for key in self.shapes))
-        if self.write(rows, parts, streamed) >= 0:
+            nbytes += out[key].nbytes
+        if self.write(rows, parts, is_large(nbytes)) >= 0:
             check_rows(rows, "a batch")
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from flowload.protocols import Bytes
@@ -19,12 +17,15 @@ ALIGN = 64  #: each array begins on a cache line
 
 def batch_bytes(fields: Fields, size: int) -> int:
     """Bytes of a batch of `size` samples, gaps between arrays included."""
-    return sum(padded(shape, dtype, size) for shape, dtype in fields.values())
+    total = 0
+    for shape, dtype in fields.values():
+        total += padded(size * prod(shape) * dtype.itemsize)
+    return total
 
 
-def padded(shape: Sequence[int], dtype: np.dtype[Any], size: int) -> int:
+def padded(nbytes: int) -> int:
     """Bytes of one array, up to where the next one begins."""
-    return -(-size * prod(shape) * dtype.itemsize // ALIGN) * ALIGN
+    return -(-nbytes // ALIGN) * ALIGN
 
 
 def split_lease(memory: Bytes, fields: Fields, size: int) -> dict[str, NDArray[Any]]:
@@ -34,5 +35,5 @@ def split_lease(memory: Bytes, fields: Fields, size: int) -> dict[str, NDArray[A
     for key, (shape, dtype) in fields.items():
         nbytes = size * prod(shape) * dtype.itemsize
         arrays[key] = memory[begin : begin + nbytes].view(dtype).reshape(size, *shape)
-        begin += padded(shape, dtype, size)
+        begin += padded(nbytes)
     return arrays

@@ -147,11 +147,11 @@ class Work:
         """The records so far."""
         counts = [taken for _, taken, _ in self.chosen]
         origin = np.empty(self.rows.count, ORIGIN)
-        origin["source"] = np.repeat([self.sources[i] for i, _, _ in self.chosen], counts)
-        origin["chunk"] = np.repeat([self.indices[i] for i, _, _ in self.chosen], counts)
+        origin["source"] = np.array([self.sources[i] for i, _, _ in self.chosen]).repeat(counts)
+        origin["chunk"] = np.array([self.indices[i] for i, _, _ in self.chosen]).repeat(counts)
         # Where every record of a chunk was taken, they count on from its first.
         first = [end - taken for end, taken in zip(accumulate(counts), counts, strict=True)]
-        record = np.arange(self.rows.count) - np.repeat(first, counts)
+        record = np.arange(self.rows.count) - np.array(first).repeat(counts)
         for (_, taken, which), begin in zip(self.chosen, first, strict=True):
             if which is not None:
                 record[begin : begin + taken] = which

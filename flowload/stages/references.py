@@ -78,7 +78,7 @@ class SourceTable:
         """A column that indexed `sources` as one that indexes this table, its references counted."""
         times, lookup = np.zeros(len(sources), np.int64), np.zeros(len(sources), np.int32)
         count_each(column, times)
-        for i in np.flatnonzero(times).tolist():
+        for i in times.nonzero()[0].tolist():
             lookup[i] = row = self.row(sources[i])
             self.counts[row] += times[i]
         return renumbered(column, lookup)
@@ -137,7 +137,7 @@ def tally(
         return values.astype(np.int64), own.astype(np.int32), times
     all_times, lookup = np.zeros(size, np.int64), np.empty(size, np.int32)
     count_each(column, all_times)
-    used = np.flatnonzero(all_times)
+    used = all_times.nonzero()[0]
     lookup[used] = np.arange(len(used))
     return used, renumbered(column, lookup), all_times[used]
 

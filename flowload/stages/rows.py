@@ -47,9 +47,7 @@ class Rows:
         """Append records packed; False if one of them does not fit."""
         which = np.arange(len(records)) if which is None else which
         self.fit(packer.row_bytes)
-        self.reserve(len(which))
-        out = self.rest[: len(which) * self.stride].reshape(len(which), self.stride)
-        fits = packer.pack(records, which, out)
+        fits = packer.pack(records, which, self.room(len(which)))
         self.count += len(which) if fits else 0
         return fits
 
@@ -62,8 +60,7 @@ class Rows:
             if np.may_share_memory(records, self.memory):
                 records = records.copy()  # another record size in one block: too rare to be clever
             self.fit(stride)
-            self.reserve(count)
-            out = self.rest[: count * self.stride].reshape(count, self.stride)
+            out = self.room(count)
             if which is None:
                 widen(out, records)
             else:
@@ -78,11 +75,12 @@ class Rows:
             self.move(stride, max(len(self.memory), 2 * self.count * stride))
         self.stride = stride
 
-    def reserve(self, count: int) -> None:
-        """Have room for so many more rows."""
-        need = (self.count + count) * self.stride
-        if need > len(self.memory):
-            self.move(self.stride, max(need, 2 * len(self.memory)))
+    def room(self, count: int) -> Bytes:
+        """The memory of so many more rows."""
+        begin, end = self.count * self.stride, (self.count + count) * self.stride
+        if end > len(self.memory):
+            self.move(self.stride, max(end, 2 * len(self.memory)))
+        return self.memory[begin:end].reshape(count, self.stride)
 
     def move(self, stride: int, nbytes: int) -> None:
         """Go to a new lease, with rows of this length."""

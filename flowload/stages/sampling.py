@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ class Sampling:
     den: int = 1
     count: int = 0
 
-    @property
+    @cached_property
     def everything(self) -> bool:
         """Every use gives every record."""
         return self.count == 0 and self.num == self.den
