@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from threading import Lock
 from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["Line", "Slice", "Trace", "Track"]
-
-HEAD = 6  #: numbers of a slice before those of its blocks
+__all__ = ["Add", "Line", "Slice", "Trace", "Track"]
 
 
 class Track(NamedTuple):
@@ -41,8 +40,10 @@ class Line(NamedTuple):
     parts: tuple[tuple[Track, str], ...] = ()  #: tracks and names of what is shown in it, one behind another
 
 
-#: Its number, its line's, began, ended, waited, how many blocks, their numbers, and the seconds of its parts.
+#: Its number, its line's, began, ended, waited, the first block, how many, and the seconds of its parts.
 Kept: TypeAlias = tuple[float, ...]
+
+Add: TypeAlias = Callable[..., None]  #: see `Trace.adder`
 
 
 class Trace:
@@ -55,6 +56,7 @@ class Trace:
     def __init__(self, most: int = 100_000) -> None:
         self._numbers = count()  # a step of it is one instruction: several threads add
         self._lines: list[Line] = []
+        self._making = Lock()  # of lines: several threads ask
         # Flat tuples of numbers: the garbage collector looks at those once, and then never again.
         self._slices: deque[Kept] = deque(maxlen=most)
 
@@ -69,35 +71,34 @@ class Trace:
         kept = list(self._slices)
         return int(max(number for number, *_ in kept)) + 1 - len(kept) if kept else 0
 
-    def line(self, line: Line) -> int:
-        """A number for a kind of slices, for `add`; inside a lock, if several threads ask."""
-        self._lines.append(line)
-        return len(self._lines) - 1
+    def adder(self, line: Line) -> Add:
+        """What keeps slices of a line: `add(began, ended, waited, first, count, took)`.
 
-    def add(
-        self,
-        line: int,
-        began: float,
-        ended: float,
-        waited: float = 0.0,
-        blocks: Sequence[int] = (),
-        took: Sequence[float] = (),
-    ) -> None:
-        """Keep a slice of a line; `took`: seconds of each of its parts."""
-        self._slices.append((next(self._numbers), line, began, ended, waited, len(blocks), *blocks, *took))
-
-    def adder(self, line: int) -> Callable[[float, float], None]:
-        """What keeps slices of a line that have no blocks, by when they began and ended."""
+        They are about `count` blocks from number `first` on; `took`: seconds of each of the line's parts.
+        """
+        with self._making:
+            self._lines.append(line)
+            number = len(self._lines) - 1
         append, numbers = self._slices.append, self._numbers
-        return lambda began, ended: append((next(numbers), line, began, ended, 0.0, 0))
+
+        def add(
+            began: float,
+            ended: float,
+            waited: float = 0.0,
+            first: int = 0,
+            count: int = 0,
+            took: Sequence[float] = (),
+        ) -> None:
+            append((next(numbers), number, began, ended, waited, first, count, *took))
+
+        return add
 
     def _slices_of(self, kept: Kept) -> Iterator[Slice]:
         """A slice, then its parts."""
-        _, number, began, ended, waited, count = kept[:HEAD]
-        line, middle = self._lines[int(number)], HEAD + int(count)
-        blocks = tuple(map(int, kept[HEAD:middle]))
+        _, number, began, ended, waited, first, count, *took = kept
+        line, blocks = self._lines[int(number)], tuple(range(int(first), int(first + count)))
         yield Slice(line.track, line.name, began, ended, blocks, waited)
-        for (track, name), seconds in zip(line.parts, kept[middle:], strict=False):
+        for (track, name), seconds in zip(line.parts, took, strict=False):
             if seconds > 0:
                 end = min(began + seconds, ended)
                 yield Slice(track, name, began, end, blocks, 0.0)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import GeneratorType
-from typing import Any
+from typing import Any, ClassVar
 
 from flowload.protocols import Map, Mark
 
@@ -22,6 +22,8 @@ __all__ = ["Segment"]
 class Segment:
     """Neighbouring operators of one shape, the channels before and behind them, and where time went."""
 
+    seen: ClassVar[float] = 5e-4  #: seconds: a shorter wait is not told of, it is the way through the queue
+
     members: list[Member]
     workers: int = 1
     rank: int = 0  #: place in the flow: what is further on is done first
@@ -33,7 +35,7 @@ class Segment:
     puts_since: float | None = None  #: it waits for room since then
     running: int = 0  #: calls that run now
     going: Any = None  #: the generator that makes its words
-    waited: Callable[[str, float, float], None] | None = None  #: told why it waited, from when to when
+    waited: Callable[[str, float, float], None] | None = None  #: told of long waits: why, from, to
     async_jobs: set[Job] = field(default_factory=set)  #: its calls that the loop has under way
 
     @property
@@ -50,7 +52,7 @@ class Segment:
             self.takes_since = None
             now = perf_counter()
             self.starved += now - began
-            if self.waited is not None:
+            if self.waited is not None and now - began > self.seen:
                 self.waited("no input", began, now)
 
     async def put(self, word: Word, port: str = "out") -> None:
@@ -64,7 +66,7 @@ class Segment:
             self.puts_since = None
             now = perf_counter()
             self.blocked += now - began
-            if self.waited is not None:
+            if self.waited is not None and now - began > self.seen:
                 self.waited("no room", began, now)
 
     def waits(self, now: float) -> tuple[float, float]:

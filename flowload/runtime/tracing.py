@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from flowload.observe.trace import Line, Trace, Track
+from flowload.observe.trace import Add, Line, Trace, Track
 
 from .call import Member
-from .channel import Item
+from .channel import Item, Word
 from .lanes import Job
 
 if TYPE_CHECKING:
@@ -18,16 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder"]
 
-SEEN = 5e-4  #: seconds: a shorter wait is none, it is the way through the queue
-
 
 class Told(NamedTuple):
     """How the jobs of one segment in one thread are written."""
 
-    line: int  #: of the trace
+    add: Add  #: see `Trace.adder`
     maps: bool  #: the operators are Maps
     members: tuple[Member, ...]  #: they
-    places: range  #: theirs
 
 
 class Recorder:
@@ -40,9 +35,8 @@ class Recorder:
         self.trace = trace
         self.segments = {segment.rank: segment for segment in run.assembly.segments}
         self.told: dict[tuple[int, str], Told] = {}  #: by rank and thread
-        self.waits: dict[tuple[str, str], Callable[[float, float], None]] = {}  #: what writes them
+        self.waits: dict[tuple[str, str], Add] = {}  #: by who waits for what
         self.busy: dict[str, float] = {}  #: seconds of each operator that are in the trace
-        self.making = Lock()  #: threads make lines
         for segment in run.assembly.segments:
             segment.waited = partial(self.waited, segment.name)
         for lane in tuple(run.lanes.values()):
@@ -51,28 +45,33 @@ class Recorder:
     def seen(self, thread: str, job: Job) -> None:
         """A job is done; told by the thread that did it, before anybody else knows."""
         told = self.told.get((job.rank, thread)) or self.tell(job.rank, thread)
+        result = job.result
+        first = count = 0
         if told.maps:
-            done = job.result or ()  # nothing, if it failed
-            blocks = [item.number for item, _ in done]
-            took = [sum([calls[k][1].seconds for _, calls in done if k < len(calls)]) for k in told.places]
+            took = [0.0] * len(told.members)
+            if result:  # else it failed
+                first, count = result[0][0].number, len(result)  # neighbours in the stream
+                for _, calls in result:
+                    place = 0
+                    for _, call, _ in calls:
+                        took[place] += call.seconds
+                        place += 1  # noqa: SIM113 - enumerate() takes longer
         else:
-            result = job.result
-            made = result[0] if isinstance(result, tuple) and result else result
-            words = made if isinstance(made, list) else ()  # parts for several outputs have their own numbers
-            blocks = [word.number for word in words if isinstance(word, Item)]
             took = self.took_since(told.members)
+            words = result[0] if isinstance(result, tuple) and result else result
+            if isinstance(words, list):  # parts for several outputs, which are numbered later, are no list
+                first, count = span_of(words)
         shift = job.shift
         began = shift.began
-        self.trace.add(told.line, began, shift.ended, began - shift.queued, blocks, took)
+        told.add(began, shift.ended, began - shift.queued, first, count, took)
 
     def tell(self, rank: int, thread: str) -> Told:
         """Made once."""
         segment, short = self.segments[rank], thread.removeprefix("flowload-")
         members = tuple(segment.members)
         parts = tuple((Track("stages", f"{each.node} in {short}"), each.name) for each in members)
-        with self.making:
-            line = self.trace.line(Line(Track("threads", short), segment.name, parts))
-            found = self.told[rank, thread] = Told(line, segment.is_map, members, range(len(members)))
+        add = self.trace.adder(Line(Track("threads", short), segment.name, parts))
+        found = self.told[rank, thread] = Told(add, segment.is_map, members)
         return found
 
     def took_since(self, members: tuple[Member, ...]) -> list[float]:
@@ -85,11 +84,17 @@ class Recorder:
         return seconds
 
     def waited(self, who: str, why: str, began: float, ended: float) -> None:
-        """Somebody has waited; told inside `with moves:`, or in the loop."""
-        if ended - began > SEEN:
-            add = self.waits.get((who, why))
-            if add is None:
-                with self.making:
-                    line = self.trace.line(Line(Track("waits", who), why))
-                add = self.waits[who, why] = self.trace.adder(line)
-            add(began, ended)
+        """Somebody has waited for long; told inside `with moves:`, or in the loop."""
+        add = self.waits.get((who, why))
+        if add is None:
+            add = self.waits[who, why] = self.trace.adder(Line(Track("waits", who), why))
+        add(began, ended)
+
+
+def span_of(words: list[Word]) -> tuple[int, int]:
+    """The number of the first block among words, and how many blocks there are: they are neighbours."""
+    for word in words:
+        if isinstance(word, Item):
+            last = next(other for other in reversed(words) if isinstance(other, Item))
+            return word.number, last.number - word.number + 1
+    return 0, 0

@@ -34,8 +34,8 @@ def check_schema(made: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_slices_have_named_tracks_and_microseconds_since_the_first() -> None:
     trace = Trace()
-    trace.add(trace.line(Line(TWO, "unpack")), 10.002, 10.003, blocks=[7])
-    trace.add(trace.line(Line(ONE, "unpack > batch")), 10.0, 10.005, waited=3e-6)
+    trace.adder(Line(TWO, "unpack"))(10.002, 10.003, first=7, count=1)
+    trace.adder(Line(ONE, "unpack > batch"))(10.0, 10.005, waited=3e-6)
     first, second = check_schema(trace.as_json())
     assert (first["name"], first["ts"], first["dur"], first["track"]) == (
         "unpack > batch",
@@ -50,8 +50,8 @@ def test_slices_have_named_tracks_and_microseconds_since_the_first() -> None:
 
 def test_parts_lie_in_their_whole_one_behind_the_other() -> None:
     trace = Trace()
-    line = trace.line(Line(ONE, "unpack > batch", ((TWO, "unpack"), (ONE, "none"), (TWO, "batch"))))
-    trace.add(line, 1.0, 4.0, blocks=[7, 8], took=[2.0, 0.0, 1.5])
+    add = trace.adder(Line(ONE, "unpack > batch", ((TWO, "unpack"), (ONE, "none"), (TWO, "batch"))))
+    add(1.0, 4.0, first=7, count=2, took=[2.0, 0.0, 1.5])
     whole, *parts = trace.slices
     assert (whole.track, whole.blocks, whole.began, whole.ended) == (ONE, (7, 8), 1.0, 4.0)
     assert [(each.track, each.name, each.began, each.ended) for each in parts] == [
@@ -63,7 +63,7 @@ def test_parts_lie_in_their_whole_one_behind_the_other() -> None:
 
 def test_the_collector_has_nothing_to_look_at_in_what_is_kept() -> None:
     trace = Trace()
-    trace.add(trace.line(Line(ONE, "unpack")), 1.0, 2.0, waited=0.5, blocks=[1, 2], took=[0.25])
+    trace.adder(Line(ONE, "unpack"))(1.0, 2.0, waited=0.5, first=1, count=2, took=[0.25])
     gc.collect()
     assert not gc.is_tracked(trace._slices[0])
 
@@ -71,7 +71,7 @@ def test_the_collector_has_nothing_to_look_at_in_what_is_kept() -> None:
 def test_memory_is_bounded_and_what_went_is_told() -> None:
     trace = Trace(most=10)
     for number in range(25):
-        trace.add(trace.line(Line(ONE, str(number))), number, number + 0.5)
+        trace.adder(Line(ONE, str(number)))(number, number + 0.5)
     made = trace.as_json()
     assert [each["name"] for each in check_schema(made)] == [str(number) for number in range(15, 25)]
     assert made["otherData"] == {"slices": 10, "older slices that were let go": 15}
