@@ -116,9 +116,9 @@ class SourceTask:
 
     def _enter(self, call: RunCall) -> None:
         """What a source drops has come in before."""
+        call.found = None
         if not call.drops and not call.rejects:
             return
-        call.found = None
         call.samples = sum(count for _, count in call.drops) + sum(count for _, count in call.rejects)
         self.member.enter(call)
         call.samples = 0

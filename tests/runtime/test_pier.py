@@ -33,6 +33,18 @@ async def test_as_many_lie_ready_as_are_small(nbytes: int, places: int) -> None:
     assert pier.waits
 
 
+async def test_what_a_waiting_reader_takes_at_once_needs_no_place() -> None:
+    pier, line = laden(3, SMALL)
+    pier.hungry = True
+    pier.attach(line)
+    assert pier.ready.qsize() == 2
+    pier.hungry = False
+    pier.ready.get()
+    with line.still.moves:
+        pier.move()
+    assert (pier.ready.qsize(), len(line), pier.waits) == (1, 1, True)
+
+
 async def test_the_reader_rings_when_half_are_taken() -> None:
     pier, line = laden(40, 1000)
     pier.attach(line)

@@ -33,6 +33,16 @@ class YieldsAsync(Yields):
             yield word
 
 
+class Opens(Yields):
+    """A source that says what it opened, as a map would: its blocks are counted anyway."""
+
+    def epoch(self, number: int, call: Call) -> Iterator[Any]:
+        for word in super().epoch(number, call):
+            call.opened(7)
+            call.drop(number, "of this pass")
+            yield word
+
+
 kinds = pytest.mark.parametrize("kind", [Yields, YieldsAsync])
 
 
@@ -59,6 +69,13 @@ def test_blocks_are_numbered_over_all_passes(face: Face, kind: type[Yields]) -> 
     graph = origin(kind(lambda _: [ints([0]), ints([1])])) >> plus(0) >> step(lambda: Folds(note))
     face.read(graph, epochs=2)
     assert seen == [0, 1, 3, 4]  # a mark is a call of its own
+
+
+def test_what_a_source_drops_has_come_in_and_nothing_else_has() -> None:
+    with (origin(Opens(lambda _: [ints([0, 1]), ints([2])]))).iterate(epochs=2) as batches:
+        assert flat(batches) == [0, 1, 2, 0, 1, 2]
+        stats = batches.stats().stages["origin"]
+    assert (stats.in_, stats.out, dict(stats.dropped)) == (8, 6, {"of this pass": 2})
 
 
 def test_an_empty_source_is_an_empty_stream(face: Face) -> None:
