@@ -6,7 +6,7 @@ from .channel import Channel
 
 __all__ = ["Bunching"]
 
-KNOWN = 64  #: calls that are seen before their length is trusted
+KNOWN = 256  #: calls that are seen before their length is trusted
 TRIP = 0.002  #: seconds that a trip may take for the sake of fewer trips
 MOST = 32  #: calls of a trip
 SMALL = 4 << 20  #: bytes that the calls of a trip make, where that is more than one block
