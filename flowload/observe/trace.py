@@ -6,10 +6,10 @@ The format is "Trace Event Format" (Google, 2016), JSON with complete events ("X
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from threading import Lock
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 __all__ = ["Add", "Line", "Slice", "Trace", "Track"]
 
@@ -43,7 +43,20 @@ class Line(NamedTuple):
 #: Its number, its line's, began, ended, waited, the first block, how many, and the seconds of its parts.
 Kept: TypeAlias = tuple[float, ...]
 
-Add: TypeAlias = Callable[..., None]  #: see `Trace.adder`
+
+class Add(Protocol):
+    """Keeps a slice of one line; any thread may call."""
+
+    def __call__(
+        self,
+        began: float,
+        ended: float,
+        waited: float = 0.0,
+        first: int = 0,
+        count: int = 0,
+        took: Sequence[float] = (),
+    ) -> None:
+        """About `count` blocks from number `first` on; `took`: seconds of each of the line's parts."""
 
 
 class Trace:
@@ -72,10 +85,7 @@ class Trace:
         return int(max(number for number, *_ in kept)) + 1 - len(kept) if kept else 0
 
     def adder(self, line: Line) -> Add:
-        """What keeps slices of a line: `add(began, ended, waited, first, count, took)`.
-
-        They are about `count` blocks from number `first` on; `took`: seconds of each of the line's parts.
-        """
+        """What keeps slices of a line."""
         with self._making:
             self._lines.append(line)
             number = len(self._lines) - 1

@@ -103,7 +103,7 @@ class Mover:
                 self.segment.starved += now - self._since
             else:
                 self.segment.blocked += now - self._since
-            if self.segment.waited is not None and now - self._since > Segment.seen:
+            if self.segment.waited is not None and now - self._since > Segment.long_wait:
                 self.segment.waited("no input" if self._starved else "no room", self._since, now)
             self.segment.takes_since = self.segment.puts_since = None
             self._parked.count(-1)

@@ -112,7 +112,7 @@ class Run:
         self.delivered += len(block)
         self.blocks_delivered += 1
         self.consumer_wait += waited
-        if self.recorder is not None and waited > Segment.seen:
+        if self.recorder is not None and waited > Segment.long_wait:
             now = perf_counter()
             self.recorder.waited("consumers", "waits for a batch", now - waited, now)
         if not getattr(block, "more", False):

@@ -22,7 +22,9 @@ __all__ = ["Segment"]
 class Segment:
     """Neighbouring operators of one shape, the channels before and behind them, and where time went."""
 
-    seen: ClassVar[float] = 5e-4  #: seconds: a shorter wait is not told of, it is the way through the queue
+    long_wait: ClassVar[float] = (
+        5e-4  #: seconds: a shorter one is not told, it is the way through a queue
+    )
 
     members: list[Member]
     workers: int = 1
@@ -52,7 +54,7 @@ class Segment:
             self.takes_since = None
             now = perf_counter()
             self.starved += now - began
-            if self.waited is not None and now - began > self.seen:
+            if self.waited is not None and now - began > self.long_wait:
                 self.waited("no input", began, now)
 
     async def put(self, word: Word, port: str = "out") -> None:
@@ -66,7 +68,7 @@ class Segment:
             self.puts_since = None
             now = perf_counter()
             self.blocked += now - began
-            if self.waited is not None and now - began > self.seen:
+            if self.waited is not None and now - began > self.long_wait:
                 self.waited("no room", began, now)
 
     def waits(self, now: float) -> tuple[float, float]:

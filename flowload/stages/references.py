@@ -75,9 +75,11 @@ class SourceTable:
         return len(self.rows)
 
     def adopt(self, sources: Sequence[SourceFile], column: NDArray[np.int32]) -> NDArray[np.int32]:
-        """A column that indexed `sources` as one that indexes this table, its references counted."""
-        times, lookup = np.zeros(len(sources), np.int64), np.zeros(len(sources), np.int32)
-        count_each(column, times)
+        """A column that indexed `sources` as one that indexes this table, its references counted.
+
+        Raises IndexError for a reference to none of them, as a stage of a user's may make.
+        """
+        times, lookup = counted(column, len(sources)), np.zeros(len(sources), np.int32)
         for i in times.nonzero()[0].tolist():
             lookup[i] = row = self.row(sources[i])
             self.counts[row] += times[i]
@@ -135,11 +137,19 @@ def tally(
     if size > 4 * len(column):
         values, own, times = np.unique(column, return_inverse=True, return_counts=True)
         return values.astype(np.int64), own.astype(np.int32), times
-    all_times, lookup = np.zeros(size, np.int64), np.empty(size, np.int32)
-    count_each(column, all_times)
+    all_times, lookup = counted(column, size), np.empty(size, np.int32)
     used = all_times.nonzero()[0]
     lookup[used] = np.arange(len(used))
     return used, renumbered(column, lookup), all_times[used]
+
+
+def counted(column: NDArray[np.int32], size: int) -> NDArray[np.int64]:
+    """How often each number below `size` is in a column. Raises IndexError for any other."""
+    times = np.zeros(size, np.int64)
+    bad = count_each(column, times)
+    if bad >= 0:
+        raise IndexError(f"reference {bad} is to source {column[bad]} of {size}")
+    return times
 
 
 def renumbered(column: NDArray[np.int32], numbers: NDArray[np.int32]) -> NDArray[np.int32]:

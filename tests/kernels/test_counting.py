@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,9 +25,16 @@ def column_of(values: list[int], *, strided: bool) -> np.ndarray[tuple[int], np.
 @given(values=columns, strided=st.booleans())
 def test_counts_are_added_to_those_that_are_there(values: list[int], strided: bool) -> None:
     times = np.arange(8, dtype=np.int64)
-    count_each(column_of(values, strided=strided), times)
+    assert count_each(column_of(values, strided=strided), times) == -1
     counted = Counter(values)
     assert times.tolist() == [k + counted[k] for k in range(8)]
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, -(2**31), 2**31 - 1])
+def test_what_has_no_place_is_not_written_anywhere(wrong: int) -> None:
+    memory = np.zeros(9, np.int64)
+    assert count_each(np.array([0, 2, wrong, 1], np.int32), memory[3:6]) == 2
+    assert memory.tolist() == [0, 0, 0, 1, 0, 1, 0, 0, 0]
 
 
 @given(values=columns, strided=st.booleans(), seed=st.integers(0, 9))

@@ -26,7 +26,7 @@ def tracks(trace: Trace, group: str) -> dict[str, list[Slice]]:
 async def test_every_call_of_every_stage_is_in_it_with_its_blocks(
     anyio_backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Segment, "seen", -1.0)
+    monkeypatch.setattr(Segment, "long_wait", -1.0)
     split = numbers(40, 2) >> plus(1, name="one") >> plus(1, name="two") >> fan_out("a", "b")
     graph = [split["a"], split["b"]] >> in_turn() >> rebatch(5, name="cut")
     trace = Trace()
@@ -51,7 +51,7 @@ async def test_every_call_of_every_stage_is_in_it_with_its_blocks(
 
 
 async def test_short_waits_are_none(anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Segment, "seen", 3600.0)
+    monkeypatch.setattr(Segment, "long_wait", 3600.0)
     trace = Trace()
     async with (numbers(40, 2) >> plus(1)).stream(cpus=2) as batches:
         batches.record(trace)

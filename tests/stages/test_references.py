@@ -62,6 +62,14 @@ def test_the_table_counts_like_a_multiset(blocks: list[list[int]], shift: int) -
         assert len(table) == len(model)
 
 
+@pytest.mark.parametrize("wrong", [-1, 12])
+def test_a_reference_to_no_source_is_an_error(wrong: int) -> None:
+    table = SourceTable()
+    with pytest.raises(IndexError, match=f"reference 1 is to source {wrong} of 12"):
+        table.adopt(FILES, np.array([0, wrong], np.int32))
+    assert len(table) == 0
+
+
 def test_rows_of_sources_that_left_are_used_again() -> None:
     table = SourceTable()
     for i in range(1000):
