@@ -22,9 +22,7 @@ __all__ = ["Segment"]
 class Segment:
     """Neighbouring operators of one shape, the channels before and behind them, and where time went."""
 
-    long_wait: ClassVar[float] = (
-        5e-4  #: seconds: a shorter one is not told, it is the way through a queue
-    )
+    long_wait: ClassVar[float] = 5e-4  #: seconds: a shorter one is not told, it is the way through a queue
 
     members: list[Member]
     workers: int = 1
