@@ -145,9 +145,13 @@ class Batches:
         return self
 
     def __next__(self) -> Any:
-        if self._only is None:
-            self._only = only_output(self._order)
-        return self.next(self._only)
+        try:
+            if self._only is None:
+                self._only = only_output(self._order)
+            return self.next(self._only)
+        except KeyboardInterrupt:  # its traceback would keep the run alive
+            self.close()
+            raise
 
     def __getitem__(self, output: str) -> Iterator[Any]:
         return Output(self, check_output(self._order, output))
@@ -163,7 +167,7 @@ class Batches:
         try:
             word = self._get(crossing, output)
         finally:
-            if word is None:  # Ctrl-C while waiting: the traceback would keep the run alive
+            if word is None:  # a signal's handler has raised: the traceback would keep the run alive
                 self.close()
         if isinstance(word, Door):
             pier.ready.put(word)  # the door stays closed for whoever asks again
@@ -275,4 +279,8 @@ class Output:
         return self
 
     def __next__(self) -> Any:
-        return self._batches.next(self._name)
+        try:
+            return self._batches.next(self._name)
+        except KeyboardInterrupt:  # its traceback would keep the run alive
+            self._batches.close()
+            raise

@@ -6,8 +6,9 @@ and never reused while anybody sees it:
     A lease              has a buffer object of its own (numpy collapses chains of views, so a finalizer
                          on an array would fire while its slices live). Whatever is made of the array
                          (slices, other dtypes, torch tensors, DLPack, memoryviews) keeps that object alive.
-    The last view goes   in whichever thread: the callback only appends to a deque. It takes no lock,
-                         because it may run inside `lease` itself, in a garbage collection.
+    The last view goes   in whichever thread: the callback is a deque's own `append`. It takes no lock,
+                         because it may run inside `lease` itself, in a garbage collection; and it runs no
+                         Python, because a Ctrl-C that came in there would be lost, and the memory with it.
     The next lease       drains the deque, and takes what was in use last: it is still in the cache.
     The pool is closed   free memory goes at once; leased memory goes with its last view, even after the run.
 """
@@ -25,7 +26,7 @@ import numpy as np
 from flowload.errors import ClosedRun
 from flowload.protocols import Bytes, Device
 
-from .memory import Memory
+from .memory import Memory, Watch
 
 __all__ = ["BufferPool", "BufferStats", "size_class"]
 
@@ -63,7 +64,7 @@ class BufferPool:
     def __init__(self, *, window: int = 1 << 14) -> None:
         self.window = window
         self.lock = threading.Lock()
-        self.returned: deque[Memory] = deque()  # filled by callbacks, in any thread
+        self.returned: deque[Watch] = deque()  # filled by callbacks, in any thread
         self.leased: set[Memory] = set()
         self.stacks: dict[tuple[Device | None, int], Stack] = {}  # free memory, by device and size
         self.in_use = 0  # bytes
@@ -86,8 +87,10 @@ class BufferPool:
             old.free()
         if memory is None:
             memory = Memory(size_class(nbytes), device)  # outside the lock: page-locking takes milliseconds
-        array = memory.show(nbytes, self.give)
+        array = memory.show(nbytes, self.returned.append)
         with self.lock:
+            if self.closed:
+                memory.tell_instead(self.give_late)
             self.leased.add(memory)
             self.in_use += memory.size
             self.peaks = max(self.peaks[0], self.in_use), self.peaks[1]
@@ -108,15 +111,17 @@ class BufferPool:
             self.closed = True
             free = [memory for stack in self.stacks.values() for memory in stack.free]
             self.stacks.clear()
+            leased = tuple(self.leased)
         for memory in free:
             memory.free()
+        for memory in leased:  # nobody will lease again, so nobody else will drain
+            memory.tell_instead(self.give_late)
         self.bury()
 
-    def give(self, memory: Memory) -> None:
-        """Take memory back whose last view is gone: in any thread, at any time, without a lock."""
-        self.returned.append(memory)
-        if self.closed:  # nobody will lease again, so nobody else will drain
-            self.bury()
+    def give_late(self, watch: Watch) -> None:
+        """Free memory whose last view went after the end: in any thread, at any time, without a lock."""
+        self.returned.append(watch)
+        self.bury()
 
     def bury(self) -> None:
         """Free what came back after the end. Several threads may be here: who pops the memory frees it."""
@@ -127,9 +132,11 @@ class BufferPool:
     def pop_returned(self) -> Memory | None:
         """The memory that came back first."""
         try:
-            return self.returned.popleft()
+            memory = self.returned.popleft().memory
         except IndexError:
             return None
+        memory.watch = None  # they refer to each other
+        return memory
 
     # `find` takes the lock for all that follows.
 

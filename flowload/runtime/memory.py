@@ -6,15 +6,24 @@ import ctypes
 import mmap
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from flowload.protocols import Bytes, Device
 
-__all__ = ["Memory"]
+__all__ = ["Memory", "Watch"]
 
 HUGE = 2 << 20  #: bytes of a huge page
 FLAGS = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+
+
+class Watch(weakref.ref[Any]):
+    """Tells somebody when a buffer is gone, and knows whose memory that showed."""
+
+    __slots__ = ("memory",)
+
+    memory: Memory
 
 
 class Memory:
@@ -38,15 +47,27 @@ class Memory:
             advise_huge(self.map, self.start, size // HUGE * HUGE)
         self.kind = ctypes.c_char * size
         self.face = np.frombuffer(self.map, np.uint8, size, self.start)
-        self.watch: weakref.ref[ctypes.Array[ctypes.c_char]] | None = None
+        self.watch: Watch | None = None
         if device is not None:
             device.register(self.face)
 
-    def show(self, nbytes: int, gone: Callable[[Memory], None]) -> Bytes:
+    def show(self, nbytes: int, gone: Callable[[Watch], object]) -> Bytes:
         """The first `nbytes`, through a buffer object of its own; `gone` is called when that ends."""
         buffer = self.kind.from_buffer(self.map, self.start)
-        self.watch = weakref.ref(buffer, lambda _: gone(self))
+        self.tell(buffer, gone)
         return np.frombuffer(memoryview(buffer), np.uint8, nbytes)
+
+    def tell_instead(self, gone: Callable[[Watch], object]) -> None:
+        """Have somebody else called when the present showing ends, unless it has ended."""
+        buffer = None if self.watch is None else self.watch()
+        if buffer is not None:
+            self.tell(buffer, gone)
+
+    def tell(self, buffer: object, gone: Callable[[Watch], object]) -> None:
+        """Call `gone` when the buffer ends; nobody else is told any more."""
+        watch = Watch(buffer, gone)
+        watch.memory = self
+        self.watch = watch
 
     def free(self) -> None:
         """Undo the device's preparation; the mapping itself goes with the last reference to it.

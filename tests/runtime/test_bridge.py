@@ -21,6 +21,7 @@ from flowload.errors import ClosedRun, GraphError
 from flowload.graph import Graph, outputs
 from flowload.protocols import Call
 from flowload.runtime import bridge
+from flowload.runtime.stream import AsyncBatches
 from tests.runtime.faces import run_threads
 from tests.runtime.stages import (
     Does,
@@ -39,6 +40,24 @@ from tests.runtime.stages import (
 
 def endless() -> Graph:
     return origin(Yields(lambda _: (ints([n]) for n in itertools.count())))
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_ctrl_c_between_two_batches_ends_the_run_while_its_traceback_lives(
+    monkeypatch: pytest.MonkeyPatch, *, named: bool
+) -> None:
+    batches = endless().iterate()
+    reader = batches["out"] if named else batches
+    next(reader)
+    monkeypatch.setattr(AsyncBatches, "hand_over", interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        next(reader)
+    assert run_threads() == []
+    assert caught.traceback
 
 
 def waiting() -> Graph:

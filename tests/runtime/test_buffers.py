@@ -6,6 +6,7 @@ import random
 import threading
 from collections import deque
 from pathlib import Path
+from types import BuiltinMethodType
 
 import numpy as np
 import pytest
@@ -175,6 +176,17 @@ def test_memory_that_the_device_refuses_is_not_kept() -> None:
     assert pool.stats()[:4] == (0, 0, 0, 0)
     pool.lease(5000)
     pool.close()
+
+
+def test_no_python_runs_when_a_last_view_goes_while_the_run_does() -> None:
+    """A Ctrl-C that came in a callback's Python would be lost, and the memory with it."""
+    pool = BufferPool()
+    array = pool.lease(100)
+    (memory,) = pool.leased
+    assert memory.watch is not None
+    assert isinstance(memory.watch.__callback__, BuiltinMethodType)
+    del array
+    assert pool.stats().free == 1
 
 
 def test_after_the_end_leased_memory_goes_with_its_last_view() -> None:

@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
-from flowload.runtime.memory import HUGE, Memory
+from flowload.runtime.memory import HUGE, Memory, Watch
 from tests.runtime.views import Ledger
 
 
@@ -33,7 +33,7 @@ def test_a_system_without_huge_pages_will_do(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_end_of_every_showing_is_told_once() -> None:
-    ended: list[Memory] = []
+    ended: list[Watch] = []
     memory = Memory(mmap.PAGESIZE, None)
     for count in (1, 2):
         array = memory.show(10, ended.append)
@@ -41,7 +41,19 @@ def test_the_end_of_every_showing_is_told_once() -> None:
         del array
         assert len(ended) == count - 1
         del view
-        assert ended == [memory] * count
+        assert [watch.memory for watch in ended] == [memory] * count
+
+
+def test_another_may_be_told_instead_unless_it_is_over() -> None:
+    first: list[Watch] = []
+    second: list[Watch] = []
+    memory = Memory(mmap.PAGESIZE, None)
+    memory.tell_instead(second.append)
+    array = memory.show(10, first.append)
+    memory.tell_instead(second.append)
+    del array
+    memory.tell_instead(first.append)
+    assert (len(first), [watch.memory for watch in second]) == (0, [memory])
 
 
 def test_a_device_is_told_before_and_after() -> None:
