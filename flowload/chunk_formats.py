@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.protocols import Bytes
 
-__all__ = ["ChunkFormat", "Layout", "PackingFormat"]
+__all__ = ["BulkFormat", "ChunkFormat", "Layout", "PackingFormat", "Unpacked", "Uses"]
 
 
 class Layout(Protocol):
@@ -81,3 +81,46 @@ class PackingFormat(Protocol):
 
     def records(self, rows: Bytes) -> Bytes:
         """Records as they are on disk, of rows packed or not: (n, size of the largest), zeros behind each."""
+
+
+class Uses(NamedTuple):
+    """Uses of chunks that are to be unpacked, and which records of each."""
+
+    table: NDArray[np.void]  #: rows of `flowload.blocks.CHUNK`
+    fds: NDArray[np.int32]  #: open files, by source; -1: that one is not open
+    keys: NDArray[np.uint64]  #: of the sources: see `kernels.schedule.choose`, as for the next two
+    seed: int
+    rule: tuple[int, int, int]
+    limit: int  #: a chunk's largest inflated size, in bytes
+
+
+class Unpacked(NamedTuple):
+    """Memory for what comes of them."""
+
+    rows: Bytes  #: packed records: (n, row_bytes)
+    origin: NDArray[np.void]  #: (n,) of `flowload.blocks.ORIGIN`
+    counts: NDArray[
+        np.int64
+    ]  #: of each chunk its records, those taken, those that its cap cut off: (chunks, 3)
+
+
+@runtime_checkable
+class BulkFormat(PackingFormat, Protocol):
+    """A packing format that can do with many chunks in one call what `inflate` and `pack` do with one."""
+
+    @property
+    def in_bulk(self) -> bool:
+        """Whether it can on this machine."""
+
+    def unpack(self, uses: Uses, scratch: Bytes, out: Unpacked) -> int:
+        """Read, inflate, validate, sample and pack chunks, in order; releases the GIL.
+
+        Args:
+            uses: of chunks.
+            scratch: memory for the largest chunk, as it is in the file and inflated.
+            out: written to from its start.
+
+        Returns:
+            how many chunks were unpacked. The next one is not as its index says, or is bad, or has no room:
+            `inflate` tells.
+        """

@@ -19,19 +19,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK
-from flowload.chunk_formats import ChunkFormat, Layout
+from flowload.chunk_formats import ChunkFormat, Layout, Unpacked, Uses
 from flowload.errors import DataError, NoDataError
 from flowload.kernels.packing import pack_records, unpack_records
+from flowload.kernels.unpacking import STREAM, Columns, Files, Room, unpack_chunks
 from flowload.protocols import Bytes
 
 from . import gz
 from .lc0_layouts import BITS, TENSORS, TUPLE
 from .lc0_records import SIZES, check_chunk, check_rows, infer_records
+from .native import native_functions
 from .tar import Member, members
 
 __all__ = ["FORMAT", "Lc0"]
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (TENSORS, TUPLE, BITS)})
+COLUMNS = ("offset", "size", "inflated", "source", "index", "use", "cap", "gzip")  #: that kernels read
 DEFLATE_MOST = 1032  #: deflate makes at most so many bytes of one
 #: Bytes that gzip may add to data that it cannot compress, besides an eighth (fixed codes).
 GZIP_ADDS = 1 << 10
@@ -78,6 +81,26 @@ class Lc0:
     def pack(self, records: Bytes, which: NDArray[np.int64], out: Bytes) -> bool:
         """Pack records to rows of `out`: see `kernels.records`. False: a policy needs a longer row."""
         return pack_records(records, which, out) < 0
+
+    @property
+    def in_bulk(self) -> bool:
+        """The installed zlib-ng can be called from kernels."""
+        return native_functions() is not None
+
+    def unpack(self, uses: Uses, scratch: Bytes, out: Unpacked) -> int:
+        """Read, inflate, check, sample and pack many chunks: see `kernels.unpacking`; only if `in_bulk`."""
+        functions = native_functions()
+        assert functions is not None, "asked before"  # noqa: S101 - a stage's mistake, not bad input
+        return unpack_chunks(
+            functions,
+            np.zeros(STREAM, np.int64),
+            Files(uses.fds, uses.keys),
+            Columns(*(uses.table[name] for name in COLUMNS)),
+            (np.uint64(uses.seed), uses.rule),
+            scratch,
+            uses.limit,
+            Room(out.rows, out.origin.view(np.int32).reshape(-1, 3), out.counts),
+        )
 
     def records(self, rows: Bytes) -> Bytes:
         """Records as they are on disk, of rows packed or not: (n, 8396), zeros behind each."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import ORIGIN, Chunks, Frames
-from flowload.chunk_formats import ChunkFormat, PackingFormat
+from flowload.chunk_formats import BulkFormat, ChunkFormat, PackingFormat, Unpacked, Uses
 from flowload.errors import DataError
 from flowload.protocols import Bytes, Call
 
@@ -33,6 +33,9 @@ class Inflate:
     copied, from there. Where every record is taken and the format does not pack, chunks are inflated one
     behind the other into the memory that goes on: no copy.
 
+    A format that can unpacks all chunks of a block in one call. Where it stops, the next chunk is unpacked
+    alone, which says what is wrong with it, or gets the memory that it needs.
+
     Args:
         sampling: which records a use gives.
         seed: of the run.
@@ -46,18 +49,23 @@ class Inflate:
         self.limit = limit
         self.room = room
         self.files = OpenFiles()
-        self.packers: dict[str, tuple[ChunkFormat, PackingFormat | None]] = {}  # by name of the format
+        self.packers: dict[str, Packer] = {}  # by name of the format
         self.spare: list[Bytes] = []  # scratch that no call works in; who pops it has it alone
 
     def apply(self, block: Chunks, call: Call) -> Frames | None:
         """The records of a block of chunk uses; None when nothing is left of it."""
         work = self.begin(block, call)
+        done = 0
         with self.files.reading() as reader:
-            for i in range(len(block)):
-                try:
-                    self.unpack(work, i, reader)
-                except DataError as error:
-                    call.reject(error)
+            while done < len(block):
+                if work.packer.bulk is not None:
+                    done += self.unpack_many(work, done, work.packer.bulk, reader)
+                if done < len(block):
+                    try:
+                        self.unpack(work, done, reader)
+                    except DataError as error:
+                        call.reject(error)
+                    done += 1
         if work.scratch is not None:
             self.spare.append(work.scratch)
         call.opened(work.opened)
@@ -69,20 +77,24 @@ class Inflate:
         """Lease memory for a block, by what its chunks claim to hold."""
         claims = claimed_bytes(block.table, self.limit)
         packer = self.packer_of(block.format)
-        if self.sampling.everything and packer is None:
+        if self.sampling.everything and packer.one is None:
             # Leases of one size are each other's: the memory that comes next was just in use.
-            return Work(block, Rows(call, max(int(claims.sum()) + SLACK, self.room)), None)
-        row = None if packer is None else packer.row_bytes
+            return Work(block, packer, Rows(call, max(int(claims.sum()) + SLACK, self.room)), None)
+        row = None if packer.one is None else packer.one.row_bytes
         expected = self.sampling.most_bytes(block.table, claims, row)
-        scratch = self.scratch(int(claims.max()) + SLACK, call)
-        return Work(block, Rows(call, -(-int(expected.sum()) // STEP) * STEP, packer), scratch)
+        in_the_file = 0 if packer.bulk is None else min(int(block.table["size"].max()), self.limit)
+        scratch = self.scratch(int(claims.max()) + SLACK + in_the_file, call)
+        rows = Rows(call, -(-int(expected.sum()) // STEP) * STEP, packer.one)
+        return Work(block, packer, rows, scratch)
 
-    def packer_of(self, form: ChunkFormat) -> PackingFormat | None:
-        """The format, if it packs; asked once, for to ask a protocol takes longer than to look at a block."""
+    def packer_of(self, form: ChunkFormat) -> Packer:
+        """How a format packs; asked once, for to ask a protocol takes longer than to look at a block."""
         known = self.packers.get(form.name)
-        if known is None or known[0] is not form:
-            known = self.packers[form.name] = form, form if isinstance(form, PackingFormat) else None
-        return known[1]
+        if known is None or known.format is not form:
+            one = form if isinstance(form, PackingFormat) else None
+            bulk = form if isinstance(form, BulkFormat) and form.in_bulk else None
+            known = self.packers[form.name] = Packer(form, one, bulk)
+        return known
 
     def scratch(self, nbytes: int, call: Call) -> Bytes:
         """Memory to inflate into: where it can, what was used last, because that is still in the cache."""
@@ -92,23 +104,39 @@ class Inflate:
             return call.lease(max(nbytes, SCRATCH))
         return memory if len(memory) >= nbytes else call.lease(nbytes)
 
+    def unpack_many(self, work: Work, first: int, form: BulkFormat, reader: Reader) -> int:
+        """Unpack chunks from one on, as far as it goes; how many."""
+        block, rows = work.block, work.rows
+        table = block.table[first:]
+        fds = np.array([reader.try_fd(source.path) for source in block.sources], np.int32)
+        keys = np.array([source.key for source in block.sources], np.uint64)
+        rule = self.sampling.num, self.sampling.den, self.sampling.count
+        free = rows.free(form.row_bytes)
+        counts = np.empty((len(table), 3), np.int64)
+        out = Unpacked(free, np.empty(len(free), ORIGIN), counts)
+        assert work.scratch is not None, "a format that packs unpacks from scratch"  # noqa: S101 - see begin
+        done = form.unpack(Uses(table, fds, keys, self.seed, rule, self.limit), work.scratch, out)
+        opened, taken, cut = counts[:done].sum(axis=0).tolist()
+        rows.count += taken
+        work.enter(out.origin[:taken], opened, cut)
+        return done
+
     def unpack(self, work: Work, i: int, reader: Reader) -> None:
         """Inflate and sample one chunk. Raises DataError that names file and member."""
-        chunk, source = work.block.table[i], work.block.sources[work.sources[i]]
+        chunk, source = work.block.table[i], work.block.sources[work.block.table["source"][i]]
         records = self.inflate(work, i, source.path, reader)
         which, cut = self.sampling.choose(len(records), chunk, source, self.seed)
-        taken = len(records) if which is None else len(which)
         work.rows.take(records, which)
-        work.chosen.append((i, taken, which))
-        work.opened += len(records)
-        work.cut += cut
-        work.unsampled += len(records) - taken - cut
+        origin = np.empty(len(records) if which is None else len(which), ORIGIN)
+        origin["source"], origin["chunk"] = chunk["source"], chunk["index"]
+        origin["record"] = np.arange(len(records)) if which is None else which
+        work.enter(origin, len(records), cut)
 
     def inflate(self, work: Work, i: int, path: str, reader: Reader) -> Bytes:
         """The records of one chunk: (n, stride)."""
         chunk, form = work.block.table[i], work.block.format
         out = work.rows.rest if work.scratch is None else work.scratch
-        where = f"{path}: chunk {work.indices[i]}"
+        where = f"{path}: chunk {chunk['index']}"
         try:
             data, stride = form.inflate(reader.fd(path), chunk, out, limit=self.limit, where=where)
         except DataError as error:
@@ -123,39 +151,37 @@ class Inflate:
         self.spare.clear()
 
 
+class Packer(NamedTuple):
+    """How a format packs."""
+
+    format: ChunkFormat
+    one: PackingFormat | None  #: one chunk after the other
+    bulk: BulkFormat | None  #: many at once
+
+
 @dataclass(slots=True)
 class Work:
     """One call under way."""
 
     block: Chunks
+    packer: Packer
     rows: Rows
     scratch: Bytes | None  #: None: chunks are inflated straight into `rows`
-    # Columns as lists: numpy's scalars would cost more than all the rest of what is done for a chunk.
-    sources: list[int] = field(init=False)
-    indices: list[int] = field(init=False)
-    #: chunk of the block, how many records, which (None: all)
-    chosen: list[tuple[int, int, NDArray[np.int64] | None]] = field(default_factory=list)
+    origins: list[NDArray[np.void]] = field(default_factory=list)  #: of the records so far
     opened: int = 0
     unsampled: int = 0
     cut: int = 0
 
-    def __post_init__(self) -> None:
-        self.sources = self.block.table["source"].tolist()
-        self.indices = self.block.table["index"].tolist()
+    def enter(self, origin: NDArray[np.void], opened: int, cut: int) -> None:
+        """Records of these origins were taken, of so many, and so many more were cut off."""
+        self.origins.append(origin)
+        self.opened += opened
+        self.cut += cut
+        self.unsampled += opened - len(origin) - cut
 
     def frames(self) -> Frames:
         """The records so far."""
-        counts = [taken for _, taken, _ in self.chosen]
-        origin = np.empty(self.rows.count, ORIGIN)
-        origin["source"] = np.array([self.sources[i] for i, _, _ in self.chosen]).repeat(counts)
-        origin["chunk"] = np.array([self.indices[i] for i, _, _ in self.chosen]).repeat(counts)
-        # Where every record of a chunk was taken, they count on from its first.
-        first = [end - taken for end, taken in zip(accumulate(counts), counts, strict=True)]
-        record = np.arange(self.rows.count) - np.array(first).repeat(counts)
-        for (_, taken, which), begin in zip(self.chosen, first, strict=True):
-            if which is not None:
-                record[begin : begin + taken] = which
-        origin["record"] = record
+        origin = self.origins[0] if len(self.origins) == 1 else np.concatenate(self.origins)
         return Frames(self.block.format, self.block.sources, self.rows.data, origin)
 
 

@@ -113,3 +113,10 @@ class Reader:
         if file is None:
             file = self.opened[path] = self.files.enter(path)
         return file.fd
+
+    def try_fd(self, path: str) -> int:
+        """The same; -1 where it cannot be opened."""
+        try:
+            return self.fd(path)
+        except OSError:
+            return -1

@@ -36,7 +36,7 @@ class Recut:
 
     So borders depend on the chunks and their order alone, not on the blocks in which they came, and many
     files of one chunk make good blocks too. No block is larger than `target`, but a chunk that is so
-    alone. An epoch's end is a border.
+    alone. An epoch's end is a border, and so is another format.
 
     Args:
         target: what a block may cost.
@@ -60,6 +60,8 @@ class Recut:
 
     def push(self, block: Chunks, call: Call) -> Iterator[Chunks]:  # noqa: ARG002 - the shape of a Fold
         """The blocks that are complete with this one."""
+        if self.parts and self.parts[0].format.name != block.format.name:
+            yield from self.take()
         ends = np.cumsum(self.cost(block.table))
         first = done = 0
         while first < len(block):

@@ -38,6 +38,13 @@ class Rows:
         """The memory behind them: what is written there can be taken without a copy."""
         return self.memory[self.count * self.stride :]
 
+    def free(self, stride: int) -> Bytes:
+        """The memory behind them, as rows of at least so many bytes: (n, stride)."""
+        self.fit(stride)
+        begin = self.count * self.stride
+        count = (len(self.memory) - begin) // self.stride
+        return self.memory[begin : begin + count * self.stride].reshape(count, self.stride)
+
     def take(self, records: Bytes, which: NDArray[np.int64] | None) -> None:
         """Append records (n, stride), all or those named; no copy of all where they lie at `rest` already."""
         if self.packer is None or not self.pack(self.packer, records, which):

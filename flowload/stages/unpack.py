@@ -24,8 +24,9 @@ from .sampling import Sampling
 
 __all__ = ["UnpackStage", "unpack"]
 
-BLOCK = 16 << 20  #: bytes of records, before they are packed, that a call gives at most
-LIGHT = 2  #: times as many a call inflates at most, where it takes few of them: 10 to 40 milliseconds
+BLOCK = 16 << 20  #: bytes of records that a call gives at most
+PACKED = 2  #: times as many, where they are packed: to so much less memory that fewer calls are worth it
+LIGHT = 2  #: times as many a call inflates at most, where it takes few of them: 10 to 50 milliseconds
 ON_THEIR_WAY = 8  #: blocks that are finished, and wait or are worked on by the next stage, at most
 FINEST = 10**6  #: largest denominator of a rate
 
@@ -69,8 +70,9 @@ class UnpackStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """Cut the stream into equal pieces of work; inflate and sample each."""
         growing = any(stage.growing for stage in setting.upstream)
-        recut = Recut(BLOCK - SLACK, self.cost, growing=growing, find=format_finder(setting))
-        inflate = Inflate(self.sampling, seed=setting.seed, limit=self.max_chunk_bytes, room=BLOCK)
+        block = block_bytes(setting)
+        recut = Recut(block - SLACK, self.cost, growing=growing, find=format_finder(setting))
+        inflate = Inflate(self.sampling, seed=setting.seed, limit=self.max_chunk_bytes, room=block)
         return recut, inflate
 
     def cost(self, table: NDArray[np.void]) -> NDArray[np.int64]:
@@ -84,8 +86,8 @@ class UnpackStage(Stage):
         workers = self.workers or setting.cpus
         packed = row_size(setting) / RECORD
         if self.sampling.everything and packed == 1:
-            return (workers + ON_THEIR_WAY) * BLOCK
-        block = STEP + int(BLOCK * min(1, LIGHT * self.sampling.share) * packed)
+            return (workers + ON_THEIR_WAY) * block_bytes(setting)
+        block = STEP + int(block_bytes(setting) * min(1, LIGHT * self.sampling.share) * packed)
         return workers * SCRATCH + (workers + ON_THEIR_WAY) * block
 
     def taken(self, chunks: Chunks, seed: int) -> NDArray[np.int64]:
@@ -94,6 +96,11 @@ class UnpackStage(Stage):
         taken = np.full(len(chunks), -1, np.int64)
         taken[known] = self.sampling.lengths(chunks.select(known), seed)
         return taken
+
+
+def block_bytes(setting: Setting) -> int:
+    """Bytes of records, before they are packed, that a call gives at most."""
+    return BLOCK * PACKED if row_size(setting) < RECORD else BLOCK
 
 
 def unpack(

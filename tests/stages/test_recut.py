@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +54,17 @@ def test_blocks_are_as_large_as_they_may_be(sizes: list[int]) -> None:
     assert all(sum(cost) + after[0] > 100 for cost, after in itertools.pairwise(costs))
     assert all(len(block.sources) == len(set(block.table["source"].tolist())) for block in blocks)
     assert fold.held == 0
+
+
+def test_another_format_is_a_border() -> None:
+    fold, call = recut(), FakeCall()
+    first, second = chunks_of([10, 20]), replace(chunks_of([30]), format=replace(TOY, name="other"))
+    blocks = [*fold.push(first, call), *fold.push(second, call), *fold.push(first, call), *fold.flush(call)]
+    assert [(block.format.name, len(block)) for block in blocks] == [
+        (TOY.name, 2),
+        ("other", 1),
+        (TOY.name, 2),
+    ]
 
 
 def test_a_mark_is_a_border() -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.blocks import ORIGIN
+from flowload.chunk_formats import Unpacked, Uses
 from flowload.formats.lc0_records import SIZES
 from flowload.kernels.exchange import exchange
 from flowload.kernels.philox import integers, stream
-from flowload.kernels.schedule import choose
 from flowload.protocols import Bytes
 from flowload.runtime.buffers import BufferPool
 from flowload.stages.fields import batch_bytes, split_lease
-from flowload.stages.sampling import Sampling
 from flowload.stages.unpack import UnpackStage
 
 from .corpus import FORMAT, LIMIT, Corpus
@@ -26,7 +26,6 @@ from .settings import Settings, Work
 __all__ = ["Bare"]
 
 ROTATION = 3  #: batches in turn: what a training loop has in hand, what waits, what is written
-SEED = np.uint64(0)
 
 
 class Bare:
@@ -43,20 +42,23 @@ class Bare:
     def __init__(
         self, corpus: Corpus, fds: Sequence[int], settings: Settings, work: Work, number: int
     ) -> None:
-        self.corpus, self.fds, self.size = corpus, fds, settings.batch
-        self.sampling = UnpackStage(rate=work.rate).sampling
+        self.corpus, self.size = corpus, settings.batch
+        self.fds = np.array(fds, np.int32)
+        self.sources = np.array([source.key for source in corpus.chunks.sources], np.uint64)
+        sampling = UnpackStage(rate=work.rate).sampling
+        self.rule = sampling.num, sampling.den, sampling.count
         self.layout = FORMAT.layouts[work.layout]
         self.order = np.random.default_rng(0).permutation(len(corpus.chunks)).tolist()
-        self.sources = [source.key for source in corpus.chunks.sources]
         self.key = stream((number, 0), 0)
         # The memory that a run's own pool gives: aligned, in huge pages.
         self.pool = BufferPool()
-        most = corpus.largest // min(SIZES.values()) + 1  # records of a chunk
-        self.scratch = self.pool.lease(corpus.largest)
-        self.rows = self.table(settings.batch + most)
+        self.most = corpus.largest // min(SIZES.values()) + 1  # records of a chunk
+        self.scratch = self.pool.lease(corpus.largest + int(corpus.chunks.table["size"].max()))
+        self.rows = self.table(settings.batch + self.most)
         self.slots = self.table(settings.reservoir // settings.cpus)
-        self.draws = np.empty(most, np.int64)
-        self.all = np.arange(most)
+        self.origin = np.empty(self.most, ORIGIN)
+        self.counts = np.empty((1, 3), np.int64)
+        self.draws = np.empty(self.most, np.int64)
         self.batches = [self.lease_batch() for _ in range(ROTATION)]
         self.waiting = 0  # rows that are no batch yet
         self.exchanged = 0
@@ -78,9 +80,9 @@ class Bare:
         """Put records into the reservoir."""
         held = 0
         for place in itertools.cycle(self.order):
-            records = self.inflate(place)
-            room = min(len(records), len(self.slots) - held)
-            self.pack(records, self.all[:room], self.slots[held : held + room])
+            rows = self.unpack(place, 0, 0)
+            room = min(len(rows), len(self.slots) - held)
+            self.slots[held : held + room] = rows[:room]
             held += room
             if held == len(self.slots):
                 return
@@ -97,34 +99,21 @@ class Bare:
 
     def take(self, place: int, use: int) -> None:
         """Bring the records of one chunk use to what waits for a batch, by way of the reservoir."""
-        records = self.inflate(place)
-        which = self.choose(len(records), place, use)
-        begin, self.waiting = self.waiting, self.waiting + len(which)
-        rows = self.rows[begin : self.waiting]
-        self.pack(records, which, rows)
-        draws = self.draws[: len(which)]
+        rows = self.unpack(place, use, self.waiting)
+        self.waiting += len(rows)
+        draws = self.draws[: len(rows)]
         integers(draws, len(self.slots), 0, self.key, self.exchanged)
-        self.exchanged += len(which)
+        self.exchanged += len(rows)
         exchange(self.slots, rows, draws)
 
-    def inflate(self, place: int) -> Bytes:
-        """The records of one chunk, in scratch memory."""
-        row = self.corpus.chunks.table[place]
-        data, stride = FORMAT.inflate(self.fds[row["source"]], row, self.scratch, limit=LIMIT, where="")
-        return data.reshape(-1, stride)
-
-    def choose(self, records: int, place: int, use: int) -> NDArray[np.int64]:
-        """Which records of a chunk a use of it takes."""
-        if self.sampling.everything:
-            return self.all[:records]
-        row, rule = self.corpus.chunks.table[place], rule_of(self.sampling)
-        source = np.uint64(self.sources[row["source"]])
-        return choose(records, use, -1, SEED, source, int(row["index"]), rule)[0]
-
-    def pack(self, records: Bytes, which: NDArray[np.int64], rows: Bytes) -> None:
-        """Pack records to rows; the few that do not fit are none of the games measured."""
-        if not FORMAT.pack(records, which, rows):
-            raise ValueError("a record does not fit its packed row: these games are not for this benchmark")
+    def unpack(self, place: int, use: int, begin: int) -> Bytes:
+        """The records of one chunk use, packed, in rows from `begin` on."""
+        chunk = self.corpus.chunks.table[place : place + 1].copy()
+        chunk["use"] = use
+        out = Unpacked(self.rows[begin : begin + self.most], self.origin, self.counts)
+        if not FORMAT.unpack(Uses(chunk, self.fds, self.sources, 0, self.rule, LIMIT), self.scratch, out):
+            raise ValueError("a chunk is not as its index says: these games are not for this benchmark")
+        return self.rows[begin : begin + int(self.counts[0, 1])]
 
     def encode(self) -> None:
         """Make a batch of the rows that came last, which are still in the cache."""
@@ -133,8 +122,3 @@ class Bare:
         self.waiting = begin
         self.made += 1
         self.marks.append((perf_counter(), self.made * self.size))
-
-
-def rule_of(sampling: Sampling) -> tuple[int, int, int]:
-    """What `choose` wants to know."""
-    return sampling.num, sampling.den, sampling.count
