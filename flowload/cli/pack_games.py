@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from flowload.cpus import usable_cpus
 from flowload.formats.games_layouts import LAYOUTS
 from flowload.formats.games_pack import Packed, Progress, pack_games
-from flowload.runtime.cpus import usable_cpus
 
 from .figures import counted
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 import click
 
+from flowload.cpus import usable_cpus
 from flowload.graph import Graph
-from flowload.runtime.cpus import usable_cpus
 
 from .command import Asked, FileCommand
 from .figures import size

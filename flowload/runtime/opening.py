@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from flowload.cpus import usable_cpus
 from flowload.graph import Graph
 from flowload.protocols import State
 
 from .assembly import Assembly
 from .buffers import BufferPool
-from .cpus import usable_cpus
 from .resume import read_state, write_state
 from .run import Run
 from .stillness import Moves, Stillness

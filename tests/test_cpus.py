@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from flowload.cpus import affinity, usable_cpus
 from flowload.errors import GraphError
-from flowload.runtime.cpus import affinity, usable_cpus
 
 
 class Machine:
@@ -14,7 +14,7 @@ class Machine:
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, cpus: int = 64) -> None:
         self.root = root
-        monkeypatch.setattr("flowload.runtime.cpus.affinity", lambda: cpus)
+        monkeypatch.setattr("flowload.cpus.affinity", lambda: cpus)
         self.write("proc/self/cgroup", "")
 
     def write(self, path: str, text: str) -> None:
