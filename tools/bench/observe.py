@@ -25,14 +25,14 @@ from flowload.runtime.shifts import Shift, Tally
 
 from .graphs import draw
 from .hops import drawn
-from .planted import How, planted
+from .planted import Calls, How, planted
 from .settings import Settings, Work
 from .window import watch
 
 __all__ = ["measure_cost", "measure_verdicts"]
 
 FILES, SPLIT, GAMES = 8, 8, 8  #: files to take games from, small files of each, games in these
-TIMES = 3.0  #: the slowed stage takes so many times the whole pipeline's time for a sample
+TIMES = 10.0  #: the slowed stage takes so many times the whole pipeline's time for a sample: it alone limits
 #: What is done for statistics alone, at every call and block.
 WATCHING = (
     (Durations, "note"),
@@ -133,7 +133,7 @@ def split_games(data: str, folder: Path) -> None:
 def measure_on(settings: Settings, how: How, tell: Callable[[str], None]) -> list[Trial]:
     """Slow down every stage of the chess pipeline on these data."""
     graph = draw(settings, Work(), device="cpu")
-    before, after = run(graph, settings)
+    before, after = run(graph, settings).moments
     base = judge(after, before)
     assert base is not None, "nothing was delivered"  # noqa: S101 - there is nothing to compare with then
     print(f"as it is: {base.rate:,.0f} samples/s; {brief(base)}")
@@ -143,49 +143,70 @@ def measure_on(settings: Settings, how: How, tell: Callable[[str], None]) -> lis
         if settings.only and placed.name not in settings.only:
             continue
         tell(f"slowing down {placed.name}")
-        trial = attempt(graph, placed, settings, how, (before, after))
+        trial = attempt(graph, placed, settings, how)
         trials.append(trial)
         print(told(trial))
     return trials
 
 
-def attempt(
-    graph: fl.Graph, placed: Placed, settings: Settings, how: How, base: tuple[RunStats, RunStats]
-) -> Trial:
+class Seen(NamedTuple):
+    """A run when it was warm, and later."""
+
+    moments: tuple[RunStats, RunStats]
+    calls: int  #: in between, of the operator in which time is planted
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds in between."""
+        return self.moments[1].elapsed - self.moments[0].elapsed
+
+    @property
+    def delivered(self) -> int:
+        """Samples in between."""
+        return self.moments[1].delivered - self.moments[0].delivered
+
+    def busy(self, stage: str) -> float:
+        """Seconds of a stage in between."""
+        return self.moments[1].stages[stage].busy - self.moments[0].stages[stage].busy
+
+
+def attempt(graph: fl.Graph, placed: Placed, settings: Settings, how: How) -> Trial:
     """Slow one stage down, take the verdict; make the stage twice as fast, and measure; in turn."""
-    before, after = base
     name = placed.name
-    calls = max(1, after.stages[name].calls - before.stages[name].calls)
-    own = (after.stages[name].busy - before.stages[name].busy) / calls
-    extra = TIMES * (after.elapsed - before.elapsed) / calls
+    with planted(placed.stage, 0.0, how) as calls:
+        usual = run(graph, settings, calls)
+    # Of the operator's calls, not of the stage's: some stages have an operator more, which is not slowed.
+    own = usual.busy(name) / max(1, usual.calls)
+    extra = TIMES * usual.elapsed / max(1, usual.calls)
     verdicts, slow, fast = [], [], []
     for _ in range(settings.rounds):
         with planted(placed.stage, extra, how):
-            moments = run(graph, settings)
+            slow.append(run(graph, settings))
         with planted(placed.stage, max(0.0, (extra - own) / 2), how):
             fast.append(run(graph, settings))
-        slow.append(moments)
-        verdicts.append(judge(moments[1], moments[0]))
+        before, after = slow[-1].moments
+        verdicts.append(judge(after, before))
     return Trial(name, tuple(verdicts), rate_of(fast) / rate_of(slow))
 
 
-def run(graph: fl.Graph, settings: Settings) -> tuple[RunStats, RunStats]:
+def run(graph: fl.Graph, settings: Settings, calls: Calls | None = None) -> Seen:
     """The run when it was warm, and later."""
-    seen: list[RunStats] = []
+    stats: list[RunStats] = []
+    counts: list[int] = []
     with graph.iterate(epochs=None, cpus=settings.cpus) as batches:
 
         def probe() -> dict[str, float]:
-            seen.append(batches.stats())
+            stats.append(batches.stats())
+            counts.append(calls.count if calls else 0)
             return {}
 
         watch(iter(batches), settings.window, probe)
-    return seen[0], seen[1]
+    return Seen((stats[0], stats[1]), counts[1] - counts[0])
 
 
-def rate_of(windows: Sequence[tuple[RunStats, RunStats]]) -> float:
+def rate_of(windows: Sequence[Seen]) -> float:
     """Samples/s in all windows together: a slow stage gives in bursts, of which one window holds few."""
-    samples = sum(after.delivered - before.delivered for before, after in windows)
-    return samples / sum(after.elapsed - before.elapsed for before, after in windows)
+    return sum(window.delivered for window in windows) / sum(window.elapsed for window in windows)
 
 
 def told(trial: Trial) -> str:

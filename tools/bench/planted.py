@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from flowload.graph import Stage
 from flowload.protocols import Fold, Map, Operator, Setting, Source
 
-__all__ = ["How", "planted"]
+__all__ = ["Calls", "How", "planted"]
 
 How: TypeAlias = Literal["spin", "sleep"]
 
@@ -25,21 +25,33 @@ def spin(seconds: float) -> None:
         sha256(PIECE).digest()
 
 
+class Calls:
+    """How many calls were slowed down; those of several threads that come at once may count as one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 @contextmanager
-def planted(stage: Stage, seconds: float, how: How) -> Iterator[None]:
+def planted(stage: Stage, seconds: float, how: How) -> Iterator[Calls]:
     """While inside, every call of stages of this kind takes so much longer: of their last operator."""
     kind = type(stage)
+    calls = Calls()
     own = kind.open
     waste: Callable[[float], None] = spin if how == "spin" else sleep
 
     def opened(self: Stage, setting: Setting) -> Sequence[Operator]:
         operators = list(own(self, setting))
-        operators[-1] = slowed(operators[-1], lambda: waste(seconds))
+        operators[-1] = slowed(operators[-1], delay)
         return operators
+
+    def delay() -> None:
+        calls.count += 1
+        waste(seconds)
 
     kind.open = opened  # type: ignore[method-assign]
     try:
-        yield
+        yield calls
     finally:
         kind.open = own  # type: ignore[method-assign]
 
