@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -63,11 +63,13 @@ class Drive:
         self.batches = {end.name: 0 for end in self.graph.plan.ends}
         bell = self.bell
         with signals(bell), ThreadPoolExecutor(len(self.batches), "flowload-reader") as lanes:
-            # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch.
+            batches = self.graph.iterate(seed=self.seed, epochs=self.bounds.epochs)
+            # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch. And it
+            # is inside `on_demand`: as soon as it has begun, somebody may ask.
             with (
-                self.graph.iterate(seed=self.seed, epochs=self.bounds.epochs) as batches,
+                on_demand(partial(self.answer, batches)),
+                batches,
                 self.recording(batches),
-                on_demand(lambda: self.report(batches.dump())),
                 StallWatch(batches, self.stall, self.report) if self.stall else nullcontext(),
             ):
                 readers = self.start(batches, bell, lanes)
@@ -76,6 +78,11 @@ class Drive:
         self.error = next((error for r in readers if (error := r.exception()) is not None), None)
         self.ended = "failed" if self.error else word
         return self.ended
+
+    def answer(self, batches: Batches) -> None:
+        """Report who does what, unless nobody does anything yet."""
+        with suppress(ClosedRun):
+            self.report(batches.dump())
 
     @contextmanager
     def recording(self, batches: Batches) -> Iterator[None]:

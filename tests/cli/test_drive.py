@@ -173,16 +173,32 @@ def test_a_stall_is_reported_with_the_stage_and_the_stack() -> None:
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")
 def test_a_signal_asks_who_does_what() -> None:
     told = SimpleQueue[Dump]()
-    bell = threading.Event()
+    answered = threading.Event()
+
+    def report(dump: Dump) -> None:
+        told.put(dump)
+        answered.set()
 
     def asks(value: int) -> int:
-        signal.raise_signal(signal.SIGUSR1)
-        bell.set()
+        for _ in range(400):  # the first may come before the run knows itself
+            signal.raise_signal(signal.SIGUSR1)
+            if answered.wait(0.05):
+                break
         return value
 
-    made = Drive(numbers(3) >> fl.map(asks, workers=1), Bounds(), Quiet(), report=told.put)
+    before = signal.getsignal(signal.SIGUSR1)
+    made = Drive(numbers(3) >> fl.map(asks, workers=1), Bounds(), Quiet(), report=report)
     assert made.run() == "finished"
     assert isinstance(told.get(timeout=20), Dump)
+    assert signal.getsignal(signal.SIGUSR1) is before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")
+def test_who_asks_before_the_run_has_begun_is_not_answered() -> None:
+    graph = numbers(3) >> fl.map(abs, workers=1)
+    told: list[Dump] = []
+    Drive(graph, Bounds(), Quiet(), report=told.append).answer(graph.iterate())
+    assert not told
 
 
 def test_metrics_are_served_while_it_runs(caplog: pytest.LogCaptureFixture) -> None:
