@@ -64,8 +64,8 @@ class Drive:
         bell = self.bell
         with signals(bell), ThreadPoolExecutor(len(self.batches), "flowload-reader") as lanes:
             batches = self.graph.iterate(seed=self.seed, epochs=self.bounds.epochs)
-            # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch. And it
-            # is inside `on_demand`: as soon as it has begun, somebody may ask.
+            # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch; and
+            # inside `on_demand`: as soon as it has begun, somebody may ask.
             with (
                 on_demand(partial(self.answer, batches)),
                 batches,
