@@ -90,6 +90,34 @@ class Room(NamedTuple):
 
 
 @kernel
+def fetch(
+    functions: Functions,
+    stream: NDArray[np.int64],
+    fd: int,
+    chunks: Columns,
+    i: int,
+    scratch: Bytes,
+    limit: int,
+) -> int:
+    """Read chunk i of a file, and inflate it to the start of the scratch memory.
+
+    Returns its inflated size; -1: it is not as its index says, is above the limit, or has no room.
+    """
+    size, gzip = int(chunks.size[i]), chunks.gzip[i]
+    claim = int(chunks.inflated[i]) if gzip else size
+    behind = len(scratch) - size if gzip else 0  # what is read lies at the end of the scratch memory
+    least = claim if gzip else 0
+    if fd < 0 or not 8 <= claim <= min(limit, len(scratch)) or behind < least:
+        return -1
+    where = scratch[behind:]
+    if call_pread(functions.pread, fd, where.ctypes.data, size, chunks.offset[i]) != size:
+        return -1
+    if gzip and not inflate_into(functions, stream, where, size, scratch[:behind], claim):
+        return -1
+    return claim
+
+
+@kernel
 def unpack_chunks(
     functions: Functions,
     stream: NDArray[np.int64],
@@ -118,17 +146,9 @@ def unpack_chunks(
         return 0
     at = done = 0
     for i in range(len(chunks.size)):
-        source, size, gzip = int(chunks.source[i]), int(chunks.size[i]), chunks.gzip[i]
-        claim = int(chunks.inflated[i]) if gzip else size
-        behind = len(scratch) - size if gzip else 0  # what is read lies at the end of the scratch memory
-        least = claim if gzip else 0
-        fd = int(files.fds[source])
-        if fd < 0 or not 8 <= claim <= min(limit, len(scratch)) or behind < least:
-            break
-        where = scratch[behind:]
-        if call_pread(functions.pread, fd, where.ctypes.data, size, chunks.offset[i]) != size:
-            break
-        if gzip and not inflate_into(functions, stream, where, size, scratch[:behind], claim):
+        source = int(chunks.source[i])
+        claim = fetch(functions, stream, int(files.fds[source]), chunks, i, scratch, limit)
+        if claim < 0:
             break
         record = size_of(int_at(scratch, 0))
         if record == 0 or claim % record != 0:
