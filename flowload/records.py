@@ -6,7 +6,7 @@ What flows between stages are references: blocks of row numbers. Only `batch` as
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from flowload.protocols import Call, State
 
 __all__ = [
+    "WRITTEN",
     "Alike",
     "Attended",
     "Fields",
+    "Gathered",
     "Grouped",
     "Numbers",
+    "Order",
     "Padded",
     "Picks",
     "Records",
@@ -29,6 +32,11 @@ __all__ = [
 ]
 
 Numbers: TypeAlias = NDArray[np.int64]  #: row numbers
+
+#: Numbers of a random order that a kernel computes before it uses them; see `kernels.bijection.write_rows`.
+Order: TypeAlias = tuple[int, int, int, int, int, NDArray[np.uint64]]
+
+WRITTEN: Order = 0, 1, 0, 0, 0, np.empty(0, np.uint64)  #: nothing is left to compute
 
 #: Per key of a batch: the shape of one sample, and the dtype.
 Fields: TypeAlias = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
@@ -89,25 +97,37 @@ class Table(Protocol):
         """The run is over. Called once."""
 
 
+class Gathered(NamedTuple):
+    """What belongs to rows that were written."""
+
+    whole: Mapping[str, NDArray[Any]]  #: arrays that go with each of the batches, shared and read-only
+    padding: tuple[int, int] | None = None  #: see `Padded`
+
+
 @runtime_checkable
 class Alike(Table, Protocol):
     """A table that can write several batches of one size at once: small ones cost less that way."""
+
+    @property
+    def swift(self) -> bool:
+        """Whether a kernel reads rows where they lie, in memory or a memory map: GB in a second."""
 
     def alike(self, layout: str) -> bool:
         """Whether a row becomes the same arrays whatever rows share its batch."""
 
     def gather_many(
-        self, layout: str, rows: Numbers, size: int, out: Mapping[str, NDArray[Any]], call: Call
-    ) -> Mapping[str, NDArray[Any]] | None:
+        self, layout: str, picks: Picks, size: int, out: Mapping[str, NDArray[Any]], call: Call
+    ) -> Gathered | None:
         """Write batches of `size` of these rows to `out`, one behind the other; asked where rows are alike.
 
-        Returns arrays that go with each of the batches, shared and read-only. None, or a DataError: the
-        batches have to be made one by one, because a row cannot be delivered; nothing was counted.
+        None, or a DataError: a row cannot be delivered, and `usable` has to say which; nothing was counted.
         """
 
 
 class Uniform:
     """What `Alike` wants, for a table all of whose rows are usable, and go with nothing else."""
+
+    swift: bool = False
 
     def alike(self, layout: str) -> bool:  # noqa: ARG002 - the same for all
         """They are."""
@@ -116,13 +136,13 @@ class Uniform:
     def gather_many(
         self: Table,
         layout: str,
-        rows: Numbers,
+        picks: Picks,
         size: int,  # noqa: ARG002 - no batch differs from another
         out: Mapping[str, NDArray[Any]],
         call: Call,
-    ) -> Mapping[str, NDArray[Any]] | None:
+    ) -> Gathered | None:
         """As if they were one batch."""
-        return self.gather(layout, rows, out, call)
+        return Gathered(self.gather(layout, picks.array(), out, call))
 
 
 @runtime_checkable
@@ -215,6 +235,9 @@ class Picks(Protocol):
 
     def array(self) -> Numbers:
         """The numbers themselves."""
+
+    def lazy(self) -> tuple[Numbers, Order]:
+        """Room for the numbers, and what a kernel writes there; or the numbers, and `WRITTEN`."""
 
     def at(self, places: Numbers) -> Numbers:
         """The numbers at these places."""

@@ -17,7 +17,7 @@ from flowload.kernels.onehot import gather_boards
 from flowload.kernels.streaming import is_large
 from flowload.kernels.take import take
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers, Uniform
+from flowload.records import WRITTEN, Fields, Gathered, Numbers, Order, Picks, Uniform
 
 from .mapping import map_array
 
@@ -82,6 +82,7 @@ class BoardsTable(Uniform):
     """See `Boards`."""
 
     layouts: Sequence[str] = Boards.layouts
+    swift = True
 
     def __init__(
         self,
@@ -116,11 +117,28 @@ class BoardsTable(Uniform):
         call: Call,  # noqa: ARG002 - nothing to ask
     ) -> Mapping[str, NDArray[Any]]:
         """Write the rows."""
+        self.write(rows, WRITTEN, out)
+        return {}
+
+    def gather_many(
+        self,
+        layout: str,  # noqa: ARG002 - there is one
+        picks: Picks,
+        size: int,  # noqa: ARG002 - no batch differs from another
+        out: Mapping[str, NDArray[Any]],
+        call: Call,  # noqa: ARG002 - nothing to ask
+    ) -> Gathered:
+        """As if they were one batch; an order is computed by the kernel that uses it."""
+        rows, order = picks.lazy()
+        self.write(rows, order, out)
+        return Gathered({})
+
+    def write(self, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]]) -> None:
+        """Write the rows."""
         boards = out[KEY].reshape(len(rows), -1)
-        gather_boards(self.boards, rows, boards, self.least_first, is_large(boards.nbytes))
+        gather_boards(self.boards, rows, order, boards, self.least_first, is_large(boards.nbytes))
         for key, array in self.beside.items():
             take(array, rows, out[key])
-        return {}
 
     def describe(self, row: int) -> str:
         """File and row."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from flowload.errors import GraphError
 from flowload.kernels.positions import BITS, FEATURES, gather_bits
 from flowload.protocols import Bytes
+from flowload.records import WRITTEN
 
 __all__ = ["GAMES", "LAYOUTS", "Column", "Layout", "Packing", "check_packing_layout", "fingerprint"]
 
@@ -49,7 +50,7 @@ def as_bytes(rows: Bytes) -> Arrays:
 def as_floats(rows: Bytes) -> Arrays:
     """What a batch has: torch takes it as it is."""
     inputs, outputs = np.empty((len(rows), FEATURES), np.float32), np.empty(len(rows), np.int64)
-    gather_bits(rows, np.arange(len(rows)), inputs, outputs, False)
+    gather_bits(rows, np.arange(len(rows)), WRITTEN, inputs, outputs, False)
     return {"inputs": inputs, "outputs": outputs}
 
 

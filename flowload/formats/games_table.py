@@ -12,7 +12,7 @@ from flowload.errors import DataError, GraphError
 from flowload.kernels.positions import FEATURES, gather_bits, gather_rows, owners
 from flowload.kernels.streaming import is_large
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers, Uniform
+from flowload.records import WRITTEN, Fields, Gathered, Numbers, Order, Picks, Uniform
 
 __all__ = ["FIELDS", "Columns", "GamesTable"]
 
@@ -35,6 +35,7 @@ class GamesTable(Uniform):
     """See `flowload.formats.games.PackedGames`."""
 
     layouts: Sequence[str] = ("onehot",)
+    swift = True
     groups: Sequence[str] = ("game",)
 
     def __init__(self, columns: Columns) -> None:
@@ -59,22 +60,36 @@ class GamesTable(Uniform):
         call: Call,  # noqa: ARG002 - nothing to ask
     ) -> Mapping[str, NDArray[Any]]:
         """Write the rows. Raises DataError for one whose outcome is none."""
-        bad = self.write(rows, out["inputs"], out["outputs"])
+        self.write(rows, WRITTEN, out["inputs"], out["outputs"])
+        return {}
+
+    def gather_many(
+        self,
+        layout: str,  # noqa: ARG002 - there is one
+        picks: Picks,
+        size: int,  # noqa: ARG002 - no batch differs from another
+        out: Mapping[str, NDArray[Any]],
+        call: Call,  # noqa: ARG002 - nothing to ask
+    ) -> Gathered:
+        """As if they were one batch; an order is computed by the kernel that uses it."""
+        rows, order = picks.lazy()
+        self.write(rows, order, out["inputs"], out["outputs"])
+        return Gathered({})
+
+    def write(self, rows: Numbers, order: Order, inputs: NDArray[Any], outputs: NDArray[Any]) -> None:
+        """Write the rows. Raises DataError for one whose outcome is none."""
+        packed, labels = self.columns.inputs, self.columns.outputs
+        streamed = is_large(inputs.nbytes)
+        if labels is None:
+            bad = gather_bits(packed, rows, order, inputs, outputs, streamed)
+        else:
+            bad = gather_rows(packed, labels, rows, order, inputs, outputs, streamed)
         if bad >= 0:
             row = int(rows[bad])
             found = self.outcome(row)
             raise DataError(
                 "bad position", where=self.describe(row), found=found, wanted="an outcome 0, 1 or 2"
             )
-        return {}
-
-    def write(self, rows: Numbers, inputs: NDArray[Any], outputs: NDArray[Any]) -> int:
-        """Write the rows; the place of a bad one, or -1."""
-        packed, labels = self.columns.inputs, self.columns.outputs
-        streamed = is_large(inputs.nbytes)
-        if labels is None:
-            return gather_bits(packed, rows, inputs, outputs, streamed)
-        return gather_rows(packed, labels, rows, inputs, outputs, streamed)
 
     def outcome(self, row: int) -> str:
         """What is there instead, for messages."""

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.kernels.composition import composition_keys
-from flowload.kernels.pad import mark, pad_molecules, take_sizes
+from flowload.kernels.pad import STREAMED, mark, pad_molecules, take_sizes
 from flowload.kernels.ragged import count_places, largest
 from flowload.kernels.sound import find_unsound
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers
+from flowload.records import WRITTEN, Fields, Gathered, Numbers, Order, Picks
 
 from .molecules_blame import SIZE, blame
 from .molecules_files import Pack
@@ -31,6 +31,7 @@ class MoleculeTable:
     """See `flowload.formats.molecules.PackedMolecules`."""
 
     layouts: Sequence[str] = tuple(LAYOUTS)
+    swift = True
     groups: Sequence[str] = ("molecule", "composition")
 
     def __init__(
@@ -83,7 +84,7 @@ class MoleculeTable:
         self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
     ) -> Mapping[str, NDArray[Any]]:
         """Write the molecules; the arrays that go with the batch are pair indices and segments."""
-        sizes, _ = self.write(layout, rows, out, check=False)
+        sizes, _ = self.write(layout, rows, WRITTEN, out, check=False)
         pairs = self.rules[layout].indices(out["R"], sizes, self.shared, call)
         return {**pairs, **self.segments(layout, len(rows), out["R"].shape[1])}
 
@@ -92,27 +93,32 @@ class MoleculeTable:
         return self.num_atoms is not None and self.rules[layout].pairs != "real"
 
     def gather_many(
-        self, layout: str, rows: Numbers, size: int, out: Mapping[str, NDArray[Any]], call: Call
-    ) -> Mapping[str, NDArray[Any]] | None:
+        self, layout: str, picks: Picks, size: int, out: Mapping[str, NDArray[Any]], call: Call
+    ) -> Gathered | None:
         """Look at the molecules and write them in one go; None where one of them is too large or unsound."""
-        sizes, bad = self.write(layout, rows, out, check=True)
-        if bad >= 0:
+        rows, order = picks.lazy()
+        sizes, atoms = self.write(layout, rows, order, out, check=True)
+        if atoms < 0:
             return None
+        slots = out["R"].shape[1]
         pairs = self.rules[layout].indices(out["R"][:size], sizes[:size], self.shared, call)
-        return {**pairs, **self.segments(layout, size, out["R"].shape[1])}
+        whole = {**pairs, **self.segments(layout, size, slots)}
+        return Gathered(whole, (atoms, slots * len(rows)))
 
     def write(
-        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], *, check: bool
+        self, layout: str, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]], *, check: bool
     ) -> tuple[NDArray[np.int32], int]:
-        """Write what has one row a molecule; the atoms of each, and the place of a bad one or -1."""
+        """Write what has one row a molecule; the atoms of each, and of all, or -1 where one is bad."""
         count = len(rows)
         sizes = out["N"] if LAYOUTS[layout].sizes else np.empty(count, np.int32)
         arrays = out["Z"], out["R"].reshape(count, -1), out["F"].reshape(count, -1)
         targets = out["E"], out["Qtot"]
-        bad = pad_molecules(self.atoms, self.labels, self.pack.offsets, rows, arrays, targets, sizes, check)
-        if LAYOUTS[layout].mask and bad < 0:
+        packed = self.atoms, self.labels, self.pack.offsets
+        streamed = arrays[0].nbytes + arrays[1].nbytes + arrays[2].nbytes >= STREAMED
+        atoms = pad_molecules(packed, rows, order, arrays, targets, sizes, check, streamed)
+        if LAYOUTS[layout].mask and atoms >= 0:
             mark(sizes, out["mask"])
-        return sizes, bad
+        return sizes, atoms
 
     def segments(self, layout: str, count: int, slots: int) -> Mapping[str, NDArray[Any]]:
         """The molecule of each slot of a batch, where the layout has it."""

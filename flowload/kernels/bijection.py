@@ -20,10 +20,12 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from flowload.records import Order
+
 from ._jit import kernel
 from .words import I32, I64, pointer, splat
 
-__all__ = ["ROUNDS", "halves", "permuted"]
+__all__ = ["ROUNDS", "halves", "permuted", "write_rows"]
 
 Halves: TypeAlias = NDArray[np.uint32]
 
@@ -146,3 +148,18 @@ def permuted(
         for i in range(count if most >= n else 0):  # in most tiles, none
             if out[first + i] >= n:
                 out[first + i] = again(out[first + i], keys, n, size_a, size_b)
+
+
+@kernel
+def write_rows(rows: NDArray[np.int64], order: Order) -> None:
+    """Write to `rows` the numbers of an order; nothing where it is `records.WRITTEN`.
+
+    Other kernels call it first: a call of its own would come back for the interpreter's lock, which takes as
+    long as to compute a batch of them.
+
+    Args:
+        order: what `permuted` is given: start, step, n, size_a, size_b and keys; none: nothing to write.
+    """
+    start, step, n, size_a, size_b, keys = order
+    if len(keys):
+        permuted(rows, start, step, keys, n, size_a, size_b)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.records import Order
+
 from ._jit import kernel
+from .bijection import write_rows
 from .prefetch import LINE, prefetch
 from .streaming import address, fence, stream_bits
 from .words import spread_bits
@@ -41,6 +44,7 @@ def reversed_bits(word: np.uint64) -> np.uint64:
 def gather_boards(
     boards: NDArray[np.uint64],
     rows: NDArray[np.int64],
+    order: Order,
     out: NDArray[np.float32],
     least_first: bool,
     streamed: bool,
@@ -48,9 +52,11 @@ def gather_boards(
     """Write rows of boards (n, k) to out (len(rows), 64 * k), all C-contiguous.
 
     Args:
+        rows, order: row numbers, or room for them; see `bijection.write_rows`.
         least_first: whether element 0 of a board is bit 0; else it is bit 63.
         streamed: write past the caches, as is better for a batch that `streaming.is_large`.
     """
+    write_rows(rows, order)
     count = boards.shape[1]
     streamed = streamed and address(out) % LINE == 0
     for i in range(len(rows)):

@@ -7,55 +7,86 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.records import Order
+
 from ._jit import kernel
-from .ragged import AHEAD, Offsets, prefetch_molecule
+from .bijection import write_rows
+from .ragged import FAR, Offsets, ask_ahead
 from .sound import Atoms, Labels, unsound
+from .streaming import fence, stream_bytes
 from .words import clear_bytes, copy_bytes
 
-__all__ = ["mark", "pad_molecules", "take_sizes"]
+__all__ = ["STREAMED", "mark", "pad_molecules", "take_sizes"]
 
 Rows = NDArray[np.int64]
+Packed = tuple[Atoms, Labels, Offsets]
+
+#: Bytes written by a call from which it is better to stream them. Whole buffers of so much might stay in the
+#: last cache, were it not for what is read for them: that comes from all over, and pushes them out.
+STREAMED = 1 << 18
+
+GROUP = 16  #: molecules that are streamed together: whole lines, whatever they are padded to
 
 
 @kernel
 def pad_molecules(
-    packs: Atoms,
-    labels: Labels,
-    offsets: Offsets,
+    packed: Packed,
     rows: Rows,
+    order: Order,
     arrays: Atoms,
     targets: Labels,
     sizes: NDArray[np.int32],
     check: bool,
+    streamed: bool,
 ) -> int:
     """Write molecules `rows` to one row each.
 
     Args:
-        packs, labels, offsets: see `sound.find_unsound`.
-        rows: the molecules.
+        packed: packs, labels and offsets; see `sound.find_unsound`.
+        rows, order: the molecules, or room for them; see `bijection.write_rows`.
         arrays: (rows, slots), (rows, 3 * slots) and (rows, 3 * slots), C-contiguous.
         targets: energy and charge (rows,); without any charges they are 0.
         sizes: atoms (rows,).
         check: look at each before it is written, while it is in the cache; else all must be sound, and fit.
+        streamed: write past the caches, as is better from `STREAMED` bytes on.
 
-    Returns the first i whose molecule cannot be delivered, behind which nothing is written; -1: all can.
+    Returns the atoms of all; -1: one cannot be delivered, and what was written is of no use.
     """
-    most = arrays[0].shape[1]
-    for b in range(min(AHEAD, len(rows))):
-        prefetch_molecule(packs, offsets, rows[b])
-    for b in range(len(rows)):
-        if b + AHEAD < len(rows):
-            prefetch_molecule(packs, offsets, rows[b + AHEAD])
+    packs, labels, offsets = packed
+    slots, near = arrays[0].shape[1], arrays
+    if streamed:  # put together in the first cache, a group at a time
+        flat = np.empty((GROUP, 3 * slots), np.float32), np.empty((GROUP, 3 * slots), np.float32)
+        near = np.empty((GROUP, slots), np.int32), flat[0], flat[1]
+    write_rows(rows, order)
+    atoms = 0
+    for b in range(-FAR, len(rows)):
+        ask_ahead(packs, labels, offsets, rows, b)
+        if b < 0:
+            continue
         row = rows[b]
-        if check and unsound(packs, labels, offsets, row, most):
-            return b
+        if check and unsound(packs, labels, offsets, row, slots):
+            return -1
         begin, sizes[b] = offsets[row], offsets[row + 1] - offsets[row]
-        pad_row(arrays[0], b, packs[0], begin, sizes[b])
-        pad_row(arrays[1], b, packs[1], 3 * begin, 3 * sizes[b])
-        pad_row(arrays[2], b, packs[2], 3 * begin, 3 * sizes[b])
+        atoms += sizes[b]
+        place = b % GROUP if streamed else b
+        pad_row(near[0], place, packs[0], begin, sizes[b])
+        pad_row(near[1], place, packs[1], 3 * begin, 3 * sizes[b])
+        pad_row(near[2], place, packs[2], 3 * begin, 3 * sizes[b])
         targets[0][b] = labels[0][row]
         targets[1][b] = labels[1][row] if len(labels[1]) else 0.0
-    return -1
+        if streamed and (place == GROUP - 1 or b == len(rows) - 1):
+            stream_group(arrays[0], b - place, near[0], place + 1)
+            stream_group(arrays[1], b - place, near[1], place + 1)
+            stream_group(arrays[2], b - place, near[2], place + 1)
+    fence()
+    return atoms
+
+
+@kernel
+def stream_group(out: NDArray[Any], first: int, near: NDArray[Any], count: int) -> None:
+    """Write so many rows of 4-byte values to `out` from row `first` on, past the caches."""
+    width = 4 * out.shape[1]
+    stream_bytes(out, first * width, near, 0, count * width)
 
 
 @kernel

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.protocols import Bytes
+from flowload.records import Order
 
 from ._jit import kernel
+from .bijection import write_rows
 from .prefetch import LINE, prefetch
 from .streaming import fence, stream_bytes
 from .words import spread_bits, word_at
@@ -40,6 +42,7 @@ MEANT = np.uint64(0x301)  # bits that mean something in the last word of a row
 def gather_bits(
     packed: Bytes,
     rows: NDArray[np.int64],
+    order: Order,
     inputs: NDArray[np.float32],
     outputs: NDArray[np.int64],
     streamed: bool,
@@ -48,9 +51,11 @@ def gather_bits(
 
     Args:
         packed: (N, 32), C-contiguous.
+        rows, order: row numbers, or room for them; see `bijection.write_rows`.
 
     Returns the last i whose row is none that was packed; -1: all are.
     """
+    write_rows(rows, order)
     if not streamed:
         return spread_rows(packed, rows, 0, len(rows), inputs, 0, outputs)
     bad, scratch = -1, np.empty((GROUP, FEATURES), np.float32)
@@ -67,14 +72,19 @@ def gather_rows(
     inputs: NDArray[Any],
     labels: NDArray[Any],
     rows: NDArray[np.int64],
+    order: Order,
     out: NDArray[np.float32],
     outputs: NDArray[np.int64],
     streamed: bool,
 ) -> int:
     """Write rows of inputs (N, 193), uint8 or float32, to out (n, 193), and their labels to outputs (n,).
 
+    Args:
+        rows, order: row numbers, or room for them; see `bijection.write_rows`.
+
     Returns the last i whose label is no outcome; -1: all are.
     """
+    write_rows(rows, order)
     if not streamed:
         return convert_rows(inputs, labels, rows, 0, len(rows), out, 0, outputs)
     bad, scratch = -1, np.empty((GROUP, FEATURES), np.float32)

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from ._jit import kernel
 from .prefetch import LINE, prefetch
 
-__all__ = ["AHEAD", "Offsets", "count_places", "first_misfit", "largest", "prefetch_molecule", "prefetch_row"]
+__all__ = ["FAR", "Offsets", "ask_ahead", "count_places", "first_misfit", "largest", "prefetch_row"]
 
 Offsets = NDArray[np.int64]
 
 AHEAD = 6  #: rows that are asked for before they are read; measured: 4 to 8 are alike, 16 are too many
+FAR = 2 * AHEAD  #: and their offsets, without which nobody knows what to ask for: a third of the time
 
 
 @kernel
@@ -57,10 +58,26 @@ def prefetch_row(pack: NDArray[Any], offsets: Offsets, row: int, width: int) -> 
 
 
 @kernel
-def prefetch_molecule(
-    packs: tuple[NDArray[Any], NDArray[Any], NDArray[Any]], offsets: Offsets, row: int
+def ask_ahead(
+    packs: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    labels: tuple[NDArray[Any], NDArray[Any]],
+    offsets: Offsets,
+    rows: NDArray[np.int64],
+    b: int,
 ) -> None:
-    """Ask for one place of the first array, and three of the others, for each atom of a molecule."""
-    prefetch_row(packs[0], offsets, row, 1)
-    prefetch_row(packs[1], offsets, row, 3)
-    prefetch_row(packs[2], offsets, row, 3)
+    """Ask for what the molecules after the b-th will need; call it for each b from -FAR on.
+
+    Args:
+        packs: one place of the first array, and three of the others, for each atom.
+        labels: one place a molecule, or none.
+    """
+    if b + FAR < len(rows):
+        prefetch(offsets, 8 * rows[b + FAR])
+        prefetch(labels[0], 8 * rows[b + FAR])
+        if len(labels[1]):
+            prefetch(labels[1], 8 * rows[b + FAR])
+    if 0 <= b + AHEAD < len(rows):
+        row = rows[b + AHEAD]
+        prefetch_row(packs[0], offsets, row, 1)
+        prefetch_row(packs[1], offsets, row, 3)
+        prefetch_row(packs[2], offsets, row, 3)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._jit import kernel
-from .ragged import AHEAD, Offsets, prefetch_molecule
+from .ragged import FAR, Offsets, ask_ahead
 from .scan import no_element_in, not_finite_in
 
 __all__ = ["CHARGE", "ENERGY", "FORCE", "NUMBER", "POSITION", "SIZE", "find_unsound", "unsound"]
@@ -38,13 +38,11 @@ def find_unsound(
         why: (rows,), written to.
     """
     bad = 0
-    for b in range(min(AHEAD, len(rows))):
-        prefetch_molecule(packs, offsets, rows[b])
-    for b in range(len(rows)):
-        if b + AHEAD < len(rows):
-            prefetch_molecule(packs, offsets, rows[b + AHEAD])
-        why[b] = unsound(packs, labels, offsets, rows[b], most)
-        bad += why[b] != 0
+    for b in range(-FAR, len(rows)):
+        ask_ahead(packs, labels, offsets, rows, b)
+        if b >= 0:
+            why[b] = unsound(packs, labels, offsets, rows[b], most)
+            bad += why[b] != 0
     return bad
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ class Encode:
         self.layout = layout
         self.device = device
         self.padding = Padding()
-        self.known: tuple[object, int] = (None, 1)  # of what it was asked last how many go together
+        self.known: tuple[object, Fields | None] = (None, None)  # what was asked for last, and its fields
 
     def gauges(self) -> Mapping[str, float]:
         """How much of its batches holds something, where rows are padded."""
@@ -64,29 +64,34 @@ class Encode:
     def together(self, part: Part, size: int) -> int:
         """How many batches of `size` of these rows are made at once, and go on as one block."""
         if isinstance(part, Batch):  # not kept: it may be somebody's last
-            return 1 if part.whole else how_many(batch_bytes(self.fields_of(part), size))
-        source = part.table if isinstance(part, Rows) else part.format
-        if self.known[0] is not source:
-            fields = self.fields(part)
-            self.known = source, 1 if fields is None else how_many(batch_bytes(fields, size))
-        return self.known[1]
+            return 1 if part.whole else how_many(batch_bytes(self.fields_of(part), size), swift=False)
+        if (fields := self.fields(part)) is None:
+            return 1
+        swift = isinstance(part, Rows) and cast("Alike", part.table).swift
+        return how_many(batch_bytes(fields, size), swift=swift)
 
     def apply(self, block: Pieces, call: Call) -> Batch | Bundle | None:
         """The arrays of a batch, or of several. Raises DataError where its parts do not go together."""
         if block.size is None:
             return self.batch(block.parts, call)
         (part,) = block.parts
-        try:
-            made = self.together_made(part, block.size, call)
-        except DataError:
-            made = None
-        return made or Bundle.of(self.one_by_one(part, block.size, call)) or None
+        made = self.at_once(part, block.size, call)
+        if made is None:
+            return Bundle.of(self.one_by_one(part, block.size, call)) or None
+        return bundle(made[0], block.size, made[1])
 
-    def together_made(self, part: Part, size: int, call: Call) -> Bundle | None:
-        """All batches of a part at once; None, or a DataError: they have to be made one by one."""
-        if isinstance(part, Rows):
-            return gathered_many(part, size, self.layout, self.device, self.padding, call)
-        return bundle(self.joined([part], call).arrays, size, {})
+    def at_once(
+        self, part: Part, size: int, call: Call
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+        """The arrays of all batches of a part, and those of each of them; None: some of it is bad."""
+        try:
+            if not isinstance(part, Rows):
+                return self.joined([part], call).arrays, {}
+            if (fields := self.fields(part)) is not None:
+                return gathered_many(part, size, fields, self.layout, self.device, self.padding, call)
+        except DataError:  # not `suppress`: this is called for every batch
+            return None
+        return None
 
     def one_by_one(self, part: Part, size: int, call: Call) -> Iterator[Batch]:
         """The batches of a part, without those that are bad."""
@@ -104,6 +109,10 @@ class Encode:
 
     def batch(self, parts: Sequence[Part], call: Call) -> Batch | None:
         """One batch of all."""
+        if len(parts) == 1 and isinstance(parts[0], Rows):
+            written = self.at_once(parts[0], len(parts[0]), call)
+            if written is not None:
+                return Batch(dict(written[0]), dict(written[1]))
         rows = [part for part in parts if isinstance(part, Rows)]
         if not rows:
             return self.joined([part for part in parts if not isinstance(part, Rows)], call)
@@ -134,6 +143,15 @@ class Encode:
 
     def fields(self, part: Frames | Rows) -> Fields | None:
         """What a batch of these rows consists of; None where that depends on which are in it."""
+        source = part.table if isinstance(part, Rows) else part.format
+        known, fields = self.known
+        if known is not source:
+            fields = self.fixed_fields(part)
+            self.known = source, fields
+        return fields
+
+    def fixed_fields(self, part: Frames | Rows) -> Fields | None:
+        """The same, worked out."""
         if isinstance(part, Frames):
             return self.fields_of(part)
         layout = layout_of(part.table, self.layout)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from flowload.blocks import Batch, Bundle, Rows
+from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
 from flowload.protocols import Call, Device
-from flowload.records import Alike, Numbers, Table
+from flowload.records import Alike, Fields, Numbers, Table
 
-from .bundling import bundle
 from .fields import batch_bytes, split_lease
 from .padding import Padding
 
 __all__ = ["by_table", "check_layout", "gathered", "gathered_many", "layout_of"]
+
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 def by_table(parts: Sequence[Rows]) -> Iterator[tuple[Table, Numbers]]:
@@ -53,18 +55,25 @@ def gathered(
 
 
 def gathered_many(
-    block: Rows, size: int, layout: str | None, device: Device | None, padding: Padding, call: Call
-) -> Bundle | None:
-    """The batches of `size` of rows that are `Alike`, by one call; None: they have to be made one by one."""
-    table, rows = cast("Alike", block.table), block.picks.array()
-    name = layout_of(table, layout)
-    fields = table.fields(name, rows)
-    out = split_lease(call.lease(batch_bytes(fields, len(rows)), device), fields, len(rows))
-    whole = table.gather_many(name, rows, size, out, call)
-    if whole is None:
+    block: Rows,
+    size: int,
+    fields: Fields,
+    layout: str | None,
+    device: Device | None,
+    padding: Padding,
+    call: Call,
+) -> tuple[Arrays, Arrays] | None:
+    """The arrays of batches of `size` of rows that are `Alike`, one behind the other, and those of each.
+
+    Looks at every row while it writes it. None, or a DataError: one cannot be delivered.
+    """
+    table, count = cast("Alike", block.table), len(block)
+    out = split_lease(call.lease(batch_bytes(fields, count), device), fields, count)
+    made = table.gather_many(layout_of(table, layout), block.picks, size, out, call)
+    if made is None:
         return None
-    padding.count(table, rows)
-    return bundle(out, size, whole)
+    padding.add(made.padding)
+    return out, made.whole
 
 
 def layout_of(table: Table, layout: str | None) -> str:

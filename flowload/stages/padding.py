@@ -22,11 +22,14 @@ class Padding:
     def count(self, table: Table, rows: Numbers) -> None:
         """Count the batch of these rows, if they are padded."""
         padded = self.padded if table is self.asked else self.ask(table)
-        if padded is not None:
-            filled, places = padded.padding(rows)
+        self.add(None if padded is None else padded.padding(rows))
+
+    def add(self, padding: tuple[int, int] | None) -> None:
+        """Count places that hold something, and places in all; None: nothing is padded."""
+        if padding is not None:
             with self.lock:
-                self.filled += filled
-                self.places += places
+                self.filled += padding[0]
+                self.places += padding[1]
 
     def ask(self, table: Table) -> Padded | None:
         """Whether its rows are padded; asked once a table, for it takes longer than to gather a few rows."""

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.kernels.bijection import halves, permuted
+from flowload.kernels.bijection import halves, write_rows
 from flowload.protocols import State
-from flowload.records import Numbers, Picks
+from flowload.records import WRITTEN, Numbers, Order, Picks
 
 __all__ = ["Listed", "Permuted", "Span", "joined", "narrow", "picks_from_state"]
 
@@ -48,6 +48,10 @@ class Span:
         """The numbers themselves."""
         return np.arange(self.start, self.stop, self.step, dtype=np.int64)
 
+    def lazy(self) -> tuple[Numbers, Order]:
+        """The numbers: they cost next to nothing."""
+        return self.array(), WRITTEN
+
     def at(self, places: Numbers) -> Numbers:
         """The numbers at these places."""
         return places if (self.start, self.step) == (0, 1) else places * self.step + self.start
@@ -78,6 +82,10 @@ class Listed:
     def array(self) -> Numbers:
         """The numbers themselves."""
         return self.numbers.astype(np.int64, copy=False)
+
+    def lazy(self) -> tuple[Numbers, Order]:
+        """The numbers, which are there."""
+        return self.array(), WRITTEN
 
     def at(self, places: Numbers) -> Numbers:
         """The numbers at these places."""
@@ -112,10 +120,19 @@ class Permuted:
 
     def array(self) -> Numbers:
         """The numbers themselves."""
+        rows, order = self.places()
+        write_rows(rows, order)
+        return self.base.at(rows)
+
+    def lazy(self) -> tuple[Numbers, Order]:
+        """Room and an order, where a place of the order is a number already: a kernel needs nothing else."""
+        whole = isinstance(self.base, Span) and (self.base.start, self.base.step) == (0, 1)
+        return self.places() if whole else (self.array(), WRITTEN)
+
+    def places(self) -> tuple[Numbers, Order]:
+        """Room for the places of the base, and the order that they have."""
         n = len(self.base)
-        out = np.empty(len(self.span), np.int64)
-        permuted(out, self.span.start, self.span.step, self.keys, n, *halves(n))
-        return self.base.at(out)
+        return np.empty(len(self.span), np.int64), (self.span.start, self.span.step, n, *halves(n), self.keys)
 
     def at(self, places: Numbers) -> Numbers:
         """The numbers at these places."""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["by_size", "order"]
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.records import WRITTEN, Order
+
+__all__ = ["by_size", "order", "ways"]
 
 WORD = 1 << 32
 
@@ -43,6 +48,16 @@ def order(n: int, keys: Sequence[int]) -> list[int]:
             number = once(number, keys, size_a, size_b)
         numbers.append(number)
     return numbers
+
+
+def ways(n: int, seed: int, count: int) -> tuple[NDArray[np.int64], list[tuple[NDArray[np.int64], Order]]]:
+    """Some row numbers below n, and the two ways to tell a kernel: the numbers, or an order of them."""
+    rng = np.random.default_rng(seed)
+    keys = rng.integers(0, WORD, 6, np.uint64)
+    start, step = int(rng.integers(n)), int(rng.integers(1, 4))
+    rows = np.array(order(n, keys.tolist())[start::step][:count], np.int64)
+    computed: Order = start, step, n, *halves(n), keys
+    return rows, [(rows.copy(), WRITTEN), (np.full(len(rows), -1), computed)]
 
 
 def by_size(sizes: Sequence[int]) -> list[int]:

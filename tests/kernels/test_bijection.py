@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flowload.kernels.bijection import ROUNDS, TILE, halves, permuted
+from flowload.kernels.bijection import ROUNDS, TILE, halves, permuted, write_rows
 from tests.kernels import naive_order
 
 KEYS = st.lists(st.integers(0, 2**32 - 1), min_size=ROUNDS, max_size=ROUNDS)
@@ -43,6 +43,14 @@ def test_any_place_can_be_computed_by_itself(n: int, keys: list[int], data: st.D
     start = data.draw(st.integers(0, n - 1), label="start")
     step = data.draw(st.integers(1, n + 3), label="step")
     assert places(n, keys, start, step).tolist() == places(n, keys)[start::step].tolist()
+
+
+@given(n=st.integers(1, 700), seed=st.integers(0, 2**32), count=st.integers(0, 60))
+def test_a_kernel_is_told_numbers_or_an_order(n: int, seed: int, count: int) -> None:
+    rows, ways = naive_order.ways(n, seed, count)
+    for room, order in ways:
+        write_rows(room, order)
+        assert room.tolist() == rows.tolist()
 
 
 @pytest.mark.parametrize("n", [1 << 33, 10**12, 2**53 + 1, 2**60 + 12345])

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.kernels.onehot import gather_boards, reversed_bits, reversed_bytes
+from flowload.records import WRITTEN
+from tests.kernels import naive_order
 from tests.kernels.memory import on_a_line
 
 words = st.integers(0, 2**64 - 1)
@@ -34,8 +36,19 @@ def test_boards_are_spread_square_by_square(
     rows = rng.integers(0, 7, size)
     out = on_a_line((size + 1, 64 * count), np.float32)
     out[:] = 7
-    gather_boards(boards, rows, out[:-1], least_first, streamed)
+    gather_boards(boards, rows, WRITTEN, out[:-1], least_first, streamed)
     squares = range(64) if least_first else range(63, -1, -1)
     wanted = [[int(word) >> square & 1 for word in boards[row] for square in squares] for row in rows]
     assert out[:-1].tolist() == wanted
     assert (out[-1] == 7).all()
+
+
+@given(st.integers(0, 2**32), st.integers(0, 60))
+def test_an_order_is_computed_before_it_is_used(seed: int, size: int) -> None:
+    boards = np.random.default_rng(seed).integers(0, 2**64, (90, 1), np.uint64)
+    rows, ways = naive_order.ways(90, seed, size)
+    found = [np.empty((len(rows), 64), np.float32) for _ in ways]
+    for out, (room, order) in zip(found, ways, strict=True):
+        gather_boards(boards, room, order, out, False, False)
+        assert room.tolist() == rows.tolist()
+    np.testing.assert_array_equal(found[0], found[1])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flowload.kernels.pad import mark, pad_molecules, take_sizes
+from flowload.records import WRITTEN
 from tests.kernels import naive_molecules as naive
+from tests.kernels import naive_order
 
 
 @given(offsets=naive.ragged(), spare=st.integers(0, 3), data=st.data())
@@ -17,7 +20,12 @@ def test_molecules_are_padded_as_numpy_pads(
     offsets: NDArray[np.int64], spare: int, data: st.DataObject
 ) -> None:
     molecules, atoms = len(offsets) - 1, int(offsets[-1])
-    rows = np.array(data.draw(st.lists(st.integers(0, molecules - 1), max_size=40)), np.int64)
+    numbers_of = data.draw(st.sampled_from(["list", "order"]))
+    if numbers_of == "list":
+        rows = np.array(data.draw(st.lists(st.integers(0, molecules - 1), max_size=40)), np.int64)
+        ways = [(rows.copy(), WRITTEN)] * 2
+    else:
+        rows, ways = naive_order.ways(molecules, data.draw(st.integers(0, 99)), 40)
     slots = int(np.diff(offsets).max()) + spare
     rng = np.random.default_rng(atoms)
     numbers = rng.integers(1, 100, atoms, np.int32)
@@ -26,12 +34,14 @@ def test_molecules_are_padded_as_numpy_pads(
     r, f = (np.full((len(rows), slots, 3), np.nan, np.float32) for _ in range(2))
     packs = numbers, places.ravel(), forces.ravel()
     energies, charges = rng.normal(size=molecules), rng.integers(-1, 2, molecules).astype(float)
-    for check in (False, True):
+    for check, streamed, (room, order) in itertools.product((False, True), (False, True), ways):
         arrays = z, r.reshape(len(rows), slots * 3), f.reshape(len(rows), slots * 3)
         e, q = (np.full(len(rows), np.nan) for _ in range(2))
         sizes, mask = np.full(len(rows), -1, np.int32), np.full((len(rows), slots), 7).astype(bool)
         labels = energies, charges[: molecules if check else 0]
-        assert pad_molecules(packs, labels, offsets, rows, arrays, (e, q), sizes, check) == -1
+        packed = packs, labels, offsets
+        atoms = pad_molecules(packed, room.copy(), order, arrays, (e, q), sizes, check, streamed)
+        assert atoms == np.diff(offsets)[rows].sum()
         for found, pack in ((z, numbers), (r, places), (f, forces)):
             np.testing.assert_array_equal(found, naive.pad(pack, offsets.tolist(), rows.tolist(), slots))
         assert e.tolist() == energies[rows].tolist()
@@ -45,7 +55,8 @@ def test_molecules_are_padded_as_numpy_pads(
 
 
 @pytest.mark.parametrize("what", ["size", "number", "position", "force", "energy", "charge"])
-def test_nothing_is_written_from_a_bad_molecule_on(what: str) -> None:
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_bad_molecule_is_told_and_not_written(what: str, streamed: bool) -> None:
     offsets = np.array([0, 2, 5, 7])
     numbers, places, forces = np.full(7, 6, np.int32), np.ones(21, np.float32), np.ones(21, np.float32)
     energies, charges = np.ones(3), np.ones(3)
@@ -60,8 +71,8 @@ def test_nothing_is_written_from_a_bad_molecule_on(what: str) -> None:
     r, f = (np.full((3, 3 * slots), 7, np.float32) for _ in range(2))
     packs, labels, rows = (numbers, places, forces), (energies, charges), np.arange(3)
     targets, sizes = (np.full(3, 7.0), np.full(3, 7.0)), np.full(3, 7, np.int32)
-    assert pad_molecules(packs, labels, offsets, rows, (z, r, f), targets, sizes, True) == 1
+    packed = packs, labels, offsets
+    assert pad_molecules(packed, rows, WRITTEN, (z, r, f), targets, sizes, True, streamed) == -1
     written: list[NDArray[Any]] = [z, r, f, *targets, sizes]
     for made in written:
-        assert not (made[0] == 7).all()
         assert (made[1:] == 7).all()

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flowload.kernels.positions import FEATURES, gather_bits, gather_rows, owners
+from flowload.records import WRITTEN, Order
+from tests.kernels import naive_order
 
 N = 50
 
@@ -28,16 +30,32 @@ def packed(inputs: NDArray[np.uint8], outputs: NDArray[np.uint8]) -> NDArray[np.
 
 
 def gathered(
-    kernel: Any, arrays: tuple[NDArray[Any], ...], rows: NDArray[np.int64], streamed: bool = False
+    kernel: Any,
+    arrays: tuple[NDArray[Any], ...],
+    rows: NDArray[np.int64],
+    streamed: bool = False,
+    order: Order = WRITTEN,
 ) -> tuple[Any, ...]:
     """What a kernel writes, and nothing behind it."""
     out, labels = np.full((len(rows) + 1, FEATURES), 7, np.float32), np.full(len(rows) + 1, 7, np.int64)
     for array in arrays:
         array.flags.writeable = False
-    bad = kernel(*arrays, rows, out[:-1], labels[:-1], streamed)
+    bad = kernel(*arrays, rows, order, out[:-1], labels[:-1], streamed)
     assert (out[-1] == 7).all()
     assert labels[-1] == 7
     return out[:-1], labels[:-1], bad
+
+
+@given(st.integers(0, 2**32), st.integers(0, 80))
+def test_an_order_is_computed_before_it_is_used(seed: int, count: int) -> None:
+    inputs, outputs = features(seed)
+    rows, ways = naive_order.ways(N, seed, count)
+    for kernel, arrays in ((gather_bits, (packed(inputs, outputs),)), (gather_rows, (inputs, outputs))):
+        for room, order in ways:
+            out, told, bad = gathered(kernel, arrays, room, True, order)
+            np.testing.assert_array_equal(out, inputs[rows])
+            np.testing.assert_array_equal(told, outputs[rows])
+            assert bad == -1
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64])

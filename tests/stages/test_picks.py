@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.kernels.bijection import ROUNDS
-from flowload.records import Picks
+from flowload.kernels.bijection import ROUNDS, write_rows
+from flowload.records import WRITTEN, Picks
 from flowload.stages.picks import Listed, Permuted, Span, joined, narrow, picks_from_state
 
 SPANS = st.builds(Span, st.integers(0, 50), st.integers(0, 90), st.integers(1, 7))
@@ -65,6 +65,20 @@ def test_at_places(picks: Picks, data: st.DataObject) -> None:
     found = picks.at(places)
     assert found.dtype == np.int64
     np.testing.assert_array_equal(found, picks.array()[places])
+
+
+@given(PICKS)
+def test_what_a_kernel_writes_are_the_numbers(picks: Picks) -> None:
+    rows, order = picks.lazy()
+    write_rows(rows, order)
+    np.testing.assert_array_equal(rows, picks.array())
+
+
+def test_an_order_of_all_rows_is_left_to_the_kernel() -> None:
+    keys = np.arange(ROUNDS, dtype=np.uint64)
+    assert len(Permuted(Span(0, 99), keys, Span(3, 50)).lazy()[1][-1]) == ROUNDS
+    for base in (Span(1, 99), Span(0, 99, 2), Listed(np.arange(99))):
+        assert Permuted(base, keys, Span(3, 50)).lazy()[1] is WRITTEN
 
 
 @given(PICKS)

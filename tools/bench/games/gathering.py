@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flowload.kernels.positions import FEATURES, gather_rows
 from flowload.kernels.streaming import is_large
+from flowload.records import WRITTEN
 
 __all__ = ["Gather", "KernelGather"]
 
@@ -46,5 +47,5 @@ class KernelGather(Gather):
     def __call__(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """One call."""
         arrays = np.empty((len(rows), FEATURES), np.float32), np.empty(len(rows), np.int64)
-        gather_rows(*self.opened(), rows, *arrays, is_large(arrays[0].nbytes))
+        gather_rows(*self.opened(), rows, WRITTEN, *arrays, is_large(arrays[0].nbytes))
         return dict(zip(("inputs", "outputs"), arrays, strict=True))

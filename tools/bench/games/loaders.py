@@ -13,8 +13,11 @@ import numpy as np
 
 import flowload as fl
 from flowload.formats.games import PackedGames
+from flowload.records import Picks
 from flowload.runtime.buffers import BufferPool
 from flowload.stages.fields import batch_bytes, split_lease
+from flowload.stages.picks import Span
+from flowload.stages.shuffle import drawn
 from flowload.testing.call import PlainCall
 from tools.bench.settings import Window
 from tools.bench.window import watch
@@ -22,7 +25,7 @@ from tools.bench.window import watch
 from .corpus import Corpus
 from .settings import Settings
 
-__all__ = ["Loader", "Reading", "bare", "flowload", "watched"]
+__all__ = ["Loader", "Reading", "bare", "flowload", "random_order", "watched"]
 
 ROTATION = 3  #: batches in turn: what a training loop has in hand, what waits, what is written
 
@@ -75,7 +78,7 @@ def flowload(corpus: Corpus, settings: Settings, layout: str) -> Loader:
 
 
 def bare(corpus: Corpus, settings: Settings, layout: str) -> Loader:
-    """No graph, no books, no new order: numbers that lie ready, and buffers in turn."""
+    """No graph, no books: the call that the graph makes, into buffers in turn."""
 
     def measure(window: Window) -> Reading:
         workers = [Bare(corpus, settings, layout, number) for number in range(settings.cpus)]
@@ -100,34 +103,38 @@ class Bare:
     """One thread, with every n-th batch."""
 
     def __init__(self, corpus: Corpus, settings: Settings, layout: str, number: int) -> None:
-        self.order, self.size = corpus.order, settings.batch
+        self.order, self.size = random_order(len(corpus.order)), settings.batch
         self.table = corpus.table(layout)
         self.number, self.step = number, settings.cpus
         fields = self.table.fields("onehot", corpus.order[:0])
+        self.call = PlainCall((0, 0), 0)
         pool = BufferPool()  # the memory that a run's own pool gives: aligned, in huge pages
         leases = (pool.lease(batch_bytes(fields, self.size)) for _ in range(ROTATION))
         self.buffers = [split_lease(memory, fields, self.size) for memory in leases]
         self.rows = 0
         self.stopped = False
         self.thread = threading.Thread(target=self.run)
-        self.table.gather("onehot", self.order[:1], split_first(self.buffers[0]), PlainCall((0, 0), 0))
+        self.make(0)
+
+    def make(self, turn: int) -> None:
+        """One batch; its part of the order is computed like the graph's."""
+        begin = turn % (len(self.order) // self.size) * self.size
+        rows = self.order.select(slice(begin, begin + self.size))
+        out = self.buffers[turn // self.step % ROTATION]
+        self.table.gather_many("onehot", rows, self.size, out, self.call)
 
     def run(self) -> None:
         """Until stopped."""
-        call = PlainCall((0, 0), 0)
-        batches = len(self.order) // self.size
         turn = self.number
         while not self.stopped:
-            begin = turn % batches * self.size
-            numbers = self.order[begin : begin + self.size]
-            self.table.gather("onehot", numbers, self.buffers[turn // self.step % ROTATION], call)
+            self.make(turn)
             self.rows += self.size
             turn += self.step
 
 
-def split_first(arrays: dict[str, Any]) -> dict[str, Any]:
-    """The first row of each: enough to load the kernel."""
-    return {key: array[:1] for key, array in arrays.items()}
+def random_order(count: int) -> Picks:
+    """All rows, in an order as `shuffle` gives them."""
+    return drawn(Span(0, count), np.random.default_rng(0))
 
 
 def as_order(corpus: Corpus, batch: int, seed: int) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
