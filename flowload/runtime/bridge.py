@@ -158,7 +158,9 @@ class Batches:
 
     def next(self, output: str) -> Any:
         """What the reader gets of an output's next block; StopIteration at the end."""
-        crossing = self._opened()
+        crossing = self._crossing
+        if crossing is None or self._closed or os.getpid() != self._process:
+            crossing = self._opened()  # or it says why not; asked here, for it is asked for every batch
         pier = crossing.piers[output]
         if (part := pier.at_hand()) is not None:
             return crossing.batches.hand_over(output, part, 0.0)

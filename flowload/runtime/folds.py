@@ -57,7 +57,7 @@ class FoldChain:
 
     def _push(self, k: int, item: Item) -> Iterator[Word]:
         if k == len(self._members):
-            yield item._replace(number=self._made)
+            yield Item(self._made, item.block, item.nbytes, item.samples)
             self._made += 1
             return
         call = self._call(k, item.block, item.samples)

@@ -46,6 +46,7 @@ class CountedTable(Uniform):
     """See `Count`."""
 
     layouts: Sequence[str] = Count.layouts
+    swift = True
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -111,6 +112,7 @@ class ArrayTable(Uniform):
     """See `Arrays`."""
 
     layouts: Sequence[str] = Arrays.layouts
+    swift = True
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self.arrays = arrays

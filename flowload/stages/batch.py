@@ -85,9 +85,11 @@ class BatchStage(Stage):
         formats = own_formats(setting.upstream)
         known = [self.batch_of(records) for records in own_records(setting)]
         if known or not formats:
-            return under_way(max(known, default=0), workers, bundles=setting.bundles)
+            nbytes = max(known, default=0)
+            return under_way(nbytes, workers, how_many(nbytes, swift=True) if setting.bundles else 1)
         fields = find_layout(formats[0], self.layout).fields()
-        batches = under_way(batch_bytes(fields, self.size), workers, bundles=setting.bundles)
+        nbytes = batch_bytes(fields, self.size)
+        batches = under_way(nbytes, workers, how_many(nbytes, swift=False) if setting.bundles else 1)
         return batches + (workers + WAITING) * self.size * row_size(setting)
 
     def batch_of(self, records: Records) -> int:
@@ -97,9 +99,9 @@ class BatchStage(Stage):
         return batch_bytes(records.fields(layout), self.size) + beside
 
 
-def under_way(nbytes: int, workers: int, *, bundles: bool = False) -> int:
-    """Bytes of all batches of a run, at most, where one has so many, and where small ones go together."""
-    block = nbytes * how_many(nbytes) if bundles else nbytes
+def under_way(nbytes: int, workers: int, together: int) -> int:
+    """Bytes of all batches of a run, at most, where one has so many, and so many go together."""
+    block = nbytes * together
     place = max(block, min(MANY * block, SMALL))
     return (workers + 2) * place + (DONE - 2) * block
 

@@ -231,7 +231,7 @@ def test_it_is_a_value(write: Write) -> None:
     assert records.fields("arrays")["x"] == ((3, 8), np.dtype("f4"))
     assert repr(records).endswith("y: int64[], x: float32[3, 8], keys='decimal')")
     graph = fl.rows(records) >> fl.batch(64)
-    assert graph.memory(cpus=1)["batch"] == under_way(64 * (8 + 96), workers=1, bundles=True)
+    assert graph.memory(cpus=1)["batch"] == under_way(64 * (8 + 96), workers=1, together=64)
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,9 @@ def test_the_word_makes_a_stage() -> None:
 
 
 def test_small_batches_may_be_more_but_no_more_bytes_than_large_ones() -> None:
-    assert under_way(36 << 20, 2) == 7 * (36 << 20)
-    assert under_way(1000, 1) == 3 * 32_000 + 3 * 1000
-    assert under_way(1 << 20, 1) == 3 * (4 << 20) + 3 * (1 << 20)
-    assert under_way(0, 4) == 0
-    assert under_way(36 << 20, 2, bundles=True) == 7 * (36 << 20)
-    assert under_way(1 << 20, 1, bundles=True) == 3 * (4 << 20) + 3 * (2 << 20)
-    assert under_way(1000, 1, bundles=True) == 3 * 32 * 64_000 + 3 * 64_000
+    assert under_way(36 << 20, 2, 1) == 7 * (36 << 20)
+    assert under_way(1000, 1, 1) == 3 * 32_000 + 3 * 1000
+    assert under_way(1 << 20, 1, 1) == 3 * (4 << 20) + 3 * (1 << 20)
+    assert under_way(0, 4, 64) == 0
+    assert under_way(1 << 20, 1, 2) == 3 * (4 << 20) + 3 * (2 << 20)
+    assert under_way(1000, 1, 64) == 3 * 32 * 64_000 + 3 * 64_000

@@ -17,15 +17,19 @@ from numpy.typing import NDArray
 import flowload as fl
 from flowload.blocks import Batch, Bundle, Rows
 from flowload.errors import ClosedRun, DataError
+from flowload.formats.games import PackedGames
+from flowload.formats.games_pack import pack_games
 from flowload.formats.molecules import PackedMolecules
 from flowload.formats.rows_npy import NpyRows
 from flowload.graph import Graph
+from flowload.kernels.bijection import ROUNDS
 from flowload.protocols import Call
 from flowload.records import Numbers
+from flowload.sample import sample_path
 from flowload.stages.arrays import Arrays, CountedTable
-from flowload.stages.bundling import MOST, TARGET, how_many
+from flowload.stages.bundling import MOST, SWIFT, TARGET, how_many
 from flowload.stages.encode import Encode, Part
-from flowload.stages.picks import Listed
+from flowload.stages.picks import Listed, Permuted, Span
 from flowload.stages.to_device import ToCpu
 from flowload.testing import check_stage
 from tests.formats.molecules import content, write
@@ -93,6 +97,26 @@ def test_molecules(layout: str, pairs: Any, tmp_path: Path) -> None:
     assert same(lambda: rows_of(records, [range(11), [3, 2, 1]]), 3, layout) == [3, 1, 1]
 
 
+def test_an_order_that_the_kernel_computes_gives_the_rows_of_its_numbers(tmp_path: Path) -> None:
+    games = tmp_path / "games"
+    pack_games(sample_path("games"), games)
+    known: list[tuple[Any, int]] = [
+        (PackedMolecules(write(tmp_path / "set", content([3, 1, 7, 5, 2, 7, 4, 6, 1, 1, 3])), 7), 11),
+        (PackedGames(games), 2000),
+    ]
+    for records, count in known:
+        table, keys = records.open(), np.random.default_rng(1).integers(0, 2**32, ROUNDS, np.uint64)
+        order = Permuted(Span(0, count), keys, Span(0, count))
+        for bundled in (False, True):
+            parts: tuple[list[Part], ...] = tuple(
+                [Rows(table, picks, records)] for picks in (order, Listed(order.array()))
+            )
+            found, wanted = (made_of(part, 3, FakeCall(), bundled=bundled)[0] for part in parts)
+            for one, two in zip(found, wanted, strict=True):
+                for key, array in two.deliver().items():
+                    np.testing.assert_array_equal(one.deliver()[key], array)
+
+
 @pytest.mark.parametrize("given", [{"num_atoms": None}, {"num_atoms": 7, "pairs": "real"}])
 def test_molecules_that_share_no_shape_travel_alone(given: dict[str, Any], tmp_path: Path) -> None:
     folder = write(tmp_path / "set", content([3, 1, 7, 5, 2, 7, 4, 6]))
@@ -139,9 +163,10 @@ def test_where_all_are_bad_nothing_comes() -> None:
 
 
 def test_as_many_travel_together_as_are_small() -> None:
-    assert how_many(TARGET) == how_many(TARGET + 1) == how_many(99 * TARGET) == 1
-    assert how_many(TARGET // 2) == 2
-    assert how_many(1) == how_many(0) == MOST
+    for swift, target in ((False, TARGET), (True, SWIFT)):
+        assert [how_many(size, swift=swift) for size in (target, target + 1, 99 * target)] == [1, 1, 1]
+        assert how_many(target // 2, swift=swift) == 2
+        assert how_many(1, swift=swift) == how_many(0, swift=swift) == MOST
 
 
 def drawn(size: int, rows: int = 40) -> Graph:

@@ -38,8 +38,11 @@ def test_the_loop_and_the_bare_thread_give_what_flowload_gives(corpus: Corpus) -
         (batch,) = batches
     loop = {**Molecules(corpus).pad(np.sort(rows)), **constant(64, 60)}
     check({key: batch[key] for key in loop}, loop)
-    bare = Bare(corpus, QUICK, 0).make(0)
-    check({key: bare[key] for key in loop}, {**Molecules(corpus).pad(rows), **constant(64, 60)})
+    for bundles in (False, True):
+        bare = Bare(corpus, QUICK, 0, bundles=bundles)
+        made, padded = bare.make(0), Molecules(corpus).pad(bare.order.array()[: bare.many])
+        assert bare.many == (len(corpus.order) // 64 if bundles else 1) * 64
+        check({key: made[key] for key in loop}, {**padded, **constant(64, 60)})
 
 
 def test_the_data_loader_gives_the_same(corpus: Corpus) -> None:
@@ -59,7 +62,8 @@ def test_everything_is_measured_and_told(tmp_path: Path) -> None:
     names = {
         "flowload",
         "flowload, to_device('cpu')",
-        "bare kernels",
+        "bare kernel",
+        "bare kernel, many batches a call",
         "Python loop",
         "DataLoader, pad-collate",
     }

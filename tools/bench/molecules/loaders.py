@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 import flowload as fl
 from flowload.runtime.buffers import BufferPool
+from flowload.stages.bundling import how_many
 from flowload.stages.fields import batch_bytes, split_lease
 from flowload.testing.call import PlainCall
-from tools.bench.games.loaders import Batches, Loader, Reading, watched
+from tools.bench.games.loaders import Batches, Loader, Reading, random_order, watched
 from tools.bench.settings import Window
 
 from .corpus import Corpus
@@ -41,11 +42,15 @@ def flowload(corpus: Corpus, settings: Settings, *, device: str | None = None) -
     return watched("flowload" if device is None else f"flowload, to_device({device!r})", "flowload", start)
 
 
-def bare(corpus: Corpus, settings: Settings) -> Loader:
-    """No graph, no books, no new order: numbers that lie ready, and buffers in turn."""
+def bare(corpus: Corpus, settings: Settings, *, bundles: bool) -> Loader:
+    """No graph, no books: the call that the graph makes, into buffers in turn.
+
+    Args:
+        bundles: for as many batches at once as the graph, which nobody looks at one by one; else for each.
+    """
 
     def measure(window: Window) -> Reading:
-        workers = [Bare(corpus, settings, number) for number in range(settings.cpus)]
+        workers = [Bare(corpus, settings, number, bundles=bundles) for number in range(settings.cpus)]
         for worker in workers:
             worker.thread.start()
         try:
@@ -60,20 +65,23 @@ def bare(corpus: Corpus, settings: Settings) -> Loader:
             for worker in workers:
                 worker.thread.join()
 
-    return Loader("bare kernels", "bare", measure)
+    return Loader("bare kernel, many batches a call" if bundles else "bare kernel", "bare", measure)
 
 
 class Bare:
-    """One thread, with every n-th batch: looked at, then written, as a table does it."""
+    """One thread, with every n-th batch, or bundle of batches."""
 
-    def __init__(self, corpus: Corpus, settings: Settings, number: int) -> None:
-        self.order, self.size = corpus.order, settings.batch
+    def __init__(self, corpus: Corpus, settings: Settings, number: int, *, bundles: bool) -> None:
+        self.order, self.size = random_order(len(corpus.order)), settings.batch
         self.table = corpus.records.open()
         self.number, self.step = number, settings.cpus
-        fields = self.table.fields(LAYOUT, self.order[:1])
+        fields = self.table.fields(LAYOUT, corpus.order[:1])
+        most = len(self.order) // self.size
+        together = min(most, how_many(batch_bytes(fields, self.size), swift=True)) if bundles else 1
+        self.many = self.size * together
         pool = BufferPool()  # the memory that a run's own pool gives: aligned, in huge pages
-        leases = (pool.lease(batch_bytes(fields, self.size)) for _ in range(ROTATION))
-        self.buffers = [split_lease(memory, fields, self.size) for memory in leases]
+        leases = (pool.lease(batch_bytes(fields, self.many)) for _ in range(ROTATION))
+        self.buffers = [split_lease(memory, fields, self.many) for memory in leases]
         self.call = PlainCall((0, 0), 0)
         self.rows = 0
         self.stopped = False
@@ -81,18 +89,20 @@ class Bare:
         self.make(0)
 
     def make(self, turn: int) -> dict[str, Any]:
-        """One batch."""
-        begin = turn % (len(self.order) // self.size) * self.size
-        rows = self.table.usable(self.order[begin : begin + self.size], self.call)
+        """What one call gives."""
+        begin = turn % (len(self.order) // self.many) * self.many
+        rows = self.order.select(slice(begin, begin + self.many))
         out = self.buffers[turn // self.step % ROTATION]
-        return {**out, **self.table.gather(LAYOUT, rows, out, self.call)}
+        made = self.table.gather_many(LAYOUT, rows, self.size, out, self.call)
+        assert made is not None  # noqa: S101 - these molecules are sound
+        return {**out, **made.whole}
 
     def run(self) -> None:
         """Until stopped."""
         turn = self.number
         while not self.stopped:
             self.make(turn)
-            self.rows += self.size
+            self.rows += self.many
             turn += self.step
 
 

@@ -38,7 +38,8 @@ def measure_molecules(settings: Settings, tell: Tell) -> dict[str, object]:
         loaders = [
             flowload(corpus, settings),
             flowload(corpus, settings, device="cpu"),
-            bare(corpus, settings),
+            bare(corpus, settings, bundles=False),
+            bare(corpus, settings, bundles=True),
         ]
         if settings.rivals:
             loaders += [loop(corpus, settings), torch_loader(corpus, settings)]
