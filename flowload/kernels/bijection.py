@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
 import llvmlite.ir as ir
@@ -38,6 +39,7 @@ LANES = 8
 WORDS, LONGS = ir.VectorType(I32, LANES), ir.VectorType(I64, LANES)
 
 
+@lru_cache(maxsize=64)
 def halves(n: int) -> tuple[int, int]:
     """A and B for a domain of n: A·B is at least n and less than n + A."""
     a = math.isqrt(max(n - 1, 0)) + 1

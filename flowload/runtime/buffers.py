@@ -131,9 +131,11 @@ class BufferPool:
 
     def pop_returned(self) -> Memory | None:
         """The memory that came back first."""
+        if not self.returned:  # asked for every lease: cheaper than an error
+            return None
         try:
             memory = self.returned.popleft().memory
-        except IndexError:
+        except IndexError:  # another thread was faster
             return None
         memory.watch = None  # they refer to each other
         return memory
@@ -160,7 +162,10 @@ class BufferPool:
             self.leased.discard(memory)
             self.in_use -= memory.size
             memory.idle_since = self.served
-            self.stacks.setdefault((memory.device, memory.size), Stack()).free.append(memory)
+            key = memory.device, memory.size
+            if (stack := self.stacks.get(key)) is None:
+                stack = self.stacks[key] = Stack()
+            stack.free.append(memory)
 
     def take(self, size: int, device: Device | None) -> Memory | None:
         """Free memory that fits: the smallest, and of that the last used."""

@@ -78,9 +78,11 @@ class Pier:
 
     def at_hand(self) -> Block | None:
         """The next part of a bundle that the reader has begun."""
+        if not self.rest:  # asked for every block: cheaper than an error
+            return None
         try:
             return self.rest.popleft()
-        except IndexError:  # there is none, or another reader was faster
+        except IndexError:  # another reader was faster
             return None
 
     def clear(self) -> None:
