@@ -5,13 +5,13 @@ What flows between stages are references: blocks of row numbers. Only `batch` as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.protocols import Call, State
+from flowload.protocols import Bytes, Call, State
 
 __all__ = [
     "WRITTEN",
@@ -23,11 +23,13 @@ __all__ = [
     "Numbers",
     "Order",
     "Padded",
+    "Pair",
     "Picks",
     "Records",
     "Sized",
     "Table",
     "Uniform",
+    "Varied",
     "Windowed",
 ]
 
@@ -97,6 +99,10 @@ class Table(Protocol):
         """The run is over. Called once."""
 
 
+#: Arrays with one row a sample, and those that go with the batch.
+Pair: TypeAlias = tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]
+
+
 class Gathered(NamedTuple):
     """What belongs to rows that were written."""
 
@@ -142,7 +148,27 @@ class Uniform:
         call: Call,
     ) -> Gathered | None:
         """As if they were one batch."""
-        return Gathered(self.gather(layout, picks.array(), out, call))
+        rows = picks.array()
+        padding = getattr(self, "padding", None)  # not `isinstance(self, Padded)`: that takes far longer
+        whole = self.gather(layout, rows, out, call)
+        return Gathered(whole, None if padding is None else padding(rows))
+
+
+@runtime_checkable
+class Varied(Table, Protocol):
+    """A table whose batches differ in shape, and are little work: several are made in one go."""
+
+    def most(self, layout: str, size: int) -> tuple[Fields, int]:
+        """The arrays of its largest sample, and bytes at most that a batch of `size` leases beside them."""
+
+    def gather_varied(
+        self, layout: str, picks: Picks, size: int, lease: Callable[[int], Bytes], call: Call
+    ) -> tuple[Sequence[Pair], tuple[int, int] | None] | None:
+        """Write whole batches of `size` of these rows, each in its own shape, to memory of one lease.
+
+        Returns the arrays of each batch with one row a sample, those that go with the whole, and the padding;
+        see `Padded`. None, or a DataError: as in `Alike`.
+        """
 
 
 @runtime_checkable

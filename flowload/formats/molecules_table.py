@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.kernels.composition import composition_keys
-from flowload.kernels.pad import STREAMED, mark, pad_molecules, take_sizes
-from flowload.kernels.ragged import count_places, largest
+from flowload.kernels.pad import STREAMED, mark, pad_batches, pad_molecules, take_sizes
+from flowload.kernels.ragged import count_places, largest, longest, widths_of
 from flowload.kernels.sound import find_unsound
-from flowload.protocols import Call
-from flowload.records import WRITTEN, Fields, Gathered, Numbers, Order, Picks
+from flowload.protocols import Bytes, Call
+from flowload.records import WRITTEN, Fields, Gathered, Numbers, Order, Pair, Picks
 
 from .molecules_blame import SIZE, blame
 from .molecules_files import Pack
+from .molecules_flat import Flat
 from .molecules_layouts import LAYOUTS, fields_of
 from .molecules_pairs import PairRule
 from .molecules_shared import SharedIndices, make_segments
@@ -72,6 +74,16 @@ class MoleculeTable:
         kept: Numbers = rows[why == 0]
         return kept
 
+    def most(self, layout: str, size: int) -> tuple[Fields, int]:
+        """The arrays of the largest molecule, and bytes at most of the pairs that are a batch's own."""
+        slots = self.num_atoms or self.longest
+        return fields_of(layout, slots), self.rules[layout].own_bytes(size, slots)
+
+    @cached_property
+    def longest(self) -> int:
+        """Atoms of the largest molecule of all."""
+        return longest(self.pack.offsets)
+
     def slots(self, rows: Numbers) -> int:
         """What the batch of these molecules is padded to."""
         return self.num_atoms or largest(self.pack.offsets, rows)
@@ -104,6 +116,32 @@ class MoleculeTable:
         pairs = self.rules[layout].indices(out["R"][:size], sizes[:size], self.shared, call)
         whole = {**pairs, **self.segments(layout, size, slots)}
         return Gathered(whole, (atoms, slots * len(rows)))
+
+    def gather_varied(
+        self, layout: str, picks: Picks, size: int, lease: Callable[[int], Bytes], call: Call
+    ) -> tuple[list[Pair], tuple[int, int]] | None:
+        """Look at the molecules and write them in one go, each batch padded to its own largest."""
+        rows, widths = picks.array(), np.empty(len(picks) // size, np.int64)
+        widths_of(self.pack.offsets, rows, size, widths)
+        if self.num_atoms is not None:
+            widths[:] = self.num_atoms
+        slots = size * int(widths.sum())
+        flat = Flat(layout, len(rows), slots)
+        out = flat.arrays(lease(flat.nbytes))
+        sizes = out["N"] if LAYOUTS[layout].sizes else np.empty(len(rows), np.int32)
+        packed = self.atoms, self.labels, self.pack.offsets
+        arrays, targets = (out["Z"], out["R"], out["F"]), (out["E"], out["Qtot"])
+        atoms = pad_batches(packed, rows, widths, arrays, targets, sizes, flat.nbytes >= STREAMED)
+        if atoms < 0:
+            return None
+        batches: list[Pair] = []
+        for number, batch in enumerate(flat.batches(out, size, widths.tolist())):
+            own = sizes[number * size : (number + 1) * size]
+            if LAYOUTS[layout].mask:
+                mark(own, batch["mask"])
+            pairs = self.rules[layout].indices(batch["R"], own, self.shared, call)
+            batches.append((batch, {**pairs, **self.segments(layout, size, batch["R"].shape[1])}))
+        return batches, (atoms, slots)
 
     def write(
         self, layout: str, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]], *, check: bool

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.records import Order
+from flowload.records import WRITTEN, Order
 
 from ._jit import kernel
 from .bijection import write_rows
@@ -16,7 +16,7 @@ from .sound import Atoms, Labels, unsound
 from .streaming import fence, stream_bytes
 from .words import clear_bytes, copy_bytes
 
-__all__ = ["STREAMED", "mark", "pad_molecules", "take_sizes"]
+__all__ = ["STREAMED", "mark", "pad_batches", "pad_molecules", "take_sizes"]
 
 Rows = NDArray[np.int64]
 Packed = tuple[Atoms, Labels, Offsets]
@@ -79,6 +79,43 @@ def pad_molecules(
             stream_group(arrays[1], b - place, near[1], place + 1)
             stream_group(arrays[2], b - place, near[2], place + 1)
     fence()
+    return atoms
+
+
+@kernel
+def pad_batches(
+    packed: Packed,
+    rows: Rows,
+    widths: NDArray[np.int64],
+    arrays: Atoms,
+    targets: Labels,
+    sizes: NDArray[np.int32],
+    streamed: bool,
+) -> int:
+    """Write batches of as many molecules each, padded to `widths`, one behind the other; see `pad_molecules`.
+
+    Args:
+        arrays: (slots,), (3 * slots,) and (3 * slots,) of all batches.
+        targets, sizes: (rows,).
+
+    Returns the atoms of all; -1: one molecule cannot be delivered, and what was written is of no use.
+    """
+    atoms, begin, count = 0, 0, len(rows) // max(1, len(widths))
+    for k in range(len(widths)):
+        end, first, last = begin + count * widths[k], k * count, (k + 1) * count
+        near = (
+            arrays[0][begin:end].reshape(count, widths[k]),
+            arrays[1][3 * begin : 3 * end].reshape(count, 3 * widths[k]),
+            arrays[2][3 * begin : 3 * end].reshape(count, 3 * widths[k]),
+        )
+        labels = targets[0][first:last], targets[1][first:last]
+        found = pad_molecules(
+            packed, rows[first:last], WRITTEN, near, labels, sizes[first:last], True, streamed
+        )
+        if found < 0:
+            return -1
+        atoms += found
+        begin = end
     return atoms
 
 

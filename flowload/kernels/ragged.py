@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from ._jit import kernel
 from .prefetch import LINE, prefetch
 
-__all__ = ["FAR", "Offsets", "ask_ahead", "count_places", "first_misfit", "largest", "prefetch_row"]
+__all__ = [
+    "FAR",
+    "Offsets",
+    "ask_ahead",
+    "count_places",
+    "first_misfit",
+    "largest",
+    "longest",
+    "prefetch_row",
+    "widths_of",
+]
 
 Offsets = NDArray[np.int64]
 
@@ -34,6 +44,25 @@ def largest(offsets: Offsets, rows: NDArray[np.int64]) -> int:
     """The most places of any of these rows; 0 without rows."""
     most = 0
     for row in rows:
+        most = max(most, int(offsets[row + 1] - offsets[row]))
+    return most
+
+
+@kernel
+def widths_of(offsets: Offsets, rows: NDArray[np.int64], size: int, widths: NDArray[np.int64]) -> None:
+    """Write the most places of any row of each batch of `size`."""
+    widths[:] = 0
+    for b in range(len(rows)):
+        if b + FAR < len(rows):
+            prefetch(offsets, 8 * rows[b + FAR])
+        widths[b // size] = max(widths[b // size], offsets[rows[b] + 1] - offsets[rows[b]])
+
+
+@kernel
+def longest(offsets: Offsets) -> int:
+    """The most places of any row; 0 without rows."""
+    most = 0
+    for row in range(len(offsets) - 1):
         most = max(most, int(offsets[row + 1] - offsets[row]))
     return most
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,11 @@ from flowload.blocks import Batch, Bundle, Frames, Rows, check_rows
 from flowload.chunk_formats import ChunkFormat, Layout
 from flowload.errors import DataError, GraphError
 from flowload.protocols import Call, Device
-from flowload.records import Alike, Fields
+from flowload.records import Alike, Fields, Varied
 
 from .bundling import bundle, how_many
 from .fields import batch_bytes, split_lease
-from .gathering import by_table, gathered, gathered_many, layout_of
+from .gathering import by_table, gathered, gathered_many, gathered_varied, layout_of
 from .padding import Padding
 
 __all__ = ["Encode", "Part", "Pieces", "find_layout"]
@@ -65,10 +65,11 @@ class Encode:
         """How many batches of `size` of these rows are made at once, and go on as one block."""
         if isinstance(part, Batch):  # not kept: it may be somebody's last
             return 1 if part.whole else how_many(batch_bytes(self.fields_of(part), size), swift=False)
-        if (fields := self.fields(part)) is None:
-            return 1
-        swift = isinstance(part, Rows) and cast("Alike", part.table).swift
-        return how_many(batch_bytes(fields, size), swift=swift)
+        fields, beside = self.fields(part), 0
+        swift = isinstance(part, Rows) and getattr(part.table, "swift", False)
+        if fields is None and isinstance(part, Rows) and isinstance(part.table, Varied):
+            fields, beside = part.table.most(layout_of(part.table, self.layout), size)
+        return 1 if fields is None else how_many(batch_bytes(fields, size) + beside, swift=swift)
 
     def apply(self, block: Pieces, call: Call) -> Batch | Bundle | None:
         """The arrays of a batch, or of several. Raises DataError where its parts do not go together."""
@@ -76,9 +77,10 @@ class Encode:
             return self.batch(block.parts, call)
         (part,) = block.parts
         made = self.at_once(part, block.size, call)
-        if made is None:
-            return Bundle.of(self.one_by_one(part, block.size, call)) or None
-        return bundle(made[0], block.size, made[1])
+        if made is not None:
+            return bundle(made[0], block.size, made[1])
+        batches = self.varied(part, block.size, call) or self.one_by_one(part, block.size, call)
+        return Bundle.of(batches) or None
 
     def at_once(
         self, part: Part, size: int, call: Call
@@ -92,6 +94,15 @@ class Encode:
         except DataError:  # not `suppress`: this is called for every batch
             return None
         return None
+
+    def varied(self, part: Part, size: int, call: Call) -> list[Batch] | None:
+        """The batches of rows that share no shape, by one call; None if one of the rows is bad."""
+        if not isinstance(part, Rows) or self.fields(part) is not None:
+            return None
+        try:
+            return gathered_varied(part, size, self.layout, self.device, self.padding, call)
+        except DataError:
+            return None
 
     def one_by_one(self, part: Part, size: int, call: Call) -> Iterator[Batch]:
         """The batches of a part, without those that are bad."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any, TypeAlias, cast
 
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
 from flowload.protocols import Call, Device
-from flowload.records import Alike, Fields, Numbers, Table
+from flowload.records import Alike, Fields, Numbers, Table, Varied
 
 from .fields import batch_bytes, split_lease
 from .padding import Padding
 
-__all__ = ["by_table", "check_layout", "gathered", "gathered_many", "layout_of"]
+__all__ = ["by_table", "check_layout", "gathered", "gathered_many", "gathered_varied", "layout_of"]
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -74,6 +75,20 @@ def gathered_many(
         return None
     padding.add(made.padding)
     return out, made.whole
+
+
+def gathered_varied(
+    block: Rows, size: int, layout: str | None, device: Device | None, padding: Padding, call: Call
+) -> list[Batch] | None:
+    """The batches of `size` of rows that share no shape; None, or a DataError: one cannot be delivered."""
+    table = cast("Varied", block.table)
+    lease = partial(call.lease, device=device)
+    made = table.gather_varied(layout_of(table, layout), block.picks, size, lease, call)
+    if made is None:
+        return None
+    batches, padded = made
+    padding.add(padded)
+    return [Batch(dict(arrays), dict(whole), k > 0) for k, (arrays, whole) in enumerate(batches)]
 
 
 def layout_of(table: Table, layout: str | None) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flowload.kernels.pad import mark, pad_molecules, take_sizes
+from flowload.kernels.pad import mark, pad_batches, pad_molecules, take_sizes
 from flowload.records import WRITTEN
 from tests.kernels import naive_molecules as naive
 from tests.kernels import naive_order
@@ -52,6 +52,40 @@ def test_molecules_are_padded_as_numpy_pads(
     sizes[:] = -1
     take_sizes(offsets, rows, sizes)
     np.testing.assert_array_equal(sizes, np.diff(offsets)[rows])
+
+
+@given(offsets=naive.ragged(), batches=st.integers(0, 6), size=st.integers(1, 20), seed=st.integers(0, 99))
+@pytest.mark.parametrize("streamed", [False, True])
+def test_batches_are_padded_each_to_its_width(
+    offsets: NDArray[np.int64], batches: int, size: int, seed: int, streamed: bool
+) -> None:
+    rng, atoms, count = np.random.default_rng(seed), int(offsets[-1]), batches * size
+    rows = rng.integers(0, len(offsets) - 1, count)
+    widths = np.diff(offsets)[rows].reshape(batches, size).max(axis=1) + rng.integers(0, 2, batches)
+    slots = size * int(widths.sum())
+    places, forces = rng.normal(size=(2, 3 * atoms)).astype(np.float32)
+    packs = rng.integers(1, 100, atoms, np.int32), places, forces
+    labels = rng.normal(size=len(offsets) - 1), np.empty(0)
+    r, f = (np.full(3 * slots, np.nan, np.float32) for _ in range(2))
+    arrays = np.full(slots, -1, np.int32), r, f
+    energies, charges, sizes = np.full(count, np.nan), np.full(count, np.nan), np.full(count, -1, np.int32)
+    packed = packs, labels, offsets
+    found = pad_batches(packed, rows, widths, arrays, (energies, charges), sizes, streamed)
+    assert found == sizes.sum()
+    assert sizes.tolist() == np.diff(offsets)[rows].tolist()
+    assert energies.tolist() == labels[0][rows].tolist()
+    begin = 0
+    for batch, width in zip(rows.reshape(batches, size).tolist(), widths.tolist(), strict=True):
+        end = begin + size * width
+        for array, pack, each in zip(arrays, packs, (1, 3, 3), strict=True):
+            made = array[begin * each : end * each].reshape(size, width, each)
+            np.testing.assert_array_equal(
+                made, naive.pad(pack.reshape(-1, each), offsets.tolist(), batch, width)
+            )
+        begin = end
+    if count:
+        packs[1][:] = np.inf
+        assert pad_batches(packed, rows, widths, arrays, (energies, charges), sizes, streamed) == -1
 
 
 @pytest.mark.parametrize("what", ["size", "number", "position", "force", "energy", "charge"])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flowload.kernels.ragged import count_places, first_misfit, largest
+from flowload.kernels.ragged import count_places, first_misfit, largest, longest, widths_of
 from tests.kernels import naive_molecules as naive
 
 FAR = np.iinfo(np.int64).max
@@ -18,6 +18,17 @@ def test_sizes_of_rows(offsets: NDArray[np.int64], data: st.DataObject) -> None:
     sizes = np.diff(offsets)[rows].tolist()
     assert largest(offsets, rows) == max(sizes, default=0)
     assert count_places(offsets, rows) == sum(sizes)
+    assert longest(offsets) == np.diff(offsets).max()
+
+
+@given(offsets=naive.ragged(), batches=st.integers(0, 9), size=st.integers(1, 5), seed=st.integers(0, 99))
+def test_the_width_of_a_batch_is_its_largest(
+    offsets: NDArray[np.int64], batches: int, size: int, seed: int
+) -> None:
+    rows = np.random.default_rng(seed).integers(0, len(offsets) - 1, batches * size)
+    widths = np.full(batches, -1)
+    widths_of(offsets, rows, size, widths)
+    assert widths.tolist() == np.diff(offsets)[rows].reshape(batches, size).max(axis=1).tolist()
 
 
 @given(offsets=naive.ragged(rows=20), data=st.data())

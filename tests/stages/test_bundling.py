@@ -29,6 +29,7 @@ from flowload.sample import sample_path
 from flowload.stages.arrays import Arrays, CountedTable
 from flowload.stages.bundling import MOST, SWIFT, TARGET, how_many
 from flowload.stages.encode import Encode, Part
+from flowload.stages.fields import batch_bytes
 from flowload.stages.picks import Listed, Permuted, Span
 from flowload.stages.to_device import ToCpu
 from flowload.testing import check_stage
@@ -117,10 +118,54 @@ def test_an_order_that_the_kernel_computes_gives_the_rows_of_its_numbers(tmp_pat
                     np.testing.assert_array_equal(one.deliver()[key], array)
 
 
-@pytest.mark.parametrize("given", [{"num_atoms": None}, {"num_atoms": 7, "pairs": "real"}])
-def test_molecules_that_share_no_shape_travel_alone(given: dict[str, Any], tmp_path: Path) -> None:
-    folder = write(tmp_path / "set", content([3, 1, 7, 5, 2, 7, 4, 6]))
-    assert same(lambda: rows_of(PackedMolecules(folder, **given), [range(8)]), 2) == [1, 1, 1, 1]
+VARIED: list[dict[str, Any]] = [
+    {"num_atoms": None},
+    {"num_atoms": None, "pairs": "batch"},
+    {"num_atoms": 7, "pairs": "real"},
+    {"num_atoms": None, "pairs": "real", "cutoff": 2.0},
+]
+
+
+@pytest.mark.parametrize("layout", ["physnet", "masked"])
+@pytest.mark.parametrize("given", VARIED)
+def test_molecules_that_share_no_shape_are_made_together(
+    given: dict[str, Any], layout: str, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "set", content([3, 1, 7, 5, 2, 7, 4, 6, 1]))
+    records = PackedMolecules(folder, **given)
+    assert same(lambda: rows_of(records, [range(9), [0, 2, 1, 8]]), 2, layout) == [4, 1, 1, 1]
+    (batch, *_), _ = made_of(rows_of(records, [range(9)]), 2, call := FakeCall(), bundled=True, layout=layout)
+    assert batch.arrays["Z"].shape == (2, given["num_atoms"] or 3)
+    assert all(nbytes < how_many_bytes(records, layout) for nbytes in call.leases)
+
+
+def how_many_bytes(records: PackedMolecules, layout: str) -> int:
+    """Bytes at most of four batches of two molecules."""
+    fields, beside = records.open().most(layout, 2)
+    return 4 * (batch_bytes(fields, 2) + beside) + 1
+
+
+def test_a_bad_molecule_among_those_that_share_no_shape_is_missing_alone(tmp_path: Path) -> None:
+    arrays = content([3, 1, 9, 5, 2, 7, 4, 6, 8, 1])
+    arrays["R_pack.f32"][3] = np.nan
+    folder = write(tmp_path / "set", arrays)
+    unlike: list[dict[str, Any]] = [
+        {"num_atoms": None},
+        {"num_atoms": 7, "pairs": "real", "too_large": "drop"},
+    ]
+    for options in unlike:
+        records = PackedMolecules(folder, **options)
+        assert same(lambda: rows_of(records, [range(10)]), 2) == [5]  # noqa: B023 - called at once
+
+
+def test_padding_is_counted_batch_by_batch(tmp_path: Path) -> None:
+    folder = write(tmp_path / "set", content([3, 1, 7, 5, 2, 7]))
+    graph = fl.rows(PackedMolecules(folder)) >> fl.batch(2)
+    with graph.iterate() as batches:
+        shapes = [batch["Z"].shape for batch in batches]
+        assert shapes == [(2, 3), (2, 7), (2, 7)]
+        gauges = batches.stats().stages["batch"].gauges
+    assert gauges["padding_efficiency"] == pytest.approx(25 / 34)
 
 
 @pytest.mark.parametrize("too_large", ["drop", "raise"])

@@ -62,6 +62,7 @@ def test_everything_is_measured_and_told(tmp_path: Path) -> None:
     names = {
         "flowload",
         "flowload, to_device('cpu')",
+        "flowload, bucket(4096)",
         "bare kernel",
         "bare kernel, many batches a call",
         "Python loop",

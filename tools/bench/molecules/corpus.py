@@ -29,6 +29,11 @@ class Corpus:
         """Padded to the same size, with the pairs of each molecule of a batch."""
         return PackedMolecules(self.folder, self.num_atoms, "batch")
 
+    @property
+    def varied(self) -> PackedMolecules:
+        """Padded to the largest of each batch, with the pairs of one molecule: as it is by default."""
+        return PackedMolecules(self.folder)
+
 
 def write_molecules(folder: Path, count: int, num_atoms: int) -> Corpus:
     """So many molecules of 5 to 60 atoms."""

@@ -28,18 +28,30 @@ ROTATION = 3  #: batches in turn: what a training loop has in hand, what waits, 
 LAYOUT = "physnet"
 
 
-def flowload(corpus: Corpus, settings: Settings, *, device: str | None = None) -> Loader:
-    """The graph of the pipeline."""
+def flowload(
+    corpus: Corpus, settings: Settings, *, device: str | None = None, bucket: int | None = None
+) -> Loader:
+    """The graph of the pipeline.
+
+    Args:
+        device: where batches go.
+        bucket: molecules that are sorted by size, for batches that are padded to their own largest.
+    """
 
     @contextmanager
     def start() -> Iterator[Batches]:
-        graph = fl.rows(corpus.records) >> fl.shuffle() >> fl.batch(settings.batch, layout=LAYOUT)
+        graph = fl.rows(corpus.records if bucket is None else corpus.varied) >> fl.shuffle()
+        if bucket is not None:
+            graph = graph >> fl.bucket(bucket)
+        graph = graph >> fl.batch(settings.batch, layout=LAYOUT)
         if device is not None:
             graph = graph >> fl.to_device(device)
         with graph.iterate(epochs=None, cpus=settings.cpus) as run:
             yield iter(run)
 
-    return watched("flowload" if device is None else f"flowload, to_device({device!r})", "flowload", start)
+    also = [f"to_device({device!r})"] if device else []
+    also += [f"bucket({bucket})"] if bucket else []
+    return watched(", ".join(["flowload", *also]), "flowload", start)
 
 
 def bare(corpus: Corpus, settings: Settings, *, bundles: bool) -> Loader:

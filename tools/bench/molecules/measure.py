@@ -29,6 +29,7 @@ Readings = Mapping[str, Sequence[Reading]]
 
 HEADINGS = ("", "molecules/s", "least - most", "flowload is x times", "by CPU time", "CPUs")
 OWN = "flowload"
+BUCKET = 4096  #: of batches that are padded to their own largest
 
 
 def measure_molecules(settings: Settings, tell: Tell) -> dict[str, object]:
@@ -38,6 +39,7 @@ def measure_molecules(settings: Settings, tell: Tell) -> dict[str, object]:
         loaders = [
             flowload(corpus, settings),
             flowload(corpus, settings, device="cpu"),
+            flowload(corpus, settings, bucket=BUCKET),
             bare(corpus, settings, bundles=False),
             bare(corpus, settings, bundles=True),
         ]
@@ -115,6 +117,7 @@ def report(readings: Readings, memory: Mapping[str, float], settings: Settings) 
             f"to {settings.num_atoms}, PhysNet with pairs; {settings.cpus} CPUs; "
             f"median of {settings.rounds} rounds",
             table(HEADINGS, rows),
+            f"With bucket({BUCKET}), batches are padded to their own largest molecule, with pairs of one.",
             f"{memory['molecules']:,.0f} molecules: opened in {memory['opened'] * 1000:.1f} ms, read once at "
             f"{memory['rate']:,.0f}/s in buckets; {taken:,.0f} MB of anonymous memory more at the peak",
         ]
