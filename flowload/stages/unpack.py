@@ -27,7 +27,7 @@ __all__ = ["UnpackStage", "unpack"]
 BLOCK = 16 << 20  #: bytes of records that a call gives at most
 PACKED = 2  #: times as many, where they are packed: to so much less memory that fewer calls are worth it
 LIGHT = 2  #: times as many a call inflates at most, where it takes few of them: 10 to 50 milliseconds
-ON_THEIR_WAY = 6  #: blocks that are finished, and wait or are worked on by the next stage, at most
+ON_THEIR_WAY = 8  #: blocks that are finished, and wait or are worked on by the next stage, at most
 FINEST = 10**6  #: largest denominator of a rate
 
 
