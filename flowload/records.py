@@ -5,6 +5,7 @@ What flows between stages are references: blocks of row numbers. Only `batch` as
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -22,6 +23,7 @@ __all__ = [
     "Grouped",
     "Numbers",
     "Order",
+    "Ordered",
     "Padded",
     "Pair",
     "Picks",
@@ -152,6 +154,39 @@ class Uniform:
         padding = getattr(self, "padding", None)  # not `isinstance(self, Padded)`: that takes far longer
         whole = self.gather(layout, rows, out, call)
         return Gathered(whole, None if padding is None else padding(rows))
+
+
+class Ordered(Uniform, ABC):
+    """A uniform table whose kernel computes an order before it uses it, and reads rows where they lie."""
+
+    swift: bool = True
+
+    @abstractmethod
+    def write(self, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]]) -> None:
+        """Write the rows, or those of an order; see `Picks.lazy`. Raises DataError."""
+
+    def gather(
+        self,
+        layout: str,  # noqa: ARG002 - there is one
+        rows: Numbers,
+        out: Mapping[str, NDArray[Any]],
+        call: Call,  # noqa: ARG002 - nothing to ask
+    ) -> Mapping[str, NDArray[Any]]:
+        """Write the rows. Raises DataError."""
+        self.write(rows, WRITTEN, out)
+        return {}
+
+    def gather_many(
+        self,
+        layout: str,  # noqa: ARG002 - there is one
+        picks: Picks,
+        size: int,  # noqa: ARG002 - no batch differs from another
+        out: Mapping[str, NDArray[Any]],
+        call: Call,  # noqa: ARG002 - nothing to ask
+    ) -> Gathered:
+        """As if they were one batch, in the order that the picks stand for."""
+        self.write(*picks.lazy(), out)
+        return Gathered({})
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ from flowload.kernels.onehot import gather_boards
 from flowload.kernels.streaming import is_large
 from flowload.kernels.take import take
 from flowload.protocols import Call
-from flowload.records import WRITTEN, Fields, Gathered, Numbers, Order, Picks, Uniform
+from flowload.records import Fields, Numbers, Order, Ordered
 
 from .mapping import map_array
 
@@ -78,11 +78,10 @@ class Boards:
         return BoardsTable(str(path), boards, beside, least_first=self.first == "least")
 
 
-class BoardsTable(Uniform):
+class BoardsTable(Ordered):
     """See `Boards`."""
 
     layouts: Sequence[str] = Boards.layouts
-    swift = True
 
     def __init__(
         self,
@@ -108,30 +107,6 @@ class BoardsTable(Uniform):
         """`boards [B, K, 64] float32`, and what is beside."""
         boards = (self.boards.shape[1], 64), np.dtype(np.float32)
         return {KEY: boards, **{key: (array.shape[1:], array.dtype) for key, array in self.beside.items()}}
-
-    def gather(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
-        call: Call,  # noqa: ARG002 - nothing to ask
-    ) -> Mapping[str, NDArray[Any]]:
-        """Write the rows."""
-        self.write(rows, WRITTEN, out)
-        return {}
-
-    def gather_many(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        picks: Picks,
-        size: int,  # noqa: ARG002 - no batch differs from another
-        out: Mapping[str, NDArray[Any]],
-        call: Call,  # noqa: ARG002 - nothing to ask
-    ) -> Gathered:
-        """As if they were one batch; an order is computed by the kernel that uses it."""
-        rows, order = picks.lazy()
-        self.write(rows, order, out)
-        return Gathered({})
 
     def write(self, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]]) -> None:
         """Write the rows."""

@@ -12,7 +12,7 @@ from flowload.errors import DataError, GraphError
 from flowload.kernels.positions import FEATURES, gather_bits, gather_rows, owners
 from flowload.kernels.streaming import is_large
 from flowload.protocols import Call
-from flowload.records import WRITTEN, Fields, Gathered, Numbers, Order, Picks, Uniform
+from flowload.records import Fields, Numbers, Order, Ordered
 
 __all__ = ["FIELDS", "Columns", "GamesTable"]
 
@@ -31,11 +31,10 @@ class Columns(NamedTuple):
     games: NDArray[np.uint64] | None  #: (g, 2): first row and hash; None: nobody kept them
 
 
-class GamesTable(Uniform):
+class GamesTable(Ordered):
     """See `flowload.formats.games.PackedGames`."""
 
     layouts: Sequence[str] = ("onehot",)
-    swift = True
     groups: Sequence[str] = ("game",)
 
     def __init__(self, columns: Columns) -> None:
@@ -52,32 +51,9 @@ class GamesTable(Uniform):
         """`inputs [B, 193] float32`, `outputs [B] int64`."""
         return FIELDS
 
-    def gather(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
-        call: Call,  # noqa: ARG002 - nothing to ask
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]]) -> None:
         """Write the rows. Raises DataError for one whose outcome is none."""
-        self.write(rows, WRITTEN, out["inputs"], out["outputs"])
-        return {}
-
-    def gather_many(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        picks: Picks,
-        size: int,  # noqa: ARG002 - no batch differs from another
-        out: Mapping[str, NDArray[Any]],
-        call: Call,  # noqa: ARG002 - nothing to ask
-    ) -> Gathered:
-        """As if they were one batch; an order is computed by the kernel that uses it."""
-        rows, order = picks.lazy()
-        self.write(rows, order, out["inputs"], out["outputs"])
-        return Gathered({})
-
-    def write(self, rows: Numbers, order: Order, inputs: NDArray[Any], outputs: NDArray[Any]) -> None:
-        """Write the rows. Raises DataError for one whose outcome is none."""
+        inputs, outputs = out["inputs"], out["outputs"]
         packed, labels = self.columns.inputs, self.columns.outputs
         streamed = is_large(inputs.nbytes)
         if labels is None:
