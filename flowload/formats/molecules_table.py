@@ -121,8 +121,9 @@ class MoleculeTable:
         self, layout: str, picks: Picks, size: int, lease: Callable[[int], Bytes], call: Call
     ) -> tuple[list[Pair], tuple[int, int]] | None:
         """Look at the molecules and write them in one go, each batch padded to its own largest."""
-        rows, widths = picks.array(), np.empty(len(picks) // size, np.int64)
-        widths_of(self.pack.offsets, rows, size, widths)
+        rows, order = picks.lazy()
+        widths = np.empty(len(rows) // size, np.int64)
+        widths_of(self.pack.offsets, rows, order, size, widths)
         if self.num_atoms is not None:
             widths[:] = self.num_atoms
         slots = size * int(widths.sum())

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.records import Order
+
 from ._jit import kernel
+from .bijection import write_rows
 from .prefetch import LINE, prefetch
 
 __all__ = [
@@ -49,8 +52,15 @@ def largest(offsets: Offsets, rows: NDArray[np.int64]) -> int:
 
 
 @kernel
-def widths_of(offsets: Offsets, rows: NDArray[np.int64], size: int, widths: NDArray[np.int64]) -> None:
-    """Write the most places of any row of each batch of `size`."""
+def widths_of(
+    offsets: Offsets, rows: NDArray[np.int64], order: Order, size: int, widths: NDArray[np.int64]
+) -> None:
+    """Write the most places of any row of each batch of `size`.
+
+    Args:
+        rows, order: row numbers, or room for them; see `bijection.write_rows`.
+    """
+    write_rows(rows, order)
     widths[:] = 0
     for b in range(len(rows)):
         if b + FAR < len(rows):

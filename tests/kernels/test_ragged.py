@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flowload.kernels.ragged import count_places, first_misfit, largest, longest, widths_of
+from flowload.records import WRITTEN
 from tests.kernels import naive_molecules as naive
+from tests.kernels import naive_order
 
 FAR = np.iinfo(np.int64).max
 
@@ -26,9 +28,12 @@ def test_the_width_of_a_batch_is_its_largest(
     offsets: NDArray[np.int64], batches: int, size: int, seed: int
 ) -> None:
     rows = np.random.default_rng(seed).integers(0, len(offsets) - 1, batches * size)
-    widths = np.full(batches, -1)
-    widths_of(offsets, rows, size, widths)
-    assert widths.tolist() == np.diff(offsets)[rows].reshape(batches, size).max(axis=1).tolist()
+    ordered, ways = naive_order.ways(len(offsets) - 1, seed, batches * size)
+    known = [(rows, size, rows, WRITTEN), *((ordered, 1, room, order) for room, order in ways)]
+    for numbers, each, room, order in known:
+        widths = np.full(len(numbers) // each, -1)
+        widths_of(offsets, room, order, each, widths)
+        assert widths.tolist() == np.diff(offsets)[numbers].reshape(-1, each).max(axis=1).tolist()
 
 
 @given(offsets=naive.ragged(rows=20), data=st.data())
