@@ -17,6 +17,13 @@ settings.register_profile("flowload", deadline=None)
 settings.load_profile("flowload")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--fuzz N`: here, for only the topmost conftest may add options."""
+    parser.addoption(
+        "--fuzz", type=int, metavar="N", help="damaged inputs for each parser in tests/fuzz [300]"
+    )
+
+
 @pytest.fixture(scope="session")
 def shared_lc0() -> Path:
     """The folder of real lc0 data beside the project."""
