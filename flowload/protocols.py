@@ -116,6 +116,15 @@ class Call(Protocol):
     def reject(self, error: DataError, count: int = 1) -> None:
         """Report bad data: raises `error` under on_error="raise", else counts it as dropped."""
 
+    def missing(self, count: int, what: DataError) -> None:
+        """Count samples that are given with a fill value in the place of data that were never stored.
+
+        Args:
+            count: samples; one that lacks several things counts once, so 0 tells of a further thing alone.
+            what: file and array in `where`, what is there of it and what should be. Told once per `where`,
+                as a warning of the logger "flowload"; never raised.
+        """
+
     def opened(self, count: int) -> None:
         """Say how many samples, in the unit of the output, this call's input turned out to hold.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ __all__ = [
     "Fields",
     "Gathered",
     "Grouped",
+    "Missing",
     "Numbers",
     "Order",
     "Ordered",
@@ -41,6 +42,10 @@ Numbers: TypeAlias = NDArray[np.int64]  #: row numbers
 Order: TypeAlias = tuple[int, int, int, int, int, NDArray[np.uint64]]
 
 WRITTEN: Order = 0, 1, 0, 0, 0, np.empty(0, np.uint64)  #: nothing is left to compute
+
+#: What a sample does whose data were never stored: it is given with the fill value, and counted; it is an
+#: error; it is dropped.
+Missing: TypeAlias = Literal["fill", "raise", "skip"]
 
 #: Per key of a batch: the shape of one sample, and the dtype.
 Fields: TypeAlias = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]

@@ -5,6 +5,7 @@ the label `stage`, every queue `source` and `target`:
 
     flowload_stage_samples_total{direction="in"|"out"}   _blocks_total, _bytes_total: the same
     flowload_stage_dropped_samples_total{reason}
+    flowload_stage_missing_samples_total                  given with a fill value for data never stored
     flowload_stage_held_samples, _workers, _running_calls
     flowload_stage_calls_total, _busy_seconds_total, _cpu_seconds_total
     flowload_stage_starved_seconds_total, _blocked_seconds_total, _thread_wait_seconds_total
@@ -104,6 +105,7 @@ def of_stage(stage: StageStats) -> Iterator[Sample]:
         yield Sample("flowload_stage_gauge", number, {**where, "name": name})
     for name, number in {
         "held_samples": stage.held,
+        "missing_samples_total": stage.missing,
         "workers": stage.workers,
         "running_calls": stage.running,
         "calls_total": stage.calls,

@@ -23,6 +23,8 @@ def details_of(row: Row, stage: StageStats, now: RunStats) -> Iterator[tuple[str
     )
     if stage.dropped:
         yield "dropped", reasons(stage.dropped)
+    if stage.missing:
+        yield "with missing data", count(stage.missing)
     yield "blocks in, out", f"{count(stage.blocks_in)}, {count(stage.blocks_out)}"
     yield "bytes in, out", f"{size(stage.bytes_in)}, {size(stage.bytes_out)}"
     yield "rate now, overall", f"{rate(stage.rate)}, {rate(stage.rate_overall)}"

@@ -9,7 +9,7 @@ from flowload.observe.stats import RunStats, StageStats
 from .figures import count
 from .lines import align
 
-__all__ = ["balanced", "ledger", "under_way"]
+__all__ = ["balanced", "ledger", "remarks", "under_way"]
 
 
 def ledger(stats: RunStats) -> list[str]:
@@ -22,7 +22,7 @@ def ledger(stats: RunStats) -> list[str]:
             "+ " + count(sum(stage.dropped.values())),
             "+ " + count(stage.held),
             verdict(stage, finished=stats.finished),
-            reasons(stage.dropped),
+            remarks(stage),
         )
         for stage in stats.stages.values()
     ]
@@ -46,6 +46,12 @@ def verdict(stage: StageStats, *, finished: bool) -> str:
     if missing == 0:
         return "✓"
     return f"✗ {missing:+,} unaccounted for" if finished else f"  {count(abs(missing))} under way"
+
+
+def remarks(stage: StageStats) -> str:
+    """Why samples were dropped, and how many lack something that was never stored."""
+    lacking = f"of out, {count(stage.missing)} with missing data" if stage.missing else ""
+    return "; ".join(filter(None, (reasons(stage.dropped), lacking)))
 
 
 def reasons(dropped: Mapping[str, int]) -> str:

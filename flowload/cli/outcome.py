@@ -56,9 +56,11 @@ def closing(drive: Drive) -> str:
     assert drive.stats is not None  # noqa: S101 - perform() asked
     if not balanced(drive.stats):
         return f"{why}; THE LEDGER DOES NOT BALANCE."
-    if drive.stats.finished:
-        return f"{why}; every sample is accounted for."
-    return f"{why}; what was under way was let go."
+    told = "every sample is accounted for" if drive.stats.finished else "what was under way was let go"
+    lacking = sum(stage.missing for stage in drive.stats.stages.values())
+    if lacking:
+        told += f"; {counted(lacking, 'sample', 'samples')} had missing data, filled"
+    return f"{why}; {told}."
 
 
 def fill(sheet: Sheet, drive: Drive, drawing: Drawing) -> None:

@@ -21,7 +21,7 @@ from flowload.observe.verdict import judge
 from .bell import Bell
 from .details import details_of
 from .figures import count, rate, share
-from .ledger import ledger, reasons
+from .ledger import ledger, remarks
 from .table import busy, queue, summary
 from .verdict import told
 
@@ -205,5 +205,5 @@ def named(row: Row, before: str | None) -> Text:
 
 def drops(now: RunStats) -> list[str]:
     """What was lost, and why."""
-    lost = [(stage.name, reasons(stage.dropped)) for stage in now.stages.values() if stage.dropped]
+    lost = [(stage.name, remarks(stage)) for stage in now.stages.values() if stage.dropped or stage.missing]
     return [f"{name}: {why}" for name, why in lost] or ["nothing was dropped"]

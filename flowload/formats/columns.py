@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError, MissingExtra
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers, Uniform
+from flowload.records import Fields, Gathered, Missing, Numbers, Picks, Uniform
+
+from .missing import Incomplete, lacking, tell_missing, usable_rows
 
 __all__ = ["Choice", "Column", "ColumnTable", "check_path", "import_extra", "pairs_of"]
 
@@ -45,15 +47,23 @@ class ColumnTable(Uniform):
     """A table of columns. Raises DataError unless all have as many rows; then they are closed.
 
     Args:
-        columns: by key of the batch.
+        columns: by key of the batch; those that are `Incomplete` are asked which rows lack data.
         end: closes what the columns have in common.
+        missing: what rows do that lack data.
     """
 
     layouts: Sequence[str] = ("arrays",)
 
-    def __init__(self, columns: Mapping[str, Column], end: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        end: Callable[[], None] = lambda: None,
+        missing: Missing = "fill",
+    ) -> None:
         self.columns = dict(columns)
         self.end = end
+        self.missing = missing
+        self.incomplete = [column for column in self.columns.values() if isinstance(column, Incomplete)]
         try:
             check_columns(self.columns)
         except DataError:
@@ -63,9 +73,11 @@ class ColumnTable(Uniform):
     def __len__(self) -> int:
         return next(iter(self.columns.values())).shape[0]
 
-    def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - nothing is bad before it is read
-        """All."""
-        return rows
+    def usable(self, rows: Numbers, call: Call) -> Numbers:
+        """All, or those that lack nothing."""
+        if not self.incomplete:
+            return rows
+        return usable_rows(self.missing, self.incomplete, rows, call)
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
         """The columns' own."""
@@ -81,7 +93,22 @@ class ColumnTable(Uniform):
         """Write the rows of each column. Raises DataError."""
         for key, column in self.columns.items():
             column.read(rows, out[key], call)
+        if self.incomplete:
+            tell_missing(self.incomplete, rows, call)
         return {}
+
+    def gather_many(
+        self,
+        layout: str,
+        picks: Picks,
+        size: int,
+        out: Mapping[str, NDArray[Any]],
+        call: Call,
+    ) -> Gathered | None:
+        """As if they were one batch; None where rows that lack data are not to be given."""
+        if self.incomplete and self.missing != "fill" and lacking(self.incomplete, picks.array()):
+            return None
+        return super().gather_many(layout, picks, size, out, call)
 
     def describe(self, row: int) -> str:
         """The first column's file, and the row."""

@@ -18,9 +18,9 @@ def check_ledger(rows: Iterable[tuple[str, Meter]]) -> None:
     """
     wrong = [
         f"{name}: in {m.in_:,} is not out {m.out:,} + dropped {m.dropped.total():,} + held {m.held:,}"
-        f" ({m.missing:+,} missing)"
+        f" ({m.under_way:+,} unaccounted for)"
         for name, m in rows
-        if m.missing
+        if m.under_way
     ]
     if wrong:
         raise LedgerError("samples do not add up; " + "; ".join(wrong))

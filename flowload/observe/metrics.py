@@ -59,6 +59,7 @@ class Meter:
     bytes_out: int = 0
     durations: Durations = field(default_factory=Durations)  #: of its calls
     skipped: int = 0  #: samples dropped by the error policy, part of `dropped`
+    missing: int = 0  #: samples given in which a fill value stands for data never stored, part of `out`
     rate: Rate = field(default_factory=Rate)
 
     @property
@@ -72,7 +73,7 @@ class Meter:
         return self.durations.total
 
     @property
-    def missing(self) -> int:
+    def under_way(self) -> int:
         """in - (out + dropped + held): 0 when nothing is under way."""
         return self.in_ - self.out - self.dropped.total() - self.held
 

@@ -37,6 +37,7 @@ class StageStats(NamedTuple):
     waited: float = 0.0  #: seconds that its calls waited for a thread of their lane
     lane: str = ""  #: where its calls run: "kernel", "io", or "loop"
     gauges: Mapping[str, float] = MappingProxyType({})  #: what its operators measure themselves: see below
+    missing: int = 0  #: samples in `out` in which a fill value stands for data that were never stored
 
 
 # Gauges are numbers since the start of the run, by name. The name ends in the unit: `_seconds`, `_bytes`; one

@@ -29,7 +29,18 @@ Lease = Callable[[int, Device | None], Bytes]
 class RunCall:
     """The `Call` that operators see; not valid after the call."""
 
-    __slots__ = ("_keys", "_lease", "_skip", "drops", "found", "number", "rejects", "samples", "seconds")
+    __slots__ = (
+        "_keys",
+        "_lease",
+        "_skip",
+        "drops",
+        "found",
+        "lacks",
+        "number",
+        "rejects",
+        "samples",
+        "seconds",
+    )
 
     def __init__(self, member: Member, number: int, samples: int) -> None:
         self.number = number
@@ -37,6 +48,7 @@ class RunCall:
         self.found: int | None = None  #: what the operator said that its input held
         self.drops: list[tuple[str, int]] = []
         self.rejects: list[tuple[DataError, int]] = []
+        self.lacks: list[tuple[DataError, int]] = []  #: what was missing, and in how many samples
         self.seconds = 0.0
         self._keys = member.keys
         self._lease = member.lease
@@ -70,7 +82,12 @@ class RunCall:
         self.found = None
         self.drops.clear()
         self.rejects.clear()
+        self.lacks.clear()
         self.reject(error, self.samples)
+
+    def missing(self, count: int, what: DataError) -> None:
+        """See `Call.missing`."""
+        self.lacks.append((what, count))
 
     def opened(self, count: int) -> None:
         """See `Call.opened`."""
@@ -87,7 +104,7 @@ class Member(Noted):
     keys: tuple[int, int]
     lease: Lease
     meter: Meter = field(default_factory=Meter)
-    told: set[tuple[str, str]] = field(default_factory=set)  #: skips that were logged
+    told: set[tuple[str, str]] = field(default_factory=set)  #: skips and gaps that were logged
     last_error: DataError | None = None  #: that was skipped
     tap: Callable[[Block], object] | None = None  #: shown every block before the operator has it
 
@@ -124,6 +141,9 @@ class Member(Noted):
             self.last_error = error
             self._tell(error, count)
             self.check_budget(final=False)
+        for what, count in call.lacks:
+            meter.missing += count
+            self._tell_missing(what)
 
     def check_budget(self, *, final: bool) -> None:
         """Raise TooManyErrors when more was skipped than the stage allows."""
@@ -150,6 +170,11 @@ class Member(Noted):
         if (source, error.reason) not in self.told:
             self.told.add((source, error.reason))
             log.warning("%s: skipped %d: %s", self.node, count, error)
+
+    def _tell_missing(self, what: DataError) -> None:
+        if (what.where, what.reason) not in self.told:
+            self.told.add((what.where, what.reason))
+            log.warning("%s: the fill value stands for data that do not exist: %s", self.node, what)
 
 
 def source_of(where: str) -> str:

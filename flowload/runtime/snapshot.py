@@ -151,6 +151,7 @@ def _stage(run: Run, name: str, tasks: Sequence[TaskStats]) -> StageStats:
         waited=sum(task.waited for task in own),
         lane=own[-1].lane,
         gauges=_gauges(members),
+        missing=sum(meter.missing for meter in meters),
     )
 
 

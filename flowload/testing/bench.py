@@ -139,7 +139,7 @@ def check_books(plain: Plain) -> None:
 
 def check_account(seat: Seat, when: str) -> None:
     """in = out + dropped + held."""
-    if missing := seat.missing():
+    if missing := seat.unaccounted():
         fail(f"{seat.name}: {missing:+,} samples missing {when}: {seat.account}, held {seat.held}")
 
 

@@ -23,8 +23,9 @@ class Account:
     in_: int = 0
     out: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    missing: int = 0  #: samples that came out with a fill value for data never stored
 
-    def missing(self, held: int) -> int:
+    def unaccounted(self, held: int) -> int:
         """in - (out + dropped + held): 0 in an honest operator."""
         return self.in_ - self.out - self.dropped.total() - held
 
@@ -54,6 +55,7 @@ class PlainCall:
         self.found: int | None = None  #: what `opened` said
         self.dropped: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
+        self.lacks: list[tuple[DataError, int]] = []  #: what was missing, and in how many samples
         self.words = key
 
     def rng(self, *key: int) -> np.random.Generator:
@@ -85,7 +87,12 @@ class PlainCall:
         self.found = None
         self.dropped.clear()
         self.rejected.clear()
+        self.lacks.clear()
         self.reject(error, samples)
+
+    def missing(self, count: int, what: DataError) -> None:
+        """See `Call.missing`."""
+        self.lacks.append((what, count))
 
     def opened(self, count: int) -> None:
         """See `Call.opened`."""
@@ -95,3 +102,4 @@ class PlainCall:
         """Enter this call into the account of its operator; `samples` were in the input block."""
         account.in_ += samples if self.found is None else self.found + self.rejected.total()
         account.dropped += +self.dropped + self.rejected
+        account.missing += sum(count for _, count in self.lacks)

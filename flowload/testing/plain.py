@@ -112,7 +112,9 @@ class Plain:
 
     def check(self) -> None:
         """Raise LedgerError unless in = out + dropped + held in every seat."""
-        wrong = [f"{seat.name}: {seat.account}, held {seat.held}" for seat in self.seats if seat.missing()]
+        wrong = [
+            f"{seat.name}: {seat.account}, held {seat.held}" for seat in self.seats if seat.unaccounted()
+        ]
         if wrong:
             raise LedgerError("samples do not add up; " + "; ".join(wrong))
 

@@ -35,9 +35,9 @@ class Seat:
         """Samples inside."""
         return self.operator.held if isinstance(self.operator, Fold) else 0
 
-    def missing(self) -> int:
+    def unaccounted(self) -> int:
         """Samples that neither left nor stayed."""
-        return self.account.missing(self.held)
+        return self.account.unaccounted(self.held)
 
 
 def in_a_row(

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from flowload.errors import MissingExtra
+from flowload.errors import DataError, MissingExtra
 from flowload.graph import Graph
 from flowload.observe.stats import RunStats
 from tests.runtime.stages import Does, Ints, numbers, rebatch, step
@@ -23,6 +23,7 @@ from tests.threads import none_left
 def graph() -> Graph:
     def drops(block: Ints, call: object) -> Ints:
         call.drop(1, "odd")  # type: ignore[attr-defined]  # a Call
+        call.missing(1, DataError("missing", where="x"))  # type: ignore[attr-defined]
         return block.select(slice(1, None))
 
     return numbers(60, 3) >> step(lambda: Does(drops), name="drop") >> rebatch(4, name="cut")
@@ -53,6 +54,7 @@ def test_a_scrape_gives_the_numbers_of_the_run() -> None:
         assert found["flowload_stage_busy_seconds_total"][name,] == stage.busy
         assert found["flowload_stage_held_samples"][name,] == 0
     assert found["flowload_stage_dropped_samples_total"]["drop", "odd"] == 20
+    assert found["flowload_stage_missing_samples_total"]["drop",] == 20
     assert found["flowload_queue_capacity_blocks"]["cut", "drop"] == 2
     assert found["flowload_stage_call_seconds"]["drop", "0.95"] > 0
 

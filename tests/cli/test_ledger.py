@@ -15,6 +15,13 @@ def test_a_balanced_stage_has_a_check_mark_and_its_reasons() -> None:
     assert balanced(moment(row))
 
 
+def test_samples_with_missing_data_show_behind_the_reasons() -> None:
+    assert ledger(moment(stage(in_=9, out=8, dropped={"odd": 1}, missing=3)))[1].endswith(
+        "✓  odd: 1; of out, 3 with missing data"
+    )
+    assert ledger(moment(stage(in_=9, out=9, missing=3)))[1].endswith("✓  of out, 3 with missing data")
+
+
 def test_a_finished_run_may_miss_nothing() -> None:
     lost = moment(stage(in_=10, out=9))
     assert ledger(lost)[1].endswith("✗ +1 unaccounted for")

@@ -46,6 +46,14 @@ def test_the_last_line_says_why_it_ended_and_whether_it_adds_up(drive: Drive, li
     assert closing(drive) == line
 
 
+def test_the_last_line_says_how_many_samples_had_missing_data() -> None:
+    drive = made("finished")
+    drive.stats = moment(stage(in_=9, out=9, missing=2), stage("windows", in_=4, out=4, missing=1))
+    assert closing(drive) == (
+        "The stream ended by itself; every sample is accounted for; 3 samples had missing data, filled."
+    )
+
+
 def test_what_cannot_begin_leaves_a_clean_screen() -> None:
     out = io.StringIO()
     drive = Drive(fl.map(dict), Bounds(), PlainScreen(Console(file=out)))

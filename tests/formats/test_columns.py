@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError, MissingExtra
 from flowload.formats.columns import ColumnTable, check_path, import_extra, pairs_of
+from flowload.formats.missing import check_missing
 from flowload.formats.rows_npy import MappedColumn
+from flowload.protocols import Call
+from flowload.records import Missing, Numbers
+from flowload.stages.picks import Listed
 from tests.stages.fakes import FakeCall
 
 
@@ -111,3 +115,74 @@ def test_a_library_that_lacks_another_says_so_itself(tmp_path: Path, monkeypatch
     with pytest.raises(ModuleNotFoundError, match="no_such_dependency") as caught:
         import_extra("broken_library", "x")
     assert not isinstance(caught.value, MissingExtra)
+
+
+class Holed:
+    """A column of which only the rows below `end` were ever stored."""
+
+    def __init__(self, where: str, end: int) -> None:
+        self.where, self.end = where, end
+        self.shape, self.dtype = (6,), np.dtype(np.int64)
+
+    def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:
+        out[:] = np.where(rows < self.end, rows, -1)
+
+    def absent(self, rows: Numbers) -> NDArray[np.bool_] | None:
+        return rows >= self.end if self.end < 6 else None
+
+    def lack(self) -> DataError:
+        return DataError("missing", where=self.where, found=f"{self.end} rows", wanted="6 rows")
+
+    def close(self) -> None:
+        pass
+
+
+def holed(missing: Missing = "fill") -> ColumnTable:
+    columns = {"a": Holed("f: a", 4), "whole": Holed("f: whole", 6), "b": Holed("f: b", 2)}
+    return ColumnTable(columns, missing=missing)
+
+
+ROWS = np.array([5, 0, 3, 1], np.int64)
+
+
+def test_rows_that_lack_data_are_filled_and_counted_once_each_and_told_for_each_column() -> None:
+    call, table = FakeCall(), holed()
+    assert table.usable(ROWS, call) is ROWS
+    out = {key: np.empty(4, np.int64) for key in table.columns}
+    assert table.gather_many("arrays", Listed(ROWS), 4, out, call) is not None
+    assert (out["a"].tolist(), out["b"].tolist()) == ([-1, 0, 3, 1], [-1, 0, -1, 1])
+    assert [(what.where, count) for what, count in call.lacks] == [("f: a", 1), ("f: b", 1)]
+
+
+def test_nothing_is_told_where_nothing_is_missing() -> None:
+    call, table = FakeCall(), holed("raise")
+    rows = np.array([0, 1], np.int64)
+    out = {key: np.empty(2, np.int64) for key in table.columns}
+    assert table.usable(rows, call) is rows
+    assert table.gather_many("arrays", Listed(rows), 2, out, call) is not None
+    assert call.lacks == []
+
+
+def test_rows_that_lack_data_are_skipped_and_counted_by_that_reason() -> None:
+    call, table = FakeCall(), holed("skip")
+    assert table.gather_many("arrays", Listed(ROWS), 4, {}, call) is None
+    assert table.usable(ROWS, call).tolist() == [0, 1]
+    assert call.drops == {"missing": 2}
+    assert call.lacks == []
+
+
+def test_rows_that_lack_data_are_an_error_that_names_row_and_set() -> None:
+    table = holed("raise")
+    assert table.gather_many("arrays", Listed(ROWS), 4, {}, FakeCall()) is None
+    with pytest.raises(DataError, match=r"^f: a, row 5: missing; found 4 rows; wanted 6 rows$"):
+        table.usable(ROWS, FakeCall())
+    call = FakeCall(on_error="skip")
+    assert table.usable(ROWS, call).tolist() == [0, 1]
+    assert call.drops == {"missing": 2}
+
+
+@pytest.mark.parametrize("wrong", ["zero", None, 0, ["fill"], np.array(["fill"])])
+def test_there_are_three_ways(wrong: object) -> None:
+    with pytest.raises(GraphError, match=r'^X: missing is .*; wanted "fill", "raise" or "skip"$'):
+        check_missing(wrong, "X")
+    assert check_missing("skip", "X") == "skip"

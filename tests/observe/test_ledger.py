@@ -32,8 +32,8 @@ def test_every_operator_that_does_not_balance_is_named() -> None:
         check_ledger(rows)
     assert str(caught.value) == (
         "samples do not add up; "
-        "read: in 1,000,000 is not out 999,000 + dropped 900 + held 0 (+100 missing); "
-        "batch.1: in 5 is not out 7 + dropped 0 + held 1 (-3 missing)"
+        "read: in 1,000,000 is not out 999,000 + dropped 900 + held 0 (+100 unaccounted for); "
+        "batch.1: in 5 is not out 7 + dropped 0 + held 1 (-3 unaccounted for)"
     )
 
 

@@ -81,8 +81,8 @@ def test_what_is_missing() -> None:
     meter = Meter(in_=10, out=5, held=2)
     meter.dropped["short"] = 1
     meter.dropped["bad"] = 1
-    assert meter.missing == 1
+    assert meter.under_way == 1
     meter.held = 3
-    assert meter.missing == 0
+    assert meter.under_way == 0
     meter.out = 7
-    assert meter.missing == -2
+    assert meter.under_way == -2

@@ -95,6 +95,42 @@ def test_what_was_found_before_the_whole_input_failed_does_not_count() -> None:
     assert settled(member("skip"), act) == (5, {"worse": 5}, 5)
 
 
+def lack(where: str = "a.h5: x") -> DataError:
+    return DataError("missing", where=where, found="1 of 4 chunks", wanted="4")
+
+
+def test_what_is_missing_is_counted_and_told_once_for_each_place(caplog: pytest.LogCaptureFixture) -> None:
+    one = member()
+    for count in (2, 3):
+        assert (
+            settled(one, lambda call, n=count: (call.missing(n, lack()), call.missing(0, lack("b.h5"))))[1]
+            == {}
+        )
+    assert one.meter.missing == 5
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", f"step: the fill value stands for data that do not exist: {lack(where)}")
+        for where in ("a.h5: x", "b.h5")
+    ]
+
+
+def test_what_was_missing_of_an_input_that_failed_does_not_count() -> None:
+    one = member("skip")
+    settled(one, lambda call: (call.missing(2, lack()), call.reject_all(bad(1))))
+    assert one.meter.missing == 0
+
+
+def test_what_is_missing_is_in_the_statistics_of_a_run() -> None:
+    def lacks(block: Ints, call: Any) -> Ints:
+        call.missing(2, lack())
+        return block
+
+    with (numbers(12, 3) >> step(lambda: Does(lacks), name="fill")).iterate(cpus=2) as batches:
+        list(batches)
+        stats = batches.stats()
+    assert {name: stage.missing for name, stage in stats.stages.items()} == {"origin": 0, "fill": 8}
+    assert stats.as_json()["stages"]["fill"]["missing"] == 8
+
+
 def test_under_raise_a_rejection_is_raised_as_it_is() -> None:
     call, error = member().call(0, ints([1]), 1), bad(1)
     with pytest.raises(DataError) as caught:
@@ -333,5 +369,5 @@ def test_a_fold_that_fails_after_it_gave_something_loses_count(face: Face) -> No
         yield block.select(slice(2))
         raise bad(1)
 
-    with pytest.raises(LedgerError, match="-2 missing"):
+    with pytest.raises(LedgerError, match="-2 unaccounted for"):
         face.read(numbers(5, 5) >> step(lambda: Folds(push), on_error="skip"))

@@ -242,12 +242,12 @@ def lies(block: Ints, call: Call) -> Ints:
 @pytest.mark.parametrize(
     ("shape", "missing"),
     [
-        (Loses, r"\+2 missing"),
-        (lambda: Does(lambda block, _: None if 7 in block.values else block), r"\+2 missing"),
-        (lambda: Does(lambda block, _: block.select(slice(1))), r"\+10 missing"),
-        (lambda: Does(lambda block, _: ints([*block.values, 0])), r"-10 missing"),
-        (lambda: Does(lies), r"-10 missing"),
-        (lambda: Folds(flush=lambda _: [ints([1, 2, 3])]), r"-3 missing"),
+        (Loses, r"\+2 unaccounted for"),
+        (lambda: Does(lambda block, _: None if 7 in block.values else block), r"\+2 unaccounted for"),
+        (lambda: Does(lambda block, _: block.select(slice(1))), r"\+10 unaccounted for"),
+        (lambda: Does(lambda block, _: ints([*block.values, 0])), r"-10 unaccounted for"),
+        (lambda: Does(lies), r"-10 unaccounted for"),
+        (lambda: Folds(flush=lambda _: [ints([1, 2, 3])]), r"-3 unaccounted for"),
     ],
 )
 def test_samples_that_do_not_add_up_are_an_error(face: Face, shape: Any, missing: str) -> None:

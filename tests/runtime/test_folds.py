@@ -97,7 +97,7 @@ def test_the_books_of_each_fold_balance() -> None:
     chain = FoldChain(both)
     chain.feed(items(2, 5))
     everything(chain)
-    assert [(m.meter.in_, m.meter.out, m.meter.held, m.meter.missing) for m in both] == [
+    assert [(m.meter.in_, m.meter.out, m.meter.held, m.meter.under_way) for m in both] == [
         (7, 6, 1, 0),
         (6, 6, 0, 0),
     ]
@@ -186,4 +186,4 @@ def test_a_block_that_cannot_be_taken_is_skipped() -> None:
     chain = FoldChain([one])
     chain.feed(items(3, 2))
     assert everything(chain) == []
-    assert (one.meter.in_, dict(one.meter.dropped), one.meter.missing) == (5, {"bad": 5}, 0)
+    assert (one.meter.in_, dict(one.meter.dropped), one.meter.under_way) == (5, {"bad": 5}, 0)

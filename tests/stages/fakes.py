@@ -33,6 +33,7 @@ class FakeCall:
     leases: list[int] = field(default_factory=list)
     devices: list[Device | None] = field(default_factory=list)
     entered: int = 0
+    lacks: list[tuple[DataError, int]] = field(default_factory=list)
 
     def key(self) -> tuple[int, int]:
         return self.seed & WORD, self.stage
@@ -61,6 +62,9 @@ class FakeCall:
         self.rejects.append(error)
         self.entered += count
         self.drops[error.reason] += count
+
+    def missing(self, count: int, what: DataError) -> None:
+        self.lacks.append((what, count))
 
     def opened(self, count: int) -> None:
         self.entered += count
