@@ -31,8 +31,11 @@ class Incomplete(Protocol):
         Asked before they are read, and again behind.
         """
 
-    def lack(self) -> DataError:
-        """What is missing, for a message: reason "missing", file and array, found and wanted."""
+    def lack(self, row: int | None = None) -> DataError:
+        """What is missing, for a message: reason "missing", file and array, found and wanted.
+
+        Of one row that lacks data, where it is named; the caller adds its number to the place.
+        """
 
 
 def check_missing(missing: object, what: str) -> Missing:
@@ -73,8 +76,9 @@ def usable_rows(missing: Missing, columns: Sequence[Any], rows: Numbers, call: C
         call.drop(int(lost.sum()), "missing")
     else:
         mask, column = found[0]
-        lack = column.lack()
-        where = f"{lack.where}, row {int(rows[mask.argmax()])}"
+        row = int(rows[mask.argmax()])
+        lack = column.lack(row)
+        where = f"{lack.where}, row {row}"
         call.reject(
             DataError(lack.reason, where=where, found=lack.found, wanted=lack.wanted), int(lost.sum())
         )

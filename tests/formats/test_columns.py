@@ -130,8 +130,9 @@ class Holed:
     def absent(self, rows: Numbers) -> NDArray[np.bool_] | None:
         return rows >= self.end if self.end < 6 else None
 
-    def lack(self) -> DataError:
-        return DataError("missing", where=self.where, found=f"{self.end} rows", wanted="6 rows")
+    def lack(self, row: int | None = None) -> DataError:
+        found = f"{self.end} rows" if row is None else f"{self.end} rows, not row {row}"
+        return DataError("missing", where=self.where, found=found, wanted="6 rows")
 
     def close(self) -> None:
         pass
@@ -174,7 +175,7 @@ def test_rows_that_lack_data_are_skipped_and_counted_by_that_reason() -> None:
 def test_rows_that_lack_data_are_an_error_that_names_row_and_set() -> None:
     table = holed("raise")
     assert table.gather_many("arrays", Listed(ROWS), 4, {}, FakeCall()) is None
-    with pytest.raises(DataError, match=r"^f: a, row 5: missing; found 4 rows; wanted 6 rows$"):
+    with pytest.raises(DataError, match=r"^f: a, row 5: missing; found 4 rows, not row 5; wanted 6 rows$"):
         table.usable(ROWS, FakeCall())
     call = FakeCall(on_error="skip")
     assert table.usable(ROWS, call).tolist() == [0, 1]
