@@ -60,6 +60,7 @@ class SourceFile:
 
     path: str
     key: int = field(default=-1)
+    stamp: bytes = field(default=b"", compare=False, repr=False)  #: packed `Identity`; empty: nobody knows
 
     def __post_init__(self) -> None:
         if self.key < 0:

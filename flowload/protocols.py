@@ -21,6 +21,7 @@ __all__ = [
     "Bundled",
     "Bytes",
     "Call",
+    "Checking",
     "Closing",
     "Deliverable",
     "Device",
@@ -197,6 +198,14 @@ class Closing(Protocol):
 
     def close(self) -> None:
         """Called once, after the last call."""
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """An operator that reads files, which must stay as they are while a run reads them."""
+
+    def check_files(self) -> None:
+        """Raise DataError for one that changed. Called once, in a thread, when the stream is at its end."""
 
 
 @runtime_checkable

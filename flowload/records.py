@@ -12,15 +12,18 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checka
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.files.guard import Guard
 from flowload.protocols import Bytes, Call, State
 
 __all__ = [
+    "MOST_ROWS",
     "WRITTEN",
     "Alike",
     "Attended",
     "Fields",
     "Gathered",
     "Grouped",
+    "Guarded",
     "Missing",
     "Numbers",
     "Order",
@@ -46,6 +49,10 @@ WRITTEN: Order = 0, 1, 0, 0, 0, np.empty(0, np.uint64)  #: nothing is left to co
 #: What a sample does whose data were never stored: it is given with the fill value, and counted; it is an
 #: error; it is dropped.
 Missing: TypeAlias = Literal["fill", "raise", "skip"]
+
+#: Rows of a table, at most: no disk holds so many, and a shape that says so is a mistake or an attack. Sums
+#: and products of row numbers that kernels compute stay within 64 bits.
+MOST_ROWS = 1 << 48
 
 #: Per key of a batch: the shape of one sample, and the dtype.
 Fields: TypeAlias = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
@@ -245,6 +252,19 @@ class Grouped(Protocol):
 
     def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
         """A key for each row: equal for the rows of one group, the same on every machine."""
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A table whose files must stay as they are: `gather` and the like are called inside `with guard:`.
+
+    Rows are thrown away, with a DataError, where a file changed before they were complete. A run looks at
+    all files again with every pass and at its end.
+    """
+
+    @property
+    def guard(self) -> Guard:
+        """Of its files; see `flowload.files.guard`."""
 
 
 @runtime_checkable

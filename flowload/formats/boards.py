@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError, NoDataError
+from flowload.files.arrays import map_array
+from flowload.files.guard import Guard
 from flowload.kernels.onehot import gather_boards
 from flowload.kernels.streaming import is_large
 from flowload.kernels.take import take
 from flowload.protocols import Call
 from flowload.records import Fields, Numbers, Order, Ordered
-
-from .mapping import map_array
 
 __all__ = ["Boards"]
 
@@ -64,18 +64,19 @@ class Boards:
     def open(self) -> BoardsTable:
         """Map the files. Raises DataError where shapes or dtypes do not fit, NoDataError for no rows."""
         path = Path(self.path)
-        boards = map_array(path)
+        guard = Guard()
+        boards = map_array(path, guard)
         if boards.ndim != 2 or boards.dtype != np.uint64 or not boards.shape[1]:
             found = f"{boards.dtype}{list(boards.shape)}"
             raise DataError("array of another kind", where=str(path), found=found, wanted="uint64[N, K]")
         if not len(boards):
             raise NoDataError("no boards", where=str(path), found="0 rows", wanted="at least one")
-        beside = {key: map_array(Path(file)) for key, file in self.beside.items()}
+        beside = {key: map_array(Path(file), guard) for key, file in self.beside.items()}
         for key, array in beside.items():
             if array.shape[:1] != boards.shape[:1]:
                 found, wanted = f"{array.dtype}{list(array.shape)}", f"{len(boards)} rows, as {path} has"
                 raise DataError("other rows", where=str(self.beside[key]), found=found, wanted=wanted)
-        return BoardsTable(str(path), boards, beside, least_first=self.first == "least")
+        return BoardsTable(str(path), boards, beside, guard, least_first=self.first == "least")
 
 
 class BoardsTable(Ordered):
@@ -88,12 +89,14 @@ class BoardsTable(Ordered):
         where: str,
         boards: NDArray[np.uint64],
         beside: Mapping[str, NDArray[Any]],
+        guard: Guard,
         *,
         least_first: bool,
     ) -> None:
         self.where = where
         self.boards = boards
         self.beside = dict(beside)
+        self.guard = guard
         self.least_first = least_first
 
     def __len__(self) -> int:
@@ -123,3 +126,4 @@ class BoardsTable(Ordered):
         """Let go of the files."""
         self.boards = np.empty((0, 1), np.uint64)
         self.beside.clear()
+        self.guard.close()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError, MissingExtra
+from flowload.files.guard import Guard
 from flowload.protocols import Call
 from flowload.records import Fields, Gathered, Missing, Numbers, Picks, Uniform
 
@@ -50,6 +51,7 @@ class ColumnTable(Uniform):
         columns: by key of the batch; those that are `Incomplete` are asked which rows lack data.
         end: closes what the columns have in common.
         missing: what rows do that lack data.
+        guard: of the files that the columns read; None: nobody watches them.
     """
 
     layouts: Sequence[str] = ("arrays",)
@@ -59,9 +61,11 @@ class ColumnTable(Uniform):
         columns: Mapping[str, Column],
         end: Callable[[], None] = lambda: None,
         missing: Missing = "fill",
+        guard: Guard | None = None,
     ) -> None:
         self.columns = dict(columns)
         self.end = end
+        self.guard = Guard() if guard is None else guard
         self.missing = missing
         self.incomplete = [column for column in self.columns.values() if isinstance(column, Incomplete)]
         try:
@@ -119,6 +123,7 @@ class ColumnTable(Uniform):
         for column in self.columns.values():
             column.close()
         self.end()
+        self.guard.close()
 
 
 def check_columns(columns: Mapping[str, Column]) -> None:

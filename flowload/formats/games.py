@@ -16,17 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.arrays import Dump, map_array, read_array
+from flowload.files.guard import Guard
 from flowload.kernels.positions import BITS, FEATURES
 from flowload.records import Fields
 
 from .games_layouts import Packing
 from .games_table import FIELDS, Columns, GamesTable
-from .mapping import Dump, map_array
 
 __all__ = ["PackedGames", "find_packing"]
 
-BYTES: Dump = np.dtype(np.uint8), (FEATURES,)  #: what a file without a header holds: a byte a feature
-LABELS: Dump = np.dtype(np.uint8), ()
+BYTES = Dump(np.dtype(np.uint8), (FEATURES,))  #: what a file without a header holds: a byte a feature
+LABELS = Dump(np.dtype(np.uint8))
 
 ENDINGS = ("_bits", "_inputs")  #: of what a packing has at least, without `.npy`
 
@@ -92,26 +93,28 @@ def strip(name: str, endings: Iterable[str]) -> str:
 def open_bits(packing: Packing) -> Columns:
     """Our own rows, with the outcome inside. Raises DataError."""
     path = packing.file("bits")
-    rows = map_array(path)
+    guard = Guard()
+    rows = map_array(path, guard)
     check_array(path, rows, ["uint8"], (None, BITS))
-    return Columns(str(path), rows, None, open_games(packing, len(rows)))
+    return Columns(str(path), rows, None, open_games(packing, len(rows), guard), guard)
 
 
 def open_arrays(packing: Packing) -> Columns:
     """Inputs and outputs, with headers or without. Raises DataError."""
     path, beside = packing.file("inputs"), packing.file("outputs")
-    inputs, outputs = map_array(path, dump=BYTES), map_array(beside, dump=LABELS)
+    guard = Guard()
+    inputs, outputs = map_array(path, guard, dump=BYTES), map_array(beside, guard, dump=LABELS)
     check_array(path, inputs, ["uint8", "float32"], (None, FEATURES))
     check_array(beside, outputs, ["uint8", "int64"], (len(inputs),))
-    return Columns(str(path), inputs, outputs, open_games(packing, len(inputs)))
+    return Columns(str(path), inputs, outputs, open_games(packing, len(inputs), guard), guard)
 
 
-def open_games(packing: Packing, rows: int) -> NDArray[np.uint64] | None:
+def open_games(packing: Packing, rows: int, guard: Guard) -> NDArray[np.uint64] | None:
     """Which game each row is of, where that was kept. Raises DataError unless it can be of so many rows."""
     path = packing.file("games")
     if not path.exists():
         return None
-    games = map_array(path)
+    games = read_array(path, guard)
     check_array(path, games, ["uint64"], (None, 2))
     firsts = np.concatenate([games[:, 0], np.array([rows], np.uint64)])
     falls = np.flatnonzero(firsts[1:] <= firsts[:-1])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError
+from flowload.files.guard import Guard
 from flowload.kernels.positions import FEATURES, gather_bits, gather_rows, owners
 from flowload.kernels.streaming import is_large
 from flowload.protocols import Call
@@ -28,7 +29,8 @@ class Columns(NamedTuple):
     where: str  #: for messages
     inputs: NDArray[Any]  #: (N, 32) uint8 with the outcome inside, or (N, 193) uint8 or float32
     outputs: NDArray[Any] | None  #: (N,) uint8 or int64; None: inside
-    games: NDArray[np.uint64] | None  #: (g, 2): first row and hash; None: nobody kept them
+    games: NDArray[np.uint64] | None  #: (g, 2), in memory: first row and hash; None: nobody kept them
+    guard: Guard  #: of the files: the arrays are read inside `with guard:`
 
 
 class GamesTable(Ordered):
@@ -42,6 +44,11 @@ class GamesTable(Ordered):
 
     def __len__(self) -> int:
         return len(self.columns.inputs)
+
+    @property
+    def guard(self) -> Guard:
+        """Of the packing's files."""
+        return self.columns.guard
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - their outcome is looked at below
         """All."""
@@ -92,6 +99,6 @@ class GamesTable(Ordered):
 
     def close(self) -> None:
         """Let go of the files."""
-        self.columns = Columns(
-            self.columns.where, np.empty((0, FEATURES), np.uint8), np.empty(0, np.uint8), None
-        )
+        self.guard.close()
+        none = np.empty((0, FEATURES), np.uint8)
+        self.columns = Columns(self.columns.where, none, np.empty(0, np.uint8), None, self.guard)

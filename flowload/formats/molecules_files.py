@@ -1,5 +1,7 @@
 """A folder of packed molecules, memory-mapped, after everything that can be known without reading it all.
 
+The offsets are copied to memory and checked there: kernels go where they say, whatever the file says later.
+
 Files: `offsets.npy (N+1,) int64`, `n_atoms.npy (N,) int32`, `Z_pack.int32 (A,)`, `R_pack.f32 (A, 3)` in Å,
 `F_pack.f32 (A, 3)` in kcal/mol/Å, `E.f64 (N,)` in kcal/mol, and `Qtot.f64 (N,)` in e, which may be absent.
 Our own is `groups.npy (N,)`, which may be absent, too: integers that name the molecule of a conformation.
@@ -14,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.arrays import Dump, map_array, read_array
+from flowload.files.guard import Guard
 from flowload.kernels.ragged import first_misfit
-
-from .mapping import check_size, map_array
 
 __all__ = ["PACKS", "Pack", "open_pack"]
 
@@ -41,6 +43,7 @@ class Pack(NamedTuple):
     energies: NDArray[np.float64]  #: (N,)
     charges: NDArray[np.float64]  #: (N,); empty: all are 0
     groups: NDArray[Any] | None  #: (N,) integers
+    guard: Guard  #: of the files: the arrays are read inside `with guard:`
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -52,8 +55,9 @@ def open_pack(path: Path) -> Pack:
         raise NoDataError(
             "no folder of packed molecules", where=str(path), wanted="what `flowload pack` writes"
         )
-    lengths = open_numbers(path / "n_atoms.npy", "int32")
-    offsets = open_numbers(path / "offsets.npy", "int64")
+    guard = Guard()
+    lengths = open_numbers(path / "n_atoms.npy", "int32", guard)
+    offsets = open_numbers(path / "offsets.npy", "int64", guard)
     if len(offsets) != len(lengths) + 1:
         found, wanted = f"{len(offsets)} offsets", f"{len(lengths) + 1}, one more than n_atoms.npy has"
         raise DataError("arrays do not fit", where=str(path / "offsets.npy"), found=found, wanted=wanted)
@@ -65,18 +69,19 @@ def open_pack(path: Path) -> Pack:
     return Pack(
         path,
         offsets,
-        map_flat(path / "Z_pack.int32", atoms),
-        map_flat(path / "R_pack.f32", atoms),
-        map_flat(path / "F_pack.f32", atoms),
-        map_flat(path / "E.f64", rows),
-        map_flat(charges, rows) if charges.exists() else np.empty(0),
-        open_groups(path / "groups.npy", rows),
+        map_flat(path / "Z_pack.int32", atoms, guard),
+        map_flat(path / "R_pack.f32", atoms, guard),
+        map_flat(path / "F_pack.f32", atoms, guard),
+        map_flat(path / "E.f64", rows, guard),
+        map_flat(charges, rows, guard) if charges.exists() else np.empty(0),
+        open_groups(path / "groups.npy", rows, guard),
+        guard,
     )
 
 
-def open_numbers(path: Path, dtype: str) -> NDArray[Any]:
+def open_numbers(path: Path, dtype: str, guard: Guard) -> NDArray[Any]:
     """A `.npy` file of one axis. Raises DataError for another dtype or shape."""
-    array = map_array(path)
+    array = read_array(path, guard)
     if str(array.dtype) != dtype or array.ndim != 1:
         found, wanted = f"{array.dtype}{list(array.shape)}", f"{dtype}[N]"
         raise DataError("array of another kind", where=str(path), found=found, wanted=wanted)
@@ -103,20 +108,17 @@ def check_offsets(path: Path, offsets: NDArray[np.int64], lengths: NDArray[np.in
     )
 
 
-def map_flat(path: Path, rows: int) -> NDArray[Any]:
+def map_flat(path: Path, rows: int, guard: Guard) -> NDArray[Any]:
     """A headerless file of so many rows as one axis. Raises DataError for any other size."""
     dtype, width = PACKS[path.name]
-    if not path.is_file():
-        raise NoDataError("no such file", where=str(path))
-    check_size(path, path.stat().st_size, rows * width * dtype.itemsize)
-    return map_array(path, dump=(dtype, ()))
+    return map_array(path, guard, dump=Dump(dtype, (), rows * width))
 
 
-def open_groups(path: Path, rows: int) -> NDArray[Any] | None:
+def open_groups(path: Path, rows: int, guard: Guard) -> NDArray[Any] | None:
     """The molecule of each conformation, where the folder says so. Raises DataError."""
     if not path.exists():
         return None
-    groups = map_array(path)
+    groups = map_array(path, guard)
     if groups.dtype.kind not in "iu" or groups.shape != (rows,):
         found, wanted = f"{groups.dtype}{list(groups.shape)}", f"integers[{rows}]"
         raise DataError("array of another kind", where=str(path), found=found, wanted=wanted)

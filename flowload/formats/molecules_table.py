@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.files.guard import Guard
 from flowload.kernels.composition import composition_keys
 from flowload.kernels.pad import STREAMED, mark, pad_batches, pad_molecules, take_sizes
 from flowload.kernels.ragged import count_places, largest, longest, widths_of
@@ -50,15 +51,22 @@ class MoleculeTable:
     def __len__(self) -> int:
         return len(self.pack)
 
+    @property
+    def guard(self) -> Guard:
+        """Of the folder's files."""
+        return self.pack.guard
+
     def check(self) -> None:
         """Read all molecules. Raises DataError for the first that cannot be delivered."""
         most = 0 if self.too_large == "drop" else self.num_atoms or 0
         why = np.empty(PART, np.uint8)
         for start in range(0, len(self), PART):
             rows = np.arange(start, min(start + PART, len(self)))
-            if find_unsound(self.atoms, self.labels, self.pack.offsets, rows, most, why[: len(rows)]):
-                bad = int(np.flatnonzero(why)[0])
-                raise blame(self.pack, start + bad, int(why[bad]), self.num_atoms)
+            with self.guard:
+                bad = find_unsound(self.atoms, self.labels, self.pack.offsets, rows, most, why[: len(rows)])
+            if bad:
+                first = int(np.flatnonzero(why)[0])
+                raise blame(self.pack, start + first, int(why[first]), self.num_atoms)
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:
         """The molecules that are neither too large nor unsound, in their order."""
@@ -192,4 +200,5 @@ class MoleculeTable:
         return f"{self.pack.path}, molecule {row}"
 
     def close(self) -> None:
-        """Nothing to do: a map is closed with the last array on it."""
+        """Let go of the files; each map is closed with the last array on it."""
+        self.guard.close()

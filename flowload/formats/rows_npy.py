@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import GraphError, NoDataError
+from flowload.files.arrays import map_array
+from flowload.files.guard import Guard
 from flowload.kernels.take import native, take
 from flowload.protocols import Call
 from flowload.records import Fields, Numbers
 
 from .columns import Choice, ColumnTable, pairs_of
-from .mapping import map_array
 
 __all__ = ["MappedColumn", "NpyRows"]
 
@@ -49,7 +50,9 @@ class NpyRows:
 
     def open(self) -> ColumnTable:
         """Map the files. Raises DataError."""
-        return ColumnTable({key: MappedColumn(str(path), map_array(path)) for key, path in self.files()})
+        guard = Guard()
+        columns = {key: MappedColumn(str(path), map_array(path, guard)) for key, path in self.files()}
+        return ColumnTable(columns, guard=guard)
 
     def files(self) -> list[tuple[str, Path]]:
         """Files by key. Raises NoDataError for a folder without any."""

@@ -28,13 +28,13 @@ from time import perf_counter
 import anyio
 from anyio.abc import TaskGroup
 
-from flowload.errors import FlowloadError
+from flowload.errors import DataError, FlowloadError
 from flowload.observe.ledger import check_ledger
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
-from flowload.protocols import Block, Mark, Route, Source, Turn
+from flowload.protocols import Block, Checking, Mark, Route, Source, Turn
 
 from .assembly import Assembly
 from .buffers import BufferPool
@@ -197,6 +197,7 @@ class Run:
                         self._start(group, segment)
         if self.failure is None and not self._scope.cancelled_caught:
             with Kept(self._fail, FlowloadError):
+                await self._check_files()
                 self._check()
 
     def _open_lanes(self) -> None:
@@ -249,6 +250,20 @@ class Run:
             self._scope.cancel()
             for channel in self.assembly.outputs.values():
                 channel.fail()
+
+    async def _check_files(self) -> None:
+        """What was read must have stayed as it was, of a stream that ended by itself."""
+        if any(channel.left for channel in self.assembly.channels):
+            return
+        for member in self.assembly.members:
+            if isinstance(member.operator, Checking):
+                with member:
+                    try:
+                        await self.lanes["io"].run(member.operator.check_files)
+                    except DataError as error:  # each block was right when it was read
+                        if member.stage.on_error == "raise":
+                            raise
+                        log.warning("%s: %s", member.node, error)
 
     def _check(self) -> None:
         """The end of a stream that ended by itself: budgets by share, and the ledger."""

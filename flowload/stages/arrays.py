@@ -13,7 +13,7 @@ from flowload.errors import GraphError
 from flowload.graph.node import whole
 from flowload.kernels.take import native, take
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers, Uniform
+from flowload.records import MOST_ROWS, Fields, Numbers, Uniform
 
 __all__ = ["ArrayTable", "Arrays", "Count", "CountedTable"]
 
@@ -32,6 +32,8 @@ class Count:
     def __post_init__(self) -> None:
         if not whole(self.n) or self.n < 1:
             raise GraphError(f"rows: n is {self.n!r}; wanted a number from 1")
+        if self.n > MOST_ROWS:
+            raise GraphError(f"rows: n is {self.n}; wanted at most {MOST_ROWS:,}")
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - there is one
         """`index [B] int64`."""

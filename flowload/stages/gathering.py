@@ -12,15 +12,26 @@ from numpy.typing import NDArray
 
 from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
+from flowload.files.guard import Guard
 from flowload.protocols import Call, Device
 from flowload.records import Alike, Fields, Numbers, Table, Varied
 
 from .fields import batch_bytes, split_lease
 from .padding import Padding
 
-__all__ = ["by_table", "check_layout", "gathered", "gathered_many", "gathered_varied", "layout_of"]
+__all__ = [
+    "by_table",
+    "check_layout",
+    "gathered",
+    "gathered_many",
+    "gathered_varied",
+    "guard_of",
+    "layout_of",
+]
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+
+UNWATCHED = Guard()  #: of a table that reads no files, or watches them by itself
 
 
 def by_table(parts: Sequence[Rows]) -> Iterator[tuple[Table, Numbers]]:
@@ -44,13 +55,14 @@ def gathered(
         device: what prepares the memory of batches, such as page-locking.
         padding: counts how much of the batch holds something.
     """
-    rows = table.usable(rows, call)
-    if not len(rows):
-        return None
-    name = layout_of(table, layout)
-    fields = table.fields(name, rows)
-    out = split_lease(call.lease(batch_bytes(fields, len(rows)), device), fields, len(rows))
-    whole = table.gather(name, rows, out, call)
+    with guard_of(table):
+        rows = table.usable(rows, call)
+        if not len(rows):
+            return None
+        name = layout_of(table, layout)
+        fields = table.fields(name, rows)
+        out = split_lease(call.lease(batch_bytes(fields, len(rows)), device), fields, len(rows))
+        whole = table.gather(name, rows, out, call)
     padding.count(table, rows)
     return Batch(out, dict(whole))
 
@@ -70,7 +82,8 @@ def gathered_many(
     """
     table, count = cast("Alike", block.table), len(block)
     out = split_lease(call.lease(batch_bytes(fields, count), device), fields, count)
-    made = table.gather_many(layout_of(table, layout), block.picks, size, out, call)
+    with guard_of(table):
+        made = table.gather_many(layout_of(table, layout), block.picks, size, out, call)
     if made is None:
         return None
     padding.add(made.padding)
@@ -83,12 +96,21 @@ def gathered_varied(
     """The batches of `size` of rows that share no shape; None, or a DataError: one cannot be delivered."""
     table = cast("Varied", block.table)
     lease = partial(call.lease, device=device)
-    made = table.gather_varied(layout_of(table, layout), block.picks, size, lease, call)
+    with guard_of(table):
+        made = table.gather_varied(layout_of(table, layout), block.picks, size, lease, call)
     if made is None:
         return None
     batches, padded = made
     padding.add(padded)
     return [Batch(dict(arrays), dict(whole), k > 0) for k, (arrays, whole) in enumerate(batches)]
+
+
+def guard_of(table: Table) -> Guard:
+    """What watches the files of a table; see `Guarded`."""
+    found: Guard = getattr(
+        table, "guard", UNWATCHED
+    )  # not `isinstance(table, Guarded)`: that takes far longer
+    return found
 
 
 def layout_of(table: Table, layout: str | None) -> str:

@@ -12,6 +12,8 @@ from flowload.blocks import Chunks, Frames, Rows, SourceFile
 from flowload.errors import GraphError
 from flowload.records import Grouped
 
+from .gathering import guard_of
+
 __all__ = ["choose_output", "chunk_hash", "hash_rows", "thresholds"]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: the step of splitmix64
@@ -51,7 +53,8 @@ def group_keys(block: Rows, by: str, numbers: NDArray[np.int64]) -> NDArray[np.u
     """The group of each row. Raises GraphError with the known groups."""
     groups = block.table.groups if isinstance(block.table, Grouped) else ()
     if isinstance(block.table, Grouped) and by in groups:
-        return block.table.group(by, numbers)
+        with guard_of(block.table):
+            return block.table.group(by, numbers)
     known = ", ".join(map(repr, groups)) or "none"
     raise GraphError(
         f"split: the rows of {type(block.table).__name__} have no groups {by!r}; they have {known}"

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import ORIGIN, Chunks, Frames
+from flowload.blocks import ORIGIN, Chunks, Frames, SourceFile
 from flowload.chunk_formats import BulkFormat, ChunkFormat, PackingFormat, Unpacked, Uses
 from flowload.errors import DataError
+from flowload.files.regular import refused
 from flowload.protocols import Bytes, Call
 
 from .open_files import OpenFiles, Reader
-from .read import refused
 from .recut import claimed_bytes
 from .rows import Rows
 from .sampling import Sampling
@@ -108,7 +108,7 @@ class Inflate:
         """Unpack chunks from one on, as far as it goes; how many."""
         block, rows = work.block, work.rows
         table = block.table[first:]
-        fds = np.array([reader.try_fd(source.path) for source in block.sources], np.int32)
+        fds = np.array([reader.try_fd(source) for source in block.sources], np.int32)
         keys = np.array([source.key for source in block.sources], np.uint64)
         rule = self.sampling.num, self.sampling.den, self.sampling.count
         free = rows.free(form.row_bytes)
@@ -124,7 +124,7 @@ class Inflate:
     def unpack(self, work: Work, i: int, reader: Reader) -> None:
         """Inflate and sample one chunk. Raises DataError that names file and member."""
         chunk, source = work.block.table[i], work.block.sources[work.block.table["source"][i]]
-        records = self.inflate(work, i, source.path, reader)
+        records = self.inflate(work, i, source, reader)
         which, cut = self.sampling.choose(len(records), chunk, source, self.seed)
         work.rows.take(records, which)
         origin = np.empty(len(records) if which is None else len(which), ORIGIN)
@@ -132,15 +132,16 @@ class Inflate:
         origin["record"] = np.arange(len(records)) if which is None else which
         work.enter(origin, len(records), cut)
 
-    def inflate(self, work: Work, i: int, path: str, reader: Reader) -> Bytes:
+    def inflate(self, work: Work, i: int, source: SourceFile, reader: Reader) -> Bytes:
         """The records of one chunk: (n, stride)."""
         chunk, form = work.block.table[i], work.block.format
         out = work.rows.rest if work.scratch is None else work.scratch
-        where = f"{path}: chunk {chunk['index']}"
+        where = f"{source.path}: chunk {chunk['index']}"
+        fd = reader.fd(source)
         try:
-            data, stride = form.inflate(reader.fd(path), chunk, out, limit=self.limit, where=where)
+            data, stride = form.inflate(fd, chunk, out, limit=self.limit, where=where)
         except DataError as error:
-            raise name_member(error, form, chunk, path, where) from error
+            raise name_member(error, form, chunk, source.path, where) from error
         except OSError as error:
             raise refused(error, where) from error
         return data.reshape(-1, stride)

@@ -9,6 +9,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from types import TracebackType
 
+from flowload.blocks import SourceFile
+from flowload.errors import DataError
+from flowload.files.identity import Identity, changed, identify
+from flowload.files.regular import open_regular, translated
+
 __all__ = ["OpenFiles", "Reader"]
 
 log = logging.getLogger("flowload")
@@ -19,6 +24,7 @@ class Opened:
     """One descriptor, and how many readers it has now."""
 
     fd: int
+    stamp: bytes  #: packed identity of the file when it was opened
     readers: int = 0
 
 
@@ -43,18 +49,19 @@ class OpenFiles:
         return Reader(self)
 
     def enter(self, path: str) -> Opened:
-        """Find or open a file, which has a reader more. Raises OSError."""
+        """Find or open a file, which has a reader more. Raises DataError."""
         file = self.find(path)
         if file is not None:
             return file
         # Opening may take long on a network: not under the lock. Who comes second throws his away.
-        fd = os.open(path, os.O_RDONLY)
+        fd = open_regular(path, "a readable file", missing=None)
+        file = Opened(fd, identify(fd).pack())
         log.debug("unpack: %s: opened", path)
         with self.lock:
             if path in self.files:
                 os.close(fd)
             else:
-                self.files[path] = Opened(fd)
+                self.files[path] = file
             return self.found(path)
 
     def find(self, path: str) -> Opened | None:
@@ -93,7 +100,11 @@ class OpenFiles:
 
 
 class Reader:
-    """A context in which the files that it was asked for stay open."""
+    """A context in which the files that it was asked for stay open.
+
+    It ends with a DataError where one of them was written to meanwhile: nothing that was read in it is to be
+    used. What became of its name (deleted, replaced) does not matter to a file that is open.
+    """
 
     def __init__(self, files: OpenFiles) -> None:
         self.files = files
@@ -105,18 +116,32 @@ class Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self.files.leave(list(self.opened.values()))
+        try:
+            if error is None or isinstance(error, DataError):
+                self.check(error)
+        finally:
+            self.files.leave(list(self.opened.values()))
 
-    def fd(self, path: str) -> int:
-        """The descriptor of a file. Raises OSError."""
-        file = self.opened.get(path)
+    def check(self, error: DataError | None) -> None:
+        """Raise DataError for a file that is not what it was when it was opened, whatever else was found."""
+        for path, file in self.opened.items():
+            with translated(path):
+                found = identify(file.fd)
+            if found.pack() != file.stamp:
+                raise changed(path, found, Identity.unpack(file.stamp)) from error
+
+    def fd(self, source: SourceFile) -> int:
+        """The descriptor of a file. Raises DataError, also where it is not the one that was indexed."""
+        file = self.opened.get(source.path)
         if file is None:
-            file = self.opened[path] = self.files.enter(path)
+            file = self.opened[source.path] = self.files.enter(source.path)
+        if source.stamp and source.stamp != file.stamp:
+            raise changed(source.path, Identity.unpack(file.stamp), Identity.unpack(source.stamp))
         return file.fd
 
-    def try_fd(self, path: str) -> int:
+    def try_fd(self, source: SourceFile) -> int:
         """The same; -1 where it cannot be opened."""
         try:
-            return self.fd(path)
-        except OSError:
+            return self.fd(source)
+        except DataError:
             return -1

@@ -21,6 +21,7 @@ from flowload.protocols import Call, Device, Mark, State
 from flowload.records import Windowed
 
 from .fields import batch_bytes, split_lease
+from .gathering import guard_of
 from .picks import Span
 from .tables import Tables
 
@@ -47,7 +48,8 @@ class Target:
         with self.lock:
             if not self.out:
                 self.out = split_lease(call.lease(self.nbytes, device), self.fields, self.rows)
-        self.table.read(self.row, self.pieces[number], self.out, call)
+        with guard_of(self.table):
+            self.table.read(self.row, self.pieces[number], self.out, call)
 
     def batch(self) -> Batch:
         """The window."""

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from flowload.blocks import CHUNK, Chunks, Files, SourceFile
 from flowload.chunk_formats import ChunkFormat
 from flowload.errors import DataError, GraphError
+from flowload.files.identity import Identity, changed, identity_of
+from flowload.files.regular import translated
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import Call, OnError, Operator, Setting
 
 from .find_format import find_format
+from .seen import Seen
 
 __all__ = ["Index", "Memo", "ReadStage", "read"]
 
@@ -52,7 +55,8 @@ class ReadStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One map that indexes."""
-        return (Index(self.format, Memo(self.memory(setting))),)
+        growing = any(stage.growing for stage in setting.upstream)
+        return (Index(self.format, Memo(self.memory(setting)), None if growing else Seen()),)
 
     def memory(self, setting: Setting) -> int:
         """Bytes of the indexes that are kept; a single pass keeps none."""
@@ -74,15 +78,15 @@ class Memo:
     def __init__(self, capacity: int) -> None:
         self.free = capacity  #: bytes
         self.lock = threading.Lock()
-        self.kept: dict[str, tuple[tuple[int, int], Table]] = {}
+        self.kept: dict[str, tuple[Identity, Table]] = {}
 
-    def get(self, path: str, stamp: tuple[int, int]) -> Table | None:
-        """The index of a file of this size and modification time."""
+    def get(self, path: str, stamp: Identity) -> Table | None:
+        """The index of a file of this identity."""
         with self.lock:
             known, index = self.kept.get(path, (None, None))
         return index if known == stamp else None
 
-    def put(self, path: str, stamp: tuple[int, int], index: Table) -> None:
+    def put(self, path: str, stamp: Identity, index: Table) -> None:
         """Keep an index if it fits, in place of an older one of the same file."""
         with self.lock:
             _, old = self.kept.pop(path, (None, None))
@@ -93,11 +97,23 @@ class Memo:
 
 
 class Index:
-    """Opens files of a format and lists their chunks, headers only; pure but for the memo."""
+    """Opens files of a format and lists their chunks, headers only; pure but for what it remembers.
 
-    def __init__(self, format: ChunkFormat, memo: Memo) -> None:  # noqa: A002 - the house's word for it
+    Args:
+        format: of the files.
+        memo: keeps indexes for the next pass.
+        seen: knows what files were in earlier passes; None: none comes twice.
+    """
+
+    def __init__(
+        self,
+        format: ChunkFormat,  # noqa: A002 - the house's word for it
+        memo: Memo,
+        seen: Seen | None = None,
+    ) -> None:
         self.format = format
         self.memo = memo
+        self.seen = seen
         self.indexed = 0  #: files
         self.counting = threading.Lock()
 
@@ -109,14 +125,17 @@ class Index:
         """The chunks of some files; a file that cannot be indexed is rejected, and counts as one chunk."""
         sources: list[SourceFile] = []
         tables: list[Table] = []
+        known = {} if self.seen is None else self.seen.before(files.paths)
         for path in files.paths:
             try:
-                table = self.index(path)
+                stamp, table = self.index(path, known.get(path))
             except DataError as error:
                 call.reject(error)
                 continue
             tables.append(table)
-            sources.append(SourceFile(path))
+            sources.append(SourceFile(path, stamp=stamp.pack()))
+        if self.seen is not None:
+            self.seen.enter(files.paths, sources)
         call.opened(sum(map(len, tables)))
         if not tables:
             return None
@@ -125,11 +144,15 @@ class Index:
         whole["use"] = files.epoch
         return Chunks(self.format, tuple(sources), whole)
 
-    def index(self, path: str) -> Table:
-        """The index of one file. Raises DataError, also for what the operating system refuses."""
-        try:
-            info = Path(path).stat()
-            stamp = info.st_size, info.st_mtime_ns
+    def index(self, path: str, before: Identity | None = None) -> tuple[Identity, Table]:
+        """The identity and the index of one file; it must be what it was in an earlier pass.
+
+        Raises DataError, also for what the operating system refuses.
+        """
+        with translated(path, missing=None):
+            stamp = identity_of(Path(path).stat())
+            if before is not None and stamp != before:
+                raise changed(path, stamp, before)
             table = self.memo.get(path, stamp)
             if table is None:
                 table = self.checked(self.format.index(path), path)
@@ -137,9 +160,12 @@ class Index:
                 log.debug("read: %s: indexed, %d chunks", path, len(table))
                 with self.counting:
                     self.indexed += 1
-        except OSError as error:
-            raise refused(error, path) from error
-        return table
+        return stamp, table
+
+    def check_files(self) -> None:
+        """Raise DataError where a file is another one than when it was indexed."""
+        if self.seen is not None:
+            self.seen.check()
 
     def checked(self, table: NDArray[Any], path: str) -> Table:
         """An index that has the agreed form and at least one chunk."""
@@ -148,18 +174,6 @@ class Index:
         if len(table) == 0:
             raise DataError("no chunks", where=path, found="an empty source", wanted="at least one chunk")
         return table
-
-
-def refused(error: OSError, path: str) -> DataError:
-    """What the operating system said about a file, with a constant word for counting."""
-    reason = "unreadable"
-    if isinstance(error, FileNotFoundError):
-        reason = "vanished"
-    elif isinstance(error, PermissionError):
-        reason = "permission denied"
-    elif isinstance(error, IsADirectoryError):
-        reason = "not a file"
-    return DataError(reason, where=path, found=error.strerror or str(error), wanted="a readable file")
 
 
 def read(

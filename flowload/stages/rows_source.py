@@ -10,13 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from flowload.blocks import Rows
-from flowload.errors import GraphError, NoDataError
+from flowload.errors import DataError, GraphError, NoDataError
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import Call, Operator, Setting, State
-from flowload.records import Picks, Records, Table
+from flowload.records import MOST_ROWS, Picks, Records, Table
 
 from .arrays import Arrays, Count
 from .cursor import Cursor
+from .gathering import guard_of
 from .numbers import Numbered, check_range, numbered, read_numbers
 from .picks import Listed, Span, narrow
 
@@ -80,6 +81,8 @@ class RowsSource:
             log.debug("rows: %r: opened, %d rows", self.records, len(self.table))
             self.check_size(len(self.table))
             self.picks = self.chosen(len(self.table))
+        else:
+            guard_of(self.table).check()
         for start in range(self.cursor.begin(number), len(self.picks), BLOCK):
             stop = min(start + BLOCK, len(self.picks))
             self.cursor.given = stop
@@ -97,7 +100,10 @@ class RowsSource:
         return Listed(narrow(numbers))
 
     def check_size(self, size: int) -> None:
-        """Raise NoDataError where there are no rows, or not those of the saved state."""
+        """Raise DataError where there are no rows, too many, or not those of the saved state."""
+        if size > MOST_ROWS:
+            found, wanted = f"{size:,} rows", f"at most {MOST_ROWS:,}"
+            raise DataError("too many rows", where=repr(self.records), found=found, wanted=wanted)
         if size == 0:
             raise NoDataError("no records", where=repr(self.records), found="0 rows", wanted="at least one")
         if self.expected is not None and self.expected != size:
@@ -107,6 +113,11 @@ class RowsSource:
                 found=f"{size:,} rows",
                 wanted=f"{self.expected:,} rows",
             )
+
+    def check_files(self) -> None:
+        """Raise DataError where a file of the records changed since they were opened."""
+        if self.table is not None:
+            guard_of(self.table).check()
 
     def gauges(self) -> dict[str, float]:
         """How far it is."""

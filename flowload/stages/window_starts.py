@@ -10,19 +10,21 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from flowload.blocks import Rows
-from flowload.errors import GraphError, NoDataError
+from flowload.errors import DataError, GraphError, NoDataError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
 from flowload.protocols import Call, Operator, Setting, State
-from flowload.records import Numbers, Picks, Records, Windowed
+from flowload.records import MOST_ROWS, Numbers, Picks, Records, Windowed
 
 from .cursor import Cursor
+from .gathering import guard_of
 from .picks import Listed, Span
 
 __all__ = ["Limits", "Order", "WindowStarts", "WindowStartsStage", "window_starts"]
 
 FORMAT = "flowload.formats.neural"  #: by name: stages and formats are strangers
 BLOCK = 1 << 12  #: windows of a block
+MOST = 1 << 28  #: windows of a random pass: their starts are drawn at once, and take 2 GiB
 
 Order: TypeAlias = Literal["random", "sequential"]
 Limits: TypeAlias = int | Mapping[str, int] | None
@@ -69,6 +71,8 @@ class WindowStarts:
         """The windows of one pass. Raises DataError where the recordings are bad, or others than before."""
         if self.table is None:
             self.table = self.opened()
+        else:
+            guard_of(self.table).check()
         given = self.cursor.begin(number)
         for picks in self.picks(self.table, number, call):
             for start in range(0, len(picks), BLOCK):
@@ -91,12 +95,18 @@ class WindowStarts:
             begin += length
             yield span
 
+    def check_files(self) -> None:
+        """Raise DataError where a file of the recordings changed since they were opened."""
+        if self.table is not None:
+            guard_of(self.table).check()
+
     def opened(self) -> Windowed:
         """The recordings, opened. Raises NoDataError where they are others than before."""
         table = self.records.open()
         if not isinstance(table, Windowed):
             raise GraphError(f"windows: {self.records!r} has no windows; wanted recordings")
         lengths = list(table.lengths)
+        self.check_sizes(table, lengths)
         if self.expected is not None and self.expected != lengths:
             table.close()
             raise NoDataError(
@@ -106,6 +116,19 @@ class WindowStarts:
                 wanted=f"{self.expected} rows",
             )
         return table
+
+    def check_sizes(self, table: Windowed, lengths: Sequence[int]) -> None:
+        """Raise DataError for more rows than any disk holds, or more windows than can be drawn."""
+        count = self.count or sum(max(length // table.size, 1) for length in lengths)
+        found, most = f"{sum(lengths):,} rows", MOST_ROWS
+        too_many = sum(lengths) > MOST_ROWS
+        if self.order == "random" and count > MOST:
+            too_many, found, most = True, f"{count:,} windows of a pass", MOST
+        if too_many:
+            table.close()
+            raise DataError(
+                "too many rows", where=repr(self.records), found=found, wanted=f"at most {most:,}"
+            )
 
     def state(self) -> State:
         """Windows given in this pass, and of which recordings."""

@@ -158,7 +158,9 @@ print(len(table), time.perf_counter() - began, anonymous() - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells anonymous memory")
-def test_two_million_molecules_open_in_no_time_and_no_memory(tmp_path: Path) -> None:
+def test_two_million_molecules_open_in_no_time_and_take_memory_for_their_offsets_alone(
+    tmp_path: Path,
+) -> None:
     small = naive.write(tmp_path / "small", naive.content([3, 1]))
     large, count = tmp_path / "large", 2_000_000
     large.mkdir()
@@ -173,4 +175,4 @@ def test_two_million_molecules_open_in_no_time_and_no_memory(tmp_path: Path) -> 
     found, seconds, kilobytes = done.stdout.split()
     assert int(found) == count
     assert float(seconds) < 1.0
-    assert int(kilobytes) < 10_000
+    assert int(kilobytes) < 8 * count // 1024 + 4_000

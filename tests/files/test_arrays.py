@@ -9,9 +9,10 @@ import pytest
 from numpy.lib import format as npy
 
 from flowload.errors import DataError, NoDataError
-from flowload.formats.mapping import Dump, map_array
+from flowload.files.arrays import Dump, map_array
+from flowload.files.guard import Guard
 
-DUMP: Dump = np.dtype(np.uint8), (193,)
+DUMP = Dump(np.dtype(np.uint8), (193,))
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0)])
@@ -24,7 +25,7 @@ def test_npy_files_are_what_numpy_says(
     path = tmp_path / "x.npy"
     with path.open("wb") as file:
         npy.write_array(file, array, version=version)
-    found = map_array(path, dump=DUMP)
+    found = map_array(path, Guard(), dump=DUMP)
     np.testing.assert_array_equal(found, np.load(path))
     assert (found.dtype, found.shape) == (array.dtype, array.shape)
     assert not found.size or not found.flags.writeable
@@ -35,12 +36,12 @@ def test_a_dump_has_whole_rows(tmp_path: Path) -> None:
     for rows in (0, 1, 3):
         data = np.random.default_rng(0).integers(0, 2, (rows, 193), np.uint8)
         path.write_bytes(data.tobytes())
-        np.testing.assert_array_equal(map_array(path, dump=DUMP), data)
+        np.testing.assert_array_equal(map_array(path, Guard(), dump=DUMP), data)
     path.write_bytes(bytes(400))
     with pytest.raises(
         DataError, match=r"x\.npy: wrong file size; found 400 bytes; wanted .* 193, such as 386"
     ):
-        map_array(path, dump=DUMP)
+        map_array(path, Guard(), dump=DUMP)
 
 
 @pytest.mark.parametrize("change", [-1, 1, -100, 1000])
@@ -50,7 +51,7 @@ def test_a_wrong_size_is_told_with_both(tmp_path: Path, change: int) -> None:
     size = path.stat().st_size
     os.truncate(path, size + change)
     with pytest.raises(DataError, match=f"wrong file size; found {size + change} bytes; wanted {size} bytes"):
-        map_array(path)
+        map_array(path, Guard())
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_other_kinds_are_refused(tmp_path: Path, array: Any, said: str) -> None:
     path = tmp_path / "x.npy"
     np.save(path, array, allow_pickle=True)
     with pytest.raises(DataError, match=said):
-        map_array(path)
+        map_array(path, Guard())
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_bad_headers_are_said(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "x.npy"
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"x\.npy: bad \.npy header"):
-        map_array(path)
+        map_array(path, Guard())
 
 
 def test_a_shape_that_no_file_can_have(tmp_path: Path) -> None:
@@ -88,23 +89,23 @@ def test_a_shape_that_no_file_can_have(tmp_path: Path) -> None:
     with path.open("wb") as file:
         npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (2**62, 193)})
     with pytest.raises(DataError, match=f"wanted {2**62 * 193 + 128} bytes"):
-        map_array(path)
+        map_array(path, Guard())
     with path.open("wb") as file:
         npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (-5, 193)})
     with pytest.raises(DataError, match="another kind"):
-        map_array(path)
+        map_array(path, Guard())
 
 
 def test_without_a_header_it_must_be_known_what_is_inside(tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
     path.write_bytes(bytes(193))
     with pytest.raises(DataError, match=r"no \.npy file; found 193 bytes without its header"):
-        map_array(path)
+        map_array(path, Guard())
 
 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(NoDataError, match="gone: no such file"):
-        map_array(tmp_path / "gone", dump=DUMP)
+        map_array(tmp_path / "gone", Guard(), dump=DUMP)
 
 
 def test_no_descriptor_stays_when_the_array_has_gone(tmp_path: Path) -> None:
@@ -112,6 +113,6 @@ def test_no_descriptor_stays_when_the_array_has_gone(tmp_path: Path) -> None:
     np.save(path, np.zeros(5))
     before = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
     for _ in range(50):
-        map_array(path)
+        map_array(path, Guard())
     after = len(list(Path("/proc/self/fd").iterdir())) if before else 0
     assert after <= before + 1

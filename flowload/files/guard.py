@@ -1,0 +1,184 @@
+"""What a table reads must stay as it was when it was opened: looked at after every read, and at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from time import perf_counter
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.errors import DataError
+
+from .faults import Range, faults
+from .identity import Identity, changed, identify, stat_of
+from .mapped import Mapped, map_fd, watch_range
+from .regular import opened, translated
+
+__all__ = ["Guard"]
+
+CHEAP = 50e-6  #: seconds that a look may take every time; on a local disk a file takes 1.5 µs
+VISIT = 1.0  #: seconds after which it is asked whether the handler of faults is still there: 3 µs
+SHARE = 50  #: a dearer look, as over a network, takes at most one part in so many of the time
+
+
+class Guard:
+    """The files of a table.
+
+    In `with guard:` rows are read. What was read is thrown away, with a DataError that names the file, where
+    one of the files was cut, written to, replaced or deleted by then: also in place of a DataError about the
+    bytes that were found in it. A file that is read whole when it is opened is looked at by `check` alone.
+
+    Example:
+        >>> guard = Guard()
+        >>> with guard:
+        ...     pass  # read rows
+    """
+
+    def __init__(self) -> None:
+        self.read: dict[str, Identity] = {}  #: files that are read row by row
+        self.copied: dict[str, Identity] = {}  #: files that were read whole
+        self.maps: list[tuple[str, Mapped]] = []
+        self.ranges: list[tuple[str, Range]] = []  #: of maps that are somebody else's
+        self.next_look = 0.0
+        self.next_visit = 0.0
+
+    # ---- opening
+
+    def map(self, path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+        """The bytes of a file that has some, mapped. Raises DataError and NoDataError."""
+        with opened(path) as fd:
+            return np.frombuffer(self.map_fd(path, fd), np.uint8)
+
+    def map_fd(self, path: str | os.PathLike[str], fd: int) -> Mapped:
+        """The same of a file that is open."""
+        name = os.fspath(path)
+        with translated(name):
+            memory, found = map_fd(fd)
+        self.maps.append((name, memory))
+        self.watch(name, found)
+        return memory
+
+    def watch(self, path: str | os.PathLike[str], found: Identity | None = None) -> None:
+        """Look at a file after every read.
+
+        Args:
+            path: of the file.
+            found: its identity when it was opened; None: what it is now.
+
+        Raises DataError and NoDataError.
+        """
+        self.keep(self.read, os.fspath(path), found)
+
+    def watch_copied(self, path: str | os.PathLike[str], found: Identity | None = None) -> None:
+        """Look at a file after each pass and at the end; see `watch`."""
+        self.keep(self.copied, os.fspath(path), found)
+
+    def keep(self, files: dict[str, Identity], path: str, found: Identity | None) -> None:
+        """Note what a file is; DataError where it was another before."""
+        if found is None:
+            with opened(path) as fd:
+                found = identify(fd)
+        known = files.setdefault(path, found)
+        if known != found:
+            raise changed(path, found, known)
+
+    def watch_arrays(self, arrays: Iterable[tuple[str, NDArray[Any]]]) -> None:
+        """Look at those of a user's arrays that are maps of files; the others are memory."""
+        for key, array in arrays:
+            base = file_map(array)
+            found = None if base is None else watch_range(base)
+            if base is not None and found is not None:
+                self.ranges.append((str(getattr(base, "filename", None) or f"array {key!r}"), found))
+
+    # ---- looking
+
+    def __enter__(self) -> Guard:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, DataError):
+            try:
+                self.look()
+            except DataError as cause:
+                raise cause from error
+
+    def look(self) -> None:
+        """Raise DataError where what was read until now may not have been the file's."""
+        self.look_at_maps()
+        began = perf_counter()
+        if self.maps and began >= self.next_visit:
+            self.next_visit = began + VISIT
+            stay_handler()
+        if began >= self.next_look:
+            compare(self.read)
+            took = perf_counter() - began
+            if took > CHEAP:
+                self.next_look = began + SHARE * took
+
+    def look_at_maps(self) -> None:
+        """Raise DataError where somebody read behind the end of a map."""
+        for path, memory in self.maps:
+            if memory.cut:
+                raise cut_off(path, self.read.get(path))
+        for path, found in self.ranges:
+            if found.hit:
+                raise cut_off(path, None)
+
+    def check(self) -> None:
+        """Raise DataError unless every file is what it was, under the same path."""
+        self.look_at_maps()
+        compare(self.read)
+        compare(self.copied)
+
+    def close(self) -> None:
+        """Let go of the maps."""
+        for _, found in self.ranges:
+            found.release()
+        self.ranges.clear()
+        self.maps.clear()
+        self.read.clear()
+        self.copied.clear()
+
+
+def stay_handler() -> None:
+    """See `Faults.stay`."""
+    known = faults()
+    if known is not None:
+        known.stay()
+
+
+def compare(files: dict[str, Identity]) -> None:
+    """Raise DataError for a file that is another one than before."""
+    for path, wanted in files.items():
+        with translated(path):
+            found = stat_of(path)
+        if found != wanted:
+            raise changed(path, found, wanted)
+
+
+def cut_off(path: str, wanted: Identity | None) -> DataError:
+    """The error for a map that had nothing behind it any more."""
+    with translated(path):
+        found = None if wanted is None else stat_of(path)
+    if wanted is not None and found != wanted:
+        return changed(path, found, wanted)
+    said = "no bytes behind a part of its map"
+    return DataError(
+        "file changed", where=path, found=said, wanted="those that were there when it was mapped"
+    )
+
+
+def file_map(array: NDArray[Any]) -> NDArray[Any] | None:
+    """The array at the bottom of a map of a file; None: it lies in memory, or in a map that we watch."""
+    base: Any = array
+    bottom: NDArray[Any] | None = None
+    while isinstance(base, np.ndarray):
+        bottom, base = base, base.base
+    is_map = type(base).__module__ == "mmap" and type(base).__name__ == "mmap"
+    return bottom if is_map else None
