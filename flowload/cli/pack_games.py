@@ -14,6 +14,7 @@ from flowload.formats.games_layouts import LAYOUTS
 from flowload.formats.games_pack import Packed, Progress, pack_games
 
 from .figures import counted
+from .terminable import terminable
 
 __all__ = ["games"]
 
@@ -49,15 +50,16 @@ def games(data: tuple[str, ...], out: Path, layout: str, prefix: str, sync: bool
         def report(progress: Progress) -> None:
             bar.update(task, completed=progress.rows, total=progress.of_rows)
 
-        done = pack_games(
-            data,
-            out,
-            layout=layout,
-            prefix=prefix,
-            workers=workers or usable_cpus(),
-            sync=sync,
-            report=report,
-        )
+        with terminable():
+            done = pack_games(
+                data,
+                out,
+                layout=layout,
+                prefix=prefix,
+                workers=workers or usable_cpus(),
+                sync=sync,
+                report=report,
+            )
     click.echo(told(done))
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -12,6 +13,7 @@ from flowload.formats.molecules_pack import Packed, pack_molecules
 from flowload.formats.molecules_units import ENERGIES, LENGTHS, Units
 
 from .figures import counted
+from .terminable import terminable
 
 __all__ = ["molecules"]
 
@@ -24,25 +26,24 @@ ENERGY_UNITS, LENGTH_UNITS = ", ".join(ENERGIES), ", ".join(LENGTHS)
 @click.option("--energy", required=True, metavar="UNIT", help=f"Of energies: {ENERGY_UNITS}.")
 @click.option("--length", required=True, metavar="UNIT", help=f"Of positions: {LENGTH_UNITS}.")
 @click.option("--force", required=True, metavar="UNIT", help="Of forces: energy/length, such as eV/angstrom.")
-@click.option("--energy-key", metavar="NAME", help="What XYZ and HDF5 call energies. [energy, energies]")
-@click.option("--forces-key", metavar="NAME", help="What they call forces. [forces]")
-@click.option("--ignore-cell", is_flag=True, help="Take periodic frames of XYZ as if they were not.")
+@click.option("--energy-key", metavar="NAME", help="What energies are called. [energy, energies or E]")
+@click.option("--forces-key", "--force-key", metavar="NAME", help="What forces are called. [forces or F]")
+@click.option(
+    "--gradient-key", metavar="NAME", help="What gradients are called, instead: their sign is turned."
+)
+@click.option(
+    "--charge-key",
+    metavar="NAME",
+    help="What total charges are called; none: all are 0. [charge, Qtot, q ...]",
+)
+@click.option("--ignore-cell", is_flag=True, help="Take periodic molecules as if they were not.")
 @click.option("--skip-bad", is_flag=True, help="Leave out molecules that are not finite, and count them.")
-def molecules(  # noqa: PLR0913 - parameters are options
-    source: Path,
-    out: Path,
-    energy: str,
-    length: str,
-    force: str,
-    energy_key: str | None,
-    forces_key: str | None,
-    ignore_cell: bool,
-    skip_bad: bool,
-) -> int:
+def molecules(source: Path, out: Path, energy: str, length: str, force: str, **keys: Any) -> int:
     """Write the molecules of INPUT to the new folder OUT, in kcal/mol and Å.
 
     INPUT is padded molecules (.npz), extended XYZ (.xyz, .extxyz), or HDF5 in the manner of ANI (.h5, .hdf5).
-    OUT appears when all of it is written.
+    OUT appears when all of it is written. Which names in INPUT were used and which were ignored is printed,
+    and kept in OUT/meta.json.
     """
     units = Units(energy=energy, length=length, force=force)
     console = Console(stderr=True)
@@ -53,17 +54,11 @@ def molecules(  # noqa: PLR0913 - parameters are options
         def tell(done: int, of: int) -> None:
             bar.update(task, completed=done, total=of)
 
-        done = pack_molecules(
-            source,
-            out,
-            units,
-            energy_key=energy_key,
-            forces_key=forces_key,
-            ignore_cell=ignore_cell,
-            skip_bad=skip_bad,
-            tell=tell,
-        )
+        with terminable():
+            done = pack_molecules(source, out, units, **keys, tell=tell)
     click.echo(told(out, done))
+    for line in done.told.lines():
+        click.echo(f"  {line}")
     return 0
 
 

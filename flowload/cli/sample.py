@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
+from flowload.formats.drafts import sync_folder, sync_tree
 from flowload.sample import sample_names, sample_path
 
 from .figures import size
+from .terminable import terminable
 
 __all__ = ["sample"]
 
@@ -31,7 +33,8 @@ def sample(name: str | None, folder: Path | None) -> int:
     if folder is None:
         raise click.UsageError(f"where to? flowload sample {name} DIR")
     try:
-        write(source, folder)
+        with terminable():
+            write(source, folder)
     except OSError as error:
         raise click.UsageError(f"{folder}: {error.strerror or error}") from error
     click.echo(f"{told(name, folder)} in {folder}; try: flowload run pipelines/{name}.py --data {folder}")
@@ -53,7 +56,9 @@ def write(source: Path, folder: Path) -> None:
         shutil.copytree(
             source, copy, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copyfile
         )
+        sync_tree(copy)
         copy.rename(folder)
+        sync_folder(folder.parent)
 
 
 def told(name: str, folder: Path) -> str:

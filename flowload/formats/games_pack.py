@@ -10,8 +10,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from flowload.errors import NoDataError
+from flowload.errors import DataError, NoDataError
 
+from .drafts import FULL
 from .games_files import Part, find_games, survey_file
 from .games_layouts import Packing, check_packing_layout, fingerprint
 from .games_writer import Writer
@@ -58,8 +59,8 @@ def pack_games(
     """Pack games to `out/prefix_bits.npy`, or to `out/prefix_inputs.npy` and `out/prefix_outputs.npy`.
 
     Beside them go the games that rows are of, for `split(by="game")`, and what was packed. The files appear
-    when all is done; until then they have other names. Stopped half-way, packing goes on where it was; where
-    the same files were packed already, it does nothing.
+    when all is done; until then they have other names. Stopped half-way, packing goes on where it was; after
+    a bad game or on a full disk nothing is left. Where the same files were packed already, it does nothing.
 
     Args:
         data: files of games, folders of them (`games*`), or patterns.
@@ -106,8 +107,16 @@ def packed(
             if report is not None:
                 report(Progress(sum(rows[: kept + count]), sum(rows), kept + count, len(parts)))
 
-        in_order(threads, writer.write, left, tell)
-        told = writer.commit(sync=sync)
+        try:
+            in_order(threads, writer.write, left, tell)
+            told = writer.commit(sync=sync)
+        except DataError:
+            writer.discard()  # files that are mended are other files: nothing goes on here
+            raise
+        except OSError as error:
+            if error.errno in FULL:
+                writer.discard()  # what lies there would keep the disk full
+            raise
     return summary(packing, told, kept)
 
 

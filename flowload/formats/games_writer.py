@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from .drafts import naming, sync_folder, write_all
 from .games_files import Part, replay_part
 from .games_layouts import GAMES, LAYOUTS, Column, Packing
 
@@ -39,8 +40,16 @@ class Writer:
         self.columns: dict[str, Column] = {**self.layout.columns, "games": GAMES}
         self.headers = {column: self.header(column) for column in self.columns}
         self.done = self.resumed()
-        self.files = {column: self.opened(column) for column in self.columns}
-        self.journal = self.open_journal()
+        self.files: dict[str, int] = {}
+        try:
+            for column in self.columns:
+                self.opened(column)
+            self.open_journal()
+        except OSError:
+            self.close()
+            if not self.done:
+                self.discard()
+            raise
 
     def length(self, column: str) -> int:
         """Rows of an array."""
@@ -79,20 +88,21 @@ class Writer:
         numbers = {int(line) for line in lines[:-1] if line.isdecimal()}  # the last is empty, or half a line
         return numbers & set(range(len(self.parts)))
 
-    def opened(self, column: str) -> int:
-        """A file with its header, as long as it will be; begun anew where nothing of it counts."""
-        keep = 0 if self.done else os.O_TRUNC
-        fd = os.open(self.partial(column), os.O_RDWR | os.O_CREAT | keep, 0o666)
-        write_all(fd, self.headers[column], 0)
-        os.ftruncate(fd, self.size(column))
-        return fd
+    def opened(self, column: str) -> None:
+        """Open a file, with its header, as long as it will be; begun anew where nothing of it counts."""
+        path, keep = self.partial(column), 0 if self.done else os.O_TRUNC
+        self.files[column] = fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | keep, 0o666)
+        with naming(path):
+            write_all(fd, self.headers[column], 0)
+            os.ftruncate(fd, self.size(column))
 
-    def open_journal(self) -> int:
-        """The journal, begun anew with what is done already: no half line stays."""
-        fd = os.open(self.packing.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o666)
+    def open_journal(self) -> None:
+        """Open the journal, begun anew with what is done already: no half line stays."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | os.O_CLOEXEC
+        self.files["journal"] = fd = os.open(self.packing.journal, flags, 0o666)
         lines = [self.plan(), *map(str, sorted(self.done))]
-        os.write(fd, "".join(f"{line}\n" for line in lines).encode())
-        return fd
+        with naming(self.packing.journal):
+            write_all(fd, "".join(f"{line}\n" for line in lines).encode())
 
     def write(self, number: int) -> None:
         """Replay a part, and write what it gives. Raises DataError and OSError."""
@@ -102,21 +112,20 @@ class Writer:
             for column, array in self.layout.make(rows[start : start + SLICE]).items():
                 self.put(column, self.first_rows[number] + start, array)
         self.put("games", self.first_games[number], replayed.games)
-        os.write(self.journal, f"{number}\n".encode())
+        with naming(self.packing.journal):
+            os.write(self.files["journal"], f"{number}\n".encode())  # one call: threads do not mix lines
 
     def put(self, column: str, row: int, array: NDArray[Any]) -> None:
         """Write rows to their place."""
         at = len(self.headers[column]) + row * width(self.columns[column])
-        try:
+        with naming(self.partial(column)):  # such as: no space left on device
             write_all(self.files[column], array.data.cast("B") if array.size else b"", at)
-        except OSError as error:
-            error.filename = str(self.partial(column))  # such as: no space left on device
-            raise
 
     def commit(self, *, sync: bool) -> dict[str, Any]:
         """Give all files their names, those of an older packing gone first; what is told of them."""
-        for fd in self.files.values() if sync else ():
-            os.fsync(fd)
+        for column in self.columns if sync else ():
+            with naming(self.partial(column)):
+                os.fsync(self.files[column])
         told = {
             "of": self.of,
             "rows": self.first_rows[-1],
@@ -127,29 +136,42 @@ class Writer:
         old = {column for layout in LAYOUTS.values() for column in layout.columns}
         for path in (self.packing.manifest, *map(self.packing.file, sorted(old)), self.packing.file("games")):
             path.unlink(missing_ok=True)
-        for column in self.columns:
+        # What a reader looks for comes last of the arrays: whoever finds it finds what goes with it, too.
+        for column in reversed(self.columns):
             self.partial(column).replace(self.packing.file(column))
-        draft = self.packing.manifest.with_suffix(".json.partial")
-        draft.write_text(json.dumps(told, indent=1), encoding="utf-8")
-        draft.replace(self.packing.manifest)
+        if sync:
+            sync_folder(self.packing.folder)
+        self.write_manifest(told, sync=sync)
         self.packing.journal.unlink()
         return told
 
+    def write_manifest(self, told: Mapping[str, Any], *, sync: bool) -> None:
+        """Say that all is there; nothing is said before it is so on disk."""
+        draft = self.packing.manifest.with_suffix(".json.partial")
+        try:
+            with naming(draft), draft.open("wb", buffering=0) as file:
+                write_all(file.fileno(), json.dumps(told, indent=1).encode())
+                if sync:
+                    os.fsync(file.fileno())
+            draft.replace(self.packing.manifest)
+        finally:
+            draft.unlink(missing_ok=True)
+        if sync:
+            sync_folder(self.packing.folder)
+
+    def discard(self) -> None:
+        """Remove what was written so far."""
+        for path in (*map(self.partial, self.columns), self.packing.journal):
+            path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Let go of the files; what was finished stays finished."""
-        for fd in (*self.files.values(), self.journal):
+        for fd in self.files.values():
             os.close(fd)
+        self.files.clear()
 
 
 def width(column: Column) -> int:
     """Bytes of a row."""
     dtype, shape = column
     return dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-
-
-def write_all(fd: int, data: bytes | memoryview, at: int) -> None:
-    """Write bytes to a place in a file, all of them."""
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, at)
-        view, at = view[written:], at + written

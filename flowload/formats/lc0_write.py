@@ -21,6 +21,7 @@ from zlib_ng import zlib_ng
 from flowload.errors import DataError, NoDataError
 from flowload.protocols import Bytes
 
+from .drafts import naming, sync_folder
 from .lc0_records import SIZES, check_chunk
 
 __all__ = ["write_chunk", "write_tar"]
@@ -38,7 +39,7 @@ def write_chunk(
         path: the file; replaced if it is there.
         records: (n, record size) uint8, or (n,) of a dtype of `lc0_records.RECORDS`; all of one version.
         level: of compression, 1 to 9.
-        fsync: wait until the disk has it.
+        fsync: wait until the disk has it, and its name; False: after a power failure it may be empty.
 
     Raises DataError for what are no such records, OSError.
     """
@@ -93,11 +94,13 @@ def replacing(path: Path, fsync: bool) -> Iterator[BinaryIO]:
     """A hidden file beside `path` that takes its place at the end, and is gone after an error."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with part.open("xb") as file:
+        with naming(part), part.open("xb") as file:
             yield file
             file.flush()
             if fsync:
                 os.fsync(file.fileno())
         part.replace(path)
+        if fsync:
+            sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)

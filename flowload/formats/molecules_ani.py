@@ -1,41 +1,55 @@
-"""HDF5 in the manner of ANI: a group a molecule, at any depth, with arrays of its conformations.
+"""HDF5 in the manner of ANI: groups, at any depth, with arrays of conformations.
 
-A group holds `coordinates (n, atoms, 3)`, `energies (n,)`, `forces (n, atoms, 3)`, and `species` (symbols)
-or `atomic_numbers (atoms,)`. ANI-1x names energies and forces otherwise (`wb97x_dz.energy`,
-`wb97x_dz.forces`), and has NaN where a conformation was not computed. Needs h5py.
+A group holds `coordinates (n, atoms, 3)`, `energies (n,)`, `forces (n, atoms, 3)`, and atomic numbers or
+symbols: `(atoms,)` where a group is a molecule, as in ANI-1, or `(n, atoms)` where it is all molecules of as
+many atoms, as in ANI-2x. Other sets have other names (ANI-1x: `wb97x_dz.energy`, `wb97x_dz.forces`), and NaN
+where a conformation was not computed. Needs h5py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, MissingExtra
 
-from .elements import NUMBERS
+from .foreign import foreign
+from .hdf5_links import Group, Walk
+from .hdf5_plain import check_stored
+from .molecules_arrays import Picked, is_periodic, pick_arrays, tell_picked, total_charges
+from .molecules_comment import CELLS, PERIODIC
+from .molecules_elements import atomic_numbers
+from .molecules_keys import Names, like_charge, plain
+from .molecules_told import Told, shown
 from .molecules_write import Some
-
-if TYPE_CHECKING:
-    import h5py
+from .regular import open_regular
 
 __all__ = ["read_ani"]
 
-PLACES = "coordinates"
+PLACES = ("coordinates", "conformations", "positions")
+SPECIES = ("atomic_numbers", "species", "numbers", "atomic_nums")
+
+NBYTES = 64 << 20  #: that are read at a time
+LARGEST = 1 << 30  #: bytes of one conformation: a claim of more is none
+
+Array = NDArray[Any]
 
 
 def read_ani(
-    path: Path, *, energy: str = "energies", forces: str = "forces"
+    path: Path, names: Names | None = None, told: Told | None = None
 ) -> Iterator[tuple[Some, int, int]]:
-    """The conformations of one molecule at a time; with how many groups came so far, and how many there are.
+    """Conformations of one group at a time; with how many groups came so far, and how many there are.
 
     Args:
         path: the file.
-        energy: the name of the energies in each group.
-        forces: the name of the forces.
+        names: of what is read.
+        told: is told what was used and ignored.
 
     Raises DataError that names file and group, and MissingExtra without h5py.
     """
@@ -43,71 +57,179 @@ def read_ani(
         import h5py  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingExtra("reading HDF5 takes h5py: pip install 'flowload[hdf5]'") from error
-    try:
-        with h5py.File(path) as file:
-            names = group_names(file)
-            if not names:
-                wanted = f"groups that hold {PLACES!r}"
-                raise DataError("no molecules", where=str(path), found="none", wanted=wanted)
-            for number, name in enumerate(names):
-                some = read_group(file[name], f"{path}, {name}", (energy, forces), number)
-                yield some, number + 1, len(names)
-    except OSError as error:
-        raise DataError("bad HDF5", where=str(path), found=str(error)) from error
+    names, told = names or Names(), told or Told()
+    with ExitStack() as stack:
+        open_regular(path).close()  # the library would wait for a pipe's writer
+        with foreign("bad HDF5", str(path)):
+            file = stack.enter_context(h5py.File(path, "r"))
+        found = find_groups(Walk(h5py, file, path, stack), told)
+        if not found:
+            wanted = f"groups that hold {' or '.join(map(repr, PLACES))}"
+            raise DataError("no molecules", where=str(path), found="none", wanted=wanted)
+        for number, (name, node) in enumerate(found):
+            conformations = Conformations(node, f"{path}, {shown(name)}", names, h5py)
+            tell_picked(told, conformations.picked, 1, names)
+            for key in conformations.unused:
+                told.ignore(key)
+            for some in conformations.read(number):
+                yield some, number + 1, len(found)
 
 
-def group_names(file: h5py.File) -> list[str]:
+def find_groups(walk: Walk, told: Told) -> list[Group]:
     """The groups that hold conformations, in the order of their names."""
-    names: list[str] = []
-
-    def look(name: str, node: Any) -> None:
-        if hasattr(node, "keys") and PLACES in node:
-            names.append(name)
-
-    file.visititems(look)
-    return names
-
-
-def read_group(group: Any, where: str, labels: tuple[str, str], number: int) -> Some:
-    """The conformations of one molecule. Raises DataError."""
-    energy, forces = labels
-    species = next((key for key in ("atomic_numbers", "species") if key in group), "species")
-    if missing := [key for key in (species, energy, forces) if key not in group]:
-        found = ", ".join(sorted(group))
-        raise DataError("arrays are missing", where=where, found=found, wanted=", ".join(missing))
-    places = np.asarray(group[PLACES])
-    numbers = atomic_numbers(np.asarray(group[species]), where)
-    if not len(numbers):
-        raise DataError("no atoms", where=where, wanted=f"at least one in {species}")
-    count = len(places) if places.ndim else 0
-    arrays = {
-        PLACES: places,
-        energy: np.asarray(group[energy]).reshape(-1),
-        forces: np.asarray(group[forces]),
-    }
-    shapes = {PLACES: (count, len(numbers), 3), energy: (count,), forces: (count, len(numbers), 3)}
-    for key, array in arrays.items():
-        if array.shape != shapes[key] or array.dtype.kind not in "iuf":
-            found, wanted = f"{array.dtype}{list(array.shape)}", f"numbers{list(shapes[key])}"
-            raise DataError("arrays do not fit", where=f"{where}/{key}", found=found, wanted=wanted)
-    return Some(
-        np.full(count, len(numbers)),
-        np.tile(numbers, count),
-        places.reshape(-1, 3),
-        arrays[forces].reshape(-1, 3),
-        arrays[energy],
-        groups=np.full(count, number),
-    )
+    found: list[Group] = []
+    for group in walk.groups():
+        names = walk.names(group)
+        if any(key in names for key in PLACES):
+            found.append(group)
+        elif names and not any(isinstance(node, walk.h5py.Group) for node in map(group.node.get, names)):
+            told.warn(f"group without {PLACES[0]}, such as {shown(group.name)!r}, left out")
+    if walk.again:
+        told.suppose("links to groups that are read anyway", walk.again)
+    if walk.lost:
+        told.warn(f"links that lead nowhere, such as {shown(walk.lost[0])!r}", len(walk.lost))
+    return found
 
 
-def atomic_numbers(species: NDArray[Any], where: str) -> NDArray[np.int64]:
-    """Atomic numbers of symbols or numbers, (atoms,). Raises DataError for what is no element."""
-    if species.dtype.kind in "iu":
-        return species.reshape(-1).astype(np.int64)
-    symbols = [
-        symbol.decode() if isinstance(symbol, bytes) else str(symbol)
-        for symbol in species.reshape(-1).tolist()
-    ]
-    if unknown := [symbol for symbol in symbols if symbol not in NUMBERS]:
-        raise DataError("no element", where=where, found=repr(unknown[0]), wanted="a chemical symbol")
-    return np.array([NUMBERS[symbol] for symbol in symbols], np.int64)
+class Conformations:
+    """What a group holds, after names and shapes were checked. Raises DataError.
+
+    Args:
+        node: the group.
+        where: file and group, for messages.
+        names: of what is read.
+        h5py: the library.
+    """
+
+    def __init__(self, node: Any, where: str, names: Names, h5py: Any) -> None:
+        self.where = where
+        with foreign("bad HDF5", where):
+            inside = {key: node.get(key) for key in sorted(node)}
+        self.arrays: dict[str, Any] = {
+            key: each for key, each in inside.items() if isinstance(each, h5py.Dataset)
+        }
+        self.add_attributes(node)
+        self.places = self.first(PLACES)
+        self.species = self.first(SPECIES)
+        shape = self.arrays[self.places].shape
+        if len(shape) != 3 or shape[2] != 3:
+            raise self.unfit(self.places, "[n, atoms, 3]")
+        self.count, self.atoms = shape[:2]
+        if not self.atoms:
+            raise DataError("no atoms", where=where, wanted=f"at least one in {self.places}")
+        self.picked = self.pick(names)
+        self.unused = [key for key in (*PLACES, *SPECIES) if key in self.arrays and key not in self.keys()]
+        for key, fits in self.keys().items():
+            self.check(key, fits)
+
+    def add_attributes(self, node: Any) -> None:
+        """Charges and cells are kept beside the data, too."""
+        with foreign("bad HDF5", self.where):
+            for key in node.attrs:
+                if key not in self.arrays and (like_charge(key) or plain(key) in (*CELLS, *PERIODIC)):
+                    self.arrays[key] = np.asarray(node.attrs[key])
+
+    def first(self, keys: tuple[str, ...]) -> str:
+        """The first of these that is there."""
+        known = next((key for key in keys if key in self.arrays), None)
+        if known is None:
+            found = ", ".join(map(shown, sorted(self.arrays)[:40]))
+            raise DataError("arrays are missing", where=self.where, found=found, wanted=" or ".join(keys))
+        return known
+
+    def pick(self, names: Names) -> Picked:
+        """Which arrays are energies, forces and charges."""
+        # What is no number fits nothing: a name such as "charge_method" may be anything else.
+        shapes = {key: each.shape if each.dtype.kind in "iuf" else (-1,) for key, each in self.arrays.items()}
+        fixed = (*PLACES, *SPECIES)
+        defaults = ("energies", "forces")
+        picked = pick_arrays(shapes, (self.count, self.atoms), names, fixed, defaults, self.where)
+        cell = is_periodic(list(self.arrays), self.small, self.where, ignore=names.ignore_cell)
+        if names.charge is None and self.count == self.atoms > 1:
+            for key in (*picked.charges, *picked.suspects):
+                self.check_meaning(key)
+        return picked._replace(cell=cell)
+
+    def check_meaning(self, key: str) -> None:
+        """Raise DataError where nobody can tell whether a charge is one of an atom or of a conformation."""
+        values = self.small(key) if self.arrays[key].shape == (self.count,) else None
+        if values is not None and (values != values[0]).any():
+            found = f"{self.count} numbers, of as many conformations of as many atoms"
+            wanted = f"--charge-key {shown(key)} for charges of conformations, or none"
+            raise DataError("what may be a charge", where=f"{self.where}/{key}", found=found, wanted=wanted)
+
+    def keys(self) -> dict[str, list[tuple[int, ...]]]:
+        """The arrays that are read, and the shapes that each may have."""
+        count, atoms = self.count, self.atoms
+        fits = {key: self.picked.shapes(key, count, atoms) for key in self.picked.keys}
+        fits[self.places] = [(count, atoms, 3)]
+        fits[self.species] = [(atoms,), (atoms, 1), (1, atoms), (count, atoms)]
+        return fits
+
+    def check(self, key: str, fits: list[tuple[int, ...]]) -> None:
+        """Raise DataError unless an array has one of these shapes, holds numbers, and is there."""
+        array = self.arrays[key]
+        kinds = "iufSUO" if key == self.species else "iuf"
+        if array.shape not in fits or array.dtype.kind not in kinds:
+            raise self.unfit(key, " or ".join(f"{list(fit)}" for fit in dict.fromkeys(fits)))
+        if prod(array.shape[1:]) * array.dtype.itemsize > LARGEST:
+            raise self.unfit(key, f"at most {LARGEST:,} bytes a conformation")
+        if not isinstance(array, np.ndarray):
+            check_stored(array, f"{self.where}/{key}")
+
+    def unfit(self, key: str, wanted: str) -> DataError:
+        """The error for an array of another kind."""
+        array = self.arrays[key]
+        found = f"{array.dtype}{list(array.shape)}"
+        where = f"{self.where}/{shown(key)}"
+        return DataError("arrays do not fit", where=where, found=found, wanted=f"numbers{wanted}")
+
+    def small(self, key: str) -> Array | None:
+        """All of an array, unless it is large."""
+        array = self.arrays[key]
+        if array.dtype.kind not in "biuf" or prod(array.shape) * array.dtype.itemsize > NBYTES:
+            return None
+        return self.part(key, slice(None))
+
+    def part(self, key: str, rows: slice) -> Array:
+        """Some rows."""
+        array = self.arrays[key]
+        with foreign("bad HDF5", f"{self.where}/{shown(key)}"):
+            return np.asarray(array[rows] if array.shape else array[()])
+
+    def read(self, number: int) -> Iterator[Some]:
+        """Some conformations at a time, of group number `number`."""
+        row = 8 * self.atoms * 8
+        each = max(1, NBYTES // row)
+        kinds = None if self.varied else self.elements(slice(None)).reshape(-1)
+        for start in range(0, self.count, each):
+            rows = slice(start, min(start + each, self.count))
+            yield self.some(rows, kinds, number)
+
+    @property
+    def varied(self) -> bool:
+        """Whether each conformation has elements of its own."""
+        return bool(self.arrays[self.species].shape == (self.count, self.atoms)) and self.count != 1
+
+    def elements(self, rows: slice) -> Array:
+        """Atomic numbers."""
+        return atomic_numbers(self.part(self.species, rows), self.where)
+
+    def some(self, rows: slice, kinds: Array | None, number: int) -> Some:
+        """Some conformations. Raises DataError."""
+        count = rows.stop - rows.start
+        read = {
+            key: self.part(key, rows if self.arrays[key].shape[:1] == (self.count,) else slice(None))
+            for key in self.picked.keys
+        }
+        numbers = self.elements(rows).reshape(-1) if kinds is None else np.tile(kinds, count)
+        return Some(
+            np.full(count, self.atoms),
+            numbers,
+            self.part(self.places, rows).reshape(-1, 3),
+            self.picked.sign * read[self.picked.forces].reshape(-1, 3),
+            read[self.picked.energy].reshape(-1),
+            total_charges(read, self.picked, count, self.where),
+            # Where a group holds many molecules, its number is the name of none.
+            groups=None if self.varied else np.full(count, number),
+        )

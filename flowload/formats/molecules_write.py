@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import io
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
 
+from .drafts import naming, new_folder, write_all
 from .molecules_files import PACKS, open_pack
 from .molecules_units import Units
 
 __all__ = ["PackWriter", "Some", "packing"]
+
+MANIFEST = "meta.json"
 
 ATOMS = ("Z_pack.int32", "R_pack.f32", "F_pack.f32")  #: files with one row an atom
 MOLECULES = ("E.f64", "Qtot.f64")  #: files with one row a molecule
@@ -52,9 +56,9 @@ class PackWriter:
         self.folder = folder
         self.factors = units.factors()
         self.skip_bad = skip_bad
-        self.files: dict[str, BinaryIO] = {
-            name: stack.enter_context((folder / name).open("wb")) for name in PACKS
-        }
+        # Without a buffer: what a full disk refuses is known at once, and not again when files are closed.
+        self.files = {name: stack.enter_context((folder / name).open("wb", buffering=0)) for name in PACKS}
+        self.manifest: dict[str, Any] | None = None  #: of where the molecules are from; None: there is none
         self.sizes: list[NDArray[np.int32]] = []
         self.groups: list[NDArray[np.int64]] = []
         self.molecules = 0
@@ -68,22 +72,27 @@ class PackWriter:
         good = self.good(arrays, some.sizes, where)
         atoms = np.repeat(good, some.sizes)
         for name in ATOMS:
-            self.files[name].write(arrays[name][atoms].tobytes())
+            self.append(name, arrays[name][atoms])
         for name in MOLECULES:
-            self.files[name].write(arrays[name][good].tobytes())
+            self.append(name, arrays[name][good])
         groups = np.full(len(good), -1) if some.groups is None else some.groups
         self.sizes.append(some.sizes[good].astype(np.int32))
         self.groups.append(groups[good].astype(np.int64))
         self.molecules += int(good.sum())
         self.skipped += int((~good).sum())
 
+    def append(self, name: str, rows: NDArray[Any]) -> None:
+        """Write rows behind those that are there."""
+        with naming(self.folder / name):
+            write_all(self.files[name].fileno(), rows.astype(PACKS[name][0]).tobytes())
+
     def converted(self, some: Some) -> dict[str, NDArray[Any]]:
-        """What files hold: units and dtypes as they are on disk."""
+        """What files hold, in their units; atomic numbers as they came, until they are known to be whole."""
         energy, length, force = self.factors
         charges = np.zeros(len(some.sizes)) if some.charges is None else some.charges
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found to be bad
             return {
-                "Z_pack.int32": some.numbers.astype("<i4"),
+                "Z_pack.int32": some.numbers,
                 "R_pack.f32": (some.places * length).astype("<f4"),
                 "F_pack.f32": (some.forces * force).astype("<f4"),
                 "E.f64": some.energies.astype("<f8") * energy,
@@ -107,20 +116,33 @@ class PackWriter:
 
     def finish(self) -> None:
         """Write what is known at the end."""
-        for file in self.files.values():
-            file.flush()
-            os.fsync(file.fileno())
         sizes, groups = np.concatenate(self.sizes), np.concatenate(self.groups)
-        np.save(self.folder / "n_atoms.npy", sizes)
-        np.save(self.folder / "offsets.npy", np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]))
+        offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        self.save("n_atoms.npy", sizes)
+        self.save("offsets.npy", offsets)
         if (groups >= 0).all():
-            np.save(self.folder / "groups.npy", groups)
+            self.save("groups.npy", groups)
+        if self.manifest is not None:
+            counts = {"molecules": self.molecules, "atoms": int(offsets[-1]), "skipped": self.skipped}
+            self.whole(MANIFEST, (json.dumps(self.manifest | counts, indent=1) + "\n").encode())
+
+    def save(self, name: str, array: NDArray[Any]) -> None:
+        """Write a `.npy` file."""
+        head = io.BytesIO()
+        npy.write_array_header_1_0(head, npy.header_data_from_array_1_0(array))
+        self.whole(name, head.getvalue() + array.tobytes())
+
+    def whole(self, name: str, data: bytes) -> None:
+        """Write a file at once."""
+        path = self.folder / name
+        with naming(path), path.open("wb", buffering=0) as file:
+            write_all(file.fileno(), data)
 
 
 def sound(name: str, array: NDArray[Any]) -> Bools:
     """Which rows of an array can be used."""
     if name == "Z_pack.int32":
-        known: Bools = (array > 0) & (array <= 118)
+        known: Bools = (array > 0) & (array <= 118) & (array == np.floor(array))
         return known
     fine: Bools = np.isfinite(array)
     return np.logical_and.reduce(fine, axis=1) if fine.ndim > 1 else fine
@@ -140,13 +162,12 @@ def blame(parts: Mapping[str, NDArray[Any]], where: str) -> DataError:
 def packing(out: Path, units: Units, *, skip_bad: bool = False) -> Iterator[PackWriter]:
     """A writer; the folder gets its name when the block ends well, and is gone when it does not.
 
-    Raises DataError where the folder is there already: it is never overwritten; NoDataError if nothing came.
+    All of it is on disk before the folder has its name.
+
+    Raises DataError where the folder is there already: it is never overwritten; NoDataError if nothing came;
+    OSError that names its file.
     """
-    if out.exists():
-        raise DataError("already there", where=str(out), wanted="the name of a new folder")
-    draft = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    draft.mkdir(parents=True)
-    try:
+    with new_folder(out) as draft:
         with ExitStack() as stack:
             writer = PackWriter(draft, units, skip_bad=skip_bad, stack=stack)
             yield writer
@@ -155,6 +176,3 @@ def packing(out: Path, units: Units, *, skip_bad: bool = False) -> Iterator[Pack
                 raise NoDataError("no molecules to pack", where=str(out), found=found)
             writer.finish()
         open_pack(draft)  # what was written is what will be read
-        draft.rename(out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

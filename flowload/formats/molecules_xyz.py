@@ -1,14 +1,15 @@
 """Extended XYZ: any number of frames, each a count, a line of `key=value`, and a line an atom.
 
-Source: libAtoms/extxyz. A kernel reads the lines of atoms; numbers are the nearest floats, as Python's.
+Source: libAtoms/extxyz. A kernel reads the lines of atoms; numbers are the nearest floats, as Python's, but
+only in the digits of ASCII, and without `_`. A frame is periodic unless it clearly says that it is not: with
+a cell and no `pbc` it is.
 """
 
 from __future__ import annotations
 
-import mmap
 import re
+from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,29 +17,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
-from flowload.kernels.text import FEW, MANY, NUMBER, SKIP, SYMBOL, read_table
+from flowload.kernels.text import MANY, SKIP, SYMBOL, WORD, read_table
 
 from .elements import NUMBERS
+from .molecules_columns import Columns, find_columns
+from .molecules_comment import WrongLineError, read_comment
+from .molecules_elements import fault_of
+from .molecules_frame_keys import LONGEST, NUMERAL, Roles, find_keys
+from .molecules_keys import NONE, Names, like_charge
+from .molecules_lines import Lines
+from .molecules_told import Told
 from .molecules_write import Some
+from .regular import open_regular
 
-__all__ = ["XyzKeys", "read_xyz"]
+__all__ = ["read_xyz"]
 
 FRAMES = 1000  #: that are given at a time
+ATOMS = 1 << 20  #: with so many atoms it is enough, too
+LINES = 1 << 16  #: of atoms that a kernel reads in one call
 
-PAIR = re.compile(r'([^\s="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|\{([^}]*)\}|(\[[^\]]*\]|[^\s"]\S*))')
+KINDS = 10_000  #: of frames, after which they are told: each may have keys of its own
+COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 TABLE = np.zeros(1 << 16, np.int16)  #: atomic numbers by the two bytes of a symbol
 for symbol, number in NUMBERS.items():
     TABLE[256 * ord(symbol[0]) + (ord(symbol[1]) if len(symbol) > 1 else 0)] = number
-
-
-class XyzKeys(NamedTuple):
-    """What the numbers are called."""
-
-    energy: str = "energy"  #: of the line of keys
-    forces: str = "forces"  #: of the columns
-    charge: str = "charge"  #: of the line of keys; where a frame has none, it is 0
-    ignore_cell: bool = False  #: take periodic frames, too, as if they were not: pairs do not go around
 
 
 class Frame(NamedTuple):
@@ -49,168 +52,175 @@ class Frame(NamedTuple):
     charge: float
 
 
-def read_xyz(path: Path, keys: XyzKeys | None = None) -> Iterator[tuple[Some, int, int]]:
+def read_xyz(
+    path: Path, names: Names | None = None, told: Told | None = None
+) -> Iterator[tuple[Some, int, int]]:
     """Some molecules at a time; with the bytes that were read so far, and those of the file.
+
+    Args:
+        path: the file.
+        names: of what is read.
+        told: is told what was used and ignored, frame by frame.
 
     Raises DataError that names file, frame and line.
     """
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            if not size:
-                raise NoDataError("no frames", where=str(path), found="an empty file")
-            text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError as error:
-        raise NoDataError("no such file", where=str(path)) from error
-    reader = Reader(text, path, keys or XyzKeys())
-    while frames := list(reader.some(FRAMES)):
-        yield joined(frames), min(reader.at, size), size
+    with open_regular(path) as file:
+        lines = Lines(file, path)
+        if not lines.size:
+            raise NoDataError("no frames", where=str(path), found="an empty file")
+        reader = Reader(lines, path, names or Names(), told or Told())
+        while frames := list(reader.some()):
+            yield joined(frames, reader.sign), lines.done, lines.size
+        reader.tell()
 
 
-def joined(frames: list[Frame]) -> Some:
+def joined(frames: list[Frame], sign: float) -> Some:
     """Frames as molecules."""
     atoms = np.concatenate([frame.atoms for frame in frames])
     return Some(
         np.array([len(frame.atoms) for frame in frames]),
         atoms[:, 0],
         atoms[:, 1:4],
-        atoms[:, 4:7],
+        sign * atoms[:, 4:7],
         np.array([frame.energy for frame in frames]),
         np.array([frame.charge for frame in frames]),
     )
 
 
+class Kind(NamedTuple):
+    """What frames have in common, to be told."""
+
+    roles: Roles
+    cell: bool
+    columns: tuple[str, ...]  #: that are ignored
+
+
 class Reader:
-    """Goes through the text of a file."""
+    """Goes through the frames of a file."""
 
-    def __init__(self, file: mmap.mmap, path: Path, keys: XyzKeys) -> None:
-        self.file, self.path, self.keys = file, path, keys
-        self.text = np.frombuffer(file, np.uint8)
-        self.at = 0
-        self.line = 0  # lines that were read
+    def __init__(self, lines: Lines, path: Path, names: Names, told: Told) -> None:
+        self.lines, self.path, self.names, self.told = lines, path, names, told
+        self.forces, self.sign = names.force("forces")
         self.frame = 0
+        self.kinds: Counter[Kind] = Counter()
 
-    def some(self, count: int) -> Iterator[Frame]:
+    def some(self) -> Iterator[Frame]:
         """The next frames."""
-        for _ in range(count):
-            first = self.take_line().strip()
-            while not first and self.at < len(self.text):
-                first = self.take_line().strip()
-            if not first:
-                return
-            yield self.one(first)
-            self.frame += 1
+        count = atoms = 0
+        while count < FRAMES and atoms < ATOMS:
+            first = b""
+            while not first.strip():
+                if (line := self.lines.take()) is None:
+                    return
+                first = line
+            frame = self.one(first)
+            yield frame
+            self.frame, count, atoms = self.frame + 1, count + 1, atoms + len(frame.atoms)
 
-    def take_line(self) -> str:
-        """The next line."""
-        end = self.file.find(b"\n", self.at)
-        end = end if end >= 0 else len(self.file)
-        line = self.file[self.at : end].decode(errors="replace")
-        self.at = end + 1
-        self.line += 1
-        return line
-
-    def one(self, first: str) -> Frame:
+    def one(self, first: bytes) -> Frame:
         """The frame whose first line this is."""
-        if not first.isdecimal() or int(first) < 1:
-            raise self.bad("no count of atoms", repr(first[:40]), "a whole number from 1")
-        count = int(first)
-        if 2 * count > len(self.text) - self.at:
-            raise self.bad("file ends early", f"{len(self.text) - self.at} bytes", f"{count} atoms")
-        values = {
-            pair[1]: next(filter(None, pair.groups()[1:]), "") for pair in PAIR.finditer(self.take_line())
-        }
-        if not self.keys.ignore_cell and is_periodic(values):
-            raise self.bad(
-                "periodic", "a cell", 'pbc="F F F": packed molecules have no cell, so pairs would miss'
-            )
-        energy = self.number(values, self.keys.energy, None)
-        charge = self.number(values, self.keys.charge, 0.0)
-        columns = self.columns(values.get("Properties", "species:S:1:pos:R:3"))
-        return Frame(self.table(count, columns), energy, charge)
-
-    def number(self, values: dict[str, str], key: str, default: float | None) -> float:
-        """The number behind a key. Raises DataError."""
-        if key not in values and default is not None:
-            return default
+        text = first[:80].decode(errors="replace").strip()
+        if len(first) > 80 or not COUNT.fullmatch(text) or int(text) < 1:
+            raise self.bad("no count of atoms", repr(text[:40]), "a whole number from 1")
+        count = int(text)
+        if 2 * count > self.lines.left:
+            raise self.bad("file ends early", f"{self.lines.left} bytes", f"{count} atoms")
         try:
-            return float(values[key])
-        except KeyError:
-            known = ", ".join(values) or "no key=value"
-            raise self.bad("no energy", known, f"{key}=...; another key can be named") from None
-        except ValueError:
-            raise self.bad("no number", f"{key}={values[key]}", "a number") from None
+            comment = read_comment((self.lines.take() or b"").decode(errors="replace"))
+            found = find_keys(comment, self.names)
+        except WrongLineError as error:
+            raise self.bad(error.reason, error.found, error.wanted) from None
+        columns = self.columns(comment.values.get("Properties", "species:S:1:pos:R:3"))
+        self.count(Kind(found.roles, found.cell, columns.ignored))
+        return Frame(self.table(count, columns), found.energy, found.charge)
 
     def columns(self, properties: str) -> Columns:
         """What the lines of atoms hold. Raises DataError."""
-        found = find_columns(properties, self.keys.forces)
-        if isinstance(found, str):
-            raise self.bad("columns are missing", properties, found)
+        found = find_columns(properties, self.forces)
+        if not isinstance(found, Columns):
+            raise self.bad(found[0], repr(properties[:200]), found[1])
         return found
 
     def table(self, count: int, columns: Columns) -> NDArray[np.float64]:
         """Number, place and force of each atom, (count, 7)."""
+        parts: list[NDArray[np.float64]] = []
+        start = 0
+        while start < count:
+            lines = min(count - start, LINES, self.lines.available())
+            if not lines:
+                raise self.bad("file ends early", f"{start} atoms", f"{count} atoms")
+            parts.append(self.part(lines, columns, (start, count)))
+            start += lines
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def part(self, count: int, columns: Columns, atom: tuple[int, int]) -> NDArray[np.float64]:
+        """So many lines of atoms; `atom` is the number of the first in its frame, and how many that has."""
         fields = int((columns.kinds != SKIP).sum())
         numbers = np.empty((count, fields))
         slow, place = np.empty((count * fields, 3), np.int64), np.zeros(2, np.int64)
-        left = read_table(self.text, self.at, columns.kinds, TABLE, numbers, slow, place)
+        left = read_table(self.lines.text, self.lines.at, columns.kinds, TABLE, numbers, slow, place)
         if left < 0:
-            self.line += int(place[1]) + 1
-            line = self.file[int(place[0]) : int(place[0]) + 60].decode(errors="replace").split("\n")[0]
-            why = {FEW: "too few columns", MANY: "too many columns"}.get(left, "no element")
-            raise self.bad(
-                why, repr(line), f"atom {int(place[1]) + 1} of {count}, {len(columns.kinds)} columns"
-            )
-        for line_number, field, at in slow[:left].tolist():
-            numbers[line_number, field] = self.slowly(at, line_number)
-        self.at = int(place[0])
-        self.line += count
+            raise self.bad_atom(left, int(place[0]), int(place[1]), columns, atom)
+        for line, field, at in slow[:left].tolist():
+            numbers[line, field] = self.slowly(at, line)
+        if columns.other >= 0 and (numbers[:, columns.other] != numbers[:, columns.order[0]]).any():
+            line = int((numbers[:, columns.other] != numbers[:, columns.order[0]]).argmax())
+            self.lines.line += line + 1
+            found = f"{numbers[line, columns.order[0]]:g} and {numbers[line, columns.other]:g}"
+            raise self.bad("species and Z differ", found, "one element an atom")
+        self.lines.skip(count)
         return numbers[:, columns.order]
+
+    def bad_atom(self, why: int, at: int, line: int, columns: Columns, atom: tuple[int, int]) -> DataError:
+        """The error for a line that the kernel stopped in."""
+        words = self.lines.window[at : at + 200].split(b"\n")[0].decode(errors="replace")
+        self.lines.line += line + 1
+        reason = {MANY: "too many columns", WORD: "no element"}.get(why, "too few columns")
+        wanted = f"atom {atom[0] + line + 1} of {atom[1]}, {len(columns.kinds)} columns"
+        if why == WORD:
+            place = int((columns.kinds == SYMBOL).argmax())
+            reason = fault_of(words.split()[place])
+            wanted = f"{wanted}, with a chemical symbol without mass, label or charge"
+        return self.bad(reason, repr(words[:60]), wanted)
 
     def slowly(self, at: int, line: int) -> float:
         """A number that no single operation gives, such as one of 17 digits. Raises DataError."""
-        word = self.file[at : at + 400].split(maxsplit=1)[0]
-        try:
+        word = self.lines.window[at : at + LONGEST + 1].split(maxsplit=1)[0].decode(errors="replace")
+        if len(word) <= LONGEST and NUMERAL.fullmatch(word):
             return float(word)
-        except ValueError:
-            self.line += line + 1
-            raise self.bad("no number", repr(word.decode(errors="replace")), "a number") from None
+        self.lines.line += line + 1
+        found = repr(word[:60]) + (f"... of more than {LONGEST} characters" if len(word) > LONGEST else "")
+        raise self.bad("no number", found, "a number, such as -1.5 or 2e-3")
+
+    def count(self, kind: Kind) -> None:
+        """Remember what was used and ignored in a frame."""
+        self.kinds[kind] += 1
+        if len(self.kinds) > KINDS:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell what was used and ignored in the frames since the last time."""
+        told = self.told
+        for kind, frames in self.kinds.items():
+            told.use("energy", self.names.energy or "energy", frames)
+            told.use("forces" if self.sign > 0 else "gradient, sign turned", self.forces, frames)
+            if kind.roles.charges:
+                told.use("charge", kind.roles.charges[0], frames)
+            else:
+                told.suppose("no charge, 0 taken", frames)
+                alike = [name for name in kind.columns if like_charge(name)]
+                if alike and self.names.charge != NONE:
+                    words = f"charges of atoms, {alike[0]!r}, are not added up; total charge taken as 0"
+                    told.warn(words, frames)
+            if kind.cell:
+                told.suppose("periodic, cell ignored", frames)
+            for name in kind.roles.ignored:
+                told.ignore(name, frames)
+            for name in kind.columns:
+                told.ignore(f"column {name}", frames)
+        self.kinds.clear()
 
     def bad(self, reason: str, found: str, wanted: str) -> DataError:
         """The error, with its place."""
-        where = f"{self.path}, frame {self.frame}, line {max(self.line, 1)}"
+        where = f"{self.path}, frame {self.frame}, line {max(self.lines.line, 1)}"
         return DataError(reason, where=where, found=found, wanted=wanted)
-
-
-class Columns(NamedTuple):
-    """What the lines of atoms hold."""
-
-    kinds: NDArray[np.int8]  #: of each column
-    order: NDArray[np.int64]  #: (7,): which of the numbers that are read is atomic number, place, force
-
-
-@lru_cache(maxsize=64)
-def find_columns(properties: str, forces: str) -> Columns | str:
-    """The columns that a `Properties` value describes; or what is missing there."""
-    words = properties.split(":")
-    kinds: list[int] = []
-    places: dict[str, list[int]] = {}
-    for name, letter, count in zip(words[::3], words[1::3], words[2::3], strict=False):
-        width = int(count) if count.isdecimal() else 0
-        wanted = {"species": SYMBOL, "Z": NUMBER, "pos": NUMBER, forces: NUMBER}.get(name, SKIP)
-        kind = NUMBER if wanted == SYMBOL and letter == "I" else wanted
-        if kind != SKIP:
-            places[name] = list(range(sum(k != SKIP for k in kinds), sum(k != SKIP for k in kinds) + width))
-        kinds += [kind] * width
-    elements = places.get("species", places.get("Z", []))
-    order = [*elements, *places.get("pos", []), *places.get(forces, [])]
-    if len(words) % 3 or [len(elements), len(order)] != [1, 7] or len(places.get("pos", [])) != 3:
-        return f"species:S:1, pos:R:3 and {forces}:R:3"
-    return Columns(np.array(kinds, np.int8), np.array(order))
-
-
-def is_periodic(values: dict[str, str]) -> bool:
-    """Whether a frame is periodic along any axis; with a cell and nothing said it is."""
-    if "pbc" in values:
-        return any(word in ("T", "True", "1", "true") for word in re.split(r"[\s,\[\]]+", values["pbc"]))
-    return "Lattice" in values

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.errors import DataError, NoDataError
+from flowload.formats.molecules_keys import Names
 from flowload.formats.molecules_write import Some
-from flowload.formats.molecules_xyz import XyzKeys, read_xyz
+from flowload.formats.molecules_xyz import read_xyz
 
 WATER = """3
 Properties=species:S:1:pos:R:3:forces:R:3 energy=-76.5 charge=-1 pbc="F F F" note="a b=c"
@@ -19,7 +20,7 @@ H -0.7 +0 -5E-1 7 8 9.25
 """
 
 
-def frames(path: Path, keys: XyzKeys | None = None) -> Some:
+def frames(path: Path, keys: Names | None = None) -> Some:
     (some,) = (some for some, _, _ in read_xyz(path, keys))
     return some
 
@@ -68,7 +69,7 @@ def test_columns_that_nobody_asks_for_and_other_names(tmp_path: Path) -> None:
         "2\nProperties=Z:I:1:tag:S:1:pos:R:3:f:R:3:mass:R:2 E_dft=1e-3\n"
         "118 x 1 2 3 4 5 6 nan what\n1 yy 1 2 3 4 5 6 7 8\n"
     )
-    some = frames(write(tmp_path, text), XyzKeys(energy="E_dft", forces="f"))
+    some = frames(write(tmp_path, text), Names(energy="E_dft", forces="f"))
     assert some.numbers.tolist() == [118, 1]
     assert some.forces.tolist() == [[4, 5, 6]] * 2
     assert some.energies.tolist() == [1e-3]
@@ -123,7 +124,7 @@ def line(number: int, text: str) -> str:
         (line(0, "0"), r"frame 1, line 6: no count of atoms; found '0'"),
         (line(0, "-3"), r"frame 1, line 6: no count of atoms; found '-3'"),
         (line(0, "99999999999"), r"frame 1, line 6: file ends early; .* wanted 99999999999 atoms"),
-        (line(0, "4"), r"frame 1, line 11: too few columns; found ''; wanted atom 4 of 4, 7 columns"),
+        (line(0, "4"), r"frame 1, line 10: file ends early; found 3 atoms; wanted 4 atoms"),
         (line(0, "2"), r"frame 2, line 10: no count of atoms; found 'H -0.7"),
         (
             line(2, "O 1 2 3 4 5"),
@@ -151,8 +152,14 @@ def line(number: int, text: str) -> str:
             r"frame 1, line 7: columns are missing; .* forces:R:3",
         ),
         (line(1, LINES[1].replace("pos:R:3", "pos:R:2")), r"frame 1, line 7: columns are missing"),
-        (line(1, LINES[1].replace("R:3 e", "R e")), r"frame 1, line 7: columns are missing"),
-        (line(1, LINES[1].replace("F F F", "F F T")), r"frame 1, line 7: periodic; found a cell"),
+        (
+            line(1, LINES[1].replace("R:3 e", "R e")),
+            r"frame 1, line 7: bad Properties; .*wanted name:letter:width",
+        ),
+        (
+            line(1, LINES[1].replace("F F F", "F F T")),
+            r"frame 1, line 7: periodic; found pbc='F F T'; wanted .*--ignore-cell",
+        ),
         (line(1, LINES[1].replace('pbc="F F F"', 'Lattice="5 0 0 0 5 0 0 0 5"')), r"line 7: periodic"),
         (WATER + "3\n", r"frame 1, line 6: file ends early"),
         (WATER + "1\nenergy=1", r"frame 1, line 7: columns are missing"),
@@ -166,7 +173,7 @@ def test_bad_frames_are_named(tmp_path: Path, text: str, message: str) -> None:
 
 def test_periodic_frames_where_the_cell_does_not_matter(tmp_path: Path) -> None:
     text = WATER.replace("F F F", "T T T")
-    check_water(frames(write(tmp_path, text), XyzKeys(ignore_cell=True)), 1)
+    check_water(frames(write(tmp_path, text), Names(ignore_cell=True)), 1)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n  \n"])
