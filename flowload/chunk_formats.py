@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flowload.protocols import Bytes
 
-__all__ = ["BulkFormat", "ChunkFormat", "Layout", "PackingFormat", "Unpacked", "Uses"]
+__all__ = ["BulkFormat", "CheckedFormat", "ChunkFormat", "Layout", "PackingFormat", "Unpacked", "Uses"]
 
 
 class Layout(Protocol):
@@ -65,6 +65,22 @@ class ChunkFormat(Protocol):
 
 
 @runtime_checkable
+class CheckedFormat(Protocol):
+    """A chunk format that knows which values its records may have."""
+
+    def check(self, records: Bytes, which: NDArray[np.int64] | None, where: str) -> None:
+        """Look at the values of the valid records (n, size) of one chunk; releases the GIL.
+
+        Args:
+            records: all of the chunk.
+            which: those that are taken; None: all. What costs much may be looked at in these alone.
+            where: file and chunk, for messages.
+
+        Raises DataError, whose reason names the rule that is broken.
+        """
+
+
+@runtime_checkable
 class PackingFormat(Protocol):
     """A chunk format whose records take less memory while they wait: every bit kept, in fewer bytes."""
 
@@ -92,6 +108,7 @@ class Uses(NamedTuple):
     seed: int
     rule: tuple[int, int, int]
     limit: int  #: a chunk's largest inflated size, in bytes
+    checked: bool = True  #: values must keep the format's rules: see `CheckedFormat`
 
 
 class Unpacked(NamedTuple):
@@ -114,6 +131,8 @@ class BulkFormat(PackingFormat, Protocol):
 
     def unpack(self, uses: Uses, scratch: Bytes, out: Unpacked) -> int:
         """Read, inflate, validate, sample and pack chunks, in order; releases the GIL.
+
+        If the format is a `CheckedFormat`, and if that is asked for, values are checked, too.
 
         Args:
             uses: of chunks.

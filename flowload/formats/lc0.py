@@ -28,6 +28,7 @@ from flowload.protocols import Bytes
 from . import gz
 from .lc0_layouts import BITS, TENSORS, TUPLE
 from .lc0_records import SIZES, check_chunk, check_rows, infer_records
+from .lc0_rules import check_values
 from .native import native_functions
 from .tar import Member, members
 
@@ -78,6 +79,10 @@ class Lc0:
             check_read(os.preadv(fd, [inflated.data], int(chunk["offset"])), size, where)
         return inflated, check_chunk(inflated, where)
 
+    def check(self, records: Bytes, which: NDArray[np.int64] | None, where: str) -> None:
+        """Check values of the records of a chunk: see `lc0_rules.check_values`."""
+        check_values(records, which, where)
+
     def pack(self, records: Bytes, which: NDArray[np.int64], out: Bytes) -> bool:
         """Pack records to rows of `out`: see `kernels.records`. False: a policy needs a longer row."""
         return pack_records(records, which, out) < 0
@@ -98,7 +103,7 @@ class Lc0:
             Columns(*(uses.table[name] for name in COLUMNS)),
             (np.uint64(uses.seed), uses.rule),
             scratch,
-            uses.limit,
+            (uses.limit, uses.checked),
             Room(out.rows, out.origin.view(np.int32).reshape(-1, 3), out.counts),
         )
 

@@ -18,6 +18,7 @@ from .native import call_one, call_pread, call_two
 from .packing import pack_records
 from .philox import Words
 from .records import first_bad, size_of
+from .rules import first_broken, first_wrong_policy
 from .schedule import choose
 from .words import int_at
 
@@ -125,7 +126,7 @@ def unpack_chunks(
     chunks: Columns,
     choice: tuple[np.uint64, tuple[int, int, int]],
     scratch: Bytes,
-    limit: int,
+    bounds: tuple[int, bool],
     out: Room,
 ) -> int:
     """Read, inflate, check, sample and pack chunks, until one is not as its index says, or has no room.
@@ -139,9 +140,10 @@ def unpack_chunks(
         chunks: what their index says.
         choice: seed and rule: see `schedule.choose`.
         scratch: memory for a chunk as it is in the file, and for one that is inflated.
-        limit: of a chunk's inflated size, in bytes.
+        bounds: of a chunk's inflated size, in bytes; whether values must keep the rules: see `rules`.
         out: written to from its start.
     """
+    limit, checked = bounds
     if call_two(functions.start, stream.ctypes.data, GZIP) != 0:
         return 0
     at = done = 0
@@ -154,12 +156,14 @@ def unpack_chunks(
         if record == 0 or claim % record != 0:
             break
         records = scratch[:claim].reshape(claim // record, record)
-        if first_bad(records, int_at(scratch, 0)) >= 0:
+        if first_bad(records, int_at(scratch, 0)) >= 0 or (checked and first_broken(records) >= 0):
             break
         number, use, cap = int(chunks.number[i]), int(chunks.use[i]), int(chunks.cap[i])
         which, cut = choose(len(records), use, cap, choice[0], files.keys[source], number, choice[1])
         end = at + len(which)
         if end > len(out.rows) or pack_records(records, which, out.rows[at:end]) >= 0:
+            break
+        if checked and first_wrong_policy(out.rows[at:end], np.arange(end - at)) >= 0:
             break
         for k in range(len(which)):
             out.origin[at + k, 0] = source

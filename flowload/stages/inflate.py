@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import ORIGIN, Chunks, Frames, SourceFile
-from flowload.chunk_formats import BulkFormat, ChunkFormat, PackingFormat, Unpacked, Uses
+from flowload.blocks import ORIGIN, Chunks, Frames
+from flowload.chunk_formats import BulkFormat, CheckedFormat, ChunkFormat, PackingFormat, Unpacked, Uses
 from flowload.errors import DataError
 from flowload.files.regular import refused
 from flowload.protocols import Bytes, Call
@@ -41,13 +43,17 @@ class Inflate:
         seed: of the run.
         limit: a chunk's largest decompressed size in bytes.
         room: what is leased at least for a block of everything, in bytes.
+        checked: values of records must keep the format's rules.
     """
 
-    def __init__(self, sampling: Sampling, *, seed: int, limit: int, room: int = 0) -> None:
+    def __init__(
+        self, sampling: Sampling, *, seed: int, limit: int, room: int = 0, checked: bool = True
+    ) -> None:
         self.sampling = sampling
         self.seed = seed
         self.limit = limit
         self.room = room
+        self.checked = checked
         self.files = OpenFiles()
         self.packers: dict[str, Packer] = {}  # by name of the format
         self.spare: list[Bytes] = []  # scratch that no call works in; who pops it has it alone
@@ -88,12 +94,13 @@ class Inflate:
         return Work(block, packer, rows, scratch)
 
     def packer_of(self, form: ChunkFormat) -> Packer:
-        """How a format packs; asked once, for to ask a protocol takes longer than to look at a block."""
+        """How a format packs and checks; asked once: asking a protocol takes longer than a block does."""
         known = self.packers.get(form.name)
         if known is None or known.format is not form:
             one = form if isinstance(form, PackingFormat) else None
             bulk = form if isinstance(form, BulkFormat) and form.in_bulk else None
-            known = self.packers[form.name] = Packer(form, one, bulk)
+            rules = form if self.checked and isinstance(form, CheckedFormat) else None
+            known = self.packers[form.name] = Packer(form, one, bulk, rules)
         return known
 
     def scratch(self, nbytes: int, call: Call) -> Bytes:
@@ -115,35 +122,33 @@ class Inflate:
         counts = np.empty((len(table), 3), np.int64)
         out = Unpacked(free, np.empty(len(free), ORIGIN), counts)
         assert work.scratch is not None, "a format that packs unpacks from scratch"  # noqa: S101 - see begin
-        done = form.unpack(Uses(table, fds, keys, self.seed, rule, self.limit), work.scratch, out)
+        uses = Uses(table, fds, keys, self.seed, rule, self.limit, self.checked)
+        done = form.unpack(uses, work.scratch, out)
         opened, taken, cut = counts[:done].sum(axis=0).tolist()
         rows.count += taken
         work.enter(out.origin[:taken], opened, cut)
         return done
 
     def unpack(self, work: Work, i: int, reader: Reader) -> None:
-        """Inflate and sample one chunk. Raises DataError that names file and member."""
+        """Inflate, check and sample one chunk. Raises DataError that names file and member."""
         chunk, source = work.block.table[i], work.block.sources[work.block.table["source"][i]]
-        records = self.inflate(work, i, source, reader)
-        which, cut = self.sampling.choose(len(records), chunk, source, self.seed)
+        where = f"{source.path}: chunk {chunk['index']}"
+        fd = reader.fd(source)
+        with named(work.block.format, chunk, source.path, where):
+            records = self.inflate(work, chunk, fd, where)
+            which, cut = self.sampling.choose(len(records), chunk, source, self.seed)
+            if work.packer.rules is not None:
+                work.packer.rules.check(records, which, where)
         work.rows.take(records, which)
         origin = np.empty(len(records) if which is None else len(which), ORIGIN)
         origin["source"], origin["chunk"] = chunk["source"], chunk["index"]
         origin["record"] = np.arange(len(records)) if which is None else which
         work.enter(origin, len(records), cut)
 
-    def inflate(self, work: Work, i: int, source: SourceFile, reader: Reader) -> Bytes:
+    def inflate(self, work: Work, chunk: np.void, fd: int, where: str) -> Bytes:
         """The records of one chunk: (n, stride)."""
-        chunk, form = work.block.table[i], work.block.format
         out = work.rows.rest if work.scratch is None else work.scratch
-        where = f"{source.path}: chunk {chunk['index']}"
-        fd = reader.fd(source)
-        try:
-            data, stride = form.inflate(fd, chunk, out, limit=self.limit, where=where)
-        except DataError as error:
-            raise name_member(error, form, chunk, source.path, where) from error
-        except OSError as error:
-            raise refused(error, where) from error
+        data, stride = work.block.format.inflate(fd, chunk, out, limit=self.limit, where=where)
         return data.reshape(-1, stride)
 
     def close(self) -> None:
@@ -153,11 +158,12 @@ class Inflate:
 
 
 class Packer(NamedTuple):
-    """How a format packs."""
+    """How a format packs, and checks."""
 
     format: ChunkFormat
     one: PackingFormat | None  #: one chunk after the other
     bulk: BulkFormat | None  #: many at once
+    rules: CheckedFormat | None  #: what values must keep; None: nothing
 
 
 @dataclass(slots=True)
@@ -184,6 +190,17 @@ class Work:
         """The records so far."""
         origin = self.origins[0] if len(self.origins) == 1 else np.concatenate(self.origins)
         return Frames(self.block.format, self.block.sources, self.rows.data, origin)
+
+
+@contextmanager
+def named(form: ChunkFormat, chunk: np.void, path: str, where: str) -> Iterator[None]:
+    """Errors in here say the chunk's name in its file; looked up only then, because it may need the file."""
+    try:
+        yield
+    except DataError as error:
+        raise name_member(error, form, chunk, path, where) from error
+    except OSError as error:
+        raise refused(error, where) from error
 
 
 def name_member(error: DataError, form: ChunkFormat, chunk: np.void, path: str, where: str) -> DataError:

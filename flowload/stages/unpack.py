@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ from .sampling import Sampling
 
 __all__ = ["UnpackStage", "unpack"]
 
+Checks: TypeAlias = Literal["values", "none"]
+
 BLOCK = 16 << 20  #: bytes of records that a call gives at most
 PACKED = 2  #: times as many, where they are packed: to so much less memory that fewer calls are worth it
 LIGHT = 2  #: times as many a call inflates at most, where it takes few of them: 10 to 50 milliseconds
@@ -41,12 +43,16 @@ class UnpackStage(Stage):
     rate: float | None = None
     count: int | None = None
     max_chunk_bytes: int = 64 << 20
+    checks: Checks = "values"
     sampling: Sampling = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not whole(self.max_chunk_bytes) or self.max_chunk_bytes < 1:
             raise GraphError(f"unpack: max_chunk_bytes is {self.max_chunk_bytes!r}; wanted a number from 1")
+        if self.checks not in get_args(Checks):
+            known = " or ".join(map(repr, get_args(Checks)))
+            raise GraphError(f"unpack: checks is {self.checks!r}; wanted {known}")
         object.__setattr__(self, "sampling", self.read_sampling())
 
     def read_sampling(self) -> Sampling:
@@ -72,7 +78,13 @@ class UnpackStage(Stage):
         growing = any(stage.growing for stage in setting.upstream)
         block = block_bytes(setting)
         recut = Recut(block - SLACK, self.cost, growing=growing, find=format_finder(setting))
-        inflate = Inflate(self.sampling, seed=setting.seed, limit=self.max_chunk_bytes, room=block)
+        inflate = Inflate(
+            self.sampling,
+            seed=setting.seed,
+            limit=self.max_chunk_bytes,
+            room=block,
+            checked=self.checks == "values",
+        )
         return recut, inflate
 
     def cost(self, table: NDArray[np.void]) -> NDArray[np.int64]:
@@ -111,6 +123,7 @@ def unpack(
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
     max_chunk_bytes: int = 64 << 20,
+    checks: Checks = "values",
 ) -> Graph:
     """Inflate chunks, and sample a share or a number of the records of each use.
 
@@ -122,6 +135,9 @@ def unpack(
         on_error: what a bad chunk does: "raise" ends the run, "skip" counts it as dropped.
         max_errors: under "skip": how many chunks (int) or which share (float) may be skipped.
         max_chunk_bytes: a chunk that inflates to more is bad: a limit for gzip bombs.
+        checks: "values": a chunk is bad, too, if values in it break a rule of its format; counted by rule.
+            Policies are looked at in those records that are taken, everything else in all.
+            "none": values are taken as they are.
     """
     return place(
         UnpackStage(
@@ -131,5 +147,6 @@ def unpack(
             on_error=on_error,
             max_errors=max_errors,
             max_chunk_bytes=max_chunk_bytes,
+            checks=checks,
         )
     )

@@ -25,6 +25,7 @@ LAYOUTS = {
 }
 SIZES = {3: 8276, 4: 8292, 5: 8308, 6: 8356, 7: 8396}
 NAN = math.nan
+FLT_MAX = (2 - 2**-23) * 2.0**127
 
 
 def parse(row: bytes) -> Record:
@@ -36,6 +37,49 @@ def parse(row: bytes) -> Record:
     record["probabilities"] = struct.unpack("<1858f", record["probabilities"])
     record["planes"] = struct.unpack("<104Q", record["planes"])
     return record
+
+
+def keeps_rules(record: Record) -> bool:
+    """Whether everything but the policy is as lc0's own check wants it."""
+    return keeps_board_rules(record) and keeps_number_rules(record) and keeps_move_rules(record)
+
+
+def keeps_board_rules(record: Record) -> bool:
+    """Castling rights, side to move or en passant, and the 50 moves."""
+    form = record["format"]
+    castling = [record[name] for name in ("us_ooo", "us_oo", "them_ooo", "them_oo")]
+    if any(byte > 1 if form == 1 else bin(byte).count("1") > 1 for byte in castling):
+        return False
+    turn = record["stm"] > 1 if form in (1, 2) else bin(record["stm"]).count("1") > 1
+    return not turn and bool(record["rule50"] <= 100)
+
+
+def keeps_number_rules(record: Record) -> bool:
+    """What the search and the game's end say."""
+    for line in ("root", "best", "result", "played", "orig"):
+        for name, low, high in ((f"{line}_q", -1, 1), (f"{line}_d", 0, 1), (f"{line}_m", 0, FLT_MAX)):
+            value = record.get(name, 0)
+            if not (low <= value <= high or (line == "orig" and math.isnan(value))):
+                return False
+    if record["version"] == 7 and not (math.isfinite(record["q_st"]) and math.isfinite(record["d_st"])):
+        return False
+    return bool(0 <= record.get("plies_left", 0) <= FLT_MAX)
+
+
+def keeps_move_rules(record: Record) -> bool:
+    """The moves that were played and found best."""
+    moves = [record.get(name, 0) for name in ("played_idx", "best_idx")]
+    if any(move >= 1858 for move in moves):
+        return False
+    return record.get("visits", 0) == 0 or all(record["probabilities"][move] >= 0 for move in moves)
+
+
+def has_policy(record: Record) -> bool:
+    """Whether the policy is one: shares and -1, and the shares add up to 1."""
+    probabilities = record["probabilities"]
+    if not all(0 <= share <= 1 or share == -1 for share in probabilities):
+        return False
+    return 0.99 <= math.fsum(share for share in probabilities if share >= 0) <= 1.01
 
 
 def planes(record: Record) -> list[list[float]]:

@@ -11,6 +11,7 @@ from flowload.formats.lc0_records import INPUT_FORMATS, RECORDS, SIZES
 from flowload.protocols import Bytes
 
 VERSIONS = tuple(RECORDS)
+CASTLING = ("castling_us_ooo", "castling_us_oo", "castling_them_ooo", "castling_them_oo")
 
 
 def record(version: int, form: int, rng: np.random.Generator, *, quiet: bool = False) -> Bytes:
@@ -26,6 +27,30 @@ def record(version: int, form: int, rng: np.random.Generator, *, quiet: bool = F
         fields["invariance_info"] = 0
         if version >= 5:
             fields["plies_left"] = 0
+    return data
+
+
+def sound_record(version: int, form: int, rng: np.random.Generator, *, moves: int = 30) -> Bytes:
+    """One record whose values keep every rule, with a policy of so many moves; the rest is random."""
+    data = record(version, form, rng)
+    fields = data.view(RECORDS[version])[0]
+    own = form if version >= 5 else 1
+    for name in CASTLING:
+        fields[name] = rng.integers(2) << (rng.integers(8) if own > 1 else 0)
+    fields["side_to_move_or_enpassant"] = rng.integers(2) << (rng.integers(8) if own > 2 else 0)
+    fields["rule50_count"] = rng.integers(101)
+    policy = fields["probabilities"]
+    policy[:] = -1 if version >= 4 else 0
+    legal = rng.permutation(len(policy))[:moves]
+    policy[legal] = rng.dirichlet(np.ones(moves))
+    for name in fields.dtype.names or ():
+        if name[-2:] in ("_q", "_d", "_m") or name in ("plies_left", "q_st", "d_st"):
+            fields[name] = rng.uniform(-1 if name[-1] == "q" else 0, 1)
+    if version >= 6:
+        fields["orig_q"], fields["orig_d"], fields["orig_m"] = (np.nan,) * 3
+        fields["played_idx"], fields["best_idx"] = rng.choice(legal, 2)
+    if version == 6:
+        data[-8:] = 255  # reserved in early files: anything
     return data
 
 

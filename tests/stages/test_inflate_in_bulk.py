@@ -6,6 +6,7 @@ import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,18 +25,24 @@ from tests.kernels import strategies
 from tests.stages.fakes import FakeCall
 
 MakeTar = Callable[..., Path]
-RULES: list[dict[str, int]] = [{}, {"num": 1, "den": 3}, {"count": 2}]
+RULES: list[dict[str, Any]] = [{}, {"num": 1, "den": 3}, {"count": 2}]
 can = pytest.mark.skipif(not Lc0().in_bulk, reason="this zlib-ng hides its functions")
 
 
 def game(length: int = 3, version: int = 6, seed: int = 0, moves: int = 30) -> bytes:
     """Records that policies of so many moves were made for."""
     rng = np.random.default_rng(seed)
-    rows = [strategies.record(version, 1, rng) for _ in range(length)]
-    for row in rows:
-        policy = row.view(RECORDS[version])[0]["probabilities"]
-        policy[rng.permutation(len(policy))[moves:]] = -1 if version >= 4 else 0
-    return b"".join(row.tobytes() for row in rows)
+    return b"".join(strategies.sound_record(version, 1, rng, moves=moves).tobytes() for _ in range(length))
+
+
+def unsound(name: str, value: float) -> bytes:
+    """A game of which a record breaks a rule, the last but one."""
+    data = np.frombuffer(bytearray(game(7, seed=3)), RECORDS[6])
+    if name == "probabilities":  # those of legal moves, and in all records: not each is taken
+        data[name][data[name] >= 0] *= value
+    else:
+        data[name][5] = value
+    return data.tobytes()
 
 
 GOOD = {
@@ -58,6 +65,12 @@ WRONG = {
     "empty.gz": gzip.compress(b""),
     "stub": b"123",
 }
+UNSOUND = {
+    "q.gz": gzip.compress(unsound("best_q", 1.5)),
+    "castling": unsound("castling_us_oo", 2),
+    "policy.gz": gzip.compress(unsound("probabilities", 0.5)),
+    "move.gz": gzip.compress(unsound("best_idx", 1858)),
+}
 
 
 def chunks_of(path: Path) -> Chunks:
@@ -65,7 +78,13 @@ def chunks_of(path: Path) -> Chunks:
 
 
 def run(
-    chunks: Chunks, monkeypatch: pytest.MonkeyPatch, *, bulk: bool, limit: int = 1 << 22, **rule: int
+    chunks: Chunks,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    bulk: bool,
+    limit: int = 1 << 22,
+    checked: bool = True,
+    **rule: Any,
 ) -> tuple[Frames | None, FakeCall, list[int]]:
     """The frames, the call, and how many chunks each call for many of them did."""
     done: list[int] = []
@@ -76,7 +95,7 @@ def run(
 
     real = Lc0.unpack
     call = FakeCall(on_error="skip")
-    operator = Inflate(Sampling(**rule), seed=5, limit=limit)
+    operator = Inflate(Sampling(**rule), seed=5, limit=limit, checked=checked)
     with monkeypatch.context() as patch:
         patch.setattr(Lc0, "unpack", unpack)
         patch.setattr(Lc0, "in_bulk", bulk)
@@ -87,7 +106,7 @@ def run(
 
 
 def compare(
-    chunks: Chunks, monkeypatch: pytest.MonkeyPatch, *, limit: int = 1 << 22, **rule: int
+    chunks: Chunks, monkeypatch: pytest.MonkeyPatch, *, limit: int = 1 << 22, **rule: Any
 ) -> list[int]:
     """Both ways give and tell the same; how many chunks each call for many did."""
     wanted, call, never = run(chunks, monkeypatch, bulk=False, limit=limit, **rule)
@@ -106,7 +125,7 @@ def compare(
 @can
 @pytest.mark.parametrize("rule", RULES)
 def test_good_chunks_take_one_call(
-    rule: dict[str, int], make_tar: MakeTar, sample_tar: Path, monkeypatch: pytest.MonkeyPatch
+    rule: dict[str, Any], make_tar: MakeTar, sample_tar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, sample = chunks_of(make_tar(GOOD)), chunks_of(sample_tar)
     both = concatenate([sample, ours])
@@ -119,9 +138,9 @@ def test_good_chunks_take_one_call(
 
 @can
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("others", [ODD, WRONG])
+@pytest.mark.parametrize("others", [ODD, WRONG, UNSOUND])
 def test_the_others_are_done_alone(
-    rule: dict[str, int], others: dict[str, bytes], make_tar: MakeTar, monkeypatch: pytest.MonkeyPatch
+    rule: dict[str, Any], others: dict[str, bytes], make_tar: MakeTar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [name for pair in zip(GOOD, others, strict=False) for name in pair]
     chunks = chunks_of(make_tar({name: {**GOOD, **others}[name] for name in names}))
@@ -130,6 +149,34 @@ def test_the_others_are_done_alone(
     for name, data in others.items():
         chunks = chunks_of(make_tar({"0.gz": GOOD["v6.gz"], name: data}))
         assert compare(chunks, monkeypatch, **rule) == [1]
+
+
+@can
+@pytest.mark.parametrize("bulk", [False, True])
+@pytest.mark.parametrize("rule", RULES)
+def test_chunks_that_break_a_rule_are_counted_by_it(
+    bulk: bool, rule: dict[str, Any], make_tar: MakeTar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks = chunks_of(make_tar({"0.gz": GOOD["v6.gz"], **UNSOUND, "1.gz": GOOD["v6.gz"]}))
+    frames, call, _ = run(chunks, monkeypatch, bulk=bulk, **rule)
+    wanted = {"q out of range": 1, "castling rights": 1, "no such move": 1, "policy sum": 1}
+    wanted["not sampled"] = call.drops["not sampled"]
+    assert call.drops == {reason: count for reason, count in wanted.items() if count}
+    assert ": q.gz, record 5: q out of range" in str(call.rejects[0])
+    assert frames is not None
+
+
+@can
+@pytest.mark.parametrize("bulk", [False, True])
+def test_what_shall_not_be_checked_is_not(
+    bulk: bool, make_tar: MakeTar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks = chunks_of(make_tar(UNSOUND))
+    frames, call, done = run(chunks, monkeypatch, bulk=bulk, checked=False)
+    assert frames is not None
+    assert not call.drops
+    assert len(frames) == 7 * len(UNSOUND)
+    assert done == [len(UNSOUND)] * bulk
 
 
 @can

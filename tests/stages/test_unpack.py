@@ -1,15 +1,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.blocks import Frames
 from flowload.errors import GraphError
+from flowload.formats.lc0_records import RECORDS
+from flowload.formats.lc0_write import write_tar
 from flowload.protocols import Fold, Map, Setting
-from flowload.stages.unpack import UnpackStage, unpack
+from flowload.stages.batch import batch
+from flowload.stages.discover import discover
+from flowload.stages.read import read
+from flowload.stages.unpack import Checks, UnpackStage, unpack
+from tests.kernels import strategies
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import check_origin, toy_chunks, toy_file, used
 
@@ -53,6 +61,7 @@ def test_taken_says_where_nobody_can_know() -> None:
         ({"count": 2.5}, "count is 2.5"),
         ({"rate": 0.5, "count": 2}, "wanted one of them"),
         ({"max_chunk_bytes": 0}, "max_chunk_bytes is 0"),
+        ({"checks": "moves"}, "checks is 'moves'; wanted 'values' or 'none'"),
     ],
 )
 def test_bad_parameters_are_named(arguments: dict[str, float], message: str) -> None:
@@ -83,3 +92,17 @@ def test_a_call_is_as_much_output_or_as_much_work_as_any_other(stage: UnpackStag
     chunks = toy_chunks(1, records=10)
     chunks.table["inflated"] = 800
     assert stage.cost(chunks.table).tolist() == [expected]
+
+
+@pytest.mark.parametrize(("checks", "drops"), [("values", {"q out of range": 1}), ("none", {})])
+def test_values_are_checked_unless_they_shall_not_be(
+    checks: Checks, drops: dict[str, int], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    games = [np.stack([strategies.sound_record(6, 1, rng) for _ in range(3)]) for _ in range(2)]
+    games[1].view(RECORDS[6])["best_q"][2] = np.nan
+    write_tar(path := tmp_path / "games.tar", games)
+    graph = discover(str(path)) >> read("lc0") >> unpack(checks=checks, on_error="skip") >> batch(10)
+    with graph.iterate() as batches:
+        assert sum(len(one["planes"]) for one in batches) == 6 - 3 * len(drops)
+        assert batches.stats().stages["unpack"].dropped == drops
