@@ -6,7 +6,8 @@ FlowloadError
 ├── DataError (ValueError)       bytes that are not what they should be; names file, member and record
 │   ├── NoDataError              nothing to read where data was expected
 │   └── TooManyErrors            the skip budget of a stage is spent
-├── LedgerError                  samples in are not out + dropped + held: a bug, never the data's fault
+├── UserCodeError (RuntimeError) user code raised what Python takes for an end, a cancellation or an exit
+├── LedgerError                  samples in are not out + dropped + held, or were lost between stages: a bug
 ├── MissingExtra (ImportError)   an optional dependency is absent; the message says how to install it
 └── ClosedRun                    a run is used after it was left
 """
@@ -23,6 +24,7 @@ __all__ = [
     "NoDataError",
     "OptionError",
     "TooManyErrors",
+    "UserCodeError",
 ]
 
 
@@ -77,8 +79,19 @@ class TooManyErrors(DataError):  # noqa: N818 - it says what happened
     """The skip budget of a stage is spent."""
 
 
+class UserCodeError(FlowloadError, RuntimeError):
+    """User code raised something that is no error to Python: the original is the `__cause__`.
+
+    `StopIteration` and `StopAsyncIteration` mean the end of a stream, `GeneratorExit` that a generator is
+    closed, `CancelledError` that a task is cancelled; `SystemExit` ends a thread, or a whole program with
+    the status 0. Raised bare, each would end the reader's loop, or its event loop, as if the data were
+    complete. `KeyboardInterrupt` and `SystemExit` in the main thread go on as themselves: a signal's
+    handler may have raised them there. Any other exception of user code reaches the reader as it is.
+    """
+
+
 class LedgerError(FlowloadError):
-    """Samples in are not samples out + dropped + held."""
+    """Samples in are not samples out + dropped + held, or what one stage gave is not what the next took."""
 
 
 class MissingExtra(FlowloadError, ImportError):  # noqa: N818 - it says what happened

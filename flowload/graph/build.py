@@ -11,13 +11,14 @@ from typing import Any, ClassVar
 from flowload.errors import GraphError
 from flowload.protocols import State
 
-from .check import check_name, check_plan
+from .check import check_plan
 from .describe import Row, describe, signature
 from .draw import picture, to_dot, to_mermaid
 from .drop import Drop
 from .engine import Batches, Engine, Stream, check_run
-from .flow import Ends, Flow, read_flow
+from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow
 from .join import join, rename
+from .names import check_name
 from .node import Node, Port, Stage
 from .plan import Placed, Plan, make_plan
 
@@ -199,7 +200,7 @@ def place(stage: Stage, *, name: str | None = None) -> Graph:
     if name is not None:
         check_node_name(name)
     node = Node(stage, (None,) if stage.accepts else (), name, user_line())
-    ports = list(stage.gives([object] * len(node.inputs)))
+    ports = list(outputs_of(node, name or stage.word, [UNKNOWN] * len(node.inputs)))
     ends = tuple((port, Port(node, port)) for port in ports)
     return Graph(ends, () if ports else (node,))
 

@@ -8,7 +8,7 @@ from flowload.errors import GraphError
 
 from .plan import Origin, Plan
 
-__all__ = ["check_name", "check_plan", "problems"]
+__all__ = ["check_plan", "problems"]
 
 
 def check_plan(plan: Plan) -> None:
@@ -34,9 +34,3 @@ def problems(plan: Plan) -> Iterator[str]:
                 yield f"nobody reads '{placed.name}.{port}'; join it or end it with .drop() ({where})"
     if not plan.ends:
         yield "nothing comes out of this graph: every output is dropped"
-
-
-def check_name(name: object, what: str) -> None:
-    """Raise GraphError unless this can be the name of a node or an output."""
-    if not isinstance(name, str) or not name.isprintable() or name != name.strip() or not name or "." in name:
-        raise GraphError(f"{what} cannot be named {name!r}; wanted printable text without a dot")

@@ -9,9 +9,10 @@ from typing import NamedTuple, TypeAlias
 from flowload.errors import GraphError
 from flowload.protocols import Block
 
-from .node import Node, Port
+from .names import check_name
+from .node import Node, Port, Stage
 
-__all__ = ["Ends", "Flow", "Tap", "read_flow", "type_name"]
+__all__ = ["UNKNOWN", "Ends", "Flow", "Tap", "outputs_of", "ports_of", "read_flow", "type_name"]
 
 Ends: TypeAlias = tuple[tuple[str, Port], ...]  #: the open ends of a drawing: name, port
 
@@ -131,6 +132,9 @@ class Writer(NamedTuple):
     where: str
 
 
+UNKNOWN = Writer("?", object, "?")  #: an input that is not joined yet
+
+
 def type_ports(
     nodes: Sequence[Node], inputs: Sequence[tuple[Tap | None, ...]], names: Sequence[str]
 ) -> tuple[Mapping[str, type], ...]:
@@ -138,9 +142,7 @@ def type_ports(
     gives: list[Mapping[str, type]] = []
     for node, taps, name in zip(nodes, inputs, names, strict=True):
         writers = [
-            Writer("?", object, "?")
-            if tap is None
-            else writer_of(tap, nodes[tap.place], names[tap.place], gives[tap.place])
+            UNKNOWN if tap is None else writer_of(tap, nodes[tap.place], names[tap.place], gives[tap.place])
             for tap in taps
         ]
         for label, kind, where in writers:
@@ -163,12 +165,29 @@ def writer_of(tap: Tap, node: Node, name: str, gives: Mapping[str, type]) -> Wri
 def outputs_of(node: Node, name: str, writers: Sequence[Writer]) -> Mapping[str, type]:
     """What a node gives; what its stage finds wrong with its inputs is told with their lines."""
     try:
-        return dict(node.stage.gives([writer.kind for writer in writers]))
+        return ports_of(node.stage, [writer.kind for writer in writers])
     except GraphError as error:
         read = "".join(
             f", {label!r} ({type_name(kind)}) at {where}" for label, kind, where in writers if where != "?"
         )
         raise GraphError(f"{error}; {name!r} is declared at {node.where}{read}") from error
+
+
+def ports_of(stage: Stage, incoming: Sequence[type]) -> Mapping[str, type]:
+    """What a stage gives. Raises GraphError where what it says makes no outputs."""
+    kind = type(stage).__name__
+    given: object = stage.gives(incoming)
+    if not isinstance(given, Mapping):
+        raise GraphError(
+            f"{stage.word}: {kind}.gives() gave {'nothing' if given is None else repr(given)}; "
+            "wanted output names with the classes of their blocks, such as {'out': Batch}"
+        )
+    for name, carried in given.items():
+        check_name(name, f"{stage.word}: an output of {kind}")
+        if not isinstance(carried, type):
+            said = f"{kind}.gives() says {name!r} carries {carried!r}"
+            raise GraphError(f"{stage.word}: {said}; wanted a class")
+    return dict(given)
 
 
 def port_label(name: str, port: str, gives: Mapping[str, type]) -> str:

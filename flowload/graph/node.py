@@ -49,16 +49,16 @@ class Stage:
         if limit is not None and self.on_error != "skip":
             raise GraphError(f"{self.word}: max_errors needs on_error='skip'")
 
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - the subclass's to use
         """Output port names and what they carry, given what the inputs carry.
 
         A lone output is named "out". An input that is not joined yet carries `object`.
         """
-        raise NotImplementedError
+        raise GraphError(f"{self.word}: {type(self).__name__} has no gives(); it says what comes out")
 
-    def open(self, setting: Setting) -> Sequence[Operator]:
+    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - as above
         """The operators of one run, in order."""
-        raise NotImplementedError
+        raise GraphError(f"{self.word}: {type(self).__name__} has no open(); it makes a run's operators")
 
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - subclasses that hold memory need it
         """Bytes that one run of this stage holds at most, blocks in flight included."""

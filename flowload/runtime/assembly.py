@@ -15,6 +15,7 @@ from .channel import Channel
 from .kept import Noted
 from .maps import is_async
 from .segment import Segment
+from .shapes import check_opened
 from .stillness import Stillness
 
 __all__ = ["Assembly"]
@@ -77,7 +78,8 @@ class Assembly:
     def _open(self, placed: Placed) -> list[Member]:
         setting = placed.setting(seed=self.seed, epochs=self.epochs, cpus=self.cpus)
         with Noted(placed.name, placed.node.where):
-            operators = placed.stage.open(setting)
+            opened = placed.stage.open(setting)
+        operators = check_opened(placed, opened)
         single = len(operators) == 1
         return [
             Member(

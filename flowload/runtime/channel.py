@@ -15,7 +15,7 @@ from flowload.protocols import Block, Mark
 
 from .stillness import Spot, Stillness
 
-__all__ = ["Channel", "EndOfStream", "Item", "ReaderGone", "Word"]
+__all__ = ["Channel", "EndOfStream", "Item", "ReaderGone", "Word", "weigh"]
 
 
 class EndOfStream(Exception):  # noqa: N818 - the ordinary end, not an error
@@ -41,7 +41,19 @@ class Item(NamedTuple):
     @classmethod
     def of(cls, number: int, block: Block | None) -> Item:
         """The item, weighed; in a thread, where that costs the loop nothing."""
-        return cls(number, None) if block is None else cls(number, block, block.nbytes, len(block))
+        samples, nbytes = weigh(block)
+        return cls(number, block, nbytes, samples)
+
+
+def weigh(block: Block | None) -> tuple[int, int]:
+    """Samples and bytes of what an operator gave. Raises TypeError where that is no block."""
+    if block is None:
+        return 0, 0
+    try:
+        return len(block), block.nbytes
+    except (AttributeError, TypeError) as error:
+        kind = type(block).__name__
+        raise TypeError(f"gave a {kind}, which is no block: something with a length and nbytes") from error
 
 
 Word: TypeAlias = Item | Mark  #: what a channel carries
@@ -136,7 +148,8 @@ class Channel:
             try:
                 await spot.wait()
             finally:
-                self._room, self._refused = None, False
+                with self.still.moves:
+                    self._room, self._refused = None, False
 
     async def take(self) -> Word:
         """Read the next word; parks while there is none. Raises EndOfStream."""
@@ -151,7 +164,8 @@ class Channel:
             try:
                 await spot.wait()
             finally:
-                self._words_came.remove(spot)
+                with self.still.moves:  # a lane's thread may be going through them
+                    self._words_came.remove(spot)
 
     def try_put(self, word: Word) -> bool:
         """Write a word if there is room for it; inside `with moves:`. Raises ReaderGone."""
@@ -219,7 +233,7 @@ class Channel:
         if self.reader is not None:
             self.reader()
         # All of them: one that is being cancelled would not take the word.
-        for spot in self._words_came:
+        for spot in tuple(self._words_came):
             spot.wake()
 
     def _wake_writer(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from .kept import Kept
+from .kept import FAILURES, Kept
 from .lanes import Job
 from .loop import Signal, keep_ctrl_c_out
 from .segment import Segment
@@ -37,10 +37,10 @@ class Coroutines:
 
     async def during(self, run: Callable[[], Awaitable[None]]) -> None:
         """Begin jobs as long as this runs; raises what that raises. Jobs under way are cancelled with it."""
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
         async with anyio.create_task_group() as group:
             group.start_soon(self._begin_all, group)
-            with Kept(errors.append):  # raised below, where no group wraps it
+            with Kept(errors.append, FAILURES):  # raised below, where no group wraps it
                 await run()
             group.cancel_scope.cancel()
         for error in errors:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from enum import Enum
 from functools import partial
 from time import perf_counter
+from types import GeneratorType
 
 from flowload.errors import DataError
 from flowload.protocols import Block, Fold, Idling, Mark, Marked
@@ -57,69 +59,94 @@ class FoldChain:
 
     def _push(self, k: int, item: Item) -> Iterator[Word]:
         if k == len(self._members):
-            yield Item(self._made, item.block, item.nbytes, item.samples)
             self._made += 1
-            return
+            return iter((Item(self._made - 1, item.block, item.nbytes, item.samples),))
         call = self._call(k, item.block, item.samples)
-        push = partial(self._folds[k].push, item.block, call)
-        for made in _run(self._members[k], self._folds[k], call, push, blocks=1):
-            yield from self._push(k + 1, made)
+        return self._each(k, call, partial(self._folds[k].push, item.block, call), blocks=1)
 
     def _mark(self, k: int, mark: Mark) -> Iterator[Word]:
         if k == len(self._members):
             yield mark
             return
-        member = self._members[k]
         call = self._call(k)
-        operator = member.operator
+        operator = self._members[k].operator
         if isinstance(operator, Marked):
-            for made in _run(member, self._folds[k], call, partial(operator.mark, mark, call)):
-                yield from self._push(k + 1, made)
+            yield from self._each(k, call, partial(operator.mark, mark, call))
         yield from self._mark(k + 1, mark)
 
     def _flush(self) -> Iterator[Word]:
-        for k, member in enumerate(self._members):
+        for k, fold in enumerate(self._folds):
             call = self._call(k)
-            for made in _run(member, self._folds[k], call, partial(self._folds[k].flush, call)):
-                yield from self._push(k + 1, made)
+            yield from self._each(k, call, partial(fold.flush, call))
 
     def _idle(self) -> Iterator[Word]:
         for k, member in enumerate(self._members):
             operator = member.operator
             if isinstance(operator, Idling):
                 call = member.call(self._taken[k])
-                for made in _run(member, self._folds[k], call, partial(_idle_once, operator, call)):
-                    self._taken[k] += 1  # asked in vain does not count: how often depends on time
-                    yield from self._push(k + 1, made)
+                yield from self._each(k, call, partial(self._idle_once, k, operator, call))
+
+    def _idle_once(self, k: int, operator: Idling, call: RunCall) -> list[Block]:
+        if (block := operator.idle(call)) is None:
+            return []
+        self._taken[k] += 1  # asked in vain does not count: how often depends on time
+        return [block]
+
+    def _each(
+        self, k: int, call: RunCall, make: Callable[[], Iterable[Block]], *, blocks: int = 0
+    ) -> Iterator[Word]:
+        """What becomes of all that one call of a fold gives."""
+        run = _run(self._members[k], self._folds[k], call, make, blocks=blocks)
+        try:
+            for made in run:
+                yield from self._push(k + 1, made)
+        finally:
+            run.close()  # the run was left in the midst of it
 
     def _call(self, k: int, block: Block | None = None, samples: int = 0) -> RunCall:
         self._taken[k] += 1
         return self._members[k].call(self._taken[k] - 1, block, samples)
 
 
-def _idle_once(operator: Idling, call: RunCall) -> list[Block | None]:
-    return [operator.idle(call)]
+class End(Enum):
+    """No block: what a fold gave is over."""
+
+    END = "end"
 
 
 def _run(
-    member: Member, fold: Fold, call: RunCall, make: Callable[[], Iterable[Block | None]], *, blocks: int = 0
-) -> Iterator[Item]:
+    member: Member, fold: Fold, call: RunCall, make: Callable[[], Iterable[Block]], *, blocks: int = 0
+) -> Generator[Item, None, None]:
     """One call of a fold: time it, weigh and count what it gives, settle it when it has given everything."""
-    source: Iterator[Block | None] | None = None
-    while True:
-        began = perf_counter()
-        try:
+    source: Iterator[Block] | None = None
+    try:
+        while True:
+            began = perf_counter()
+            made: Item | None = None
+            try:
+                with member:
+                    source = iter(make()) if source is None else source
+                    if (block := next(source, End.END)) is not End.END:
+                        made = Item.of(0, given(block))
+            except DataError as error:
+                call.reject_all(error)
+            call.seconds += perf_counter() - began
+            if made is None:
+                break
+            member.meter.gave(made.samples, made.nbytes)
+            yield made
+    except GeneratorExit:  # the run is over in the midst of a call: its own `finally` runs now
+        if isinstance(source, GeneratorType):
             with member:
-                source = iter(make()) if source is None else source
-                block = next(source, None)
-        except DataError as error:
-            block = None
-            call.reject_all(error)
-        call.seconds += perf_counter() - began
-        if block is None:
-            break
-        made = Item.of(0, block)
-        member.meter.gave(made.samples, made.nbytes)
-        yield made
-    member.meter.held = fold.held
+                source.close()
+        raise
+    with member:
+        member.meter.held = fold.held
     member.settle(call, blocks=blocks)
+
+
+def given(block: Block | None) -> Block:
+    """A block that a fold gave. Raises TypeError for None: taken for the end, the rest would be lost."""
+    if block is None:
+        raise TypeError("gave None among its blocks; wanted blocks, and no more of them where there are none")
+    return block

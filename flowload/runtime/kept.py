@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from math import inf
+from typing import Any, TypeAlias
 
-__all__ = ["Kept", "Noted"]
+import anyio
+
+from flowload.errors import UserCodeError
+
+__all__ = ["EXITS", "FAILURES", "Kept", "Noted", "as_error", "is_own_cancellation"]
+
+EXITS = KeyboardInterrupt, SystemExit  #: what a signal's handler raises in the main thread
+FAILURES = Exception, *EXITS  #: what a task of the run may fail with: see `as_error`
+
+Kinds: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
 
 class Kept:
@@ -15,19 +26,26 @@ class Kept:
     Args:
         told: gets the error.
         kind: what is kept; anything else, such as a cancellation, is raised.
+        unless: of those, which are raised all the same.
     """
 
-    __slots__ = ("_kind", "_told")
+    __slots__ = ("_kind", "_told", "_unless")
 
-    def __init__(self, told: Callable[[Any], object], kind: type[BaseException] = Exception) -> None:
+    def __init__(
+        self,
+        told: Callable[[Any], object],
+        kind: Kinds = Exception,
+        unless: Callable[[BaseException], bool] | None = None,
+    ) -> None:
         self._told = told
         self._kind = kind
+        self._unless = unless
 
     def __enter__(self) -> None:
         """Begin."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, self._kind):
+        if not isinstance(error, self._kind) or (self._unless is not None and self._unless(error)):
             return False
         self._told(error)
         return True
@@ -35,7 +53,10 @@ class Kept:
 
 @dataclass(slots=True)
 class Noted:
-    """In `with Noted(node, where):` an error says which stage it came from, and the line that declared it."""
+    """In `with Noted(node, where):` user code runs: what it raises says from which stage, and the line.
+
+    What is no error to Python becomes one: see `UserCodeError`.
+    """
 
     node: str
     where: str
@@ -44,7 +65,38 @@ class Noted:
         """Begin."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception | SystemExit):
-            text = f"in stage {self.node!r}, declared at {self.where}"
-            if text not in getattr(error, "__notes__", ()):  # once
-                error.add_note(text)
+        if error is None or is_own_cancellation(error):
+            return
+        raised = as_error(error)
+        text = f"in stage {self.node!r}, declared at {self.where}"
+        if text not in getattr(raised, "__notes__", ()):  # once
+            raised.add_note(text)
+        if raised is not error:
+            raise raised from error
+
+
+def as_error(error: BaseException) -> BaseException:
+    """What user code raised, as something that nobody on the way to the reader takes for anything else."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration | StopAsyncIteration):
+        return error
+    if isinstance(error, EXITS) and threading.current_thread() is threading.main_thread():
+        return error
+    wrapped = UserCodeError(
+        f"a call ended with {error!r}; raised bare, that would pass for an end, a cancellation or an exit"
+    )
+    wrapped.__cause__ = error
+    for note in getattr(error, "__notes__", ()):
+        wrapped.add_note(note)
+    return wrapped
+
+
+def is_own_cancellation(error: BaseException) -> bool:
+    """Whether the run cancels this task, and not something that the user's code waits for."""
+    if isinstance(error, Exception):
+        return False
+    try:
+        return (
+            isinstance(error, anyio.get_cancelled_exc_class()) and anyio.current_effective_deadline() == -inf
+        )
+    except RuntimeError:  # there is no event loop in this thread: nothing here can be cancelled
+        return False

@@ -7,13 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
-from math import inf
 from queue import SimpleQueue
 from typing import Any
 
 import anyio
 
-from .kept import Kept
+from .kept import Kept, as_error, is_own_cancellation
 from .loop import Signal
 from .shifts import Shift, Tally
 from .stillness import Moves
@@ -33,7 +32,7 @@ class Job:
         self.coroutine: Any = None  #: what `do_async` waits for
         self.shift = Shift()
         self.result: Any = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.done = False
         self._signal: Signal | None = None
 
@@ -46,14 +45,9 @@ class Job:
     async def do_async(self) -> None:
         """Run work that is a coroutine function in the loop; raises only a cancellation."""
         work = self._begun()
-        with Kept(self._failed):
-            try:
-                self.coroutine = work()
-                self.result = await self.coroutine
-            except anyio.get_cancelled_exc_class() as error:
-                if anyio.current_effective_deadline() == -inf:
-                    raise
-                self._failed(error)  # the user's own: of something that the call waited for
+        with Kept(self._failed, BaseException, unless=is_own_cancellation):
+            self.coroutine = work()
+            self.result = await self.coroutine
 
     def _begun(self) -> Callable[[], Any]:
         work, self.work = self.work, None
@@ -62,7 +56,7 @@ class Job:
 
     def _failed(self, error: BaseException) -> None:
         """Handed to the task that waits, which raises it."""
-        self.error = _raisable(error)
+        self.error = as_error(error)
 
     def finish(self) -> None:
         """Tell whoever waits; inside `with moves:`."""
@@ -84,15 +78,6 @@ class Job:
         if not self.done:  # asked after the signal was made: `finish` looks in the other order
             await self._signal
         return self.outcome()
-
-
-def _raisable(error: BaseException) -> Exception:
-    """What can be raised in the loop without ending it, or looking like a cancellation by its owner."""
-    if isinstance(error, Exception):
-        return error
-    wrapped = RuntimeError(f"a call ended with {error!r}")
-    wrapped.__cause__ = error
-    return wrapped
 
 
 class Lane:

@@ -10,7 +10,7 @@ from flowload.errors import DataError
 from flowload.protocols import Map
 
 from .call import Member, RunCall
-from .channel import Item
+from .channel import Item, weigh
 
 __all__ = ["Calls", "MapChain", "is_async"]
 
@@ -36,11 +36,11 @@ class MapChain:
             try:
                 with member:
                     block = operator.apply(block, call)  # type: ignore[assignment]  # no coroutine: see is_async
+                    samples, nbytes = weigh(block)
             except DataError as error:
                 call.reject_all(error)
-                block = None
+                block, samples, nbytes = None, 0, 0
             call.seconds = perf_counter() - began
-            samples, nbytes = (0, 0) if block is None else (len(block), block.nbytes)
             calls.append((member, call, None if block is None else (samples, nbytes)))
         return Item(number, block, nbytes, samples), calls
 
@@ -56,11 +56,11 @@ class MapChain:
             try:
                 with member:
                     block = await operator.apply(block, call)  # type: ignore[misc]  # see is_async
+                    samples, nbytes = weigh(block)
             except DataError as error:
                 call.reject_all(error)
-                block = None
+                block, samples, nbytes = None, 0, 0
             call.seconds = perf_counter() - began
-            samples, nbytes = (0, 0) if block is None else (len(block), block.nbytes)
             calls.append((member, call, None if block is None else (samples, nbytes)))
         return Item(number, block, nbytes, samples), calls
 

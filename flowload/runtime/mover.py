@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 
 from .channel import Channel, ReaderGone, Word
-from .kept import Kept
+from .kept import FAILURES, Kept
 from .loop import Signal
 from .segment import Segment
 from .stillness import Stillness
@@ -25,8 +25,8 @@ class Mover:
         self.moves = still.moves
         self.over = False
         self._told = False
-        self._kept = Kept(self._failed)
-        self._error: Exception | None = None
+        self._kept = Kept(self._failed, FAILURES)
+        self._error: BaseException | None = None
         self._ended = Signal()
         self._parked: Stillness | None = None
         self._starved = False
@@ -59,11 +59,12 @@ class Mover:
         raise NotImplementedError
 
     def send(self, word: Word) -> Channel | None:
-        """Write a word; the channel itself if that has no room. Raises ReaderGone."""
-        channel = self.segment.outputs.get("out")  # a sink has none
-        if channel is None or channel.try_put(word):
+        """Write a word; the channel itself if that has no room. Raises ReaderGone; TypeError in a sink."""
+        channel = self.segment.outputs.get("out")
+        if channel is None:
+            self.segment.check_sink(word)
             return None
-        return channel
+        return None if channel.try_put(word) else channel
 
     def end(self) -> None:
         """The stream has ended."""
@@ -90,7 +91,7 @@ class Mover:
                 if not self.over:
                     self._park(waits_for)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         self._error = error
         self.stop()
 

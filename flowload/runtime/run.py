@@ -1,8 +1,9 @@
 # What a run promises. Each line has a test in tests/runtime/test_contract.py.
 #
 # A stage fails:      every other stage is cancelled; the reader gets what failed, and only that, noted
-#                     with its stage and the line that declared it. A stage that wakes because its
-#                     reader has gone is not a failure.
+#                     with its stage and the line that declared it. What Python takes for an end, a
+#                     cancellation or an exit is no such thing: see UserCodeError. A stage that wakes
+#                     because its reader has gone is not a failure.
 # A stage ends early: the stages above it stop at their next send; nothing is raised.
 # The stream ends:    folds have flushed, every task and thread is gone, and in = out + dropped + held
 #                     holds for every operator, or LedgerError is raised; then the reader is told.
@@ -42,7 +43,7 @@ from .channel import Channel, EndOfStream, ReaderGone, Word
 from .coroutines import Coroutines
 from .folding import FoldTask
 from .holding import dump
-from .kept import Kept
+from .kept import EXITS, FAILURES, Kept, as_error
 from .lanes import Lane
 from .loop import keep_ctrl_c_out
 from .machine import Machine
@@ -242,10 +243,12 @@ class Run:
                 await task()
             except ReaderGone:
                 segment.leave()
+            except EXITS as error:  # of user code in the main thread, where the loop is the reader's own
+                self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
-            self.failure = error
+            self.failure = as_error(error)
             assert self._scope is not None  # noqa: S101 - tasks run inside it
             self._scope.cancel()
             for channel in self.assembly.outputs.values():
@@ -277,11 +280,11 @@ class Run:
     async def _clean_up(self) -> None:
         """Close everything, each, whatever the others raise."""
         for lane in self.lanes.values():
-            with Kept(self._not_closed):
+            with Kept(self._not_closed, FAILURES):
                 for name in await lane.close(PATIENCE):
                     log.error("thread %s is stuck in a call; the run is left without it", name)
         for close in (self.assembly.close, self.assembly.release, self.pool.close):
-            with Kept(self._not_closed):
+            with Kept(self._not_closed, FAILURES):
                 close()
         self.loop_time = time.thread_time() - self.loop_began
         self.machine.stop()
@@ -295,13 +298,13 @@ class Run:
         told = [f"failed; {what}", *getattr(self.failure, "__notes__", ()), str(self.failure)]
         return " ".join("; ".join(told).split())
 
-    def _not_closed(self, error: Exception) -> None:
+    def _not_closed(self, error: BaseException) -> None:
         """A failure, or a line in the log if nobody listens."""
         assert self._scope is not None  # noqa: S101 - start() made it
         if self.failure is not None or self._scope.cancel_called:
             log.error("a stage could not be closed", exc_info=error)
         else:
-            self.failure = error
+            self.failure = as_error(error)
             self.finished = False
 
 

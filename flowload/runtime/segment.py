@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from flowload.protocols import Map, Mark
 
 from .call import Member
-from .channel import Channel, Word
+from .channel import Channel, Item, Word
 from .lanes import Job
 
 __all__ = ["Segment"]
@@ -56,8 +56,9 @@ class Segment:
                 self.waited("no input", began, now)
 
     async def put(self, word: Word, port: str = "out") -> None:
-        """Write a word; the time that it takes counts as blocked. A sink has nowhere to write to."""
+        """Write a word; the time that it takes counts as blocked. Raises TypeError for a block of a sink."""
         if port not in self.outputs:
+            self.check_sink(word)
             return
         began = self.puts_since = perf_counter()
         try:
@@ -84,6 +85,13 @@ class Segment:
         """Write a mark to every output."""
         for port in self.outputs:
             await self.put(mark, port)
+
+    def check_sink(self, word: Word) -> None:
+        """Raise TypeError for a block that nobody would get: the stage says that it gives nothing."""
+        if isinstance(word, Item) and word.block is not None:
+            with self.members[-1]:
+                kind = type(word.block).__name__
+                raise TypeError(f"gave a {kind}, but gives() names no output; return None, and drop it")
 
     def end(self) -> None:
         """No more output: the doors behind are closed."""

@@ -156,8 +156,12 @@ def _stage(run: Run, name: str, tasks: Sequence[TaskStats]) -> StageStats:
 
 
 def _gauges(members: Sequence[Member]) -> dict[str, float]:
-    gauged = [member.operator for member in members if isinstance(member.operator, Gauged)]
-    return {name: value for operator in gauged for name, value in operator.gauges().items()}
+    gauges: dict[str, float] = {}
+    for member in members:
+        if isinstance(member.operator, Gauged):
+            with member:
+                gauges.update(member.operator.gauges())
+    return gauges
 
 
 def share_of(task: TaskStats, stage: str) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, nullcontext
 from functools import partial
 from itertools import count, islice
 from time import perf_counter
+from types import CoroutineType
 from typing import Any
 
 from flowload.errors import NoDataError
@@ -38,6 +39,18 @@ async def run_source(segment: Segment, lane: Lane, epochs: int | None) -> None:
     segment.end()
 
 
+def begun(stream: object) -> Iterator[Block | Mark] | AsyncIterator[Block | Mark]:
+    """What `epoch` gave, as an iterator: a list would begin anew at every hop. Raises TypeError."""
+    if isinstance(stream, Iterable):
+        return iter(stream)
+    if isinstance(stream, AsyncIterable):
+        return aiter(stream)
+    if isinstance(stream, CoroutineType):
+        stream.close()
+    kind = type(stream).__name__
+    raise TypeError(f"epoch() gave a {kind}; wanted an iterator of blocks, such as a generator")
+
+
 class SourceTask:
     """Numbers the blocks over all passes."""
 
@@ -53,11 +66,11 @@ class SourceTask:
         assert isinstance(source, Source)  # noqa: S101 - the plan made this task for it
         call = self.member.call(epoch)
         with self.member:
-            stream = source.epoch(epoch, call)
-            if isinstance(stream, AsyncIterator):
-                await self._write_async(stream, call)
-            else:
-                await self._write(stream, call)
+            stream = begun(source.epoch(epoch, call))
+        if isinstance(stream, AsyncIterator):
+            await self._write_async(stream, call)
+        else:
+            await self._write(stream, call)
 
     async def _write(self, stream: Iterator[Block | Mark], call: RunCall) -> None:
         self.segment.going = stream
@@ -72,13 +85,14 @@ class SourceTask:
     async def _write_async(self, stream: AsyncIterator[Block | Mark], call: RunCall) -> None:
         guard: Any = aclosing(stream) if hasattr(stream, "aclose") else nullcontext()
         began = perf_counter()
-        async with guard:
-            async for made in stream:
-                call.seconds = perf_counter() - began
-                word = self._count(made, call)
-                self._settle(call)
-                await self.segment.put(word)
-                began = perf_counter()
+        with self.member:
+            async with guard:
+                async for made in stream:
+                    call.seconds = perf_counter() - began
+                    word = self._count(made, call)
+                    self._settle(call)
+                    await self.segment.put(word)
+                    began = perf_counter()
         self._settle(call)
 
     def _pull(self, stream: Iterator[Block | Mark], call: RunCall) -> tuple[list[Word], bool]:
@@ -86,12 +100,13 @@ class SourceTask:
         began = perf_counter()
         words: list[Word] = []
         ended = False
-        for made in islice(stream, WORDS):
-            words.append(self._count(made, call))
-            if perf_counter() - began > SECONDS:
-                break
-        else:
-            ended = len(words) < WORDS
+        with self.member:
+            for made in islice(stream, WORDS):
+                words.append(self._count(made, call))
+                if perf_counter() - began > SECONDS:
+                    break
+            else:
+                ended = len(words) < WORDS
         call.seconds = perf_counter() - began
         self._settle(call)
         return words, ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from flowload.observe.trace import Trace
 from flowload.protocols import Block, State
 
 from .channel import Channel, EndOfStream
+from .kept import as_error
 from .loop import keep_ctrl_c_out
 from .opening import Order
 from .run import Run
@@ -172,8 +174,11 @@ class AsyncOutput:
 
 
 def hand_over(block: Block) -> Any:
-    """What a consumer gets of a block."""
-    return deliver() if (deliver := getattr(block, "deliver", None)) is not None else block
+    """What a consumer gets of a block. Raises UserCodeError for what would end the consumer's loop."""
+    try:
+        return deliver() if (deliver := getattr(block, "deliver", None)) is not None else block
+    except (StopIteration, StopAsyncIteration, GeneratorExit, asyncio.CancelledError) as error:
+        raise as_error(error) from error
 
 
 def parts_of(block: Block) -> Sequence[Block]:

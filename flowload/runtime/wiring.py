@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from time import perf_counter
 
-from flowload.errors import DataError
+from flowload.errors import DataError, GraphError
 from flowload.protocols import Mark, Route, Turn
 
 from .call import Member
@@ -28,7 +28,7 @@ async def run_route(segment: Segment, lane: Lane) -> None:
             if isinstance(word, Mark):
                 await _each(segment, dict.fromkeys(segment.outputs, word))
             elif word.block is not None:
-                parts = await lane.run(partial(_route, member, word), rank=segment.rank)
+                parts = await lane.run(partial(_route, member, segment.outputs, word), rank=segment.rank)
                 numbered = {port: part._replace(number=numbers[port]) for port, part in parts.items()}
                 await _each(segment, numbered)
                 for port in parts:
@@ -37,7 +37,7 @@ async def run_route(segment: Segment, lane: Lane) -> None:
         segment.end()
 
 
-def _route(member: Member, item: Item) -> Mapping[str, Item]:
+def _route(member: Member, ports: Collection[str], item: Item) -> Mapping[str, Item]:
     """The parts of a block; their numbers are given later."""
     assert isinstance(member.operator, Route)  # noqa: S101 - the plan made this task for it
     call = member.call(item.number, item.block, item.samples)
@@ -46,7 +46,8 @@ def _route(member: Member, item: Item) -> Mapping[str, Item]:
     try:
         with member:
             routed = member.operator.route(item.block, call)
-            parts = {port: Item.of(0, part) for port, part in routed.items() if len(part)}
+            check_ports(routed, ports)
+            parts = {port: part for port, each in routed.items() if (part := Item.of(0, each)).samples}
     except DataError as error:
         call.reject_all(error)
     call.seconds = perf_counter() - began
@@ -56,6 +57,16 @@ def _route(member: Member, item: Item) -> Mapping[str, Item]:
     return parts
 
 
+def check_ports(routed: object, ports: Collection[str]) -> None:
+    """Raise TypeError or GraphError unless parts go to outputs that exist: elsewhere they would be lost."""
+    if not isinstance(routed, Mapping):
+        raise TypeError(f"route() gave a {type(routed).__name__}; wanted a dict of parts by output name")
+    for port in routed:
+        if port not in ports:
+            names = ", ".join(map(repr, sorted(ports)))
+            raise GraphError(f"route() gave a part for the output {port!r}; this stage has {names}")
+
+
 async def _each(segment: Segment, words: Mapping[str, Word]) -> None:
     """Write to the outputs that are still read; ReaderGone when none is."""
     for port, word in words.items():
@@ -63,6 +74,13 @@ async def _each(segment: Segment, words: Mapping[str, Word]) -> None:
             await segment.put(word, port)
     if all(channel.left for channel in segment.outputs.values()):
         raise ReaderGone
+
+
+def check_choice(which: int, ready: Sequence[int]) -> int:
+    """The input that a turn chose. Raises GraphError for one that has nothing to give now."""
+    if which not in ready:
+        raise GraphError(f"choose() gave {which!r}; wanted one of the inputs {list(ready)}")
+    return which
 
 
 async def run_turn(task: TurnTask) -> None:
@@ -94,7 +112,7 @@ class TurnTask:
         operator = member.operator
         assert isinstance(operator, Turn)  # noqa: S101 - the plan made this task for it
         with member:
-            which = operator.choose(ready)
+            which = check_choice(operator.choose(ready), ready)
         try:
             word = await self._wait_for(which)
         except EndOfStream:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flowload.blocks import Chunks, Frames, Rows
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.check import check_name
+from flowload.graph.names import check_name
 from flowload.protocols import Call, Operator, Setting
 
 from .checks import check_weights

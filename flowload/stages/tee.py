@@ -11,7 +11,7 @@ import numpy as np
 from flowload.blocks import Batch, Chunks, Frames
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.check import check_name
+from flowload.graph.names import check_name
 from flowload.protocols import Block, Call, Operator, Setting
 
 __all__ = ["TeeStage", "ToAll", "tee"]

@@ -71,9 +71,9 @@ def test_bad_parameters_are_refused_when_the_stage_is_made(given: dict[str, Any]
 
 def test_a_stage_must_say_what_it_gives_and_opens() -> None:
     stage = Full(size=1)
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(GraphError, match=r"full: Full has no gives\(\)"):
         stage.gives([])
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(GraphError, match=r"full: Full has no open\(\)"):
         stage.open(Setting(seed=0, epochs=1, cpus=1))
     assert stage.memory(Setting(seed=0, epochs=1, cpus=1)) == 0
 

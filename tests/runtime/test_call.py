@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 
@@ -138,16 +139,23 @@ def test_under_raise_a_rejection_is_raised_as_it_is() -> None:
     assert caught.value is error
 
 
-def test_a_note_is_added_once_and_not_to_cancellations() -> None:
+def test_a_note_is_added_once() -> None:
     error = ValueError("x")
     for _ in range(2):
         with pytest.raises(ValueError, match="x"), member():
             raise error
     assert error.__notes__ == ["in stage 'step', declared at here.py:1"]
-    leaving = GeneratorExit()
-    with pytest.raises(GeneratorExit), member():
-        raise leaving
-    assert not hasattr(leaving, "__notes__")
+
+
+@pytest.mark.anyio
+async def test_a_cancellation_by_the_run_stays_as_it_is() -> None:
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        with pytest.raises(anyio.get_cancelled_exc_class()) as caught, member():
+            await anyio.lowlevel.checkpoint()
+        assert not hasattr(caught.value, "__notes__")
+        raise caught.value
+    assert scope.cancelled_caught
 
 
 # ---- whole runs

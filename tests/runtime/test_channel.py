@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from flowload.protocols import Mark
 from flowload.runtime import channel as channel_module
 from flowload.runtime.channel import Channel, EndOfStream, Item, ReaderGone, Word
-from flowload.runtime.stillness import Moves, Stillness
+from flowload.runtime.stillness import Moves, Spot, Stillness
 from tests.runtime.stages import Ints, ints
 
 pytestmark = pytest.mark.anyio
@@ -232,6 +232,67 @@ async def test_many_threads_write_and_read() -> None:
         await line.take()
     writer.join()
     assert [word.number for word in got if isinstance(word, Item)] == list(range(200))
+
+
+async def test_every_reader_is_woken_while_one_of_them_goes() -> None:
+    """A lane's thread goes through the readers that wait, and the loop takes one of them away meanwhile."""
+    line = channel()
+    with line.still.moves:
+        first, second = Spot(line.still), Spot(line.still)
+
+    class Goes(Spot):
+        """Stands for a reader whose task runs as soon as it is woken."""
+
+        def __init__(self) -> None:
+            pass
+
+        def wake(self) -> None:
+            first.wake()
+            line._words_came.remove(self)
+
+    line._words_came += [Goes(), second]
+    with line.still.moves:
+        line.try_put(item(0))
+    assert first._woken
+    assert second._woken
+
+
+async def test_whoever_waited_takes_itself_off_the_list_inside_the_lock() -> None:
+    line = channel(blocks=1)
+    inside: list[bool] = []
+
+    class Looks(list[Spot]):
+        def remove(self, spot: Spot) -> None:
+            inside.append(line.still.moves._depth > 0)
+            super().remove(spot)
+
+    line._words_came = Looks()
+    async with anyio.create_task_group() as group:
+        group.start_soon(line.take)
+        await anyio.wait_all_tasks_blocked()
+        await line.put(item(0))
+    assert await parks(line.take)
+    assert inside == [True, True]
+    assert line._words_came == []
+
+
+async def test_a_writer_that_waited_takes_itself_off_inside_the_lock() -> None:
+    class Looks(Channel):
+        inside: ClassVar[list[bool]] = []
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "_room" and value is None and hasattr(self, "_room"):
+                self.inside.append(self.still.moves._depth > 0)
+            super().__setattr__(name, value)
+
+    line = Looks("a", "b", Stillness(Moves()), blocks=1)
+    await line.put(item(0))
+    assert await parks(lambda: line.put(item(1)))
+    async with anyio.create_task_group() as group:
+        group.start_soon(line.put, item(1))
+        await anyio.wait_all_tasks_blocked()
+        await line.take()
+    assert line.inside == [True, True]
 
 
 async def test_a_word_that_is_put_back_is_the_next() -> None:

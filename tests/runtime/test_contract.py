@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from flowload.errors import LedgerError
+from flowload.errors import LedgerError, UserCodeError
 from flowload.graph import Graph, place
 from flowload.protocols import Bytes, Call
 from flowload.runtime import run as run_module
@@ -116,9 +116,10 @@ def test_a_stage_that_raises_stop_iteration_does_not_end_the_stream(face: Face, 
     def stop(block: Ints, call: Call) -> Ints:
         raise StopIteration
 
-    with pytest.raises(RuntimeError, match="StopIteration") as caught:
+    with pytest.raises(UserCodeError, match="StopIteration") as caught:
         face.read(numbers(3) >> step(lambda: shape(stop), name="map"))
-    assert "in stage 'map'" in caught.value.__cause__.__notes__[0]  # type: ignore[union-attr]
+    assert "in stage 'map'" in caught.value.__notes__[0]
+    assert type(caught.value.__cause__) is StopIteration
 
 
 class FailsLate(Yields):

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowload.protocols import Mark
+from flowload.runtime.bunching import KNOWN
 from flowload.runtime.channel import Channel, Item, Word
 from flowload.runtime.folding import WORDS, FoldTask
 from flowload.runtime.lanes import Job
@@ -101,6 +102,20 @@ async def test_results_are_sent_on_in_the_order_of_their_calls() -> None:
     assert taken == [[], [0], [1, 2]]
 
 
+async def test_the_calls_of_one_trip_keep_their_order() -> None:
+    bench = Bench(Does(same), workers=1, room=99)
+    assert isinstance(bench.task, MapTask)
+    for _ in range(KNOWN):
+        bench.task._bunching.note(0.0, 0)  # calls are known to be short: several share a trip
+    bench.give(*blocks(20), Mark.EPOCH, *blocks(23)[20:])
+    trips = 0
+    while bench.desk.jobs:
+        bench.desk.do()
+        trips += 1
+    assert bench.taken() == [*range(20), Mark.EPOCH, 20, 21, 22]
+    assert trips < 10
+
+
 async def test_a_mark_and_a_block_of_nothing_keep_their_place() -> None:
     bench = Bench(Does(same), room=9)
     bench.give(blocks(1)[0], Mark.EPOCH, Item(1, None), Mark.CAUGHT_UP)
@@ -178,13 +193,16 @@ async def test_one_that_is_stopped_begins_and_sends_nothing_more(operator: Any) 
 
 
 async def test_a_sink_has_nowhere_to_send_to() -> None:
-    bench = Bench(Does(same))
+    bench = Bench(Does(lambda block, call: block if block.values[0] == 3 else None))
     bench.segment.outputs.clear()
-    bench.give(*blocks(4))
-    bench.source.end()
+    bench.give(*blocks(3), Mark.EPOCH)
     while bench.desk.jobs:
         bench.desk.do()
-    await bench.task.run()
+    bench.give(*blocks(4)[3:])
+    while bench.desk.jobs:
+        bench.desk.do()
+    with pytest.raises(TypeError, match="gave a Ints, but gives\\(\\) names no output"):
+        await bench.task.run()
 
 
 async def test_a_fold_makes_no_more_before_what_it_made_is_sent() -> None:

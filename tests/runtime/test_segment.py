@@ -54,7 +54,11 @@ async def test_words_go_to_a_port_and_marks_to_all(anyio_backend: str) -> None:
 
 
 async def test_a_sink_has_nowhere_to_write_to(anyio_backend: str) -> None:
-    await segment().put(Item.of(0, ints([1])))
+    await segment().put(Mark.EPOCH)
+    await segment().put(Item.of(0, None))
+    with pytest.raises(TypeError, match="gave a Ints, but gives\\(\\) names no output") as caught:
+        await segment().put(Item.of(0, ints([1])))
+    assert "in stage" in caught.value.__notes__[0]
 
 
 async def test_when_it_leaves_those_above_are_told(anyio_backend: str) -> None:
