@@ -62,7 +62,7 @@ class FoldChain:
             self._made += 1
             return iter((Item(self._made - 1, item.block, item.nbytes, item.samples),))
         call = self._call(k, item.block, item.samples)
-        return self._each(k, call, partial(self._folds[k].push, item.block, call), blocks=1)
+        return self._each(k, call, partial(self._folds[k].push, item.block, call), item)
 
     def _mark(self, k: int, mark: Mark) -> Iterator[Word]:
         if k == len(self._members):
@@ -93,10 +93,10 @@ class FoldChain:
         return [block]
 
     def _each(
-        self, k: int, call: RunCall, make: Callable[[], Iterable[Block]], *, blocks: int = 0
+        self, k: int, call: RunCall, make: Callable[[], Iterable[Block]], item: Item | None = None
     ) -> Iterator[Word]:
-        """What becomes of all that one call of a fold gives."""
-        run = _run(self._members[k], self._folds[k], call, make, blocks=blocks)
+        """What becomes of all that one call of a fold gives; `item`: what it took, which a dump names."""
+        run = _run(self._members[k], self._folds[k], call, make, blocks=int(item is not None))
         try:
             for made in run:
                 yield from self._push(k + 1, made)
