@@ -72,7 +72,7 @@ def test_who_is_not_installed_is_told(corpus: Corpus, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "spdl.pipeline", None)
     sys.modules.pop("tools.bench.games.rival_spdl", None)
     found, absent = rivals(corpus, QUICK)
-    assert absent["SPDL, gather in threads"].startswith("spdl is not installed")
+    assert absent["SPDL, gather in threads, ring"].startswith("spdl is not installed")
     assert not any("SPDL" in loader.name for loader in found)
 
 
@@ -109,7 +109,7 @@ def test_ratios_are_of_measurements_side_by_side() -> None:
 
         def measure(window: Window) -> Reading:
             turns.append(name)
-            return Reading(next(rates), 1.0)
+            return Reading(next(rates), 4.0 if name == RIVALS[1].name else 1.0)
 
         return Loader(name, "", measure)
 
@@ -131,5 +131,5 @@ def test_ratios_are_of_measurements_side_by_side() -> None:
     told = report(result, readings, {"flowload": Rate(900.0, 300.0), "plain Python": Rate(1.0, 2.0)}, [])
     line = next(line for line in told.splitlines() if line.startswith("| flowload, bits"))
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
-    assert cells == ["flowload, bits", "9", "1 - 19", "90 %", "90 %", "9.0", "2.0"]
+    assert cells == ["flowload, bits", "9", "1 - 19", "1.00", "90 %", "90 %", "9.0", "2.0", "4.0"]
     assert "| flowload                    |         900 |          300 |    150.0 |" in told

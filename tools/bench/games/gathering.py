@@ -11,18 +11,24 @@ from numpy.typing import NDArray
 from flowload.kernels.positions import FEATURES, gather_rows
 from flowload.kernels.streaming import is_large
 from flowload.records import WRITTEN
+from tools.bench.ring import Ring, places
 
-__all__ = ["Gather", "KernelGather"]
+__all__ = ["Gather", "KernelGather", "RingGather"]
+
+Arrays = dict[str, NDArray[Any]]
 
 
 class Gather:
-    """Rows of the uint8 files as float32, and their labels; opened by whoever uses it."""
+    """Rows of the uint8 files as float32, and their labels, in new memory; opened by whoever uses it.
+
+    For processes: what they make is copied to the reader anyway.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.arrays: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
 
-    def __call__(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    def __call__(self, rows: NDArray[np.int64]) -> Arrays:
         """Two calls of numpy each; none of them holds the GIL for long."""
         inputs, outputs = self.opened()
         return {
@@ -41,11 +47,44 @@ class Gather:
         return self.arrays
 
 
-class KernelGather(Gather):
-    """The same by our kernel, into new memory."""
+class RingGather(Gather):
+    """The same into memory that is used again; for threads.
 
-    def __call__(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    Args:
+        folder: of the uint8 files.
+        size: rows of a batch.
+        threads: that call at once.
+    """
+
+    def __init__(self, folder: Path, size: int, threads: int) -> None:
+        super().__init__(folder)
+        self.ring = Ring(places(threads), lambda: written_once(size))
+
+    def __call__(self, rows: NDArray[np.int64]) -> Arrays:
+        """Without a byte of new memory but for the labels' bytes."""
+        inputs, outputs = self.opened()
+        out = self.ring.next()
+        np.take(inputs, rows, axis=0, out=out["bytes"], mode="clip")  # other modes copy once more
+        np.copyto(out["inputs"], out["bytes"])
+        np.copyto(out["outputs"], np.take(outputs, rows))
+        return {key: out[key] for key in ("inputs", "outputs")}
+
+
+class KernelGather(RingGather):
+    """By our kernel: what a rival's threads would make of it."""
+
+    def __call__(self, rows: NDArray[np.int64]) -> Arrays:
         """One call."""
-        arrays = np.empty((len(rows), FEATURES), np.float32), np.empty(len(rows), np.int64)
+        out = self.ring.next()
+        arrays = out["inputs"], out["outputs"]
         gather_rows(*self.opened(), rows, WRITTEN, *arrays, is_large(arrays[0].nbytes))
         return dict(zip(("inputs", "outputs"), arrays, strict=True))
+
+
+def written_once(size: int) -> Arrays:
+    """Memory of a batch whose pages are there already."""
+    return {
+        "inputs": np.ones((size, FEATURES), np.float32),
+        "outputs": np.ones(size, np.int64),
+        "bytes": np.ones((size, FEATURES), np.uint8),
+    }

@@ -19,6 +19,7 @@ from flowload.stages.fields import batch_bytes, split_lease
 from flowload.stages.picks import Span
 from flowload.stages.shuffle import drawn
 from flowload.testing.call import PlainCall
+from tools.bench.cpu import cpu_seconds
 from tools.bench.settings import Window
 from tools.bench.window import watch
 
@@ -37,7 +38,7 @@ class Reading:
     """What one measurement found."""
 
     rows: float  #: a second
-    cores: float | None = None  #: CPU seconds of this process, a second
+    cores: float | None = None  #: CPU seconds of this process and its children, a second
 
     @property
     def thrift(self) -> float | None:
@@ -59,7 +60,7 @@ def watched(name: str, group: str, start: Callable[[], AbstractContextManager[Ba
 
     def measure(window: Window) -> Reading:
         with start() as batches:
-            seen = watch(batches, window, lambda: {"cpu": process_time()})
+            seen = watch(batches, window, lambda: {"cpu": cpu_seconds()})
         return Reading(seen.frames / seen.seconds, seen.gain("cpu") / seen.seconds)
 
     return Loader(name, group, measure)

@@ -16,7 +16,17 @@ from .rivals import RIVALS
 
 __all__ = ["report"]
 
-SPEED = ("", "rows/s", "least - most", "of bare kernel", "by CPU time", "x by sample", "x best other")
+SPEED = (
+    "",
+    "rows/s",
+    "least - most",
+    "CPUs",
+    "of bare kernel",
+    "by CPU time",
+    "x by sample",
+    "x best other",
+    "by CPU time",
+)
 MEMORY = ("readers", "opened", "rows/s", "anonymous before", "more at peak", "private at the end", "PSS")
 PACKING = ("packing to bits (--no-sync)", "positions/s", "a CPU second", "x Python")
 SLOW = RIVALS[0].name
@@ -63,18 +73,26 @@ def row(name: str, readings: Readings) -> tuple[str, ...]:
         name,
         f"{rows.median:,.0f}",
         f"{rows.least:,.0f} - {rows.most:,.0f}",
+        cores(own),
         percent(ratios([each.rows for each in own], [each.rows for each in roof])),
         percent(ratios([each.thrift for each in own], [each.thrift for each in roof])),
         times(ratios([each.rows for each in own], [each.rows for each in slow])),
-        times(ratios([each.rows for each in own], best)),
+        times(ratios([each.rows for each in own], [each.rows for each in best])),
+        times(ratios([each.thrift for each in own], [each.thrift for each in best])),
     )
 
 
-def best_other(readings: Readings) -> list[float]:
-    """Round by round, the most that a rival with a gather of its own made."""
+def cores(own: Sequence[Reading]) -> str:
+    """CPUs that somebody kept busy, child processes included."""
+    known = [reading.cores for reading in own if reading.cores is not None]
+    return f"{median(known):.2f}" if known else ""
+
+
+def best_other(readings: Readings) -> list[Reading]:
+    """Round by round, the rival with a gather of its own that made most, in whatever mode."""
     names = [rival.name for rival in RIVALS[1:] if "our kernel" not in rival.name]
     others = [readings[name] for name in names if name in readings]
-    return [max(reading.rows for reading in found) for found in zip(*others, strict=True)]
+    return [max(found, key=lambda reading: reading.rows) for found in zip(*others, strict=True)]
 
 
 def ratios(own: Sequence[float | None], others: Sequence[float | None]) -> float | None:

@@ -10,7 +10,7 @@ import grain
 from numpy.typing import NDArray
 
 from .corpus import Corpus
-from .gathering import Gather, KernelGather
+from .gathering import Gather, KernelGather, RingGather
 from .loaders import Batches
 from .settings import Settings
 
@@ -20,13 +20,13 @@ Opened = AbstractContextManager[Batches]
 
 
 def open_dataset(corpus: Corpus, settings: Settings) -> Opened:
-    """By numpy."""
-    return opened(corpus, settings, Gather(corpus.folders["uint8"]))
+    """By numpy, into memory that is used again."""
+    return opened(corpus, settings, RingGather(corpus.folders["uint8"], settings.batch, settings.cpus))
 
 
 def open_dataset_kernel(corpus: Corpus, settings: Settings) -> Opened:
     """By our kernel."""
-    return opened(corpus, settings, KernelGather(corpus.folders["uint8"]))
+    return opened(corpus, settings, KernelGather(corpus.folders["uint8"], settings.batch, settings.cpus))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from spdl.pipeline import PipelineBuilder
 
 from .corpus import Corpus
-from .gathering import Gather, KernelGather
+from .gathering import Gather, KernelGather, RingGather
 from .loaders import Batches, as_order
 from .settings import Settings
 
@@ -18,13 +18,13 @@ Opened = AbstractContextManager[Batches]
 
 
 def open_pipeline(corpus: Corpus, settings: Settings) -> Opened:
-    """By numpy."""
-    return opened(corpus, settings, Gather(corpus.folders["uint8"]))
+    """By numpy, into memory that is used again."""
+    return opened(corpus, settings, RingGather(corpus.folders["uint8"], settings.batch, settings.cpus))
 
 
 def open_pipeline_kernel(corpus: Corpus, settings: Settings) -> Opened:
     """By our kernel."""
-    return opened(corpus, settings, KernelGather(corpus.folders["uint8"]))
+    return opened(corpus, settings, KernelGather(corpus.folders["uint8"], settings.batch, settings.cpus))
 
 
 @contextmanager

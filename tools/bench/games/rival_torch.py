@@ -17,7 +17,7 @@ from .gathering import Gather
 from .loaders import Batches, as_order
 from .settings import Settings
 
-__all__ = ["open_samples", "open_threads", "open_workers"]
+__all__ = ["open_fetched", "open_samples", "open_threads", "open_workers"]
 
 Opened = AbstractContextManager[Batches]
 
@@ -38,6 +38,13 @@ class Samples(Dataset[dict[str, Any]]):
             "inputs": torch.from_numpy(inputs[row].astype(np.float32)),
             "outputs": torch.tensor(int(outputs[row])),
         }
+
+
+class Fetched(Samples):
+    """All rows of a batch by one call, which torch looks for: `__getitems__`."""
+
+    def __getitems__(self, rows: Any) -> dict[str, Any]:
+        return {key: torch.from_numpy(array) for key, array in self.gather(np.asarray(rows)).items()}
 
 
 class Wholes(Samples):
@@ -75,6 +82,19 @@ def open_samples(corpus: Corpus, settings: Settings) -> Opened:
     order = Order(corpus, settings.batch)
     data = Samples(corpus.folders["uint8"], len(corpus.order))
     return closed(DataLoader(data, batch_sampler=order, **in_workers(settings)), order)
+
+
+def open_fetched(corpus: Corpus, settings: Settings) -> Opened:
+    """As many worker processes as CPUs; a batch sampler's rows at once, nothing left to collate."""
+    order = Order(corpus, settings.batch)
+    data = Fetched(corpus.folders["uint8"], len(corpus.order))
+    loader = DataLoader(data, batch_sampler=order, collate_fn=as_it_is, **in_workers(settings))
+    return closed(loader, order)
+
+
+def as_it_is(batch: Any) -> Any:
+    """Collated already."""
+    return batch
 
 
 def open_workers(corpus: Corpus, settings: Settings) -> Opened:
