@@ -110,7 +110,7 @@ def test_windows_of_a_recording_are_measured(tmp_path: Path) -> None:
 
 def test_both_crafts_make_the_same_arrays(sample: Corpus) -> None:
     game = references(sample)[3]
-    one, two = (craft.encode(craft.read(game)) for craft in (NUMPY, KERNELS))
+    one, two = (craft.arrays(craft.read(game)) for craft in (NUMPY, KERNELS))
     assert one.keys() == two.keys()
     for key, array in one.items():
         assert array.dtype == two[key].dtype
@@ -139,7 +139,7 @@ def test_who_is_not_installed_is_told(sample: Corpus, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "spdl.pipeline", None)
     sys.modules.pop("tools.bench.rivals.spdl_pipeline", None)
     found, absent = rivals(sample, QUICK)
-    assert absent["SPDL"].startswith("spdl is not installed")
+    assert absent["SPDL, threads, ring"].startswith("spdl is not installed")
     assert not any("SPDL" in contender.name for contender in found)
 
 

@@ -41,7 +41,7 @@ class Reading(NamedTuple):
     """What one measurement found; None: it cannot be known there."""
 
     frames: float  #: delivered a second
-    cores: float | None = None  #: CPU seconds of this process, a second
+    cores: float | None = None  #: CPU seconds of this process and its children, a second
     loop: float | None = None  #: CPU seconds of the event loop's thread, a second
     made: int | None = None  #: buffers allocated in the window
     buffer_bytes: int | None = None  #: of all buffers, at its end

@@ -1,22 +1,24 @@
 """What a loader is given to do the work with: functions, so that only the loader makes the difference.
 
-Two sets: what a good user writes with numpy and zlib, whole chunks at a time; and flowload's own kernels.
-Functions of modules, because loaders pickle them to their processes.
+Two sets: what a careful user writes with numpy and zlib-ng, whole chunks at a time; and flowload's own
+kernels, which no rival has, but which show what the loader itself costs. Functions of modules, because loaders
+pickle them to their processes.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from zlib_ng import zlib_ng
 
 from flowload.formats import gz
 from flowload.formats.lc0 import FORMAT
 from flowload.formats.lc0_records import RECORDS
+from tools.bench.ring import Ring, places
 
 __all__ = ["KERNELS", "NUMPY", "V6", "Arrays", "ChunkRef", "Craft", "Records"]
 
@@ -41,7 +43,37 @@ class Craft(NamedTuple):
 
     name: str
     read: Callable[[ChunkRef], Records]  #: inflate a chunk
-    encode: Callable[[Records], Arrays]  #: the layout "tensors" of some records
+    encode: Callable[[Records, Arrays], None]  #: writes the layout "tensors" of some records
+
+    def arrays(self, records: Records) -> Arrays:
+        """In new memory: for processes, whose batches are copied to the reader anyway."""
+        out = memory(len(records))
+        self.encode(records, out)
+        return out
+
+    def into_ring(self, batch: int, threads: int) -> Callable[[Records], Arrays]:
+        """In memory that is used again: for threads, so many at once."""
+        ring = Ring(places(threads), lambda: touched(memory(batch)))
+
+        def encode(records: Records) -> Arrays:
+            out = ring.next()
+            self.encode(records, out)
+            return out
+
+        return encode
+
+
+def memory(count: int) -> Arrays:
+    """Of a batch."""
+    fields = FORMAT.layouts["tensors"].fields()
+    return {key: np.empty((count, *shape), dtype) for key, (shape, dtype) in fields.items()}
+
+
+def touched(arrays: Arrays) -> Arrays:
+    """Memory whose pages are there already."""
+    for array in arrays.values():
+        array.fill(0)
+    return arrays
 
 
 def read_bytes(chunk: ChunkRef) -> bytes:
@@ -54,14 +86,13 @@ def read_bytes(chunk: ChunkRef) -> bytes:
 
 
 def read_numpy(chunk: ChunkRef) -> Records:
-    """By zlib: structured records."""
-    return np.frombuffer(zlib.decompress(read_bytes(chunk), GZIP, chunk.inflated), V6)
+    """By the fastest library for it: structured records."""
+    return np.frombuffer(zlib_ng.decompress(read_bytes(chunk), GZIP, chunk.inflated), V6)
 
 
-def encode_numpy(records: Records) -> Arrays:
+def encode_numpy(records: Records, out: Arrays) -> None:
     """Version 6, input format 1: see the formats' description of planes."""
-    count = len(records)
-    planes = np.empty((count, 112, 8, 8), np.float32)
+    count, planes, values = len(records), out["planes"], out["values"]
     octets = np.ascontiguousarray(records["planes"]).view(np.uint8)
     planes[:, :104] = np.unpackbits(octets, axis=1).reshape(count, 104, 8, 8)
     whole = ("castling_us_ooo", "castling_us_oo", "castling_them_ooo", "castling_them_oo")
@@ -70,16 +101,12 @@ def encode_numpy(records: Records) -> Arrays:
     planes[:, 109] = (records["rule50_count"] / np.float32(99))[:, None, None]
     planes[:, 110] = 0
     planes[:, 111] = 1
-    values = np.full((count, 6, 3), np.nan, np.float32)
+    values.fill(np.nan)
     for row, names in enumerate(VALUES):
         for column, name in enumerate(names):
             values[:, row, column] = records[name]
     values[:, 5, 1] = 0  # version 6 has no d_st
-    return {
-        "planes": planes,
-        "probabilities": records["probabilities"].copy(),
-        "values": values,
-    }
+    out["probabilities"][:] = records["probabilities"]
 
 
 VALUES = (
@@ -99,14 +126,9 @@ def read_kernels(chunk: ChunkRef) -> Records:
     return data.reshape(-1, V6.itemsize)
 
 
-def encode_kernels(records: Records) -> Arrays:
-    """By flowload's kernels, into new memory."""
-    layout = FORMAT.layouts["tensors"]
-    out: Arrays = {
-        key: np.empty((len(records), *shape), dtype) for key, (shape, dtype) in layout.fields().items()
-    }
-    layout.encode(records, out, 0)
-    return out
+def encode_kernels(records: Records, out: Arrays) -> None:
+    """By flowload's kernels."""
+    FORMAT.layouts["tensors"].encode(records, out, 0)
 
 
 NUMPY = Craft("numpy", read_numpy, encode_numpy)

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from tools.bench.corpus import Corpus
+from tools.bench.cpu import cpu_seconds
 from tools.bench.settings import Contender, Reading, Settings, Window, Work
 from tools.bench.window import watch
 
@@ -36,10 +37,11 @@ class Rival(NamedTuple):
 RIVALS = (
     Rival("DataLoader, by sample", "torch", "torch_loader", "open_samples", (NUMPY,)),
     Rival("DataLoader, by batch", "torch", "torch_loader", "open_batches"),
-    Rival("torchdata.nodes", "torchdata", "torchdata_nodes", "open_nodes"),
-    Rival("SPDL", "spdl", "spdl_pipeline", "open_pipeline"),
+    Rival("torchdata.nodes, threads, ring", "torchdata", "torchdata_nodes", "open_nodes"),
+    Rival("SPDL, threads, ring", "spdl", "spdl_pipeline", "open_pipeline"),
     Rival("Grain, by record", "grain", "grain_dataset", "open_records", (NUMPY,)),
-    Rival("Grain, by window", "grain", "grain_dataset", "open_windows"),
+    Rival("Grain, by window, processes", "grain", "grain_dataset", "open_windows"),
+    Rival("Grain, by window, threads, ring", "grain", "grain_dataset", "open_windows_in_threads"),
 )
 
 
@@ -80,7 +82,7 @@ def contender(rival: Rival, start: Open, order: Order, craft: Craft) -> Contende
 
     def measure(window: Window) -> Reading:
         with start(order, craft) as batches:
-            seen = watch(batches, window)
-        return Reading(seen.frames / seen.seconds)
+            seen = watch(batches, window, lambda: {"cpu": cpu_seconds()})
+        return Reading(seen.frames / seen.seconds, cores=seen.gain("cpu") / seen.seconds)
 
     return Contender(name=f"{rival.name}, {craft.name}", group="rival", work=Work(), measure=measure)

@@ -1,4 +1,4 @@
-"""Grain in worker processes: record by record through its window shuffle, and whole windows at a time."""
+"""Grain: record by record through its window shuffle, or whole windows at a time; in processes or threads."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from grain.experimental import (
     FlatMapTransform,
     RebatchIterDataset,
     WindowShuffleIterDataset,
+    multithread_prefetch,
 )
 
 from .craft import Craft, Records
 from .order import Order
 
-__all__ = ["open_records", "open_windows"]
+__all__ = ["open_records", "open_windows", "open_windows_in_threads"]
 
 Opened = AbstractContextManager[Iterator[Mapping[str, Any]]]
 
@@ -55,9 +56,26 @@ def open_records(order: Order, craft: Craft) -> Opened:
 
 def open_windows(order: Order, craft: Craft) -> Opened:
     """As many chunks as fill the shuffle buffer are mixed in one call of numpy, and cut by Grain."""
+    return opened(windows(order, craft), order, craft)
+
+
+@contextmanager
+def open_windows_in_threads(order: Order, craft: Craft) -> Iterator[Iterator[Mapping[str, Any]]]:
+    """The same in as many threads, each with its part of the games, into memory that is used again."""
+    mark_flags()
+    batches = windows(order, craft).map(craft.into_ring(order.batch, 2 * order.workers))
+    iterator = iter(multithread_prefetch(batches, order.workers, 2))
+    try:
+        yield iterator
+    finally:
+        iterator.close()
+
+
+def windows(order: Order, craft: Craft) -> Any:
+    """Batches of records."""
     window = max(1, round(order.reservoir / order.workers / order.records))
     mixed = chunks(order, craft).batch(window, batch_fn=Mixed())
-    return opened(RebatchIterDataset(mixed, order.batch), order, craft)
+    return RebatchIterDataset(mixed, order.batch)
 
 
 def chunks(order: Order, craft: Craft) -> Any:
@@ -69,11 +87,16 @@ def chunks(order: Order, craft: Craft) -> Any:
 @contextmanager
 def opened(batches: Any, order: Order, craft: Craft) -> Iterator[Iterator[Mapping[str, Any]]]:
     """Batches of records become arrays in the workers."""
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS.mark_as_parsed()  # Grain asks for its own, which only a program of absl's has read
+    mark_flags()
     options = grain.MultiprocessingOptions(num_workers=order.workers, per_worker_buffer_size=2)
-    iterator = iter(batches.map(craft.encode).mp_prefetch(options))
+    iterator = iter(batches.map(craft.arrays).mp_prefetch(options))
     try:
         yield iterator
     finally:
         iterator.close()
+
+
+def mark_flags() -> None:
+    """Grain asks for its own, which only a program of absl's has read."""
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()

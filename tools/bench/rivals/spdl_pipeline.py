@@ -23,7 +23,7 @@ def open_pipeline(order: Order, craft: Craft) -> Iterator[Iterator[Mapping[str, 
         .add_source(Endless(order.chunks, 0))
         .pipe(craft.read, concurrency=order.workers)
         .pipe(Shuffle(order.reservoir, order.batch, 0).push)
-        .pipe(craft.encode, concurrency=order.workers)
+        .pipe(craft.into_ring(order.batch, order.workers), concurrency=order.workers)
         .add_sink(2)
         .build(num_threads=2 * order.workers + 1)
     )

@@ -62,7 +62,7 @@ class Samples(Games):
                     continue
                 place = rng.randrange(size)
                 record, waiting[place] = waiting[place], record
-                yield as_tensors({key: array[0] for key, array in self.craft.encode(record).items()})
+                yield as_tensors({key: array[0] for key, array in self.craft.arrays(record).items()})
 
 
 class Batches(Games):
@@ -73,7 +73,7 @@ class Batches(Games):
         shuffle = Shuffle(size, self.order.batch, number)
         for records in self.chunks():
             for batch in shuffle.push(records):
-                yield as_tensors(self.craft.encode(batch))
+                yield as_tensors(self.craft.arrays(batch))
 
 
 def as_tensors(arrays: Arrays) -> Tensors:

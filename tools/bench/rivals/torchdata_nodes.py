@@ -47,5 +47,6 @@ def open_nodes(order: Order, craft: Craft) -> Iterator[Iterator[Mapping[str, Any
         IterableWrapper(Endless(order.chunks, 0)), craft.read, num_workers=order.workers, method="thread"
     )
     batches = ShuffleNode(chunks, Shuffle(order.reservoir, order.batch, 0))
-    arrays = ParallelMapper(batches, craft.encode, num_workers=order.workers, method="thread")
+    encode = craft.into_ring(order.batch, order.workers)
+    arrays = ParallelMapper(batches, encode, num_workers=order.workers, method="thread")
     yield iter(Loader(Prefetcher(arrays, prefetch_factor=2)))
