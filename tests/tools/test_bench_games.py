@@ -17,12 +17,13 @@ from flowload.sample import sample_path
 from tests.kernels import naive_games
 from tools.bench.games.corpus import Corpus, Rate, pack
 from tools.bench.games.loaders import Loader, Reading, bare, flowload
-from tools.bench.games.measure import play
 from tools.bench.games.python_replay import replay
 from tools.bench.games.report import report
-from tools.bench.games.rivals import RIVALS, rivals
+from tools.bench.games.rivals import RIVALS
 from tools.bench.games.settings import Settings
+from tools.bench.others import rivals_of
 from tools.bench.settings import ROOT, Window
+from tools.bench.turns import play
 
 QUICK = Settings(rows=0, many=0, seconds=0, warm=0, rounds=1, cpus=2).quick()
 SAMPLE = 44_311  #: positions of the shipped games
@@ -71,7 +72,7 @@ def test_a_rival_gives_the_same_batches(rival: Any, corpus: Corpus) -> None:
 def test_who_is_not_installed_is_told(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spdl.pipeline", None)
     sys.modules.pop("tools.bench.games.rival_spdl", None)
-    found, absent = rivals(corpus, QUICK)
+    found, absent = rivals_of(RIVALS, "tools.bench.games", corpus, QUICK)
     assert absent["SPDL, gather in threads, ring"].startswith("spdl is not installed")
     assert not any("SPDL" in loader.name for loader in found)
 
@@ -114,7 +115,7 @@ def test_ratios_are_of_measurements_side_by_side() -> None:
         return Loader(name, "", measure)
 
     settings = Settings(rows=0, many=0, seconds=0, warm=0, rounds=3, cpus=1)
-    readings = play([loader(name) for name in said], settings, lambda line: None)
+    readings = play([loader(name) for name in said], settings, lambda line: None, "rows")
     assert turns == [*said] * 3
     result: dict[str, Any] = {
         "absent": {},

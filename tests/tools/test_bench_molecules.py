@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -13,8 +14,11 @@ import pytest
 
 import flowload as fl
 from tools.bench.molecules.corpus import Corpus, write_molecules
-from tools.bench.molecules.loaders import Bare, Molecules, constant
+from tools.bench.molecules.loaders import Bare
+from tools.bench.molecules.plain import Molecules, constant
+from tools.bench.molecules.rivals import RIVALS
 from tools.bench.molecules.settings import Settings
+from tools.bench.molecules.vectors import Padder
 from tools.bench.settings import ROOT
 
 QUICK = Settings(rows=0, many=0, seconds=0, warm=0, rounds=1, cpus=2, batch=64).quick()
@@ -54,9 +58,27 @@ def test_the_data_loader_gives_the_same(corpus: Corpus) -> None:
     check(PadCollate(60)([samples[int(row)] for row in rows]), Molecules(corpus).pad(rows))
 
 
+def test_padding_by_whole_batches_gives_the_same(corpus: Corpus) -> None:
+    check(Padder(corpus)(corpus.order[:40]), Molecules(corpus).pad(corpus.order[:40]))
+
+
+@pytest.mark.parametrize("rival", RIVALS, ids=lambda rival: rival.name)
+def test_a_rival_gives_molecules_of_the_set(rival: Any, corpus: Corpus) -> None:
+    pytest.importorskip(rival.needs)
+    module = importlib.import_module(f"tools.bench.molecules.{rival.module}")
+    plain = Molecules(corpus)
+    rows = {energy: row for row, energy in enumerate(plain.opened()["E"].tolist())}
+    with getattr(module, rival.function)(corpus, QUICK) as batches:
+        for _ in range(4):  # memory that is used again holds nothing of the batch before
+            batch = {key: np.asarray(array).copy() for key, array in next(batches).items()}
+            which = np.array([rows[energy] for energy in batch["E"].tolist()])
+            check(batch, {**plain.pad(which), **constant(64, 60)})
+
+
 def test_everything_is_measured_and_told(tmp_path: Path) -> None:
     sheet = tmp_path / "molecules.json"
-    command = [sys.executable, "tools/bench", "molecules", "--quick", "--json", str(sheet)]
+    rivals = ["--only", "flowload", "--only", "bare", "--only", "loop", "--only", "one thread"]
+    command = [sys.executable, "tools/bench", "molecules", "--quick", *rivals, "--json", str(sheet)]
     told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     result = json.loads(sheet.read_text())
     names = {
@@ -66,9 +88,10 @@ def test_everything_is_measured_and_told(tmp_path: Path) -> None:
         "bare kernel",
         "bare kernel, many batches a call",
         "Python loop",
-        "DataLoader, pad-collate",
+        "numpy a batch, one thread, ring",
     }
     assert set(result["rows"]) == names
     assert all(f"| {name} " in told for name in names)
+    assert "The best of the others is " in told
     assert result["memory"]["molecules"] == 5000
     assert 0 < result["memory"]["before"] <= result["memory"]["peak"]

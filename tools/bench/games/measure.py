@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tools.bench.machine import describe_machine
+from tools.bench.others import rivals_of
+from tools.bench.turns import chosen, play
 
 from .corpus import Corpus, pack
-from .loaders import Loader, Reading, bare, flowload
+from .loaders import bare, flowload
 from .memory import Memory, read_by
 from .python_replay import python_rate
 from .report import report
-from .rivals import rivals
+from .rivals import RIVALS
 from .settings import Settings
 
-__all__ = ["measure_games", "play"]
+__all__ = ["measure_games"]
 
 LAYOUTS = ("bits", "uint8")
 READERS = 4
@@ -32,8 +33,8 @@ def measure_games(settings: Settings, tell: Tell) -> dict[str, object]:
         folder = Path(name)
         corpus, _ = pack(folder / "million", settings.rows, LAYOUTS, settings.cpus)
         own = [make(corpus, settings, layout) for layout in LAYOUTS for make in (bare, flowload)]
-        others, absent = rivals(corpus, settings) if settings.rivals else ([], {})
-        readings = play(chosen([*own, *others], settings), settings, tell)
+        others, absent = rivals_of(RIVALS, __package__, corpus, settings) if settings.rivals else ([], {})
+        readings = play(chosen([*own, *others], settings), settings, tell, "rows")
         python = python_rate(settings.seconds)
         large, rates = pack(folder / "many", settings.many, ("bits",), settings.cpus)
         memory = measure_memory(folder, large, settings, tell)
@@ -49,27 +50,6 @@ def measure_games(settings: Settings, tell: Tell) -> dict[str, object]:
     }
     print(report(result, readings, packing, memory))
     return result
-
-
-def chosen(loaders: Sequence[Loader], settings: Settings) -> list[Loader]:
-    """Those that were asked for."""
-    return [
-        loader
-        for loader in loaders
-        if not settings.only or any(word in loader.name for word in settings.only)
-    ]
-
-
-def play(loaders: Sequence[Loader], settings: Settings, tell: Tell) -> dict[str, list[Reading]]:
-    """Measure everybody in turn, A B C A B C: what disturbs the machine for a while disturbs all."""
-    readings: dict[str, list[Reading]] = {loader.name: [] for loader in loaders}
-    for number in range(settings.rounds):
-        for loader in loaders:
-            gc.collect()  # what the one before left is not this one's work
-            reading = loader.measure(settings.window)
-            readings[loader.name].append(reading)
-            tell(f"round {number + 1}/{settings.rounds}  {reading.rows:>11,.0f} rows/s  {loader.name}")
-    return readings
 
 
 def measure_memory(folder: Path, large: Corpus, settings: Settings, tell: Tell) -> list[Memory]:

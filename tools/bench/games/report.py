@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from tools.bench.markdown import table
+from tools.bench.others import best_of
 from tools.bench.spread import Spread
 
 from .corpus import Rate
@@ -90,7 +91,7 @@ def cores(own: Sequence[Reading]) -> str:
 
 def best_other(readings: Readings) -> list[Reading]:
     """Round by round, the rival with a gather of its own that made most, in whatever mode."""
-    names = [rival.name for rival in RIVALS[1:] if "our kernel" not in rival.name]
+    names = best_of(RIVALS[1:])
     others = [readings[name] for name in names if name in readings]
     return [max(found, key=lambda reading: reading.rows) for found in zip(*others, strict=True)]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import grain
+import numpy as np
 from numpy.typing import NDArray
 
 from .corpus import Corpus
@@ -14,7 +15,7 @@ from .gathering import Gather, KernelGather, RingGather
 from .loaders import Batches
 from .settings import Settings
 
-__all__ = ["open_dataset", "open_dataset_kernel"]
+__all__ = ["by_number", "open_dataset", "open_dataset_kernel"]
 
 Opened = AbstractContextManager[Batches]
 
@@ -31,15 +32,23 @@ def open_dataset_kernel(corpus: Corpus, settings: Settings) -> Opened:
 
 @contextmanager
 def opened(corpus: Corpus, settings: Settings, gather: Gather) -> Iterator[Batches]:
-    """Batches of one random order, themselves in a new order each pass."""
+    """Rows of the files."""
     gather.opened()
-    size = settings.batch
+    with by_number(gather, corpus.order, settings.batch, settings.cpus) as batches:
+        yield batches
 
-    def batch(number: int) -> dict[str, NDArray[Any]]:
-        return gather(corpus.order[number * size : (number + 1) * size])
 
-    numbers = grain.MapDataset.range(len(corpus.order) // size).seed(0).shuffle().repeat()
-    options = grain.ReadOptions(num_threads=settings.cpus, prefetch_buffer_size=2 * settings.cpus)
+@contextmanager
+def by_number(
+    make: Callable[[NDArray[np.int64]], Mapping[str, Any]], order: NDArray[np.int64], size: int, threads: int
+) -> Iterator[Batches]:
+    """Batches of one random order, themselves in a new order each pass: what `make` gives of their rows."""
+
+    def batch(number: int) -> Mapping[str, Any]:
+        return make(order[number * size : (number + 1) * size])
+
+    numbers = grain.MapDataset.range(len(order) // size).seed(0).shuffle().repeat()
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     iterator = iter(numbers.map(batch).to_iter_dataset(options))
     try:
         yield iterator

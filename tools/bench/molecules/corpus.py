@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from flowload.formats.molecules import PackedMolecules
 
-__all__ = ["LARGEST", "SMALLEST", "Corpus", "write_molecules"]
+__all__ = ["LARGEST", "SMALLEST", "Corpus", "as_order", "write_molecules"]
 
 SMALLEST, LARGEST = 5, 60  #: atoms, each size as likely
 PART = 1 << 16  #: molecules that are made at a time
@@ -54,3 +55,10 @@ def write_molecules(folder: Path, count: int, num_atoms: int) -> Corpus:
                 rng.standard_normal((atoms, 3), np.float32).tofile(file)
     rng.standard_normal(count).tofile(folder / "E.f64")
     return Corpus(folder, rng.permutation(count), num_atoms)
+
+
+def as_order(corpus: Corpus, batch: int) -> Iterator[NDArray[np.int64]]:
+    """Numbers of the molecules of whole batches, for ever, in the one random order."""
+    while True:
+        for begin in range(0, len(corpus.order) - batch + 1, batch):
+            yield corpus.order[begin : begin + batch]

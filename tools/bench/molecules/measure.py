@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tools.bench.games.loaders import Batches, Loader, Reading, watched
+from tools.bench.games.loaders import Reading
 from tools.bench.machine import describe_machine
 from tools.bench.markdown import table
+from tools.bench.others import best_of, rivals_of
 from tools.bench.settings import ROOT
 from tools.bench.spread import Spread
+from tools.bench.turns import chosen, play
 
 from .corpus import LARGEST, SMALLEST, Corpus, write_molecules
-from .loaders import bare, flowload, loop
+from .loaders import bare, flowload
+from .rivals import RIVALS
 from .settings import Settings
 
-__all__ = ["measure_molecules", "play"]
+__all__ = ["measure_molecules"]
 
 Tell = Callable[[str], None]
 Readings = Mapping[str, Sequence[Reading]]
@@ -43,12 +44,8 @@ def measure_molecules(settings: Settings, tell: Tell) -> dict[str, object]:
             bare(corpus, settings, bundles=False),
             bare(corpus, settings, bundles=True),
         ]
-        if settings.rivals:
-            loaders += [loop(corpus, settings), torch_loader(corpus, settings)]
-        wanted = [
-            each for each in loaders if not settings.only or any(word in each.name for word in settings.only)
-        ]
-        readings = play(wanted, settings, tell)
+        others, absent = rivals_of(RIVALS, __package__, corpus, settings) if settings.rivals else ([], {})
+        readings = play(chosen([*loaders, *others], settings), settings, tell, "molecules")
         large = write_molecules(Path(name) / "many", settings.many, settings.num_atoms)
         memory = read_large(large, settings)
     result: dict[str, object] = {
@@ -57,34 +54,10 @@ def measure_molecules(settings: Settings, tell: Tell) -> dict[str, object]:
         "rows": {who: [reading.rows for reading in found] for who, found in readings.items()},
         "thrift": {who: [reading.thrift for reading in found] for who, found in readings.items()},
         "memory": memory,
+        "absent": absent,
     }
     print(report(readings, memory, settings))
     return result
-
-
-def torch_loader(corpus: Corpus, settings: Settings) -> Loader:
-    """Its module imports torch."""
-
-    @contextmanager
-    def start() -> Iterator[Batches]:
-        from .rival_torch import open_loader  # noqa: PLC0415 - imports torch
-
-        with open_loader(corpus, settings) as batches:
-            yield batches
-
-    return watched("DataLoader, pad-collate", "rival", start)
-
-
-def play(loaders: Sequence[Loader], settings: Settings, tell: Tell) -> dict[str, list[Reading]]:
-    """Measure everybody in turn, A B C A B C: what disturbs the machine for a while disturbs all."""
-    readings: dict[str, list[Reading]] = {loader.name: [] for loader in loaders}
-    for number in range(settings.rounds):
-        for loader in loaders:
-            gc.collect()  # what the one before left is not this one's work
-            reading = loader.measure(settings.window)
-            readings[loader.name].append(reading)
-            tell(f"round {number + 1}/{settings.rounds}  {reading.rows:>11,.0f} molecules/s  {loader.name}")
-    return readings
 
 
 def read_large(corpus: Corpus, settings: Settings) -> dict[str, float]:
@@ -117,6 +90,7 @@ def report(readings: Readings, memory: Mapping[str, float], settings: Settings) 
             f"to {settings.num_atoms}, PhysNet with pairs; {settings.cpus} CPUs; "
             f"median of {settings.rounds} rounds",
             table(HEADINGS, rows),
+            best_in_words(readings, own),
             f"With bucket({BUCKET}), batches are padded to their own largest molecule, with pairs of one.",
             f"{memory['molecules']:,.0f} molecules: opened in {memory['opened'] * 1000:.1f} ms, read once at "
             f"{memory['rate']:,.0f}/s in buckets; {taken:,.0f} MB of anonymous memory more at the peak",
@@ -136,6 +110,16 @@ def in_words(who: str, found: Sequence[Reading], own: Sequence[Reading]) -> tupl
         f"{rows.median:,.0f}",
         f"{rows.least:,.0f} - {rows.most:,.0f}",
         f"{Spread.of(times).median:.2f}" if times else "",
-        f"{Spread.of(thrift).median:.2f}" if thrift and "DataLoader" not in who else "",
+        f"{Spread.of(thrift).median:.2f}" if thrift else "",
         f"{Spread.of([reading.cores or 0 for reading in found]).median:.2f}",
     )
+
+
+def best_in_words(readings: Readings, own: Sequence[Reading]) -> str:
+    """Who of the others made most, in whatever mode, and what that is to flowload."""
+    others = {name: readings[name] for name in best_of(RIVALS) if name in readings}
+    if not others or not own:
+        return "The others were not measured."
+    name = max(others, key=lambda who: Spread.of([reading.rows for reading in others[who]]).median)
+    times, thrift = in_words(name, others[name], own)[3:5]
+    return f"The best of the others is '{name}': flowload makes {times} x as much, {thrift} x by CPU time."

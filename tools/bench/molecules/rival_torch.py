@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,11 @@ from torch.utils.data import DataLoader, Dataset
 from tools.bench.games.loaders import Batches
 
 from .corpus import Corpus
-from .loaders import Molecules, constant
+from .plain import Molecules, constant
 from .settings import Settings
+from .vectors import Padder
 
-__all__ = ["PadCollate", "Samples", "open_loader"]
+__all__ = ["Fetched", "PadCollate", "Samples", "open_fetched", "open_loader"]
 
 
 class Samples(Dataset[dict[str, Any]]):
@@ -58,19 +59,50 @@ class PadCollate:
         return {**out, "E": energies, "N": sizes, "Qtot": torch.zeros(count, dtype=torch.float64)}
 
 
+class Fetched(Dataset[dict[str, Any]]):
+    """All molecules of a batch by a few calls of numpy, which torch looks for: `__getitems__`."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.pad = Padder(corpus)
+        self.size = len(corpus.order)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitems__(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
+        return {key: torch.from_numpy(array) for key, array in self.pad(np.asarray(rows)).items()}
+
+
+def as_it_is(batch: Any) -> Any:
+    """Collated already."""
+    return batch
+
+
+def open_loader(corpus: Corpus, settings: Settings) -> AbstractContextManager[Batches]:
+    """Molecule by molecule."""
+    return opened(corpus, settings, Samples(corpus), PadCollate(corpus.num_atoms))
+
+
+def open_fetched(corpus: Corpus, settings: Settings) -> AbstractContextManager[Batches]:
+    """Batch by batch."""
+    return opened(corpus, settings, Fetched(corpus), as_it_is)
+
+
 @contextmanager
-def open_loader(corpus: Corpus, settings: Settings) -> Iterator[Batches]:
+def opened(
+    corpus: Corpus, settings: Settings, data: Dataset[Any], collate: Callable[[Any], Any]
+) -> Iterator[Batches]:
     """It shuffles, and drops the last batch."""
     pairs = {
         key: torch.from_numpy(array) for key, array in constant(settings.batch, corpus.num_atoms).items()
     }
     loader = DataLoader(
-        Samples(corpus),
+        data,
         settings.batch,
         shuffle=True,
         drop_last=True,
         num_workers=settings.cpus,
-        collate_fn=PadCollate(corpus.num_atoms),
+        collate_fn=collate,
         multiprocessing_context=multiprocessing.get_context("spawn"),
         persistent_workers=True,
     )

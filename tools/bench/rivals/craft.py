@@ -1,8 +1,8 @@
 """What a loader is given to do the work with: functions, so that only the loader makes the difference.
 
-Two sets: what a careful user writes with numpy and zlib-ng, whole chunks at a time; and flowload's own
-kernels, which no rival has, but which show what the loader itself costs. Functions of modules, because loaders
-pickle them to their processes.
+Two sets: what a careful user writes with numpy and zlib-ng, whole chunks at a time; and our own kernels,
+which no rival has, but which show what the loader itself costs. Functions of modules, because loaders pickle
+them to their processes.
 """
 
 from __future__ import annotations
