@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 from flowload.sample import sample_path
 from tools.bench.corpus import Corpus, load_corpus
 from tools.bench.footprint import Footprint
 from tools.bench.markdown import table
+from tools.bench.recording import recording
 from tools.bench.rivals.craft import KERNELS, NUMPY
 from tools.bench.rivals.entries import RIVALS, references, rivals
 from tools.bench.rivals.order import Order
@@ -23,6 +25,7 @@ from tools.bench.rivals.shuffle import Endless, Shuffle
 from tools.bench.roofline import speed
 from tools.bench.rounds import play, rows_of
 from tools.bench.settings import ROOT, Contender, Reading, Settings, Window, Work, default_data
+from tools.bench.window_readers import libraries
 from tools.bench.yardstick import NAME
 
 SAMPLE = str(sample_path("chess") / "*.tar")
@@ -93,6 +96,16 @@ def test_hops_are_counted() -> None:
     assert len(told) == 6
 
 
+def test_one_round_says_what_watching_costs() -> None:
+    told = bench("observe", "--rounds", "1", "--blocks", "50", "--turns", "1", "--only", "nobody")
+    assert [line.split()[0] for line in told.splitlines()[:4]] == [
+        "CPU",
+        "nothing",
+        "statistics",
+        "statistics",
+    ]
+
+
 def test_windows_of_a_recording_are_measured(tmp_path: Path) -> None:
     told = bench("neural", "--quick", "--json", str(tmp_path / "neural.json"))
     result = json.loads((tmp_path / "neural.json").read_text())
@@ -106,6 +119,16 @@ def test_windows_of_a_recording_are_measured(tmp_path: Path) -> None:
         "zstd chunks in the page cache",
     ]
     assert all(each["speedup"] > 0 for each in result["overlap"])
+
+
+@pytest.mark.parametrize("codec", ["raw", "zstd"])
+def test_every_library_gives_the_window(codec: str) -> None:
+    with recording(rows=64, columns=8, size=16, chunk=4) as corpus:
+        wanted: Any = zarr.open_array(str(corpus.path(codec)), mode="r")
+        for name, library in libraries().items():
+            memory = np.zeros((16, 8), np.float32)
+            library(corpus, codec, 1)(slice(20, 36), memory)
+            np.testing.assert_array_equal(memory, wanted[20:36], err_msg=name)
 
 
 def test_both_crafts_make_the_same_arrays(sample: Corpus) -> None:

@@ -18,13 +18,14 @@ from .window_readers import AHEAD, Read, readers
 __all__ = ["NeuralSettings", "measure_neural"]
 
 HEADER = (
-    "windows a second",
+    "windows",
     "GB/s",
     "least - most",
     "of bare threads",
     "of the best rival",
     "CPU s/GB",
     "of bare",
+    "of the best rival",
 )
 OVERLAP = ("loading behind training", "load", "train", "together", "speed-up", "wait, mean", "p95", "longest")
 
@@ -48,9 +49,6 @@ class Reading(NamedTuple):
     speed: float  #: GB/s
     thrift: float  #: CPU seconds a GB
 
-
-#: Who keeps memory, which is fresh at first, or windows that were read while others were measured.
-REUSING = ("bare threads", "flowload")
 
 Readings = Mapping[str, Sequence[Reading]]
 
@@ -86,7 +84,7 @@ def play(
         for number in range(settings.rounds):
             for name, read in opened.items():
                 gc.collect()
-                read(AHEAD if name in REUSING else 1)
+                read(AHEAD)  # memory is fresh at first, and windows were read while others were measured
                 reading = measure(read, settings.windows, corpus.window_bytes)
                 found[name].append(reading)
                 tell(f"round {number + 1}/{settings.rounds}  {codec}  {reading.speed:6.2f} GB/s  {name}")
@@ -114,11 +112,12 @@ def row(codec: str, name: str, readings: Readings) -> tuple[str, ...]:
     own, bare = readings[name], readings["bare threads"]
     speed = Spread.of([reading.speed for reading in own])
     rivals = [each for who, each in readings.items() if who not in ("bare threads", "flowload")]
-    best = [max(reading.speed for reading in turn) for turn in zip(*rivals, strict=True)]
+    best = [max(turn, key=lambda reading: reading.speed) for turn in zip(*rivals, strict=True)]
     roof = Spread.of([a.speed / b.speed for a, b in zip(own, bare, strict=True)])
-    beats = Spread.of([a.speed / b for a, b in zip(own, best, strict=True)])
+    beats = Spread.of([a.speed / b.speed for a, b in zip(own, best, strict=True)])
     thrift = Spread.of([reading.thrift for reading in own])
     cost = Spread.of([a.thrift / b.thrift for a, b in zip(own, bare, strict=True)])
+    beaten = Spread.of([a.thrift / b.thrift for a, b in zip(own, best, strict=True)])
     return (
         f"{codec}, {name}",
         f"{speed.median:.2f}",
@@ -127,6 +126,7 @@ def row(codec: str, name: str, readings: Readings) -> tuple[str, ...]:
         f"{beats.median:.2f} x",
         f"{thrift.median:.3f}",
         f"{cost.median:.2f} x",
+        f"{beaten.median:.2f} x",
     )
 
 

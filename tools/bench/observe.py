@@ -8,10 +8,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import process_time
 from typing import NamedTuple
+
+import numpy as np
 
 import flowload as fl
 from flowload.cli.verdict import brief
@@ -59,7 +61,7 @@ def measure_cost(blocks: int, rounds: int, cpus: int) -> dict[str, float]:
     shares = {}
     for how, each in costs.items():
         more = [one - other for one, other in zip(each, costs["nothing"], strict=True)]
-        low, middle, high = (each * 1000 / cpus for each in quantiles(more, n=4))
+        low, middle, high = (each * 1000 / cpus for each in np.quantile(more, (0.25, 0.5, 0.75)).tolist())
         shares[how] = middle
         told = f"{middle:+.2%} of {cpus} CPUs at 1,000 blocks/s (quartiles {low:+.2%}, {high:+.2%})"
         print(f"  {how:<24}{median(each) * 1e6:7.1f} us  {'' if how == 'nothing' else told}")

@@ -1,33 +1,42 @@
 """Who reads windows of a recording: bare threads, flowload, and the libraries that people use today.
 
 A reader is a context that gives a function: read so many windows, one after the other, each dropped when the
-next one has come.
+next one has come. All read ahead, into memory that is used again, by as many threads as there are CPUs.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, TypeAlias
 
 import numcodecs
+import numpy as np
 import zarr
+from numpy.typing import NDArray
+from zarr.core.buffer.cpu import NDBuffer
 from zarr.storage import LocalStore
 
 import flowload as fl
 from flowload.runtime.buffers import BufferPool
 
 from .recording import Corpus
+from .ring import Ring
 
-__all__ = ["AHEAD", "Read", "Reader", "bare", "flowload", "readers"]
+__all__ = ["AHEAD", "Read", "Reader", "bare", "flowload", "libraries", "readers"]
 
 Read: TypeAlias = Callable[[int], None]
 Reader: TypeAlias = Callable[[Corpus, str, int], AbstractContextManager[Read]]
+
+#: Writes a window to memory, or gives it in new memory.
+Window: TypeAlias = Callable[[slice, NDArray[np.float32]], object]
 
 ROTATION = 3  #: windows in turn: in hand, waiting, being read
 AHEAD = 8  #: windows that may have been read before a measurement begins
@@ -41,7 +50,14 @@ PIPELINES = {
 def readers() -> dict[str, Reader]:
     """By name; those that are installed."""
     found: dict[str, Reader] = {"bare threads": bare, "flowload": flowload}
-    found["zarr-python"] = partial(library, pipeline="zarr-python")
+    return found | {name: partial(ahead, by=library) for name, library in libraries().items()}
+
+
+def libraries() -> dict[str, Callable[[Corpus, str, int], Window]]:
+    """By name; those that are installed."""
+    found: dict[str, Callable[[Corpus, str, int], Window]] = {
+        "zarr-python": partial(library, pipeline="zarr-python")
+    }
     if find_spec("zarrs"):
         found["zarrs"] = partial(library, pipeline="zarrs")
     if find_spec("tensorstore"):
@@ -101,27 +117,51 @@ def bare(corpus: Corpus, codec: str, cpus: int) -> Iterator[Read]:
     pool.close()
 
 
-@contextmanager
-def library(corpus: Corpus, codec: str, cpus: int, *, pipeline: str) -> Iterator[Read]:  # noqa: ARG001 - its own
+def library(corpus: Corpus, codec: str, cpus: int, *, pipeline: str) -> Window:  # noqa: ARG001 - its own threads
     """zarr-python with one of its codec pipelines; its threads are as many as it likes."""
     with zarr.config.set({"codec_pipeline.path": PIPELINES[pipeline]}):
         array: Any = zarr.open_array(LocalStore(corpus.path(codec)), mode="r")
-    yield partial(take, corpus, lambda rows: array[rows])
+
+    def window(rows: slice, memory: NDArray[np.float32]) -> object:
+        return array.get_basic_selection(rows, out=NDBuffer.from_numpy_array(memory))
+
+    return window
 
 
-@contextmanager
-def tensorstore(corpus: Corpus, codec: str, cpus: int) -> Iterator[Read]:
+def tensorstore(corpus: Corpus, codec: str, cpus: int) -> Window:
     """With as many threads for I/O and data as there are CPUs."""
     import tensorstore as ts  # noqa: PLC0415 - optional
 
     limits = {"data_copy_concurrency": {"limit": cpus}, "file_io_concurrency": {"limit": cpus}}
     store = {"driver": "file", "path": str(corpus.path(codec))}
     array = ts.open({"driver": "zarr3", "kvstore": store, "context": limits}, read=True).result()
-    yield partial(take, corpus, lambda rows: array[rows].read().result())
+
+    def window(rows: slice, memory: NDArray[np.float32]) -> object:
+        return ts.array(memory).write(array[rows].translate_to[0]).result()
+
+    return window
 
 
-def take(corpus: Corpus, window: Callable[[slice], Any], count: int) -> None:
-    """Windows of an array that is indexed."""
-    for number in range(count):
-        start = corpus.start(number)
-        window(slice(start, start + corpus.size))
+@contextmanager
+def ahead(
+    corpus: Corpus, codec: str, cpus: int, *, by: Callable[[Corpus, str, int], Window]
+) -> Iterator[Read]:
+    """What a careful user of a library writes: a thread a CPU reads ahead, into memory that is used again."""
+    window = by(corpus, codec, cpus)
+    shape = corpus.size, corpus.columns
+    memory = Ring(cpus + ROTATION, lambda: np.zeros(shape, np.float32))
+    waiting: deque[Future[object]] = deque()
+    numbers = itertools.count()
+
+    def begin() -> None:
+        start = corpus.start(next(numbers))
+        waiting.append(threads.submit(window, slice(start, start + corpus.size), memory.next()))
+
+    def read(count: int) -> None:
+        for _ in range(count):
+            while len(waiting) < cpus + 1:
+                begin()
+            waiting.popleft().result()
+
+    with ThreadPoolExecutor(cpus) as threads:
+        yield read
