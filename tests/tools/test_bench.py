@@ -14,6 +14,7 @@ import pytest
 import zarr
 
 from flowload.sample import sample_path
+from tools.bench import figures
 from tools.bench.corpus import Corpus, load_corpus
 from tools.bench.footprint import Footprint
 from tools.bench.markdown import table
@@ -89,6 +90,14 @@ def test_the_tables_show_every_row(quick: tuple[str, dict[str, Any]]) -> None:
     for row in result["rows"]:
         assert f"| {row['name']} " in told
     assert all(f"| {name} " in told for name in result["first_batch"])
+
+
+def test_the_readme_shows_every_graph(quick: tuple[str, dict[str, Any]]) -> None:
+    _, result = quick
+    shown = list(figures.chess(result["rows"]))
+    assert [row[0] for row in shown] == [WORKS[0], f"{WORKS[0]}, to_device('cpu')", *WORKS[1:]]
+    assert all(cell for row in shown for cell in row)
+    assert figures.best_of_chess(result["rows"]) == "Other loaders were not measured."
 
 
 def test_hops_are_counted() -> None:

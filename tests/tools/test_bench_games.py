@@ -15,6 +15,7 @@ import pytest
 
 from flowload.sample import sample_path
 from tests.kernels import naive_games
+from tools.bench import figures
 from tools.bench.games.corpus import Corpus, Rate, pack
 from tools.bench.games.loaders import Loader, Reading, bare, flowload
 from tools.bench.games.python_replay import replay
@@ -48,6 +49,7 @@ def test_everything_is_measured_and_told(tmp_path: Path) -> None:
     names = {f"{who}, {layout}" for who in ("bare kernel", "flowload") for layout in ("bits", "uint8")}
     assert set(result["rows"]) == names
     assert all(f"| {name} " in told for name in names)
+    assert [row[-1] for row in figures.games(result)] == ["not measured"] * 2
     assert all(rate["wall"] > 0 and rate["cpu"] > 0 for rate in result["packing"].values())
     assert [each["rows"] for each in result["memory"]] == [SAMPLE, 5 * SAMPLE, 5 * SAMPLE]
     if Path("/proc/self/smaps_rollup").exists():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import flowload as fl
+from tools.bench import figures
 from tools.bench.molecules.corpus import Corpus, write_molecules
 from tools.bench.molecules.loaders import Bare
 from tools.bench.molecules.plain import Molecules, constant
@@ -93,5 +94,7 @@ def test_everything_is_measured_and_told(tmp_path: Path) -> None:
     assert set(result["rows"]) == names
     assert all(f"| {name} " in told for name in names)
     assert "The best of the others is " in told
+    (shown,) = figures.molecules(result)
+    assert shown[-1] in ("Python loop", "numpy a batch, one thread, ring")
     assert result["memory"]["molecules"] == 5000
     assert 0 < result["memory"]["before"] <= result["memory"]["peak"]

@@ -181,6 +181,17 @@ def molecules(cpus: int, sheet: Path | None, quick: bool, **given: Any) -> None:
         paper.content = measure.measure_molecules(asked.quick() if quick else asked, tell)
 
 
+@main.command()
+@click.option("--rounds", default=5, show_default=True, help="Measurements of each contender.")
+@click.option("--readme", metavar="PATH", type=click.Path(path_type=Path), help="Write the section there.")
+@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
+def figures(rounds: int, readme: Path | None, quick: bool) -> None:
+    """Everything that the README says of speed, anew: chess, games, molecules, neural; half an hour."""
+    from .figures import measure_figures  # noqa: PLC0415 - numba counts the CPUs when it is imported
+
+    click.echo(measure_figures(rounds, readme, quick=quick, tell=tell))
+
+
 def tell(line: str) -> None:
     """Say what is going on, where results do not go."""
     click.echo(line, file=sys.stderr)

@@ -36,6 +36,7 @@ class Row(NamedTuple):
     made: int | None  #: buffers allocated in a window, the most
     buffer_bytes: int | None  #: the most
     rounds: tuple[float, ...]  #: frames a second, round by round
+    thrift: tuple[float, ...]  #: frames a CPU second, round by round, where CPU seconds are known
 
     def as_json(self) -> dict[str, object]:
         """Plain values."""
@@ -88,6 +89,7 @@ def row_of(contender: Contender, readings: Readings, corpus: Corpus) -> Row:
         made=max((reading.made for reading in own if reading.made is not None), default=None),
         buffer_bytes=max((r.buffer_bytes for r in own if r.buffer_bytes is not None), default=None),
         rounds=tuple(frames),
+        thrift=tuple(thrift(own)),
     )
 
 
