@@ -45,7 +45,7 @@ WORK = (
 APART = (
     "lc0's C++ loader is not run by this command. Measured apart, on two such cores and the same games, with "
     "its malloc tuned and a batch of 256, it made 92 k frames/s, and 103 k with zlib-ng preloaded, where "
-    "flowload made 390 to 446 k. Of 3 % of the frames it made 6.5 k, and 17.1 k with zlib-ng preloaded, where "
+    "flowload made 390 to 446 k. Of 3 % of the frames it made 6.5 k, and 17.1 k with zlib-ng, where "
     "flowload made 36.9 k: most of that lead is zlib-ng."
 )
 
