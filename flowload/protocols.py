@@ -256,6 +256,7 @@ class Setting:
     `upstream` and `downstream` are the declarations (`flowload.graph.Stage`) before and behind this one,
     nearest first, so that a stage can fit itself to its neighbours: a batch buffer to the device, say.
     `bundles`: whatever comes behind takes bundles (see `Bundled`), up to the reader.
+    `incoming`: what the inputs carry; empty for a source, and where nobody says.
     """
 
     seed: int
@@ -264,3 +265,4 @@ class Setting:
     upstream: tuple[Any, ...] = ()
     downstream: tuple[Any, ...] = ()
     bundles: bool = False
+    incoming: tuple[type, ...] = ()

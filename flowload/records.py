@@ -32,11 +32,13 @@ __all__ = [
     "Pair",
     "Picks",
     "Records",
+    "Screened",
     "Sized",
     "Table",
     "Uniform",
     "Varied",
     "Windowed",
+    "may_drop",
 ]
 
 Numbers: TypeAlias = NDArray[np.int64]  #: row numbers
@@ -63,6 +65,9 @@ class Records(Protocol):
     """Rows on disk as a value: it can be compared, printed and pickled; each run opens it for itself.
 
     So a handle is opened where it is used, and never crosses a fork or a spawn.
+
+    An attribute `drops` that is False says that `Table.usable` of its tables never drops a row, though it may
+    reject one: then batches need not be filled up. See `may_drop`.
     """
 
     @property
@@ -111,6 +116,15 @@ class Table(Protocol):
 
     def close(self) -> None:
         """The run is over. Called once."""
+
+
+def may_drop(records: Records) -> bool:
+    """Whether rows of these may be dropped where they are read, though no error may be skipped.
+
+    Where the records do not say, they may; those that do what `missing=` says do it under "skip" alone.
+    """
+    drops: bool = getattr(records, "drops", getattr(records, "missing", "skip") == "skip")
+    return drops
 
 
 #: Arrays with one row a sample, and those that go with the batch.
@@ -215,6 +229,17 @@ class Varied(Table, Protocol):
 
         Returns the arrays of each batch with one row a sample, those that go with the whole, and the padding;
         see `Padded`. None, or a DataError: as in `Alike`.
+        """
+
+
+@runtime_checkable
+class Screened(Table, Protocol):
+    """A table that knows of some rows, before anything of them is read, that nobody wants: by size, say."""
+
+    def screen(self, rows: Numbers) -> tuple[Numbers, Mapping[str, int]]:
+        """The rows that stay, in their order, and how many do not, by reason: dropped where rows begin.
+
+        The same in every process, so that ranks share what is left. Quick: all rows are asked about.
         """
 
 

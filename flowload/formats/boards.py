@@ -46,6 +46,7 @@ class Boards:
     beside: Mapping[str, File] = field(default_factory=lambda: MappingProxyType({}))
 
     name: ClassVar[str] = "boards"
+    drops: ClassVar[bool] = False
     layouts: ClassVar[Sequence[str]] = ("onehot",)
 
     def __post_init__(self) -> None:

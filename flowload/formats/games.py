@@ -47,6 +47,7 @@ class PackedGames:
     path: str | os.PathLike[str]
 
     name: ClassVar[str] = "games"
+    drops: ClassVar[bool] = False
     layouts: ClassVar[Sequence[str]] = GamesTable.layouts
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - there is one

@@ -46,6 +46,7 @@ class Games:
     layout: str = "bits"
 
     name: ClassVar[str] = "games"
+    drops: ClassVar[bool] = False
     layouts: ClassVar[Sequence[str]] = GamesTable.layouts
 
     def __post_init__(self) -> None:

@@ -41,7 +41,8 @@ class PackedMolecules:
             `dst_idx` and `src_idx`. All are ordered pairs, sorted by dst, then by src. None: "molecule" for
             the physnet layout, as published loaders give them, and "none" for the masked one.
         cutoff: Å, with pairs="real": only pairs that are closer.
-        too_large: what a molecule of more than `num_atoms` atoms does: "raise", or "drop": it is counted.
+        too_large: what a molecule of more than `num_atoms` atoms does: "raise", or "drop": `fl.rows` leaves
+            it out, before anything is shuffled, shared or cut into batches, and counts it.
         check_values: read everything when it is opened, and raise for the first number that is not as it
             should be; 100 million atoms take seconds.
     """
@@ -54,6 +55,7 @@ class PackedMolecules:
     check_values: bool = False
 
     name: ClassVar[str] = "molecules"
+    drops: ClassVar[bool] = False
     layouts: ClassVar[Sequence[str]] = tuple(LAYOUTS)
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from flowload.kernels.sound import find_unsound
 from flowload.protocols import Bytes, Call
 from flowload.records import WRITTEN, Fields, Gathered, Numbers, Order, Pair, Picks
 
-from .molecules_blame import SIZE, blame
+from .molecules_blame import blame
 from .molecules_files import Pack
 from .molecules_flat import Flat
 from .molecules_layouts import LAYOUTS, fields_of
@@ -68,15 +68,19 @@ class MoleculeTable:
                 first = int(np.flatnonzero(why)[0])
                 raise blame(self.pack, start + first, int(why[first]), self.num_atoms)
 
+    def screen(self, rows: Numbers) -> tuple[Numbers, Mapping[str, int]]:
+        """The molecules that fit, where those that are too large are dropped."""
+        if self.num_atoms is None or self.too_large != "drop":
+            return rows, {}
+        fits = self.sizes(rows) <= self.num_atoms
+        return rows[fits], {"too large": len(rows) - int(fits.sum())}
+
     def usable(self, rows: Numbers, call: Call) -> Numbers:
-        """The molecules that are neither too large nor unsound, in their order."""
+        """The molecules that are sound, in their order; the others are rejected."""
         why = np.empty(len(rows), np.uint8)
         offsets = self.pack.offsets
         if not find_unsound(self.atoms, self.labels, offsets, rows, self.num_atoms or 0, why):
             return rows
-        if self.too_large == "drop":
-            call.drop(int((why == SIZE).sum()), "too large")
-            rows, why = rows[why != SIZE], why[why != SIZE]
         for row, reason in zip(rows[why > 0].tolist(), why[why > 0].tolist(), strict=True):
             call.reject(blame(self.pack, row, reason, self.num_atoms))
         kept: Numbers = rows[why == 0]

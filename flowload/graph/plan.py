@@ -45,6 +45,7 @@ class Placed:
     open: bool  #: an input is not joined yet; never in a graph that passed `check()`
     upstream: tuple[Stage, ...]
     downstream: tuple[Stage, ...]
+    incoming: tuple[type, ...] = ()  #: what the inputs carry
 
     @property
     def stage(self) -> Stage:
@@ -60,6 +61,7 @@ class Placed:
             upstream=self.upstream,
             downstream=self.downstream,
             bundles=all(stage.bundles for stage in self.downstream),
+            incoming=self.incoming,
         )
 
 
@@ -98,6 +100,7 @@ def make_plan(flow: Flow, ends: Ends) -> Plan:
             open=None in taps,
             upstream=tuple(flow.nodes[i].stage for i in nearest_first(number, before)),
             downstream=tuple(flow.nodes[i].stage for i in nearest_first(number, behind)),
+            incoming=tuple(flow.gives[tap.place][tap.port] for tap in taps if tap is not None),
         )
         for number, (node, name, taps, gives) in enumerate(
             zip(flow.nodes, flow.names, flow.inputs, flow.gives, strict=True)

@@ -27,6 +27,7 @@ class Count:
     n: int
 
     name: ClassVar[str] = "numbers"
+    drops: ClassVar[bool] = False
     layouts: ClassVar[Sequence[str]] = ("numbers",)
 
     def __post_init__(self) -> None:
@@ -87,6 +88,7 @@ class Arrays:
     """Named arrays of equal length; compared by identity, for arrays have no cheap equality."""
 
     name = "arrays"
+    drops = False
     layouts: Sequence[str] = ("arrays",)
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:

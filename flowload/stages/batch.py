@@ -11,7 +11,7 @@ from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
 from flowload.protocols import Device, OnError, Operator, Setting
-from flowload.records import Attended, Records
+from flowload.records import Attended, Records, may_drop
 
 from .bundling import how_many
 from .cut import Cut
@@ -20,8 +20,10 @@ from .fields import batch_bytes
 from .find_format import own_formats
 from .gathering import check_layout
 from .references import format_finder
+from .refill import Finish, Refill
 from .row_size import row_size
 from .tables import Tables, own_records
+from .written import EncodeUsable
 
 __all__ = ["BatchStage", "batch"]
 
@@ -69,15 +71,34 @@ class BatchStage(Stage):
             find_layout(known, self.layout)
         for records in own_records(setting):
             check_layout(records.name, records.layouts, self.layout)
-        encode = Encode(self.layout, device_of(setting))
+        device, refilled = device_of(setting), self.refilled(setting)
+        encode = EncodeUsable(self.layout, device) if refilled else Encode(self.layout, device)
         cut = Cut(
+            self.size,
+            drop_last=self.drop_last and not refilled,
+            find=format_finder(setting),
+            tables=Tables.before(setting),
+            together=encode.together if setting.bundles else None,
+            misfit=encode.misfit if self.on_error == "skip" else None,
+        )
+        if not refilled:
+            return cut, encode
+        refill = Refill(
             self.size,
             drop_last=self.drop_last,
             find=format_finder(setting),
             tables=Tables.before(setting),
-            together=encode.together if setting.bundles else None,
+            misfit=encode.misfit if self.on_error == "skip" else None,
         )
-        return cut, encode
+        return cut, encode, refill, Finish(self.layout, device, encode.padding)
+
+    def refilled(self, setting: Setting) -> bool:
+        """Whether samples may be dropped while batches are made, so that these must be filled up."""
+        if setting.incoming == (Batch,):
+            return False  # arrays are not read here; those that do not fit are left out before
+        records = own_records(setting)
+        unknown = not records and Rows in setting.incoming  # rows of a table of somebody's own
+        return self.on_error == "skip" or unknown or any(map(may_drop, records))
 
     def memory(self, setting: Setting) -> int:
         """Batches at work and on their way, and the records that they are made of."""
@@ -86,11 +107,17 @@ class BatchStage(Stage):
         known = [self.batch_of(records) for records in own_records(setting)]
         if known or not formats:
             nbytes = max(known, default=0)
-            return under_way(nbytes, workers, how_many(nbytes, swift=True) if setting.bundles else 1)
+            together = how_many(nbytes, swift=True) if setting.bundles else 1
+            return under_way(nbytes, workers, together) + self.refilling(setting, nbytes * together)
         fields = find_layout(formats[0], self.layout).fields()
         nbytes = batch_bytes(fields, self.size)
         batches = under_way(nbytes, workers, how_many(nbytes, swift=False) if setting.bundles else 1)
-        return batches + (workers + WAITING) * self.size * row_size(setting)
+        records = (workers + WAITING) * self.size * row_size(setting)
+        return batches + records + self.refilling(setting, nbytes)
+
+    def refilling(self, setting: Setting, nbytes: int) -> int:
+        """Bytes of blocks that wait to be filled up, or are filled up."""
+        return (self.workers or setting.cpus) * nbytes + WAITING * nbytes if self.refilled(setting) else 0
 
     def batch_of(self, records: Records) -> int:
         """Bytes of a batch of these records, as far as they tell."""
@@ -127,6 +154,12 @@ def batch(
 ) -> Graph:
     """Make batches of records, of rows, or of other batches of arrays.
 
+    Every batch but the last has exactly `size` samples; with `drop_last=True` the last one, too. What is too
+    large was left out where rows begin. What turns out bad when it is read (it is not finite, or cannot be
+    read, or `missing="skip"` leaves it out) is replaced by the samples that follow: the stream is the good
+    samples in their order, cut to size, the same for any number of workers. Batches are written as if all
+    were good, and cut anew from the first bad one on; where none can be left out, that costs nothing.
+
     Args:
         size: samples of a batch.
         layout: which arrays a record becomes, by name, as its format offers them; None: its first
@@ -134,7 +167,8 @@ def batch(
         drop_last: whether what is too little for a batch at the end of the stream is dropped, and
             counted; else it makes a smaller last batch.
         workers: batches that may be encoded at once; None: as many as the run has CPUs.
-        on_error: what a bad record does: "raise" ends the run, "skip" counts its batch as dropped.
+        on_error: what a bad sample does: "raise" ends the run, "skip" counts it as dropped, alone. Arrays
+            that do not fit those of the same batch are bad, too.
         max_errors: under "skip": how many samples (int) or which share (float) may be skipped.
     """
     return place(

@@ -39,6 +39,7 @@ class Cut:
         find: the format of a name, for `restore`.
         tables: those of rows that a restored state may name.
         together: how many batches of a block's rows go on as one block, where it holds so many.
+        misfit: why rows cannot be in one batch with others, if they cannot: then they are rejected.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Cut:
         find: FindFormat = find_format,
         tables: Tables | None = None,
         together: Callable[[Part, int], int] | None = None,
+        misfit: Callable[[Part, Part], DataError | None] | None = None,
     ) -> None:
         self.size = size
         self.drop_last = drop_last
         self.find = find
         self.tables = Tables(()) if tables is None else tables
         self.together = together
+        self.misfit = misfit
         self.late: list[State] = []  # restored rows that wait for their table
         self.parts: list[Part] = []
         self.held = 0  #: rows that wait
@@ -65,6 +68,8 @@ class Cut:
         if isinstance(block, Batch):
             check_lengths(block, call)
         self.arrive(block)
+        if not self.fits(block, call):
+            return
         first, length = 0, len(block)
         most = 1 if self.together is None or length < 2 * self.size else self.together(block, self.size)
         while first < length:
@@ -80,6 +85,14 @@ class Cut:
             first = end
             if self.held == self.size:
                 yield self.take()
+
+    def fits(self, block: Part, call: Call) -> bool:
+        """Whether rows go with those that wait for the same batch; they are rejected if not."""
+        known = self.waiting() if self.misfit is not None else ()
+        error = self.misfit(block, known[0]) if self.misfit is not None and known else None
+        if error is not None:
+            call.reject(error, len(block))
+        return error is None
 
     def take(self) -> Pieces:
         """What waits, as one block."""
@@ -99,18 +112,23 @@ class Cut:
             call.drop(self.held, "partial batch")
             self.parts, self.held = [], 0
 
+    def waiting(self) -> Sequence[Part]:
+        """What waits, where it came."""
+        return self.parts
+
     def state(self) -> State:
         """What waits."""
-        if self.parts and isinstance(self.parts[0], Batch):
-            return {"made": self.made, "held": self.held, "arrays": arrays_to_state(self.parts)}
-        if self.late or (self.parts and isinstance(self.parts[0], Rows)):
+        parts = self.waiting()
+        if parts and isinstance(parts[0], Batch):
+            return {"made": self.made, "held": self.held, "arrays": arrays_to_state(parts)}
+        if self.late or (parts and isinstance(parts[0], Rows)):
             return {"made": self.made, "held": self.held, "rows": self.rows_to_state()}
         sources, origin = self.references()
         columns = {name: origin[name].tolist() for name in ORIGIN.names or ()}
         return {
             "made": self.made,
             "held": self.held,
-            "format": self.parts[0].format.name if self.parts and isinstance(self.parts[0], Frames) else None,
+            "format": parts[0].format.name if parts and isinstance(parts[0], Frames) else None,
             "sources": sources_to_state(sources),
             "origin": columns,
         }
@@ -136,7 +154,7 @@ class Cut:
         """Row numbers that wait, by the number of their table."""
         if self.late:
             return self.late
-        rows = [part for part in self.parts if isinstance(part, Rows)]
+        rows = [part for part in self.waiting() if isinstance(part, Rows)]
         groups = ((number, list(group)) for number, group in groupby(rows, self.tables.number))
         return [
             {"table": number, "picks": joined([part.picks for part in group]).state()}
@@ -158,7 +176,7 @@ class Cut:
         """Where the records that wait came from; none where arrays wait."""
         sources: tuple[SourceFile, ...] = ()
         columns = [np.empty(0, ORIGIN)]
-        for part in self.parts:
+        for part in self.waiting():
             if isinstance(part, Frames):
                 origin = part.origin.copy()
                 origin["source"] += len(sources)

@@ -49,12 +49,13 @@ class Encode:
     Args:
         layout: name of the format's layout; None: its first.
         device: what prepares the memory of batches, such as page-locking.
+        padding: counts how much of padded batches holds something.
     """
 
-    def __init__(self, layout: str | None, device: Device | None) -> None:
+    def __init__(self, layout: str | None, device: Device | None, padding: Padding | None = None) -> None:
         self.layout = layout
         self.device = device
-        self.padding = Padding()
+        self.padding = Padding() if padding is None else padding
         self.known: tuple[object, Fields | None] = (None, None)  # what was asked for last, and its fields
 
     def gauges(self) -> Mapping[str, float]:
@@ -183,8 +184,19 @@ class Encode:
             return
         own = self.fields_of(part)
         if own != fields:
-            where = part.sources[0].path if isinstance(part, Frames) and part.sources else "batch"
-            raise DataError("unlike samples", where=where, found=in_words(own), wanted=in_words(fields))
+            raise unlike(part, own, fields)
+
+    def misfit(self, part: Part, first: Part) -> DataError | None:
+        """Why samples cannot be in one batch with others; None: they can, or nobody knows yet."""
+        if isinstance(part, Rows) or isinstance(first, Rows):
+            if isinstance(part, Rows) and isinstance(first, Rows) and part.origin is first.origin:
+                return None
+        elif isinstance(part, Frames) and isinstance(first, Frames) and part.format is first.format:
+            return None
+        own, wanted = (
+            self.fields_of(p) if isinstance(p, Batch) else self.fixed_fields(p) for p in (part, first)
+        )
+        return None if own is None or wanted is None or own == wanted else unlike(part, own, wanted)
 
     def write(self, part: Frames | Batch, out: dict[str, NDArray[Any]], start: int) -> None:
         """Write one part from row `start` on."""
@@ -203,6 +215,12 @@ def find_layout(format: ChunkFormat, name: str | None) -> Layout:  # noqa: A002 
         known = ", ".join(map(repr, format.layouts))
         raise GraphError(f"batch: {format.name} has no layout {name!r}; it has {known}")
     return format.layouts[name]
+
+
+def unlike(part: Part, own: Fields, wanted: Fields) -> DataError:
+    """The error for samples that have other arrays than those they come together with."""
+    where = part.sources[0].path if isinstance(part, Frames) and part.sources else "batch"
+    return DataError("unlike samples", where=where, found=in_words(own), wanted=in_words(wanted))
 
 
 def in_words(fields: Fields) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,15 +14,15 @@ from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import Call, Operator, Setting, State
-from flowload.records import MOST_ROWS, Picks, Records, Table
+from flowload.records import MOST_ROWS, Picks, Records, Screened, Table
 
 from .arrays import Arrays, Count
 from .cursor import Cursor
 from .gathering import guard_of
 from .numbers import Numbered, check_range, numbered, read_numbers
-from .picks import Listed, Span, narrow
+from .picks import Listed, Span, joined, narrow
 
-__all__ = ["RowsSource", "RowsStage", "rows"]
+__all__ = ["RowsSource", "RowsStage", "rows", "screened"]
 
 log = logging.getLogger("flowload")
 
@@ -72,18 +73,22 @@ class RowsSource:
         self.cursor = Cursor()  # counts rows
         self.table: Table | None = None
         self.picks: Picks = Span(0, 0)
+        self.unwanted: Mapping[str, int] = {}  #: rows of a pass that are not given, by reason
         self.expected: int | None = None  #: rows when the state was saved
 
-    def epoch(self, number: int, call: Call) -> Iterator[Rows]:  # noqa: ARG002 - nothing random
-        """Every row once, in order. Raises DataError where the records are bad, or others than before."""
+    def epoch(self, number: int, call: Call) -> Iterator[Rows]:
+        """Every row that is wanted, in order. Raises DataError for bad records, or others than before."""
         if self.table is None:
             self.table = self.records.open()
             log.debug("rows: %r: opened, %d rows", self.records, len(self.table))
             self.check_size(len(self.table))
-            self.picks = self.chosen(len(self.table))
+            self.picks, self.unwanted = screened(self.table, self.chosen(len(self.table)))
         else:
             guard_of(self.table).check()
-        for start in range(self.cursor.begin(number), len(self.picks), BLOCK):
+        begin = self.cursor.begin(number)
+        for reason, count in self.unwanted.items() if begin == 0 else ():
+            call.drop(count, reason)
+        for start in range(begin, len(self.picks), BLOCK):
             stop = min(start + BLOCK, len(self.picks))
             self.cursor.given = stop
             yield Rows(self.table, self.picks.select(slice(start, stop)), self.records)
@@ -138,11 +143,34 @@ class RowsSource:
             self.table.close()
 
 
+def screened(table: Table, picks: Picks) -> tuple[Picks, Mapping[str, int]]:
+    """The rows that a table wants to give, and how many it does not, by reason.
+
+    So what counts, shuffles and shares rows behind has to do with those alone that will be in a batch. The
+    numbers take 4 bytes a row; nothing where all are wanted.
+    """
+    if not isinstance(table, Screened):
+        return picks, {}
+    kept: list[Picks] = []
+    unwanted: Counter[str] = Counter()
+    for start in range(0, len(picks), BLOCK):
+        part = picks.select(slice(start, start + BLOCK))
+        rows, reasons = table.screen(part.array())
+        kept.append(part if len(rows) == len(part) else Listed(narrow(rows)))
+        unwanted.update(reasons)
+    if not +unwanted:
+        return picks, {}
+    log.info("rows: %s of %d rows are not given", dict(unwanted), len(picks))
+    return joined(kept), unwanted
+
+
 def rows(records: Records | Mapping[str, Any] | int, *, indices: object = None) -> Graph:
     """Begin a graph with references to the rows of random-access records, in their order.
 
     Nothing but row numbers flows until `batch`, which gathers the rows into its leased buffer. Records are
-    opened and validated when a run begins, in the process that runs it.
+    opened and validated when a run begins, in the process that runs it. Rows that are not wanted for their
+    size (molecules with `too_large="drop"`) are dropped and counted here, before anything is shuffled, split,
+    shared between ranks or cut into batches.
 
     Args:
         records: an object such as `PackedMolecules(path)`; a dict of arrays of equal length (memory-mapped

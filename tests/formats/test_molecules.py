@@ -146,7 +146,8 @@ def run(path: Path, **how: Any) -> tuple[list[float], dict[str, int]]:
     on_error = how.pop("on_error", "raise")
     with (fl.rows(PackedMolecules(path, **how)) >> fl.batch(4, on_error=on_error)).iterate() as batches:
         energies = [float(energy) for batch in batches for energy in batch["E"]]
-        return energies, dict(batches.stats().stages["batch"].dropped)
+        stages = batches.stats().stages
+        return energies, {**stages["rows"].dropped, **stages["batch"].dropped}
 
 
 def test_a_molecule_larger_than_num_atoms_is_named_or_dropped(tmp_path: Path) -> None:

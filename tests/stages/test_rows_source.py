@@ -12,8 +12,10 @@ import pytest
 import flowload as fl
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError
+from flowload.records import Numbers
 from flowload.stages.arrays import Arrays, Count
-from flowload.stages.rows_source import BLOCK, RowsSource, RowsStage, rows
+from flowload.stages.picks import Span
+from flowload.stages.rows_source import BLOCK, RowsSource, RowsStage, rows, screened
 from flowload.testing import check_resume, check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy_rows import ToyRecords, ToyTable, numbers_of
@@ -163,3 +165,43 @@ def test_how_far_it_is() -> None:
     assert source.gauges() == {}
     assert len(list(source.epoch(1, FakeCall()))) == 1
     assert source.gauges() == {"passes_done": 1, "pass_done": 1.0}
+
+
+class Picky(ToyRecords):
+    """Wants rows of one size alone."""
+
+    def open(self) -> PickyTable:
+        return PickyTable(self)
+
+
+class PickyTable(ToyTable):
+    def screen(self, rows: Numbers) -> tuple[Numbers, dict[str, int]]:
+        wanted: Numbers = rows[self.sizes(rows) == 3]
+        return wanted, {"another size": len(rows) - len(wanted)}
+
+
+@pytest.mark.parametrize("n", [5, 60, BLOCK + 9])
+def test_rows_that_nobody_wants_are_dropped_and_counted_where_rows_begin(n: int) -> None:
+    wanted = [row for row in range(n) if row * 7 % 5 == 2]
+    graph = rows(Picky(n)) >> fl.shuffle() >> fl.batch(4, drop_last=True)
+    with graph.iterate(epochs=2) as run:
+        sizes = [len(batch["row"]) for batch in run]
+    assert sizes == [4] * (2 * len(wanted) // 4)
+    stats = run.stats().stages
+    assert stats["rows"].dropped == {"another size": 2 * (n - len(wanted))}
+    assert (stats["rows"].in_, stats["rows"].out) == (2 * n, 2 * len(wanted))
+    made = list(RowsSource(Picky(n)).epoch(0, FakeCall()))
+    assert list(numbers_of(made)) == wanted
+    assert sum(block.nbytes for block in made) <= 4 * len(wanted)
+    source = RowsSource(Picky(60), np.array([1, 0, 1, 2, 6]))
+    call = FakeCall()
+    assert list(numbers_of(source.epoch(0, call))) == [1, 1, 6]
+    assert call.drops == {"another size": 2}
+
+
+def test_what_was_dropped_is_not_counted_again_by_a_pass_that_goes_on() -> None:
+    source, call = RowsSource(Picky(60)), FakeCall()
+    source.restore({"epoch": 0, "given": 4, "rows": 60})
+    assert list(numbers_of(source.epoch(0, call))) == [row for row in range(60) if row * 7 % 5 == 2][4:]
+    assert not call.drops
+    assert all(isinstance(picks, Span) for picks in [screened(ToyTable(ToyRecords(9)), Span(0, 9))[0]])
