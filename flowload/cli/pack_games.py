@@ -68,6 +68,7 @@ def told(done: Packed) -> str:
     """What was done, in one line."""
     what = f"{counted(done.rows, 'position', 'positions')} of {counted(done.games, 'game', 'games')}"
     skipped = f", {done.skipped:,} of them all random and skipped" if done.skipped else ""
+    skipped += f" ({done.empty:,} without a move)" if done.empty else ""
     again = {0: "", done.parts: "; nothing had changed"}.get(
         done.kept, f"; {done.kept} of {done.parts} parts were done before"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from flowload.formats.drafts import sync_folder, sync_tree
+from flowload.files.drafts import sync_folder, sync_tree
 from flowload.sample import sample_names, sample_path
 
 from .figures import size

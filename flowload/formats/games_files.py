@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
 from flowload.kernels.replay import (
+    COUNTS,
     FAULT,
     FINE,
     ILLEGAL_MOVE,
@@ -43,6 +44,7 @@ class Part:
     games: int
     skipped: int  #: games whose moves are all random
     samples: int
+    empty: int  #: of those that are skipped: games without a move, as which four zeros can be read, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,9 @@ def survey_file(path: str) -> list[Part]:
 def survey_part(fd: int, path: str, offset: int, game: int) -> Part:
     """The whole games that begin at a byte of a file, up to `PART` bytes of them. Raises DataError."""
     data = read(fd, PART, offset)
-    counts, fault = np.zeros(3, np.int64), np.zeros(FAULT, np.int64)
+    counts, fault = np.zeros(COUNTS, np.int64), np.zeros(FAULT, np.int64)
     size = survey(data, counts, fault)
-    games, skipped, samples = counts.tolist()
+    games, skipped, samples, empty = counts.tolist()
     if fault[0] != FINE:
         raise blamed(path, data, offset, game, fault)
     if not len(data):
@@ -110,7 +112,7 @@ def survey_part(fd: int, path: str, offset: int, game: int) -> Part:
         wanted = f"{4 + 2 * int(data[0])} bytes"
         where = f"{path}, byte {offset}, game {game}"
         raise DataError("truncated game", where=where, found=f"{len(data)} bytes", wanted=wanted)
-    return Part(path, offset, size, game, games, skipped, samples)
+    return Part(path, offset, size, game, games, skipped, samples, empty)
 
 
 def replay_part(part: Part, first: int) -> Replayed:
@@ -120,12 +122,13 @@ def replay_part(part: Part, first: int) -> Replayed:
         data = read(fd, part.size, part.offset)
     finally:
         os.close(fd)
-    counts, fault = np.zeros(3, np.int64), np.zeros(FAULT, np.int64)
+    counts, fault = np.zeros(COUNTS, np.int64), np.zeros(FAULT, np.int64)
     # The kernel trusts these numbers: a file that changed since must not lead it astray.
     if survey(data, counts, fault) != part.size or counts.tolist() != [
         part.games,
         part.skipped,
         part.samples,
+        part.empty,
     ]:
         raise DataError("file changed while it was packed", where=f"{part.path}, byte {part.offset}")
     rows = np.empty((part.samples, 4), np.uint64)

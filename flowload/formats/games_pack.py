@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -11,13 +12,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.drafts import FULL
 
-from .drafts import FULL
 from .games_files import Part, find_games, survey_file
 from .games_layouts import Packing, check_packing_layout, fingerprint
 from .games_writer import Writer
 
 __all__ = ["Packed", "Progress", "Report", "pack_games"]
+
+log = logging.getLogger("flowload")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,6 +44,7 @@ class Packed(NamedTuple):
     skipped: int  #: games whose moves are all random
     parts: int  #: of them
     kept: int  #: parts that were done already; all, where nothing had changed
+    empty: int = 0  #: of those that were skipped: games without a move
 
 
 Report: TypeAlias = Callable[[Progress], None]
@@ -117,7 +121,17 @@ def packed(
             if error.errno in FULL:
                 writer.discard()  # what lies there would keep the disk full
             raise
+    warn_of_empty(sources, parts)
     return summary(packing, told, kept)
+
+
+def warn_of_empty(sources: Sequence[str], parts: Sequence[Part]) -> None:
+    """Say where games have no move at all: a block of zeros, lost by a disk, reads as such games."""
+    for source in sources:
+        if empty := sum(part.empty for part in parts if part.path == source):
+            log.warning(
+                "%s: %d games have no move, as if zeros stood in place of games; skipped", source, empty
+            )
 
 
 def checked(parts: list[Part], sources: Sequence[str]) -> list[Part]:
@@ -131,7 +145,9 @@ def checked(parts: list[Part], sources: Sequence[str]) -> list[Part]:
 
 def summary(packing: Packing, told: Mapping[str, Any], kept: int) -> Packed:
     """What a manifest says."""
-    return Packed(packing, told["rows"], told["games"], told["skipped"], told["parts"], kept)
+    return Packed(
+        packing, told["rows"], told["games"], told["skipped"], told["parts"], kept, told.get("empty", 0)
+    )
 
 
 def in_order(

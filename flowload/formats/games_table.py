@@ -69,17 +69,19 @@ class GamesTable(Ordered):
             bad = gather_rows(packed, labels, rows, order, inputs, outputs, streamed)
         if bad >= 0:
             row = int(rows[bad])
-            found = self.outcome(row)
-            raise DataError(
-                "bad position", where=self.describe(row), found=found, wanted="an outcome 0, 1 or 2"
-            )
+            found, wanted = self.fault(row)
+            raise DataError("bad position", where=self.describe(row), found=found, wanted=wanted)
 
-    def outcome(self, row: int) -> str:
-        """What is there instead, for messages."""
-        labels = self.columns.outputs
+    def fault(self, row: int) -> tuple[str, str]:
+        """What is wrong with a row, and what is wanted, for messages."""
+        inputs, labels = self.columns.inputs[row], self.columns.outputs
+        wanted = "an outcome 0, 1 or 2"
         if labels is None:
-            return f"turn and outcome {bytes(self.columns.inputs[row, 24:]).hex(' ')}"
-        return f"outcome {labels[row]}"
+            return f"turn and outcome {bytes(inputs[24:]).hex(' ')}", wanted
+        other = np.flatnonzero((inputs != 0) & (inputs != 1))
+        if len(other):
+            return f"feature {other[0]} = {inputs[other[0]]}", "features of 0 and 1"
+        return f"outcome {labels[row]}", wanted
 
     def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
         """A hash of the moves of each row's game: games that are the same have the same."""

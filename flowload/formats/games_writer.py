@@ -13,7 +13,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from .drafts import naming, sync_folder, write_all
+from flowload.files.drafts import naming, sync_folder, write_all
+
 from .games_files import Part, replay_part
 from .games_layouts import GAMES, LAYOUTS, Column, Packing
 
@@ -131,6 +132,7 @@ class Writer:
             "rows": self.first_rows[-1],
             "games": sum(part.games for part in self.parts),
             "skipped": sum(part.skipped for part in self.parts),
+            "empty": sum(part.empty for part in self.parts),
             "parts": len(self.parts),
         }
         old = {column for layout in LAYOUTS.values() for column in layout.columns}

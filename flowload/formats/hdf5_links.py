@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flowload.errors import DataError
-
-from .foreign import foreign
-from .regular import open_regular
+from flowload.files.foreign import foreign
+from flowload.files.regular import opened
 
 __all__ = ["Group", "Walk"]
 
@@ -93,8 +92,8 @@ class Walk:
         other = (path.parent / str(link.filename)).resolve()
         try:
             if other not in self.files and len(self.files) < FILES:
-                open_regular(other).close()  # the library would wait for a pipe's writer
-                with foreign("bad HDF5", str(other)):
+                # The library would wait for a pipe's writer.
+                with opened(other), foreign("bad HDF5", str(other)):
                     self.files[other] = self.stack.enter_context(self.h5py.File(other))
             with foreign("bad HDF5", str(other)):
                 node = self.files[other][str(link.path)]

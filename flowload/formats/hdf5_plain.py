@@ -6,8 +6,7 @@ from math import prod
 from typing import Any
 
 from flowload.errors import DataError
-
-from .foreign import foreign
+from flowload.files.foreign import foreign
 
 __all__ = ["check_stored"]
 

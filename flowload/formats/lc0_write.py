@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.drafts import naming, sync_folder
 from flowload.protocols import Bytes
 
-from .drafts import naming, sync_folder
 from .lc0_records import SIZES, check_chunk
 
 __all__ = ["write_chunk", "write_tar"]

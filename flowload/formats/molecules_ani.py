@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, MissingExtra
+from flowload.files.foreign import foreign
+from flowload.files.regular import opened
 
-from .foreign import foreign
 from .hdf5_links import Group, Walk
 from .hdf5_plain import check_stored
 from .molecules_arrays import Picked, is_periodic, pick_arrays, tell_picked, total_charges
@@ -28,7 +29,6 @@ from .molecules_elements import atomic_numbers
 from .molecules_keys import Names, like_charge, plain
 from .molecules_told import Told, shown
 from .molecules_write import Some
-from .regular import open_regular
 
 __all__ = ["read_ani"]
 
@@ -59,7 +59,8 @@ def read_ani(
         raise MissingExtra("reading HDF5 takes h5py: pip install 'flowload[hdf5]'") from error
     names, told = names or Names(), told or Told()
     with ExitStack() as stack:
-        open_regular(path).close()  # the library would wait for a pipe's writer
+        with opened(path):  # the library would wait for a pipe's writer
+            pass
         with foreign("bad HDF5", str(path)):
             file = stack.enter_context(h5py.File(path, "r"))
         found = find_groups(Walk(h5py, file, path, stack), told)

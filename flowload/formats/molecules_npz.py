@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError
+from flowload.files.foreign import foreign
+from flowload.files.regular import opened
 
-from .foreign import foreign
 from .molecules_arrays import Picked, is_periodic, pick_arrays, tell_picked, total_charges
 from .molecules_keys import Names
 from .molecules_told import Told, shown
 from .molecules_write import Some
 from .npy_header import read_npy_header
-from .regular import open_regular
 
 __all__ = ["read_npz"]
 
@@ -34,6 +34,10 @@ NBYTES = 64 << 20  #: unless they are larger than this
 LARGEST = 1 << 30  #: bytes of one molecule: a claim of more is none
 
 MEMBERS = 1000
+METHODS = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+)  #: the others are inflated at once, however large they get
 ENDING = ".npy"
 
 Array = NDArray[Any]
@@ -93,17 +97,21 @@ class Member:
 @contextmanager
 def archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """A zip file. Raises DataError where it is none, or names something twice."""
-    with open_regular(path) as file:
+    with opened(path) as fd, open(fd, "rb", closefd=False) as file:
         with foreign("bad .npz", str(path)):
-            opened = zipfile.ZipFile(file)
-        with opened:
-            names = Counter(opened.namelist())
+            found = zipfile.ZipFile(file)
+        with found:
+            names = Counter(found.namelist())
             if len(names) > MEMBERS or max(names.values(), default=0) > 1:
-                found = f"{names.total():,} members, of {len(names):,} names"
+                said = f"{names.total():,} members, of {len(names):,} names"
                 raise DataError(
-                    "bad .npz", where=str(path), found=found, wanted=f"each array once, at most {MEMBERS}"
+                    "bad .npz", where=str(path), found=said, wanted=f"each array once, at most {MEMBERS}"
                 )
-            yield opened
+            for info in found.infolist():
+                if info.compress_type not in METHODS:
+                    said, where = f"method {info.compress_type}", f"{path}, {shown(info.filename)}"
+                    raise DataError("bad .npz", where=where, found=said, wanted="deflate, or none")
+            yield found
 
 
 def read_npz(
@@ -119,13 +127,13 @@ def read_npz(
     Raises DataError that names file, member and molecule.
     """
     names, told = names or Names(), told or Told()
-    with archive(path) as opened, ExitStack() as stack:
+    with archive(path) as members, ExitStack() as stack:
         arrays = {}
-        for name in opened.namelist():
+        for name in members.namelist():
             if name.endswith(ENDING):
                 where = f"{path}, {shown(name)}"
                 with foreign("bad .npz", where):
-                    file = stack.enter_context(opened.open(name))
+                    file = stack.enter_context(members.open(name))
                 arrays[name.removesuffix(ENDING)] = Member(file, where)
             else:
                 told.ignore(name)

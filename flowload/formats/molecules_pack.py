@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flowload.errors import DataError, GraphError, NoDataError
+from flowload.errors import GraphError
+from flowload.files.identity import changed, identify
+from flowload.files.regular import opened
 
 from .molecules_ani import read_ani
 from .molecules_keys import Names
@@ -87,27 +89,21 @@ def pack_molecules(  # noqa: PLR0913 - parameters are options
         charge=charge_key,
         ignore_cell=ignore_cell,
     )
-    if not path.exists():
-        raise NoDataError("no such file", where=str(path))
-    before, told = identity(path), Told()
+    with opened(path) as fd:
+        before, told = identify(fd), Told()
     with packing(Path(out), units, skip_bad=skip_bad) as writer:
         for some, done, of in read(path, names, told):
             writer.add(some, str(path))
             if tell is not None:
                 tell(done, of)
-        if identity(path) != before:
-            raise DataError("file changed while it was packed", where=str(path))
+        with opened(path) as fd:
+            if (after := identify(fd)) != before:
+                raise changed(str(path), after, before)
         check_charges(told)
         writer.manifest = manifest(path, units, told)
     for words, count in told.warned.items():
         log.warning("%s: %s: %d", path, words, count)
     return Packed(writer.molecules, writer.skipped, told)
-
-
-def identity(path: Path) -> tuple[int, ...]:
-    """What another one has if a file was replaced or rewritten."""
-    status = path.stat()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def check_charges(told: Told) -> None:

@@ -14,8 +14,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.drafts import naming, new_folder, write_all
 
-from .drafts import naming, new_folder, write_all
 from .molecules_files import PACKS, open_pack
 from .molecules_units import Units
 
@@ -175,4 +175,4 @@ def packing(out: Path, units: Units, *, skip_bad: bool = False) -> Iterator[Pack
                 found = f"{writer.skipped:,}, all of them bad" if writer.skipped else "none"
                 raise NoDataError("no molecules to pack", where=str(out), found=found)
             writer.finish()
-        open_pack(draft)  # what was written is what will be read
+        open_pack(draft).guard.close()  # what was written is what will be read

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.regular import opened
 from flowload.kernels.text import MANY, SKIP, SYMBOL, WORD, read_table
 
 from .elements import NUMBERS
@@ -28,7 +29,6 @@ from .molecules_keys import NONE, Names, like_charge
 from .molecules_lines import Lines
 from .molecules_told import Told
 from .molecules_write import Some
-from .regular import open_regular
 
 __all__ = ["read_xyz"]
 
@@ -64,7 +64,7 @@ def read_xyz(
 
     Raises DataError that names file, frame and line.
     """
-    with open_regular(path) as file:
+    with opened(path) as fd, open(fd, "rb", closefd=False) as file:
         lines = Lines(file, path)
         if not lines.size:
             raise NoDataError("no frames", where=str(path), found="an empty file")

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from flowload.errors import DataError
-
-from .foreign import foreign
+from flowload.files.foreign import foreign
 
 __all__ = ["read_npy_header"]
 

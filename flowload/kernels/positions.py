@@ -82,7 +82,7 @@ def gather_rows(
     Args:
         rows, order: row numbers, or room for them; see `bijection.write_rows`.
 
-    Returns the last i whose label is no outcome; -1: all are.
+    Returns the last i whose label is no outcome, or of whose inputs one is neither 0 nor 1; -1: all are.
     """
     write_rows(rows, order)
     if not streamed:
@@ -138,7 +138,7 @@ def convert_rows(
     zero: int,
     outputs: NDArray[np.int64],
 ) -> int:
-    """Numbers as floats; the last whose label is no outcome, or -1."""
+    """Numbers as floats; the last whose label is no outcome, or that has a number but 0 and 1; or -1."""
     bad, size = -1, FEATURES * inputs.itemsize
     ahead = BYTES_AHEAD if inputs.itemsize == 1 else FLOATS_AHEAD
     for i in range(first, end):
@@ -146,10 +146,13 @@ def convert_rows(
             ask(inputs, size * rows[i + ahead], size)
             prefetch(labels, labels.itemsize * rows[i + ahead])
         row = rows[i]
+        other = False
         for k in range(FEATURES):
-            out[i - zero, k] = inputs[row, k]
+            value = inputs[row, k]
+            out[i - zero, k] = value
+            other |= (value != 0) & (value != 1)
         outputs[i] = labels[row]
-        if not 0 <= labels[row] <= 2:
+        if other or not 0 <= labels[row] <= 2:
             bad = i
     return bad
 

@@ -17,6 +17,7 @@ from .onehot import reversed_bytes
 from .words import byte_at
 
 __all__ = [
+    "COUNTS",
     "FAULT",
     "FINE",
     "ILLEGAL_MOVE",
@@ -30,6 +31,7 @@ __all__ = [
 #: What `replay` and `survey` find, the first word of a fault.
 FINE, TOO_MANY_RANDOM, ILLEGAL_MOVE, ILLEGAL_PASS, WRONG_SCORE = range(5)
 
+COUNTS = 4  #: of `survey`
 FAULT = 6  #: words of a fault: what, byte of the game, game, ply, and two that were found or wanted
 
 ZERO, ONE, EIGHT = np.uint64(0), np.uint64(1), np.uint64(8)
@@ -47,7 +49,7 @@ def survey(data: Bytes, counts: NDArray[np.int64], fault: NDArray[np.int64]) -> 
     """Count what the whole games at the beginning of `data` will give; the bytes that they take.
 
     Args:
-        counts: to which games, games that are skipped, and samples are added.
+        counts: to which games, games that are skipped, samples, and games without a move are added.
         fault: (FAULT,), whose first word is FINE; on a fault the count ends before that game.
     """
     at = 0
@@ -62,6 +64,7 @@ def survey(data: Bytes, counts: NDArray[np.int64], fault: NDArray[np.int64]) -> 
         counts[0] += 1
         counts[1] += drawn == moves
         counts[2] += 0 if drawn == moves else moves - drawn + 1
+        counts[3] += moves == 0
         at += size
     return at
 

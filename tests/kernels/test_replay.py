@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flowload.kernels import replay as kernels
-from flowload.kernels.replay import FAULT, FINE, replay, survey
+from flowload.kernels.replay import COUNTS, FAULT, FINE, replay, survey
 from tests.kernels import naive_games
 from tests.kernels.naive_games import BadGameError, play_game
 
@@ -26,14 +26,14 @@ Rows = NDArray[np.uint64]
 
 
 def surveyed(data: bytes) -> tuple[int, list[int], list[int]]:
-    counts, fault = np.zeros(3, np.int64), np.zeros(FAULT, np.int64)
+    counts, fault = np.zeros(COUNTS, np.int64), np.zeros(FAULT, np.int64)
     size = survey(np.frombuffer(data, np.uint8), counts, fault)
     return size, counts.tolist(), fault.tolist()
 
 
 def replayed(data: bytes, first: int = 0) -> tuple[Rows, Rows, list[int]]:
     """Rows, games, fault; what must not be written stays 7."""
-    _, (count, skipped, samples), _ = surveyed(data)
+    _, (count, skipped, samples, _), _ = surveyed(data)
     rows, told = np.full((samples + 1, 4), 7, np.uint64), np.full((count - skipped + 1, 2), 7, np.uint64)
     fault = np.zeros(FAULT, np.int64)
     number = replay(np.frombuffer(data, np.uint8), rows[:-1], told[:-1], first, fault)
@@ -51,7 +51,7 @@ def unpacked(rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def verdict(data: bytes) -> tuple[Any, ...] | None:
     """What the kernels say is wrong, in the twin's words."""
-    size, (count, _, _), fault = surveyed(data)
+    size, (count, *_), fault = surveyed(data)
     if fault[0] == FINE and size < len(data):
         return "truncated game", size, count
     if fault[0] == FINE:
@@ -73,7 +73,10 @@ def test_positions_are_those_of_the_naive_twin(parts: list[bytes], first: int) -
     wanted = naive_games.replay(data)
     size, counts, fault = surveyed(data)
     samples = [sample for game in wanted for sample in game]
-    assert (size, counts) == (len(data), [len(parts), len(parts) - len(wanted), len(samples)])
+    assert (size, counts) == (
+        len(data),
+        [len(parts), len(parts) - len(wanted), len(samples), sum(game[0] == 0 for game in parts)],
+    )
     assert fault[0] == FINE
     rows, told, fault = replayed(data, first)
     assert fault[0] == FINE
