@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from flowload.protocols import Bytes
 
-__all__ = ["BulkFormat", "CheckedFormat", "ChunkFormat", "Layout", "PackingFormat", "Unpacked", "Uses"]
+__all__ = [
+    "BulkFormat",
+    "CheckedFormat",
+    "ChunkFormat",
+    "Layout",
+    "Listed",
+    "ListingFormat",
+    "PackingFormat",
+    "Unpacked",
+    "Uses",
+]
 
 
 class Layout(Protocol):
@@ -62,6 +72,21 @@ class ChunkFormat(Protocol):
 
     def describe(self, path: str, chunk: np.void) -> str:
         """The chunk's member name, for messages; may read the file."""
+
+
+class Listed(NamedTuple):
+    """What a file holds."""
+
+    table: NDArray[np.void]  #: its chunks: rows of `flowload.blocks.CHUNK`
+    left_out: Mapping[str, int]  #: how many members are no chunks although they might be, by reason
+
+
+@runtime_checkable
+class ListingFormat(Protocol):
+    """A chunk format whose files may hold what cannot be read, without being bad for that."""
+
+    def listed(self, path: str) -> Listed:
+        """What `index` gives, and what was left out, from headers only; raises the same."""
 
 
 @runtime_checkable

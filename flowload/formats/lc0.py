@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK
-from flowload.chunk_formats import ChunkFormat, Layout, Unpacked, Uses
+from flowload.chunk_formats import ChunkFormat, Layout, Listed, Unpacked, Uses
 from flowload.errors import DataError, NoDataError
 from flowload.kernels.packing import pack_records, unpack_records
 from flowload.kernels.unpacking import STREAM, Columns, Files, Room, unpack_chunks
@@ -31,6 +31,7 @@ from .lc0_records import SIZES, check_chunk, check_rows, infer_records
 from .lc0_rules import check_values
 from .native import native_functions
 from .tar import Member, members
+from .tar_links import follow_links
 
 __all__ = ["FORMAT", "Lc0"]
 
@@ -55,11 +56,16 @@ class Lc0:
 
         Raises OSError and DataError: "not a file", "no chunks", "bad gzip", and those of `tar.members`.
         """
+        return self.listed(path).table
+
+    def listed(self, path: str) -> Listed:
+        """The same, and how many members of a tar cannot be read: see `tar_links`."""
         with opened(path) as fd:
-            found = list(chunk_members(fd, path))
+            found, left_out = chunk_members(fd, path)
         if not found:
-            raise NoDataError("no chunks", where=path, wanted="at least one game")
-        return table(found)
+            told = ", ".join(f"{count} x {reason}" for reason, count in left_out.items())
+            raise NoDataError("no chunks", where=path, found=told, wanted="at least one game")
+        return Listed(table(found), left_out)
 
     def inflate(self, fd: int, chunk: np.void, out: Bytes, *, limit: int, where: str) -> tuple[Bytes, int]:
         """Read, inflate and check one chunk: its bytes (in `out` if they fit) and the size of a record.
@@ -118,8 +124,9 @@ class Lc0:
         """The name of a chunk's member, read again from the file; its number, if that cannot be."""
         try:
             with opened(path) as fd:
-                return next(m.name for m in chunk_members(fd, path) if m.offset == chunk["offset"])
-        except (OSError, DataError, StopIteration):
+                member = chunk_members(fd, path)[0][int(chunk["index"])]
+                return member.name + f" (a link to {member.link})" * bool(member.link)
+        except (OSError, DataError, IndexError):
             return f"chunk {chunk['index']}"
 
 
@@ -138,19 +145,24 @@ def opened(path: str) -> Iterator[int]:
         os.close(fd)
 
 
-def chunk_members(fd: int, path: str) -> Iterator[Member]:
-    """The chunks of a source, in order."""
+def chunk_members(fd: int, path: str) -> tuple[list[Member], Mapping[str, int]]:
+    """The chunks of a source, in order, and how many members cannot be read, by reason."""
     if path.endswith(".tar.gz"):
         raise DataError("compressed tar", where=path, found="gzip data", wanted="an uncompressed tar")
     if not path.endswith(".gz"):
-        for member in members(fd, path):
-            base = member.name.rpartition("/")[2]
-            if base != "LICENSE" and not base.startswith("."):
-                yield member
-    elif size := os.fstat(fd).st_size:
+        found, left_out = follow_links(members(fd, path))
+        return [member for member in found if is_chunk(member.name)], left_out
+    if size := os.fstat(fd).st_size:
         if (start := os.pread(fd, 2, 0)) != gz.MAGIC:
             raise DataError("bad gzip", where=path, found=f"{start!r} at the start", wanted=repr(gz.MAGIC))
-        yield Member(Path(path).name, 0, size, os.pread(fd, 8, max(0, size - 8)))
+        return [Member(Path(path).name, 0, size, os.pread(fd, 8, max(0, size - 8)))], {}
+    return [], {}
+
+
+def is_chunk(name: str) -> bool:
+    """Whether a member of this name is a chunk."""
+    base = name.rpartition("/")[2]
+    return base != "LICENSE" and not base.startswith(".")
 
 
 def table(found: list[Member]) -> NDArray[np.void]:
@@ -158,7 +170,7 @@ def table(found: list[Member]) -> NDArray[np.void]:
     rows = np.zeros(len(found), CHUNK)
     rows["offset"] = [member.offset for member in found]
     rows["size"] = size = np.array([member.size for member in found], np.int64)
-    rows["gzip"] = zipped = np.array([member.name.endswith(".gz") for member in found])
+    rows["gzip"] = zipped = np.array([(member.link or member.name).endswith(".gz") for member in found])
     # A gzip member ends with the size of its data. That is a claim: false where there are several members
     # or padding; what cannot be is left out here, the rest is known when the chunk is inflated.
     claim = np.array([int.from_bytes(member.tail[4:], "little") for member in found], np.int64)

@@ -63,6 +63,7 @@ RECORDS = MappingProxyType(
 )
 #: Bytes of one record, by version.
 SIZES = MappingProxyType({version: record.itemsize for version, record in RECORDS.items()})
+GZIP = 0x8B1F  #: how gzip data begin
 INPUT_FORMATS = (1, 2, 3, 4, 5, 132, 133)
 
 
@@ -142,7 +143,10 @@ def fault(record: Bytes, version: int, where: str) -> DataError:
 
 def unknown_version(version: int, where: str) -> DataError:
     """A record of no known version."""
-    return DataError("unknown version", where=where, found=str(version), wanted="3, 4, 5, 6 or 7")
+    found, wanted = str(version), "3, 4, 5, 6 or 7"
+    if version & 0xFFFF == GZIP:
+        found, wanted = "gzip data", f"{wanted}: names of compressed members end in .gz"
+    return DataError("unknown version", where=where, found=found, wanted=wanted)
 
 
 def version_at(data: Bytes, at: int) -> int:

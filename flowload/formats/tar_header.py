@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from flowload.errors import DataError
 
-__all__ = ["BLOCK", "Header", "kind_of_file", "parse", "pax_records", "valid"]
+__all__ = ["BLOCK", "Header", "kind_of_file", "parse", "pax_records", "text", "valid"]
 
 BLOCK = 512
 CHECKSUM = slice(148, 156)
@@ -30,6 +30,7 @@ class Header(NamedTuple):
     name: bytes
     kind: bytes  #: one byte
     size: int  #: of the member's data, in bytes
+    link: bytes = b""  #: what a link leads to
 
 
 def parse(block: bytes, where: str) -> Header:
@@ -37,7 +38,7 @@ def parse(block: bytes, where: str) -> Header:
     name = text(block[:100])
     if block[257:263] == b"ustar\0" and block[345]:
         name = text(block[345:500]) + b"/" + name
-    return Header(name, block[156:157], number(block[124:136], where))
+    return Header(name, block[156:157], number(block[124:136], where), text(block[157:257]))
 
 
 def valid(block: bytes) -> bool:

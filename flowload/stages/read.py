@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK, Chunks, Files, SourceFile
-from flowload.chunk_formats import ChunkFormat
+from flowload.chunk_formats import ChunkFormat, Listed, ListingFormat
 from flowload.errors import DataError, GraphError
 from flowload.files.identity import Identity, changed, identity_of
 from flowload.files.regular import translated
@@ -78,21 +79,21 @@ class Memo:
     def __init__(self, capacity: int) -> None:
         self.free = capacity  #: bytes
         self.lock = threading.Lock()
-        self.kept: dict[str, tuple[Identity, Table]] = {}
+        self.kept: dict[str, tuple[Identity, Listed]] = {}
 
-    def get(self, path: str, stamp: Identity) -> Table | None:
+    def get(self, path: str, stamp: Identity) -> Listed | None:
         """The index of a file of this identity."""
         with self.lock:
             known, index = self.kept.get(path, (None, None))
         return index if known == stamp else None
 
-    def put(self, path: str, stamp: Identity, index: Table) -> None:
+    def put(self, path: str, stamp: Identity, index: Listed) -> None:
         """Keep an index if it fits, in place of an older one of the same file."""
         with self.lock:
             _, old = self.kept.pop(path, (None, None))
-            self.free += 0 if old is None else old.nbytes
-            if index.nbytes <= self.free:
-                self.free -= index.nbytes
+            self.free += 0 if old is None else old.table.nbytes
+            if index.table.nbytes <= self.free:
+                self.free -= index.table.nbytes
                 self.kept[path] = stamp, index
 
 
@@ -115,6 +116,7 @@ class Index:
         self.memo = memo
         self.seen = seen
         self.indexed = 0  #: files
+        self.told: set[str] = set()  #: reasons for which members were left out
         self.counting = threading.Lock()
 
     def gauges(self) -> dict[str, float]:
@@ -125,18 +127,22 @@ class Index:
         """The chunks of some files; a file that cannot be indexed is rejected, and counts as one chunk."""
         sources: list[SourceFile] = []
         tables: list[Table] = []
+        left_out: Counter[str] = Counter()
         known = {} if self.seen is None else self.seen.before(files.paths)
         for path in files.paths:
             try:
-                stamp, table = self.index(path, known.get(path))
+                stamp, listed = self.index(path, known.get(path))
             except DataError as error:
                 call.reject(error)
                 continue
-            tables.append(table)
+            tables.append(listed.table)
+            left_out.update(listed.left_out)
             sources.append(SourceFile(path, stamp=stamp.pack()))
         if self.seen is not None:
             self.seen.enter(files.paths, sources)
-        call.opened(sum(map(len, tables)))
+        call.opened(sum(map(len, tables)) + left_out.total())
+        for reason, count in left_out.items():
+            call.drop(count, reason)
         if not tables:
             return None
         whole = np.concatenate(tables)
@@ -144,8 +150,8 @@ class Index:
         whole["use"] = files.epoch
         return Chunks(self.format, tuple(sources), whole)
 
-    def index(self, path: str, before: Identity | None = None) -> tuple[Identity, Table]:
-        """The identity and the index of one file; it must be what it was in an earlier pass.
+    def index(self, path: str, before: Identity | None = None) -> tuple[Identity, Listed]:
+        """The identity of one file and what it holds; it must be what it was in an earlier pass.
 
         Raises DataError, also for what the operating system refuses.
         """
@@ -153,27 +159,40 @@ class Index:
             stamp = identity_of(Path(path).stat())
             if before is not None and stamp != before:
                 raise changed(path, stamp, before)
-            table = self.memo.get(path, stamp)
-            if table is None:
-                table = self.checked(self.format.index(path), path)
-                self.memo.put(path, stamp, table)
-                log.debug("read: %s: indexed, %d chunks", path, len(table))
+            listed = self.memo.get(path, stamp)
+            if listed is None:
+                listed = self.list_chunks(path)
+                self.memo.put(path, stamp, listed)
+                log.debug("read: %s: indexed, %d chunks", path, len(listed.table))
                 with self.counting:
                     self.indexed += 1
-        return stamp, table
+        return stamp, listed
+
+    def list_chunks(self, path: str) -> Listed:
+        """What a file holds. Raises OSError and DataError."""
+        form = self.format
+        found = form.listed(path) if isinstance(form, ListingFormat) else Listed(form.index(path), {})
+        self.checked(found.table, path)
+        for reason, count in found.left_out.items():
+            with self.counting:
+                new = reason not in self.told
+                self.told.add(reason)
+            if new:
+                more = "; more of the kind, here or in other files, is counted in the ledger"
+                log.warning("read: %s: left out %d members: %s%s", path, count, reason, more)
+        return found
 
     def check_files(self) -> None:
         """Raise DataError where a file is another one than when it was indexed."""
         if self.seen is not None:
             self.seen.check()
 
-    def checked(self, table: NDArray[Any], path: str) -> Table:
-        """An index that has the agreed form and at least one chunk."""
+    def checked(self, table: NDArray[Any], path: str) -> None:
+        """Refuse an index that has not the agreed form, or no chunk."""
         if table.dtype != CHUNK:
             raise GraphError(f"read: format {self.format.name!r} indexes as {table.dtype}; wanted CHUNK")
         if len(table) == 0:
             raise DataError("no chunks", where=path, found="an empty source", wanted="at least one chunk")
-        return table
 
 
 def read(

@@ -168,6 +168,12 @@ def test_broken_chunks(change: Callable[[bytes], bytes], reason: str, make_tar: 
     assert "chunk 1" in fails(make_tar({"0.gz": gzip.compress(game()), "1.gz": broken}), reason).where
 
 
+def test_a_compressed_member_that_is_not_named_so(make_tar: MakeTar) -> None:
+    error = fails(make_tar({"0.GZ": gzip.compress(game())}), "unknown version")
+    assert error.found == "gzip data"
+    assert error.wanted.endswith("names of compressed members end in .gz")
+
+
 @pytest.mark.parametrize("length", [0, 100])
 def test_broken_raw_chunks(length: int, make_tar: MakeTar) -> None:
     fails(make_tar({"raw": game()[:length]}), "wrong record size" if length else "empty chunk")

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowload.errors import DataError
-from flowload.formats.tar import Member, members
+from flowload.formats.tar import Member, Walk, members
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 OTHERS = [tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
@@ -38,10 +38,13 @@ def oracle(path: Path) -> list[Member]:
     found = []
     with tarfile.open(path, "r:") as tar:
         for info in tar:
+            end = info.offset_data + (info.size if info.isreg() else 0)
+            tail = data[max(info.offset_data, end - 8) : end]
             if info.isreg():
-                end = info.offset_data + info.size
-                tail = data[max(info.offset_data, end - 8) : end]
                 found.append(Member(info.name, info.offset_data, info.size, tail))
+            elif not info.isdir():
+                link = info.linkname if info.issym() or info.islnk() else ""
+                found.append(Member(info.name, info.offset_data, 0, tail, info.type, link))
     return found
 
 
@@ -91,6 +94,7 @@ def test_members_are_those_of_tarfile(
             info.mtime = 1.5 if kind == tarfile.PAX_FORMAT else 1  # a pax header for every member
             if number == other:
                 info.type, info.linkname, info.size = OTHERS[size % len(OTHERS)], "x" * size, 0
+                info.linkname *= info.type in (tarfile.SYMTYPE, tarfile.LNKTYPE)
             try:
                 tar.addfile(info, io.BytesIO(os.urandom(size)))
             except ValueError:
@@ -221,6 +225,79 @@ def test_a_pax_size_that_is_no_number(tmp_path: Path) -> None:
         info.pax_headers = {"size": "-1"}
         tar.addfile(info)
     fails(path, "bad tar header", found="-1")
+
+
+@pytest.mark.parametrize("size", ["9" * 5000, "9" * 21, "1_0", " 5", "0x10", "\u0665", ""])
+def test_hostile_pax_sizes(size: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("a")
+        info.pax_headers = {"size": size}
+        tar.addfile(info)
+    error = fails(path, "bad tar header", found="size b", wanted="up to 20 digits")
+    assert len(str(error)) < 300
+
+
+@pytest.mark.parametrize("keyword", ["path", "linkpath"])
+def test_a_name_longer_than_any_is_refused(keyword: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.tar"
+    for length in (1 << 15, (1 << 15) + 1):
+        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+            info = tarfile.TarInfo("a")
+            info.pax_headers = {keyword: "n" * length}
+            tar.addfile(info)
+        if length == 1 << 15:
+            assert len(walk(path)) == 1
+        else:
+            fails(path, "bad tar header", found=f"a name of {length} bytes")
+
+
+def test_what_pax_headers_say_besides_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "data.tar"
+    headers = {f"comment{k}": "x" * 1000 for k in range(50)}
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT, pax_headers=headers) as tar:
+        tar.addfile(tarfile.TarInfo("a"))
+    with path.open("rb") as file:
+        walked = Walk(file.fileno(), str(path))
+        assert [member.name for member in walked.run()] == ["a"]
+    assert not walked.common
+
+
+def test_long_links_of_gnu_tar_and_pax(tmp_path: Path) -> None:
+    for kind in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        path = tmp_path / f"{kind}.tar"
+        with tarfile.open(path, "w", format=kind) as tar:
+            for type_ in (tarfile.LNKTYPE, tarfile.SYMTYPE):
+                info = tarfile.TarInfo("n" * 150)
+                info.type, info.linkname = type_, "long/" * 50 + "game.gz"
+                tar.addfile(info)
+        assert walk(path) == oracle(path)
+        assert [member.link for member in walk(path)] == ["long/" * 50 + "game.gz"] * 2
+
+
+@pytest.mark.parametrize("behind", ["header", "end", "nothing", "data"])
+def test_a_hard_link_that_has_a_size_has_data_only_where_some_follow(behind: str, make_tar: MakeTar) -> None:
+    path = make_tar({"a": b"", "b": b"later" if behind == "header" else b""})
+    with_header(path, 0, lambda header: header.__setitem__(156, ord("1")))
+    with_header(path, 0, lambda header: header.__setitem__(slice(124, 136), b"00000000007\0"))
+    head = path.read_bytes()[:512]
+    if behind == "data":
+        path.write_bytes(head + b"x" * 7 + bytes(505 + 1024))
+        assert walk(path) == [Member("a", 512, 7, b"x" * 7)]
+        return
+    if behind != "header":
+        path.write_bytes(head + bytes(1024) * (behind == "end"))
+    names = ["a", "b"] if behind == "header" else ["a"]
+    assert [(member.name, member.kind) for member in walk(path)] == list(
+        zip(names, [b"1", b"0"], strict=False)
+    )
+
+
+@pytest.mark.parametrize(("kind", "found"), [(b"V", []), (b"D", []), (b"M", [b"M"]), (b"A", [b"A"])])
+def test_other_kinds_of_members(kind: bytes, found: list[bytes], make_tar: MakeTar) -> None:
+    path = make_tar({"x": b"12345"})
+    with_header(path, 0, lambda header: header.__setitem__(156, kind[0]))
+    assert [member.kind for member in walk(path)] == found
 
 
 def test_a_sparse_member(make_tar: MakeTar, tmp_path: Path) -> None:

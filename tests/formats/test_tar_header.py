@@ -26,7 +26,7 @@ def test_byte_sum_is_the_sum(data: bytes) -> None:
 def test_headers_of_tarfile(name: str, size: int) -> None:
     header = block(name, size, tarfile.GNU_FORMAT)
     assert valid(header)
-    assert parse(header, "here") == (name.encode(), b"0", size)
+    assert parse(header, "here") == (name.encode(), b"0", size, b"")
 
 
 def test_prefix_of_ustar_only() -> None:

@@ -190,7 +190,7 @@ def test_several_threads_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: pairs(index.apply(files, FakeCall())), range(20)))
     assert all(result == wanted for result in results)
-    kept = sum(table.nbytes for _, table in memo.kept.values())
+    kept = sum(listed.table.nbytes for _, listed in memo.kept.values())
     assert memo.free + kept == 20 * CHUNK.itemsize
 
 
