@@ -18,20 +18,24 @@ WORD = (1 << 64) - 1
 WORDS = 3  #: key words of a generator
 
 
-def stage_key(seed: int, name: str, index: int) -> tuple[int, int]:
+def stage_key(seed: int, name: str, index: int, epoch: int = 0) -> tuple[int, int]:
     """The two 64-bit words that key one operator's Philox.
 
     blake2b-128 of the seed and the operator's index (8 bytes each, little-endian) and the node's name
-    (UTF-8), read as two little-endian words.
+    (UTF-8), read as two little-endian words. A run that begins at another pass than 0, or keeps passes apart,
+    draws other numbers: then the number of the pass (8 bytes) stands before them.
 
     Args:
         seed: of the run; GraphError outside 0 … 2**64 - 1.
         name: of the stage's node in its graph.
         index: of the operator among the stage's operators.
+        epoch: number of the pass.
     """
     if not 0 <= seed <= WORD:
         raise GraphError(f"seed is {seed!r}; wanted a whole number from 0 below 2**64")
     words = int(seed).to_bytes(8, "little") + index.to_bytes(8, "little")
+    if epoch:
+        words = epoch.to_bytes(8, "little") + words
     digest = hashlib.blake2b(words + name.encode(), digest_size=16).digest()
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
 

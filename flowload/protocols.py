@@ -163,7 +163,11 @@ class Fold(Protocol):
         """Take one block; the blocks that come out of it, made lazily where they are many."""
 
     def flush(self, call: Call) -> Iterable[Block]:
-        """The stream is over: everything that is still held."""
+        """The stream is over: everything that is still held.
+
+        In a run with `align=True` every pass is a stream of its own: blocks may be pushed again afterwards,
+        to a fold that is then as if it were new.
+        """
 
     @property
     def held(self) -> int:
@@ -257,6 +261,8 @@ class Setting:
     nearest first, so that a stage can fit itself to its neighbours: a batch buffer to the device, say.
     `bundles`: whatever comes behind takes bundles (see `Bundled`), up to the reader.
     `incoming`: what the inputs carry; empty for a source, and where nobody says.
+    `first_epoch`: number of the run's first pass. `align`: folds are flushed at the end of each pass, and
+    go on.
     """
 
     seed: int
@@ -266,3 +272,5 @@ class Setting:
     downstream: tuple[Any, ...] = ()
     bundles: bool = False
     incoming: tuple[type, ...] = ()
+    first_epoch: int = 0
+    align: bool = False

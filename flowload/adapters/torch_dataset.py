@@ -16,8 +16,6 @@ from flowload.stages.tensor import as_tensor
 
 __all__ = ["GraphDataset", "as_iterable_dataset", "only"]
 
-WORD = 1 << 64
-
 
 def as_iterable_dataset(
     graph: Graph,
@@ -32,7 +30,9 @@ def as_iterable_dataset(
 
 
 class GraphDataset(IterableDataset[Any]):
-    """Gives a graph's batches as tensors. Iteration number k is a run with seed + k, so each has its order.
+    """Gives a graph's batches as tensors. Iteration number k is pass k of the seed, so each has its order.
+
+    Where an iteration has several passes, they are the next ones; where it has no end, it begins at pass k.
 
     An iteration begins, and is counted, when its first batch is asked for: some trainers call `iter()` only
     to see whether they may.
@@ -70,9 +70,11 @@ class GraphDataset(IterableDataset[Any]):
                 f"this is worker process {worker.id} of {worker.num_workers} of a DataLoader, and each would "
                 "read all data again; a graph has workers of its own: use num_workers=0 and batch_size=None"
             )
-        seed, state = (self.seed + self.epoch) % WORD, self.start
+        first, state = self.first_pass(self.epoch), self.start
         self.epoch, self.start = self.epoch + 1, None
-        with self.graph.iterate(seed=seed, epochs=self.epochs, state=state, cpus=self.cpus) as run:
+        with self.graph.iterate(
+            seed=self.seed, epochs=self.epochs, first_epoch=first, state=state, cpus=self.cpus
+        ) as run:
             self.run = run
             for batch in run:
                 yield as_tensors(batch)
@@ -87,6 +89,10 @@ class GraphDataset(IterableDataset[Any]):
             )
         return self.length
 
+    def first_pass(self, epoch: int) -> int:
+        """Number of the pass with which an iteration begins."""
+        return epoch * (self.epochs or 1)
+
     def set_epoch(self, epoch: int) -> None:
         """Make the next iteration this one; what trainers call before each epoch. Keeps a loaded position."""
         if index(epoch) != self.epoch:
@@ -94,18 +100,29 @@ class GraphDataset(IterableDataset[Any]):
 
     def state_dict(self) -> dict[str, Any]:
         """JSON values from which `load_state_dict` goes on behind the last batch that was given."""
-        if self.run is None:
-            return {"seed": self.seed, "epoch": self.epoch, "run": self.start}
-        return {"seed": self.seed, "epoch": self.epoch - 1, "run": self.run.state_dict()}
+        epoch, run = (self.epoch, self.start) if self.run is None else (self.epoch - 1, self.run.state_dict())
+        return {"seed": self.seed, "epoch": epoch, "first_epoch": self.first_pass(epoch), "run": run}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Make the next iteration go on there. Raises GraphError for the state of something else."""
         try:
             seed, epoch, start = state["seed"], index(state["epoch"]), state["run"]
-        except (KeyError, TypeError) as error:
+            first = state.get("first_epoch", None if epoch else 0)
+        except (KeyError, TypeError, AttributeError) as error:
             raise GraphError(f"this is not the state of a data set: {state!r}") from error
         if seed != self.seed:
             raise GraphError(f"the state is of another seed: found {seed!r}, wanted {self.seed!r}")
+        if first is None:
+            raise GraphError(
+                f"this state was saved in epoch {epoch} by a version whose epochs had seeds of their own,"
+                f" here {seed} + {epoch}: only that version can go on with it; set_epoch({epoch}) begins the"
+                " epoch anew"
+            )
+        if first != self.first_pass(epoch):
+            raise GraphError(
+                f"the state is of another number of epochs an iteration: found iteration {epoch} from pass"
+                f" {first} on, wanted from {self.first_pass(epoch)} on"
+            )
         self.epoch, self.start, self.run = epoch, start, None
 
 

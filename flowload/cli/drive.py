@@ -31,11 +31,13 @@ Ended: TypeAlias = Literal["finished", "batches", "seconds", "interrupted", "ter
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """When to stop at the latest."""
+    """Which passes, and when to stop at the latest."""
 
     batches: int | None = None  #: over all outputs together
     epochs: int | None = 1  #: None: no bound
     seconds: float | None = None
+    first_epoch: int = 0  #: number of the first pass
+    align: bool = False  #: no batch has samples of two passes
 
 
 @dataclass
@@ -63,7 +65,12 @@ class Drive:
         self.batches = {end.name: 0 for end in self.graph.plan.ends}
         bell = self.bell
         with signals(bell), ThreadPoolExecutor(len(self.batches), "flowload-reader") as lanes:
-            batches = self.graph.iterate(seed=self.seed, epochs=self.bounds.epochs)
+            batches = self.graph.iterate(
+                seed=self.seed,
+                epochs=self.bounds.epochs,
+                first_epoch=self.bounds.first_epoch,
+                align=self.bounds.align,
+            )
             # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch; and
             # inside `on_demand`: as soon as it has begun, somebody may ask.
             with (

@@ -33,6 +33,8 @@ __all__ = ["run"]
 @click.option("--epochs", metavar="N", type=limit(whole=True), default=1, help="Passes, or inf. [1]")
 @click.option("--seconds", metavar="S", type=limit(whole=False), help="Stop after S seconds.")
 @click.option("--seed", metavar="N", type=int, default=0, help="All that is random follows from it. [0]")
+@click.option("--first-epoch", metavar="N", type=int, default=0, help="Number of the first pass. [0]")
+@click.option("--align", is_flag=True, help="No batch has samples of two passes.")
 @click.option("--json", metavar="PATH", type=click.Path(path_type=Path), help="Write the statistics there.")
 @click.option("--trace", metavar="PATH", type=click.Path(path_type=Path), help="Write a trace for Perfetto.")
 @click.option("--stall", metavar="S", type=limit(whole=False), help="Tell who holds it, after S seconds.")
@@ -92,7 +94,21 @@ def report_to(console: Console) -> Callable[[Dump], None]:
     return report
 
 
-def bounds_of(*, batches: float | None, epochs: float, seconds: float | None, **_: object) -> Bounds:
+def bounds_of(
+    *,
+    batches: float | None,
+    epochs: float,
+    seconds: float | None,
+    first_epoch: int,
+    align: bool,
+    **_: object,
+) -> Bounds:
     """The bounds, as the run wants them: None instead of inf, whole numbers as such."""
     whole = [None if number in (None, math.inf) else int(number or 0) for number in (batches, epochs)]
-    return Bounds(batches=whole[0], epochs=whole[1], seconds=None if seconds == math.inf else seconds)
+    return Bounds(
+        batches=whole[0],
+        epochs=whole[1],
+        seconds=None if seconds == math.inf else seconds,
+        first_epoch=first_epoch,
+        align=align,
+    )

@@ -15,7 +15,7 @@ from .check import check_plan
 from .describe import Row, describe, signature
 from .draw import picture, to_dot, to_mermaid
 from .drop import Drop
-from .engine import Batches, Engine, Stream, check_run
+from .engine import Batches, Engine, RunOrder, Stream, check_run
 from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow
 from .join import join, rename
 from .names import check_name
@@ -145,37 +145,72 @@ class Graph:
     # --- running ------------------------------------------------------------------------------------
 
     def iterate(
-        self, *, seed: int = 0, epochs: int | None = 1, state: State | None = None, cpus: int | None = None
+        self,
+        *,
+        seed: int = 0,
+        epochs: int | None = 1,
+        first_epoch: int = 0,
+        align: bool = False,
+        state: State | None = None,
+        cpus: int | None = None,
     ) -> Batches:
         """A run for a `with` block: no event loop needed, any thread.
+
+        A run is read once: a loop over epochs opens a run for each, or asks for several in one.
+
+        ```python
+        for epoch in range(3):
+            with graph.iterate(seed=0, first_epoch=epoch) as batches:   # another order each time
+                ...
+        with graph.iterate(seed=0, epochs=3, align=True) as batches:    # the same batches, read ahead
+            for batch in batches:
+                batches.epoch                                           # 0, then 1, then 2
+        ```
 
         Args:
             seed: everything random follows from it; 0 to 2**64 - 1.
             epochs: passes over the data; None: until stopped.
+            first_epoch: number of the first pass: its order, and the records that `unpack` samples in it, are
+                those of that pass of the seed.
+            align: no batch has samples of two passes: at the end of each pass every stage gives what it
+                holds, as at the end of the stream (`drop_last` drops a smaller last batch of each). The next
+                pass is read ahead all the same. False: samples that wait at the end of a pass go on with
+                those of the next.
             state: what `state_dict()` of an earlier run gave: go on from there.
             cpus: CPUs to use; None: those that this process may use.
         """
-        check_run(seed, epochs, cpus)
-        return self.bound_engine().iterate(self, seed=seed, epochs=epochs, state=state, cpus=cpus)
+        order = RunOrder(
+            seed=seed, epochs=epochs, first_epoch=first_epoch, align=align, state=state, cpus=cpus
+        )
+        return self.bound_engine().iterate(self, order)
 
     def stream(
-        self, *, seed: int = 0, epochs: int | None = 1, state: State | None = None, cpus: int | None = None
+        self,
+        *,
+        seed: int = 0,
+        epochs: int | None = 1,
+        first_epoch: int = 0,
+        align: bool = False,
+        state: State | None = None,
+        cpus: int | None = None,
     ) -> Stream:
         """A run for an `async with` block; the arguments are those of `iterate`."""
-        check_run(seed, epochs, cpus)
-        return self.bound_engine().stream(self, seed=seed, epochs=epochs, state=state, cpus=cpus)
+        order = RunOrder(
+            seed=seed, epochs=epochs, first_epoch=first_epoch, align=align, state=state, cpus=cpus
+        )
+        return self.bound_engine().stream(self, order)
 
     def as_torch_dataset(
         self, *, seed: int = 0, epochs: int | None = 1, length: int | None = None, cpus: int | None = None
     ) -> Any:
         """An `IterableDataset` of whole batches: `DataLoader(dataset, batch_size=None, num_workers=0)`.
 
-        Each time that it is iterated is the next epoch, with the next seed and so another order. It has
+        Each time that it is iterated is the next pass of the seed, and so has another order. It has
         `set_epoch`, `state_dict` and `load_state_dict`. A graph has workers of its own: in a worker process
         of a loader it raises GraphError.
 
         Args:
-            seed: of the first iteration.
+            seed: everything random follows from it.
             epochs: passes over the data in one iteration; None: until stopped.
             length: batches of an iteration, for trainers that ask `len()`; None: that raises TypeError.
                 Lightning fetches a batch ahead where there is none: its checkpoints are exact only with it.

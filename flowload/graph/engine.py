@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -14,7 +15,24 @@ from .node import whole
 if TYPE_CHECKING:
     from .build import Graph
 
-__all__ = ["Batches", "Engine", "Stream", "check_run"]
+__all__ = ["LAST_EPOCH", "Batches", "Engine", "RunOrder", "Stream", "check_run"]
+
+LAST_EPOCH = 2**31 - 1  #: an index counts the uses of a chunk in 32 bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOrder:
+    """How a graph is to be run; see `Graph.iterate`. Raises GraphError for what no run can take."""
+
+    seed: int = 0
+    epochs: int | None = 1
+    first_epoch: int = 0
+    align: bool = False
+    state: State | None = None
+    cpus: int | None = None
+
+    def __post_init__(self) -> None:
+        check_run(self.seed, self.epochs, self.cpus, self.first_epoch, self.align)
 
 
 class Batches(Protocol):
@@ -41,6 +59,10 @@ class Batches(Protocol):
 
     def record(self, trace: Any) -> None:
         """Write what is done from now on into a `flowload.observe.trace.Trace`."""
+
+    @property
+    def epoch(self) -> int:
+        """Number of the pass in which the last batch that was handed out was completed."""
 
     def state_dict(self) -> State:
         """What `iterate(state=...)` goes on from."""
@@ -71,21 +93,21 @@ class Stream(Protocol):
     def record(self, trace: Any) -> None:
         """Write what is done from now on into a `flowload.observe.trace.Trace`."""
 
+    @property
+    def epoch(self) -> int:
+        """Number of the pass in which the last batch that was handed out was completed."""
+
     def state_dict(self) -> State:
         """What `stream(state=...)` goes on from."""
 
 
 class Engine(Protocol):
-    """What runs graphs. The arguments were checked; `graph.check()` was not called."""
+    """What runs graphs. `graph.check()` was not called."""
 
-    def iterate(
-        self, graph: Graph, *, seed: int, epochs: int | None, state: State | None, cpus: int | None
-    ) -> Batches:
+    def iterate(self, graph: Graph, order: RunOrder) -> Batches:
         """A run for synchronous code; nothing starts before it is entered."""
 
-    def stream(
-        self, graph: Graph, *, seed: int, epochs: int | None, state: State | None, cpus: int | None
-    ) -> Stream:
+    def stream(self, graph: Graph, order: RunOrder) -> Stream:
         """A run for asynchronous code; nothing starts before it is entered."""
 
     def torch_dataset(
@@ -94,7 +116,9 @@ class Engine(Protocol):
         """The graph as a torch data set."""
 
 
-def check_run(seed: object, epochs: object, cpus: object) -> None:
+def check_run(
+    seed: object, epochs: object, cpus: object, first_epoch: object = 0, align: object = False
+) -> None:
     """Raise GraphError for arguments that no run can take."""
     if not whole(seed) or not 0 <= seed < 2**64:
         raise GraphError(f"seed is {seed!r}; wanted a whole number from 0 to 2**64 - 1")
@@ -102,3 +126,7 @@ def check_run(seed: object, epochs: object, cpus: object) -> None:
         raise GraphError(f"epochs is {epochs!r}; wanted a whole number from 1, or None (until stopped)")
     if cpus is not None and (not whole(cpus) or cpus < 1):
         raise GraphError(f"cpus is {cpus!r}; wanted a whole number from 1, or None (those it may use)")
+    if not whole(first_epoch) or not 0 <= first_epoch <= LAST_EPOCH:
+        raise GraphError(f"first_epoch is {first_epoch!r}; wanted a whole number from 0 to {LAST_EPOCH:,}")
+    if not isinstance(align, bool):
+        raise GraphError(f"align is {align!r}; wanted True or False")

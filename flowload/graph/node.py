@@ -30,6 +30,8 @@ class Stage:
     fan_in: ClassVar[bool] = False  #: takes several inputs
     lane: ClassVar[str] = "kernel"  #: where its calls run: "kernel" (as many threads as CPUs) or "io"
     growing: ClassVar[bool] = False  #: a source that may never end; a field or property may override it
+    #: What its operators draw is keyed by the number of the pass already: else the run does that.
+    keyed_by_pass: ClassVar[bool] = False
     bundles: ClassVar[bool] = False  #: takes several batches as one block; a property may override it
 
     workers: int | None = None

@@ -52,7 +52,15 @@ class Placed:
         """What the node does."""
         return self.node.stage
 
-    def setting(self, *, seed: int = 0, epochs: int | None = 1, cpus: int = 1) -> Setting:
+    def setting(
+        self,
+        *,
+        seed: int = 0,
+        epochs: int | None = 1,
+        cpus: int = 1,
+        first_epoch: int = 0,
+        align: bool = False,
+    ) -> Setting:
         """What the stage is told when it is opened at this place."""
         return Setting(
             seed=seed,
@@ -62,6 +70,8 @@ class Placed:
             downstream=self.downstream,
             bundles=all(stage.bundles for stage in self.downstream),
             incoming=self.incoming,
+            first_epoch=first_epoch,
+            align=align,
         )
 
 

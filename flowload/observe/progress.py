@@ -40,7 +40,7 @@ def progress(now: RunStats, warm: RunStats | None = None) -> Progress | None:
 
 def done_of(now: RunStats) -> float | None:
     """Share of all samples that came through every stage; None where no source knows its end."""
-    given = [share for stage in now.stages.values() if (share := share_given(stage, now.epochs)) is not None]
+    given = [share for stage in now.stages.values() if (share := share_given(stage, now)) is not None]
     if not given:
         return None
     done = min(given)
@@ -49,11 +49,12 @@ def done_of(now: RunStats) -> float | None:
     return min(1.0, done)
 
 
-def share_given(stage: StageStats, epochs: int | None) -> float | None:
+def share_given(stage: StageStats, now: RunStats) -> float | None:
     """How much of all its passes a source has given."""
-    if epochs is None or "pass_done" not in stage.gauges:
+    if now.epochs is None or "pass_done" not in stage.gauges:
         return None
-    return min(1.0, (stage.gauges["passes_done"] + stage.gauges["pass_done"]) / epochs)
+    passes = stage.gauges["passes_done"] - now.first_epoch
+    return min(1.0, max(0.0, passes + stage.gauges["pass_done"]) / now.epochs)
 
 
 def share_passed(stage: StageStats) -> float:

@@ -43,7 +43,8 @@ class StageStats(NamedTuple):
 # Gauges are numbers since the start of the run, by name. The name ends in the unit: `_seconds`, `_bytes`; one
 # without is a share of 1 or a count.
 #
-#   passes_done          `discover`, `rows`: passes over the data that the source has given whole
+#   passes_done          `discover`, `rows`: passes over the data that the source has given whole, and those
+#                        before `first_epoch`: the number of the present one
 #   pass_done            the same: how much of the present pass it has given
 #   sources              `discover(watch=True)`: files told so far
 #   newest_source_age_seconds  the same: since the last of them was told
@@ -136,6 +137,7 @@ class RunStats(NamedTuple):
     outputs: int = 1  #: outputs, each with a consumer
     chunk_wait: WaitStats = WaitStats()
     epochs: int | None = None  #: passes over the data that were asked for; None: until stopped
+    first_epoch: int = 0  #: number of the first of them
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: `in_` is spelled "in"."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import lru_cache, partial
 
 from flowload.chance import stage_key
 from flowload.graph import Placed, Plan
-from flowload.protocols import Fold, Map
+from flowload.protocols import Fold, Map, Operator, Source
 
 from .buffers import BufferPool
 from .call import Member
 from .channel import Channel
+from .epochs import Borders
 from .kept import Noted
 from .maps import is_async
 from .segment import Segment
@@ -27,10 +29,21 @@ class Assembly:
     """The opened operators of one run, as segments joined by channels."""
 
     def __init__(
-        self, plan: Plan, pool: BufferPool, still: Stillness, *, seed: int, epochs: int | None, cpus: int
+        self,
+        plan: Plan,
+        pool: BufferPool,
+        still: Stillness,
+        *,
+        seed: int,
+        epochs: int | None,
+        cpus: int,
+        first_epoch: int = 0,
+        align: bool = False,
     ) -> None:
         self.seed = seed
         self.epochs = epochs
+        self.first_epoch = first_epoch
+        self.align = align
         self.cpus = cpus
         self.segments: list[Segment] = []
         self.channels: list[Channel] = []
@@ -72,11 +85,18 @@ class Assembly:
         for end in plan.ends:
             target = f"output {end.name!r}"
             self.outputs[end.name] = self._channel(end.node, end.port, target=target, blocks=1)
+            self.outputs[end.name].borders = Borders(self.first_epoch, self.epochs)
             # The reader is no task of the run: whoever waits for it, or it for whom, can still move.
             self.outputs[end.name].still = Stillness(self._still.moves)
 
     def _open(self, placed: Placed) -> list[Member]:
-        setting = placed.setting(seed=self.seed, epochs=self.epochs, cpus=self.cpus)
+        setting = placed.setting(
+            seed=self.seed,
+            epochs=self.epochs,
+            cpus=self.cpus,
+            first_epoch=self.first_epoch,
+            align=self.align,
+        )
         with Noted(placed.name, placed.node.where):
             opened = placed.stage.open(setting)
         operators = check_opened(placed, opened)
@@ -89,10 +109,17 @@ class Assembly:
                 stage=placed.stage,
                 operator=operator,
                 keys=stage_key(self.seed, placed.name, k),
+                keys_at=self._keys_at(placed, k, operator),
                 lease=self._pool.lease,
             )
             for k, operator in enumerate(operators)
         ]
+
+    def _keys_at(self, placed: Placed, k: int, operator: Operator) -> Callable[[int], tuple[int, int]] | None:
+        """The keys of an operator's passes. None: it is told their numbers, and draws by them."""
+        if placed.stage.keyed_by_pass or isinstance(operator, Source):
+            return None
+        return lru_cache(maxsize=4)(partial(stage_key, self.seed, placed.name, k))
 
     def _place(self, placed: Placed, members: list[Member]) -> None:
         self.nodes[placed.name] = members
@@ -101,7 +128,13 @@ class Assembly:
             if tail is not None and _share_a_hop(tail.members[-1], member):
                 tail.members.append(member)
             else:
-                segment = Segment(members=[member], workers=self._workers(member), rank=len(self.segments))
+                segment = Segment(
+                    members=[member],
+                    workers=self._workers(member),
+                    rank=len(self.segments),
+                    first_epoch=self.first_epoch,
+                    align=self.align,
+                )
                 self.segments.append(segment)
                 if k > 0 and tail is not None:
                     self._join(tail, segment, f"{members[k - 1].name}", member.name)

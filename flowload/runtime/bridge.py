@@ -22,6 +22,7 @@ from flowload.observe.trace import Trace
 from flowload.protocols import Block, State
 
 from .doorbell import Doorbell
+from .ended import Ended
 from .kept import Kept
 from .opening import Order
 from .pier import Door, Pier
@@ -127,6 +128,7 @@ class Batches:
         self._closed = False
         self._process = os.getpid()
         self._opening = threading.Lock()
+        self._ended = Ended()
         self._told: set[str] = set()  # outputs whose wait was logged
         self._only: str | None = None  # the output's name, when there is one and it was asked for
 
@@ -142,6 +144,8 @@ class Batches:
         self.close()
 
     def __iter__(self) -> Iterator[Any]:
+        if len(self._order.outputs) == 1:
+            self.begin(self._order.outputs[0])
         return self
 
     def __next__(self) -> Any:
@@ -156,8 +160,21 @@ class Batches:
     def __getitem__(self, output: str) -> Iterator[Any]:
         return Output(self, check_output(self._order, output))
 
+    @property
+    def epoch(self) -> int:
+        """Number of the pass in which the last batch was completed: the newest of its samples."""
+        return self.epoch_of(only_output(self._order))
+
+    def epoch_of(self, output: str) -> int:
+        """The same of one output; before its first batch the first pass."""
+        return self._order.first_epoch if self._crossing is None else self._crossing.batches.epoch_of(output)
+
+    def begin(self, output: str) -> None:
+        """A loop over an output begins. Raises ClosedRun when that has ended."""
+        self._ended.check(output)
+
     def next(self, output: str) -> Any:
-        """What the reader gets of an output's next block; StopIteration at the end."""
+        """What the reader gets of an output's next block; StopIteration at the end, then ClosedRun."""
         crossing = self._crossing
         if crossing is None or self._closed or os.getpid() != self._process:
             crossing = self._opened()  # or it says why not; asked here, for it is asked for every batch
@@ -174,6 +191,7 @@ class Batches:
         if isinstance(word, Door):
             pier.ready.put(word)  # the door stays closed for whoever asks again
             if word.error is None:
+                self._ended.once(output, threading.get_ident())
                 raise StopIteration
             raise word.error
         assert crossing.bell is not None  # noqa: S101 - start() waited for it
@@ -278,7 +296,13 @@ class Output:
         self._name = name
 
     def __iter__(self) -> Iterator[Any]:
+        self._batches.begin(self._name)
         return self
+
+    @property
+    def epoch(self) -> int:
+        """See `Batches.epoch`."""
+        return self._batches.epoch_of(self._name)
 
     def __next__(self) -> Any:
         try:

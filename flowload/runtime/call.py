@@ -42,7 +42,7 @@ class RunCall:
         "seconds",
     )
 
-    def __init__(self, member: Member, number: int, samples: int) -> None:
+    def __init__(self, member: Member, number: int, samples: int, epoch: int = 0) -> None:
         self.number = number
         self.samples = samples  #: in the input block
         self.found: int | None = None  #: what the operator said that its input held
@@ -50,7 +50,7 @@ class RunCall:
         self.rejects: list[tuple[DataError, int]] = []
         self.lacks: list[tuple[DataError, int]] = []  #: what was missing, and in how many samples
         self.seconds = 0.0
-        self._keys = member.keys
+        self._keys = member.keys if member.keys_at is None or not epoch else member.keys_at(epoch)
         self._lease = member.lease
         self._skip = member.stage.on_error == "skip"
 
@@ -103,16 +103,17 @@ class Member(Noted):
     operator: Operator
     keys: tuple[int, int]
     lease: Lease
+    keys_at: Callable[[int], tuple[int, int]] | None = None  #: those of a pass; None: the same for all
     meter: Meter = field(default_factory=Meter)
     told: set[tuple[str, str]] = field(default_factory=set)  #: skips and gaps that were logged
     last_error: DataError | None = None  #: that was skipped
     tap: Callable[[Block], object] | None = None  #: shown every block before the operator has it
 
-    def call(self, number: int, block: Block | None = None, samples: int = 0) -> RunCall:
-        """A new call for this operator, with a block of so many samples."""
+    def call(self, number: int, block: Block | None = None, samples: int = 0, *, epoch: int = 0) -> RunCall:
+        """A new call for this operator, with a block of so many samples, keyed by the number of a pass."""
         if self.tap is not None and block is not None:
             self.tap(block)
-        return RunCall(self, number, samples)
+        return RunCall(self, number, samples, epoch)
 
     def close(self) -> None:
         """The last call is over: close what the operator has open."""

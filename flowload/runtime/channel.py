@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from flowload.protocols import Block, Mark
 
 from .stillness import Spot, Stillness
+
+if TYPE_CHECKING:
+    from .epochs import Borders
 
 __all__ = ["Channel", "EndOfStream", "Item", "ReaderGone", "Word", "weigh"]
 
@@ -97,6 +100,7 @@ class Channel:
         self.left = False  #: the reader has gone
         self.reader: Callable[[], None] | None = None  #: told when there is something to take, or an end
         self.writer: Callable[[], None] | None = None  #: told when there is room, or the reader has gone
+        self.borders: Borders | None = None  #: of an output: where passes end
         self._room: Spot | None = None
         self._refused = False  # a word waits for room
         self._words_came: list[Spot] = []
@@ -181,6 +185,8 @@ class Channel:
         if isinstance(word, Item) and word.block is not None:
             self._nbytes += size
             self.passed.note(word.samples, size)
+        if self.borders is not None:
+            self.borders.note(word)
         self._wake_reader()
         return True
 

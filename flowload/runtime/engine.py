@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowload.graph import Graph
-from flowload.protocols import State
+from flowload.graph.engine import RunOrder
 
 from .bridge import Batches
 from .opening import Order
@@ -15,14 +15,10 @@ __all__ = ["Runtime"]
 class Runtime:
     """The engine of this package."""
 
-    def iterate(
-        self, graph: Graph, *, seed: int, epochs: int | None, state: State | None, cpus: int | None
-    ) -> Batches:
+    def iterate(self, graph: Graph, order: RunOrder) -> Batches:
         """A run for synchronous code."""
-        return Batches(Order(graph=graph, seed=seed, epochs=epochs, state=state, cpus=cpus))
+        return Batches(Order(graph=graph, **vars(order)))
 
-    def stream(
-        self, graph: Graph, *, seed: int, epochs: int | None, state: State | None, cpus: int | None
-    ) -> AsyncBatches:
+    def stream(self, graph: Graph, order: RunOrder) -> AsyncBatches:
         """A run for asynchronous code."""
-        return AsyncBatches(Order(graph=graph, seed=seed, epochs=epochs, state=state, cpus=cpus))
+        return AsyncBatches(Order(graph=graph, **vars(order)))

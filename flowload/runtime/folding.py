@@ -27,7 +27,7 @@ class FoldTask(Mover):
     def __init__(self, segment: Segment, still: Stillness, lane: Lane) -> None:
         super().__init__(segment, still)
         self._lane = lane
-        self._chain = FoldChain(segment.members)
+        self._chain = FoldChain(segment.members, segment.epochs)
         self._made: deque[Word] = deque()  # not sent yet
         self._job: Job | None = None
         self._spent = True  # nothing more comes of what was fed

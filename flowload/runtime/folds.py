@@ -13,17 +13,23 @@ from flowload.protocols import Block, Fold, Idling, Mark, Marked
 
 from .call import Member, RunCall
 from .channel import Item, Word
+from .epochs import Epochs
 
 __all__ = ["FoldChain"]
+
+
+def _one_pass() -> Epochs:
+    return Epochs(0, align=False)
 
 
 class FoldChain:
     """Used by one thread at a time. Its calls settle here: folds see the stream in order anyway."""
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[Member], epochs: Callable[[], Epochs] = _one_pass) -> None:
         self._members = members
         self._folds = [member.operator for member in members if isinstance(member.operator, Fold)]
         self._taken = [0] * len(members)  # words that each fold has taken: numbers its calls
+        self._epochs = [epochs() for _ in range(len(members) + 1)]  # of each fold, and of what comes out
         self._made = 0
         self.idles = any(isinstance(fold, Idling) for fold in self._folds)  #: can make blocks without input
         self.out: Iterator[Word] = iter(())  #: what `advance` goes through
@@ -66,24 +72,33 @@ class FoldChain:
 
     def _mark(self, k: int, mark: Mark) -> Iterator[Word]:
         if k == len(self._members):
+            if self._epochs[k].passed(mark):
+                self._made = 0
             yield mark
             return
         call = self._call(k)
         operator = self._members[k].operator
         if isinstance(operator, Marked):
             yield from self._each(k, call, partial(operator.mark, mark, call))
+        if mark is Mark.EPOCH and self._epochs[k].align:
+            yield from self._empty(k)
+            self._epochs[k].passed(mark)
+            self._taken[k] = 0
         yield from self._mark(k + 1, mark)
 
     def _flush(self) -> Iterator[Word]:
-        for k, fold in enumerate(self._folds):
-            call = self._call(k)
-            yield from self._each(k, call, partial(fold.flush, call))
+        for k in range(len(self._folds)):
+            yield from self._empty(k)
+
+    def _empty(self, k: int) -> Iterator[Word]:
+        call = self._call(k)
+        yield from self._each(k, call, partial(self._folds[k].flush, call))
 
     def _idle(self) -> Iterator[Word]:
         for k, member in enumerate(self._members):
             operator = member.operator
             if isinstance(operator, Idling):
-                call = member.call(self._taken[k])
+                call = member.call(self._taken[k], epoch=self._epochs[k].number)
                 yield from self._each(k, call, partial(self._idle_once, k, operator, call))
 
     def _idle_once(self, k: int, operator: Idling, call: RunCall) -> list[Block]:
@@ -105,7 +120,7 @@ class FoldChain:
 
     def _call(self, k: int, block: Block | None = None, samples: int = 0) -> RunCall:
         self._taken[k] += 1
-        return self._members[k].call(self._taken[k] - 1, block, samples)
+        return self._members[k].call(self._taken[k] - 1, block, samples, epoch=self._epochs[k].number)
 
 
 class End(Enum):

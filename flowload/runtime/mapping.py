@@ -34,6 +34,7 @@ class MapTask(Mover):
         self._apply = chain.apply
         self._apply_async = chain.apply_async if is_async(segment.members[0]) else None
         self._bunching = Bunching()
+        self._epochs = segment.epochs()
         self._start = start
         self._room = segment.workers + AHEAD
         self._entries: deque[Job | Word] = deque()  # in the order of the input; words that need no call, too
@@ -88,13 +89,16 @@ class MapTask(Mover):
             begun = True
             if isinstance(word, Item) and word.block is not None:
                 items = self._with_neighbours(word, source)
-                work = partial(self._call_async if self._apply_async else self._call, items)
+                work = partial(
+                    self._call_async if self._apply_async else self._call, items, self._epochs.number
+                )
                 job = Job(work, self._done)
                 self._entries.append(job)
                 self._queue.append(job)
                 self._set_going()
             else:
                 self._entries.append(word)
+                self._epochs.passed(word)
         return begun
 
     def _with_neighbours(self, first: Item, source: Channel) -> list[Item]:
@@ -108,15 +112,15 @@ class MapTask(Mover):
             items.append(word)
         return items
 
-    def _call(self, items: list[Item]) -> list[tuple[Item, Calls]]:
+    def _call(self, items: list[Item], epoch: int) -> list[tuple[Item, Calls]]:
         items.reverse()
         return [
-            self._apply(items.pop()) for _ in range(len(items))
+            self._apply(items.pop(), epoch) for _ in range(len(items))
         ]  # one that is done with is not kept alive
 
-    async def _call_async(self, items: list[Item]) -> list[tuple[Item, Calls]]:
+    async def _call_async(self, items: list[Item], epoch: int) -> list[tuple[Item, Calls]]:
         assert self._apply_async is not None  # noqa: S101 - asked before
-        return [await self._apply_async(items.pop())]
+        return [await self._apply_async(items.pop(), epoch)]
 
     def _set_going(self) -> None:
         while self._queue and self.segment.running < self.segment.workers:

@@ -24,14 +24,14 @@ class MapChain:
     def __init__(self, members: Sequence[Member]) -> None:
         self._steps = [(member, member.operator) for member in members if isinstance(member.operator, Map)]
 
-    def apply(self, item: Item) -> tuple[Item, Calls]:
-        """Take one block through, in a thread."""
+    def apply(self, item: Item, epoch: int = 0) -> tuple[Item, Calls]:
+        """Take one block of a pass through, in a thread."""
         calls: Calls = []
         number, block, nbytes, samples = item
         for member, operator in self._steps:
             if block is None:
                 break
-            call = member.call(number, block, samples)
+            call = member.call(number, block, samples, epoch=epoch)
             began = perf_counter()
             try:
                 with member:
@@ -44,14 +44,14 @@ class MapChain:
             calls.append((member, call, None if block is None else (samples, nbytes)))
         return Item(number, block, nbytes, samples), calls
 
-    async def apply_async(self, item: Item) -> tuple[Item, Calls]:
-        """Take one block through Maps that are coroutine functions, in the loop."""
+    async def apply_async(self, item: Item, epoch: int = 0) -> tuple[Item, Calls]:
+        """Take one block of a pass through Maps that are coroutine functions, in the loop."""
         calls: Calls = []
         number, block, nbytes, samples = item
         for member, operator in self._steps:
             if block is None:
                 break
-            call = member.call(number, block, samples)
+            call = member.call(number, block, samples, epoch=epoch)
             began = perf_counter()
             try:
                 with member:

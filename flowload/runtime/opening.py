@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from flowload.cpus import usable_cpus
+from flowload.errors import GraphError
 from flowload.graph import Graph
+from flowload.graph.engine import RunOrder
 from flowload.protocols import State
 
 from .assembly import Assembly
@@ -20,17 +22,16 @@ __all__ = ["Order"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class Order(RunOrder):
     """A graph and how to run it: a value that opens runs. Raises GraphError for what cannot be run."""
 
     graph: Graph
-    seed: int
-    epochs: int | None
-    state: State | None
-    cpus: int | None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.graph.check()
+        if self.align:
+            check_aligned(self.graph)
         self.delivered()
 
     @cached_property
@@ -42,15 +43,42 @@ class Order:
         """Open every stage; in the event loop that will run it."""
         pool, still = BufferPool(), Stillness(Moves())
         cpus = self.cpus or usable_cpus()
-        assembly = Assembly(self.graph.plan, pool, still, seed=self.seed, epochs=self.epochs, cpus=cpus)
+        assembly = Assembly(
+            self.graph.plan,
+            pool,
+            still,
+            seed=self.seed,
+            epochs=self.epochs,
+            cpus=cpus,
+            first_epoch=self.first_epoch,
+            align=self.align,
+        )
         return Run(assembly, pool, still)
 
     def delivered(self) -> dict[str, int]:
         """Blocks of each output that an earlier run has delivered."""
         if self.state is None:
             return dict.fromkeys(self.outputs, 0)
-        return read_state(self.graph, self.state, seed=self.seed)
+        return read_state(
+            self.graph, self.state, seed=self.seed, first_epoch=self.first_epoch, align=self.align
+        )
 
     def write(self, delivered: Mapping[str, int]) -> State:
         """The state after so many blocks of each output."""
-        return write_state(self.graph, seed=self.seed, delivered=delivered)
+        return write_state(
+            self.graph,
+            seed=self.seed,
+            delivered=delivered,
+            first_epoch=self.first_epoch,
+            align=self.align,
+        )
+
+
+def check_aligned(graph: Graph) -> None:
+    """Raise GraphError for a graph that has no passes to keep apart."""
+    for placed in graph.nodes():
+        if placed.stage.growing:
+            raise GraphError(
+                f"align=True keeps passes apart, and {placed.name!r} follows files as they come: its stream"
+                " is one pass without an end; leave align out"
+            )

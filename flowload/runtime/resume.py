@@ -20,27 +20,45 @@ from flowload.protocols import State
 __all__ = ["digest", "read_state", "write_state"]
 
 FORM = 1  #: of the state
+NUMBERED = 2  #: of one that earlier versions must not take: it begins at another pass, or is aligned
+KEYED = ("format", "graph", "seed", "first_epoch", "align")  #: what a state and its run have in common
 FREE = ("workers", "on_error", "max_errors")  #: parameters that may change between two runs
 
 
-def write_state(graph: Graph, *, seed: int, delivered: Mapping[str, int]) -> State:
+def write_state(
+    graph: Graph, *, seed: int, delivered: Mapping[str, int], first_epoch: int = 0, align: bool = False
+) -> State:
     """JSON values from which `iterate(state=...)` goes on. Raises GraphError for a growing source."""
     check_order(graph)
-    return {"flowload": FORM, "graph": digest(graph), "seed": seed, "delivered": dict(delivered)}
+    state: dict[str, object] = {
+        "flowload": FORM,
+        "graph": digest(graph),
+        "seed": seed,
+        "delivered": dict(delivered),
+    }
+    if first_epoch or align:
+        state |= {"flowload": NUMBERED, "first_epoch": first_epoch, "align": align}
+    return state
 
 
-def read_state(graph: Graph, state: State, *, seed: int) -> dict[str, int]:
+def read_state(
+    graph: Graph, state: State, *, seed: int, first_epoch: int = 0, align: bool = False
+) -> dict[str, int]:
     """Blocks of each output that were delivered. Raises GraphError for a state that does not fit."""
     check_order(graph)
     try:
         form, drawn, sown = state["flowload"], state["graph"], state["seed"]
         delivered = {str(name): index(blocks) for name, blocks in state["delivered"].items()}
+        passes = (state["first_epoch"], state["align"]) if form == NUMBERED else (0, False)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise GraphError(f"this is not the state of a run: {state!r}") from error
-    wanted = {"format": FORM, "graph": digest(graph), "seed": seed}
-    for what, found in {"format": form, "graph": drawn, "seed": sown}.items():
-        if found != wanted[what]:
-            raise GraphError(f"the state is of another {what}: found {found!r}, wanted {wanted[what]!r}")
+    found = dict(zip(KEYED, (FORM if form == NUMBERED else form, drawn, sown, *passes), strict=True))
+    wanted = dict(zip(KEYED, (FORM, digest(graph), seed, first_epoch, align), strict=True))
+    for what in KEYED:
+        if found[what] != wanted[what]:
+            raise GraphError(
+                f"the state is of another {what}: found {found[what]!r}, wanted {wanted[what]!r}"
+            )
     if set(delivered) != {end.name for end in graph.plan.ends} or min(delivered.values()) < 0:
         raise GraphError(f"the state does not fit the graph's outputs: {delivered!r}")
     return delivered

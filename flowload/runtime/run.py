@@ -6,7 +6,8 @@
 #                     because its reader has gone is not a failure.
 # A stage ends early: the stages above it stop at their next send; nothing is raised.
 # The stream ends:    folds have flushed, every task and thread is gone, and in = out + dropped + held
-#                     holds for every operator, or LedgerError is raised; then the reader is told.
+#                     holds for every operator, or LedgerError is raised; then the reader is told,
+#                     once: whoever asks again gets ClosedRun.
 # The reader leaves:  (leaves the `with`, breaks, drops the iterator) every stage is cancelled; nothing
 #                     is raised.
 # The reader fails:   every stage is cancelled; the reader's own error stays bare.

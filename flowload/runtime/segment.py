@@ -13,6 +13,7 @@ from flowload.protocols import Map, Mark
 
 from .call import Member
 from .channel import Channel, Item, Word
+from .epochs import Epochs
 from .lanes import Job
 
 __all__ = ["Segment"]
@@ -27,6 +28,8 @@ class Segment:
     members: list[Member]
     workers: int = 1
     rank: int = 0  #: place in the flow: what is further on is done first
+    first_epoch: int = 0  #: number of the run's first pass
+    align: bool = False  #: passes are kept apart
     inputs: list[Channel] = field(default_factory=list)
     outputs: dict[str, Channel] = field(default_factory=dict)  #: by port
     starved: float = 0.0  #: seconds without input while nothing ran
@@ -37,6 +40,10 @@ class Segment:
     going: Any = None  #: the generator that makes its words
     waited: Callable[[str, float, float], None] | None = None  #: told of long waits: why, from, to
     async_jobs: set[Job] = field(default_factory=set)  #: its calls that the loop has under way
+
+    def epochs(self) -> Epochs:
+        """Counts the passes that go by, from the first."""
+        return Epochs(self.first_epoch, align=self.align)
 
     @property
     def name(self) -> str:

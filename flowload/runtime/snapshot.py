@@ -52,6 +52,7 @@ def snapshot(run: Run) -> RunStats:
         outputs=len(assembly.outputs),
         chunk_wait=run.waits.stats(),
         epochs=assembly.epochs,
+        first_epoch=assembly.first_epoch,
     )
 
 

@@ -27,7 +27,10 @@ WORDS, SECONDS = 8, 0.005
 async def run_source(segment: Segment, lane: Lane, epochs: int | None) -> None:
     """Write every pass of the source, each closed by a mark."""
     task = SourceTask(segment, lane)
-    for epoch in count() if epochs is None else range(epochs):
+    first = segment.first_epoch
+    for epoch in count(first) if epochs is None else range(first, first + epochs):
+        if segment.align:
+            task.number = 0
         before = task.number
         await task.epoch(epoch)
         if epochs is None and task.number == before:
@@ -52,7 +55,7 @@ def begun(stream: object) -> Iterator[Block | Mark] | AsyncIterator[Block | Mark
 
 
 class SourceTask:
-    """Numbers the blocks over all passes."""
+    """Numbers the blocks over all passes; in each anew where passes are kept apart."""
 
     def __init__(self, segment: Segment, lane: Lane) -> None:
         self.segment = segment

@@ -21,6 +21,7 @@ from flowload.observe.trace import Trace
 from flowload.protocols import Block, State
 
 from .channel import Channel, EndOfStream
+from .ended import Ended
 from .kept import as_error
 from .loop import keep_ctrl_c_out
 from .opening import Order
@@ -40,6 +41,7 @@ class AsyncBatches:
         self._rest: dict[str, deque[Block]] = {name: deque() for name in order.outputs}
         self._group: TaskGroup | None = None
         self._left = False
+        self._ended = Ended()
         self._counting = threading.Lock()  # several threads may read through the bridge
 
     async def __aenter__(self) -> Self:
@@ -69,20 +71,40 @@ class AsyncBatches:
             await self._group.__aexit__(None, None, None)
 
     def __aiter__(self) -> AsyncIterator[Any]:
+        if len(self.order.outputs) == 1:
+            self.begin(self.order.outputs[0])
         return self
 
     async def __anext__(self) -> Any:
         return await self.next(only_output(self.order))
 
+    @property
+    def epoch(self) -> int:
+        """Number of the pass in which the last batch was completed: the newest of its samples."""
+        return self.epoch_of(only_output(self.order))
+
+    def epoch_of(self, output: str) -> int:
+        """The same of one output; before its first batch the first pass."""
+        borders = None if self.run is None else self.channel(output).borders
+        return self.order.first_epoch if borders is None else borders.epoch
+
+    def begin(self, output: str) -> None:
+        """A loop over an output begins. Raises ClosedRun when that has ended."""
+        self._ended.check(output)
+
     def __getitem__(self, output: str) -> AsyncIterator[Any]:
         return AsyncOutput(self, check_output(self.order, output))
 
     async def next(self, output: str) -> Any:
-        """What the reader gets of an output's next block; StopAsyncIteration at the end."""
+        """What the reader gets of an output's next block; StopAsyncIteration at the end, then ClosedRun."""
         began = perf_counter()
         # A batch that is ready is taken without waiting, and a reader that never waits is never cancelled.
         await anyio.lowlevel.checkpoint_if_cancelled()
-        block = await self.take(output)
+        try:
+            block = await self.take(output)
+        except StopAsyncIteration:
+            self._ended.once(output, anyio.get_current_task().id)
+            raise
         return self.hand_over(output, block, perf_counter() - began)
 
     async def take(self, output: str) -> Block:
@@ -126,7 +148,10 @@ class AsyncBatches:
         """Count a block that reaches its reader; what the reader gets, in the reader's own thread."""
         assert self.run is not None  # noqa: S101 - it gave the block
         with self._counting:
-            self.delivered[output] += 1
+            self.delivered[output] = part = self.delivered[output] + 1
+            borders = self.run.assembly.outputs[output].borders
+            if borders is not None and borders.ends:
+                borders.reached(part)
             self.run.delivered_one(block, waited)
         return hand_over(block)
 
@@ -167,7 +192,13 @@ class AsyncOutput:
         self.name = name
 
     def __aiter__(self) -> AsyncIterator[Any]:
+        self.batches.begin(self.name)
         return self
+
+    @property
+    def epoch(self) -> int:
+        """See `AsyncBatches.epoch`."""
+        return self.batches.epoch_of(self.name)
 
     async def __anext__(self) -> Any:
         return await self.batches.next(self.name)

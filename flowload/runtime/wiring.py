@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from functools import partial
 from time import perf_counter
 
@@ -22,13 +23,17 @@ async def run_route(segment: Segment, lane: Lane) -> None:
     """Send the parts of every block to their outputs; marks go to all."""
     numbers = dict.fromkeys(segment.outputs, 0)
     member = segment.members[0]
+    epochs = segment.epochs()
     try:
         while True:
             word = await segment.take()
             if isinstance(word, Mark):
+                if epochs.passed(word):
+                    numbers = dict.fromkeys(segment.outputs, 0)
                 await _each(segment, dict.fromkeys(segment.outputs, word))
             elif word.block is not None:
-                parts = await lane.run(partial(_route, member, segment.outputs, word), rank=segment.rank)
+                work = partial(_route, member, segment.outputs, word, epochs.number)
+                parts = await lane.run(work, rank=segment.rank)
                 numbered = {port: part._replace(number=numbers[port]) for port, part in parts.items()}
                 await _each(segment, numbered)
                 for port in parts:
@@ -37,10 +42,10 @@ async def run_route(segment: Segment, lane: Lane) -> None:
         segment.end()
 
 
-def _route(member: Member, ports: Collection[str], item: Item) -> Mapping[str, Item]:
+def _route(member: Member, ports: Collection[str], item: Item, epoch: int = 0) -> Mapping[str, Item]:
     """The parts of a block; their numbers are given later."""
     assert isinstance(member.operator, Route)  # noqa: S101 - the plan made this task for it
-    call = member.call(item.number, item.block, item.samples)
+    call = member.call(item.number, item.block, item.samples, epoch=epoch)
     began = perf_counter()
     parts: dict[str, Item] = {}
     try:
@@ -100,12 +105,19 @@ class TurnTask:
         self.caught_up: set[int] = set()
         self.waits_for: int | None = None
         self.number = 0
+        self.epochs = segment.epochs()
+        member = segment.members[0]
+        # It begins anew in every pass where passes are kept apart.
+        self.fresh = deepcopy(member.operator) if segment.align else member.operator
 
     async def step(self) -> None:
         """Take one word."""
         ready = [k for k in self.alive if k not in self.at_mark]
         if not ready:
             self.at_mark.clear()
+            if self.epochs.passed(Mark.EPOCH):
+                self.segment.members[0].operator = deepcopy(self.fresh)
+                self.number = 0
             await self.segment.put_all(Mark.EPOCH)
             return
         member = self.segment.members[0]
@@ -141,7 +153,7 @@ class TurnTask:
             member = self.segment.members[0]
             with member:
                 operator.took(which, word.samples)
-            member.settle(member.call(self.number, word.block, word.samples))
+            member.settle(member.call(self.number, word.block, word.samples, epoch=self.epochs.number))
             member.meter.gave(word.samples, word.nbytes)
             await self.segment.put(word._replace(number=self.number))
             self.number += 1

@@ -103,6 +103,7 @@ class Dealing:
             self.waiting = []
             yield replace(last, table=table)
         self.waiting = []
+        self.totals[:], self.let = 0, 0
         call.drop(rest, "cut to equal ranks")
 
     def state(self) -> State:

@@ -30,10 +30,12 @@ class Passes:
     Args:
         size: chunks of the window.
         find: the format of a name, for `restore`.
+        first_epoch: number of the run's first pass: another draws other numbers.
     """
 
-    def __init__(self, size: int, *, find: FindFormat = find_format) -> None:
+    def __init__(self, size: int, *, find: FindFormat = find_format, first_epoch: int = 0) -> None:
         self.size = size
+        self.first_epoch = first_epoch
         self.find = find
         self.clear()
 
@@ -115,7 +117,7 @@ class Passes:
     def draw(self, count: int, call: Call) -> NDArray[np.int64]:
         """Random members of those that wait, which wait no longer."""
         which, slots = np.empty(count, np.int64), np.empty(count, np.int64)
-        integers(which, self.left, -1, stream(call.key()), self.drawn)
+        integers(which, self.left, -1, stream(call.key(), self.first_epoch), self.drawn)
         draw(slots, self.pending, self.places, self.left, which)
         self.drawn += count
         self.left -= count

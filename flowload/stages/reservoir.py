@@ -139,6 +139,7 @@ class Exchange:
         for first in range(0, len(order), rows):
             yield self.take(order[first : first + rows], call)
         self.slots.close()
+        self.exchanged = 0
 
     def take(self, which: NDArray[np.int64], call: Call) -> Frames:
         """Copies of some rows, which wait no longer."""

@@ -84,7 +84,7 @@ class SampleWithin:
 
     def __init__(self, stage: SampleWithinStage) -> None:
         self.stage = stage
-        self.made = 0  # batches, since the run began
+        self.made = 0  # batches, since the stream began
 
     def push(self, block: Batch, call: Call) -> Iterator[Batch]:
         """The batches of one window."""
@@ -146,6 +146,7 @@ class SampleWithin:
 
     def flush(self, call: Call) -> Iterator[Batch]:  # noqa: ARG002 - the shape of a Fold
         """Nothing is held."""
+        self.made = 0
         return iter(())
 
     def state(self) -> State:

@@ -63,6 +63,7 @@ class InTurn:
         if len(self.waiting):
             call.drop(len(self.waiting), "cut to equal ranks")
             self.waiting.clear()
+        self.seen = 0
         return iter(())
 
     def state(self) -> State:

@@ -31,6 +31,7 @@ class ShuffleStage(Stage):
 
     word: ClassVar[str] = "shuffle"
     accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    keyed_by_pass: ClassVar[bool] = True
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
         """References to rows."""
@@ -38,7 +39,7 @@ class ShuffleStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold."""
-        return (Shuffle(tables=Tables.before(setting)),)
+        return (Shuffle(tables=Tables.before(setting), first_epoch=setting.first_epoch),)
 
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
         """The drawn order of a small set; a large one needs nothing."""
@@ -46,11 +47,17 @@ class ShuffleStage(Stage):
 
 
 class Shuffle:
-    """A fold: collects the references of a pass, then gives them in random order."""
+    """A fold: collects the references of a pass, then gives them in random order.
 
-    def __init__(self, *, tables: Tables) -> None:
+    Args:
+        tables: those that a restored state may name.
+        first_epoch: number of the first pass: the order of a pass depends on its number alone.
+    """
+
+    def __init__(self, *, tables: Tables, first_epoch: int = 0) -> None:
         self.waiting = Collected("shuffle", tables)
-        self.passes = 0
+        self.first_epoch = first_epoch
+        self.passes = first_epoch  # number of the pass that is collected
 
     @property
     def held(self) -> int:
@@ -64,23 +71,24 @@ class Shuffle:
 
     def mark(self, mark: Mark, call: Call) -> Iterator[Rows]:
         """The pass is complete: give it."""
-        return self.flush(call) if mark is Mark.EPOCH else iter(())
+        if mark is Mark.EPOCH:
+            yield from self.flush(call)
+            self.passes += 1
 
     def flush(self, call: Call) -> Iterator[Rows]:
         """What was collected, in random order."""
         if len(self.waiting):
             order = self.waiting.take()
             picks = drawn(order.picks, call.rng(self.passes))
-            self.passes += 1
             for start in range(0, len(picks), EMIT):
                 yield replace(order, picks=picks.select(slice(start, start + EMIT)))
 
     def gauges(self) -> dict[str, float]:
         """See `flowload.observe.stats`."""
-        return {"reshuffles": self.passes}
+        return {"reshuffles": self.passes - self.first_epoch}
 
     def state(self) -> State:
-        """What was collected, and how many passes were given."""
+        """What was collected, and the number of its pass."""
         return {"passes": self.passes, "waiting": self.waiting.state()}
 
     def restore(self, state: State) -> None:

@@ -14,6 +14,7 @@ from flowload.protocols import OnError, Operator, Setting
 
 from .passes import Passes
 from .pool import EMIT, Pool
+from .pool_choices import KNOWN, Choices
 from .references import format_finder
 
 __all__ = ["ShufflePoolStage", "shuffle_pool"]
@@ -25,6 +26,7 @@ class ShufflePoolStage(Stage):
 
     word: ClassVar[str] = "shuffle_pool"
     accepts: ClassVar[tuple[type, ...]] = (Chunks,)
+    keyed_by_pass: ClassVar[bool] = True
 
     chunks: int
 
@@ -41,13 +43,16 @@ class ShufflePoolStage(Stage):
         """One fold: which one depends on whether the data grow, and are to come more than once."""
         growing = any(stage.growing for stage in setting.upstream)
         find = format_finder(setting)
+        first = setting.first_epoch
         if growing and setting.epochs != 1:
-            return (Passes(self.chunks, find=find),)
-        return (Pool(self.chunks, growing=growing, find=find),)
+            return (Passes(self.chunks, find=find, first_epoch=first),)
+        choices = Choices(first, align=setting.align, growing=growing)
+        return (Pool(self.chunks, growing=growing, find=find, choices=choices),)
 
-    def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
+    def memory(self, setting: Setting) -> int:
         """The index: a few dozen bytes a chunk."""
-        return (self.chunks + 4 * EMIT) * (CHUNK.itemsize + 24)
+        waits = KNOWN if setting.first_epoch or setting.align else 0
+        return (max(self.chunks, waits) + 4 * EMIT) * (CHUNK.itemsize + 24)
 
 
 def shuffle_pool(chunks: int, *, on_error: OnError = "raise", max_errors: int | float | None = None) -> Graph:

@@ -59,12 +59,14 @@ class Watching:
         self.arrivals = Arrivals(settle)
         self.search = Search(())
         self.next_search = 0.0
+        self.number = 0  # of the pass
         self.notices: Notices | None = None
         self.telling: deque[Files | Mark] = deque()
         self.newest: float | None = None  #: when the last file came, by the clock
 
-    def epoch(self, number: int, call: Call) -> AsyncIterator[Block | Mark]:  # noqa: ARG002 - one endless pass
-        """The stream itself."""
+    def epoch(self, number: int, call: Call) -> AsyncIterator[Block | Mark]:  # noqa: ARG002 - nothing random
+        """The stream itself: one endless pass."""
+        self.number = number
         return self
 
     def __aiter__(self) -> AsyncIterator[Block | Mark]:
@@ -84,7 +86,7 @@ class Watching:
         else:
             happened = await self.notices.wait(self.patience())
         ready = await anyio.to_thread.run_sync(self.decide, happened)
-        self.telling.extend(in_blocks(ready))
+        self.telling.extend(in_blocks(ready, self.number))
         if ready:
             self.newest = self.clock()
         if first or ready:

@@ -59,12 +59,12 @@ def test_both_words_are_one() -> None:
         assert (made.seed, made.epochs, made.length, made.cpus) == (3, 1, None, None)
 
 
-def test_every_time_is_the_next_epoch_with_the_next_seed() -> None:
+def test_every_time_is_the_next_pass_of_the_seed() -> None:
     dataset = shuffled().as_torch_dataset(seed=7)
     loader = DataLoader(dataset, batch_size=None, num_workers=0)
     orders = [order(loader) for _ in range(3)]
     for number, found in enumerate(orders):
-        with shuffled().iterate(seed=7 + number) as run:
+        with shuffled().iterate(seed=7, first_epoch=number) as run:
             assert found == order(run)
         assert sorted(found) == list(range(40))
     assert len({tuple(found) for found in orders}) == 3
@@ -75,11 +75,37 @@ def test_every_time_is_the_next_epoch_with_the_next_seed() -> None:
     assert order(again) == orders[0]
 
 
-def test_the_last_seed_is_followed_by_the_first() -> None:
-    dataset = shuffled().as_torch_dataset(seed=2**64 - 1)
-    order(dataset)
-    with shuffled().iterate(seed=0) as run:
+def test_an_iteration_of_several_passes_is_followed_by_the_next_ones() -> None:
+    dataset = shuffled().as_torch_dataset(seed=7, epochs=2)
+    assert len(order(dataset)) == 80
+    with shuffled().iterate(seed=7, epochs=2, first_epoch=2) as run:
         assert order(dataset) == order(run)
+
+
+def test_an_iteration_without_an_end_begins_at_its_number() -> None:
+    dataset = shuffled().as_torch_dataset(seed=7, epochs=None)
+    dataset.set_epoch(3)
+    with shuffled().iterate(seed=7, first_epoch=3) as run:
+        assert next(iter(dataset))["row"].tolist() == next(run)["row"].tolist()
+
+
+def test_states_of_earlier_versions_are_taken_exactly_or_refused_by_name() -> None:
+    """Their epoch k had seed + k: only epoch 0 is the same stream."""
+    with shuffled().iterate(seed=5) as run:
+        whole = [batch["row"].tolist() for batch in run]
+    with shuffled().iterate(seed=5) as run:
+        next(run)
+        state = {"seed": 5, "epoch": 0, "run": run.state_dict()}
+    dataset = shuffled().as_torch_dataset(seed=5)
+    dataset.load_state_dict(state)
+    assert [batch["row"].tolist() for batch in dataset] == whole[1:]
+    for run_state in (None, {"flowload": 1}):
+        with pytest.raises(GraphError, match=r"seeds of their own, here 5 \+ 2: .* set_epoch\(2\) begins"):
+            dataset.load_state_dict({"seed": 5, "epoch": 2, "run": run_state})
+    twice = shuffled().as_torch_dataset(seed=5, epochs=2)
+    list(twice)
+    with pytest.raises(GraphError, match="found iteration 1 from pass 2 on, wanted from 1 on"):
+        dataset.load_state_dict(twice.state_dict())
 
 
 def test_asking_for_an_iterator_alone_is_no_epoch() -> None:

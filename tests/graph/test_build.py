@@ -10,6 +10,7 @@ import pytest
 
 from flowload.errors import GraphError
 from flowload.graph import Graph, outputs, place
+from flowload.graph.engine import RunOrder
 from tests.graph.drawings import Map, Source, head, mapped, merge, source, split
 
 
@@ -185,21 +186,25 @@ def test_memory_asks_each_stage_at_its_place() -> None:
 class Recorder:
     """An engine that only tells what it was asked."""
 
-    def iterate(self, graph: Graph, **arguments: Any) -> Any:
-        return "iterate", graph, arguments
+    def iterate(self, graph: Graph, order: RunOrder) -> Any:
+        return "iterate", graph, order
 
-    def stream(self, graph: Graph, **arguments: Any) -> Any:
-        return "stream", graph, arguments
+    def stream(self, graph: Graph, order: RunOrder) -> Any:
+        return "stream", graph, order
 
 
 def test_running_goes_to_the_bound_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Graph, "engine", Recorder())
     graph = head()
-    given: dict[str, Any] = {"seed": 3, "epochs": None, "state": {"a": 1}, "cpus": 2}
+    given: dict[str, Any] = {"seed": 3, "epochs": None, "first_epoch": 4, "align": True}
+    given |= {"state": {"a": 1}, "cpus": 2}
     asked: Any = graph.iterate(**given)
-    assert asked == ("iterate", graph, given)
+    assert asked == ("iterate", graph, RunOrder(**given))
+    asked = graph.stream(**given)
+    assert asked == ("stream", graph, RunOrder(**given))
     asked = graph.stream()
-    assert asked == ("stream", graph, {"seed": 0, "epochs": 1, "state": None, "cpus": None})
+    assert asked == ("stream", graph, RunOrder())
+    assert vars(RunOrder(**given)) == given
 
 
 def test_without_an_engine_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,3 +219,7 @@ def test_arguments_are_checked_before_anything_runs(monkeypatch: pytest.MonkeyPa
         head().iterate(seed=-1)
     with pytest.raises(GraphError, match="epochs is 0"):
         head().stream(epochs=0)
+    with pytest.raises(GraphError, match="first_epoch is -1"):
+        head().iterate(first_epoch=-1)
+    with pytest.raises(GraphError, match="align is 1"):
+        head().stream(align=1)  # type: ignore[arg-type]

@@ -29,3 +29,17 @@ def test_cpus_are_counted_from_one(cpus: object) -> None:
 @pytest.mark.parametrize(("seed", "epochs", "cpus"), [(0, 1, None), (2**64 - 1, None, 1), (7, 1000, 64)])
 def test_good_arguments_pass(seed: int, epochs: int | None, cpus: int | None) -> None:
     check_run(seed, epochs, cpus)
+
+
+@pytest.mark.parametrize("first", [-1, 2**31, 0.0, True, None])
+def test_passes_are_counted_from_zero(first: object) -> None:
+    with pytest.raises(
+        GraphError, match=r"^first_epoch is .*; wanted a whole number from 0 to 2,147,483,647$"
+    ):
+        check_run(0, 1, None, first)
+
+
+@pytest.mark.parametrize("align", [1, None, "yes"])
+def test_align_is_yes_or_no(align: object) -> None:
+    with pytest.raises(GraphError, match=r"^align is .*; wanted True or False$"):
+        check_run(0, 1, None, 0, align)

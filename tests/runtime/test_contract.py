@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from flowload.errors import LedgerError, UserCodeError
+from flowload.errors import ClosedRun, LedgerError, UserCodeError
 from flowload.graph import Graph, place
 from flowload.protocols import Bytes, Call
 from flowload.runtime import run as run_module
@@ -224,7 +224,7 @@ def test_nothing_runs_any_more_when_the_end_is_told() -> None:
         with pytest.raises(StopIteration):
             next(iterator)
         assert not any("kernel" in name or "io" in name for name in run_threads())
-        with pytest.raises(StopIteration):
+        with pytest.raises(ClosedRun):
             next(iterator)
 
 

@@ -164,8 +164,8 @@ def test_a_state_of_another_run_is_refused(face: Face) -> None:
         face.read(weighted(), seed=2, state=state)
     with pytest.raises(GraphError, match="the state is of another graph"):
         face.read(weighted(number=2), seed=1, state=state)
-    with pytest.raises(GraphError, match="the state is of another format: found 2, wanted 1"):
-        face.read(weighted(), seed=1, state={**state, "flowload": 2})
+    with pytest.raises(GraphError, match="the state is of another format: found 3, wanted 1"):
+        face.read(weighted(), seed=1, state={**state, "flowload": 3})
     with pytest.raises(GraphError, match="does not fit the graph's outputs"):
         face.read(weighted(), seed=1, state={**state, "delivered": {"train": 1}})
     with pytest.raises(GraphError, match="does not fit the graph's outputs"):
