@@ -324,6 +324,12 @@ class Windowed(Table, Protocol):
     def pieces(self, row: int) -> Sequence[Any]:
         """The window cut to calls of `read`."""
 
+    def settle(self, row: int, call: Call) -> bool:
+        """Count what the window that begins at a row lacks, when all of it was read.
+
+        False: it is not to be given, and was counted as dropped.
+        """
+
     def read(self, row: int, piece: Any, out: Mapping[str, NDArray[Any]], call: Call) -> None:
         """Write a piece of a window to its place in the window's arrays; releases the GIL.
 

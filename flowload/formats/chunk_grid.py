@@ -53,6 +53,11 @@ class Grid:
         return tuple(-(-n // c) for n, c in zip(self.take[1:], self.chunks[1:], strict=True))
 
     @property
+    def every(self) -> tuple[int, ...]:
+        """Chunks along each axis, as far as it is read."""
+        return (-(-self.take[0] // self.chunks[0]), *self.across)
+
+    @property
     def chunk_bytes(self) -> int:
         """Bytes of a decoded chunk: those at the ends are as large as the others."""
         return prod(self.chunks) * self.itemsize
@@ -99,6 +104,17 @@ class Grid:
                 inside.append(slice(0, width))
                 target.append(slice(place * size, place * size + width))
             yield Patch(tuple(coords), tuple(inside), tuple(target))
+
+    def patch(self, coords: tuple[int, ...]) -> Patch:
+        """All of a chunk that is read, as an array of its own."""
+        sides = zip(coords, self.chunks, self.take, strict=True)
+        inside = tuple(slice(0, min(size, end - place * size)) for place, size, end in sides)
+        return Patch(coords, inside, inside)
+
+    def box(self, coords: tuple[int, ...]) -> Box:
+        """Where the same lies in the array."""
+        sides = zip(coords, self.chunks, self.take, strict=True)
+        return tuple(slice(place * size, min((place + 1) * size, end)) for place, size, end in sides)
 
     def is_whole_rows(self, patch: Patch) -> bool:
         """A patch takes everything of its chunk along the axes behind time."""

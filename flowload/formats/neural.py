@@ -13,16 +13,20 @@ from pathlib import PurePosixPath
 from typing import ClassVar, TypeAlias
 
 from flowload.errors import DataError, GraphError, NoDataError
-from flowload.records import Fields
+from flowload.records import Fields, Missing
 
+from .missing import check_missing
 from .recording_table import RecordingTable
 from .simulated import simulate
-from .zarr_array import OpenArray, ZarrArray, is_count
+from .zarr_array import ZarrArray, is_count
+from .zarr_members import key_of
+from .zarr_opening import OpenArray
 from .zarr_stores import join_location
 
 __all__ = ["Location", "Recording", "RecordingTable", "ZarrArray", "metadata_of", "recording", "simulate"]
 
 SERIES, METADATA = "timeseries", "metadata"
+TAKEN = ("start", "recording")  #: what windows carry beside their arrays
 
 Location: TypeAlias = str | PathLike[str] | ZarrArray
 Named: TypeAlias = tuple[tuple[str, ZarrArray], ...]  #: the arrays of one recording
@@ -34,6 +38,7 @@ class Recording:
 
     parts: tuple[Named, ...]
     size: int
+    missing: Missing = "fill"
 
     name: ClassVar[str] = "recording"
     layouts: ClassVar[Sequence[str]] = ("windows",)
@@ -41,11 +46,12 @@ class Recording:
     def __post_init__(self) -> None:
         if not is_count(self.size):
             raise GraphError(f"windows: size is {self.size!r}; wanted a number of rows from 1")
+        check_missing(self.missing, "windows")
 
     def fields(self, layout: str) -> Fields:
         """Of the windows; nothing where the arrays cannot be opened now."""
         try:
-            table = self.open()
+            table = self.open(compare=False)
         except (DataError, OSError):
             return {}
         try:
@@ -53,16 +59,20 @@ class Recording:
         finally:
             table.close()
 
-    def open(self) -> RecordingTable:
-        """Open every array, and compare their lengths. Raises NoDataError and DataError."""
+    def open(self, *, compare: bool = True) -> RecordingTable:
+        """Open every array, and compare their lengths. Raises NoDataError and DataError.
+
+        Args:
+            compare: see `ZarrArray.open`.
+        """
         opened: list[dict[str, OpenArray]] = []
         try:
             for named in self.parts:
                 opened.append({})
                 for name, array in named:
-                    opened[-1][name] = open_series(array)
+                    opened[-1][name] = open_series(array, compare=compare)
                 check_neurons(named, opened[-1])
-            return RecordingTable(opened, self.size)
+            return RecordingTable(opened, self.size, self.missing)
         except BaseException:
             for own in (own for arrays in opened for own in arrays.values()):
                 own.close()
@@ -75,6 +85,7 @@ def recording(
     *,
     columns: int | Mapping[str, int] | None = None,
     neurons: int | Mapping[str, int] | None = None,
+    missing: Missing = "fill",
 ) -> Recording:
     """Recordings by the places of their arrays, for `window_starts`.
 
@@ -84,6 +95,7 @@ def recording(
         size: rows of a window.
         columns: read only so many of the last axis of every array, or of arrays by name.
         neurons: read only so many of axis 1.
+        missing: what windows do that lack a chunk.
     """
     several = isinstance(arrays, Sequence) and not isinstance(arrays, str)
     given = list(arrays) if isinstance(arrays, Sequence) and several else [arrays]
@@ -92,7 +104,7 @@ def recording(
     parts = [named(part) for part in given]  # type: ignore[arg-type]  # checked there
     for name, limits in (("columns", columns), ("neurons", neurons)):
         parts = [limited(part, name, limits) for part in parts]
-    return Recording(tuple(parts), size)
+    return Recording(tuple(parts), size, missing)
 
 
 def named(arrays: Location | Mapping[str, Location]) -> Named:
@@ -100,10 +112,13 @@ def named(arrays: Location | Mapping[str, Location]) -> Named:
     if isinstance(arrays, Mapping):
         if not arrays or not all(isinstance(name, str) for name in arrays):
             raise GraphError(f"windows: arrays are {dict(arrays)!r}; wanted at least one, by name")
+        if taken := [name for name in arrays if name in TAKEN]:
+            raise GraphError(f"windows: no array can be called {taken[0]!r}, as a window's own number is")
         return tuple((name, as_array(array)) for name, array in arrays.items())
     array = as_array(arrays)
-    own = PurePosixPath(array.location).name.split(".")[0]
-    return ((own if PurePosixPath(array.location).suffix == ".zarr" else SERIES, array),)
+    name = PurePosixPath(array.location).name
+    own = key_of(name) if name.endswith(".zarr") else SERIES
+    return ((own if own not in TAKEN else SERIES, array),)
 
 
 def as_array(array: object) -> ZarrArray:
@@ -126,16 +141,18 @@ def limited(arrays: Named, name: str, limits: int | Mapping[str, int] | None) ->
     return tuple((key, replace(array, **{name: own.get(key, getattr(array, name))})) for key, array in arrays)
 
 
-def open_series(array: ZarrArray) -> OpenArray:
+def open_series(array: ZarrArray, *, compare: bool) -> OpenArray:
     """An array, or the `timeseries.zarr` of a recording."""
     try:
-        return array.open()
+        return array.open(compare=compare)
     except NoDataError as error:
+        if error.reason != "no zarr array":
+            raise
         inner = replace(array, location=join_location(array.location, f"{SERIES}.zarr"))
         try:
-            return inner.open()
-        except NoDataError:
-            raise error from None
+            return inner.open(compare=compare)
+        except NoDataError as other:
+            raise (error if other.reason == error.reason else other) from None
 
 
 def check_neurons(arrays: Named, opened: Mapping[str, OpenArray]) -> None:
@@ -157,8 +174,6 @@ def check_neurons(arrays: Named, opened: Mapping[str, OpenArray]) -> None:
 def metadata_of(array: ZarrArray) -> tuple[int, ...] | None:
     """The shape of a recording's metadata; None where it has none."""
     try:
-        found = ZarrArray(join_location(array.location, f"{METADATA}.zarr"), options=array.options).open()
+        return ZarrArray(join_location(array.location, f"{METADATA}.zarr"), options=array.options).shape()
     except NoDataError:
         return None
-    found.close()
-    return found.grid.shape

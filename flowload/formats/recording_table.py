@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers
+from flowload.records import Fields, Missing, Numbers
 
 from .chunk_grid import Piece
-from .zarr_array import OpenArray
+from .missing import tell_missing, usable_rows
+from .recording_gaps import SeriesGaps
+from .zarr_gaps import Gaps
+from .zarr_opening import OpenArray
 
 __all__ = ["Part", "RecordingTable"]
 
@@ -37,6 +40,7 @@ class RecordingTable:
     Args:
         parts: the arrays of each recording by name.
         size: rows of a window.
+        missing: what windows do that lack a chunk; see `windows`.
 
     Raises DataError where arrays of a recording differ in length, or recordings in their arrays.
     """
@@ -44,14 +48,20 @@ class RecordingTable:
     layouts: Sequence[str] = ("windows",)
     groups: ClassVar[Sequence[str]] = ("recording",)
 
-    def __init__(self, parts: Sequence[Mapping[str, OpenArray]], size: int) -> None:
+    def __init__(
+        self, parts: Sequence[Mapping[str, OpenArray]], size: int, missing: Missing = "fill"
+    ) -> None:
         self.parts = parts
         self.size = size
+        self.on_missing = missing
         self.lengths = [length_of(arrays) for arrays in parts]
         self.begins = [0, *accumulate(self.lengths)]
         for arrays in parts[1:]:
             check_alike(arrays, parts[0])
         self.keys = np.array([key_of(arrays) for arrays in parts], np.uint64)
+        self.series = [
+            SeriesGaps(self, [arrays[name].gaps for arrays in parts], missing) for name in parts[0]
+        ]
         for name, route in self.routes.items():
             log.info("windows: %s is read by %s", name, route)
 
@@ -89,16 +99,44 @@ class RecordingTable:
 
     def read(self, row: int, piece: Part, out: Mapping[str, NDArray[Any]], call: Call) -> None:
         """Write a piece of the window that begins at a row. Raises DataError."""
-        number, start, _ = self.window(row)
-        self.parts[number][piece.name].read(piece.piece, start, out[piece.name], call.lease)
+        number, start, rows = self.window(row)
+        array = self.parts[number][piece.name]
+        array.read(piece.piece, start, out[piece.name], call.lease)
+        if self.on_missing == "raise" and array.gaps.bands:
+            self.check(array.gaps, start, rows)
+
+    def check(self, gaps: Gaps, start: int, rows: int) -> None:
+        """Raise DataError where a window lacks a chunk."""
+        lost = gaps.mask(np.arange(start, start + rows))
+        if lost is not None:
+            row = start + int(lost.argmax())
+            lack = gaps.lack(row)
+            where = f"{lack.where}, row {row}"
+            raise DataError(lack.reason, where=where, found=lack.found, wanted=lack.wanted)
+
+    def settle(self, row: int, call: Call) -> bool:
+        """Count the rows of a window that lack something, each once; see `Windowed`."""
+        counted = np.zeros(self.window(row)[2], bool)
+        for series in self.series:
+            if not any(gaps.bands for gaps in series.gaps):
+                continue
+            lost = series.lost(row)
+            if lost.any() and self.on_missing == "skip":
+                call.drop(len(counted), "missing")
+                return False
+            if lost.any():
+                number = self.window(row)[0]
+                call.missing(int((lost & ~counted).sum()), series.gaps[number].lack())
+                counted |= lost
+        return True
 
     # --- windows as the samples of a batch: [B, size, ...]
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:
-        """Where a whole window begins: shorter ones do not fit into a batch of windows."""
+        """Where a whole window begins, as no shorter one fits into a batch; and one that lacks nothing."""
         whole = np.array([self.window(row)[2] == self.size for row in rows.tolist()], bool)
         call.drop(int(len(rows) - whole.sum()), "shorter window")
-        return np.asarray(rows[whole], np.int64)
+        return usable_rows(self.on_missing, self.series, np.asarray(rows[whole], np.int64), call)
 
     def fields(self, layout: str, rows: Numbers | None = None) -> Fields:  # noqa: ARG002 - the same for all
         """Each array's window, and where it starts."""
@@ -118,6 +156,7 @@ class RecordingTable:
             out["start"][place] = self.window(row)[1]
             for piece in self.pieces(row):
                 self.read(row, piece, own, call)
+        tell_missing(self.series, rows, call)
         return {}
 
     def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:  # noqa: ARG002 - there is one

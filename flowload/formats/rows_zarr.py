@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import PurePath
@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers
+from flowload.records import Fields, Missing, Numbers
 
 from .columns import Choice, ColumnTable, check_path, pairs_of
+from .missing import Mask, check_missing
 from .runs import gather_runs
-from .zarr_array import OpenArray, ZarrArray
-from .zarr_stores import find_place, join_location
+from .zarr_array import ZarrArray
+from .zarr_members import array_keys, group_arrays, key_of
+from .zarr_opening import OpenArray
+from .zarr_stores import join_location
 
 __all__ = ["ZarrRows"]
 
@@ -35,19 +38,30 @@ class ZarrRows:
         arrays: names of arrays in the group, or names by key of the batch; None: all arrays of the group,
             or the array itself.
         options: for the file system of a URL.
+        missing: what rows do whose chunks do not exist: "fill" gives them with the array's fill value, and
+            counts and tells them; "raise" is an error; "skip" drops them, counted as "missing". Where no
+            chunk of an array exists, that is an error always.
     """
 
     location: str
     arrays: Choice | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
+    missing: Missing = "fill"
 
     name: ClassVar[str] = "zarr"
     layouts: ClassVar[Sequence[str]] = ColumnTable.layouts
 
-    def __init__(self, location: Any, arrays: Any = None, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        location: Any,
+        arrays: Any = None,
+        options: Mapping[str, Any] | None = None,
+        missing: Missing = "fill",
+    ) -> None:
         object.__setattr__(self, "location", check_path(location, "ZarrRows"))
         object.__setattr__(self, "arrays", pairs_of(arrays, "ZarrRows: arrays"))
         object.__setattr__(self, "options", dict(options or {}))
+        object.__setattr__(self, "missing", check_missing(missing, "ZarrRows"))
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - the arrays say
         """Not known before the arrays are open."""
@@ -56,48 +70,58 @@ class ZarrRows:
     def open(self) -> ColumnTable:
         """Read the metadata. Raises DataError and MissingExtra."""
         opened: dict[str, ZarrColumn] = {}
+        named = self.named()
+        chosen = named or self.members()
         try:
-            for key, location in self.locations():
-                opened[key] = ZarrColumn(ZarrArray(location, options=self.options).open())
+            for key, location in chosen:
+                array = ZarrArray(location, options=self.options).open(empty=named is None)
+                opened[key] = ZarrColumn(array, self.missing)
+            check_any(opened.values())
         except BaseException:
             for column in opened.values():
                 column.close()
             raise
-        return ColumnTable(opened)
+        return ColumnTable(opened, missing=self.missing)
 
-    def locations(self) -> Choice:
-        """Where the arrays are. Raises NoDataError for a group without any."""
-        if self.arrays is not None:
-            return tuple((key, join_location(self.location, name)) for key, name in self.arrays)
-        names = self.members()
+    def named(self) -> Choice | None:
+        """Where the arrays are that were asked for; None: whatever is there."""
+        if self.arrays is None:
+            return None
+        return tuple((key, join_location(self.location, name)) for key, name in self.arrays)
+
+    def members(self) -> Choice:
+        """Where the group's arrays are, or the array itself. Raises NoDataError for a group without any."""
+        names = group_arrays(self.location, self.options)
         if names is None:
-            return ((PurePath(self.location).stem, self.location),)
+            return ((key_of(PurePath(self.location).name), self.location),)
         if not names:
             raise NoDataError("no zarr array", where=self.location, found="none", wanted="at least one")
-        return tuple((PurePath(name).stem, join_location(self.location, name)) for name in names)
+        keys = array_keys(names, self.location)
+        return tuple((key, join_location(self.location, name)) for key, name in zip(keys, names, strict=True))
 
-    def members(self) -> list[str] | None:
-        """The arrays of the group; None where this is no group."""
-        import zarr  # noqa: PLC0415 - takes 160 ms, and starts a thread when it is used
-        import zarr.errors  # noqa: PLC0415
 
-        place = find_place(self.location, self.options)
-        try:
-            group = zarr.open_group(place.store, path=place.path, mode="r")
-            return sorted(name for name, _ in group.arrays())
-        except (zarr.errors.NodeNotFoundError, zarr.errors.ContainsArrayError, FileNotFoundError):
-            return None
-        except (ValueError, TypeError, KeyError, zarr.errors.BaseZarrError) as error:
-            raise DataError("bad zarr metadata", where=self.location, found=repr(error)) from error
-        finally:
-            place.close()
+def check_any(columns: Iterable[ZarrColumn]) -> None:
+    """Raise NoDataError where no chunk of any array exists.
+
+    One without chunks among others that have some may hold its fill value throughout: nobody writes such
+    chunks. Its rows are counted as missing.
+    """
+    nothing = [column.array.nothing for column in columns]
+    if nothing and nothing[0] is not None and None not in nothing:
+        raise nothing[0]
 
 
 class ZarrColumn:
-    """One array."""
+    """One array.
 
-    def __init__(self, array: OpenArray) -> None:
+    Args:
+        array: is closed with it.
+        missing: see `ZarrRows`.
+    """
+
+    def __init__(self, array: OpenArray, missing: Missing) -> None:
         self.array = array
+        self.missing = missing
         self.where = array.location
         self.shape = array.grid.take
         self.dtype = array.dtype
@@ -114,6 +138,22 @@ class ZarrColumn:
                 self.array.read(piece, begin, memory, call.lease)
 
         gather_runs(read_run, rows, out, call, chunk=self.chunk, gap=self.gap)
+        gone = None if self.missing == "fill" else self.array.gaps.mask(rows)
+        if gone is not None:  # it went after it was looked for
+            row = int(rows[gone.argmax()])
+            lack = self.lack(row)
+            where = f"{lack.where}, row {row}"
+            raise DataError(lack.reason, where=where, found=lack.found, wanted=lack.wanted)
+
+    def absent(self, rows: Numbers) -> Mask | None:
+        """Which rows lack a chunk, as far as reads have seen; looked for where such rows are not given."""
+        if self.missing != "fill":
+            self.array.gaps.look(rows)
+        return self.array.gaps.mask(rows)
+
+    def lack(self, row: int | None = None) -> DataError:
+        """See `Incomplete`."""
+        return self.array.gaps.lack(row)
 
     def close(self) -> None:
         """Let go of the store."""

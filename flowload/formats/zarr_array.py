@@ -4,23 +4,34 @@ The fastest way that this array and this machine allow is taken, in this order:
 
     pread            chunks as they are, on a local disk: positional reads straight into the window
     pread + <codec>  compressed chunks on a local disk: read and decoded, each into reused memory
-    zarrs            whatever else is in a local folder (shards, filters), where `zarrs` is installed
-    zarr-python      everything else: other stores, other codecs
+    zarrs            whatever else is in a local folder (filters, other codecs), where `zarrs` is installed
+    zarr-python      everything else: other stores, other codecs; and what the others read otherwise
+
+Chunks may be files, or lie in shards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeAlias
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 from flowload.errors import DataError, GraphError, NoDataError
 
-from .chunk_codecs import coding_of
 from .chunk_grid import Grid
-from .zarr_chunks import ChunkReader
-from .zarr_library import LibraryReader
+from .zarr_metadata import MOST_BYTES, Document, array_document, make_array
+from .zarr_opening import (
+    OpenArray,
+    agrees,
+    by_library,
+    by_zarrs,
+    check_memory,
+    has_zarrs,
+    nothing_stored,
+    own_reader,
+)
+from .zarr_places import layout_of
 from .zarr_stores import Place, find_place
 
 if TYPE_CHECKING:
@@ -28,13 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenArray", "ZarrArray", "is_count"]
 
-OpenArray: TypeAlias = ChunkReader | LibraryReader
-
 ROUTES = ("pread", "zarrs", "zarr-python")
-PIPELINES = {
-    "zarrs": "zarrs.ZarrsCodecPipeline",
-    "zarr-python": "zarr.core.codec_pipeline.BatchedCodecPipeline",
-}
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,46 +75,71 @@ class ZarrArray:
         limits = "".join(f", {name}={value!r}" for name, value in given.items() if value is not None)
         return f"ZarrArray({self.location!r}{limits})"
 
-    def open(self) -> OpenArray:
-        """Read the metadata and choose the way. Raises NoDataError, DataError and MissingExtra."""
+    def open(self, *, compare: bool = True, empty: bool = False) -> OpenArray:
+        """Read the metadata and choose the way. Raises NoDataError, DataError and MissingExtra.
+
+        Args:
+            compare: read some chunks by zarr-python, too; where it reads others, it reads them all.
+            empty: whether it may be that no chunk exists; then the array's `nothing` says so.
+        """
         place = find_place(self.location, self.options)
         try:
-            return self.opened(place)
+            document = array_document(place, self.location)
+            array = make_array(place, document, self.location, "zarr-python")
+            grid = self.grid(array)
+            nothing = nothing_stored(place, array, grid, self.location)
+            if nothing is not None and not empty:
+                raise nothing
+            reader = self.reader(place, document, array, grid, compare=compare)
+            reader.nothing = nothing
         except BaseException:
             place.close()
             raise
+        return reader
 
-    def opened(self, place: Place) -> OpenArray:
-        """The array in its store."""
-        array = open_array(place, self.location, "zarr-python")
-        grid = self.grid(array)
-        coding = coding_of(array.metadata.to_dict(), array.dtype)
-        if self.route in (None, "pread") and place.files is not None and coding is not None:
+    def shape(self) -> tuple[int, ...]:
+        """As its metadata say, whatever else is there. Raises NoDataError and DataError."""
+        place = find_place(self.location, self.options)
+        try:
+            return tuple(array_document(place, self.location)["shape"])
+        finally:
+            place.close()
+
+    def reader(
+        self, place: Place, document: Document, array: zarr.Array[Any], grid: Grid, *, compare: bool
+    ) -> OpenArray:
+        """Whoever reads it fastest, and rightly."""
+        layout = layout_of(document)
+        own = own_reader(self.location, document, array, grid, place)
+        if own is None or not own.in_parts:
+            check_memory(grid if own is None else own.grid, self.location)
+        theirs = by_library(self.location, document, grid, place, layout)
+        reader: OpenArray | None = own if self.route in (None, "pread") else None
+        if self.route == "zarrs" or (self.route is None and place.local and own is None and has_zarrs()):
+            reader = by_zarrs(self.location, document, grid, place, layout)
+        if self.route not in (None, "zarr-python") and (reader is None or not place.files):
+            raise DataError(f"not for {self.route}", where=self.location, found="filters or another store")
+        if reader is None or (compare and not agrees(reader, theirs, document)):
+            return theirs
+        if reader is own:
             place.close()  # only for its metadata
-            return ChunkReader(self.location, grid, array, coding, place.files)
-        if self.route == "pread" or (self.route == "zarrs" and not place.local):
-            raise DataError(
-                f"not for {self.route}", where=self.location, found="shards, filters or another store"
-            )
-        if self.route == "zarrs" or (self.route is None and place.local and find_spec("zarrs")):
-            array = open_array(place, self.location, "zarrs")
-            return LibraryReader(self.location, "zarrs", grid, array, place)
-        from .zarr_counted import CountedStore  # noqa: PLC0415 - imports zarr
-
-        place = place._replace(store=CountedStore(place.store))
-        array = open_array(place, self.location, "zarr-python")
-        return LibraryReader(self.location, "zarr-python", grid, array, place)
+        return reader
 
     def grid(self, array: zarr.Array[Any]) -> Grid:
         """Its chunks, and how far it is read. Raises DataError where this is no recording."""
         shape = array.shape
         if not shape or array.dtype.kind not in "biufc":
             found = f"{array.dtype}{list(shape)}"
-            raise DataError("no array of numbers over time", where=self.location, found=found)
+            wanted = "numbers, one row a moment or sample; name the arrays that are wanted, without it"
+            raise DataError("no array of numbers over time", where=self.location, found=found, wanted=wanted)
         if 0 in shape:
             raise NoDataError("no rows", where=self.location, found=f"shape {list(shape)}")
         chunks = array.shards or array.chunks  # what one file holds
-        return Grid(tuple(shape), tuple(chunks), self.take(shape), array.dtype.itemsize)
+        grid = Grid(tuple(shape), tuple(chunks), self.take(shape), array.dtype.itemsize)
+        if prod(shape) * grid.itemsize > MOST_BYTES:
+            found, wanted = f"shape {list(shape)}", f"at most {MOST_BYTES:,} bytes"
+            raise DataError("bad zarr metadata", where=self.location, found=found, wanted=wanted)
+        return grid
 
     def take(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The part of each axis that is wanted. Raises DataError where there is less."""
@@ -128,19 +158,3 @@ class ZarrArray:
 def is_count(value: object) -> bool:
     """A whole number from 1; a bool is none."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def open_array(place: Place, location: str, pipeline: str) -> zarr.Array[Any]:
-    """The array as zarr-python sees it, with a codec pipeline. Raises NoDataError and DataError."""
-    import zarr  # noqa: PLC0415 - takes 160 ms, and starts a thread when it is used
-    import zarr.errors  # noqa: PLC0415
-
-    try:
-        with zarr.config.set({"codec_pipeline.path": PIPELINES[pipeline]}):
-            return zarr.open_array(place.store, path=place.path, mode="r")
-    except (zarr.errors.NodeNotFoundError, FileNotFoundError) as error:
-        raise NoDataError(
-            "no zarr array", where=location, found=str(error), wanted="zarr.json or .zarray"
-        ) from None
-    except (ValueError, TypeError, KeyError, zarr.errors.BaseZarrError) as error:
-        raise DataError("bad zarr metadata", where=location, found=repr(error)) from error

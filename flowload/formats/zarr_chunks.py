@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,41 +11,50 @@ from numpy.typing import NDArray
 from flowload.errors import DataError
 from flowload.protocols import Bytes
 
-from .chunk_codecs import Coding, decoder
-from .chunk_files import ChunkFiles, Extent, opened, read_exactly
+from .chunk_coding import Coding, decoder
+from .chunk_files import Extent, opened, read_exactly
 from .chunk_grid import Grid, Patch, Piece
+from .zarr_gaps import Gaps
+from .zarr_places import Coords, OpenChunks
 
-if TYPE_CHECKING:
-    import zarr
-
-__all__ = ["ChunkReader", "Lease"]
+__all__ = ["SLACK", "ChunkReader", "Lease"]
 
 Lease: TypeAlias = Callable[[int], Bytes]  #: gives scratch memory of so many bytes
 
+SLACK = 1 << 16  #: bytes that a codec may add to what it cannot make smaller
 SCRATCH = 1 << 18  #: bytes that go through the cache at a time where rows must be cut or spread
 
 
 class ChunkReader:
-    """See the module. Several threads may read at once; nothing stays open between calls."""
+    """See the module. Several threads may read at once; nothing stays open between calls.
 
-    def __init__(
-        self, location: str, grid: Grid, array: zarr.Array[Any], coding: Coding, files: ChunkFiles
-    ) -> None:
+    Args:
+        location: for messages.
+        grid: of the chunks.
+        coding: how they lie on disk.
+        chunks: where.
+        fill: what rows hold whose chunk does not exist.
+    """
+
+    def __init__(self, location: str, grid: Grid, coding: Coding, chunks: OpenChunks, fill: Any) -> None:
         self.location = location
         self.grid = grid
         self.coding = coding
-        self.files = files
-        self.key = array.metadata.encode_chunk_key
+        self.chunks = chunks
         self.dtype = coding.dtype.newbyteorder("=")
-        fill = array.fill_value
         self.fill = self.dtype.type(0 if fill is None else fill)
+        self.gaps = Gaps(location, grid, chunks, self.fill)
         self.decode = decoder(coding)
         self.raw = not coding.codec and not coding.checked
         #: the bytes of a chunk are those of the window, so far as they lie in the same places
         self.plain = coding.order == "C" and coding.dtype == self.dtype
-        self.missing = 0  #: chunks that were asked for, do not exist, and were filled
-        self.lock = threading.Lock()
         self.row_bytes = grid.chunk_bytes // grid.chunks[0]
+        self.nothing: DataError | None = None  #: no chunk exists, where that may be
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether some rows of a chunk can be read by themselves."""
+        return self.raw and self.coding.order == "C"
 
     @property
     def route(self) -> str:
@@ -56,32 +64,41 @@ class ChunkReader:
 
     def pieces(self, start: int, stop: int) -> list[Piece]:
         """The window of rows `start` to `stop`, cut into calls of `read`."""
-        return self.grid.pieces(start, stop, parts=self.raw and self.coding.order == "C")
+        return self.grid.pieces(start, stop, parts=self.in_parts)
 
     def read(self, piece: Piece, start: int, out: NDArray[Any], lease: Lease) -> None:
         """Write a piece of the window from row `start` on to its place in `out`. Raises DataError.
 
-        A chunk that does not exist holds the fill value; it counts as missing.
+        A chunk that does not exist holds the fill value; it is a gap.
         """
         for patch in self.grid.patches(piece, start):
-            key = self.key(patch.coords)
-            where = f"{self.location}: chunk {key}"
-            try:
-                with opened(self.files, key) as extent:
-                    self.place(extent, patch, out[patch.target], lease, where)
-            except OSError as error:
-                raise DataError("unreadable chunk", where=where, found=str(error)) from error
+            self.place(patch, out[patch.target], lease)
 
-    def place(self, extent: Extent | None, patch: Patch, out: NDArray[Any], lease: Lease, where: str) -> None:
-        """Write what one chunk gives. Raises DataError and OSError."""
-        if extent is None:
-            out[...] = self.fill
-            with self.lock:
-                self.missing += 1
-        elif self.raw:
-            self.copy(extent, patch, out, lease, where)
-        else:
-            self.unpack(extent, patch, out, lease, where)
+    def read_chunk(self, coords: Coords) -> NDArray[Any]:
+        """All of a chunk that is read. Raises DataError."""
+        patch = self.grid.patch(coords)
+        out = np.empty([side.stop for side in patch.inside], self.dtype)
+        self.place(patch, out, lambda size: np.empty(size, np.uint8))
+        return out
+
+    def place(self, patch: Patch, out: NDArray[Any], lease: Lease) -> None:
+        """Write what one chunk gives. Raises DataError."""
+        where = f"{self.location}: chunk {self.chunks.name(patch.coords)}"
+        try:
+            with opened(self.chunks.open(patch.coords)) as extent:
+                if extent is None:
+                    out[...] = self.fill
+                    self.gaps.note(patch.coords)
+                    return
+                self.gaps.found(patch.coords)
+                (self.copy if self.raw else self.unpack)(extent, patch, out, lease, where)
+        except OSError as error:
+            raise DataError("unreadable chunk", where=where, found=str(error)) from error
+
+    @property
+    def missing(self) -> int:
+        """Chunks that were asked for, do not exist, and were filled."""
+        return self.gaps.reads
 
     def copy(self, extent: Extent, patch: Patch, out: NDArray[Any], lease: Lease, where: str) -> None:
         """A chunk as it lies on disk: only the rows that are wanted are read."""
@@ -106,6 +123,7 @@ class ChunkReader:
 
     def unpack(self, extent: Extent, patch: Patch, out: NDArray[Any], lease: Lease, where: str) -> None:
         """A chunk that must be decoded as a whole: straight to its place if all of it is wanted."""
+        self.check_packed(extent.size, where)
         packed = lease(extent.size)
         read_exactly(extent, 0, packed, where)
         whole = patch.inside[0] == slice(0, self.grid.chunks[0]) and self.grid.is_whole_rows(patch)
@@ -118,6 +136,12 @@ class ChunkReader:
             raise DataError("corrupt chunk", where=where, found=str(error), wanted=wanted) from error
         if not direct:
             np.copyto(out, self.shown(memory)[patch.inside])
+
+    def check_packed(self, size: int, where: str) -> None:
+        """Raise DataError for a file far larger than what a codec makes of a chunk, before it is read."""
+        most = 2 * self.grid.chunk_bytes + SLACK
+        if size > most:
+            raise DataError("corrupt chunk", where=where, found=f"{size:,} bytes", wanted=f"at most {most:,}")
 
     def shown(self, memory: Bytes) -> NDArray[Any]:
         """Decoded bytes of rows of a chunk as an array, one row a step of the first axis."""

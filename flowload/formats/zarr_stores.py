@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowload.errors import DataError, MissingExtra, NoDataError
+from flowload.errors import MissingExtra, NoDataError
 
 from .chunk_files import ChunkFiles, Folder, ZipMembers
+from .zarr_faults import named_faults
 
 if TYPE_CHECKING:
     import zarr.abc.store
@@ -26,8 +26,18 @@ class Place(NamedTuple):
 
     store: zarr.abc.store.Store
     path: str  #: of the array in the store
-    files: ChunkFiles | None  #: None: only the store can read them
-    local: bool  #: a folder
+    files: ChunkFiles | None = None  #: None: only the store can find them
+    positional: bool = False  #: the files can be opened
+    root: Path | None = None  #: of the array, where that is a folder
+
+    @property
+    def local(self) -> bool:
+        """It is a folder."""
+        return self.root is not None
+
+    def key(self, name: str) -> str:
+        """What the store calls a document or chunk of the array."""
+        return f"{self.path}/{name}" if self.path else name
 
     def close(self) -> None:
         """Let go of the store's file, where it has one."""
@@ -56,13 +66,21 @@ def find_place(location: str, options: Mapping[str, Any]) -> Place:
     if location.startswith("file://"):
         location = location[len("file://") :]
     if is_url(location):
-        return Place(remote_store(location, options), "", None, local=False)
-    archive, inner = split_zip(Path(location))
+        return Place(remote_store(location, options), "")
+    with named_faults("unreadable folder", location):
+        archive, inner = split_zip(Path(location))
     if archive is not None:
         return zip_place(archive, inner)
-    if not Path(location).is_dir():
+    if not is_folder(Path(location)):
         raise NoDataError("no zarr array", where=location, found="no such folder", wanted="a folder or a zip")
-    return Place(LocalStore(location, read_only=True), "", Folder(Path(location)), local=True)
+    root = Path(location)
+    return Place(LocalStore(location, read_only=True), "", Folder(root), positional=True, root=root)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is one. Raises DataError where that cannot be found out."""
+    with named_faults("unreadable folder", str(path)):
+        return path.is_dir()
 
 
 def split_zip(path: Path) -> tuple[Path | None, str]:
@@ -77,33 +95,31 @@ def split_zip(path: Path) -> tuple[Path | None, str]:
 
 def zip_place(archive: Path, inner: str) -> Place:
     """An array in a zip; its chunks are read in place unless the zip has compressed them once more."""
-    from zarr.storage import ZipStore  # noqa: PLC0415 - see find_place
+    from zarr.core.sync import sync  # noqa: PLC0415 - see find_place
+    from zarr.storage import ZipStore  # noqa: PLC0415
 
-    try:
+    with named_faults("bad zip", str(archive), "a zip of a zarr array"):
         members = ZipMembers(archive, inner)
-    except zipfile.BadZipFile as error:
-        raise DataError(
-            "bad zip", where=str(archive), found=str(error), wanted="a zip of a zarr array"
-        ) from error
-    store = ZipStore(archive, mode="r", read_only=True)
-    return Place(store, inner, members if members.stored else None, local=False)
+        store = sync(ZipStore.open(archive, mode="r", read_only=True))
+    return Place(store, inner, members, positional=members.stored)
 
 
 def remote_store(url: str, options: Mapping[str, Any]) -> zarr.abc.store.Store:
     """The store of a URL: fsspec's file system if it is installed, else obstore's."""
     missing: list[str] = []
-    if find_spec("fsspec") is not None:
-        try:
-            return fsspec_store(url, options)
-        except ImportError as error:  # of the package for this scheme, such as s3fs
-            missing.append(str(error))
-        except ValueError as error:  # an unknown scheme
-            missing.append(str(error))
-    if find_spec("obstore") is not None:
-        try:
-            return obstore_store(url, options)
-        except import_module("obstore.exceptions").BaseError as error:  # an unknown scheme
-            missing.append(str(error).partition("\n")[0])
+    with named_faults("cannot be reached", url):
+        if find_spec("fsspec") is not None:
+            try:
+                return fsspec_store(url, options)
+            except ImportError as error:  # of the package for this scheme, such as s3fs
+                missing.append(str(error))
+            except ValueError as error:  # an unknown scheme
+                missing.append(str(error))
+        if find_spec("obstore") is not None:
+            try:
+                return obstore_store(url, options)
+            except import_module("obstore.exceptions").BaseError as error:  # an unknown scheme
+                missing.append(str(error).partition("\n")[0])
     why = "; ".join(missing) or "neither fsspec nor obstore is installed"
     raise MissingExtra(f"{url}: cannot be read: {why}; try {EXTRA}")
 

@@ -152,7 +152,8 @@ class JoinPieces:
         self.came.append(block.number)
         if len(self.came) == len(block.target.pieces):
             self.target, self.came = None, []
-            yield block.target.batch()
+            if block.target.table.settle(block.target.row, call):
+                yield block.target.batch()
 
     def goes_on(self, block: Piece, call: Call) -> bool:
         """Whether this is the rest of the window of a restored state; its first pieces are read again."""

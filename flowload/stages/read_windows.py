@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from flowload.blocks import Batch, Rows
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import OnError, Operator, Setting
-from flowload.records import Records
+from flowload.records import Missing, Records
 
 from .batch import device_of
 from .fields import batch_bytes
@@ -80,6 +80,7 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
     order: Order = "random",
     columns: Limits = None,
     neurons: Limits = None,
+    missing: Missing = "fill",
     workers: int | None = None,
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
@@ -100,9 +101,15 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
         columns: read only so many of the last axis: of every array, or of those that are named:
             `{"stimulus": 5}`.
         neurons: read only so many of axis 1, in the same way.
+        missing: what a window does that lacks a chunk, because none was written or it was lost: "fill" gives
+            the array's fill value in its place, counts the rows and tells it once for each array; "raise" is
+            an error; "skip" drops the window, counted as "missing". Where no chunk of an array exists, that
+            is an error always.
         workers: see `read_windows`.
         on_error: see `read_windows`.
         max_errors: see `read_windows`.
     """
-    starts = window_starts(arrays, size, count=count, order=order, columns=columns, neurons=neurons)
+    starts = window_starts(
+        arrays, size, count=count, order=order, columns=columns, neurons=neurons, missing=missing
+    )
     return starts >> read_windows(workers=workers, on_error=on_error, max_errors=max_errors)

@@ -14,7 +14,7 @@ from flowload.errors import DataError, GraphError, NoDataError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
 from flowload.protocols import Call, Operator, Setting, State
-from flowload.records import MOST_ROWS, Numbers, Picks, Records, Windowed
+from flowload.records import MOST_ROWS, Missing, Numbers, Picks, Records, Windowed
 
 from .cursor import Cursor
 from .gathering import guard_of
@@ -175,11 +175,14 @@ def window_starts(
     order: Order = "random",
     columns: Limits = None,
     neurons: Limits = None,
+    missing: Missing = "fill",
 ) -> Graph:
     """Begin a graph with references to windows of recordings; `read_windows` reads them.
 
     Between the two the windows can be shared with `shard`, parted with `split(by="recording", ...)` and,
     where they are sequential, shuffled. The arguments are those of `windows`.
     """
-    records = importlib.import_module(FORMAT).recording(arrays, size, columns=columns, neurons=neurons)
+    records = importlib.import_module(FORMAT).recording(
+        arrays, size, columns=columns, neurons=neurons, missing=missing
+    )
     return place(WindowStartsStage(records=records, count=count, order=order))

@@ -95,7 +95,7 @@ def test_a_corrupt_chunk(tmp_path: Path) -> None:
 
 def test_arrays_that_do_not_fit(tmp_path: Path) -> None:
     path = write(tmp_path / "a.zarr")
-    zarr.create_array(str(path / "short"), shape=(49,), dtype="f4")
+    zarr.create_array(str(path / "short"), shape=(49,), dtype="f4")[:] = 1
     with pytest.raises(DataError, match=r"short: columns of different length; found 49 rows; wanted 50 rows"):
         ZarrRows(path).open()
     with pytest.raises(NoDataError, match=r"absent: no zarr array"):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from flowload.cpus import usable_cpus
-from flowload.formats import chunk_codecs
-from flowload.formats.chunk_codecs import Coding, InTurn, decoder, turns
+from flowload.formats import chunk_coding
+from flowload.formats.chunk_coding import Coding, InTurn, decoder, turns
 from flowload.protocols import Bytes
 
 NOTHING = np.empty(0, np.uint8)
@@ -19,7 +19,7 @@ F4 = np.dtype("<f4")
 
 def test_as_many_decode_as_there_are_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     two = BoundedSemaphore(2)
-    monkeypatch.setattr(chunk_codecs, "turns", lambda: two)
+    monkeypatch.setattr(chunk_coding, "turns", lambda: two)
     both = Barrier(2)
 
     def decode(data: Bytes, out: Bytes) -> None:

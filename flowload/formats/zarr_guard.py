@@ -1,0 +1,105 @@
+"""Our own reading of chunks, compared with zarr-python's when an array is opened.
+
+What is compared, bit for bit: the first and last chunks of each axis, and some that chance picks. At most
+64 MiB, decoded: that is what the first batches read anyway, and takes 0.1 s. Where a single chunk is larger,
+a small array of the same kind is written instead, and both read that.
+A chunk that neither can read is no difference: it is an error when its rows are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from itertools import product
+from typing import Any, TypeAlias
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.errors import DataError
+
+from .chunk_grid import Grid
+from .zarr_places import Coords, layout_of
+
+__all__ = ["BUDGET", "difference", "probes", "shrunk"]
+
+BUDGET = 64 << 20  #: bytes of decoded chunks that are compared
+RANDOM = 3  #: chunks by chance, among not more than MOST
+MOST = 12
+
+#: Reads all of a chunk that is read; raises DataError where it cannot.
+ReadChunk: TypeAlias = Callable[[Coords], NDArray[Any]]
+
+
+def probes(grid: Grid, location: str) -> Iterator[Coords]:
+    """The chunks that are compared: those at the ends first, then such that chance picks."""
+    ends = [sorted({0, min(1, size - 1), size - 1}) for size in grid.every]
+    seen: dict[Coords, None] = {tuple(sizes[-1] for sizes in ends): None}
+    seen |= dict.fromkeys(product(*ends[:3], *([0] for _ in ends[3:])))
+    corners = list(seen)[: MOST - RANDOM]
+    rng = np.random.Generator(np.random.Philox(crc32(location.encode(errors="surrogateescape"))))
+    chance = [tuple(int(rng.integers(size)) for size in grid.every) for _ in range(RANDOM)]
+    left = BUDGET
+    for coords in dict.fromkeys([*corners[:2], *chance, *corners[2:]]):
+        left -= grid.chunk_bytes
+        if left < 0:
+            return
+        yield coords
+
+
+def difference(ours: ReadChunk, theirs: ReadChunk, grid: Grid, location: str) -> Coords | None:
+    """The first chunk of which one reads something else than the other; None: there is none.
+
+    Args:
+        ours: reads a chunk.
+        theirs: reads the same by zarr-python.
+        grid: the chunks.
+        location: for the choice of chunks.
+    """
+    for coords in probes(grid, location):
+        if not same(ours, theirs, coords) and not same(ours, theirs, coords):
+            return coords  # and not because the chunk came or went meanwhile
+    return None
+
+
+def same(ours: ReadChunk, theirs: ReadChunk, coords: Coords) -> bool:
+    """Whether both read the same of a chunk, or neither can."""
+    one, other = (read_or_none(read, coords) for read in (ours, theirs))
+    if one is None or other is None:
+        return one is other
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return bool(np.array_equal(one.reshape(-1).view(np.uint8), other.reshape(-1).view(np.uint8)))
+
+
+def read_or_none(read: ReadChunk, coords: Coords) -> NDArray[Any] | None:
+    """What is read; None where it cannot be."""
+    try:
+        return read(coords)
+    except DataError:
+        return None
+
+
+def shrunk(document: Mapping[str, Any]) -> tuple[dict[str, Any], Coords, Coords]:
+    """Metadata of an array of the same kind with small chunks, its shape and the shape of its files.
+
+    Two chunks along each of the first three axes, the last one cut.
+    """
+    small = deepcopy(dict(document))
+    old = small["zarr_format"] == 2
+    chunks = small["chunks"] if old else small["chunk_grid"]["configuration"]["chunk_shape"]
+    layout = layout_of(small)
+    unit = chunks if layout is None else layout.chunk
+    unit = [min(size, 8 if axis < 3 else 2) for axis, size in enumerate(unit)]
+    if layout is not None:
+        small["codecs"][0]["configuration"]["chunk_shape"] = list(unit)
+    files = tuple(size if layout is None else 2 * size for size in unit)
+    shape = tuple(2 * size - 1 if axis < 3 else size for axis, size in enumerate(files))
+    small["shape"] = list(shape)
+    if old:
+        small["chunks"] = list(files)
+    else:
+        small["chunk_grid"]["configuration"]["chunk_shape"] = list(files)
+    small["attributes"] = {}
+    return small, shape, files
