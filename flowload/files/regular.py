@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from flowload.errors import DataError, NoDataError
 
-__all__ = ["open_regular", "opened", "refused", "translated"]
+__all__ = ["kind_of", "open_regular", "opened", "refused", "translated"]
 
 #: Constant words for what the operating system says, by number; anything else is "unreadable".
 REASONS = {

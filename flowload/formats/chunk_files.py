@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from flowload.errors import DataError
+from flowload.files.regular import kind_of
 from flowload.protocols import Bytes
 
 __all__ = ["ChunkFiles", "Extent", "Folder", "ZipMembers", "check_file", "opened", "read_exactly"]
@@ -149,7 +150,7 @@ class ZipMembers:
 def check_file(found: os.stat_result) -> None:
     """Raise OSError for a folder, a pipe or a device."""
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(f"{stat.filemode(found.st_mode)}, which is no file")
+        raise OSError(f"{kind_of(found.st_mode)}, which is no file")
 
 
 def state_of(found: os.stat_result) -> tuple[int, ...]:

@@ -16,10 +16,10 @@ from zarr.core.sync import sync
 from zarr.storage import WrapperStore
 
 from flowload.errors import DataError
+from flowload.files.foreign import foreign
 from flowload.protocols import Bytes
 
 from .chunk_files import ChunkFiles
-from .zarr_faults import named_faults
 from .zarr_places import ABSENT, Coords, Encode, Index, ShardLayout
 from .zarr_stores import Place
 
@@ -149,7 +149,7 @@ class StoreChunks:
         """See `Chunks`."""
         split = [(each, 0) if self.layout is None else self.layout.split(each) for each in coords]
         new = [shard for shard in dict.fromkeys(shard for shard, _ in split) if shard not in self.known]
-        with named_faults("unreadable chunk", self.location):
+        with foreign("unreadable chunk", self.location):
             sync(self.ask(new))
         return [shard in self.known and has_number(self.known[shard], number) for shard, number in split]
 

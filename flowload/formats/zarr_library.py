@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError
+from flowload.files.foreign import foreign
 
 from .chunk_grid import PIECE, Box, Grid, Piece
 from .zarr_chunks import Lease
-from .zarr_faults import named_faults
 from .zarr_gaps import Gaps
 from .zarr_places import ABSENT, Chunks, Coords, Encode, PlainChunks, ShardChunks, ShardLayout
 from .zarr_stores import Place
@@ -85,7 +85,7 @@ class LibraryReader:
         if self.pipeline == "zarrs":
             self.gaps.look(np.arange(piece.begin, piece.end))  # it would wait for a pipe
         where = f"{self.location}: rows {piece.begin:,} to {piece.end:,}"
-        with asking() as asked, named_faults("unreadable chunk", where):
+        with asking() as asked, foreign("unreadable chunk", where):
             self.write(box, part)
         self.tell(piece, asked)
 
@@ -95,7 +95,7 @@ class LibraryReader:
         out = np.empty([side.stop - side.start for side in box], self.dtype)
         if self.pipeline == "zarrs":
             self.gaps.look(np.array([box[0].start]))
-        with named_faults("unreadable chunk", f"{self.location}: chunk {self.gaps.chunks.name(coords)}"):
+        with foreign("unreadable chunk", f"{self.location}: chunk {self.gaps.chunks.name(coords)}"):
             self.write(box, out)
         return out
 

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flowload.errors import DataError
+from flowload.files.foreign import foreign
 
-from .zarr_faults import named_faults
 from .zarr_metadata import Document, read_documents
 from .zarr_stores import Place, find_place, join_location
 
@@ -116,7 +116,7 @@ def listed(place: Place, location: str) -> list[str]:
 
     if not place.store.supports_listing:
         return []
-    with named_faults("unreadable folder", location):
+    with foreign("unreadable folder", location):
         return sync(some_names(place.store.list_dir(place.path), location))
 
 

@@ -15,8 +15,9 @@ from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.foreign import foreign
+from flowload.files.regular import kind_of
 
-from .zarr_faults import named_faults
 from .zarr_stores import Place
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def read_documents(place: Place, names: Sequence[str], location: str) -> list[Do
 
     for name in names:
         check_regular(place, name, location)
-    with named_faults("unreadable metadata", location):
+    with foreign("unreadable metadata", location):
         found = sync(fetch(place, names))
     return [parse(data, f"{location}/{name}") for name, data in zip(names, found, strict=True)]
 
@@ -69,13 +70,13 @@ def check_regular(place: Place, name: str, location: str) -> None:
     """Raise DataError where a local document is a pipe or a device, which would be waited for."""
     if place.root is None:
         return
-    with named_faults("unreadable metadata", f"{location}/{name}"):
+    with foreign("unreadable metadata", f"{location}/{name}"):
         try:
             mode = (place.root / name).stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
             return
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise DataError("no file", where=f"{location}/{name}", found=stat.filemode(mode), wanted="a file")
+        raise DataError("not a file", where=f"{location}/{name}", found=kind_of(mode), wanted="a file")
 
 
 def parse(data: bytes | None, where: str) -> Document | None:
@@ -85,7 +86,7 @@ def parse(data: bytes | None, where: str) -> Document | None:
     if len(data) > MOST_JSON:
         found, wanted = f"more than {MOST_JSON:,} bytes", "metadata of fewer"
         raise DataError("bad zarr metadata", where=where, found=found, wanted=wanted)
-    with named_faults("bad zarr metadata", where):  # numbers of 5,000 digits, and nesting, among others
+    with foreign("bad zarr metadata", where):  # numbers of 5,000 digits, and nesting, among others
         document = json.loads(data)
     if not isinstance(document, dict):
         raise DataError("bad zarr metadata", where=where, found=type(document).__name__, wanted="an object")
@@ -196,7 +197,7 @@ def make_array(
     from zarr.storage import StorePath  # noqa: PLC0415
 
     with (
-        named_faults("bad zarr metadata", location),
+        foreign("bad zarr metadata", location),
         zarr.config.set({"codec_pipeline.path": PIPELINES[pipeline]}),
     ):
         path = StorePath(place.store, place.path)

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.foreign import foreign
 
 from .chunk_coding import coding_of
 from .chunk_files import Folder
 from .chunk_grid import Grid
 from .zarr_chunks import SLACK, ChunkReader
-from .zarr_faults import named_faults
 from .zarr_guard import BUDGET, difference, shrunk
 from .zarr_library import LibraryReader
 from .zarr_metadata import Document, make_array
@@ -128,7 +128,7 @@ def nothing_stored(place: Place, array: zarr.Array[Any], grid: Grid, location: s
     """
     encode = array.metadata.encode_chunk_key
     first = encode((0,) * len(grid.shape))
-    with named_faults("unreadable folder", location):
+    with foreign("unreadable folder", location):
         if exists(place, first):
             return None
         found = some_files(place)
@@ -212,7 +212,7 @@ def differs_alike(document: Document, location: str) -> Coords | None:
 
     small, shape, files = shrunk(document)
     with (
-        named_faults("cannot be compared", location),
+        foreign("cannot be compared", location),
         tempfile.TemporaryDirectory(prefix="flowload-") as name,
     ):
         root = Path(name)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowload.errors import MissingExtra, NoDataError
+from flowload.files.foreign import foreign
 
 from .chunk_files import ChunkFiles, Folder, ZipMembers
-from .zarr_faults import named_faults
 
 if TYPE_CHECKING:
     import zarr.abc.store
@@ -67,7 +67,7 @@ def find_place(location: str, options: Mapping[str, Any]) -> Place:
         location = location[len("file://") :]
     if is_url(location):
         return Place(remote_store(location, options), "")
-    with named_faults("unreadable folder", location):
+    with foreign("unreadable folder", location):
         archive, inner = split_zip(Path(location))
     if archive is not None:
         return zip_place(archive, inner)
@@ -79,7 +79,7 @@ def find_place(location: str, options: Mapping[str, Any]) -> Place:
 
 def is_folder(path: Path) -> bool:
     """Whether there is one. Raises DataError where that cannot be found out."""
-    with named_faults("unreadable folder", str(path)):
+    with foreign("unreadable folder", str(path)):
         return path.is_dir()
 
 
@@ -98,7 +98,7 @@ def zip_place(archive: Path, inner: str) -> Place:
     from zarr.core.sync import sync  # noqa: PLC0415 - see find_place
     from zarr.storage import ZipStore  # noqa: PLC0415
 
-    with named_faults("bad zip", str(archive), "a zip of a zarr array"):
+    with foreign("bad zip", str(archive)):
         members = ZipMembers(archive, inner)
         store = sync(ZipStore.open(archive, mode="r", read_only=True))
     return Place(store, inner, members, positional=members.stored)
@@ -107,7 +107,7 @@ def zip_place(archive: Path, inner: str) -> Place:
 def remote_store(url: str, options: Mapping[str, Any]) -> zarr.abc.store.Store:
     """The store of a URL: fsspec's file system if it is installed, else obstore's."""
     missing: list[str] = []
-    with named_faults("cannot be reached", url):
+    with foreign("cannot be reached", url):
         if find_spec("fsspec") is not None:
             try:
                 return fsspec_store(url, options)

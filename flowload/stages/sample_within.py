@@ -135,10 +135,10 @@ class SampleWithin:
         integers(index, starts, 0, stream(call.key(), number, STARTS), 0)
         whole = dict(shared)
         if self.stage.graph is not None and self.stage.neurons is not None:
-            whole["neurons"] = self.choose(self.stage.graph, self.stage.neurons, number, call)
+            whole["neurons"] = self.chosen(self.stage.graph, self.stage.neurons, number, call)
         return Batch({"index": index}, whole, more=more)
 
-    def choose(self, graph: CSR, count: int, number: int, call: Call) -> NDArray[np.int64]:
+    def chosen(self, graph: CSR, count: int, number: int, call: Call) -> NDArray[np.int64]:
         """Neurons, each at most once, and their neighbours."""
         order = np.empty(len(graph), np.int64)
         permutation(order, stream(call.key(), number, NEURONS), count)
