@@ -15,12 +15,13 @@ from flowload.errors import DataError
 
 from .faults import Range, faults
 from .identity import Identity, changed, identify, stat_of
-from .mapped import Mapped, map_fd, watch_range
+from .mapped import Mapped, map_fd, maps_of, watch_memory, watch_range
 from .regular import opened, translated
 
 __all__ = ["Guard"]
 
 CHEAP = 50e-6  #: seconds that a look may take every time; on a local disk a file takes 1.5 µs
+QUICK = 1e-6  #: seconds that no look is expected to stay under
 VISIT = 1.0  #: seconds after which it is asked whether the handler of faults is still there: 3 µs
 SHARE = 50  #: a dearer look, as over a network, takes at most one part in so many of the time
 
@@ -29,7 +30,7 @@ class Guard:
     """The files of a table.
 
     In `with guard:` rows are read. What was read is thrown away, with a DataError that names the file, where
-    one of the files was cut, written to, replaced or deleted by then: also in place of a DataError about the
+    one of the files was cut, written to, replaced or deleted by then: also in place of an error about the
     bytes that were found in it. A file that is read whole when it is opened is looked at by `check` alone.
 
     Example:
@@ -43,6 +44,7 @@ class Guard:
         self.copied: dict[str, Identity] = {}  #: files that were read whole
         self.maps: list[tuple[str, Mapped]] = []
         self.ranges: list[tuple[str, Range]] = []  #: of maps that are somebody else's
+        self.cost = 0.0  #: seconds of a look
         self.next_look = 0.0
         self.next_visit = 0.0
 
@@ -86,6 +88,14 @@ class Guard:
         if known != found:
             raise changed(path, found, known)
 
+    def watch_library(self, path: str | os.PathLike[str]) -> None:
+        """Watch a file that a library has mapped: it must not be closed before this guard is."""
+        self.watch(path)
+        for begin, size in maps_of(self.read[os.fspath(path)]):
+            found = watch_memory(begin, size)
+            if found is not None:
+                self.ranges.append((os.fspath(path), found))
+
     def watch_arrays(self, arrays: Iterable[tuple[str, NDArray[Any]]]) -> None:
         """Look at those of a user's arrays that are maps of files; the others are memory."""
         for key, array in arrays:
@@ -102,24 +112,31 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if error is None or isinstance(error, DataError):
+        if error is None:
+            self.look()
+        elif isinstance(error, Exception):  # an interrupt goes on at once
             try:
-                self.look()
+                self.look(surely=True)
             except DataError as cause:
                 raise cause from error
 
-    def look(self) -> None:
-        """Raise DataError where what was read until now may not have been the file's."""
+    def look(self, *, surely: bool = False) -> None:
+        """Raise DataError where what was read until now may not have been the file's.
+
+        Args:
+            surely: also where looks are dear, and the last one was just now.
+        """
         self.look_at_maps()
         began = perf_counter()
         if self.maps and began >= self.next_visit:
             self.next_visit = began + VISIT
             stay_handler()
-        if began >= self.next_look:
+        if surely or began >= self.next_look:
             compare(self.read)
-            took = perf_counter() - began
-            if took > CHEAP:
-                self.next_look = began + SHARE * took
+            # One that took long because the thread was interrupted says nothing: what it costs rises slowly.
+            self.cost = min(perf_counter() - began, 2 * self.cost + QUICK)
+            if self.cost > CHEAP:
+                self.next_look = began + SHARE * self.cost
 
     def look_at_maps(self) -> None:
         """Raise DataError where somebody read behind the end of a map."""
@@ -128,7 +145,7 @@ class Guard:
                 raise cut_off(path, self.read.get(path))
         for path, found in self.ranges:
             if found.hit:
-                raise cut_off(path, None)
+                raise cut_off(path, self.read.get(path))
 
     def check(self) -> None:
         """Raise DataError unless every file is what it was, under the same path."""
@@ -155,7 +172,7 @@ def stay_handler() -> None:
 
 def compare(files: dict[str, Identity]) -> None:
     """Raise DataError for a file that is another one than before."""
-    for path, wanted in files.items():
+    for path, wanted in list(files.items()):  # `close` may come from another thread
         with translated(path):
             found = stat_of(path)
         if found != wanted:

@@ -70,7 +70,7 @@ class Code:
         self.module.triple = llvm.get_default_triple()
         function = ir.Function(self.module, HANDLER, name="flowload_sigbus")
         self.number, self.info, self.context = function.args
-        names = ("entry", "next", "look", "ours", "foreign", "unhandled", "former")
+        names = ("entry", "next", "look", "note", "found", "ours", "foreign", "unhandled", "former")
         self.blocks = {name: function.append_basic_block(name) for name in names}
         self.builder = ir.IRBuilder(self.blocks["entry"])
         self.entry()
@@ -123,19 +123,27 @@ class Code:
         b.cbranch(fault, self.blocks["next"], self.blocks["foreign"])
 
     def search(self) -> None:
-        """The range that holds the address."""
+        """Set the flag of every range that holds the address: two runs may watch one map."""
         b = self.begin("next")
-        self.place = b.phi(I64)
-        self.place.add_incoming(I64(0), self.blocks["entry"])
-        b.cbranch(b.icmp_signed("<", self.place, self.count), self.blocks["look"], self.blocks["foreign"])
+        place, self.end = b.phi(I64), b.phi(I64)
+        place.add_incoming(I64(0), self.blocks["entry"])
+        self.end.add_incoming(I64(0), self.blocks["entry"])
+        b.cbranch(b.icmp_signed("<", place, self.count), self.blocks["look"], self.blocks["found"])
         b = self.begin("look")
-        self.range = b.add(I64(self.memory.words + 8 * WORDS), b.mul(self.place, I64(8 * RANGE)))
-        first, self.end = b.load(self.at(self.range)), b.load(self.at(b.add(self.range, I64(8))))
-        inside = b.and_(
-            b.icmp_unsigned("<=", first, self.address), b.icmp_unsigned("<", self.address, self.end)
-        )
-        self.place.add_incoming(b.add(self.place, I64(1)), self.blocks["look"])
-        b.cbranch(inside, self.blocks["ours"], self.blocks["next"])
+        here = b.add(I64(self.memory.words + 8 * WORDS), b.mul(place, I64(8 * RANGE)))
+        first, end = b.load(self.at(here)), b.load(self.at(b.add(here, I64(8))))
+        inside = b.and_(b.icmp_unsigned("<=", first, self.address), b.icmp_unsigned("<", self.address, end))
+        following = b.add(place, I64(1))
+        b.cbranch(inside, self.blocks["note"], self.blocks["next"])
+        place.add_incoming(following, self.blocks["look"])
+        self.end.add_incoming(self.end, self.blocks["look"])
+        b = self.begin("note")
+        b.store(I64(1), self.at(b.add(here, I64(16))))
+        b.branch(self.blocks["next"])
+        place.add_incoming(following, self.blocks["note"])
+        self.end.add_incoming(end, self.blocks["note"])
+        b = self.begin("found")
+        b.cbranch(b.icmp_unsigned("!=", self.end, I64(0)), self.blocks["ours"], self.blocks["foreign"])
 
     def ours(self) -> None:
         """Zeros from this page to the end of the range: behind a file's end there is nothing else.
@@ -143,7 +151,6 @@ class Code:
         Page by page there would be as many maps as pages, of which Linux gives 65,530 a process.
         """
         b = self.begin("ours")
-        b.store(I64(1), self.at(b.add(self.range, I64(16))))
         page = b.and_(self.address, I64(-mmap.PAGESIZE))
         flags = SHARED | FIXED | NO_RESERVE
         size = b.sub(self.end, page)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ from numpy.typing import NDArray
 from .faults import Range, faults
 from .identity import Identity, identify
 
-__all__ = ["Mapped", "map_fd", "watch_range"]
+__all__ = ["Mapped", "map_fd", "maps_of", "watch_memory", "watch_range"]
 
 
 class Mapped(mmap.mmap):
@@ -47,9 +50,25 @@ def map_fd(fd: int) -> tuple[Mapped, Identity]:
 
 def watch_range(array: NDArray[Any]) -> Range | None:
     """Watch the pages that an array lies on; None where nothing can be watched."""
-    known = faults()
-    if known is None or not array.nbytes:
-        return None
     begin = array.ctypes.data
     first, end = begin - begin % mmap.PAGESIZE, begin + array.nbytes
-    return known.add(first, -(-(end - first) // mmap.PAGESIZE) * mmap.PAGESIZE)
+    return watch_memory(first, -(-(end - first) // mmap.PAGESIZE) * mmap.PAGESIZE)
+
+
+def watch_memory(begin: int, size: int) -> Range | None:
+    """Watch whole pages; None where nothing can be watched."""
+    known = faults()
+    return known.add(begin, size) if known is not None and size else None
+
+
+def maps_of(file: Identity) -> list[tuple[int, int]]:
+    """Where this process has mapped a file, whoever did: first byte, and bytes. Nowhere but on Linux."""
+    found: list[tuple[int, int]] = []
+    with suppress(OSError), Path("/proc/self/maps").open() as lines:
+        for line in lines:
+            addresses, _, _, device, inode, *_ = line.split()
+            major, minor = (int(part, 16) for part in device.split(":"))
+            if int(inode) == file.inode and os.makedev(major, minor) == file.device:
+                begin, end = (int(address, 16) for address in addresses.split("-"))
+                found.append((begin, end - begin))
+    return found

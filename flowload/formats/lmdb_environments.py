@@ -14,8 +14,9 @@ from .columns import import_extra
 if TYPE_CHECKING:
     import lmdb
 
-__all__ = ["ENVIRONMENTS", "Environments"]
+__all__ = ["ENVIRONMENTS", "Environments", "data_file"]
 
+DATA = "data.mdb"  #: in a folder
 DATABASES = 64  #: named ones that may be opened
 
 
@@ -49,6 +50,11 @@ class Environments:
 def key_of(path: str) -> tuple[int, str]:
     """What names an environment of this process."""
     return os.getpid(), str(Path(path).resolve())
+
+
+def data_file(path: str) -> Path:
+    """The file that holds the rows of an environment: of a folder the one in it."""
+    return Path(path) / DATA if Path(path).is_dir() else Path(path)
 
 
 def open_environment(library: Any, path: str) -> Any:

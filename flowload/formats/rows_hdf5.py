@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import mmap
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.guard import Guard
 from flowload.protocols import Bytes
 from flowload.records import Fields
 
@@ -64,7 +63,7 @@ class Hdf5Rows:
         except DataError:
             file.close()
             raise
-        return ColumnTable(columns, file.close)
+        return ColumnTable(columns, file.close, guard=file.guard)
 
 
 def open_file(path: str) -> h5py.File:
@@ -88,9 +87,8 @@ class Opened:
     def __init__(self, path: str, file: h5py.File) -> None:
         self.path = path
         self.file = file
-        with Path(path).open("rb") as plain:
-            memory = mmap.mmap(plain.fileno(), 0, access=mmap.ACCESS_READ)
-        self.memory: Bytes = np.frombuffer(memory, np.uint8)
+        self.guard = Guard()
+        self.memory: Bytes = self.guard.map(path)
 
     def all(self) -> Choice:
         """The datasets of the root group. Raises NoDataError where there are none."""

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError
+from flowload.files.guard import Guard
 from flowload.protocols import Call
 from flowload.records import Fields, Numbers
 
 from .columns import check_path, import_extra
-from .lmdb_environments import ENVIRONMENTS
+from .lmdb_environments import ENVIRONMENTS, data_file
 from .lmdb_keys import key_writer
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ class LmdbTable:
         self.database = open_database(environment, records)
         self.size = self.rows()
         self.kinds = records.fields("arrays")
+        self.guard = Guard()
+        self.guard.watch_library(data_file(records.path))
 
     def rows(self) -> int:
         """How many there are. Raises DataError where the first or the last has no key."""
@@ -220,6 +223,7 @@ class LmdbTable:
 
     def close(self) -> None:
         """Let go of the environment."""
+        self.guard.close()
         ENVIRONMENTS.close(self.records.path)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import GraphError
+from flowload.files.guard import Guard
 from flowload.graph.node import whole
 from flowload.kernels.take import native, take
 from flowload.protocols import Call
@@ -120,6 +121,8 @@ class ArrayTable(Uniform):
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self.arrays = arrays
+        self.guard = Guard()  #: those that are memory maps may become shorter
+        self.guard.watch_arrays(arrays.items())
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -150,3 +153,4 @@ class ArrayTable(Uniform):
 
     def close(self) -> None:
         """The arrays are the user's."""
+        self.guard.close()
