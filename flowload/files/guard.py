@@ -16,11 +16,11 @@ from flowload.errors import DataError
 from .faults import Range, faults
 from .identity import Identity, changed, identify, stat_of
 from .mapped import Mapped, map_fd, maps_of, watch_memory, watch_range
-from .regular import opened, translated
+from .regular import opened, refused, translated
 
 __all__ = ["Guard"]
 
-CHEAP = 50e-6  #: seconds that a look may take every time; on a local disk a file takes 1.5 µs
+CHEAP = 200e-6  #: seconds that a look may take every time; on a local disk a file takes 1.5 µs
 QUICK = 1e-6  #: seconds that no look is expected to stay under
 VISIT = 1.0  #: seconds after which it is asked whether the handler of faults is still there: 3 µs
 SHARE = 50  #: a dearer look, as over a network, takes at most one part in so many of the time
@@ -173,8 +173,10 @@ def stay_handler() -> None:
 def compare(files: dict[str, Identity]) -> None:
     """Raise DataError for a file that is another one than before."""
     for path, wanted in list(files.items()):  # `close` may come from another thread
-        with translated(path):
+        try:  # not `with translated`, which takes as long as the call itself
             found = stat_of(path)
+        except OSError as error:
+            raise refused(error, path) from error
         if found != wanted:
             raise changed(path, found, wanted)
 
