@@ -8,6 +8,8 @@
 # The stream ends:    folds have flushed, every task and thread is gone, and in = out + dropped + held
 #                     holds for every operator, or LedgerError is raised; then the reader is told,
 #                     once: whoever asks again gets ClosedRun.
+# A file changed:     that an operator had read and nobody had noticed: the end is that error, or under
+#                     on_error="skip" a warning; see Checking.
 # The reader leaves:  (leaves the `with`, breaks, drops the iterator) every stage is cancelled; nothing
 #                     is raised.
 # The reader fails:   every stage is cancelled; the reader's own error stays bare.
@@ -30,13 +32,13 @@ from time import perf_counter
 import anyio
 from anyio.abc import TaskGroup
 
-from flowload.errors import DataError, FlowloadError
+from flowload.errors import FlowloadError
 from flowload.observe.ledger import check_ledger
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
-from flowload.protocols import Block, Checking, Mark, Route, Source, Turn
+from flowload.protocols import Block, Mark, Route, Source, Turn
 
 from .assembly import Assembly
 from .buffers import BufferPool
@@ -55,6 +57,7 @@ from .snapshot import snapshot
 from .sources import run_source
 from .stillness import Stillness
 from .tracing import Recorder
+from .unchanged import check_files
 from .wiring import TurnTask, run_route, run_turn
 
 __all__ = ["Run"]
@@ -199,7 +202,8 @@ class Run:
                         self._start(group, segment)
         if self.failure is None and not self._scope.cancelled_caught:
             with Kept(self._fail, FlowloadError):
-                await self._check_files()
+                if not any(channel.left for channel in self.assembly.channels):
+                    await check_files(self.assembly.members, self.lanes["io"])
                 self._check()
 
     def _open_lanes(self) -> None:
@@ -254,20 +258,6 @@ class Run:
             self._scope.cancel()
             for channel in self.assembly.outputs.values():
                 channel.fail()
-
-    async def _check_files(self) -> None:
-        """What was read must have stayed as it was, of a stream that ended by itself."""
-        if any(channel.left for channel in self.assembly.channels):
-            return
-        for member in self.assembly.members:
-            if isinstance(member.operator, Checking):
-                with member:
-                    try:
-                        await self.lanes["io"].run(member.operator.check_files)
-                    except DataError as error:  # each block was right when it was read
-                        if member.stage.on_error == "raise":
-                            raise
-                        log.warning("%s: %s", member.node, error)
 
     def _check(self) -> None:
         """The end of a stream that ended by itself: budgets by share, and the ledger."""

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from flowload.errors import ClosedRun, LedgerError, UserCodeError
+from flowload.errors import ClosedRun, DataError, LedgerError, UserCodeError
 from flowload.graph import Graph, place
 from flowload.protocols import Bytes, Call
 from flowload.runtime import run as run_module
@@ -425,3 +425,38 @@ def test_memory_that_cannot_be_given_back_fails_the_run(face: Face) -> None:
     with pytest.raises(BoomError, match="of the device"):
         face.read(graph)
     assert log == ["closed"]
+
+
+class Reads(Does):
+    """A map whose files changed."""
+
+    def __init__(self, log: list[str]) -> None:
+        super().__init__(lambda block, _: block)
+        self.log = log
+
+    def check_files(self) -> None:
+        self.log.append(threading.current_thread().name)
+        raise DataError("file changed", where="x.npy", found="3 bytes", wanted="4 bytes")
+
+
+def test_a_file_that_changed_is_told_at_the_end(face: Face) -> None:
+    asked: list[str] = []
+    taker = Taker()
+    graph = numbers(300) >> step(lambda: Reads(asked))
+    with pytest.raises(DataError, match=r"x\.npy: file changed") as caught:
+        face.use(graph, taker)
+    assert flat(taker.got) == list(range(300))
+    assert "in stage 'step'" in caught.value.__notes__[0]
+    assert len(asked) == 1
+    assert asked[0].startswith("flowload-io")
+    asked.clear()
+    face.read(graph, 1)
+    assert not asked, "a reader who leaves does not wait for it"
+
+
+def test_a_file_that_changed_is_a_warning_where_bad_data_are_skipped(
+    face: Face, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph = numbers(30) >> step(lambda: Reads([]), on_error="skip")
+    assert flat(face.read(graph)) == list(range(30))
+    assert "x.npy: file changed" in caplog.text

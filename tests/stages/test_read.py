@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK, Chunks, Files
 from flowload.errors import DataError, GraphError
+from flowload.files.identity import stat_of
 from flowload.protocols import Block, Map, Mark, Setting
 from flowload.stages.discover import WatchStage
 from flowload.stages.read import MEMO, Index, Memo, ReadStage, read
+from flowload.stages.seen import Seen
 from flowload.testing import check_resume, check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, ToyFormat
@@ -245,3 +247,33 @@ def test_files_that_were_indexed_are_counted_and_told(
     index.apply(files, FakeCall())  # from the memo
     assert index.gauges() == {"files_indexed": 2}
     assert len(caplog.messages) == 2
+
+
+def test_a_file_must_be_in_each_pass_what_it_was_in_the_first(tmp_path: Path) -> None:
+    files = write(tmp_path, a=2, b=1, c=3)
+    index = Index(Indexed(), Memo(MEMO), Seen())
+    for _ in range(2):
+        chunks = index.apply(files, FakeCall())
+        assert chunks is not None
+        assert [source.stamp for source in chunks.sources] == [
+            identity.pack() for path in files.paths if (identity := stat_of(path))
+        ]
+    index.check_files()
+    (tmp_path / "b").write_bytes(b"y")
+    os.utime(tmp_path / "b", ns=(7, 7))
+    with pytest.raises(DataError, match=r"b: file changed; found 1 bytes, written 1970"):
+        index.apply(files, FakeCall())
+    with pytest.raises(DataError, match="b: file changed"):
+        index.check_files()
+    call = FakeCall(on_error="skip")
+    assert pairs(index.apply(files, call)) == [("a", 0), ("a", 1), ("c", 0), ("c", 1), ("c", 2)]
+    assert call.drops == {"file changed": 1}
+
+
+@pytest.mark.parametrize("growing", [False, True])
+def test_a_folder_that_grows_tells_no_file_twice(growing: bool) -> None:
+    upstream = (WatchStage(patterns=("x",)),) if growing else ()
+    (index,) = ReadStage(format=TOY).open(setting(epochs=None, upstream=upstream))
+    assert isinstance(index, Index)
+    assert (index.seen is None) == growing
+    index.check_files()
