@@ -10,54 +10,54 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from zlib_ng import zlib_ng
 
 from flowload.errors import DataError
-from flowload.kernels.lzf import expand_lzf
 from flowload.kernels.take import native, take_at
-from flowload.protocols import Bytes, Call
+from flowload.protocols import Call
 from flowload.records import Numbers
 
+from .compared import WRONG_SIZE
+from .foreign import foreign
+from .hdf5_chunks import NOWHERE, Chunks, Holes
+from .hdf5_filters import Filter, expanded
+from .missing import Mask
 from .runs import as_bytes, gather_runs
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["Chunks", "ChunksColumn", "CodedColumn", "DatasetColumn"]
+__all__ = ["ChunksColumn", "CodedColumn", "DatasetColumn"]
 
 GAP = 64 << 10  #: bytes that are rather read in vain than left out, where chunks are not compressed
-ZLIB_ERROR = cast("type[Exception]", zlib_ng.error)
-DEFLATE, SHUFFLE, LZF = 1, 2, 32000  #: as HDF5 registers them
-NOWHERE = -1  #: of a chunk that was never written
-
-
-class Chunks(NamedTuple):
-    """Where the chunks of a dataset lie, in the order of their rows."""
-
-    memory: Bytes  #: the whole file
-    begins: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    skipped: NDArray[np.int64]  #: bit k: filter k would not have made the chunk smaller, and was left out
+NEVER, UNDEFINED = 1, 0  #: `H5D_FILL_TIME_NEVER`, `H5D_FILL_VALUE_UNDEFINED`
 
 
 class DatasetColumn:
-    """A dataset that h5py reads."""
+    """A dataset that h5py reads.
 
-    def __init__(self, where: str, dataset: h5py.Dataset) -> None:
+    Args:
+        where: file and dataset.
+        dataset: of any type but an object's; an array type becomes further axes.
+        holes: which rows lack data; None: none do.
+    """
+
+    def __init__(self, where: str, dataset: h5py.Dataset, holes: Holes | None = None) -> None:
         self.where = where
         self.dataset = dataset
-        self.shape: tuple[int, ...] = dataset.shape
-        self.stored: np.dtype[Any] = dataset.dtype
-        self.dtype = native(self.stored)
-        width = max(1, prod(self.shape[1:]) * self.dtype.itemsize)
+        self.holes = holes
+        self.stored, inner = dataset.dtype.subdtype or (dataset.dtype, ())
+        self.shape: tuple[int, ...] = (*dataset.shape, *inner)
+        self.dtype: np.dtype[Any] = native(self.stored)
+        self.fill = fill_of(dataset)
+        self.width = prod(self.shape[1:]) * self.dtype.itemsize  #: bytes of a row
         self.chunk: int = dataset.chunks[0] if dataset.chunks else max(1, self.shape[0])
         # A compressed chunk is inflated whole for any row of it.
-        compressed = dataset.id.get_create_plist().get_nfilters() > 0
-        self.gap = self.chunk if compressed else GAP // width
+        packed = dataset.id.get_create_plist().get_nfilters() > 0
+        self.gap = self.chunk if packed else GAP // max(1, self.width)
 
     def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:
         """Read each chunk once. Raises DataError for one that cannot be read."""
@@ -65,15 +65,28 @@ class DatasetColumn:
 
     def read_run(self, begin: int, end: int, out: NDArray[Any]) -> None:
         """Read neighbouring rows."""
-        try:
+        with foreign("unreadable", self.place(begin, end)):
+            if self.dataset.dtype.subdtype is not None:
+                out[...] = self.dataset[begin:end]
+                return
+            if self.holes is not None:
+                out[...] = np.zeros(
+                    (), out.dtype
+                )  # where there is no fill value, HDF5 leaves memory as it is
             self.dataset.read_direct(out, np.s_[begin:end])
-        except (OSError, RuntimeError) as error:
-            raise self.bad(begin, end, str(error)) from error
 
-    def bad(self, begin: int, end: int, found: str, wanted: str = "") -> DataError:
-        """Rows that cannot be read."""
-        where = f"{self.where}, rows {begin:,} to {end:,}"
-        return DataError("unreadable", where=where, found=found, wanted=wanted)
+    def place(self, begin: int, end: int) -> str:
+        """Rows, for messages."""
+        return f"{self.where}, rows {begin:,} to {end:,}"
+
+    def absent(self, rows: Numbers) -> Mask | None:
+        """See `missing.Incomplete`."""
+        return None if self.holes is None else self.holes.absent(rows)
+
+    def lack(self, row: int | None = None) -> DataError:
+        """See `missing.Incomplete`."""
+        assert self.holes is not None  # noqa: S101 - only those that lack something are asked
+        return self.holes.lack(row)
 
     def close(self) -> None:
         """Whoever opened the file closes it."""
@@ -82,22 +95,25 @@ class DatasetColumn:
 class ChunksColumn(DatasetColumn):
     """Chunks that are neither compressed nor cut across rows."""
 
-    def __init__(self, where: str, dataset: h5py.Dataset, chunks: Chunks) -> None:
-        super().__init__(where, dataset)
+    def __init__(self, where: str, dataset: h5py.Dataset, chunks: Chunks, holes: Holes | None) -> None:
+        super().__init__(where, dataset, holes)
         self.chunks = chunks
 
-    def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:  # noqa: ARG002 - nothing to ask
+    def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:
         """Copy the rows; those that were never written hold the fill value."""
+        if not out.nbytes:
+            return
         memory, begins = self.chunks[:2]
-        width = out.nbytes // max(len(out), 1)
         chunk, row = np.divmod(rows, self.chunk)
-        offsets = np.where(begins[chunk] < 0, NOWHERE, begins[chunk] + row * width)
-        if width:
+        offsets = np.where(begins[chunk] < 0, NOWHERE, begins[chunk] + row * self.width)
+        if self.stored == out.dtype:
             take_at(as_bytes(out), memory, offsets)
-        if not self.stored.isnative:
-            out.byteswap(inplace=True)
+        else:  # in another byte order, or in several: numpy knows which field has which
+            rough = call.lease(out.nbytes)[: out.nbytes]
+            take_at(rough.reshape(len(out), self.width), memory, offsets)
+            out[...] = rough.view(self.stored).reshape(out.shape)
         if (offsets < 0).any():
-            out[offsets < 0] = self.dataset.fillvalue
+            out[offsets < 0] = self.fill
 
     def close(self) -> None:
         """Let go of the map."""
@@ -105,10 +121,17 @@ class ChunksColumn(DatasetColumn):
 
 
 class CodedColumn(ChunksColumn):
-    """Chunks that went through filters: numbers of HDF5, in the order in which they were applied."""
+    """Chunks that went through filters, in the order in which they were applied."""
 
-    def __init__(self, where: str, dataset: h5py.Dataset, chunks: Chunks, filters: Sequence[int]) -> None:
-        super().__init__(where, dataset, chunks)
+    def __init__(
+        self,
+        where: str,
+        dataset: h5py.Dataset,
+        chunks: Chunks,
+        holes: Holes | None,
+        filters: Sequence[Filter],
+    ) -> None:
+        super().__init__(where, dataset, chunks, holes)
         self.filters = filters
 
     def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:
@@ -127,38 +150,29 @@ class CodedColumn(ChunksColumn):
         memory, begins, sizes, skipped = self.chunks
         shape = (self.chunk, *self.shape[1:])
         if begins[number] < 0:
-            filled: NDArray[Any] = np.broadcast_to(self.dataset.fillvalue, shape)
+            filled: NDArray[Any] = np.broadcast_to(self.fill, shape)
             return filled
-        wanted = prod(shape) * self.stored.itemsize
+        wanted = self.chunk * self.width
+        begin = number * self.chunk
+        where = self.place(begin, min(begin + self.chunk, self.shape[0]))
         data = memory[begins[number] :][: sizes[number]]
         try:
-            for place, code in reversed(list(enumerate(self.filters))):
-                if not skipped[number] >> place & 1:
-                    data = undone(code, data, wanted, self.stored.itemsize)
-        except (ZLIB_ERROR, ValueError) as error:
-            raise self.bad_chunk(number, str(error)) from error
+            data = expanded(data, self.filters, int(skipped[number]), wanted)
+        except ValueError as error:
+            raise DataError(
+                "unreadable", where=where, found=str(error), wanted=f"{wanted:,} bytes"
+            ) from error
         if len(data) != wanted:
-            raise self.bad_chunk(number, f"{len(data):,} bytes", f"{wanted:,} bytes")
+            raise DataError(WRONG_SIZE, where=where, found=f"{len(data):,} bytes", wanted=f"{wanted:,} bytes")
         rows: NDArray[Any] = data.view(self.stored).reshape(shape)
         return rows
 
-    def bad_chunk(self, number: int, found: str, wanted: str = "") -> DataError:
-        """A chunk that cannot be expanded."""
-        begin = number * self.chunk
-        return self.bad(begin, min(begin + self.chunk, self.shape[0]), found, wanted)
 
-
-def undone(code: int, data: Bytes, wanted: int, itemsize: int) -> Bytes:
-    """What a filter was given. Raises zlib's error, or ValueError."""
-    if code == DEFLATE:
-        return np.frombuffer(zlib_ng.decompress(data, bufsize=wanted), np.uint8)
-    if code == LZF:
-        out = np.empty(wanted, np.uint8)
-        size = expand_lzf(data, out)
-        if size < 0:
-            raise ValueError("LZF data that are damaged")
-        return out[:size]
-    if len(data) % itemsize:
-        raise ValueError(f"{len(data):,} bytes of numbers of {itemsize}")
-    # The first bytes of all numbers, then all second bytes ...
-    return np.ascontiguousarray(data.reshape(itemsize, -1).T).reshape(-1)
+def fill_of(dataset: h5py.Dataset) -> NDArray[Any]:
+    """What stands for data that were never written; zeros where the file says that nothing does."""
+    plist = dataset.id.get_create_plist()
+    base, inner = dataset.dtype.subdtype or (dataset.dtype, ())
+    if plist.get_fill_time() == NEVER or plist.fill_value_defined() == UNDEFINED:
+        return np.zeros(inner, base)
+    fill: NDArray[Any] = np.asarray(dataset.fillvalue, None if inner else base)
+    return fill

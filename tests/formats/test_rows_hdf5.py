@@ -173,7 +173,7 @@ def test_a_chunk_that_inflates_to_another_size(tmp_path: Path) -> None:
     with h5py.File(path, "a") as file:
         file["flags"].id.write_direct_chunk((7, 0), zlib.compress(b"short"))
     table = Hdf5Rows(path, "flags").open()
-    with pytest.raises(DataError, match="rows 7 to 14: unreadable; found 5 bytes; wanted 49 bytes"):
+    with pytest.raises(DataError, match="rows 7 to 14: wrong size; found 5 bytes; wanted 49 bytes"):
         read(table, [8])
     table.close()
 
