@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError
+from flowload.files.foreign import foreign
 from flowload.protocols import Bytes, Call
 from flowload.records import Numbers
-
-from .foreign import foreign
 
 __all__ = ["ENOUGH", "WRONG_SIZE", "Readable", "difference", "sample_rows", "unlike"]
 

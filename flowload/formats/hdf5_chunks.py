@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError
+from flowload.files.foreign import foreign
 from flowload.protocols import Bytes
 from flowload.records import Numbers
 
-from .foreign import foreign
 from .missing import Mask
 
 if TYPE_CHECKING:

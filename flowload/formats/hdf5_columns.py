@@ -16,21 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError
+from flowload.files.foreign import foreign
 from flowload.kernels.take import native, take_at
 from flowload.protocols import Call
 from flowload.records import Numbers
 
 from .compared import WRONG_SIZE
-from .foreign import foreign
 from .hdf5_chunks import NOWHERE, Chunks, Holes
-from .hdf5_filters import Filter, expanded
+from .hdf5_filters import Filter, expanded, undone
 from .missing import Mask
 from .runs import as_bytes, gather_runs
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["ChunksColumn", "CodedColumn", "DatasetColumn"]
+__all__ = ["ChunksColumn", "CodedColumn", "DatasetColumn", "undone"]
 
 GAP = 64 << 10  #: bytes that are rather read in vain than left out, where chunks are not compressed
 NEVER, UNDEFINED = 1, 0  #: `H5D_FILL_TIME_NEVER`, `H5D_FILL_VALUE_UNDEFINED`

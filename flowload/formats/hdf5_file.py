@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.foreign import foreign
 from flowload.files.guard import Guard
 from flowload.files.regular import opened
 from flowload.protocols import Bytes
 
 from .columns import Choice, Column, import_extra
 from .compared import difference
-from .foreign import foreign
 from .hdf5_chunks import Holes, find_holes, list_chunks
 from .hdf5_columns import ChunksColumn, CodedColumn, DatasetColumn
 from .hdf5_filters import filters_of

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.foreign import foreign
 from flowload.records import Numbers
 
 from .columns import import_extra
 from .compared import unlike
-from .foreign import foreign
 from .hdf5_chunks import GoneChunks, Holes, find_holes
 from .missing import Mask
 from .runs import plan_runs
