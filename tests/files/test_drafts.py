@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from flowload.errors import DataError
-from flowload.files import drafts
 from flowload.files.drafts import naming, new_folder, sync_tree, write_all
 
 
@@ -114,8 +113,8 @@ def test_only_what_is_of_the_file_gets_its_name(tmp_path: Path) -> None:
 
 def test_short_writes_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write, pwrite = os.write, os.pwrite
-    monkeypatch.setattr(drafts.os, "write", lambda fd, view: write(fd, view[:3]))
-    monkeypatch.setattr(drafts.os, "pwrite", lambda fd, view, at: pwrite(fd, view[:3], at))
+    monkeypatch.setattr(os, "write", lambda fd, view: write(fd, view[:3]))
+    monkeypatch.setattr(os, "pwrite", lambda fd, view, at: pwrite(fd, view[:3], at))
     with (tmp_path / "x").open("wb", buffering=0) as file:
         write_all(file.fileno(), b"0123456789")
         write_all(file.fileno(), b"abcdefg", 2)
