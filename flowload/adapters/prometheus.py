@@ -18,12 +18,18 @@ the label `stage`, every queue `source` and `target`:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from flowload.errors import ClosedRun, MissingExtra
 from flowload.observe.stats import EdgeStats, RunStats, StageStats
+
+from .hosts import is_asked
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -125,28 +131,74 @@ def of_queue(edge: EdgeStats) -> Iterable[Sample]:
     return [Sample(f"flowload_queue_{name}", value, where) for name, value in values.items()]
 
 
+class Threads(ThreadingMixIn, WSGIServer):
+    """A thread a request; none outlives its answer."""
+
+    daemon_threads = True
+
+
+class Threads6(Threads):
+    """The same for addresses such as `::1`."""
+
+    address_family = socket.AF_INET6
+
+
+def server_of(host: str) -> type[WSGIServer]:
+    """The kind of server for an address."""
+    return Threads6 if ":" in host else Threads
+
+
+class Silent(WSGIRequestHandler):
+    """No line for each request."""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+        """Silence."""
+
+
+def for_this_machine(application: Any, host: str, names: Sequence[str]) -> Any:
+    """A WSGI application that answers under this machine's names alone."""
+
+    def answer(environ: Mapping[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if is_asked(environ.get("HTTP_HOST", ""), host, names):
+            found: Iterable[bytes] = application(environ, start)
+            return found
+        start("421 Misdirected Request", [("Content-Type", "text/plain")])
+        return [b"not the name of this machine\n"]
+
+    return answer
+
+
 @contextmanager
-def serve_metrics(run: Asked, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
+def serve_metrics(
+    run: Asked, port: int = 0, host: str = "127.0.0.1", names: Sequence[str] = ()
+) -> Iterator[str]:
     """While inside, serve the metrics of a run; gives the address to scrape.
+
+    A request under a name that is not this machine's gets 421: see `hosts.is_asked`.
 
     Args:
         run: the run.
         port: 0: one that is free.
         host: where to listen; only on this machine unless told otherwise.
+        names: further names under which it may be asked, such as that of a service in a cluster.
 
     Raises MissingExtra, and OSError where the port is taken.
     """
     try:
-        from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415 - an extra
+        from prometheus_client import CollectorRegistry, make_wsgi_app  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingExtra(
             "metrics are served by prometheus-client: pip install 'flowload[metrics]'"
         ) from error
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Collector(run))
-    server, thread = start_http_server(port, host, registry)
+    application = for_this_machine(make_wsgi_app(registry), host, names)
+    server = make_server(host, port, application, server_of(host), Silent)
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="flowload-metrics", daemon=True)
+    thread.start()
     try:
-        yield f"http://{host}:{server.server_address[1]}/metrics"
+        shown = f"[{host}]" if ":" in host else host
+        yield f"http://{shown}:{server.server_address[1]}/metrics"
     finally:
         server.shutdown()
         server.server_close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import urllib.error
 import urllib.request
 
 import pytest
@@ -67,3 +68,24 @@ def test_without_the_library_it_is_said_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(MissingExtra, match="flowload\\[metrics\\]"), serve_metrics(graph().iterate()):
         pass
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:9000", "127.0.0.1.evil.example"])
+def test_another_name_gets_no_numbers(host: str) -> None:
+    with none_left(), graph().iterate(cpus=2) as batches, serve_metrics(batches) as address:
+        next(batches)
+        assert scrape(address)
+        request = urllib.request.Request(address, headers={"Host": host})
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=20)
+        assert caught.value.code == 421
+        assert b"flowload_" not in caught.value.read()
+        caught.value.close()
+
+
+def test_a_name_that_was_told_gets_them() -> None:
+    with graph().iterate(cpus=2) as batches, serve_metrics(batches, names=["metrics.cluster"]) as address:
+        next(batches)
+        request = urllib.request.Request(address, headers={"Host": "metrics.cluster"})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            assert b"flowload_" in answer.read()

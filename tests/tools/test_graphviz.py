@@ -193,8 +193,44 @@ def test_it_listens_on_loopback_and_answers_to_no_other_name(page: tuple[Live, S
 
 
 def test_the_page_loads_nothing_from_elsewhere(page: tuple[Live, Server]) -> None:
-    text = fetch(page[1].address).decode()
-    assert not re.search(r"""(src|href)\s*=|@import|url\(|https?:""", text)
+    parts = {name: fetch(page[1].address + name).decode() for name in ("", "page.css", "page.js")}
+    assert re.findall(r"""(?:src|href)\s*=\s*["']?([^"'>\s]*)""", parts[""]) == ["page.css", "page.js"]
+    for text in parts.values():
+        assert not re.search(r"@import|url\(|https?:", text)
+
+
+def test_every_answer_says_what_a_browser_may_do(page: tuple[Live, Server]) -> None:
+    _, server = page
+    for path, host in (
+        ("", None),
+        ("page.js", None),
+        ("state", None),
+        ("no", None),
+        ("state", "evil.example"),
+    ):
+        request = urllib.request.Request(server.address + path, headers={"Host": host} if host else {})
+        try:
+            answer = urllib.request.urlopen(request, timeout=20)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            policy = answer.headers["Content-Security-Policy"]
+            assert "unsafe" not in policy
+            assert set(policy.split("; ")) >= {
+                "default-src 'none'",
+                "script-src 'self'",
+                "frame-ancestors 'none'",
+            }
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Referrer-Policy"] == "no-referrer"
+            assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_nothing_on_the_page_needs_what_is_forbidden(page: tuple[Live, Server]) -> None:
+    live, server = page
+    picture = live.state()["svg"]
+    for text in (fetch(server.address).decode(), picture):
+        assert not re.search(r"<style|style\s*=|<script>|\son[a-z]+\s*=|javascript:", text)
 
 
 # ---- the command

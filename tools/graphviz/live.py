@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from flowload.adapters.hosts import is_asked
 from flowload.cli.drive import Drive
 from flowload.cli.sheet import plain
 from flowload.graph import Graph
@@ -26,12 +27,28 @@ from .watcher import Watcher
 
 __all__ = ["Live", "live", "serve"]
 
-PAGE = Path(__file__).with_name("page.html")
+#: What is served as it is: path, file, kind.
+FILES = {
+    "/": ("page.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+}
 LATELY, WINDOW = 4, 30  #: moments: shares and rates are those of 2 s, the verdict is that of 15 s
 POINTS = 120  #: moments of a sparkline
 PARTING = 1.5  #: seconds in which open pages may fetch the end
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
-HOSTS = ("127.0.0.1", "localhost")
+HOST = "127.0.0.1"
+#: With every answer. The page runs and shows what comes from here alone, nothing that came in with a name of
+#: a stage; no other page may frame it, read it, or hear of its address.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 
 class Live:
@@ -106,30 +123,35 @@ def history(moments: list[RunStats], graph: Graph) -> dict[str, dict[str, list[f
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Two addresses: the page, and the present state."""
+    """The page with its style and its script, and the present state."""
 
     server: Server
 
     def do_GET(self) -> None:
         """Answer, and only under a name of this machine: another site's page must not read it."""
-        if self.headers.get("Host", "").rpartition(":")[0] not in HOSTS:
+        if not is_asked(self.headers.get("Host", ""), HOST):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
-        elif self.path == "/":
-            self.answer(PAGE.read_bytes(), "text/html; charset=utf-8")
+        elif self.path in FILES:
+            name, kind = FILES[self.path]
+            self.answer(Path(__file__).with_name(name).read_bytes(), kind)
         elif self.path == "/state":
             self.answer(json.dumps(self.server.live.state()).encode(), "application/json")
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
     def answer(self, content: bytes, kind: str) -> None:
-        """Send it; nobody keeps it."""
+        """Send it."""
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Security-Policy", POLICY)
         self.end_headers()
         self.wfile.write(content)
+
+    def end_headers(self) -> None:
+        """Add what goes with every answer, errors included."""
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
         """Silence: twice a second would be too much."""
@@ -141,13 +163,13 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, live: Live, port: int) -> None:
-        super().__init__((HOSTS[0], port), Handler)
+        super().__init__((HOST, port), Handler)
         self.live = live
 
     @property
     def address(self) -> str:
         """What to open."""
-        return f"http://{HOSTS[0]}:{self.server_address[1]}/"
+        return f"http://{HOST}:{self.server_address[1]}/"
 
 
 def serve(live: Live, port: int = 0) -> Server:
