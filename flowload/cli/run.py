@@ -99,8 +99,8 @@ def bounds_of(
     batches: float | None,
     epochs: float,
     seconds: float | None,
-    first_epoch: int,
-    align: bool,
+    first_epoch: int = 0,
+    align: bool = False,
     **_: object,
 ) -> Bounds:
     """The bounds, as the run wants them: None instead of inf, whole numbers as such."""
