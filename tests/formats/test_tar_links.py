@@ -106,7 +106,8 @@ def test_hard_links_are_second_names_of_earlier_members(tmp_path: Path) -> None:
         )
     )
     assert found == [
-        ("late", b"1"), ("d/a", b"1"), ("d/a", b"1"), ("x", b"1"), ("d/a", b"2"), ("./y", b"2"), ("z", b"1"), ("d/a", b"2"),
+        ("late", b"1"), ("d/a", b"1"), ("d/a", b"1"), ("x", b"1"), ("d/a", b"2"), ("./y", b"2"),
+        ("z", b"1"), ("d/a", b"2"),
     ]  # fmt: skip
     assert left_out == {"link to nothing": 1}
 
