@@ -1,6 +1,7 @@
 """Scientific training data from disk to device: a live dataflow graph at kernel speed; no sample is lost."""
 
 import flowload.adapters.engine
+import flowload.printable
 from flowload.blocks import Batch
 from flowload.errors import FlowloadError
 from flowload.graph import Graph, Stage, load, outputs, pipeline, place
@@ -64,3 +65,6 @@ __all__ = [
 
 # The one place where drawing and running meet: the graph layer knows no engine.
 Graph.engine = flowload.adapters.engine.Adapters()
+
+# Whoever handles flowload's log lines gets them printable.
+flowload.printable.filter_logs()

@@ -14,6 +14,8 @@ FlowloadError
 
 from __future__ import annotations
 
+from flowload.printable import printable
+
 __all__ = [
     "ClosedRun",
     "DataError",
@@ -29,7 +31,10 @@ __all__ = [
 
 
 class FlowloadError(Exception):
-    """What every error of flowload is."""
+    """What every error of flowload is. Its message is printable, whatever names and values are in it."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), keep="\n")
 
 
 class GraphError(FlowloadError, ValueError):
@@ -60,7 +65,7 @@ class DataError(FlowloadError, ValueError):
             parts.append(f"found {found}")
         if wanted:
             parts.append(f"wanted {wanted}")
-        super().__init__("; ".join(parts))
+        super().__init__(printable("; ".join(parts)))  # one line: a name must not look like one of its own
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive BaseException's own pickling.

@@ -28,6 +28,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from flowload.errors import ClosedRun, MissingExtra
 from flowload.observe.stats import EdgeStats, RunStats, StageStats
+from flowload.printable import printable
 
 from .hosts import is_asked
 
@@ -94,7 +95,7 @@ def samples(stats: RunStats) -> Iterator[Sample]:
 
 def of_stage(stage: StageStats) -> Iterator[Sample]:
     """The numbers of a stage."""
-    where = {"stage": stage.name}
+    where = {"stage": printable(stage.name)}
     both = {
         "samples": (stage.in_, stage.out),
         "blocks": (stage.blocks_in, stage.blocks_out),
@@ -104,11 +105,11 @@ def of_stage(stage: StageStats) -> Iterator[Sample]:
         for direction, value in zip(("in", "out"), values, strict=True):
             yield Sample(f"flowload_stage_{name}_total", value, {**where, "direction": direction})
     for reason, value in stage.dropped.items():
-        yield Sample("flowload_stage_dropped_samples_total", value, {**where, "reason": reason})
+        yield Sample("flowload_stage_dropped_samples_total", value, {**where, "reason": printable(reason)})
     for quantile, seconds in (("0.5", stage.p50), ("0.95", stage.p95), ("1", stage.longest)):
         yield Sample("flowload_stage_call_seconds", seconds, {**where, "quantile": quantile})
     for name, number in stage.gauges.items():
-        yield Sample("flowload_stage_gauge", number, {**where, "name": name})
+        yield Sample("flowload_stage_gauge", number, {**where, "name": printable(name)})
     for name, number in {
         "held_samples": stage.held,
         "missing_samples_total": stage.missing,
@@ -126,7 +127,7 @@ def of_stage(stage: StageStats) -> Iterator[Sample]:
 
 def of_queue(edge: EdgeStats) -> Iterable[Sample]:
     """The numbers of a queue."""
-    where = {"source": edge.source, "target": edge.target}
+    where = {"source": printable(edge.source), "target": printable(edge.target)}
     values = {"blocks": edge.blocks, "capacity_blocks": edge.capacity, "bytes": edge.nbytes}
     return [Sample(f"flowload_queue_{name}", value, where) for name, value in values.items()]
 

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 
 from flowload.errors import FlowloadError, GraphError, NoDataError
+from flowload.printable import printable
 
 __all__ = ["complain", "status_of"]
 
@@ -22,8 +23,9 @@ def complain(error: BaseException, *, verbose: bool = False) -> str:
     """The message for stderr; the whole traceback only when asked for."""
     first, *others = message(error, noted=verbose or not isinstance(error, USAGE))
     lines = [f"flowload: {first}", *(f"  {line}" for line in others)]
+    lines = [printable(line) for line in lines]
     if verbose:
-        lines += ["", "".join(traceback.format_exception(error)).rstrip()]
+        lines += ["", printable("".join(traceback.format_exception(error)).rstrip(), keep="\n")]
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from flowload.graph.describe import Row
 from flowload.observe.stats import EdgeStats, RunStats, StageStats
+from flowload.printable import printable
 
 from .figures import count, duration, rate, size
 from .ledger import reasons
@@ -15,7 +16,13 @@ __all__ = ["depth_of", "details_of"]
 
 
 def details_of(row: Row, stage: StageStats, now: RunStats) -> Iterator[tuple[str, str]]:
-    """Everything that is known of a stage."""
+    """Everything that is known of a stage, in printable words."""
+    for name, value in details(row, stage, now):
+        yield printable(name), printable(value)
+
+
+def details(row: Row, stage: StageStats, now: RunStats) -> Iterator[tuple[str, str]]:
+    """The same in whatever words there are."""
     yield from ((name, str(value)) for name, value in row["parameters"].items())
     yield (
         "in = out + dropped + held",

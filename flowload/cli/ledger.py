@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flowload.observe.stats import RunStats, StageStats
+from flowload.printable import printable
 
 from .figures import count
 from .lines import align
@@ -16,7 +17,7 @@ def ledger(stats: RunStats) -> list[str]:
     """One line a stage; each ends with a check mark, what is still under way, or the mismatch."""
     rows = [
         (
-            stage.name,
+            printable(stage.name),
             count(stage.in_),
             "= " + count(stage.out),
             "+ " + count(sum(stage.dropped.values())),
@@ -57,4 +58,4 @@ def remarks(stage: StageStats) -> str:
 def reasons(dropped: Mapping[str, int]) -> str:
     """Why samples were dropped, most frequent first."""
     ranked = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{reason}: {count(samples)}" for reason, samples in ranked if samples)
+    return ", ".join(f"{printable(reason)}: {count(samples)}" for reason, samples in ranked if samples)

@@ -1,10 +1,14 @@
-"""Columns of plain text."""
+"""Lines of text: columns, and what a command prints."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["align"]
+import click
+
+from flowload.printable import printable
+
+__all__ = ["align", "say"]
 
 
 def align(rows: Sequence[Sequence[str]], sides: str, gap: str = "  ") -> list[str]:
@@ -22,3 +26,8 @@ def align(rows: Sequence[Sequence[str]], sides: str, gap: str = "  ") -> list[st
         ).rstrip()
         for row in rows
     ]
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text of one line or more, on stderr if asked: the way for all that a command says."""
+    click.echo(printable(text, keep="\n"), err=err)

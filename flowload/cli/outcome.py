@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-import click
-
 from flowload.observe.verdict import Verdict, judge
 
 from .command import Drawing
@@ -13,6 +11,7 @@ from .complaint import complain, status_of
 from .drive import Drive
 from .figures import counted, duration
 from .ledger import balanced, ledger
+from .lines import say
 from .sheet import Sheet
 from .verdict import as_json, told
 from .versions import versions
@@ -35,7 +34,7 @@ def perform(drive: Drive, *, verbose: bool) -> int:
         drive.screen.close(drive.stats, drive.batches)
         drive.screen.say(["", *told(verdict_on(drive)), "", *ledger(drive.stats), "", closing(drive)])
     if drive.error is not None:
-        click.echo(complain(drive.error, verbose=verbose), err=True)
+        say(complain(drive.error, verbose=verbose), err=True)
     return status
 
 

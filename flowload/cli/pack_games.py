@@ -14,6 +14,7 @@ from flowload.formats.games_layouts import LAYOUTS
 from flowload.formats.games_pack import Packed, Progress, pack_games
 
 from .figures import counted
+from .lines import say
 from .terminable import terminable
 
 __all__ = ["games"]
@@ -60,7 +61,7 @@ def games(data: tuple[str, ...], out: Path, layout: str, prefix: str, sync: bool
                 sync=sync,
                 report=report,
             )
-    click.echo(told(done))
+    say(told(done))
     return 0
 
 

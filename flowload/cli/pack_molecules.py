@@ -13,6 +13,7 @@ from flowload.formats.molecules_pack import Packed, pack_molecules
 from flowload.formats.molecules_units import ENERGIES, LENGTHS, Units
 
 from .figures import counted
+from .lines import say
 from .terminable import terminable
 
 __all__ = ["molecules"]
@@ -56,9 +57,9 @@ def molecules(source: Path, out: Path, energy: str, length: str, force: str, **k
 
         with terminable():
             done = pack_molecules(source, out, units, **keys, tell=tell)
-    click.echo(told(out, done))
+    say(told(out, done))
     for line in done.told.lines():
-        click.echo(f"  {line}")
+        say(f"  {line}")
     return 0
 
 

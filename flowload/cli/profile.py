@@ -16,6 +16,7 @@ from flowload.runtime.profile import profile as look_closely
 
 from .command import Asked, Drawing, FileCommand
 from .figures import duration, rate
+from .lines import say
 from .logs import logging_to
 from .numbers import limit
 from .prospects import as_json, prospects
@@ -65,12 +66,12 @@ def profile(
         sheet = stack.enter_context(checked(open_sheet(json), f"--json {json}"))
         stack.enter_context(logging_to(Console(stderr=True), asked.verbose))
         whole = None if samples is None else int(samples)
-        tell = partial(click.echo, err=True)
+        tell = partial(say, err=True)
         seen = look_closely(
             asked.file.draw(), seconds=seconds, samples=whole, seed=seed, alone=alone, tell=tell
         )
         for line in report(seen, alone=alone):
-            click.echo(line)
+            say(line)
         fill(sheet, seen, asked.file)
     return 0
 

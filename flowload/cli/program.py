@@ -10,6 +10,7 @@ import click
 
 from .command import Asked
 from .complaint import complain, status_of
+from .lines import say
 from .pack import pack
 from .profile import profile
 from .run import run
@@ -45,14 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = program.main(args=argv, prog_name="flowload", standalone_mode=False, obj=asked)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        say(error.format_message(), err=True)
         return error.exit_code
     except click.ClickException as error:
-        click.echo(f"flowload: {error.format_message()}", err=True)
+        say(f"flowload: {error.format_message()}", err=True)
         return error.exit_code
     except click.Abort:
         return 130
     except Exception as error:  # noqa: BLE001 - the outermost: whatever it is, it is told and the status says so
-        click.echo(complain(error, verbose=asked.verbose > 0), err=True)
+        say(complain(error, verbose=asked.verbose > 0), err=True)
         return status_of(error)
     return int(status or 0)

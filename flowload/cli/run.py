@@ -14,6 +14,7 @@ from rich.text import Text
 
 from flowload.observe.stall import Dump
 from flowload.observe.trace import Trace
+from flowload.printable import printable
 
 from .command import Asked, FileCommand
 from .drive import Bounds, Drive
@@ -89,7 +90,7 @@ def report_to(console: Console) -> Callable[[Dump], None]:
 
     def report(dump: Dump) -> None:
         for line in [f"no progress, or asked by signal: {dump.headline}", *dump.lines()[1:]]:
-            console.print(Text(line), soft_wrap=True)
+            console.print(Text(printable(line)), soft_wrap=True)
 
     return report
 

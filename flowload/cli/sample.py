@@ -12,6 +12,7 @@ from flowload.files.drafts import sync_folder, sync_tree
 from flowload.sample import sample_names, sample_path
 
 from .figures import size
+from .lines import say
 from .terminable import terminable
 
 __all__ = ["sample"]
@@ -24,7 +25,7 @@ def sample(name: str | None, folder: Path | None) -> int:
     """Write the sample NAME to DIR, a folder that is new or empty."""
     if name is None:
         for each in sample_names():
-            click.echo(told(each, sample_path(each)))
+            say(told(each, sample_path(each)))
         return 0
     try:
         source = sample_path(name)
@@ -37,7 +38,7 @@ def sample(name: str | None, folder: Path | None) -> int:
             write(source, folder)
     except OSError as error:
         raise click.UsageError(f"{folder}: {error.strerror or error}") from error
-    click.echo(f"{told(name, folder)} in {folder}; try: flowload run pipelines/{name}.py --data {folder}")
+    say(f"{told(name, folder)} in {folder}; try: flowload run pipelines/{name}.py --data {folder}")
     return 0
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from flowload.observe.stats import RunStats
 from flowload.observe.verdict import judge
+from flowload.printable import printable
 
 from .table import plain_table, progress, summary, table
 from .verdict import brief
@@ -67,13 +68,13 @@ class LiveScreen:
     def say(self, lines: Iterable[str]) -> None:
         """Print without wrapping or colouring."""
         for line in lines:
-            self._console.print(Text(line), soft_wrap=True)
+            self._console.print(Text(printable(line)), soft_wrap=True)
 
     def _picture(self, now: RunStats, outputs: Mapping[str, int], before: RunStats | None) -> Group:
         lines = [*summary(now, outputs, self._warm)]
         if before is not None and now.delivered:  # while it runs; at the end the whole verdict is told
             lines.append(brief(judge(now, self._warm)))
-        return Group(table(now, before), Text(), *map(Text, lines))
+        return Group(table(now, before), Text(), *(Text(printable(line)) for line in lines))
 
 
 class PlainScreen:
@@ -102,7 +103,7 @@ class PlainScreen:
     def say(self, lines: Iterable[str]) -> None:
         """Print, at once: whoever reads a log wants to see the line when it is written."""
         for line in lines:
-            self._console.file.write(line + "\n")
+            self._console.file.write(printable(line) + "\n")
         self._console.file.flush()
 
 

@@ -13,7 +13,7 @@ from flowload.graph import Graph
 
 from .command import Asked, FileCommand
 from .figures import size
-from .lines import align
+from .lines import align, say
 
 __all__ = ["show"]
 
@@ -30,7 +30,7 @@ def show(asked: Asked, /, *, style: Literal["text", "dot", "mermaid", "json"], *
     graph = asked.file.draw()
     graph.check()
     pictures = {"text": text, "dot": Graph.to_dot, "mermaid": Graph.to_mermaid, "json": as_json}
-    click.echo(pictures[style](graph).rstrip())
+    say(pictures[style](graph).rstrip())
     return 0
 
 

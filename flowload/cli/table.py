@@ -9,6 +9,7 @@ from rich.text import Text
 
 from flowload.observe.progress import progress as estimate
 from flowload.observe.stats import RunStats, StageStats
+from flowload.printable import printable
 
 from .figures import count, counted, duration, rate, share
 from .lines import align
@@ -28,7 +29,7 @@ def cells(stage: StageStats, now: RunStats, before: RunStats | None) -> tuple[st
     """One row; the columns are `HEAD`."""
     overall = stage.out / now.elapsed if now.elapsed > 0 else 0.0
     return (
-        stage.name,
+        printable(stage.name),
         count(stage.in_),
         count(stage.out),
         rate(overall if before is None else stage.rate),

@@ -17,6 +17,7 @@ from flowload.graph import Graph
 from flowload.graph.describe import Row
 from flowload.observe.stats import RunStats
 from flowload.observe.verdict import judge
+from flowload.printable import printable
 
 from .bell import Bell
 from .details import details_of
@@ -56,7 +57,7 @@ class View(App[None]):
     def __init__(self, graph: Graph, title: str, bell: Bell) -> None:
         super().__init__()
         self.rows: dict[str, Row] = {row["name"]: row for row in graph.describe()}
-        self.name_of_run = title
+        self.name_of_run = printable(title)
         self.stop_bell = bell
         self.begin: Callable[[], None] = lambda: None  #: called when the view is there
         self.moments: deque[RunStats] = deque(maxlen=KEPT)
@@ -67,7 +68,7 @@ class View(App[None]):
 
     def compose(self) -> ComposeResult:
         """The widgets, from above."""
-        yield Static(self.name_of_run, id="head")
+        yield Static(Text(self.name_of_run), id="head")
         yield DataTable(id="table", cursor_type="row")
         yield Static(id="verdict")
         with ContentSwitcher(id="lower", initial="stage"):

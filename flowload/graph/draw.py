@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from flowload.printable import printable
+
 from .describe import Outlet, Row
 
 __all__ = ["dot_text", "mermaid_text", "picture", "to_dot", "to_mermaid"]
@@ -17,7 +19,7 @@ def picture(rows: Sequence[Row]) -> str:
     """The drawing as lines of ASCII, from the sources down; branches are indented."""
     by_name = {row["name"]: row for row in rows}
     starts = [row for row in rows if len(row["inputs"]) != 1 or row["inputs"][0]["node"] is None]
-    return "\n\n".join("\n".join(chain(row, by_name)) for row in starts)
+    return "\n\n".join("\n".join(map(printable, chain(row, by_name))) for row in starts)
 
 
 def chain(row: Row, by_name: Mapping[str, Row]) -> Iterator[str]:
@@ -141,8 +143,3 @@ def entity(character: str) -> str:
     """The character, or its number between # and ;."""
     safe = character in SAFE_IN_MERMAID or (character.isascii() and character.isalnum())
     return character if safe else f"#{ord(character)};"
-
-
-def printable(text: str) -> str:
-    """Control characters as Python writes them: pictures are read as lines."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

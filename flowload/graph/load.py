@@ -12,6 +12,7 @@ from types import FunctionType, ModuleType
 from typing import Any, Generic, ParamSpec, TypeAlias
 
 from flowload.errors import GraphError
+from flowload.printable import printable
 
 from .build import Graph
 from .options import Option, accept, known_option, read_options
@@ -122,5 +123,5 @@ def noted(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        error.add_note(f"in the pipeline file {path}")
+        error.add_note(printable(f"in the pipeline file {path}"))
         raise

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from flowload.errors import ClosedRun
+from flowload.printable import printable
 
 from .stats import RunStats
 
@@ -41,9 +42,8 @@ class Dump(NamedTuple):
             first = self.calls[0]
             block = "" if first.block is None else f" with block {first.block}"
             source = f" of {first.source}" if first.source else ""
-            return (
-                f"{first.stage!r} is busy{block}{source} for {first.seconds:.1f} s, in thread {first.thread}"
-            )
+            who = f"{first.stage!r} is busy{block}{source}"
+            return printable(f"{who} for {first.seconds:.1f} s, in thread {first.thread}")
         return next((task for task in self.tasks if "nobody takes" in task), "no call runs: all wait")
 
     def lines(self) -> list[str]:
@@ -54,7 +54,7 @@ class Dump(NamedTuple):
             source = f" of {call.source}" if call.source else ""
             told.append(f"call in {call.stage!r}{block}{source}: {call.seconds:.1f} s in {call.thread}")
             told += [f"    {line}" for entry in call.stack for line in entry.rstrip().splitlines()]
-        return [*told, *self.tasks]
+        return [*map(printable, told), *map(printable, self.tasks)]
 
 
 class Watched(Protocol):

@@ -12,6 +12,7 @@ from flowload.chance import generator
 from flowload.errors import DataError, TooManyErrors
 from flowload.graph import Stage
 from flowload.observe.metrics import Meter
+from flowload.printable import printable
 from flowload.protocols import Block, Bytes, Closing, Device, Operator
 
 from .kept import Noted
@@ -134,10 +135,10 @@ class Member(Noted):
         meter.taken += call.samples
         meter.in_ += call.samples if call.found is None else call.found
         for reason, count in call.drops:
-            meter.dropped[reason] += count
+            meter.dropped[printable(reason)] += count
         for error, count in call.rejects:
             meter.in_ += 0 if call.found is None else count
-            meter.dropped[error.reason] += count
+            meter.dropped[printable(error.reason)] += count
             meter.skipped += count
             self.last_error = error
             self._tell(error, count)

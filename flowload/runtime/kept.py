@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import anyio
 
 from flowload.errors import UserCodeError
+from flowload.printable import printable
 
 __all__ = ["EXITS", "FAILURES", "Kept", "Noted", "as_error", "is_own_cancellation"]
 
@@ -68,7 +69,7 @@ class Noted:
         if error is None or is_own_cancellation(error):
             return
         raised = as_error(error)
-        text = f"in stage {self.node!r}, declared at {self.where}"
+        text = printable(f"in stage {self.node!r}, declared at {self.where}")
         if text not in getattr(raised, "__notes__", ()):  # once
             raised.add_note(text)
         if raised is not error:

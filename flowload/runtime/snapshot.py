@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from flowload.observe.stats import EdgeStats, LaneStats, RunStats, StageStats, TaskStats
+from flowload.printable import printable
 from flowload.protocols import Gauged, Turn
 
 from .call import Member
@@ -161,7 +162,7 @@ def _gauges(members: Sequence[Member]) -> dict[str, float]:
     for member in members:
         if isinstance(member.operator, Gauged):
             with member:
-                gauges.update(member.operator.gauges())
+                gauges |= {printable(name): value for name, value in member.operator.gauges().items()}
     return gauges
 
 

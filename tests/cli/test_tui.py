@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -151,3 +152,21 @@ def test_without_textual_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("click.echo", lambda line, err=False: errors.append(line))
     assert main(["run", count, "--tui"]) == 1
     assert "pip install 'flowload[tui]'" in errors[0]
+
+
+async def test_nothing_that_is_shown_is_obeyed_by_the_terminal() -> None:
+    evil = "[red]\x1b[31m\x1b]0;PWNED\x07"
+    rows = fl.source(lambda: ({"x": np.zeros(4)} for _ in range(3)))
+    drawn = rows >> fl.filter(lambda batch: batch["x"] > 1, reason=evil)
+    with drawn.iterate() as run:
+        assert not list(run)
+        last = run.stats()
+    view = View(drawn, evil, Bell())
+    async with view.run_test(size=(120, 40)) as pilot:
+        view.moment(last, {})
+        await pilot.press("down", "d")
+        await pilot.pause()
+        shown = [text(view, which) for which in ("#head", "#verdict", "#details", "#drops")]
+    assert "\x1b" not in "".join(shown)
+    assert shown[0].startswith(r"[red]\x1b[31m")
+    assert all(r"[red]\x1b[31m" in part for part in shown[2:])

@@ -17,6 +17,7 @@ from flowload.graph.draw import dot_text, mermaid_text
 from tests.graph.drawings import Program, head, mapped, merge, source, split
 from tests.graph.strategies import programs
 
+KEPT = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\u200c\u200d"
 NASTY = st.text(alphabet='"\\<>|#;&`{}[]() \n\r\t\0aN%é\u2028\U0001f642') | st.text()
 DOT_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 MERMAID_STRING = re.compile(r'"[^"\n]*"')
@@ -24,7 +25,7 @@ MERMAID_STRING = re.compile(r'"[^"\n]*"')
 
 def shown(text: str) -> str:
     """What a picture shows of a text: control characters as Python writes them."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c in KEPT else repr(c)[1:-1] for c in text)
 
 
 def read_dot(quoted: str) -> list[str]:

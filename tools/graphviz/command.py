@@ -11,6 +11,7 @@ import click
 from flowload.cli.command import Asked, FileCommand
 from flowload.cli.complaint import complain, status_of
 from flowload.cli.drive import Drive
+from flowload.cli.lines import say
 from flowload.cli.numbers import limit
 from flowload.cli.outcome import STATUS
 from flowload.cli.run import bounds_of
@@ -69,7 +70,7 @@ def picture(asked: Asked, /, *, out: Path | None, page: bool, port: int, seed: i
     if out is not None and drive.stats is not None:
         now = watcher.now or drive.stats
         paint(scene_of(graph, now, drive.warm, title), out)
-        click.echo(f"wrote {out}")
+        say(f"wrote {out}")
     return STATUS[drive.ended]
 
 
@@ -81,10 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             picture.main(args=argv, prog_name="python tools/graphviz", standalone_mode=False, obj=asked) or 0
         )
     except click.ClickException as error:
-        click.echo(f"graphviz: {error.format_message()}", err=True)
+        say(f"graphviz: {error.format_message()}", err=True)
         return error.exit_code
     except click.Abort:
         return 130
     except Exception as error:  # noqa: BLE001 - the outermost: whatever it is, it is told and the status says so
-        click.echo(complain(error, verbose=asked.verbose > 0), err=True)
+        say(complain(error, verbose=asked.verbose > 0), err=True)
         return status_of(error)

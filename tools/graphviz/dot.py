@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from flowload.graph.draw import dot_text
 
 from .layout import BOX, drawn
 from .scene import Box, Scene
-from .svg import BLOCKED, BUSY, DIM, EDGE, INK, LIMIT, PAPER, STARVED, fit
+from .svg import BLOCKED, BUSY, DIM, EDGE, INK, LIMIT, PAPER, STARVED, escape, fit
 
 __all__ = ["draw_png", "to_dot"]
 

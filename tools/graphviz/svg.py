@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape as escape_markup
+from xml.sax.saxutils import quoteattr
+
+from flowload.printable import printable
 
 from .layout import BOX, GAP, LABEL, Layout, Point
 from .scene import Box, Link, Scene
 
-__all__ = ["to_svg"]
+__all__ = ["escape", "to_svg"]
 
 MARGIN = 12
 LINE = 16  #: points from line to line of the verdict
@@ -90,9 +93,9 @@ def drawing(box: Box, centre: Point) -> Iterator[str]:
         "next": (LIMIT, 1.5, " stroke-dasharray='6 3'"),
     }.get(box.mark, (EDGE, 1.2, ""))
     paper = "#fff3ea" if box.mark == "limit" else "#f3f6f9" if box.consumer else PAPER
-    tip = "\n".join(f"{name}: {value}" for name, value in box.details)
-    yield f"<g class='stage' data-name={quoteattr(box.name)} tabindex='0' role='button'>"
-    yield f"<title>{escape(tip)}</title>"
+    tip = "\n".join(escape(f"{name}: {value}") for name, value in box.details)
+    yield f"<g class='stage' data-name={quoteattr(printable(box.name))} tabindex='0' role='button'>"
+    yield f"<title>{tip}</title>"
     how = f"fill='{paper}' stroke='{line}' stroke-width='{stroke}'{dash}"
     yield rect(x, y, width, height, f"rx='{14 if box.consumer else 6}' {how}")
     inner = width - 20
@@ -148,3 +151,8 @@ def fit(words: str, width: float, font: float) -> str:
     """As many letters as there is room for."""
     room = int(width / (font * WIDE))
     return words if len(words) <= room else words[: max(1, room - 1)] + "…"
+
+
+def escape(words: str) -> str:
+    """Words as they may stand in XML, which has no place for control characters, however they are written."""
+    return escape_markup(printable(words))

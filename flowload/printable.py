@@ -1,0 +1,68 @@
+"""Text that people and logs read: what a terminal would obey, or what hides or reorders text, as escapes.
+
+File names, members of archives, reasons of users and texts of exceptions may hold anything: colour codes,
+commands for the clipboard, line breaks that forge a line of a log. `printable` is for whatever is shown;
+JSON needs none of it, for it has escapes of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+
+__all__ = ["LOGGERS", "PrintableLines", "filter_logs", "printable"]
+
+LOGGERS = ("flowload", "flowload.progress")  #: a filter is asked by its own logger alone, not by those above
+
+#: Letters of some languages and pictures are written with these two, which are nothing by themselves.
+JOINERS = "\u200c\u200d"
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""A text with everything that does not print as the escape that Python has for it; idempotent.
+
+    Letters, signs and blanks of every language stay as they are. Control characters, line breaks, marks of
+    direction, and what is no character at all do not.
+
+    Args:
+        text: of anybody.
+        keep: characters that are kept all the same, such as "\n" of a text of several lines.
+
+    Example:
+        >>> printable("evil\x1b[2J.gz")
+        'evil\\x1b[2J.gz'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c in keep or shows(c) else repr(c)[1:-1] for c in text)
+
+
+def shows(character: str) -> bool:
+    """Whether a character is itself to whoever reads it."""
+    return (
+        character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"
+    )  # wide and unbreakable blanks
+
+
+class PrintableLines(logging.Filter):
+    """Makes a logger's lines printable, whatever handler has them; a traceback keeps its line breaks."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change what has to be changed; always True."""
+        message = record.getMessage()
+        shown = printable(message)
+        if shown != message:
+            record.msg, record.args = shown, None
+        if record.exc_info and not record.exc_text:
+            told = logging.Formatter().formatException(record.exc_info)
+            record.exc_text = printable(told, keep="\n")
+        return True
+
+
+def filter_logs() -> None:
+    """Make all that flowload logs printable."""
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(LINES)
+
+
+LINES = PrintableLines()
