@@ -17,7 +17,8 @@ from flowload.graph.draw import dot_text, mermaid_text
 from tests.graph.drawings import Program, head, mapped, merge, source, split
 from tests.graph.strategies import programs
 
-KEPT = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\u200c\u200d"
+BLANKS = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+KEPT = f"{BLANKS}\u200c\u200d"
 NASTY = st.text(alphabet='"\\<>|#;&`{}[]() \n\r\t\0aN%é\u2028\U0001f642') | st.text()
 DOT_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 MERMAID_STRING = re.compile(r'"[^"\n]*"')

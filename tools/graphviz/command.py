@@ -59,7 +59,7 @@ def picture(asked: Asked, /, *, out: Path | None, page: bool, port: int, seed: i
         bounds["seconds"] = 10.0
     graph = asked.file.draw()
     watcher = Watcher(tick=0.5)
-    drive = Drive(graph, bounds_of(**bounds), watcher, seed)
+    drive = Drive(graph, bounds_of(**bounds, first_epoch=0, align=False), watcher, seed)
     title = asked.file.pipeline.function.__name__
     if page:
         live(drive, watcher, title, port)
