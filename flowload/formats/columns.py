@@ -17,7 +17,16 @@ from flowload.records import Fields, Gathered, Missing, Numbers, Picks, Uniform
 
 from .missing import Incomplete, lacking, tell_missing, usable_rows
 
-__all__ = ["Choice", "Column", "ColumnTable", "check_path", "import_extra", "pairs_of"]
+__all__ = [
+    "Choice",
+    "Column",
+    "ColumnTable",
+    "ScreenedColumns",
+    "check_path",
+    "column_table",
+    "import_extra",
+    "pairs_of",
+]
 
 Choice: TypeAlias = tuple[tuple[str, str], ...]  #: of columns: key of the batch, name where it lies
 
@@ -124,6 +133,31 @@ class ColumnTable(Uniform):
             column.close()
         self.end()
         self.guard.close()
+
+
+class ScreenedColumns(ColumnTable):
+    """A table of which rows that lack data are left out where they begin, before ranks share them.
+
+    Args: see `ColumnTable`; columns are asked whose attribute `foreseen` says that it costs next to nothing.
+    """
+
+    def screen(self, rows: Numbers) -> tuple[Numbers, Mapping[str, int]]:
+        """See `records.Screened`."""
+        asked = [column for column in self.incomplete if getattr(column, "foreseen", False)]
+        found = lacking(asked, rows)
+        if not found:
+            return rows, {}
+        lost = np.any([mask for mask, _ in found], axis=0)
+        return np.asarray(rows[~lost], np.int64), {"missing": int(lost.sum())}
+
+
+def column_table(
+    columns: Mapping[str, Column], end: Callable[[], None], missing: Missing, guard: Guard
+) -> ColumnTable:
+    """The table of columns that may lack data; see `ColumnTable`."""
+    foreseen = any(getattr(column, "foreseen", False) for column in columns.values())
+    kind = ScreenedColumns if missing == "skip" and foreseen else ColumnTable
+    return kind(columns, end, missing, guard)
 
 
 def check_columns(columns: Mapping[str, Column]) -> None:

@@ -22,7 +22,7 @@ from flowload.protocols import Call
 from flowload.records import Numbers
 
 from .compared import WRONG_SIZE
-from .hdf5_chunks import NOWHERE, Chunks, Holes
+from .hdf5_chunks import NOWHERE, Chunks, GoneChunks, Holes
 from .hdf5_filters import Filter, expanded, undone
 from .missing import Mask
 from .runs import as_bytes, gather_runs
@@ -82,6 +82,11 @@ class DatasetColumn:
     def absent(self, rows: Numbers) -> Mask | None:
         """See `missing.Incomplete`."""
         return None if self.holes is None else self.holes.absent(rows)
+
+    @property
+    def foreseen(self) -> bool:
+        """Whether it costs next to nothing to ask which rows lack data."""
+        return isinstance(self.holes, GoneChunks)
 
     def lack(self, row: int | None = None) -> DataError:
         """See `missing.Incomplete`."""

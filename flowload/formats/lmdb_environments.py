@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.foreign import foreign
+from flowload.files.regular import opened, translated
 
 from .columns import import_extra
 
@@ -61,9 +63,12 @@ def open_environment(library: Any, path: str) -> Any:
     """Open a folder with `data.mdb`, or a file. Raises DataError."""
     if not Path(path).exists():
         raise NoDataError("no such file", where=path, wanted="an LMDB folder or file")
+    file = data_file(path)
+    with opened(file, "an LMDB database"):
+        pass  # a pipe would be waited for
     try:
         # No lock file: data that are trained on do not change. No read-ahead: rows come in any order.
-        return library.open(
+        environment = library.open(
             path,
             subdir=Path(path).is_dir(),
             readonly=True,
@@ -72,8 +77,24 @@ def open_environment(library: Any, path: str) -> Any:
             create=False,
             max_dbs=DATABASES,
         )
+        check_size(path, environment)
+    except DataError:
+        environment.close()
+        raise
     except library.Error as error:
         raise DataError("no LMDB database", where=path, found=str(error)) from error
+    return environment
+
+
+def check_size(path: str, environment: Any) -> None:
+    """Raise DataError where a file ends before its last page: LMDB would read behind its end, and die."""
+    with foreign("no LMDB database", path):
+        wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    file = data_file(path)
+    with translated(file):
+        found = file.stat().st_size
+    if found < wanted:
+        raise DataError("truncated", where=str(file), found=f"{found:,} bytes", wanted=f"{wanted:,} bytes")
 
 
 #: The one of this process: the law is LMDB's own, and counts for all runs together.

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from flowload.files.guard import Guard
 from flowload.records import Fields, Missing
 
-from .columns import Choice, ColumnTable, check_path, pairs_of
+from .columns import Choice, ColumnTable, check_path, column_table, pairs_of
 from .hdf5_file import Hdf5File
 from .missing import check_missing
 
@@ -61,4 +61,4 @@ class Hdf5Rows:
             file.close()
             guard.close()
             raise
-        return ColumnTable(columns, file.close, self.missing, guard)
+        return column_table(columns, file.close, self.missing, guard)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,11 +15,13 @@ from numpy.typing import NDArray
 from flowload.errors import DataError, GraphError
 from flowload.files.guard import Guard
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers
+from flowload.records import Fields, Missing, Numbers
 
 from .columns import check_path, import_extra
 from .lmdb_environments import ENVIRONMENTS, data_file
 from .lmdb_keys import key_writer
+from .lmdb_rows import count_rows
+from .missing import Mask, check_missing, usable_rows
 
 if TYPE_CHECKING:
     import lmdb
@@ -38,10 +42,12 @@ class LmdbRows:
             batch: `{"x": ("float32", (3, 8, 8)), "y": "int64"}`, in the machine's byte order or another's.
         keys: how row numbers are written: "decimal", "big64" or "big32" (big-endian), or a template such as
             "image-{:08d}".
-        count: rows; None: as many as the database has entries.
+        count: rows; None: up to the greatest that has a key, where each entry is a row.
         decode: makes a value to those arrays, where it is something else, such as a JPEG; a function that
             can be pickled, called in several threads.
         database: name of one inside the environment; None: the unnamed one.
+        missing: what a row does whose key is not there: "fill" gives zeros, and counts the row; "raise" is an
+            error; "skip" drops the row, and counts it.
     """
 
     path: str
@@ -50,6 +56,7 @@ class LmdbRows:
     count: int | None = None
     decode: Decode | None = None
     database: str | None = None
+    missing: Missing = "fill"
 
     name: ClassVar[str] = "lmdb"
     layouts: ClassVar[Sequence[str]] = ("arrays",)
@@ -61,8 +68,10 @@ class LmdbRows:
         object.__setattr__(self, "arrays", {key: kind_of(key, kind) for key, kind in self.arrays.items()})
         if self.count is not None and (isinstance(self.count, bool) or self.count < 1):
             raise GraphError(f"LmdbRows: count is {self.count!r}; wanted a number from 1, or None")
+        check_count(self.keys, self.count)
         if self.decode is not None and not callable(self.decode):
             raise GraphError(f"LmdbRows: decode is {self.decode!r}; wanted a function, or None")
+        check_missing(self.missing, "LmdbRows")
 
     def __repr__(self) -> str:
         # A function has an address, which is another in every process.
@@ -70,7 +79,8 @@ class LmdbRows:
         arrays = ", ".join(f"{key}: {dtype}{list(shape)}" for key, (dtype, shape) in self.arrays.items())
         database = "" if self.database is None else f", database={self.database!r}"
         count = "" if self.count is None else f", count={self.count}"
-        return f"LmdbRows({self.path!r}, {arrays}, keys={self.keys!r}{count}{decode}{database})"
+        missing = "" if self.missing == "fill" else f", missing={self.missing!r}"
+        return f"LmdbRows({self.path!r}, {arrays}, keys={self.keys!r}{count}{decode}{database}{missing})"
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - there is one
         """Those that were named."""
@@ -90,6 +100,14 @@ def check_arrays(arrays: object) -> None:
     """Raise GraphError unless arrays are named."""
     if not isinstance(arrays, Mapping) or not arrays:
         raise GraphError(f"LmdbRows: arrays are {arrays!r}; wanted dtype and shape by key of the batch")
+
+
+def check_count(keys: str, count: int | None) -> None:
+    """Raise GraphError where the last row has a number that no such key can have."""
+    try:
+        key_writer(keys)((count or 1) - 1)
+    except struct.error as error:
+        raise GraphError(f"LmdbRows: count is {count}; keys={keys!r} do not reach so far") from error
 
 
 def kind_of(key: object, kind: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
@@ -115,29 +133,47 @@ class LmdbTable:
         self.environment = environment
         self.key = key_writer(records.keys)
         self.database = open_database(environment, records)
-        self.size = self.rows()
+        with self.reading() as transaction:
+            self.size = count_rows(self.where, transaction, self.database, records.keys, records.count)
         self.kinds = records.fields("arrays")
         self.guard = Guard()
         self.guard.watch_library(data_file(records.path))
 
-    def rows(self) -> int:
-        """How many there are. Raises DataError where the first or the last has no key."""
-        with self.environment.begin(db=self.database) as transaction:
-            entries: int = transaction.stat(self.database)["entries"]
-            size = entries if self.records.count is None else self.records.count
-            for row in {0, size - 1} if size else ():
-                if transaction.get(self.key(row)) is None:
-                    cursor = transaction.cursor()
-                    first = repr(cursor.key()) if cursor.first() else "nothing"
-                    raise self.missing(row, f"{entries:,} entries, the first {first}")
-        return size
+    @property
+    def where(self) -> str:
+        """File and database, for messages."""
+        database = "" if self.records.database is None else f" ({self.records.database})"
+        return f"{self.records.path}{database}"
+
+    @contextmanager
+    def reading(self) -> Iterator[lmdb.Transaction]:
+        """A transaction; what LMDB raises in it is a DataError."""
+        library = import_extra("lmdb", "lmdb")
+        try:
+            with self.environment.begin(buffers=True, db=self.database) as transaction:
+                yield transaction
+        except library.Error as error:
+            raise DataError("unreadable", where=self.where, found=str(error)) from error
 
     def __len__(self) -> int:
         return self.size
 
-    def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - nothing is bad before it is read
-        """All."""
-        return rows
+    def usable(self, rows: Numbers, call: Call) -> Numbers:
+        """All, or those that have a key."""
+        return usable_rows(self.records.missing, [self], rows, call)
+
+    def absent(self, rows: Numbers) -> Mask:
+        """See `missing.Incomplete`."""
+        with self.reading() as transaction:
+            get, key_of = transaction.get, self.key
+            return np.array([get(key_of(row)) is None for row in rows.tolist()], bool)
+
+    def lack(self, row: int | None = None) -> DataError:
+        """See `missing.Incomplete`."""
+        if row is not None:
+            return DataError("missing", where=self.where, found="no such key", wanted=repr(self.key(row)))
+        wanted = f"a key for each of {self.size:,} rows, such as {self.key(0)!r}"
+        return DataError("missing", where=self.where, found="rows without one", wanted=wanted)
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
         """Those that were named."""
@@ -148,47 +184,49 @@ class LmdbTable:
         layout: str,  # noqa: ARG002 - there is one
         rows: Numbers,
         out: Mapping[str, NDArray[Any]],
-        call: Call,  # noqa: ARG002 - nothing to ask
+        call: Call,
     ) -> Mapping[str, NDArray[Any]]:
-        """Write the values. Raises DataError for a missing key, or a value of another size."""
-        with self.environment.begin(buffers=True, db=self.database) as transaction:
+        """Write the values. Raises DataError for a value of another size."""
+        with self.reading() as transaction:
+            values = list(map(transaction.get, map(self.key, rows.tolist())))
+            gone = np.array([value is None for value in values], bool)
             if self.records.decode is None:
-                self.copy(transaction, rows, out)
+                self.copy(values, rows, out)
             else:
-                self.decode(transaction, rows, out)
+                self.decode(self.records.decode, values, rows, out)
+        if gone.any():
+            for array in out.values():
+                array[gone] = np.zeros((), array.dtype)
+            call.missing(int(gone.sum()), self.lack())
         return {}
 
-    def copy(self, transaction: lmdb.Transaction, rows: Numbers, out: Mapping[str, NDArray[Any]]) -> None:
+    def copy(self, values: Sequence[Any], rows: Numbers, out: Mapping[str, NDArray[Any]]) -> None:
         """Values as they are, straight to their place: nothing but Python's own work a row."""
         parts, begin = [], 0
         for key, (dtype, shape) in self.records.arrays.items():
             size = prod(shape) * dtype.itemsize
             parts.append((out[key].reshape(-1).view(np.uint8).data, begin, size))
             begin += size
-        get, key_of = transaction.get, self.key
-        for place, row in enumerate(rows.tolist()):
-            value = get(key_of(row))
+        for place, value in enumerate(values):
             if value is None:
-                raise self.missing(row, "no such key")
+                continue
             if len(value) != begin:
-                found = f"{len(value):,} bytes"
-                raise DataError(
-                    "wrong size", where=self.describe(row), found=found, wanted=f"{begin:,} bytes"
-                )
+                found, where = f"{len(value):,} bytes", self.describe(int(rows[place]))
+                raise DataError("wrong size", where=where, found=found, wanted=f"{begin:,} bytes")
             for memory, first, size in parts:
                 memory[place * size : (place + 1) * size] = value[first : first + size]
         for key, (dtype, _) in self.records.arrays.items():
-            if not dtype.isnative:
-                out[key].byteswap(inplace=True)
+            if dtype != out[key].dtype:  # of a record each field may have its own byte order
+                out[key][...] = out[key].view(dtype).copy()
 
-    def decode(self, transaction: lmdb.Transaction, rows: Numbers, out: Mapping[str, NDArray[Any]]) -> None:
+    def decode(
+        self, decode: Decode, values: Sequence[Any], rows: Numbers, out: Mapping[str, NDArray[Any]]
+    ) -> None:
         """Values as the user's function makes them."""
-        decode = self.records.decode
-        assert decode is not None  # noqa: S101 - or they would be copied
-        for place, row in enumerate(rows.tolist()):
-            value = transaction.get(self.key(row))
+        for place, value in enumerate(values):
             if value is None:
-                raise self.missing(row, "no such key")
+                continue
+            row = int(rows[place])
             try:
                 made = decode(value)
             except BaseException as error:
@@ -212,14 +250,9 @@ class LmdbTable:
             ]
             raise DataError("unlike samples", where=self.describe(row), found=words[0], wanted=words[1])
 
-    def missing(self, row: int, found: str) -> DataError:
-        """A key that is not there."""
-        return DataError("missing key", where=self.describe(row), found=found, wanted=repr(self.key(row)))
-
     def describe(self, row: int) -> str:
         """Database and row."""
-        database = "" if self.records.database is None else f" ({self.records.database})"
-        return f"{self.records.path}{database}, row {row}"
+        return f"{self.where}, row {row}"
 
     def close(self) -> None:
         """Let go of the environment."""

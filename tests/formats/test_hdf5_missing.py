@@ -30,7 +30,9 @@ def ran(records: Hdf5Rows, **options: Any) -> tuple[NDArray[Any], StageStats]:
     with (fl.rows(records) >> fl.batch(7, **options)).iterate() as run:
         arrays = [batch["x"] for batch in run]
     found = np.concatenate([np.asarray(array) for array in arrays]) if arrays else np.empty(0)
-    return found, run.stats().stages["batch"]
+    stages = run.stats().stages
+    # What is known beforehand is dropped where rows begin.
+    return found, stages["batch"]._replace(dropped={**stages["rows"].dropped, **stages["batch"].dropped})
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -81,6 +83,19 @@ def test_chunks_that_were_never_written(
     found, books = ran(Hdf5Rows(path, missing="raise"), on_error="skip")
     np.testing.assert_array_equal(found, DOUBLE[4:12])
     assert dict(books.dropped) == {"missing": 12}
+
+
+def test_rows_of_chunks_that_are_not_there_are_dropped_where_rows_begin(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", (N, 2), "f8", chunks=(4, 2))[4:12] = DOUBLE[4:12]
+        file["y"] = ARRAY
+    graph = fl.rows(Hdf5Rows(tmp_path / "a.h5", missing="skip")) >> fl.batch(3)
+    with graph.iterate() as run:
+        assert [batch["y"].tolist() for batch in run] == [[5, 6, 7], [8, 9, 10], [11, 12]]
+    assert {name: dict(stage.dropped) for name, stage in run.stats().stages.items()} == {
+        "rows": {"missing": 12},
+        "batch": {},
+    }
 
 
 def test_half_a_row_of_chunks_is_missing(tmp_path: Path) -> None:

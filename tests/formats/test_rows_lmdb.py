@@ -6,7 +6,7 @@ import os
 import pickle
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ import pytest
 import flowload as fl
 from flowload.errors import DataError, GraphError, MissingExtra, NoDataError
 from flowload.formats.lmdb_environments import ENVIRONMENTS
-from flowload.formats.lmdb_keys import key_writer
+from flowload.formats.lmdb_keys import key_reader, key_writer
 from flowload.formats.rows_lmdb import LmdbRows
 from flowload.stages.batch import under_way
 from tests.formats.rows_oracle import arrays_of, check_records, opened_by_a_child, read
+from tests.stages.fakes import FakeCall
 
 lmdb = pytest.importorskip("lmdb")
 
@@ -154,32 +155,139 @@ def test_an_error_in_the_decoder_says_where(write: Write) -> None:
     table.close()
 
 
-def test_a_missing_key(write: Write) -> None:
-    path = str(write(lambda row: b"%d" % (row if row != 20 else 999)))
-    table = LmdbRows(path, KINDS, count=N).open()
-    with pytest.raises(DataError, match=r"data\.lmdb, row 20: missing key; found no such key; wanted b'20'"):
-        read(table, [19, 20])
+def few(path: Path, rows: Iterable[int], key: Callable[[int], bytes] = lambda row: b"%d" % row) -> str:
+    """A database of some rows, each of which holds its own number."""
+    with lmdb.open(str(path), map_size=1 << 26) as environment, environment.begin(write=True) as transaction:
+        for row in rows:
+            transaction.put(key(row), np.int64(row).tobytes())
+    return str(path)
+
+
+WAYS = {
+    "decimal": lambda row: b"%d" % row,
+    "big64": lambda row: row.to_bytes(8, "big"),
+    "{:03d}": lambda row: b"%03d" % row,
+    "{:02d}": lambda row: b"%02d" % row,  # behind 99 the order of keys is another than that of rows
+    "row {:x}!": lambda row: b"row %x!" % row,
+    "{:.3f}": lambda row: f"{row:.3f}".encode(),  # nobody reads numbers from these
+}
+
+
+@pytest.mark.parametrize("keys", WAYS)
+@pytest.mark.parametrize("holes", [{5}, {5, 149, 148, 70}, {5, 150}, set(range(20, 80))])
+def test_rows_without_a_key(keys: str, holes: set[int], tmp_path: Path) -> None:
+    rows = [row for row in range(152) if row not in holes]
+    path = few(tmp_path / "a", rows, WAYS[keys])
+    for records in (LmdbRows(path, {"x": "int64"}, keys), LmdbRows(path, {"x": "int64"}, keys, count=152)):
+        with (fl.rows(records) >> fl.batch(40)).iterate() as run:
+            found = np.concatenate([batch["x"] for batch in run])
+        assert found.tolist() == [0 if row in holes else row for row in range(152)]
+        assert run.stats().stages["batch"].missing == len(holes)
+    table = LmdbRows(path, {"x": "int64"}, keys, missing="skip").open()
+    call = FakeCall()
+    assert table.usable(np.arange(152), call).tolist() == rows
+    assert call.drops == {"missing": len(holes)}
     table.close()
-    graph = fl.rows(LmdbRows(path, KINDS)) >> fl.batch(10, on_error="skip")
-    with graph.iterate() as run:
-        assert sum(len(batch["labels"]) for batch in run) == N - 10
-    assert run.stats().stages["batch"].dropped == {"missing key": 10}
 
 
-def test_keys_of_another_kind_are_found_at_once(write: Write) -> None:
+def test_a_row_without_a_key_as_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = few(tmp_path / "a", [0, 1, 3])
+    graph = fl.rows(LmdbRows(path, {"x": "int64"}, missing="raise"))
+    with (
+        pytest.raises(DataError, match="a, row 2: missing; found no such key; wanted b'2'"),
+        (graph >> fl.batch(9)).iterate() as run,
+    ):
+        list(run)
+    with (graph >> fl.batch(9, on_error="skip")).iterate() as run:
+        assert [batch["x"].tolist() for batch in run] == [[0, 1, 3]]
+    caplog.clear()
+    with (fl.rows(LmdbRows(path, {"x": "int64"})) >> fl.batch(2)).iterate(epochs=2) as run:
+        list(run)
+    assert [record.getMessage() for record in caplog.records] == [
+        "batch: the fill value stands for data that do not exist: "
+        f"{path}: missing; found rows without one; wanted a key for each of 4 rows, such as b'0'"
+    ]
+
+
+def test_a_decoder_is_not_asked_about_what_is_not_there(tmp_path: Path) -> None:
+    path = few(tmp_path / "a", [0, 2])
+    table = LmdbRows(path, {"x": ("int64", (2,))}, decode=twice).open()
+    assert read(table, [2, 1, 0])["x"].tolist() == [[2, 2], [0, 0], [0, 0]]
+    table.close()
+
+
+def twice(stored: Any) -> Any:
+    return np.repeat(np.frombuffer(stored, "i8"), 2)
+
+
+def test_fields_in_several_byte_orders(tmp_path: Path) -> None:
+    kind = np.dtype([("a", "<i4"), ("b", ">f8")])
+    rows = np.array([(k, k / 2) for k in range(5)], kind)
+    with lmdb.open(str(tmp_path)) as environment, environment.begin(write=True) as transaction:
+        for k in range(5):
+            transaction.put(b"%d" % k, rows[k].tobytes())
+    table = LmdbRows(str(tmp_path), {"x": kind}).open()
+    assert read(table, [4, 1])["x"].tolist() == [(4, 2.0), (1, 0.5)]
+    table.close()
+
+
+def test_keys_of_another_kind_are_found_at_once(write: Write, tmp_path: Path) -> None:
     path = str(write(lambda row: b"%08d" % row))
-    message = r"row \d+: missing key; found 50 entries, the first b'00000000'; wanted b'\d+'"
-    with pytest.raises(DataError, match=message):
+    found = "found 50 entries, the first b'00000000', the last b'00000049'"
+    with pytest.raises(DataError, match=rf"keys that are no rows; {found}; wanted .*b'0'; or say count="):
         LmdbRows(path, KINDS).open()
-    with pytest.raises(DataError, match=r"row 59: missing key; found 50 entries, .*; wanted b'00000059'"):
-        LmdbRows(path, KINDS, "{:08d}", count=60).open()
+    with pytest.raises(NoDataError, match=rf"no such keys; {found}; wanted b'0' to b'49'; or say count="):
+        LmdbRows(path, KINDS, count=N).open()
+    path = few(tmp_path / "from 1", range(1, 9))
+    with pytest.raises(DataError, match=r"missing key; found 8 entries, .*; wanted b'0', for row 0"):
+        LmdbRows(path, {"x": "int64"}).open()
+    path = few(tmp_path / "little", range(12), lambda row: row.to_bytes(8, "little"))
+    with pytest.raises(DataError, match=r"most rows are missing; found 12 entries, the first .*; wanted an"):
+        LmdbRows(path, {"x": "int64"}, "big64").open()
+    path = few(tmp_path / "far", [0, 1, 2, 9])
+    with pytest.raises(
+        DataError, match=r"most rows are missing; found 4 entries, .*; wanted .* to 9; or say"
+    ):
+        LmdbRows(path, {"x": "int64"}).open()
 
 
 def test_entries_that_are_no_rows(write: Write) -> None:
     path = str(write(more={b"length": b"50", b"meta": b""}))
-    with pytest.raises(DataError, match=r"row 51: missing key; found 52 entries"):
+    with pytest.raises(DataError, match=r"keys that are no rows; found 52 entries, .* the last b'meta'"):
         LmdbRows(path, KINDS).open()
     check_records(LmdbRows(path, KINDS, count=N), ARRAYS)
+
+
+def test_keys_that_only_look_like_numbers() -> None:
+    for keys, good, bad in (
+        ("decimal", b"17", (b"017", b"+17", b"1_7", b" 17", b"", b"-1", "\u0661".encode())),
+        ("big32", b"\0\0\0\x11", (b"\x11", b"\0" * 4 + b"\x11")),
+        ("image-{:04d}.png", b"image-0017.png", (b"image-17.png", b"image-0017.jpg", b"image-0017")),
+    ):
+        reads = key_reader(keys)
+        assert reads is not None
+        assert reads(good) == 17
+        assert [reads(key) for key in bad] == [None] * len(bad)
+    assert key_reader("{:.3f}") is None
+    assert key_reader("{0!r}-{0}") is None
+
+
+def test_a_file_that_ends_before_its_last_page(tmp_path: Path) -> None:
+    path = few(tmp_path / "a", range(5000))
+    size = os.path.getsize(tmp_path / "a" / "data.mdb")
+    for left in (size - 4096, size - 1, size // 2):
+        os.truncate(tmp_path / "a" / "data.mdb", left)
+        with pytest.raises(
+            DataError, match=rf"data\.mdb: truncated; found {left:,} bytes; wanted {size:,} b"
+        ):
+            LmdbRows(path, {"x": "int64"}).open()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "data.mdb")
+    for path in (tmp_path, tmp_path / "data.mdb"):
+        with pytest.raises(DataError, match=r"data\.mdb: not a file; found a pipe"):
+            LmdbRows(str(path), KINDS).open()
 
 
 def test_a_value_of_another_size(write: Write) -> None:
@@ -198,7 +306,7 @@ def test_what_is_no_database(tmp_path: Path, write: Write) -> None:
     with pytest.raises(DataError, match=r"text: no LMDB database; found .*"):
         LmdbRows(str(tmp_path / "text"), KINDS).open()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DataError, match=r"folder: no LMDB database"):
+    with pytest.raises(NoDataError, match=r"folder/data\.mdb: no such file; wanted an LMDB database"):
         LmdbRows(str(tmp_path / "folder"), KINDS).open()
     with pytest.raises(DataError, match=r"\(valid\): no such database"):
         LmdbRows(str(write()), KINDS, database="valid").open()
@@ -249,6 +357,8 @@ def test_it_is_a_value(write: Write) -> None:
         ({"keys": 8}, "key is 8"),
         ({"count": 0}, "count is 0"),
         ({"count": True}, "count is True"),
+        ({"count": 2**32 + 1, "keys": "big32"}, "count is 4294967297; keys='big32' do not reach so far"),
+        ({"missing": "zero"}, "missing is 'zero'; wanted"),
         ({"decode": "jpeg"}, "decode is 'jpeg'"),
     ],
 )
