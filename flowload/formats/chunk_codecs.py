@@ -37,7 +37,7 @@ LZMA_MEMORY = 1 << 28  #: bytes of a decoder; its highest preset takes a quarter
 def decode_zstd(data: Bytes, out: Bytes) -> None:
     """Zstd frames."""
     size = zstd_size(data)
-    if size is not None:
+    if size:  # numcodecs takes 0 for a mistake
         check_size(size, len(out))
         through_numcodecs("Zstd", data, out)
     elif (count := write_zstd(data, out)) != len(out):
@@ -136,7 +136,7 @@ def read_stream(stream: Any, limit: int) -> bytes:
 def unpack_zstd(data: Bytes, limit: int, settings: Mapping[str, Any]) -> Bytes:  # noqa: ARG001 - of `Bounded`
     """Zstd frames."""
     size = zstd_size(data)
-    if size is None:
+    if not size:
         out = np.empty(limit, np.uint8)
         return out[: write_zstd(data, out)].copy()
     out = np.empty(within(size, limit), np.uint8)

@@ -30,6 +30,7 @@ from .zarr_opening import (
     has_zarrs,
     nothing_stored,
     own_reader,
+    tell_repeated,
 )
 from .zarr_places import layout_of
 from .zarr_stores import Place, find_place
@@ -87,6 +88,7 @@ class ZarrArray:
             document = array_document(place, self.location)
             array = make_array(place, document, self.location, "zarr-python")
             grid = self.grid(array)
+            tell_repeated(place, self.location)
             nothing = nothing_stored(place, array, grid, self.location)
             if nothing is not None and not empty:
                 raise nothing

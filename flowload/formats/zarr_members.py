@@ -87,7 +87,9 @@ def tell(
     """Say in what consolidated metadata are stale, and what is not read."""
     if hidden:
         log.warning(
-            "%s: its consolidated metadata are stale: they hide %s, read now", location, words(hidden)
+            "%s: its consolidated metadata are stale: they hide %s; read all the same",
+            location,
+            words(hidden),
         )
     changed = [name for name, copy in told.items() if copy.get("shape") != arrays[name].get("shape")]
     if changed:
@@ -161,7 +163,8 @@ def array_keys(names: Sequence[str], location: str) -> list[str]:
     """The keys of arrays in a batch: their names without `.zarr`; with it where two would be one."""
     short = [key_of(name) for name in names]
     times = Counter(short)
+    keys = [name if times[key] > 1 else key for name, key in zip(names, short, strict=True)]
     twice = [name for name, key in zip(names, short, strict=True) if times[key] > 1]
     if twice:
         log.warning("%s: %s keep their whole names: without .zarr two would be one", location, words(twice))
-    return [name if times[key] > 1 else key for name, key in zip(names, short, strict=True)]
+    return keys if len(set(keys)) == len(keys) else list(names)  # a.zarr.zarr beside a.zarr and a

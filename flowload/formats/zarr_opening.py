@@ -21,7 +21,7 @@ from flowload.errors import DataError, NoDataError
 from flowload.files.foreign import foreign
 
 from .chunk_coding import coding_of
-from .chunk_files import Folder
+from .chunk_files import Folder, ZipMembers
 from .chunk_grid import Grid
 from .zarr_chunks import SLACK, ChunkReader
 from .zarr_guard import BUDGET, difference, shrunk
@@ -42,6 +42,7 @@ __all__ = [
     "has_zarrs",
     "nothing_stored",
     "own_reader",
+    "tell_repeated",
 ]
 
 log = logging.getLogger("flowload")
@@ -147,12 +148,21 @@ def nothing_stored(place: Place, array: zarr.Array[Any], grid: Grid, location: s
     return NoDataError("no chunk exists", where=location, found=others, wanted=f"chunks, such as {first}")
 
 
+def tell_repeated(place: Place, location: str) -> None:
+    """Say which members of a zip come twice: the last one is read, as by every reader of zips."""
+    if isinstance(place.files, ZipMembers) and (names := place.files.repeated):
+        log.warning("%s: the zip has %r more than once; the last is read", location, ", ".join(names[:5]))
+
+
 def exists(place: Place, name: str) -> bool:
-    """Whether there is a file of the array."""
+    """Whether there is a file of the array, or a pipe in its place, which the read of a row will name."""
     from zarr.core.sync import sync  # noqa: PLC0415 - see by_library
 
     if place.files is not None:
-        return place.files.size(name) is not None
+        try:
+            return place.files.size(name) is not None
+        except OSError:
+            return True
     return sync(place.store.exists(place.key(name)))
 
 
