@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from tokenize import TokenError
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from flowload.errors import DataError
 
 from .guard import Guard
 from .identity import changed, identify
+from .npy_header import read_npy_header
 from .regular import opened, translated
 
 __all__ = ["Dump", "check_size", "map_array", "read_array"]
@@ -103,14 +103,9 @@ def opened_array(path: Path, dump: Dump | None) -> Iterator[tuple[int, Head]]:
 def read_header(file: IO[bytes], path: Path) -> Head:
     """Dtype and shape of a `.npy` file, and where its data begin. Raises DataError."""
     file.seek(0)
-    try:
-        version = npy.read_magic(file)
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = read(file)
-    except (ValueError, SyntaxError, TokenError) as error:  # whatever numpy meets in its text
-        raise DataError("bad .npy header", where=str(path), found=str(error)) from error
-    if dtype.hasobject or (fortran and len(shape) > 1) or min(shape, default=0) < 0:
-        found = f"{dtype}{list(shape)}{' in columns' if fortran else ''}"
+    dtype, shape, columns = read_npy_header(file, str(path))
+    if dtype.hasobject or columns:
+        found = f"{dtype}{list(shape)}{' in columns' if columns else ''}"
         raise DataError("array of another kind", where=str(path), found=found, wanted="numbers, row by row")
     return Head(dtype, shape, file.tell())
 

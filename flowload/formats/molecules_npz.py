@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError
 from flowload.files.foreign import foreign
+from flowload.files.npy_header import read_npy_header
 from flowload.files.regular import opened
 
 from .molecules_arrays import Picked, is_periodic, pick_arrays, tell_picked, total_charges
 from .molecules_keys import Names
 from .molecules_told import Told, shown
 from .molecules_write import Some
-from .npy_header import read_npy_header
 
 __all__ = ["read_npz"]
 

@@ -92,7 +92,7 @@ def test_a_shape_that_no_file_can_have(tmp_path: Path) -> None:
         map_array(path, Guard())
     with path.open("wb") as file:
         npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (-5, 193)})
-    with pytest.raises(DataError, match="another kind"):
+    with pytest.raises(DataError, match="lengths from 0"):
         map_array(path, Guard())
 
 

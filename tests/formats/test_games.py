@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,8 +200,27 @@ def test_bad_rows_can_be_skipped(tmp_path: Path) -> None:
     outputs[6] = 3
     graph = fl.rows(PackedGames(write(tmp_path, GOOD[0], outputs))) >> fl.batch(4, on_error="skip")
     with graph.iterate() as run:
-        assert [len(batch["outputs"]) for batch in run] == [4, 2]
-        assert run.stats().stages["batch"].dropped == {"bad position": 4}
+        assert [len(batch["outputs"]) for batch in run] == [4, 4, 1]
+        assert run.stats().stages["batch"].dropped == {"bad position": 1}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        *(("uint8", value) for value in (2, 255)),
+        *(("float32", value) for value in (2, -1, 0.5, np.nan, np.inf)),
+    ],
+)
+@pytest.mark.parametrize("size", [10, 4096])
+def test_features_are_0_and_1(tmp_path: Path, dtype: str, value: float, size: int) -> None:
+    """Both ways of writing a batch: through the caches, and past them."""
+    inputs, outputs = np.zeros((size, 193), dtype), np.ones(size, np.uint8)
+    inputs[7, 150] = value
+    graph = fl.rows(PackedGames(write(tmp_path, inputs, outputs))) >> fl.batch(size)
+    found = re.escape(f"feature 150 = {inputs[7, 150]}")
+    said = rf"x_inputs\.npy, row 7: bad position; found {found}; wanted features of 0 and 1"
+    with pytest.raises(DataError, match=said), graph.iterate() as run:
+        next(run)
 
 
 def test_a_split_never_parts_a_game(packed: Path) -> None:

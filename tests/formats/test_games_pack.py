@@ -360,3 +360,39 @@ def test_who_is_told_may_stop_it(games: list[Path], tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         pack_games(games, tmp_path / "out", report=report)
     assert pack_games(games, tmp_path / "out").kept > 0
+
+
+def test_games_without_a_move_are_counted_and_told(
+    games: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A block of zeros reads as such games, each of which is whole, and all random."""
+    before = pack_games(games, tmp_path / "before")
+    assert before.empty == 0
+    assert not caplog.records
+    games[1].write_bytes(bytes(400) + games[1].read_bytes())
+    done = pack_games(games, tmp_path / "out")
+    assert (done.empty, done.games, done.skipped) == (100, before.games + 100, before.skipped + 100)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{games[1]}: 100 games have no move, as if zeros stood in place of games; skipped"
+    ]
+    assert pack_games(games, tmp_path / "out").empty == 100  # as its manifest says
+
+
+def test_whoever_finds_the_positions_finds_what_goes_with_them(
+    games: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed: list[str] = []
+    replace = Path.replace
+
+    def note(path: Path, target: Path) -> Path:
+        renamed.append(target.name)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    pack_games(games, tmp_path / "out", layout="uint8")
+    assert renamed == [
+        "positions_games.npy",
+        "positions_outputs.npy",
+        "positions_inputs.npy",
+        "positions.json",
+    ]

@@ -98,6 +98,19 @@ def test_a_label_that_is_no_outcome_is_told(dtype: Any, label: int) -> None:
         assert gathered(gather_rows, (floats, labels), order, streamed)[2] == N - 1 - 31
 
 
+@given(st.integers(0, N - 1), st.integers(0, FEATURES - 1), st.floats(width=32))
+def test_a_feature_that_is_neither_0_nor_1_is_told(row: int, feature: int, value: float) -> None:
+    inputs, outputs = features(0)
+    floats = inputs.astype(np.float32)
+    floats[row, feature] = value
+    bytes_ = inputs.astype(np.uint8)
+    bytes_[row, feature] = wide = int(abs(value)) % 256 if np.isfinite(value) else 7
+    for array, good in ((floats, value in (0, 1)), (bytes_, wide in (0, 1))):
+        for streamed in (False, True):
+            bad = gathered(gather_rows, (array.copy(), outputs), np.arange(N), streamed)[2]
+            assert bad == (-1 if good else row)
+
+
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.randoms(), st.booleans())
 def test_the_owner_of_a_row_is_its_game(sizes: list[int], random: Any, rising: bool) -> None:
     wanted = [1000 + game for game, size in enumerate(sizes) for _ in range(size)]
