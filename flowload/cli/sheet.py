@@ -13,6 +13,8 @@ from typing import Any, TextIO
 
 import click
 
+from flowload.files.drafts import naming, sync_folder
+
 __all__ = ["Sheet", "checked", "open_sheet", "plain"]
 
 
@@ -40,12 +42,23 @@ def open_sheet(path: Path | None) -> Iterator[Sheet]:
     elif path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     elif path.exists() and not path.is_file():  # a device or a pipe: nothing to replace
-        with path.open("w", encoding="utf-8") as file:
+        with opened_end(path) as file:
             yield sheet
             if sheet.content is not None:
-                sheet.write(file)
+                with naming(path):
+                    sheet.write(file)
+                    file.flush()
     else:
         yield from draft_of(path, sheet)
+
+
+@contextmanager
+def opened_end(path: Path) -> Iterator[TextIO]:
+    """A device or a pipe, for writing. Raises OSError for a pipe that nobody reads, instead of waiting."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    os.set_blocking(fd, True)  # once it is open, a slow reader is waited for
+    with open(fd, "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
+        yield file
 
 
 @contextmanager
@@ -67,10 +80,12 @@ def draft_of(path: Path, sheet: Sheet) -> Iterator[Sheet]:
             yield sheet
             if sheet.content is None:
                 return
-            sheet.write(file)
-            file.flush()
-            os.fsync(file.fileno())
+            with naming(path):
+                sheet.write(file)
+                file.flush()
+                os.fsync(file.fileno())
         draft.replace(path)
+        sync_folder(path.absolute().parent)
     finally:
         draft.unlink(missing_ok=True)
 

@@ -59,9 +59,11 @@ def open_regular(
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str], wanted: str = "a file") -> Iterator[int]:
+def opened(
+    path: str | os.PathLike[str], wanted: str = "a file", missing: str | None = "no such file"
+) -> Iterator[int]:
     """The descriptor of a regular file, closed at the end; see `open_regular`."""
-    fd = open_regular(path, wanted)
+    fd = open_regular(path, wanted, missing)
     try:
         yield fd
     finally:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.regular import opened
 from flowload.kernels.replay import (
     COUNTS,
     FAULT,
@@ -88,10 +89,10 @@ def survey_file(path: str) -> list[Part]:
     """The parts of a file. Raises DataError for a game that is cut off, and OSError."""
     parts: list[Part] = []
     offset, game = 0, 0
-    with Path(path).open("rb") as file:
-        end = os.fstat(file.fileno()).st_size
+    with opened(path, "a file of games") as fd:
+        end = os.fstat(fd).st_size
         while offset < end:
-            part = survey_part(file.fileno(), path, offset, game)
+            part = survey_part(fd, path, offset, game)
             parts.append(part)
             offset += part.size
             game += part.games
@@ -117,11 +118,8 @@ def survey_part(fd: int, path: str, offset: int, game: int) -> Part:
 
 def replay_part(part: Part, first: int) -> Replayed:
     """Replay the games of a part, whose samples begin at row `first` of all. Raises DataError and OSError."""
-    fd = os.open(part.path, os.O_RDONLY)
-    try:
+    with opened(part.path, "a file of games") as fd:
         data = read(fd, part.size, part.offset)
-    finally:
-        os.close(fd)
     counts, fault = np.zeros(COUNTS, np.int64), np.zeros(FAULT, np.int64)
     # The kernel trusts these numbers: a file that changed since must not lead it astray.
     if survey(data, counts, fault) != part.size or counts.tolist() != [

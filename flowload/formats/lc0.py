@@ -7,9 +7,7 @@ that end in `.gz` are compressed chunks, the others raw ones; `LICENSE` and hidd
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from flowload.blocks import CHUNK
 from flowload.chunk_formats import ChunkFormat, Layout, Listed, Unpacked, Uses
 from flowload.errors import DataError, NoDataError
+from flowload.files.regular import opened
 from flowload.kernels.packing import pack_records, unpack_records
 from flowload.kernels.unpacking import STREAM, Columns, Files, Room, unpack_chunks
 from flowload.protocols import Bytes
@@ -37,6 +36,7 @@ __all__ = ["FORMAT", "Lc0"]
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (TENSORS, TUPLE, BITS)})
 COLUMNS = ("offset", "size", "inflated", "source", "index", "use", "cap", "gzip")  #: that kernels read
+WANTED = "a .tar or .gz file"
 DEFLATE_MOST = 1032  #: deflate makes at most so many bytes of one
 #: Bytes that gzip may add to data that it cannot compress, besides an eighth (fixed codes).
 GZIP_ADDS = 1 << 10
@@ -60,7 +60,7 @@ class Lc0:
 
     def listed(self, path: str) -> Listed:
         """The same, and how many members of a tar cannot be read: see `tar_links`."""
-        with opened(path) as fd:
+        with opened(path, WANTED, missing=None) as fd:
             found, left_out = chunk_members(fd, path)
         if not found:
             told = ", ".join(f"{count} x {reason}" for reason, count in left_out.items())
@@ -123,7 +123,7 @@ class Lc0:
     def describe(self, path: str, chunk: np.void) -> str:
         """The name of a chunk's member, read again from the file; its number, if that cannot be."""
         try:
-            with opened(path) as fd:
+            with opened(path, WANTED, missing=None) as fd:
                 member = chunk_members(fd, path)[0][int(chunk["index"])]
                 return member.name + f" (a link to {member.link})" * bool(member.link)
         except (OSError, DataError, IndexError):
@@ -131,18 +131,6 @@ class Lc0:
 
 
 FORMAT: ChunkFormat = Lc0()
-
-
-@contextmanager
-def opened(path: str) -> Iterator[int]:
-    """A descriptor of a regular file; DataError for anything else, without waiting for a pipe's writer."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise DataError("not a file", where=path, wanted="a .tar or .gz file")
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def chunk_members(fd: int, path: str) -> tuple[list[Member], Mapping[str, int]]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Generic, ParamSpec, TypeAlias
 
-from flowload.errors import GraphError
+from flowload.errors import DataError, GraphError, NoDataError
+from flowload.files.regular import opened
 from flowload.printable import printable
 
 from .build import Graph
@@ -98,13 +99,16 @@ def executed(path: Path) -> Iterator[Pipeline[...]]:
 
 
 def read_source(path: Path) -> bytes:
-    """The file's bytes; raises GraphError."""
+    """The file's bytes, without waiting for the writer of a pipe. Raises GraphError."""
     if path.suffix != ".py":
         raise GraphError(f"{path} is not a pipeline file; wanted a Python file (.py)")
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise GraphError(f"no pipeline file {path}: {error.strerror}") from error
+        with opened(path, "a Python file") as fd, os.fdopen(fd, "rb", closefd=False) as file:
+            return file.read()
+    except NoDataError as error:
+        raise GraphError(f"no pipeline file {path}: No such file or directory") from error
+    except DataError as error:
+        raise GraphError(f"no pipeline file {path}: {error.found or error.reason}") from error
 
 
 def only_pipeline(module: ModuleType, path: Path) -> Pipeline[...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError
+from flowload.files.arrays import read_array
 from flowload.records import Numbers
 
 __all__ = ["Numbered", "check_range", "numbered", "read_numbers"]
@@ -29,12 +31,7 @@ def numbered(given: object, what: str) -> Numbered:
 
 def read_numbers(part: Numbered, where: str) -> Numbers:
     """Row numbers. Raises DataError for a file or an array that holds none."""
-    try:
-        rows = np.load(part, allow_pickle=False) if isinstance(part, str) else part
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(
-            "unreadable", where=where, found=str(error), wanted="a .npy file of row numbers"
-        ) from error
+    rows = read_array(Path(part)) if isinstance(part, str) else part
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
         found = f"{rows.dtype}{list(rows.shape)}"
         raise DataError("not row numbers", where=where, found=found, wanted="one axis of whole numbers")

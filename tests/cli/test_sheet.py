@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,38 @@ def test_no_path_takes_the_content_and_drops_it() -> None:
 def test_values_become_what_json_has() -> None:
     value = {"a": (1, 2.5, None, True), "nan": math.nan, "inf": [math.inf], 3: Path("x")}
     assert plain(value) == {"a": [1, 2.5, None, True], "nan": None, "inf": [None], "3": "x"}
+
+
+def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="No such device or address"), open_sheet(tmp_path / "pipe"):
+        pytest.fail("entered")
+
+
+def test_a_pipe_that_somebody_reads_gets_all(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    end = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(end, True)
+    with ThreadPoolExecutor(1) as pool, os.fdopen(end) as reader:
+        got = pool.submit(reader.read)  # more than a pipe holds
+        with open_sheet(tmp_path / "pipe") as sheet:
+            sheet.content = {"a": list(range(100_000))}
+        assert json.loads(got.result())["a"][-1] == 99_999
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(path: Path) -> None:
+        with open_sheet(path) as sheet:
+            sheet.content = {"a": list(range(10_000))}
+
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        write(Path("/dev/full"))
+
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*out\.json'"):
+        write(tmp_path / "out.json")
+    assert not list(tmp_path.iterdir())

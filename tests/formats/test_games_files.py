@@ -110,7 +110,7 @@ def test_a_file_that_changes_meanwhile_is_told(tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(DataError, match="changed while it was packed"):
             replay_part(part, 0)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(NoDataError, match="gone: no such file; wanted a file of games"):
         replay_part(replace(part, path=str(tmp_path / "gone")), 0)
 
 

@@ -228,7 +228,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     fails(text, "bad gzip")
     fails(pipe, "not a file")
     fails(tmp_path, "not a file")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DataError, match=r"absent\.tar: vanished; .*wanted a \.tar or \.gz file"):
         FORMAT.index(str(tmp_path / "absent.tar"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -131,8 +132,11 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match=r"no pipeline file .*gone\.py: No such file or directory"):
         load(tmp_path / "gone.py")
     (tmp_path / "folder.py").mkdir()
-    with pytest.raises(GraphError, match=r"no pipeline file .*folder\.py: Is a directory"):
+    with pytest.raises(GraphError, match=r"no pipeline file .*folder\.py: a folder"):
         load(tmp_path / "folder.py")
+    os.mkfifo(tmp_path / "pipe.py")
+    with pytest.raises(GraphError, match=r"no pipeline file .*pipe\.py: a pipe"):
+        load(tmp_path / "pipe.py")
 
 
 def test_a_file_that_is_not_python(file: Any) -> None:

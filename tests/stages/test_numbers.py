@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,9 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("text.npy", b"1\n2\n", "unreadable"),
-        ("empty.npy", b"", "unreadable"),
-        ("pickle.npy", np.array([{}]), "unreadable"),
+        ("text.npy", b"1\n2\n", r"no \.npy file"),
+        ("empty.npy", b"", r"no \.npy file"),
+        ("pickle.npy", np.array([{}]), "array of another kind"),
         ("floats.npy", np.zeros(3), r"not row numbers; found float64\[3\]; wanted one axis of whole numbers"),
         ("bools.npy", np.zeros(3, bool), r"not row numbers; found bool\[3\]"),
     ],
@@ -60,3 +61,14 @@ def test_the_range() -> None:
     for bad in (-1, 5):
         with pytest.raises(DataError, match=f"x: no such row; found row {bad} at place 1; wanted 0 to 4"):
             check_range(np.array([0, bad, -9]), 5, "x")
+
+
+def test_a_pipe_is_not_waited_for_and_a_large_claim_not_believed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(DataError, match="not a file; found a pipe"):
+        read_numbers(str(tmp_path / "pipe.npy"), "x")
+    with (tmp_path / "large.npy").open("wb") as file:
+        header = {"descr": "<i8", "fortran_order": False, "shape": (2**61,)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(DataError, match=f"wrong file size; found 128 bytes; wanted {2**64 + 128} bytes"):
+        read_numbers(str(tmp_path / "large.npy"), "x")

@@ -95,7 +95,7 @@ def test_chosen_rows(kind: Any, tmp_path: Path) -> None:
         (np.array([0.5]), r"not row numbers; found float64\[1\]"),
         (np.zeros((2, 2), int), r"not row numbers; found int64\[2, 2\]"),
         (np.array([], int), r"no row numbers; found 0 rows; wanted at least one"),
-        ("absent.npy", r"absent.npy: unreadable"),
+        ("absent.npy", r"absent.npy: no such file"),
     ],
 )
 def test_rows_that_cannot_be_chosen(indices: Any, message: str) -> None:

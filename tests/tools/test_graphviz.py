@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -32,6 +34,7 @@ pytest.importorskip("pygraphviz", reason="the extra 'graphviz' is not installed"
 from tools.graphviz.dot import draw_png, to_dot
 from tools.graphviz.layout import BOX, GAP, LABEL, Layout, arrange
 from tools.graphviz.mermaid import to_mermaid
+from tools.graphviz.painter import paint
 from tools.graphviz.svg import to_svg
 
 ROOT = Path(__file__).parents[2]
@@ -334,3 +337,13 @@ def test_without_graphviz_it_is_said_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
     with pytest.raises(MissingExtra, match=r"pip install 'flowload\[graphviz\]'"):
         arrange(made)
+
+
+def test_a_full_disk_is_named(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*x\.svg'"):
+        paint(scene, tmp_path / "x.svg")
+    assert not list(tmp_path.iterdir())

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from flowload.files.drafts import naming
+
 from .dot import draw_png, to_dot
 from .layout import arrange
 from .mermaid import to_mermaid
@@ -21,7 +23,8 @@ def as_text(made: Callable[[Scene], str]) -> Callable[[Scene, Path], None]:
     """What writes text to a file."""
 
     def write(scene: Scene, path: Path) -> None:
-        path.write_text(made(scene), encoding="utf-8")
+        with path.open("x", encoding="utf-8") as file:
+            file.write(made(scene))
 
     return write
 
@@ -47,11 +50,19 @@ def check_path(path: Path) -> Path:
     return path
 
 
+def sync_file(path: Path) -> None:
+    """Wait until the disk has a file: where writing was put off, this is where a full one shows."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def paint(scene: Scene, path: Path) -> None:
     """Draw beside the path, then take its name. Raises MissingExtra and OSError."""
     draft = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        FORMATS[path.suffix.lower()](scene, draft)
+        with naming(path):
+            FORMATS[path.suffix.lower()](scene, draft)
+            sync_file(draft)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
