@@ -23,6 +23,7 @@ __all__ = [
     "Call",
     "Checking",
     "Closing",
+    "Completing",
     "Deliverable",
     "Device",
     "Fold",
@@ -210,6 +211,14 @@ class Checking(Protocol):
 
     def check_files(self) -> None:
         """Raise DataError for one that changed. Called once, in a thread, when the stream is at its end."""
+
+
+@runtime_checkable
+class Completing(Protocol):
+    """A map that looks back at what it did, such as one whose function may have forgotten to return."""
+
+    def complete(self) -> None:
+        """A pass, or the stream, has ended, and the calls of all of its blocks are over. May raise."""
 
 
 @runtime_checkable

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+from flowload.protocols import Completing, Mark
+
 from .bunching import Bunching
 from .channel import Channel, Item, Word
 from .lanes import Job
@@ -50,6 +52,7 @@ class MapTask(Mover):
         if self._entries:
             return blocked
         if source.at_end:
+            self._complete()
             self.end()
         return source
 
@@ -68,11 +71,20 @@ class MapTask(Mover):
                     return None
                 self._entries.popleft()
                 self._unpack(entry)
-            elif (blocked := self.send(entry)) is not None:
-                return blocked
             else:
+                if entry is Mark.EPOCH:  # asked again when there is room for it: that does no harm
+                    self._complete()
+                if (blocked := self.send(entry)) is not None:
+                    return blocked
                 self._entries.popleft()
         return None
+
+    def _complete(self) -> None:
+        """All calls of a pass, or of the stream, are over."""
+        for member in self.segment.members:
+            if isinstance(member.operator, Completing):
+                with member:
+                    member.operator.complete()
 
     def _unpack(self, job: Job) -> None:
         """The words that a job made, in its place."""

@@ -16,6 +16,8 @@ from flowload.kernels.take import native, take
 from flowload.protocols import Call
 from flowload.records import MOST_ROWS, Fields, Numbers, Uniform
 
+from .given_arrays import as_array
+
 __all__ = ["ArrayTable", "Arrays", "Count", "CountedTable"]
 
 INDEX: Fields = {"index": ((), np.dtype(np.int64))}
@@ -92,7 +94,8 @@ class Arrays:
     drops = False
     layouts: Sequence[str] = ("arrays",)
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        arrays = {key: as_array(array, f"rows: {key!r}") for key, array in arrays.items()}
         lengths = {key: np.shape(array)[:1] for key, array in arrays.items()}
         if not arrays or len(set(lengths.values())) > 1 or () in lengths.values():
             found = ", ".join(f"{key} {list(length)}" for key, length in lengths.items()) or "none"
@@ -119,7 +122,8 @@ class ArrayTable(Uniform):
     layouts: Sequence[str] = Arrays.layouts
     swift = True
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        arrays = {key: as_array(array, f"rows: {key!r}") for key, array in arrays.items()}
         self.arrays = arrays
         self.guard = Guard()  #: those that are memory maps may become shorter
         self.guard.watch_arrays(arrays.items())

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import ORIGIN, Batch, Frames, Rows, SourceFile
-from flowload.errors import DataError
+from flowload.blocks import ORIGIN, Batch, Frames, Item, Rows, SourceFile
+from flowload.errors import DataError, GraphError
 from flowload.protocols import Call, State
 
 from .encode import Part, Pieces
@@ -20,7 +20,7 @@ from .find_format import find_format
 from .picks import joined, picks_from_state
 from .references import FindFormat, sources_from_state, sources_to_state
 from .tables import Tables
-from .values import USER
+from .values import check_lengths
 
 __all__ = ["Cut"]
 
@@ -65,6 +65,7 @@ class Cut:
 
     def push(self, block: Part, call: Call) -> Iterator[Pieces]:
         """The batches that are complete with this block. Raises DataError for arrays of different lengths."""
+        refuse_values(block)
         if isinstance(block, Batch):
             check_lengths(block, call)
         self.arrive(block)
@@ -196,13 +197,13 @@ def whole_or_part(block: Part, first: int, end: int) -> Part:
     return block if end - first == len(block) else block.select(slice(first, end))
 
 
-def check_lengths(block: Batch, call: Call) -> None:
-    """Raise DataError unless every array has one row a sample: cut apart, they would go to other samples."""
-    lengths = {key: np.shape(array)[:1] for key, array in block.arrays.items()}
-    if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{key} {list(length)}" for key, length in lengths.items())
-        where = f"{USER}: block {call.number}"
-        raise DataError("unequal lengths", where=where, found=found, wanted="one row a sample in each array")
+def refuse_values(block: object) -> None:
+    """Raise GraphError for a value of the user's that has no rows to be cut."""
+    if isinstance(block, Item):
+        raise GraphError(
+            f"batch: {type(block.value).__name__} came, which is one value; wanted dicts of arrays with one"
+            " row a sample; where each element of a source is one sample: fl.source(fn, samples=True)"
+        )
 
 
 def arrays_to_state(parts: Sequence[Part]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -14,7 +15,7 @@ from flowload.records import Grouped
 
 from .gathering import guard_of
 
-__all__ = ["choose_output", "chunk_hash", "hash_rows", "thresholds"]
+__all__ = ["choose_output", "chunk_hash", "hash_rows", "salt_word", "thresholds"]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: the step of splitmix64
 
@@ -36,6 +37,16 @@ def chunk_hash(keys: NDArray[np.uint64], indexes: NDArray[np.uint64], salt: int)
     """
     salted = keys + np.array([salt], np.uint64) * GOLDEN
     return mix(mix(salted) + (indexes + np.uint64(1)) * GOLDEN)
+
+
+def salt_word(salt: int | str | None) -> int:
+    """A user's salt as a number far from the small ones, which tell splits in a row apart; None: 0.
+
+    The first 8 bytes, little-endian, of blake2b of the salt as text: a number and its digits are one salt.
+    """
+    if salt is None:
+        return 0
+    return int.from_bytes(hashlib.blake2b(str(salt).encode(), digest_size=8).digest(), "little") >> 1
 
 
 def hash_rows(block: Chunks | Frames | Rows, salt: int, by: str | None = None) -> NDArray[np.uint64]:

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from flowload.blocks import Batch
-from flowload.errors import GraphError
+from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import Block, Call, OnError, Operator, Setting
 
-from .values import Blaming, as_block, check_count, kept_whole, seen_by_user
+from .values import USER, Blaming, as_block, check_count, check_lengths, kept_whole, seen_by_user
 
 __all__ = ["Applied", "AppliedAsync", "MapStage", "check_callable", "is_async", "map"]
 
@@ -55,12 +55,18 @@ class Applied:
         self.fn = fn
         self.on_error = on_error
         self.random = random
+        self.returned = Returned()
 
     def apply(self, block: Block, call: Call) -> Block | None:
         """What the function makes of a block."""
         with Blaming(block, call, self.on_error):
-            return settle(self.fn(seen_by_user(block), *chance(call, random=self.random)), block, call)
+            value = self.fn(seen_by_user(block), *chance(call, random=self.random))
+            return settle(self.returned.noted(value), block, call)
         return None
+
+    def complete(self) -> None:
+        """See `Completing`. Raises DataError for a function that has never returned anything."""
+        self.returned.check()
 
 
 class AppliedAsync:
@@ -70,12 +76,44 @@ class AppliedAsync:
         self.fn = fn
         self.on_error = on_error
         self.random = random
+        self.returned = Returned()
 
     async def apply(self, block: Block, call: Call) -> Block | None:
         """What the function makes of a block."""
         with Blaming(block, call, self.on_error):
-            return settle(await self.fn(seen_by_user(block), *chance(call, random=self.random)), block, call)
+            value = await self.fn(seen_by_user(block), *chance(call, random=self.random))
+            return settle(self.returned.noted(value), block, call)
         return None
+
+    def complete(self) -> None:
+        """See `Completing`. Raises DataError for a function that has never returned anything."""
+        self.returned.check()
+
+
+class Returned:
+    """Whether a function has returned anything but None so far; from any thread."""
+
+    def __init__(self) -> None:
+        self.something = False
+        self.nothing = False
+
+    def noted(self, value: Any) -> Any:
+        """The value that was returned."""
+        if value is None:
+            self.nothing = True
+        else:
+            self.something = True
+        return value
+
+    def check(self) -> None:
+        """Raise DataError where every block was None: a forgotten `return`."""
+        if self.nothing and not self.something:
+            raise DataError(
+                "None for every block",
+                where=USER,
+                found="no block that came out of the function",
+                wanted="a return, also of what was changed in place; fl.filter leaves samples out",
+            )
 
 
 def chance(call: Call, *, random: bool) -> tuple[np.random.Generator, ...]:
@@ -89,6 +127,8 @@ def settle(value: Any, block: Block, call: Call) -> Block | None:
         call.drop(len(block), "returned None")
         return None
     made = kept_whole(block, as_block(value, block.whole if isinstance(block, Batch) else ()))
+    if isinstance(made, Batch):
+        check_lengths(made, call)
     return made if check_count(block, made, call) else None
 
 
@@ -117,10 +157,10 @@ def map(  # noqa: A001 - the word that users know; this module does not use the 
     Args:
         fn: gets what a consumer would get: the dict of arrays of a batch, the value that a source gave,
             else the block. It returns the same number of samples, as a dict of arrays, a block or a value;
-            None drops the block, which is counted. It must not keep state: several calls run at once.
-            Arrays are leased: views of memory that is used again once nobody holds it, so keep no bare
-            addresses. Arrays of a batch may be written to in place, but not those that batches share, such
-            as constant pair indices, which are read-only.
+            None drops the block, which is counted (None for every block is an error: a forgotten `return`).
+            It must not keep state: several calls run at once. Arrays are leased: views of memory that is used
+            again once nobody holds it, so keep no bare addresses. Arrays of a batch may be written to in
+            place, but not those that batches share, such as constant pair indices, which are read-only.
         random: whether `fn` gets a `numpy.random.Generator`, too: `fn(batch, rng)`. What it draws depends on
             seed, stage and the block's place in the stream alone: the same for any number of workers.
         workers: calls at once; None: as many as there are CPUs.

@@ -16,9 +16,9 @@ from flowload.graph import Graph, Stage, place
 from flowload.protocols import Call, Operator, Setting, State
 from flowload.records import MOST_ROWS, Picks, Records, Screened, Table
 
-from .arrays import Arrays, Count
 from .cursor import Cursor
 from .gathering import guard_of
+from .given_records import as_records
 from .numbers import Numbered, check_range, numbered, read_numbers
 from .picks import Listed, Span, joined, narrow
 
@@ -164,26 +164,24 @@ def screened(table: Table, picks: Picks) -> tuple[Picks, Mapping[str, int]]:
     return joined(kept), unwanted
 
 
-def rows(records: Records | Mapping[str, Any] | int, *, indices: object = None) -> Graph:
+def rows(records: Any, *, indices: object = None) -> Graph:
     """Begin a graph with references to the rows of random-access records, in their order.
 
     Nothing but row numbers flows until `batch`, which gathers the rows into its leased buffer. Records are
-    opened and validated when a run begins, in the process that runs it. Rows that are not wanted for their
-    size (molecules with `too_large="drop"`) are dropped and counted here, before anything is shuffled, split,
-    shared between ranks or cut into batches.
+    opened and validated when a run begins, in the process that runs it.
 
     Args:
-        records: an object such as `PackedMolecules(path)`; a dict of arrays of equal length (memory-mapped
-            ones, too); or a number n, for batches `{"index": ...}` that a `map` of yours looks up.
+        records: an object such as `PackedMolecules(path)`; a dict of arrays of equal length (numpy's,
+            memory-mapped ones, too; torch tensors in main memory; lists; columns of pandas and pyarrow); a
+            tuple of those, which have the keys "0", "1" and so on; an array alone, with the key "x"; a table
+            of pandas or pyarrow; a list of samples (dicts or tuples); arrays of zarr and h5py, which are read
+            where they lie; or a number n, for batches `{"index": ...}` that a `map` of yours looks up.
         indices: the rows to give, in this order, perhaps some of them repeatedly: an array, list or range of
             row numbers, or a `.npy` file of them; None: every row once.
     """
-    if isinstance(records, Mapping):
-        records = Arrays(records)
-    elif isinstance(records, int | np.integer):
-        records = Count(records if isinstance(records, bool) else int(records))
     return place(
         RowsStage(
-            records=records, indices=None if indices is None else numbered(indices, "rows: indices are")
+            records=as_records(records),
+            indices=None if indices is None else numbered(indices, "rows: indices are"),
         )
     )

@@ -10,16 +10,19 @@ from itertools import islice
 from os import PathLike
 from typing import Any, ClassVar, TypeAlias
 
+from flowload.blocks import Batch, Item
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.node import whole
 from flowload.protocols import Block, Call, Operator, Setting, State
 
 from .cursor import Cursor
-from .values import as_block
+from .elements import Blocks, Samples, Values
+from .samples import SAMPLES
 
 __all__ = ["Given", "GivenAsync", "SourceStage", "source"]
 
-Factory: TypeAlias = Callable[[], Iterable[Any] | AsyncIterable[Any]] | Iterable[Any] | AsyncIterable[Any]
+Factory: TypeAlias = Callable[..., Iterable[Any] | AsyncIterable[Any]] | Iterable[Any] | AsyncIterable[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class SourceStage(Stage):
 
     factory: Any
     carries: type = object
+    samples: bool | int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,37 +52,60 @@ class SourceStage(Stage):
             )
         if not isinstance(self.carries, type):
             raise GraphError(f"source: gives is {self.carries!r}; wanted a class such as blocks.Batch")
+        if not isinstance(self.samples, bool | None) and not (whole(self.samples) and self.samples >= 1):
+            raise GraphError(
+                f"source: samples is {self.samples!r}; wanted True or False, or how many of them make a block"
+            )
+        if self.samples and self.carries not in (object, Batch):
+            raise GraphError(f"source: samples become batches, and gives is {self.carries.__name__}")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
         """What the user says; without a word, anything."""
-        return {"out": self.carries}
+        return {"out": Batch if self.samples else self.carries}
 
-    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
+    def open(self, setting: Setting) -> Sequence[Operator]:
         """One source, waiting or not as the user's code does."""
-        return (GivenAsync(self.factory) if is_async(self.factory) else Given(self.factory),)
+        kind = GivenAsync if is_async(self.factory) else Given
+        return (kind(self.factory, self.elements(setting)),)
+
+    def elements(self, setting: Setting) -> Values:
+        """What becomes of each element."""
+        if self.samples:
+            return Samples(SAMPLES if self.samples is True else self.samples)
+        if self.carries is Item:
+            return Values()
+        cut = any(stage.word == "batch" for stage in setting.downstream)
+        return Blocks(doubtful=self.samples is None and cut)
 
 
 class Given:
     """Iterates anew in every pass."""
 
-    def __init__(self, factory: Any) -> None:
+    def __init__(self, factory: Any, elements: Values | None = None) -> None:
         self.factory = factory
+        self.elements = Blocks(doubtful=False) if elements is None else elements
         self.cursor = Cursor()
         self.last: object = None
 
-    def epoch(self, number: int, call: Call) -> Iterator[Block]:  # noqa: ARG002 - no randomness of ours
+    def epoch(self, number: int, call: Call) -> Iterator[Block]:
         """One pass."""
-        stream: Any = self.begin()
+        stream: Any = self.begin(number)
+        given = self.cursor.begin(number)
+        self.elements.begin(given)
         # A generator, or an open file, ends with its pass, not when it is forgotten.
         with closing(stream) if hasattr(stream, "close") else nullcontext():
-            for value in islice(stream, self.cursor.begin(number), None):
-                self.cursor.given += 1
-                if len(block := as_block(value)):
+            for value in islice(stream, given, None):
+                block = self.elements.take(value, call)
+                self.cursor.given = self.elements.taken
+                if block is not None:
                     yield block
+            if (block := self.elements.rest()) is not None:
+                self.cursor.given = self.elements.taken
+                yield block
 
-    def begin(self) -> Iterator[Any]:
+    def begin(self, number: int = 0) -> Iterator[Any]:
         """A fresh iterator. Raises GraphError when the user's function gives none."""
-        made = self.factory if isinstance(self.factory, Iterable) else self.factory()
+        made = self.factory if isinstance(self.factory, Iterable) else called(self.factory, number)
         if not isinstance(made, Iterable):
             hint = "; make it an `async def` with yield" if isinstance(made, AsyncIterable) else ""
             raise GraphError(f"source: the function returned {made!r}, which is no iterable{hint}")
@@ -88,7 +115,7 @@ class Given:
         return iter(made)
 
     def state(self) -> State:
-        """Blocks given in this pass."""
+        """Elements given in this pass."""
         return self.cursor.state()
 
     def restore(self, state: State) -> None:
@@ -99,26 +126,32 @@ class Given:
 class GivenAsync:
     """Iterates anew in every pass, asynchronously."""
 
-    def __init__(self, factory: Any) -> None:
+    def __init__(self, factory: Any, elements: Values | None = None) -> None:
         self.factory = factory
+        self.elements = Blocks(doubtful=False) if elements is None else elements
         self.cursor = Cursor()
 
-    async def epoch(self, number: int, call: Call) -> AsyncIterator[Block]:  # noqa: ARG002 - as in Given
+    async def epoch(self, number: int, call: Call) -> AsyncIterator[Block]:
         """One pass."""
         skip = self.cursor.begin(number)
-        stream = self.factory if isinstance(self.factory, AsyncIterable) else self.factory()
+        self.elements.begin(skip)
+        stream = self.factory if isinstance(self.factory, AsyncIterable) else called(self.factory, number)
         values = aiter(stream)
         async with aclosing(values) if hasattr(values, "aclose") else nullcontext():
             async for value in values:
                 if skip:
                     skip -= 1
                     continue
-                self.cursor.given += 1
-                if len(block := as_block(value)):
+                block = self.elements.take(value, call)
+                self.cursor.given = self.elements.taken
+                if block is not None:
                     yield block
+            if (block := self.elements.rest()) is not None:
+                self.cursor.given = self.elements.taken
+                yield block
 
     def state(self) -> State:
-        """Blocks given in this pass."""
+        """Elements given in this pass."""
         return self.cursor.state()
 
     def restore(self, state: State) -> None:
@@ -126,18 +159,37 @@ class GivenAsync:
         self.cursor.restore(state)
 
 
+def called(factory: Callable[..., Any], number: int) -> Any:
+    """What a user's function returns for a pass: it is told the pass's number where it asks for `epoch`."""
+    try:
+        asked = "epoch" in inspect.signature(factory).parameters
+    except (TypeError, ValueError):  # some builtins have no signature
+        asked = False
+    return factory(epoch=number) if asked else factory()
+
+
 def is_async(factory: object) -> bool:
     """Whether a factory is, or makes, an asynchronous iterable."""
     return isinstance(factory, AsyncIterable) or inspect.isasyncgenfunction(factory)
 
 
-def source(factory: Factory, *, gives: type = object) -> Graph:
+def source(factory: Factory, *, samples: bool | int | None = None, gives: type = object) -> Graph:
     """Begin a graph with data that your own code makes.
 
+    ```python
+    fl.source(lambda: ({"x": image, "y": label} for image, label in data), samples=True) >> fl.batch(64)
+    ```
+
     Args:
-        factory: a function without arguments that returns a fresh iterable in every pass; an `async def`
-            with yield; or a list (or anything else that can be iterated again and again). Each element is
-            a dict of arrays (one row a sample), a block, or any value (one sample).
-        gives: the class of the blocks, such as `flowload.blocks.Batch`, where wiring is to be checked early.
+        factory: a function that returns a fresh iterable in every pass; an `async def` with yield; or a list
+            (or anything else that can be iterated again and again). A function with a parameter `epoch` is
+            told the number of the pass.
+        samples: what an element is. True: one sample: a dict, a tuple, an array or a number; samples are
+            copied to blocks of 256, or of so many as a number says, fewer where they are large; all must have
+            the same keys, shapes and dtypes. A tuple's values have the keys "0", "1" and so on, a lone value
+            has "x". False: a dict of arrays with one row a sample in each, a block, or any other value (one
+            sample). None: as False, with a warning where the elements look as if they were samples.
+        gives: the class of the blocks, such as `flowload.blocks.Batch`, where wiring is to be checked early;
+            `flowload.blocks.Item`: each element goes on as it is, whatever it is.
     """
-    return place(SourceStage(factory=factory, carries=gives))
+    return place(SourceStage(factory=factory, samples=samples, carries=gives))

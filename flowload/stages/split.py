@@ -13,12 +13,14 @@ from flowload.blocks import Chunks, Frames, Rows
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.names import check_name
+from flowload.graph.node import whole
 from flowload.protocols import Call, Operator, Setting
 
 from .checks import check_weights
-from .hashing import choose_output, hash_rows, thresholds
+from .hashing import choose_output, hash_rows, salt_word, thresholds
 from .listed_split import ByList
 from .numbers import Numbered, numbered
+from .split_options import refuse_option, tell_shares
 
 __all__ = ["ByHash", "SplitStage", "split"]
 
@@ -34,6 +36,7 @@ class SplitStage(Stage):
 
     weights: tuple[tuple[str, float], ...]
     by: str | None = None
+    salt: int | str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,6 +45,8 @@ class SplitStage(Stage):
             check_name(name, "an output")
         if self.by is not None and not isinstance(self.by, str):
             raise GraphError(f"split: by is {self.by!r}; wanted the name of a group, such as 'game'")
+        if self.salt is not None and not whole(self.salt) and not isinstance(self.salt, str):
+            raise GraphError(f"split: salt is {self.salt!r}; wanted a number or a word for another split")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
         """What came in, at every output."""
@@ -51,8 +56,8 @@ class SplitStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One route. A second split in a row has a hash of its own, or it would cut along the first."""
-        salt = sum(isinstance(stage, SplitStage) for stage in setting.upstream)
-        return (ByHash(self.weights, salt, self.by),)
+        before = sum(isinstance(stage, SplitStage) for stage in setting.upstream)
+        return (ByHash(self.weights, before + salt_word(self.salt), self.by),)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,7 +113,7 @@ def take(block: Splittable, rows: NDArray[np.intp], call: Call) -> Splittable:
     return Frames(block.format, block.sources, data, block.origin[rows])
 
 
-def split(*, by: str | None = None, **parts: Any) -> Graph:
+def split(*, by: str | None = None, salt: int | str | None = None, **parts: Any) -> Graph:
     """Send each chunk or row to one of several outputs, such as `split(train=0.9, valid=0.1)`.
 
     The way is chosen by a hash: of the chunk's file name and its number in the file, or of the row's number
@@ -119,13 +124,21 @@ def split(*, by: str | None = None, **parts: Any) -> Graph:
     Args:
         by: for rows: the group that stays together, as the records offer them ("game", "molecule",
             "recording"); None: every row by itself.
-        parts: the outputs' names and shares, which need not add up to 1. Or, for rows, names and row numbers:
-            arrays, lists, or `.npy` files of them; rows that no part names are dropped, and counted.
+        salt: a number or a word: each makes another split of the same shares; None: the usual one. The run's
+            seed has no part in it: a sample must not change sides between two runs.
+        parts: the outputs' names and shares; where they do not add up to 1 they are taken in proportion,
+            which is said. Or, for rows, names and row numbers: arrays, lists, or `.npy` files of them; rows
+            that no part names are dropped, and counted.
     """
+    for name, part in parts.items():
+        refuse_option(name, part)
     numbers = [isinstance(part, int | float) for part in parts.values()]
     if any(numbers) or not parts:
-        return place(SplitStage(weights=tuple(parts.items()), by=by))
-    if by is not None:
-        raise GraphError("split: by= is for shares; lists of rows say themselves what belongs together")
+        stage = SplitStage(weights=tuple(parts.items()), by=by, salt=salt)
+        tell_shares(stage.weights)
+        return place(stage)
+    if by is not None or salt is not None:
+        word = "by" if by is not None else "salt"
+        raise GraphError(f"split: {word}= is for shares; lists of rows say themselves what belongs together")
     listed = tuple((name, numbered(part, f"split: part {name!r} is")) for name, part in parts.items())
     return place(ListedStage(parts=listed))

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import CoroutineType, TracebackType
 from typing import Any
+
+import numpy as np
 
 from flowload.blocks import Batch, Item
 from flowload.errors import DataError
 from flowload.protocols import Block, Call, OnError
 
-__all__ = ["USER", "Blaming", "as_block", "check_count", "kept_whole", "seen_by_user"]
+__all__ = [
+    "USER",
+    "Blaming",
+    "as_block",
+    "check_count",
+    "check_lengths",
+    "has_rows",
+    "kept_whole",
+    "lengths_of",
+    "seen_by_user",
+    "unequal",
+]
 
 #: Where an error is that names no file: the same word for every block, so that a log tells it once.
 USER = "user function"
@@ -50,6 +63,29 @@ def as_block(value: Any, whole: Collection[str] = ()) -> Block:
 def has_rows(value: object) -> bool:
     """Whether a value is an array with a first axis."""
     return hasattr(value, "nbytes") and bool(getattr(value, "shape", ()))
+
+
+def unequal(batch: Batch) -> str:
+    """The lengths of a batch's arrays, in words, where they differ; else nothing."""
+    lengths = {np.shape(array)[:1] for array in batch.arrays.values()}
+    return lengths_of(batch.arrays) if len(lengths) > 1 else ""
+
+
+def lengths_of(values: Mapping[Any, Any]) -> str:
+    """The first axis of each value, in words; its type where it has none."""
+    return ", ".join(
+        f"{key} {list(value.shape[:1]) if has_rows(value) else type(value).__name__}"
+        for key, value in values.items()
+    )
+
+
+def check_lengths(block: Batch, call: Call) -> None:
+    """Raise DataError unless every array has one row a sample: cut apart, they would go to other samples."""
+    if lengths := unequal(block):
+        where = f"{USER}: block {call.number}"
+        raise DataError(
+            "unequal lengths", where=where, found=lengths, wanted="one row a sample in each array"
+        )
 
 
 def kept_whole(before: Block, after: Block) -> Block:

@@ -128,7 +128,7 @@ def test_other_records_than_when_it_was_saved() -> None:
         list(again.epoch(1, FakeCall()))
 
 
-@pytest.mark.parametrize("records", ["data.npy", 1.5, None, [1, 2], object()])
+@pytest.mark.parametrize("records", [1.5, None, object()])
 def test_what_is_no_records(records: Any) -> None:
     with pytest.raises(GraphError, match="is not records; wanted an object such as"):
         rows(records)
