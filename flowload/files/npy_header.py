@@ -14,6 +14,8 @@ from .foreign import foreign
 
 __all__ = ["read_npy_header"]
 
+AXES = 64  #: of an array of numpy 2
+LARGEST = (1 << 63) - 1  #: length of one; some write thousands of digits, which cannot even be printed
 LONGEST = 10_000  #: bytes of text, as numpy has it: evaluating more takes too long
 ESCAPES = 10  #: characters that one becomes, at most, when it is escaped
 LENGTHS = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  #: bytes of the length of the text, by version
@@ -39,6 +41,10 @@ def read_npy_header(file: IO[bytes], where: str) -> tuple[np.dtype[Any], tuple[i
         shape, fortran, dtype = npy.read_array_header_2_0(again, max_header_size=ESCAPES * LONGEST)
     if min(shape, default=0) < 0:  # numpy takes any whole numbers
         raise DataError("bad .npy header", where=where, found=f"a shape {shape}", wanted="lengths from 0")
+    if len(shape) > AXES or max(shape, default=0) > LARGEST:
+        found = f"{len(shape)} axes" if len(shape) > AXES else f"a length of {max(shape).bit_length()} bits"
+        wanted = f"at most {AXES} axes, each shorter than 2**63"
+        raise DataError("bad .npy header", where=where, found=found, wanted=wanted)
     return dtype, shape, fortran and len(shape) > 1
 
 

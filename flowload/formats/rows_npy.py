@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from flowload.errors import GraphError, NoDataError
+from flowload.errors import DataError, GraphError, NoDataError
 from flowload.files.arrays import map_array
+from flowload.files.foreign import foreign
 from flowload.files.guard import Guard
 from flowload.kernels.take import native, take
 from flowload.protocols import Call
-from flowload.records import Fields, Numbers
+from flowload.records import Fields, Missing, Numbers
 
 from .columns import Choice, ColumnTable, pairs_of
+from .compared import difference
+from .missing import check_missing
 
 __all__ = ["MappedColumn", "NpyRows"]
 
@@ -29,20 +33,27 @@ class NpyRows:
     Args:
         paths: a folder, of which every `.npy` file is a column named like the file; or one file; or several;
             or files by key of the batch: `{"x": "images.npy", "y": "labels.npy"}`.
+        missing: as for other records; it changes nothing, for of a `.npy` file nothing can be missing. One
+            that is shorter than its header says is an error, and what a sparse file has no blocks for is
+            zeros by the rules of the file system, which nobody can tell from zeros that were written.
     """
 
     paths: Choice  #: key and path
+    missing: Missing = "fill"
+
+    drops: ClassVar[bool] = False  #: see `flowload.records.may_drop`
 
     name: ClassVar[str] = "npy"
     layouts: ClassVar[Sequence[str]] = ColumnTable.layouts
 
-    def __init__(self, paths: Any) -> None:
+    def __init__(self, paths: Any, missing: Missing = "fill") -> None:
         pairs = pairs_of(paths, "NpyRows: paths")
         if pairs is None:
             raise GraphError("NpyRows: paths are None; wanted a folder, or .npy files")
         if not isinstance(paths, Mapping):
             pairs = tuple((Path(path).stem, path) for _, path in pairs)
         object.__setattr__(self, "paths", pairs_of(pairs, "NpyRows: paths"))
+        object.__setattr__(self, "missing", check_missing(missing, "NpyRows"))
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - the files say
         """Not known before the files are open."""
@@ -51,7 +62,14 @@ class NpyRows:
     def open(self) -> ColumnTable:
         """Map the files. Raises DataError."""
         guard = Guard()
-        columns = {key: MappedColumn(str(path), map_array(path, guard)) for key, path in self.files()}
+        try:
+            columns = {key: MappedColumn(str(path), map_array(path, guard)) for key, path in self.files()}
+            with guard:
+                for column in columns.values():
+                    check_with_numpy(column)
+        except BaseException:
+            guard.close()
+            raise
         return ColumnTable(columns, guard=guard)
 
     def files(self) -> list[tuple[str, Path]]:
@@ -64,6 +82,23 @@ class NpyRows:
         if not found:
             raise NoDataError("no .npy file", where=str(folder), found="none", wanted="at least one")
         return found
+
+
+def check_with_numpy(column: MappedColumn) -> None:
+    """Raise DataError where numpy reads a few rows otherwise."""
+    if not column.array.ndim or not column.array.size:
+        return
+    with foreign("bad .npy file", column.where):
+        library = npy.open_memmap(column.where, mode="r")
+    watching = Guard()
+    watching.watch_arrays([(column.where, library)])
+    try:
+        with watching:
+            differs = difference(column, lambda begin, end: library[begin:end], chunk=1)
+    finally:
+        watching.close()
+    if differs is not None:
+        raise DataError("read otherwise by numpy", where=column.where, found=differs)
 
 
 class MappedColumn:

@@ -8,7 +8,10 @@ import pytest
 
 import flowload as fl
 from flowload.errors import DataError, GraphError, NoDataError
+from flowload.files.arrays import map_array
+from flowload.files.guard import Guard
 from flowload.formats.rows_npy import NpyRows
+from flowload.records import may_drop
 from tests.formats.rows_oracle import ROOT, arrays_of, check_records, opened_by_a_child
 
 ARRAYS = arrays_of(50)
@@ -32,7 +35,7 @@ def test_files(folder: Path) -> None:
     check_records(NpyRows([images, labels]), {key: ARRAYS[key] for key in ("images", "labels")})
     check_records(NpyRows(str(labels)), {"labels": ARRAYS["labels"]})
     check_records(NpyRows({"y": labels, "x": images}), {"y": ARRAYS["labels"], "x": ARRAYS["images"]})
-    assert repr(NpyRows("a/labels.npy")) == "NpyRows(paths=(('labels', 'a/labels.npy'),))"
+    assert repr(NpyRows("a/labels.npy")) == "NpyRows(paths=(('labels', 'a/labels.npy'),), missing='fill')"
 
 
 def test_real_traces() -> None:
@@ -77,6 +80,60 @@ def test_arrays_that_do_not_fit(folder: Path, array: Any, message: str) -> None:
     np.save(folder / "x.npy", array)
     with pytest.raises(DataError, match=message):
         NpyRows(folder).open()
+
+
+@pytest.mark.parametrize("missing", ["fill", "skip", "raise"])
+def test_nothing_can_be_missing(folder: Path, missing: Any) -> None:
+    assert not may_drop(NpyRows(folder, missing=missing))
+    check_records(NpyRows(folder, missing=missing), {key: ARRAYS[key] for key in sorted(ARRAYS)})
+
+
+def test_there_are_three_ways(folder: Path) -> None:
+    with pytest.raises(GraphError, match="NpyRows: missing is 'zero'"):
+        NpyRows(folder, missing="zero")  # type: ignore[arg-type]
+
+
+def test_what_numpy_reads_otherwise_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def shifted(path: Path, guard: Guard) -> Any:
+        array = map_array(path, guard)
+        return np.roll(array, 1, axis=0) if path.stem == "labels" else array
+
+    monkeypatch.setattr("flowload.formats.rows_npy.map_array", shifted)
+    with pytest.raises(DataError, match=r"labels\.npy: read otherwise by numpy; found row 0: other numbers"):
+        NpyRows(folder).open()
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ("(" + "9" * 5000 + ",)", "bad .npy header"),
+        ("(" + "9" * 4000 + ",)", "bad .npy header; found a length of 13288 bits"),
+        ("(4611686018427387904,)", "wrong file size"),
+        ("(" + "1, " * 70 + ")", "bad .npy header; found 70 axes"),
+        ("(3, " + "1, " * 70 + ")", "bad .npy header; found 71 axes; wanted at most 64 axes"),
+        ("(" * 250 + "1," + ")" * 250, "bad .npy header"),
+        ("(-1,)", "bad .npy header"),
+        ("(1.5,)", "bad .npy header"),
+        ("(True,)", "wrong file size|bad .npy header"),
+        ("[1]", "bad .npy header"),
+        ("__import__('os')", "bad .npy header"),
+    ],
+)
+def test_shapes_of_bad_people(shape: str, message: str, tmp_path: Path) -> None:
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    head = b"\x93NUMPY\x02\x00" + len(text).to_bytes(4, "little") + text
+    (tmp_path / "x.npy").write_bytes(head + bytes(24))
+    with pytest.raises(DataError, match=rf"x\.npy: ({message})"):
+        NpyRows(tmp_path / "x.npy").open()
+
+
+@pytest.mark.parametrize("kind", ["|O", "|V0", "<f3", "<M8[17z]", "|S99999999999", "|b1" * 99, "f8)", "\0"])
+def test_kinds_of_bad_people(kind: str, tmp_path: Path) -> None:
+    text = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': (3,), }}\n".encode()
+    head = b"\x93NUMPY\x02\x00" + len(text).to_bytes(4, "little") + text
+    (tmp_path / "x.npy").write_bytes(head + bytes(24))
+    with pytest.raises(DataError, match=r"x\.npy: (bad|array|wrong)"):
+        NpyRows(tmp_path / "x.npy").open()
 
 
 def test_files_that_are_none(folder: Path, tmp_path: Path) -> None:
