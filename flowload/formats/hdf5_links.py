@@ -21,13 +21,14 @@ class Group(NamedTuple):
 
     name: str  #: its path, by the links that led there, from the root on; "/" for that one
     node: Any  #: of h5py
+    path: Path  #: of the file that it lies in
 
 
 class Walk:
     """Goes through the groups of a file in the order of their names, the root first.
 
-    Soft links and links to other files are followed where that is safe: to groups, in regular files. What is
-    reached twice is given once.
+    Soft links and links to other files are followed where that is safe: in regular files. What is reached
+    twice is given once.
 
     Args:
         h5py: the library.
@@ -43,18 +44,37 @@ class Walk:
         self.again = 0  #: links to groups that were given already
         self.lost: list[str] = []  #: links that lead nowhere, or where nobody should follow
 
-    def groups(self) -> Iterator[Group]:
-        """Each group once. Raises DataError for what cannot be read."""
-        root = next(iter(self.files.values()))
-        waiting = [(Group("/", root), self.path)]
+    def groups(self) -> Iterator[tuple[Group, list[str]]]:
+        """Each group once, with the names of its datasets. Raises DataError for what cannot be read."""
+        waiting = [Group("/", next(iter(self.files.values())), self.path)]
         while waiting:
-            group, path = waiting.pop()
+            group = waiting.pop()
             if not self.is_new(group.node):
                 self.again += 1
                 continue
-            yield group
-            inner = [self.follow(group, name, path) for name in self.names(group)]
-            waiting += [each for each in reversed(inner) if each is not None]
+            inner: list[Group] = []
+            datasets: list[str] = []
+            for name, where in self.names(group):
+                if (found := self.follow(group, name, where)) is None:
+                    self.lost.append(where)
+                elif isinstance(found[0], self.h5py.Group):
+                    inner.append(Group(where, *found))
+                else:
+                    datasets.append(name)
+            yield group, datasets
+            waiting += reversed(inner)
+
+    def datasets(self, group: Group) -> dict[str, Any]:
+        """Those of a group by name. Raises DataError for what cannot be read.
+
+        Opened anew, and closed when they are let go: each that is open may have a cache of a megabyte.
+        """
+        found = {name: self.follow(group, name, where) for name, where in self.names(group)}
+        return {
+            name: each[0]
+            for name, each in found.items()
+            if each is not None and isinstance(each[0], self.h5py.Dataset)
+        }
 
     def is_new(self, node: Any) -> bool:
         """Whether this object was not met before, under whatever name."""
@@ -66,38 +86,33 @@ class Walk:
         self.seen.add(key)
         return True
 
-    def names(self, group: Group) -> list[str]:
-        """What a group links to, in order."""
-        with foreign("bad HDF5", f"{self.path}, {group.name}"):
-            return sorted(group.node)
+    def names(self, group: Group) -> list[tuple[str, str]]:
+        """What a group links to, in order: names there, and from the root on."""
+        with foreign("bad HDF5", f"{group.path}, {group.name}"):
+            names = sorted(group.node)
+        return [(name, f"{group.name}/{name}".removeprefix("//")) for name in names]
 
-    def follow(self, group: Group, name: str, path: Path) -> tuple[Group, Path] | None:
-        """The group that a link leads to, and its file; None where it leads to something else, or nowhere."""
-        where = f"{group.name}/{name}".removeprefix("//")
-        with foreign("bad HDF5", f"{path}, {where}"):
+    def follow(self, group: Group, name: str, where: str) -> tuple[Any, Path] | None:
+        """What a link leads to, and its file; None where it leads nowhere."""
+        with foreign("bad HDF5", f"{group.path}, {where}"):
             link = group.node.get(name, getlink=True)
-        if isinstance(link, self.h5py.ExternalLink):
-            return self.abroad(link, where, path)
+            outside = isinstance(link, self.h5py.ExternalLink)
+            hard = isinstance(link, self.h5py.HardLink)
+        if hard:  # the object itself: if it cannot be read, the file is damaged
+            with foreign("bad HDF5", f"{group.path}, {where}"):
+                return group.node[name], group.path
         try:
-            node = group.node.get(name)
-        except (OSError, KeyError, RuntimeError, ValueError):
-            node = None
-        if node is None:
-            self.lost.append(where)
+            with foreign("lost link", where):
+                return self.abroad(link, group.path) if outside else (group.node[name], group.path)
+        except DataError:
             return None
-        return (Group(where, node), path) if isinstance(node, self.h5py.Group) else None
 
-    def abroad(self, link: Any, where: str, path: Path) -> tuple[Group, Path] | None:
-        """The group in another file that a link leads to."""
+    def abroad(self, link: Any, path: Path) -> tuple[Any, Path]:
+        """What lies in another file, and that file's path."""
         other = (path.parent / str(link.filename)).resolve()
-        try:
-            if other not in self.files and len(self.files) < FILES:
-                # The library would wait for a pipe's writer.
-                with opened(other), foreign("bad HDF5", str(other)):
-                    self.files[other] = self.stack.enter_context(self.h5py.File(other))
-            with foreign("bad HDF5", str(other)):
-                node = self.files[other][str(link.path)]
-        except (DataError, KeyError, OSError):
-            self.lost.append(where)
-            return None
-        return (Group(where, node), other) if isinstance(node, self.h5py.Group) else None
+        if other not in self.files:
+            if len(self.files) > FILES:
+                raise DataError("too many files", where=str(other))
+            with opened(other):  # the library would wait for a pipe's writer
+                self.files[other] = self.stack.enter_context(self.h5py.File(other, "r"))
+        return self.files[other][str(link.path)], other

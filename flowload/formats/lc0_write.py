@@ -31,7 +31,7 @@ LEVEL = 6
 
 
 def write_chunk(
-    path: str | os.PathLike[str], records: NDArray[Any], *, level: int = LEVEL, fsync: bool = False
+    path: str | os.PathLike[str], records: NDArray[Any], *, level: int = LEVEL, fsync: bool = True
 ) -> None:
     """Write one game as a `.gz` file.
 
@@ -49,7 +49,7 @@ def write_chunk(
 
 
 def write_tar(
-    path: str | os.PathLike[str], chunks: Iterable[NDArray[Any]], *, level: int = LEVEL, fsync: bool = False
+    path: str | os.PathLike[str], chunks: Iterable[NDArray[Any]], *, level: int = LEVEL, fsync: bool = True
 ) -> int:
     """Write games as a tar of `.gz` members `NAME/training.000000.gz` and so on; how many there were.
 

@@ -8,7 +8,7 @@ where a conformation was not computed. Needs h5py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from math import prod
 from pathlib import Path
@@ -63,12 +63,14 @@ def read_ani(
             pass
         with foreign("bad HDF5", str(path)):
             file = stack.enter_context(h5py.File(path, "r"))
-        found = find_groups(Walk(h5py, file, path, stack), told)
+        walk = Walk(h5py, file, path, stack)
+        found = find_groups(walk, told)
         if not found:
             wanted = f"groups that hold {' or '.join(map(repr, PLACES))}"
             raise DataError("no molecules", where=str(path), found="none", wanted=wanted)
-        for number, (name, node) in enumerate(found):
-            conformations = Conformations(node, f"{path}, {shown(name)}", names, h5py)
+        for number, group in enumerate(found):
+            where = f"{path}, {shown(group.name)}"
+            conformations = Conformations(group.node, walk.datasets(group), where, names)
             tell_picked(told, conformations.picked, 1, names)
             for key in conformations.unused:
                 told.ignore(key)
@@ -79,11 +81,10 @@ def read_ani(
 def find_groups(walk: Walk, told: Told) -> list[Group]:
     """The groups that hold conformations, in the order of their names."""
     found: list[Group] = []
-    for group in walk.groups():
-        names = walk.names(group)
-        if any(key in names for key in PLACES):
+    for group, datasets in walk.groups():
+        if any(key in datasets for key in PLACES):
             found.append(group)
-        elif names and not any(isinstance(node, walk.h5py.Group) for node in map(group.node.get, names)):
+        elif datasets:
             told.warn(f"group without {PLACES[0]}, such as {shown(group.name)!r}, left out")
     if walk.again:
         told.suppose("links to groups that are read anyway", walk.again)
@@ -97,18 +98,14 @@ class Conformations:
 
     Args:
         node: the group.
+        datasets: what it holds by name.
         where: file and group, for messages.
         names: of what is read.
-        h5py: the library.
     """
 
-    def __init__(self, node: Any, where: str, names: Names, h5py: Any) -> None:
+    def __init__(self, node: Any, datasets: Mapping[str, Any], where: str, names: Names) -> None:
         self.where = where
-        with foreign("bad HDF5", where):
-            inside = {key: node.get(key) for key in sorted(node)}
-        self.arrays: dict[str, Any] = {
-            key: each for key, each in inside.items() if isinstance(each, h5py.Dataset)
-        }
+        self.arrays = dict(datasets)
         self.add_attributes(node)
         self.places = self.first(PLACES)
         self.species = self.first(SPECIES)

@@ -16,6 +16,7 @@ from .molecules_keys import hint
 __all__ = ["Columns", "find_columns"]
 
 MOST = 100_000  #: columns of a line: a claim of more is none
+LONGEST = 1 << 20  #: characters of `Properties`
 WIDTH = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -40,7 +41,7 @@ class Column(NamedTuple):
 def find_columns(properties: str, forces: str) -> Columns | tuple[str, str]:
     """The columns that a `Properties` value describes; or what is wrong there, and what is wanted."""
     parts = properties.split(":", 3 * MOST + 1)
-    if len(parts) % 3 or len(parts) > 3 * MOST:
+    if len(parts) % 3 or len(parts) > 3 * MOST or len(properties) > LONGEST:
         return "bad Properties", "name:letter:width, and so on"
     described = list(zip(parts[::3], parts[1::3], parts[2::3], strict=True))
     for name, letter, width in described:

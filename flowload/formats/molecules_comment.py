@@ -30,6 +30,9 @@ CELLS = frozenset(
     {"lattice", "cell", "unitcell", "supercell", "box", "boxvectors", "cellvectors", "latticevectors"}
 )
 
+MOST = 1000  #: keys of a frame: with more it is no line of keys
+LONGEST = 1000  #: characters of one
+
 NO = frozenset({"f", "false", ".false.", "0", "n", "no", "off", "fff"})
 
 
@@ -63,6 +66,9 @@ def read_comment(line: str) -> Comment:
         if pair[2] is None and plain(key) not in PERIODIC:
             continue
         value = "T" if pair[2] is None else text(pair[2])
+        if len(key) > LONGEST or len(values) >= MOST:
+            found = f"{len(values):,} keys, then {key[:40]!r}"
+            raise WrongLineError("too many keys", found, f"at most {MOST:,}, of {LONGEST} characters")
         if values.setdefault(key, value) != value:
             twice.add(key)
     return Comment(values, frozenset(twice))

@@ -84,7 +84,7 @@ def find_charge(values: dict[str, str], names: Names, roles: Roles) -> float:
         if names.charge is None:
             check_suspects(values, roles)
         return 0.0
-    charges = [number(values, key) for key in roles.charges]
+    charges = [number(values, key, ", or --charge-key none") for key in roles.charges]
     if any(charge != charges[0] for charge in charges[1:]):
         found = ", ".join(f"{shown(key)}={values[key][:40]}" for key in roles.charges)
         raise WrongLineError("charges that differ", found, f"one, or --charge-key {roles.charges[0]}")
@@ -101,11 +101,11 @@ def check_suspects(values: dict[str, str], roles: Roles) -> None:
             )
 
 
-def number(values: dict[str, str], key: str) -> float:
-    """The number behind a key."""
+def number(values: dict[str, str], key: str, way: str = "") -> float:
+    """The number behind a key; `way` is another way out, for the message."""
     value = values[key].strip()
     if not is_numeral(value):
-        raise WrongLineError("no number", f"{shown(key)}={shown(values[key])}", "a number")
+        raise WrongLineError("no number", f"{shown(key)}={shown(values[key])}", f"a number{way}")
     return float(value)
 
 

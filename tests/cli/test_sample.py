@@ -87,6 +87,13 @@ def test_a_copy_that_fails_leaves_nothing(
     assert names(tmp_path) == []
 
 
+def test_the_disk_has_it_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[bool] = []
+    monkeypatch.setattr("os.fsync", lambda fd: there.append((tmp_path / "data").exists()))
+    assert main(["sample", "chess", str(tmp_path / "data")]) == 0
+    assert there == [False] * 3 + [True]  # two files, their folder; and the one above, when it has the name
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

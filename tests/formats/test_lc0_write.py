@@ -50,6 +50,34 @@ def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
     assert files[0] == files[1]
 
 
+@pytest.mark.parametrize("fsync", [True, False])
+def test_the_disk_has_the_file_before_its_name_and_then_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: bool
+) -> None:
+    told: list[str] = []
+    replace = Path.replace
+
+    def renamed(path: Path, target: Path) -> Path:
+        told.append("renamed")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", lambda fd: told.append(Path(f"/proc/self/fd/{fd}").readlink().suffix))
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_chunk(tmp_path / "game.gz", game(), fsync=fsync)
+    write_tar(tmp_path / "games.tar", [game()], fsync=fsync)
+    assert told == ([".part", "renamed", ""] * 2 if fsync else ["renamed"] * 2)
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*\.game\.gz\.\w+\.part'"):
+        write_chunk(tmp_path / "game.gz", game())
+    assert not list(tmp_path.iterdir())
+
+
 def test_levels(tmp_path: Path) -> None:
     sizes = []
     for level in (1, 9):

@@ -246,3 +246,27 @@ def test_damage_is_named(tmp_path: Path) -> None:
         path.write_bytes(data[:cut])
         with pytest.raises(DataError, match=r"set.h5.*: "):
             converted(path)
+
+
+def test_a_dataset_in_another_file_is_read_and_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = [-7.5]
+    os.mkfifo(tmp_path / "pipe.h5")
+
+    def link(file: Any) -> None:
+        del file["OH/energies"]
+        file["OH/energies"] = h5py.ExternalLink("other.h5", "/x")
+        file["OH/dipole"] = h5py.ExternalLink("pipe.h5", "/x")
+
+    done, pack = converted(change(write_ani(tmp_path), link))
+    assert pack.energies.tolist() == [-7.5]
+    assert done.told.warned == {"links that lead nowhere, such as 'OH/dipole'": 1}
+
+
+def test_energies_behind_a_lost_link_are_missing(tmp_path: Path) -> None:
+    def link(file: Any) -> None:
+        del file["OH/energies"]
+        file["OH/energies"] = h5py.SoftLink("/gone")
+
+    with pytest.raises(DataError, match=r"OH: arrays are missing; found .*; wanted energies"):
+        converted(change(write_ani(tmp_path), link))

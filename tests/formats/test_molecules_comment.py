@@ -135,3 +135,10 @@ def test_a_megabyte_is_read_in_one_pass(number: int) -> None:
 )
 def test_what_says_no(value: str, no: bool) -> None:
     assert says_no(value) is no
+
+
+@pytest.mark.parametrize("line", ["".join(f"k{number}=1 " for number in range(1500)), "k" * 1500 + "=1"])
+def test_no_line_has_so_many_keys(line: str) -> None:
+    with pytest.raises(WrongLineError) as caught:
+        read_comment(line)
+    assert caught.value.reason == "too many keys"
