@@ -62,6 +62,15 @@ class Assembly:
         """Every operator, in the order of the flow."""
         return (member for members in self.nodes.values() for member in members)
 
+    def gave(self, channel: Channel) -> int:
+        """Samples that were given for a channel, by the account of the operator before it."""
+        return next(
+            segment.gave(port)
+            for segment in self.segments
+            for port, each in segment.outputs.items()
+            if each is channel
+        )
+
     def segment_of(self, node: str) -> Segment:
         """The segment in which a node ends."""
         return self._ends[node]

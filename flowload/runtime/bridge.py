@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from queue import Empty, SimpleQueue
+from threading import get_ident
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
@@ -179,6 +180,8 @@ class Batches:
         if crossing is None or self._closed or os.getpid() != self._process:
             crossing = self._opened()  # or it says why not; asked here, for it is asked for every batch
         pier = crossing.piers[output]
+        if pier.reader != get_ident():
+            pier.read_by(get_ident())
         if (part := pier.at_hand()) is not None:
             return crossing.batches.hand_over(output, part, 0.0)
         began = perf_counter()
@@ -190,10 +193,12 @@ class Batches:
                 self.close()
         if isinstance(word, Door):
             pier.ready.put(word)  # the door stays closed for whoever asks again
-            if word.error is None:
-                self._ended.once(output, threading.get_ident())
-                raise StopIteration
-            raise word.error
+            if word.error is not None:
+                raise word.error
+            if pier.alone():
+                crossing.batches.check_delivered(output)
+            self._ended.once(output, get_ident())
+            raise StopIteration
         assert crossing.bell is not None  # noqa: S101 - start() waited for it
         if pier.waits and pier.low():  # it is set before a last look at what lies here: none is missed
             crossing.bell.ring()

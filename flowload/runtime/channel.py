@@ -65,18 +65,23 @@ Word: TypeAlias = Item | Mark  #: what a channel carries
 class Passed:
     """What went through a channel."""
 
-    __slots__ = ("blocks", "nbytes", "samples")
+    __slots__ = ("blocks", "in_order", "last", "nbytes", "samples")
 
     def __init__(self) -> None:
         self.blocks = 0
         self.samples = 0
         self.nbytes = 0
+        self.last = -1  #: number of the last block
+        self.in_order = True  #: every block had a higher number than the one before
 
-    def note(self, samples: int, nbytes: int) -> None:
+    def note(self, item: Item) -> None:
         """One more block."""
         self.blocks += 1
-        self.samples += samples
-        self.nbytes += nbytes
+        self.samples += item.samples
+        self.nbytes += item.nbytes
+        if item.number <= self.last:
+            self.in_order = False
+        self.last = item.number
 
 
 class Channel:
@@ -125,6 +130,11 @@ class Channel:
     def at_end(self) -> bool:
         """Nothing waits, and nothing will come."""
         return self._ended and not self._words
+
+    @property
+    def samples(self) -> int:
+        """Samples of the blocks that wait."""
+        return sum(word.samples for word in self._words if isinstance(word, Item))
 
     def mean_depth(self) -> float:
         """Blocks waiting, mean over time; from any thread, so it only reads."""
@@ -184,7 +194,7 @@ class Channel:
         self._words.append(word)
         if isinstance(word, Item) and word.block is not None:
             self._nbytes += size
-            self.passed.note(word.samples, size)
+            self.passed.note(word)
         if self.borders is not None:
             self.borders.note(word)
         self._wake_reader()

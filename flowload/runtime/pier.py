@@ -32,6 +32,8 @@ class Pier:
     def __init__(self) -> None:
         self.ready: SimpleQueue[Block | Door] = SimpleQueue()
         self.rest: deque[Block] = deque()  #: of a bundle that the reader has taken: it need not wait for them
+        self.reader = 0  #: the thread that reads; see `alone`
+        self.readers: set[int] = set()
         self.ended = False  #: no more blocks come: what lies here last is a door
         self.hungry = False  #: the reader takes the next block at once: what it takes needs no place
         self.waits = False  #: a block waits until the reader has taken some of what lies here
@@ -84,6 +86,15 @@ class Pier:
             return self.rest.popleft()
         except IndexError:  # another reader was faster
             return None
+
+    def read_by(self, thread: int) -> None:
+        """Another thread than before asks for a block."""
+        self.reader = thread
+        self.readers.add(thread)
+
+    def alone(self) -> bool:
+        """One thread has read everything: what it has counted is all; of several, one may still count."""
+        return len(self.readers) == 1
 
     def clear(self) -> None:
         """Let go of what nobody will take, but not of a door: a reader in another thread may wait for it."""

@@ -5,9 +5,10 @@
 #                     cancellation or an exit is no such thing: see UserCodeError. A stage that wakes
 #                     because its reader has gone is not a failure.
 # A stage ends early: the stages above it stop at their next send; nothing is raised.
-# The stream ends:    folds have flushed, every task and thread is gone, and in = out + dropped + held
-#                     holds for every operator, or LedgerError is raised; then the reader is told,
-#                     once: whoever asks again gets ClosedRun.
+# The stream ends:    folds have flushed, every task and thread is gone, in = out + dropped + held holds
+#                     for every operator, and what one gave is what the next took, in order, and in the
+#                     end the reader; or LedgerError is raised; then the reader is told, once: whoever
+#                     asks again gets ClosedRun.
 # A file changed:     that an operator had read and nobody had noticed: the end is that error, or under
 #                     on_error="skip" a warning; see Checking.
 # The reader leaves:  (leaves the `with`, breaks, drops the iterator) every stage is cancelled; nothing
@@ -32,8 +33,8 @@ from time import perf_counter
 import anyio
 from anyio.abc import TaskGroup
 
-from flowload.errors import FlowloadError
-from flowload.observe.ledger import check_ledger
+from flowload.errors import FlowloadError, LedgerError
+from flowload.observe.ledger import Passage, check_ledger
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
@@ -52,6 +53,7 @@ from .loop import keep_ctrl_c_out
 from .machine import Machine
 from .mapping import MapTask
 from .maps import is_async
+from .passages import passages
 from .segment import Segment
 from .snapshot import snapshot
 from .sources import run_source
@@ -112,9 +114,10 @@ class Run:
             if not isinstance(word, Mark) and word.block is not None:
                 return word.block
 
-    def delivered_one(self, block: Block, waited: float) -> None:
-        """Count a block that a reader got, and the seconds that it waited."""
-        self.delivered += len(block)
+    def delivered_one(self, block: Block, waited: float) -> int:
+        """Count a block that a reader got, and the seconds that it waited; returns its samples."""
+        samples = len(block)
+        self.delivered += samples
         self.blocks_delivered += 1
         self.consumer_wait += waited
         if self.recorder is not None and waited > Segment.long_wait:
@@ -122,6 +125,7 @@ class Run:
             self.recorder.waited("consumers", "waits for a batch", now - waited, now)
         if not getattr(block, "more", False):
             self.waits.note(waited)
+        return samples
 
     async def stop(self) -> None:
         """End the run wherever it is, and wait until nothing of it is left."""
@@ -131,6 +135,19 @@ class Run:
                 channel.leave()
             with anyio.CancelScope(shield=True):
                 await self.gone.wait()
+
+    def check_delivered(self, output: str, samples: int) -> None:
+        """An output has ended whose reader got so many samples. Raises LedgerError unless it got all."""
+        channel = self.assembly.outputs[output]
+        passed = channel.passed.samples
+        if isinstance(self.failure, LedgerError):
+            raise self.failure  # it was told before
+        ended = self.finished or (self.failure is None and not channel.left)
+        if samples != passed and ended:
+            target = f"the reader of {output!r}"
+            wrong = Passage(f"output {output!r}", target, passed, passed, samples).wrong
+            self.failure, self.finished = LedgerError(f"samples do not add up; {wrong}"), False
+            raise self.failure
 
     def leave(self, output: str) -> None:
         """Nobody reads this output any more."""
@@ -265,7 +282,8 @@ class Run:
             return  # somebody stopped reading: what was under way was let go, and is in no book
         for member in self.assembly.members:
             member.check_budget(final=True)
-        check_ledger((member.name, member.meter) for member in self.assembly.members)
+        rows = ((member.name, member.meter) for member in self.assembly.members)
+        check_ledger(rows, passages(self.assembly))
         self.finished = True
 
     async def _clean_up(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from time import perf_counter
 from types import GeneratorType
 from typing import Any, ClassVar
 
-from flowload.protocols import Map, Mark
+from flowload.protocols import Map, Mark, Route
 
 from .call import Member
 from .channel import Channel, Item, Word
@@ -32,6 +33,7 @@ class Segment:
     align: bool = False  #: passes are kept apart
     inputs: list[Channel] = field(default_factory=list)
     outputs: dict[str, Channel] = field(default_factory=dict)  #: by port
+    given: Counter[str] = field(default_factory=Counter)  #: samples of a Route's parts, by port
     starved: float = 0.0  #: seconds without input while nothing ran
     blocked: float = 0.0  #: seconds without room for output
     takes_since: float | None = None  #: it waits for input since then
@@ -99,6 +101,11 @@ class Segment:
             with self.members[-1]:
                 kind = type(word.block).__name__
                 raise TypeError(f"gave a {kind}, but gives() names no output; return None, and drop it")
+
+    def gave(self, port: str) -> int:
+        """Samples that its operators gave for an output, by their own account."""
+        last = self.members[-1]
+        return self.given[port] if isinstance(last.operator, Route) else last.meter.out
 
     def end(self) -> None:
         """No more output: the doors behind are closed."""

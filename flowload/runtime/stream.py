@@ -38,6 +38,7 @@ class AsyncBatches:
         self.delivered = order.delivered()  #: blocks by output, those of an earlier run included
         self.run: Run | None = None
         self._skips = order.delivered()
+        self._samples = dict.fromkeys(order.outputs, 0)  # handed over, or skipped, by output
         self._rest: dict[str, deque[Block]] = {name: deque() for name in order.outputs}
         self._group: TaskGroup | None = None
         self._left = False
@@ -103,6 +104,7 @@ class AsyncBatches:
         try:
             block = await self.take(output)
         except StopAsyncIteration:
+            self.check_delivered(output)
             self._ended.once(output, anyio.get_current_task().id)
             raise
         return self.hand_over(output, block, perf_counter() - began)
@@ -121,6 +123,7 @@ class AsyncBatches:
                     if not self._skips[output]:
                         return block
                     self._skips[output] -= 1
+                    self._samples[output] += len(block)
                 rest.extend(parts_of(await self.run.take(output)))
         except EndOfStream:
             if self._skips[output]:
@@ -152,8 +155,14 @@ class AsyncBatches:
             borders = self.run.assembly.outputs[output].borders
             if borders is not None and borders.ends:
                 borders.reached(part)
-            self.run.delivered_one(block, waited)
+            self._samples[output] += self.run.delivered_one(block, waited)
         return hand_over(block)
+
+    def check_delivered(self, output: str) -> None:
+        """An output has ended, and its reader has all of it; or LedgerError."""
+        assert self.run is not None  # noqa: S101 - it has ended
+        with self._counting:
+            self.run.check_delivered(output, self._samples[output])
 
     def stats(self) -> RunStats:
         """The run at this moment; from any thread, also after it was left."""

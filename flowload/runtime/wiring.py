@@ -36,7 +36,8 @@ async def run_route(segment: Segment, lane: Lane) -> None:
                 parts = await lane.run(work, rank=segment.rank)
                 numbered = {port: part._replace(number=numbers[port]) for port, part in parts.items()}
                 await _each(segment, numbered)
-                for port in parts:
+                for port, part in parts.items():
+                    segment.given[port] += part.samples
                     numbers[port] += 1
     except EndOfStream:
         segment.end()

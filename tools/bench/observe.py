@@ -22,7 +22,6 @@ from flowload.observe.durations import Durations
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.verdict import Verdict, judge
-from flowload.runtime.channel import Passed
 from flowload.runtime.shifts import Shift, Tally
 
 from .graphs import draw
@@ -38,7 +37,6 @@ TIMES = 10.0  #: the slowed stage takes so many times the whole pipeline's time 
 #: What is done for statistics alone, at every call and block.
 WATCHING = (
     (Durations, "note"),
-    (Passed, "note"),
     (Shift, "begin"),
     (Shift, "end"),
     (Tally, "queue"),

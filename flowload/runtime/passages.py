@@ -1,0 +1,47 @@
+"""What went between the operators of a run, in the words of its ledger; asked once, at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from flowload.observe.ledger import Passage
+
+from .assembly import Assembly
+from .segment import Segment
+
+__all__ = ["passages"]
+
+
+def passages(assembly: Assembly) -> Iterator[Passage]:
+    """Every passage of a run, in the order of the flow, but for what its readers took."""
+    for segment in assembly.segments:
+        if segment.inputs:
+            yield entry(segment, assembly)
+        for one, other in pairwise(segment.members):
+            given = one.meter.out
+            yield Passage(one.name, other.name, given, given, other.meter.taken)
+    for name, channel in assembly.outputs.items():
+        passed = channel.passed
+        yield Passage(
+            source=channel.source,
+            target=f"output {name!r}",
+            gave=assembly.gave(channel),
+            queued=passed.samples,
+            took=passed.samples,
+            in_order=passed.in_order,
+        )
+
+
+def entry(segment: Segment, assembly: Assembly) -> Passage:
+    """What came over the queues before a segment: those of a Turn together, whose account is one."""
+    inputs = segment.inputs
+    return Passage(
+        source=" + ".join(channel.source for channel in inputs),
+        target=segment.members[0].name,
+        gave=sum(assembly.gave(channel) for channel in inputs),
+        queued=sum(channel.passed.samples for channel in inputs),
+        took=segment.members[0].meter.taken,
+        waits=sum(channel.samples for channel in inputs),
+        in_order=all(channel.passed.in_order for channel in inputs),
+    )
