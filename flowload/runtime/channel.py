@@ -195,6 +195,8 @@ class Channel:
         if isinstance(word, Item) and word.block is not None:
             self._nbytes += size
             self.passed.note(word)
+        elif word is Mark.EPOCH:
+            self.passed.last = -1  # passes that are kept apart begin anew
         if self.borders is not None:
             self.borders.note(word)
         self._wake_reader()

@@ -25,42 +25,35 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from functools import partial
 from time import perf_counter
 
 import anyio
 from anyio.abc import TaskGroup
 
 from flowload.errors import FlowloadError, LedgerError
-from flowload.observe.ledger import Passage, check_ledger
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
-from flowload.protocols import Block, Mark, Route, Source, Turn
+from flowload.protocols import Block, Mark
 
 from .assembly import Assembly
+from .books import check_books, check_delivered
 from .buffers import BufferPool
 from .channel import Channel, EndOfStream, ReaderGone, Word
-from .coroutines import Coroutines
-from .folding import FoldTask
 from .holding import dump
 from .kept import EXITS, FAILURES, Kept, as_error
 from .lanes import Lane
 from .loop import keep_ctrl_c_out
 from .machine import Machine
-from .mapping import MapTask
-from .maps import is_async
-from .passages import passages
 from .segment import Segment
 from .snapshot import snapshot
-from .sources import run_source
 from .stillness import Stillness
+from .tasks import Task, task_of
 from .tracing import Recorder
 from .unchanged import check_files
-from .wiring import TurnTask, run_route, run_turn
 
 __all__ = ["Run"]
 
@@ -138,16 +131,14 @@ class Run:
 
     def check_delivered(self, output: str, samples: int) -> None:
         """An output has ended whose reader got so many samples. Raises LedgerError unless it got all."""
-        channel = self.assembly.outputs[output]
-        passed = channel.passed.samples
         if isinstance(self.failure, LedgerError):
             raise self.failure  # it was told before
-        ended = self.finished or (self.failure is None and not channel.left)
-        if samples != passed and ended:
-            target = f"the reader of {output!r}"
-            wrong = Passage(f"output {output!r}", target, passed, passed, samples).wrong
-            self.failure, self.finished = LedgerError(f"samples do not add up; {wrong}"), False
-            raise self.failure
+        if self.finished or (self.failure is None and not self.assembly.outputs[output].left):
+            try:
+                check_delivered(self.assembly, output, samples)
+            except LedgerError as error:
+                self.failure, self.finished = error, False
+                raise
 
     def leave(self, output: str) -> None:
         """Nobody reads this output any more."""
@@ -216,12 +207,15 @@ class Run:
                 with Kept(self._fail):  # what cannot even begin has failed like any other
                     self._open_lanes()
                     for segment in self.assembly.segments:
-                        self._start(group, segment)
+                        task = task_of(segment, self.assembly, self.lanes, self.still)
+                        group.start_soon(self._guard, segment, task, name=segment.name)
         if self.failure is None and not self._scope.cancelled_caught:
             with Kept(self._fail, FlowloadError):
+                # Where somebody stopped reading, what was under way was let go, and is in no book.
                 if not any(channel.left for channel in self.assembly.channels):
                     await check_files(self.assembly.members, self.lanes["io"])
-                self._check()
+                    check_books(self.assembly)
+                    self.finished = True
 
     def _open_lanes(self) -> None:
         kernels = max([self.assembly.cpus, *(s.workers for s in self.assembly.segments)])
@@ -230,36 +224,7 @@ class Run:
         if self.recorder is not None:  # it was there before the lanes
             self.record(self.recorder.trace)
 
-    def _start(self, group: TaskGroup, segment: Segment) -> None:
-        first = segment.members[0]
-        operator = first.operator
-        lane = self.lanes[first.stage.lane]
-        if isinstance(operator, Source):
-            self._spawn(group, segment, lambda: run_source(segment, self.lanes["io"], self.assembly.epochs))
-        elif isinstance(operator, Route):
-            self._spawn(group, segment, lambda: run_route(segment, lane))
-        elif isinstance(operator, Turn):
-            task = TurnTask(segment)
-            self.still.remedies.append(task.relieve)
-            self._spawn(group, segment, lambda: run_turn(task))
-        elif segment.is_map:
-            self._start_map(group, segment, lane)
-        else:
-            self._spawn(group, segment, FoldTask(segment, self.still, lane).run)
-
-    def _start_map(self, group: TaskGroup, segment: Segment, lane: Lane) -> None:
-        if is_async(segment.members[0]):
-            coroutines = Coroutines(segment, self.still.moves)
-            calls = MapTask(segment, self.still, coroutines.submit)
-            self._spawn(group, segment, partial(coroutines.during, calls.run))
-        else:
-            start = partial(lane.submit, rank=segment.rank)
-            self._spawn(group, segment, MapTask(segment, self.still, start).run)
-
-    def _spawn(self, group: TaskGroup, segment: Segment, task: Callable[[], Awaitable[None]]) -> None:
-        group.start_soon(self._guard, segment, task, name=segment.name)
-
-    async def _guard(self, segment: Segment, task: Callable[[], Awaitable[None]]) -> None:
+    async def _guard(self, segment: Segment, task: Task) -> None:
         with self.still.task(), Kept(self._fail):
             try:
                 await task()
@@ -275,16 +240,6 @@ class Run:
             self._scope.cancel()
             for channel in self.assembly.outputs.values():
                 channel.fail()
-
-    def _check(self) -> None:
-        """The end of a stream that ended by itself: budgets by share, and the ledger."""
-        if any(channel.left for channel in self.assembly.channels):
-            return  # somebody stopped reading: what was under way was let go, and is in no book
-        for member in self.assembly.members:
-            member.check_budget(final=True)
-        rows = ((member.name, member.meter) for member in self.assembly.members)
-        check_ledger(rows, passages(self.assembly))
-        self.finished = True
 
     async def _clean_up(self) -> None:
         """Close everything, each, whatever the others raise."""

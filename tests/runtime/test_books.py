@@ -154,12 +154,12 @@ def a_map_task_doubles(patch: pytest.MonkeyPatch) -> None:
 def a_chain_of_maps_forgets(patch: pytest.MonkeyPatch) -> None:
     apply = MapChain.apply
 
-    def forgets(self: MapChain, item: Item) -> Any:
+    def forgets(self: MapChain, item: Item, *more: Any) -> Any:
         if len(self._steps) == 2 and holds(item, 30):
             member = self._steps[0][0]
             call = member.call(item.number, item.block, item.samples)
             return Item(item.number, None), [(member, call, (item.samples, item.nbytes))]
-        return apply(self, item)
+        return apply(self, item, *more)
 
     patch.setattr(MapChain, "apply", forgets)
 
@@ -207,8 +207,8 @@ def a_route_forgets(patch: pytest.MonkeyPatch) -> None:
 def a_route_loses_a_part(patch: pytest.MonkeyPatch) -> None:
     route = wiring._route
 
-    def forgets(member: Any, ports: Any, item: Item) -> Any:
-        parts = route(member, ports, item)
+    def forgets(member: Any, ports: Any, item: Item, *more: Any) -> Any:
+        parts = route(member, ports, item, *more)
         if holds(item, 30):
             member.meter.out -= parts["even"].samples
         return {port: part for port, part in parts.items() if not holds(part, 30)}

@@ -1,16 +1,32 @@
-"""What went between the operators of a run, in the words of its ledger; asked once, at the end."""
+"""The books of a run, asked once, at its end: every operator's own, and what went between two of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
 
-from flowload.observe.ledger import Passage
+from flowload.errors import LedgerError
+from flowload.observe.ledger import Passage, check_ledger
 
 from .assembly import Assembly
 from .segment import Segment
 
-__all__ = ["passages"]
+__all__ = ["check_books", "check_delivered"]
+
+
+def check_books(assembly: Assembly) -> None:
+    """The end of a stream that ended by itself. Raises TooManyErrors (budgets by share), LedgerError."""
+    for member in assembly.members:
+        member.check_budget(final=True)
+    check_ledger(((member.name, member.meter) for member in assembly.members), passages(assembly))
+
+
+def check_delivered(assembly: Assembly, output: str, samples: int) -> None:
+    """The end of an output whose reader got so many samples. Raises LedgerError unless it got all."""
+    passed = assembly.outputs[output].passed.samples
+    if samples != passed:
+        wrong = Passage(f"output {output!r}", f"the reader of {output!r}", passed, passed, samples).wrong
+        raise LedgerError(f"samples do not add up; {wrong}")
 
 
 def passages(assembly: Assembly) -> Iterator[Passage]:

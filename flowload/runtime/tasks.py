@@ -1,0 +1,44 @@
+"""Which task runs a segment: the one for the shape of its operators."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeAlias
+
+from flowload.protocols import Route, Source, Turn
+
+from .assembly import Assembly
+from .coroutines import Coroutines
+from .folding import FoldTask
+from .lanes import Lane
+from .mapping import MapTask
+from .maps import is_async
+from .segment import Segment
+from .sources import run_source
+from .stillness import Stillness
+from .wiring import TurnTask, run_route, run_turn
+
+__all__ = ["Task", "task_of"]
+
+Task: TypeAlias = Callable[[], Awaitable[None]]
+
+
+def task_of(segment: Segment, assembly: Assembly, lanes: Mapping[str, Lane], still: Stillness) -> Task:
+    """The task of a segment; in the loop that will run it."""
+    first = segment.members[0]
+    operator, lane = first.operator, lanes[first.stage.lane]
+    if isinstance(operator, Source):
+        return partial(run_source, segment, lanes["io"], assembly.epochs)
+    if isinstance(operator, Route):
+        return partial(run_route, segment, lane)
+    if isinstance(operator, Turn):
+        turn = TurnTask(segment)
+        still.remedies.append(turn.relieve)
+        return partial(run_turn, turn)
+    if not segment.is_map:
+        return FoldTask(segment, still, lane).run
+    if not is_async(first):
+        return MapTask(segment, still, partial(lane.submit, rank=segment.rank)).run
+    coroutines = Coroutines(segment, still.moves)
+    return partial(coroutines.during, MapTask(segment, still, coroutines.submit).run)
