@@ -74,10 +74,11 @@ class ChunkReader:
         for patch in self.grid.patches(piece, start):
             self.place(patch, out[patch.target], lease)
 
-    def read_chunk(self, coords: Coords) -> NDArray[Any]:
-        """All of a chunk that is read. Raises DataError."""
+    def read_chunk(self, coords: Coords, rows: slice) -> NDArray[Any]:
+        """Rows of a chunk, counted from its first, as far as they are read. Raises DataError."""
         patch = self.grid.patch(coords)
-        out = np.empty([side.stop for side in patch.inside], self.dtype)
+        patch = patch._replace(inside=(rows, *patch.inside[1:]))
+        out = np.empty([side.stop - side.start for side in patch.inside], self.dtype)
         self.place(patch, out, lambda size: np.empty(size, np.uint8))
         return out
 

@@ -89,9 +89,10 @@ class LibraryReader:
             self.write(box, part)
         self.tell(piece, asked)
 
-    def read_chunk(self, coords: Coords) -> NDArray[Any]:
-        """All of a chunk that is read. Raises DataError."""
-        box = self.gaps.grid.box(coords)
+    def read_chunk(self, coords: Coords, rows: slice) -> NDArray[Any]:
+        """See `ChunkReader.read_chunk`."""
+        first, *rest = self.gaps.grid.box(coords)
+        box = (slice(first.start + rows.start, first.start + rows.stop), *rest)
         out = np.empty([side.stop - side.start for side in box], self.dtype)
         if self.pipeline == "zarrs":
             self.gaps.look(np.array([box[0].start]))

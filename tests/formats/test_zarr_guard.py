@@ -101,10 +101,10 @@ def test_a_chunk_that_neither_can_read_is_no_difference(tmp_path: Path) -> None:
 
 
 def test_a_chunk_that_only_one_can_read_is_a_difference() -> None:
-    def fine(coords: Any) -> NDArray[Any]:
-        return np.zeros(3)
+    def fine(coords: Any, rows: slice) -> NDArray[Any]:
+        return np.zeros(3)[rows]
 
-    def corrupt(coords: Any) -> NDArray[Any]:
+    def corrupt(coords: Any, rows: slice) -> NDArray[Any]:
         raise DataError("corrupt chunk", where="x")
 
     grid = Grid((6,), (3,), (6,), 8)
@@ -122,7 +122,7 @@ def test_bits_are_compared_not_numbers() -> None:
     for one in values:
         for other in values:
             same = one.tobytes() == other.tobytes()
-            assert (difference(lambda _: one, lambda _: other, grid, "x") is None) == same  # noqa: B023
+            assert (difference(lambda *_: one, lambda *_: other, grid, "x") is None) == same  # noqa: B023
 
 
 SIDE = st.integers(1, 1 << 40)
@@ -203,4 +203,28 @@ def test_zarrs_is_compared_too(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     path = write_array(tmp_path / "a.zarr", data, (8, 3), filters=turned, serializer=big)
     table = ZarrRows(path).open()
     np.testing.assert_array_equal(read(table, range(20))["a"], data)
+    table.close()
+
+
+def test_a_reader_that_is_right_of_whole_chunks_alone_is_found() -> None:
+    def right(coords: Any, rows: slice) -> NDArray[Any]:
+        return np.arange(9)[rows]
+
+    def wrong(coords: Any, rows: slice) -> NDArray[Any]:
+        return right(coords, rows) + (rows != slice(0, 9))
+
+    grid = Grid((9,), (9,), (9,), 8)
+    assert difference(right, right, grid, "x") is None
+    assert difference(wrong, right, grid, "x") == (0,)
+
+
+def test_zarrs_is_right_of_whole_chunks_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("zarrs")
+    data = numbers((23, 2), "c16") * (1 + 2j)
+    twice = (zarr.codecs.GzipCodec(), zarr.codecs.ZstdCodec())
+    big = zarr.codecs.BytesCodec(endian="big")
+    path = tmp_path / "a.zarr"
+    zarr.create_array(str(path), data=data, chunks=(14, 2), compressors=twice, serializer=big)
+    table = ZarrRows(path).open()
+    np.testing.assert_array_equal(read(table, [5, 20, 3])["a"], data[[5, 20, 3]])
     table.close()
