@@ -168,6 +168,12 @@ class Rows:
         """What rows must have in common to go together: compare it by identity."""
         return self.table if self.records is None else self.records
 
+    def __getitem__(self, key: str) -> NDArray[np.int64]:
+        """`block["index"]`: the row numbers, for functions of users. Raises KeyError for anything else."""
+        if key != "index":
+            raise KeyError(f"{key!r}: rows that are not read yet have their numbers alone, as 'index'")
+        return self.picks.array()
+
     def select(self, which: NDArray[Any] | slice) -> Rows:
         """The rows that an index array, a mask or a slice names."""
         return Rows(self.table, self.picks.select(which), self.records)

@@ -8,6 +8,7 @@ FlowloadError
 │   └── TooManyErrors            the skip budget of a stage is spent
 ├── UserCodeError (RuntimeError) user code raised what Python takes for an end, a cancellation or an exit
 ├── LedgerError                  samples in are not out + dropped + held, or were lost between stages: a bug
+├── RankError                    another rank of the training failed, or left its run before the end
 ├── MissingExtra (ImportError)   an optional dependency is absent; the message says how to install it
 └── ClosedRun                    a run is used after it was left
 """
@@ -25,6 +26,7 @@ __all__ = [
     "MissingExtra",
     "NoDataError",
     "OptionError",
+    "RankError",
     "TooManyErrors",
     "UserCodeError",
 ]
@@ -97,6 +99,10 @@ class UserCodeError(FlowloadError, RuntimeError):
 
 class LedgerError(FlowloadError):
     """Samples in are not samples out + dropped + held, or what one stage gave is not what the next took."""
+
+
+class RankError(FlowloadError):
+    """Another rank of the training failed, or left its run before the end; the message names it."""
 
 
 class MissingExtra(FlowloadError, ImportError):  # noqa: N818 - it says what happened

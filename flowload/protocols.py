@@ -39,6 +39,7 @@ __all__ = [
     "Setting",
     "Source",
     "State",
+    "Stopping",
     "Turn",
 ]
 
@@ -219,6 +220,17 @@ class Completing(Protocol):
 
     def complete(self) -> None:
         """A pass, or the stream, has ended, and the calls of all of its blocks are over. May raise."""
+
+
+@runtime_checkable
+class Stopping(Protocol):
+    """An operator whose calls may wait for something outside the run, such as other ranks."""
+
+    def stop(self, *, failed: bool) -> None:
+        """The run is over, perhaps because something failed: a call that waits returns at once.
+
+        Called once, before the threads of the run are waited for, and so perhaps while a call runs.
+        """
 
 
 @runtime_checkable

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from operator import index
 from typing import Any
@@ -10,7 +12,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from flowload.errors import GraphError
 from flowload.graph import Graph
-from flowload.graph.engine import Batches, check_run
+from flowload.graph.engine import Batches, Even, RunOrder
+from flowload.graph.even import shares_of
 from flowload.graph.node import whole
 from flowload.stages.tensor import as_tensor
 
@@ -23,10 +26,11 @@ def as_iterable_dataset(
     seed: int = 0,
     epochs: int | None = 1,
     length: int | None = None,
+    even: Even = "auto",
     cpus: int | None = None,
 ) -> GraphDataset:
     """A graph as a data set: what `Graph.as_torch_dataset` returns; see there."""
-    return GraphDataset(graph, seed=seed, epochs=epochs, length=length, cpus=cpus)
+    return GraphDataset(graph, seed=seed, epochs=epochs, length=length, even=even, cpus=cpus)
 
 
 class GraphDataset(IterableDataset[Any]):
@@ -45,10 +49,11 @@ class GraphDataset(IterableDataset[Any]):
         seed: int,
         epochs: int | None,
         length: int | None = None,
+        even: Even = "auto",
         cpus: int | None = None,
     ) -> None:
         super().__init__()
-        check_run(seed, epochs, cpus)
+        RunOrder(seed=seed, epochs=epochs, even=even, cpus=cpus)  # raises GraphError
         names = [end.name for end in graph.plan.ends]
         if len(names) != 1:
             raise GraphError(f"a data set is one stream; this graph has {len(names)}: {', '.join(names)}")
@@ -58,6 +63,7 @@ class GraphDataset(IterableDataset[Any]):
         self.seed = seed
         self.epochs = epochs
         self.length = length
+        self.even = even
         self.cpus = cpus
         self.epoch = 0  #: number of the next iteration
         self.start: Mapping[str, Any] | None = None  #: where the next iteration goes on
@@ -70,10 +76,14 @@ class GraphDataset(IterableDataset[Any]):
                 f"this is worker process {worker.id} of {worker.num_workers} of a DataLoader, and each would "
                 "read all data again; a graph has workers of its own: use num_workers=0 and batch_size=None"
             )
+        even = self.even
+        if (processes := dealt_by_accelerate()) > 1:
+            check_whole(self.graph, processes)
+            even = "allow"  # the ranks' batches come from one stream, or from streams that are the same
         first, state = self.first_pass(self.epoch), self.start
         self.epoch, self.start = self.epoch + 1, None
         with self.graph.iterate(
-            seed=self.seed, epochs=self.epochs, first_epoch=first, state=state, cpus=self.cpus
+            seed=self.seed, epochs=self.epochs, first_epoch=first, even=even, state=state, cpus=self.cpus
         ) as run:
             self.run = run
             for batch in run:
@@ -124,6 +134,28 @@ class GraphDataset(IterableDataset[Any]):
                 f" {first} on, wanted from {self.first_pass(epoch)} on"
             )
         self.epoch, self.start, self.run = epoch, start, None
+
+
+def dealt_by_accelerate() -> int:
+    """Processes among which Accelerate deals what the calling loader gives; 1 where it does not."""
+    accelerate = sys.modules.get("accelerate")
+    frame = None if accelerate is None else inspect.currentframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "accelerate.data_loader":
+            return int(accelerate.PartialState().num_processes) if accelerate is not None else 1
+        frame = frame.f_back
+    return 1
+
+
+def check_whole(graph: Graph, processes: int) -> None:
+    """Raise GraphError for a graph that takes a rank's share, of which each would get a part again."""
+    for name, share in shares_of(graph.plan).items():
+        if share.world > 1:
+            raise GraphError(
+                f"Accelerate deals the batches of this loader to its {processes} processes, and {name!r}"
+                f" takes one share of {share.world} before: the rest of the data would never be seen. Leave"
+                " fl.shard() out of the graph; or, in a loop of your own, do not prepare() its loader"
+            )
 
 
 def as_tensors(batch: Any) -> Any:

@@ -15,7 +15,7 @@ from .check import check_plan
 from .describe import Row, describe, signature
 from .draw import picture, to_dot, to_mermaid
 from .drop import Drop
-from .engine import Batches, Engine, RunOrder, Stream, check_run
+from .engine import Batches, Engine, Even, RunOrder, Stream
 from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow
 from .join import join, rename
 from .names import check_name
@@ -151,6 +151,7 @@ class Graph:
         epochs: int | None = 1,
         first_epoch: int = 0,
         align: bool = False,
+        even: Even = "auto",
         state: State | None = None,
         cpus: int | None = None,
     ) -> Batches:
@@ -176,11 +177,20 @@ class Graph:
                 holds, as at the end of the stream (`drop_last` drops a smaller last batch of each). The next
                 pass is read ahead all the same. False: samples that wait at the end of a pass go on with
                 those of the next.
+            even: what ranks do that share the data by `shard()` and might end in different steps, because a
+                stage behind it leaves samples out (a filter, `on_error="skip"`): one that ends first leaves
+                the others waiting in their next collective operation. "auto": under a torch process group
+                they agree at every step, one batch ahead, over a group of their own: all end with the one
+                that has the fewest full batches, and what others have more is counted as "cut to equal
+                ranks". All ranks must open the run; one that fails or leaves ends it for all, by a RankError
+                that names it, and one that dies or hangs by what gloo says, after its timeout at the latest.
+                Without such a group a graph that may end unevenly is refused. "allow": ranks may differ, and
+                do not wait for each other; for a run on one rank alone, such as validation.
             state: what `state_dict()` of an earlier run gave: go on from there.
             cpus: CPUs to use; None: those that this process may use.
         """
         order = RunOrder(
-            seed=seed, epochs=epochs, first_epoch=first_epoch, align=align, state=state, cpus=cpus
+            seed=seed, epochs=epochs, first_epoch=first_epoch, align=align, state=state, cpus=cpus, even=even
         )
         return self.bound_engine().iterate(self, order)
 
@@ -191,17 +201,24 @@ class Graph:
         epochs: int | None = 1,
         first_epoch: int = 0,
         align: bool = False,
+        even: Even = "auto",
         state: State | None = None,
         cpus: int | None = None,
     ) -> Stream:
         """A run for an `async with` block; the arguments are those of `iterate`."""
         order = RunOrder(
-            seed=seed, epochs=epochs, first_epoch=first_epoch, align=align, state=state, cpus=cpus
+            seed=seed, epochs=epochs, first_epoch=first_epoch, align=align, state=state, cpus=cpus, even=even
         )
         return self.bound_engine().stream(self, order)
 
     def as_torch_dataset(
-        self, *, seed: int = 0, epochs: int | None = 1, length: int | None = None, cpus: int | None = None
+        self,
+        *,
+        seed: int = 0,
+        epochs: int | None = 1,
+        length: int | None = None,
+        even: Even = "auto",
+        cpus: int | None = None,
     ) -> Any:
         """An `IterableDataset` of whole batches: `DataLoader(dataset, batch_size=None, num_workers=0)`.
 
@@ -209,16 +226,23 @@ class Graph:
         `set_epoch`, `state_dict` and `load_state_dict`. A graph has workers of its own: in a worker process
         of a loader it raises GraphError.
 
+        On several ranks Lightning lets each read its own: put `fl.shard()` into the graph. Accelerate, and so
+        Hugging Face's `Trainer`, deals the batches of one stream to all ranks itself: leave `fl.shard()` out
+        (there it raises GraphError, for most of the data would never be seen), and give as `length` the
+        batches of the whole. As it stands, rank 0 reads for all, and every sample comes once; with
+        `accelerator_config={"dispatch_batches": False}` every rank reads everything and keeps its part, and
+        Accelerate repeats batches where their number is no multiple of the ranks.
+
         Args:
             seed: everything random follows from it.
             epochs: passes over the data in one iteration; None: until stopped.
             length: batches of an iteration, for trainers that ask `len()`; None: that raises TypeError.
                 Lightning fetches a batch ahead where there is none: its checkpoints are exact only with it.
+            even: see `iterate`.
             cpus: see `iterate`.
         """
-        check_run(seed, epochs, cpus)
-        engine = self.bound_engine()
-        return engine.torch_dataset(self, seed=seed, epochs=epochs, length=length, cpus=cpus)
+        order = RunOrder(seed=seed, epochs=epochs, even=even, cpus=cpus)
+        return self.bound_engine().torch_dataset(self, order, length=length)
 
     def bound_engine(self) -> Engine:
         """What runs graphs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, get_args
 
 from flowload.errors import GraphError
 from flowload.protocols import State
@@ -15,7 +15,10 @@ from .node import whole
 if TYPE_CHECKING:
     from .build import Graph
 
-__all__ = ["LAST_EPOCH", "Batches", "Engine", "RunOrder", "Stream", "check_run"]
+__all__ = ["LAST_EPOCH", "Batches", "Engine", "Even", "RunOrder", "Stream", "check_run"]
+
+#: Whether ranks of a training that would end in different steps are kept equal, or refused; or may differ.
+Even: TypeAlias = Literal["auto", "allow"]
 
 LAST_EPOCH = 2**31 - 1  #: an index counts the uses of a chunk in 32 bits
 
@@ -30,9 +33,12 @@ class RunOrder:
     align: bool = False
     state: State | None = None
     cpus: int | None = None
+    even: Even = "auto"
 
     def __post_init__(self) -> None:
         check_run(self.seed, self.epochs, self.cpus, self.first_epoch, self.align)
+        if self.even not in get_args(Even):
+            raise GraphError(f"even is {self.even!r}; wanted 'auto' or 'allow'")
 
 
 class Batches(Protocol):
@@ -110,9 +116,7 @@ class Engine(Protocol):
     def stream(self, graph: Graph, order: RunOrder) -> Stream:
         """A run for asynchronous code; nothing starts before it is entered."""
 
-    def torch_dataset(
-        self, graph: Graph, *, seed: int, epochs: int | None, length: int | None, cpus: int | None
-    ) -> Any:
+    def torch_dataset(self, graph: Graph, order: RunOrder, *, length: int | None) -> Any:
         """The graph as a torch data set."""
 
 

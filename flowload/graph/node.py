@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, ClassVar, TypeGuard
+from typing import Any, ClassVar, NamedTuple, TypeGuard
 
 from flowload.errors import GraphError
 from flowload.protocols import OnError, Operator, Setting
 
-__all__ = ["Node", "Port", "Stage", "whole"]
+__all__ = ["Node", "Port", "Share", "Stage", "whole"]
+
+
+class Share(NamedTuple):
+    """Which part of the stream a stage lets pass: that of one rank of a training."""
+
+    rank: int
+    world: int  #: ranks
+    even: bool  #: all ranks get the same number of samples, as long as nothing behind leaves any out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +41,8 @@ class Stage:
     #: What its operators draw is keyed by the number of the pass already: else the run does that.
     keyed_by_pass: ClassVar[bool] = False
     bundles: ClassVar[bool] = False  #: takes several batches as one block; a property may override it
+    keeps: ClassVar[bool] = False  #: gives as many samples for as many, whatever they are; see `uneven`
+    cuts: ClassVar[bool] = False  #: gives as many blocks for as many samples
 
     workers: int | None = None
     on_error: OnError = "raise"
@@ -65,6 +75,20 @@ class Stage:
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - subclasses that hold memory need it
         """Bytes that one run of this stage holds at most, blocks in flight included."""
         return 0
+
+    def share(self) -> Share | None:
+        """Which part of the stream it lets pass, where it shares it between ranks; None: all of it.
+
+        Raises GraphError where the environment makes no sense.
+        """
+        return None
+
+    def uneven(self, setting: Setting) -> str | None:  # noqa: ARG002 - subclasses look around
+        """Why ranks may get different numbers of samples from it, though each gives it as many.
+
+        None: they do not; or, where it is not said that it `keeps` their number, only a run can tell.
+        """
+        return "on_error='skip' leaves out what is bad" if self.on_error == "skip" else None
 
     def parameters(self) -> Mapping[str, object]:
         """What to print beside the word: the fields that have no default or are not at it."""

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 
 from flowload.chance import stage_key
 from flowload.graph import Placed, Plan
-from flowload.protocols import Fold, Map, Operator, Source
+from flowload.protocols import Fold, Map, Operator, Source, Stopping
 
 from .buffers import BufferPool
 from .call import Member
@@ -70,6 +70,12 @@ class Assembly:
             for port, each in segment.outputs.items()
             if each is channel
         )
+
+    @property
+    def waiting(self) -> list[Stopping]:
+        """Operators whose calls may wait for something outside the run."""
+        operators = (member.operator for member in self.members)
+        return [operator for operator in operators if isinstance(operator, Stopping)]
 
     def segment_of(self, node: str) -> Segment:
         """The segment in which a node ends."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from flowload.chance import generator
-from flowload.errors import DataError, TooManyErrors
+from flowload.errors import DataError, GraphError, TooManyErrors
 from flowload.graph import Stage
 from flowload.observe.metrics import Meter
 from flowload.printable import printable
@@ -109,6 +109,7 @@ class Member(Noted):
     told: set[tuple[str, str]] = field(default_factory=set)  #: skips and gaps that were logged
     last_error: DataError | None = None  #: that was skipped
     tap: Callable[[Block], object] | None = None  #: shown every block before the operator has it
+    guard: str | None = None  #: why nothing may be left out here, if so
 
     def call(self, number: int, block: Block | None = None, samples: int = 0, *, epoch: int = 0) -> RunCall:
         """A new call for this operator, with a block of so many samples, keyed by the number of a pass."""
@@ -130,8 +131,11 @@ class Member(Noted):
         self.enter(call)
 
     def enter(self, call: RunCall) -> None:
-        """Enter the samples of a call alone. May raise TooManyErrors."""
+        """Enter the samples of a call alone. May raise TooManyErrors, or GraphError: see `guard`."""
         meter = self.meter
+        if self.guard is not None and (call.drops or call.rejects):
+            with self:
+                raise GraphError(self.guard)
         meter.taken += call.samples
         meter.in_ += call.samples if call.found is None else call.found
         for reason, count in call.drops:

@@ -7,18 +7,26 @@ from flowload.graph.engine import RunOrder
 
 from .bridge import Batches
 from .opening import Order
+from .ranks import Ranks
 from .stream import AsyncBatches
 
 __all__ = ["Runtime"]
 
 
 class Runtime:
-    """The engine of this package."""
+    """The engine of this package.
+
+    Args:
+        ranks: what keeps the ranks of a training equal.
+    """
+
+    def __init__(self, ranks: Ranks | None = None) -> None:
+        self.ranks = Ranks() if ranks is None else ranks
 
     def iterate(self, graph: Graph, order: RunOrder) -> Batches:
         """A run for synchronous code."""
-        return Batches(Order(graph=graph, **vars(order)))
+        return Batches(Order(graph=graph, ranks=self.ranks, **vars(order)))
 
     def stream(self, graph: Graph, order: RunOrder) -> AsyncBatches:
         """A run for asynchronous code."""
-        return AsyncBatches(Order(graph=graph, **vars(order)))
+        return AsyncBatches(Order(graph=graph, ranks=self.ranks, **vars(order)))

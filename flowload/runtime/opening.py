@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import anyio.to_thread
 
 from flowload.cpus import usable_cpus
 from flowload.errors import GraphError
@@ -14,6 +17,7 @@ from flowload.protocols import State
 
 from .assembly import Assembly
 from .buffers import BufferPool
+from .ranks import Prepared, Ranks
 from .resume import read_state, write_state
 from .run import Run
 from .stillness import Moves, Stillness
@@ -26,6 +30,7 @@ class Order(RunOrder):
     """A graph and how to run it: a value that opens runs. Raises GraphError for what cannot be run."""
 
     graph: Graph
+    ranks: Ranks = field(default_factory=Ranks, compare=False, repr=False)  #: what keeps them equal
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -39,12 +44,28 @@ class Order(RunOrder):
         """Names of the graph's outputs."""
         return tuple(end.name for end in self.graph.plan.ends)
 
-    def open(self) -> Run:
+    async def prepared(self) -> Prepared:
+        """What is run; waits for other ranks where they have to agree, without holding up the event loop."""
+        prepare = partial(self.ranks.prepare, self.graph, epochs=self.epochs, even=self.even)
+        if not self.ranks.others:
+            return prepare()
+        return await anyio.to_thread.run_sync(prepare, abandon_on_cancel=True)
+
+    def open(self, prepared: Prepared | None = None) -> Run:
         """Open every stage; in the event loop that will run it."""
+        prepared = prepared or Prepared(self.graph.plan)
+        with ExitStack() as stack:
+            stack.callback(prepared.leave)  # a stage cannot be opened: other ranks need not wait
+            run = self.opened(prepared)
+            stack.pop_all()
+        return run
+
+    def opened(self, prepared: Prepared) -> Run:
+        """The same, where others who wait are told of a failure."""
         pool, still = BufferPool(), Stillness(Moves())
         cpus = self.cpus or usable_cpus()
         assembly = Assembly(
-            self.graph.plan,
+            prepared.plan,
             pool,
             still,
             seed=self.seed,
@@ -53,6 +74,9 @@ class Order(RunOrder):
             first_epoch=self.first_epoch,
             align=self.align,
         )
+        for node, why in prepared.guards.items():
+            for member in assembly.nodes[node]:
+                member.guard = why
         return Run(assembly, pool, still)
 
     def delivered(self) -> dict[str, int]:

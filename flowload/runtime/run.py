@@ -219,7 +219,8 @@ class Run:
 
     def _open_lanes(self) -> None:
         kernels = max([self.assembly.cpus, *(s.workers for s in self.assembly.segments)])
-        for name, threads in (("kernel", kernels), ("io", max(IO_THREADS, kernels))):
+        waiting = len(self.assembly.waiting)
+        for name, threads in (("kernel", kernels), ("io", max(IO_THREADS, kernels) + waiting)):
             self.lanes[name] = Lane(name, threads, self.still.moves)
         if self.recorder is not None:  # it was there before the lanes
             self.record(self.recorder.trace)
@@ -243,6 +244,9 @@ class Run:
 
     async def _clean_up(self) -> None:
         """Close everything, each, whatever the others raise."""
+        for operator in () if self.finished else self.assembly.waiting:
+            with Kept(self._not_closed):
+                operator.stop(failed=self.failure is not None)
         for lane in self.lanes.values():
             with Kept(self._not_closed, FAILURES):
                 for name in await lane.close(PATIENCE):

@@ -45,6 +45,8 @@ class BatchStage(Stage):
 
     word: ClassVar[str] = "batch"
     accepts: ClassVar[tuple[type, ...]] = (Frames, Batch, Rows)
+    keeps: ClassVar[bool] = True
+    cuts: ClassVar[bool] = True
 
     size: int
     layout: str | None = None

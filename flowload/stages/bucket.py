@@ -32,6 +32,7 @@ class BucketStage(Stage):
 
     word: ClassVar[str] = "bucket"
     accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    keeps: ClassVar[bool] = True
 
     size: int
 

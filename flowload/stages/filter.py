@@ -47,6 +47,10 @@ class FilterStage(Stage):
         """What came in."""
         return {"out": incoming[0]}
 
+    def uneven(self, setting: Setting) -> str | None:  # noqa: ARG002 - wherever it stands
+        """It leaves out what its function says."""
+        return "it leaves out different numbers of samples on different ranks"
+
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """One map, waiting or not as the function does."""
         kind = KeptAsync if is_async(self.fn) else Kept

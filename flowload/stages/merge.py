@@ -20,6 +20,7 @@ class MergeStage(Stage):
 
     word: ClassVar[str] = "merge"
     accepts: ClassVar[tuple[type, ...]] = (object,)
+    keeps: ClassVar[bool] = True
     fan_in: ClassVar[bool] = True
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:

@@ -21,6 +21,7 @@ class MixStage(Stage):
 
     word: ClassVar[str] = "mix"
     accepts: ClassVar[tuple[type, ...]] = (object,)
+    keeps: ClassVar[bool] = True
     fan_in: ClassVar[bool] = True
 
     weights: tuple[float, ...]

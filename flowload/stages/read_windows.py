@@ -28,6 +28,8 @@ class ReadWindowsStage(Stage):
 
     word: ClassVar[str] = "read_windows"
     accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    keeps: ClassVar[bool] = True
+    cuts: ClassVar[bool] = True
     lane: ClassVar[str] = "io"
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes

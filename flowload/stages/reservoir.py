@@ -35,6 +35,7 @@ class ReservoirStage(Stage):
 
     word: ClassVar[str] = "reservoir"
     accepts: ClassVar[tuple[type, ...]] = (Frames,)
+    keeps: ClassVar[bool] = True
 
     frames: int
 

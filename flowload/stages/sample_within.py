@@ -30,6 +30,7 @@ class SampleWithinStage(Stage):
 
     word: ClassVar[str] = "sample_within"
     accepts: ClassVar[tuple[type, ...]] = (Batch,)
+    cuts: ClassVar[bool] = True
 
     batch: int
     steps: int
@@ -62,6 +63,12 @@ class SampleWithinStage(Stage):
             if isinstance(size, int):
                 self.check(size)
         return (SampleWithin(self),)
+
+    def uneven(self, setting: Setting) -> str | None:
+        """A shorter window gives fewer batches; in random order only shorter recordings do."""
+        if any(getattr(stage, "order", None) == "sequential" for stage in setting.upstream):
+            return "the last window of a recording is shorter, and gives fewer batches; a random one is not"
+        return super().uneven(setting)
 
     def check(self, size: int) -> None:
         """Raise GraphError unless windows of so many rows can be sampled."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 from flowload.blocks import Chunks, Rows
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.node import whole
+from flowload.graph.even import from_environment
+from flowload.graph.node import Share, whole
 from flowload.protocols import OnError, Operator, Setting
 
 from .dealing import ByHash, Dealing, Weigh
@@ -30,6 +30,7 @@ class ShardStage(Stage):
 
     word: ClassVar[str] = "shard"
     accepts: ClassVar[tuple[type, ...]] = (Chunks, Rows)
+    keeps: ClassVar[bool] = True
 
     rank: int | None = None
     world: int | None = None
@@ -47,11 +48,23 @@ class ShardStage(Stage):
         """What came in: references."""
         return {"out": incoming[0]}
 
-    def open(self, setting: Setting) -> Sequence[Operator]:
-        """One fold. Raises GraphError where the environment makes no sense."""
+    def share(self) -> Share:
+        """This rank's. Raises GraphError where the environment makes no sense."""
         rank = from_environment("RANK", 0) if self.rank is None else self.rank
         world = from_environment("WORLD_SIZE", 1) if self.world is None else self.world
         check_rank(rank, world)
+        return Share(rank, world, self.even)
+
+    def uneven(self, setting: Setting) -> str | None:
+        """Stages behind it may take of chunks what it cannot foretell; what it skips, all ranks skip."""
+        takers = [stage for stage in setting.downstream if callable(getattr(stage, "taken", None))]
+        if len({getattr(stage, "sampling", stage) for stage in takers}) > 1:
+            return "it gives ranks as many samples for one unpack() behind it, and there are others"
+        return None
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """One fold. Raises GraphError where the environment makes no sense."""
+        rank, world, _ = self.share()
         if own_records(setting):
             return (InTurn(rank, world, even=self.even, tables=Tables.before(setting)),)
         if any(stage.growing for stage in setting.upstream):
@@ -63,16 +76,6 @@ def check_rank(rank: int, world: int) -> None:
     """Raise GraphError for a rank that the world does not have."""
     if rank >= world:
         raise GraphError(f"shard: rank is {rank}; wanted 0 to {world - 1}, for world={world}")
-
-
-def from_environment(name: str, absent: int) -> int:
-    """A number that torchrun sets. Raises GraphError for anything else."""
-    text = os.environ.get(name)
-    if text is None:
-        return absent
-    if not text.strip().isdecimal():
-        raise GraphError(f"shard: the environment variable {name} is {text!r}; wanted a number")
-    return int(text)
 
 
 def weigher(setting: Setting) -> Weigh:

@@ -32,6 +32,7 @@ class ShuffleStage(Stage):
     word: ClassVar[str] = "shuffle"
     accepts: ClassVar[tuple[type, ...]] = (Rows,)
     keyed_by_pass: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
         """References to rows."""

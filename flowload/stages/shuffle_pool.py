@@ -27,6 +27,7 @@ class ShufflePoolStage(Stage):
     word: ClassVar[str] = "shuffle_pool"
     accepts: ClassVar[tuple[type, ...]] = (Chunks,)
     keyed_by_pass: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
 
     chunks: int
 

@@ -54,6 +54,10 @@ class SplitStage(Stage):
             raise GraphError(f"split: by={self.by!r} is for rows; here come {incoming[0].__name__}")
         return {name: incoming[0] for name, _ in self.weights}
 
+    def uneven(self, setting: Setting) -> str | None:  # noqa: ARG002 - wherever it stands
+        """Each rank has other rows."""
+        return "its parts differ in size from rank to rank; split before the shard"
+
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One route. A second split in a row has a hash of its own, or it would cut along the first."""
         before = sum(isinstance(stage, SplitStage) for stage in setting.upstream)
@@ -77,6 +81,10 @@ class ListedStage(Stage):
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
         """References to rows, at every output."""
         return {name: Rows for name, _ in self.parts}
+
+    def uneven(self, setting: Setting) -> str | None:  # noqa: ARG002 - wherever it stands
+        """Each rank has other rows."""
+        return "its parts differ in size from rank to rank; split before the shard"
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """One route."""

@@ -23,6 +23,7 @@ class TeeStage(Stage):
 
     word: ClassVar[str] = "tee"
     accepts: ClassVar[tuple[type, ...]] = (object,)
+    keeps: ClassVar[bool] = True
 
     names: tuple[str, ...]
 

@@ -32,6 +32,7 @@ class ToDeviceStage(Stage):
 
     word: ClassVar[str] = "to_device"
     accepts: ClassVar[tuple[type, ...]] = (Batch, Item)
+    keeps: ClassVar[bool] = True
 
     target: str = "auto"
 

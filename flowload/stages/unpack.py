@@ -39,6 +39,7 @@ class UnpackStage(Stage):
 
     word: ClassVar[str] = "unpack"
     accepts: ClassVar[tuple[type, ...]] = (Chunks,)
+    keeps: ClassVar[bool] = True
 
     rate: float | None = None
     count: int | None = None

@@ -196,7 +196,7 @@ class Recorder:
 def test_running_goes_to_the_bound_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Graph, "engine", Recorder())
     graph = head()
-    given: dict[str, Any] = {"seed": 3, "epochs": None, "first_epoch": 4, "align": True}
+    given: dict[str, Any] = {"seed": 3, "epochs": None, "first_epoch": 4, "align": True, "even": "allow"}
     given |= {"state": {"a": 1}, "cpus": 2}
     asked: Any = graph.iterate(**given)
     assert asked == ("iterate", graph, RunOrder(**given))

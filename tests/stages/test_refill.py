@@ -288,7 +288,7 @@ def test_molecules(
     found = []
     for workers in (1, 3):
         whole = graph >> fl.batch(7, layout=layout, on_error="skip", drop_last=True, workers=workers)
-        with whole.iterate(seed=2) as run:
+        with whole.iterate(seed=2, even="allow") as run:
             found.append([batch["E"].tolist() for batch in run])
         assert run.stats().finished
     assert found[0] == found[1]
@@ -300,17 +300,27 @@ def test_molecules(
         assert len(came) == int(good.sum()) // 7 * 7
 
 
-def test_rows_of_lmdb_that_are_not_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["skip", "raise"])
+def test_rows_of_lmdb_that_are_not_there_or_are_of_another_size(missing: Any, tmp_path: Path) -> None:
     lmdb = pytest.importorskip("lmdb")
     with (
         lmdb.open(str(tmp_path / "a.lmdb"), subdir=False, map_size=1 << 24) as environment,
         environment.begin(write=True) as transaction,
     ):
         for row in range(50):
-            if row not in (7, 8, 31):
-                transaction.put(b"%d" % row, np.array([row, row], np.float32).tobytes())
-    records = LmdbRows(str(tmp_path / "a.lmdb"), {"x": ("float32", (2,))}, count=50)
+            if row not in (7, 31):
+                value = np.array([row, row], np.float32).tobytes()
+                transaction.put(b"%d" % row, value[: 3 if row == 8 else None])
+    arrays = {"x": ("float32", (2,))}
+    records = LmdbRows(str(tmp_path / "a.lmdb"), arrays, count=50, missing=missing)
     with (fl.rows(records) >> fl.batch(8, on_error="skip")).iterate() as run:
         got = [batch["x"][:, 0].astype(int).tolist() for batch in run]
     assert got == cut([row for row in range(50) if row not in (7, 8, 31)], 8)
-    assert sum(run.stats().stages["batch"].dropped.values()) == 3
+    assert run.stats().stages["batch"].dropped == {"missing": 2, "wrong size": 1}
+    if missing == "skip":  # which is no error
+        records = LmdbRows(str(tmp_path / "a.lmdb"), arrays, count=50, missing=missing)
+        graph = fl.rows(records, indices=[row for row in range(50) if row != 8]) >> fl.batch(
+            8, drop_last=True
+        )
+        with graph.iterate() as run:
+            assert [len(batch["x"]) for batch in run] == [8] * 5
