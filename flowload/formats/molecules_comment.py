@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from .molecules_keys import plain
 
-__all__ = ["CELLS", "PERIODIC", "Comment", "WrongLineError", "read_comment", "says_no"]
+__all__ = ["CELLS", "PAIR", "PERIODIC", "Comment", "WrongLineError", "read_comment", "says_no"]
 
 # Quantifiers are possessive: nothing that was read is given back and read again, so time is linear.
 QUOTED = r""" "(?:[^"\\]++|\\.)*+" | '(?:[^'\\]++|\\.)*+' """
 NESTED = r"\[(?:[^\[\]]++|\[[^\[\]]*+\])*+\]"
 BARE = r"""[^\s="'{\[\\]++ | \\."""
 PAIR = re.compile(
-    rf"""\s*+ ((?:{QUOTED}|{BARE})++) (?:\s*+=\s*+ ((?:{QUOTED}|\{{[^}}]*+\}}|{NESTED}|{BARE}|=)*+) )?+ """,
+    rf"""((?:{QUOTED}|{BARE})++) (?:\s*+=\s*+ ((?:{QUOTED}|\{{[^}}]*+\}}|{NESTED}|{BARE}|=)*+) )?+ \s*+""",
     re.VERBOSE | re.DOTALL,
 )
 PIECE = re.compile(rf"{QUOTED}|\{{[^}}]*+\}}|{NESTED}|{BARE}|=", re.VERBOSE | re.DOTALL)
@@ -55,8 +55,8 @@ def read_comment(line: str) -> Comment:
     """Keys and values; words that are no key are left out. Raises WrongLineError."""
     values: dict[str, str] = {}
     twice = set()
-    at, end = 0, len(line.rstrip())
-    while at < end:
+    at = len(line) - len(line.lstrip())
+    while at < len(line):
         pair = PAIR.match(line, at)
         if pair is None:
             found = repr(line[at : at + 40].strip())

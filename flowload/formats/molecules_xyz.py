@@ -22,7 +22,7 @@ from flowload.kernels.text import MANY, SKIP, SYMBOL, WORD, read_table
 
 from .elements import NUMBERS
 from .molecules_columns import Columns, find_columns
-from .molecules_comment import WrongLineError, read_comment
+from .molecules_comment import PAIR, WrongLineError, read_comment
 from .molecules_elements import fault_of
 from .molecules_frame_keys import LONGEST, NUMERAL, Roles, find_keys
 from .molecules_keys import NONE, Names, like_charge
@@ -30,7 +30,7 @@ from .molecules_lines import Lines
 from .molecules_told import Told
 from .molecules_write import Some
 
-__all__ = ["read_xyz"]
+__all__ = ["PAIR", "read_xyz"]
 
 FRAMES = 1000  #: that are given at a time
 ATOMS = 1 << 20  #: with so many atoms it is enough, too

@@ -84,7 +84,16 @@ def test_a_million_keys_are_told_in_little_memory(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(molecules_xyz, "KINDS", 50)
     text = "".join(frame(keys=f"key{number}=1 {KEYS}") for number in range(1500))
     (tmp_path / "a.xyz").write_text(text)
+    most = [0]
+    tell = molecules_xyz.Reader.tell
+
+    def watched(reader: molecules_xyz.Reader) -> None:
+        most.append(len(reader.kinds))
+        tell(reader)
+
+    monkeypatch.setattr(molecules_xyz.Reader, "tell", watched)
     told = converted(tmp_path / "a.xyz").done.told
+    assert max(most) == 51
     assert told.used["energy"] == {"energy": 1500}
     assert len(told.ignored) == 1001
     assert told.ignored.total() == 1500
