@@ -20,6 +20,8 @@ __all__ = ["inflate"]
 GROWTH = 2  #: how much larger the next buffer is when the data outgrow one
 FIRST = 1 << 16  #: bytes of the smallest such buffer
 PIECE = 1 << 20  #: bytes inflated at a time to find a fault
+STEP = 1 << 9  #: bytes that a member is looked for in at first: there may be very many, and small
+LOOKED_AT = 10_000  #: members in which a fault is looked for; of later ones it is said that there is one
 MAGIC = b"\x1f\x8b"
 FAULTS = {"data check": "bad CRC", "length check": "wrong gzip size"}  #: zlib's words, ours
 ZLIB_ERROR = cast("type[Exception]", zlib_ng.error)
@@ -91,31 +93,47 @@ def read_all(reader: Reader, out: Bytes, limit: int, where: str) -> Bytes:
 
 def diagnosis(data: bytes, message: str, where: str) -> DataError:
     """What is wrong with data that could not be inflated, found by going through their members again."""
-    rest, number = data, 0
-    while rest and MAGIC.startswith(rest[:2]):
+    at = number = 0
+    while MAGIC.startswith(data[at : at + 2]) and at < len(data) and number < LOOKED_AT:
         try:
-            behind = skip_member(rest)
+            end = end_of_member(data, at)
         except ZLIB_ERROR as error:
             reason = next((word for text, word in FAULTS.items() if text in str(error)), "bad gzip")
             return DataError(reason, where=where, found=f"{error}, in gzip member {number}")
-        if behind is None:
+        if end is None:
             found = f"an end within gzip member {number}, after {len(data)} bytes"
             return DataError("truncated gzip", where=where, found=found, wanted="its end")
-        rest, number = behind.lstrip(b"\0"), number + 1
+        at, number = end_of_zeros(data, end), number + 1
     if number == 0:
         return DataError("bad gzip", where=where, found=f"{data[:2]!r} at the start", wanted=repr(MAGIC))
-    if rest:
-        found = f"{len(rest)} bytes after {number} gzip members"
+    if at < len(data) and number < LOOKED_AT:
+        found = f"{len(data) - at} bytes after {number} gzip members"
         return DataError("trailing garbage", where=where, found=found, wanted="nothing but zeros")
     return DataError("bad gzip", where=where, found=message)
 
 
-def skip_member(data: bytes) -> bytes | None:
-    """What follows the first gzip member of `data`; None if that does not end."""
+def end_of_member(data: bytes, at: int) -> int | None:
+    """Where the gzip member ends that begins at a byte; None: it does not. Reads not much more than that."""
     engine = zlib_ng.decompressobj(31)
-    engine.decompress(data, PIECE)
+    piece, step = b"", STEP
     while not engine.eof:
-        before = len(engine.unconsumed_tail)
-        if not engine.decompress(engine.unconsumed_tail, PIECE) and len(engine.unconsumed_tail) == before:
+        if not piece:
+            piece = data[at : at + step]
+            at, step = at + len(piece), min(2 * step, PIECE)
+        out, before = engine.decompress(piece, PIECE), len(piece)
+        piece = engine.unconsumed_tail
+        if not out and len(piece) == before and at == len(data) and not engine.eof:
             return None
-    return bytes(engine.unused_data)
+    return at - len(engine.unused_data)
+
+
+def end_of_zeros(data: bytes, at: int) -> int:
+    """The first byte from one on that is not 0."""
+    step = STEP
+    while at < len(data):
+        piece = data[at : at + step]
+        rest = len(piece.lstrip(b"\0"))
+        at, step = at + len(piece) - rest, min(2 * step, PIECE)
+        if rest:
+            break
+    return at

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 import threading
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from zlib_ng import zlib_ng
 
 from flowload.errors import DataError
-from flowload.formats.gz import inflate
+from flowload.formats.gz import LOOKED_AT, STEP, inflate
 
 TEXT = b"".join(b"%d, " % k for k in range(5000))
 PACKED = gzip.compress(TEXT, mtime=0)
@@ -95,6 +96,59 @@ def test_wrong_size() -> None:
 def test_trailing_garbage(garbage: bytes) -> None:
     error = fails(PACKED + garbage, "trailing garbage")
     assert error.found == f"{len(garbage.lstrip(bytes(1)))} bytes after 1 gzip members"
+
+
+class Fed:
+    """Counts what inflaters are fed."""
+
+    def __init__(self) -> None:
+        self.members = self.nbytes = 0
+        self.make = zlib_ng.decompressobj
+
+    def __call__(self, bits: int) -> Fed:
+        self.members += 1
+        self.engine = self.make(bits)
+        return self
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.engine, name)
+
+    def decompress(self, data: bytes, most: int) -> bytes:
+        self.nbytes += len(data)
+        out: bytes = self.engine.decompress(data, most)
+        return out
+
+
+@pytest.mark.parametrize("between", [b"", bytes(3)])
+@pytest.mark.parametrize("count", [1, 1000, LOOKED_AT - 1, LOOKED_AT + 500])
+def test_a_fault_behind_many_members_is_found_in_linear_time(
+    count: int, between: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zlib_ng, "decompressobj", fed := Fed())
+    empty = gzip.compress(b"") + between
+    if count < LOOKED_AT:
+        assert fails(empty * count + b"x", "trailing garbage").found == f"1 bytes after {count} gzip members"
+        wrong = bytearray(PACKED)
+        wrong[-8] ^= 1
+        assert f"member {count}" in fails(empty * count + wrong, "bad CRC").found
+    else:
+        fails(empty * count + b"x", "bad gzip")
+    assert fed.members <= 2 * LOOKED_AT
+    assert fed.nbytes < 2 * (count + 1) * 2 * STEP + 2 * len(PACKED)
+
+
+def test_faults_are_found_in_little_memory() -> None:
+    bomb = gzip.compress(bytes(64 << 20), 1)
+    data = [PACKED + bytes(20 << 20) + b"x", bomb[:-8] + bytes(8), bomb + b"x", PACKED[:-4] + bytes(20 << 20)]
+    for broken in data:
+        out = np.empty(65 << 20, np.uint8)
+        tracemalloc.start()
+        try:
+            with pytest.raises(DataError):
+                inflate(broken, out, limit=65 << 20, where="here")
+            assert tracemalloc.get_traced_memory()[1] < 5 << 20
+        finally:
+            tracemalloc.stop()
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"this is no gzip data at all", b"\x1f\x8b\x07" + PACKED[3:]])
