@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar, cast
 import numba
 from numba.core.dispatcher import Dispatcher
 
-__all__ = ["kernel"]
+__all__ = ["CHECKED", "kernel"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +25,8 @@ def digest_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-STAMP = digest_of(Path(__file__).parent)
+CHECKED = bool(getattr(numba.config, "BOUNDSCHECK", None))  #: by NUMBA_BOUNDSCHECK=1
+STAMP = digest_of(Path(__file__).parent) + "-checked" * CHECKED
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -34,6 +35,9 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     Division by zero gives inf or nan as in numpy, indices are not checked, and floats are never
     reordered (no fastmath): equal input gives equal bits on every machine. The cache lies beside the
     module, or in the user's cache folder where an installed package may not be written to.
+
+    Under NUMBA_BOUNDSCHECK=1 indices are checked, and so are the reads and writes of `words`; such kernels
+    have a cache of their own.
     """
     compiled = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function)
     if isinstance(compiled, Dispatcher):  # a plain function under NUMBA_DISABLE_JIT

@@ -87,7 +87,8 @@ def locate(typingctx: Any, array: Any) -> Any:  # noqa: ARG001
     """Where an array begins in memory."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        begin = pointer(context, builder, (signature.args[0], args[0]), ir.Constant(I64, 0), I64)
+        zero = ir.Constant(I64, 0)
+        begin = pointer(context, builder, (signature.args[0], args[0]), zero, I64, zero)
         return builder.ptrtoint(begin, I64)
 
     return types.int64(array), codegen

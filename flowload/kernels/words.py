@@ -2,7 +2,8 @@
 
 Numba spells an unaligned read as `array[a:b].view(dtype)[0]`, which counts references atomically and
 costs more than the read; these are one or two machine instructions each, on any processor. They check
-nothing: a kernel that uses them relies on the checks of whoever calls it.
+nothing: a kernel that uses them relies on the checks of whoever calls it. For tests they do: under
+NUMBA_BOUNDSCHECK=1, as numba's own indexing does, they raise IndexError for bytes that are not the array's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from flowload.protocols import Bytes
+
+from ._jit import CHECKED
 
 __all__ = [
     "byte_at",
@@ -39,12 +42,30 @@ slices: Any = cgutils.for_range_slice
 EIGHT = ir.VectorType(F32, 8)  #: what the bits of a byte become
 
 
-def pointer(context: Any, builder: Any, array: tuple[Any, Any], offset: Any, to: ir.Type) -> Any:
-    """The address `offset` bytes into an array (its numba type, its value), as a pointer to `to`."""
+def pointer(
+    context: Any, builder: Any, array: tuple[Any, Any], offset: Any, to: ir.Type, count: Any = None
+) -> Any:
+    """The address `offset` bytes into an array (its numba type, its value), as a pointer to `to`.
+
+    Args:
+        count: bytes from there on that are read or written; None: as many as `to` has.
+    """
     kind, value = array
-    data = context.make_array(kind)(context, builder, value=value).data
-    start = builder.bitcast(data, I8.as_pointer())
+    held = context.make_array(kind)(context, builder, value=value)
+    if CHECKED:
+        size = ir.Constant(I64, context.get_abi_sizeof(to)) if count is None else count
+        check(context, builder, builder.mul(held.nitems, held.itemsize), offset, size)
+    start = builder.bitcast(held.data, I8.as_pointer())
     return builder.bitcast(builder.gep(start, [offset]), to.as_pointer())
+
+
+def check(context: Any, builder: Any, nbytes: Any, offset: Any, count: Any) -> None:
+    """Leave the kernel with IndexError unless `count` bytes at `offset` are among the first `nbytes`."""
+    none = ir.Constant(I64, 0)
+    before = builder.or_(builder.icmp_signed("<", offset, none), builder.icmp_signed("<", count, none))
+    behind = builder.icmp_signed(">", builder.add(offset, count), nbytes)
+    with builder.if_then(builder.or_(before, behind), likely=False):
+        context.call_conv.return_user_exc(builder, IndexError, ("bytes that are not the array's",))
 
 
 def reader(kind: Any, llvm: ir.Type) -> Any:
@@ -72,8 +93,8 @@ def copy(typingctx: Any, out: Any, start: Any, data: Any, offset: Any, count: An
     """Copy `count` bytes from byte `offset` of `data` to byte `start` of `out`; they must not overlap."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target = pointer(context, builder, (signature.args[0], args[0]), args[1], I8)
-        source = pointer(context, builder, (signature.args[2], args[2]), args[3], I8)
+        target = pointer(context, builder, (signature.args[0], args[0]), args[1], I8, args[4])
+        source = pointer(context, builder, (signature.args[2], args[2]), args[3], I8, args[4])
         memcpy: Any = cgutils.raw_memcpy
         memcpy(builder, target, source, args[4], 1)
         return context.get_dummy_value()
@@ -88,7 +109,7 @@ def clear(typingctx: Any, out: Any, start: Any, count: Any) -> Any:  # noqa: ARG
     """Set `count` bytes from byte `start` of `out` to 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target = pointer(context, builder, (signature.args[0], args[0]), args[1], I8)
+        target = pointer(context, builder, (signature.args[0], args[0]), args[1], I8, args[2])
         memset: Any = cgutils.memset
         memset(builder, target, args[2], 0)
         return context.get_dummy_value()
