@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,7 +72,7 @@ class SourceFile:
     @property
     def name(self) -> str:
         """The file name: the source's sort key."""
-        return Path(self.path).name
+        return self.path.rpartition(os.sep)[2]  # a Path would intern its parts, for good
 
 
 @dataclass(frozen=True, slots=True)

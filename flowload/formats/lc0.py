@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -143,7 +142,7 @@ def chunk_members(fd: int, path: str) -> tuple[list[Member], Mapping[str, int]]:
     if size := os.fstat(fd).st_size:
         if (start := os.pread(fd, 2, 0)) != gz.MAGIC:
             raise DataError("bad gzip", where=path, found=f"{start!r} at the start", wanted=repr(gz.MAGIC))
-        return [Member(Path(path).name, 0, size, os.pread(fd, 8, max(0, size - 8)))], {}
+        return [Member(path.rpartition(os.sep)[2], 0, size, os.pread(fd, 8, max(0, size - 8)))], {}
     return [], {}
 
 

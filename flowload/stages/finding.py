@@ -166,8 +166,9 @@ class Search:
 def in_order(paths: Iterable[str]) -> list[str]:
     """Each file once, in natural order."""
     once: dict[str, str] = {}
+    here = str(Path.cwd())
     for path in paths:
-        once.setdefault(str(Path(path).absolute()), path)
+        once.setdefault(path if path.startswith(os.sep) else f"{here}{os.sep}{path}", path)
     return sorted(once.values(), key=natural)
 
 

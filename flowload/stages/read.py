@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -156,7 +156,7 @@ class Index:
         Raises DataError, also for what the operating system refuses.
         """
         with translated(path, missing=None):
-            stamp = identity_of(Path(path).stat())
+            stamp = identity_of(os.stat(path))  # noqa: PTH116 - a Path interns its parts, for good
             if before is not None and stamp != before:
                 raise changed(path, stamp, before)
             listed = self.memo.get(path, stamp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from flowload.blocks import CHUNK, Chunks, SourceFile
 from flowload.chunk_formats import ChunkFormat
+from flowload.files.identity import Identity
 from flowload.kernels.counting import count_each, renumber
 from flowload.protocols import Setting, State
 
 from .find_format import find_format, own_formats
 
 __all__ = [
+    "HELD",
     "FindFormat",
     "SourceTable",
     "chunks_from_state",
@@ -28,6 +31,9 @@ __all__ = [
     "sources_to_state",
 ]
 
+
+STAMP = len(Identity(0, 0, 0, 0).pack())
+HELD = 150 + 130  #: bytes of a source in a `SourceTable` and of its path, as a rule; a test measures them
 
 FindFormat: TypeAlias = Callable[[str], ChunkFormat]
 
@@ -63,13 +69,20 @@ def concatenate(parts: Sequence[Chunks]) -> Chunks:
 
 
 class SourceTable:
-    """The sources that a fold's references point to; a source leaves with its last reference."""
+    """The sources that a fold's references point to; a source leaves with its last reference.
+
+    Where every chunk is a file of its own, this is most of what a reference costs: so it holds columns, and
+    makes `SourceFile`s anew for those who ask.
+    """
 
     def __init__(self) -> None:
-        self.rows: dict[SourceFile, int] = {}
-        self.sources: list[SourceFile | None] = []  # None: a free row
+        self.rows: dict[str | tuple[str, int], int] = {}  # by path, which is the file's own in all but tests
+        self.sources: list[str | None] = []  # paths; None: a free row
+        self.keys = np.zeros(0, np.uint64)
+        self.stamps = np.zeros((0, STAMP), np.uint8)
+        self.stamped = np.zeros(0, np.bool_)
         self.counts = np.zeros(0, np.int64)  # references to each row
-        self.free: list[int] = []
+        self.free = array("i")
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -87,22 +100,44 @@ class SourceTable:
 
     def row(self, source: SourceFile) -> int:
         """The row of a source, made if it has none."""
-        found = self.rows.get(source)
-        if found is not None:
+        found = self.rows.get(source.path)
+        if found is None:
+            return self.enter(source, source.path)
+        if int(self.keys[found]) == source.key:
             return found
+        name = source.path, source.key
+        other = self.rows.get(name)
+        return self.enter(source, name) if other is None else other
+
+    def enter(self, source: SourceFile, name: str | tuple[str, int]) -> int:
+        """A row for a new source."""
         if not self.free:
             self.grow()
-        row = self.rows[source] = self.free.pop()
-        self.sources[row] = source
+        row = self.rows[name] = self.free.pop()
+        self.sources[row], self.keys[row] = source.path, source.key
+        self.stamped[row] = len(source.stamp) == STAMP
+        if self.stamped[row]:
+            self.stamps[row] = np.frombuffer(source.stamp, np.uint8)
         return row
 
+    def source(self, row: int) -> SourceFile | None:
+        """The source of a row; None: it is free."""
+        path = self.sources[row]
+        if path is None:
+            return None
+        stamp = self.stamps[row].tobytes() if self.stamped[row] else b""
+        return SourceFile(path, int(self.keys[row]), stamp)
+
     def grow(self) -> None:
-        """Twice as many rows."""
+        """Half as many rows again."""
         size = len(self.sources)
-        more = max(8, size)
+        more = max(8, size // 2)
         self.sources += [None] * more
+        self.keys = np.concatenate([self.keys, np.zeros(more, np.uint64)])
+        self.stamps = np.concatenate([self.stamps, np.zeros((more, STAMP), np.uint8)])
+        self.stamped = np.concatenate([self.stamped, np.zeros(more, np.bool_)])
         self.counts = np.concatenate([self.counts, np.zeros(more, np.int64)])
-        self.free += range(size + more - 1, size - 1, -1)
+        self.free.extend(range(size + more - 1, size - 1, -1))
 
     def release(
         self, column: NDArray[np.int32], *, keep: bool = False
@@ -114,7 +149,7 @@ class SourceTable:
         """
         used, own, times = tally(column, len(self.counts))
         rows = used.tolist()
-        sources = tuple(source for row in rows if (source := self.sources[row]) is not None)
+        sources = tuple(source for row in rows if (source := self.source(row)) is not None)
         if not keep:
             self.counts[used] -= times
             for row in used[self.counts[used] == 0].tolist():
@@ -123,9 +158,12 @@ class SourceTable:
 
     def forget(self, row: int) -> None:
         """Free a row."""
-        source = self.sources[row]
-        if source is not None:
-            del self.rows[source]
+        path = self.sources[row]
+        if path is not None:
+            if self.rows.get(path) == row:
+                del self.rows[path]
+            else:
+                del self.rows[path, int(self.keys[row])]
             self.sources[row] = None
             self.free.append(row)
 

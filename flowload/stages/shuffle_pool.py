@@ -15,7 +15,7 @@ from flowload.protocols import OnError, Operator, Setting
 from .passes import Passes
 from .pool import EMIT, Pool
 from .pool_choices import KNOWN, Choices
-from .references import format_finder
+from .references import HELD, format_finder
 
 __all__ = ["ShufflePoolStage", "shuffle_pool"]
 
@@ -51,9 +51,9 @@ class ShufflePoolStage(Stage):
         return (Pool(self.chunks, growing=growing, find=find, choices=choices),)
 
     def memory(self, setting: Setting) -> int:
-        """The index: a few dozen bytes a chunk."""
+        """The index, where every chunk is a file of its own; chunks of one file share what that costs."""
         waits = KNOWN if setting.first_epoch or setting.align else 0
-        return (max(self.chunks, waits) + 4 * EMIT) * (CHUNK.itemsize + 24)
+        return (max(self.chunks, waits) + 4 * EMIT) * (CHUNK.itemsize + 24 + HELD)
 
 
 def shuffle_pool(chunks: int, *, on_error: OnError = "raise", max_errors: int | float | None = None) -> Graph:
@@ -65,7 +65,7 @@ def shuffle_pool(chunks: int, *, on_error: OnError = "raise", max_errors: int | 
     once a pass in random order; new chunks join, the oldest leave.
 
     Args:
-        chunks: references that are held at most, about 70 bytes each. 1 keeps the order.
+        chunks: references that are held at most: about 70 bytes each, and 280 a file. 1 keeps the order.
         on_error: what chunks of another format than the first do: "raise" ends the run, "skip" counts them
             as dropped.
         max_errors: under "skip": how many chunks (int) or which share (float) may be skipped.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -14,6 +15,7 @@ from flowload.blocks import SourceFile
 from flowload.errors import GraphError
 from flowload.graph import Stage
 from flowload.protocols import Setting
+from flowload.stages.pool import Pool
 from flowload.stages.references import (
     SourceTable,
     chunks_from_state,
@@ -23,6 +25,8 @@ from flowload.stages.references import (
     format_finder,
     tally,
 )
+from flowload.stages.shuffle_pool import ShufflePoolStage
+from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, ToyFormat, references, toy_chunks
 
 FILES = tuple(SourceFile(f"/nowhere/{i}") for i in range(12))
@@ -46,19 +50,19 @@ def test_the_table_counts_like_a_multiset(blocks: list[list[int]], shift: int) -
     for turn, rows in enumerate(blocks):
         sources = FILES[shift:] + FILES[:shift]
         column = table.adopt(sources, np.array(rows, np.int32))
-        assert [table.sources[row] for row in column.tolist()] == [sources[row] for row in rows]
+        assert [table.source(row) for row in column.tolist()] == [sources[row] for row in rows]
         model.update(sources[row] for row in rows)
         inside.append(column)
         if turn % 2:
             leaving = inside.pop(0)
-            files = [table.sources[row] for row in leaving.tolist()]
+            files = [table.source(row) for row in leaving.tolist()]
             kept, _ = table.release(leaving, keep=True)
             named, own = table.release(leaving)
             assert kept == named
             assert [named[row] for row in own.tolist()] == files
             assert len(named) == len(set(named))
             model -= Counter(file for file in files if file is not None)
-        assert {file: int(table.counts[row]) for file, row in table.rows.items()} == dict(model)
+        assert {table.source(row): int(table.counts[row]) for row in table.rows.values()} == dict(model)
         assert len(table) == len(model)
 
 
@@ -76,6 +80,55 @@ def test_rows_of_sources_that_left_are_used_again() -> None:
         table.release(table.adopt((SourceFile(f"/nowhere/{i}"),), np.zeros(3, np.int32)))
     assert len(table) == 0
     assert len(table.sources) == 8
+
+
+def test_a_source_comes_out_as_it_went_in() -> None:
+    """Also two of one path, which only tests have, and with what is known of the file."""
+    sources = (
+        SourceFile("/a/x.gz", stamp=bytes(range(32))),
+        SourceFile("/b/x.gz", stamp=bytes(32)),
+        SourceFile("/a/x.gz", 7),
+        SourceFile("/c/\udcff.gz", 2**64 - 1),
+    )
+    table = SourceTable()
+    column = table.adopt(sources, np.arange(4, dtype=np.int32))
+    again = table.adopt(sources[::-1], np.arange(4, dtype=np.int32))
+    assert column.tolist() == again[::-1].tolist()
+    named, _ = table.release(column)
+    assert sorted(named, key=repr) == sorted(sources, key=repr)
+    assert {source.path: source.stamp for source in named if source.key != 7} == {
+        source.path: source.stamp for source in sources if source.key != 7
+    }
+    assert len(table) == 4
+    table.release(again)
+    assert len(table) == 0
+    assert table.rows == {}
+
+
+def test_many_loose_files_cost_what_is_counted() -> None:
+    """A chunk a file: references, sources, and the paths themselves; measured, not reckoned."""
+    count = 20_000
+    stage = ShufflePoolStage(chunks=count)
+    pool, call = Pool(count, growing=False), FakeCall()
+    list(pool.push(toy_chunks(3, files=3), call))  # whatever a first call costs
+    list(pool.flush(call))
+    wide = toy_chunks(64, files=64)
+    tracemalloc.start()
+    try:
+        for first in range(0, count, 64):
+            paths = [
+                f"/data/run3/training-{at // 1000:06}/training.{at:09}.gz" for at in range(first, first + 64)
+            ]
+            block = replace(wide, sources=tuple(SourceFile(path, stamp=bytes(32)) for path in paths))
+            list(pool.push(block.select(slice(0, min(64, count - first))), call))
+        del block, paths
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert pool.held == count
+    counted = stage.memory(Setting(seed=0, epochs=1, cpus=1))
+    assert 0.6 * counted < held < counted
+    assert held / count < 330
 
 
 @given(column=st.lists(st.integers(0, 30), max_size=40), spare=st.integers(0, 500))
