@@ -54,7 +54,7 @@ Missing: TypeAlias = Literal["fill", "raise", "skip"]
 
 #: Rows of a table, at most: no disk holds so many, and a shape that says so is a mistake or an attack. Sums
 #: and products of row numbers that kernels compute stay within 64 bits.
-MOST_ROWS = 1 << 48
+MOST_ROWS = 1 << 40
 
 #: Per key of a batch: the shape of one sample, and the dtype.
 Fields: TypeAlias = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]

@@ -23,7 +23,7 @@ from .regular import opened, translated
 __all__ = ["Dump", "check_size", "map_array", "read_array"]
 
 
-MOST = 1 << 48  #: rows of an array, at most
+MOST = 1 << 40  #: rows of an array, at most, where no bytes bound them
 
 
 class Dump(NamedTuple):
@@ -94,7 +94,9 @@ def opened_array(path: Path, dump: Dump | None) -> Iterator[tuple[int, Head]]:
                 raise DataError("no .npy file", where=str(path), found=f"{size} bytes without its header")
             head = read_header(file, path) if magic or dump is None else whole(dump, size, path)
             check_size(path, size, head.begin + prod(head.shape) * head.dtype.itemsize)
-            if max(head.shape, default=0) > MOST:  # of nothing: rows without bytes
+            # Of nothing there can be any number: of rows without bytes, or of numbers in no row.
+            nothing = prod(head.shape) * head.dtype.itemsize == 0
+            if nothing and prod(filter(None, head.shape)) > MOST:
                 found = f"{head.dtype}{list(head.shape)}"
                 raise DataError("too many rows", where=str(path), found=found, wanted=f"at most {MOST:,}")
         yield fd, head

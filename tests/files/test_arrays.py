@@ -9,7 +9,7 @@ import pytest
 from numpy.lib import format as npy
 
 from flowload.errors import DataError, NoDataError
-from flowload.files.arrays import Dump, map_array
+from flowload.files.arrays import Dump, map_array, read_array
 from flowload.files.guard import Guard
 
 DUMP = Dump(np.dtype(np.uint8), (193,))
@@ -116,3 +116,50 @@ def test_no_descriptor_stays_when_the_array_has_gone(tmp_path: Path) -> None:
         map_array(path, Guard())
     after = len(list(Path("/proc/self/fd").iterdir())) if before else 0
     assert after <= before + 1
+
+
+@pytest.mark.parametrize("shape", [(2**62, 0), (2**70, 0), (2**33, 2**33, 0), (0, 2**62), (0, 2**33, 2**33)])
+def test_rows_without_bytes_are_not_without_bounds(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "x.npy"
+    with path.open("wb") as file:
+        npy.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    for read in (lambda: map_array(path, Guard()), lambda: read_array(path)):
+        with pytest.raises(DataError, match=r"x\.npy: too many rows; found float32\["):
+            read()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", ">i8", "float32"])
+def test_a_copy_is_the_same_and_its_own(tmp_path: Path, dtype: str) -> None:
+    path = tmp_path / "x.npy"
+    array = np.arange(1000).astype(dtype).reshape(10, 100)
+    np.save(path, array)
+    guard = Guard()
+    found = read_array(path, guard)
+    np.testing.assert_array_equal(found, array)
+    assert found.dtype == array.dtype
+    np.save(path, array + 1)
+    np.testing.assert_array_equal(found, array)
+    with pytest.raises(DataError, match="file changed"):
+        guard.check()
+
+
+def test_a_file_that_is_cut_while_it_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, np.arange(1000))
+    read = os.preadv
+
+    def preadv(fd: int, buffers: Any, offset: int) -> int:
+        if offset > 2000:
+            os.truncate(path, 2000)
+        return read(fd, [buffers[0][:1000]], offset)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    with pytest.raises(DataError, match="file changed; found 2,000 bytes; wanted 8,128 bytes"):
+        read_array(path)
+
+
+def test_a_pipe_is_no_array(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.npy")
+    for read in (lambda: map_array(tmp_path / "x.npy", Guard()), lambda: read_array(tmp_path / "x.npy")):
+        with pytest.raises(DataError, match="not a file; found a pipe"):
+            read()

@@ -227,3 +227,16 @@ def test_records_are_values(series: Path) -> None:
 
 def test_memory_is_told_in_windows(series: Path) -> None:
     assert fl.windows(series, 10).memory()["read_windows"] >= 2 * 10 * 6 * 4
+
+
+def test_more_windows_than_can_be_drawn_are_refused_at_once(series: Path) -> None:
+    with (
+        pytest.raises(DataError, match="too many rows; found 4,611,686,018,427,387,904 windows of a pass"),
+        fl.windows(series, 10, count=2**62).iterate() as run,
+    ):
+        next(run)
+    table = recording(series, 10).open()
+    table.lengths = [2**40 + 1]
+    source = WindowStarts(recording(series, 10), None, "sequential")
+    with pytest.raises(DataError, match="too many rows; found 1,099,511,627,777 rows; wanted at most"):
+        source.check_sizes(table, table.lengths)

@@ -205,3 +205,15 @@ def test_what_was_dropped_is_not_counted_again_by_a_pass_that_goes_on() -> None:
     assert list(numbers_of(source.epoch(0, call))) == [row for row in range(60) if row * 7 % 5 == 2][4:]
     assert not call.drops
     assert all(isinstance(picks, Span) for picks in [screened(ToyTable(ToyRecords(9)), Span(0, 9))[0]])
+
+
+@pytest.mark.parametrize("n", [2**40 + 1, 2**62, 2**63, 2**70])
+def test_more_rows_than_any_disk_holds_are_refused_at_once(n: int) -> None:
+    with pytest.raises(GraphError, match=r"rows: n is \d+; wanted at most 1,099,511,627,776"):
+        fl.rows(n)
+    if n < 2**63:
+        source = RowsSource(ToyRecords(n))
+        with pytest.raises(
+            DataError, match=r"too many rows; found .* rows; wanted at most 1,099,511,627,776"
+        ):
+            next(source.epoch(0, FakeCall()))
