@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader
 
 import flowload as fl
 from flowload.adapters.torch import only
+from tests.adapters.test_ranks import ranks
 
 X = np.random.default_rng(0).standard_normal((100, 8)).astype(np.float32)
 Y = X.sum(1, keepdims=True)
@@ -112,3 +114,21 @@ def test_hugging_face(tmp_path: Path) -> None:
     data = graph().as_torch_dataset(seed=1, length=7)
     transformers.Trainer(Model(), arguments, train_dataset=data, data_collator=only).train()
     assert seen == firsts(1, 3)
+
+
+def test_hugging_face_on_two_ranks_sees_every_sample_once(tmp_path: Path) -> None:
+    """Accelerate deals the batches of one stream: a graph that deals them already is refused."""
+    for module in ("transformers", "accelerate"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+    found = ranks(2, folder=tmp_path, module="tests.adapters.one_trainer")
+    assert [rank.code for rank in found] == [0, 0], found
+    one, other = (rank.told[-1] for rank in found)
+    assert sorted(one["as it is"] + other["as it is"]) == list(range(200))
+    assert set(one["each"]) | set(other["each"]) == set(range(200))
+    assert len(one["each"]) == len(other["each"]) == 13 * 8  # of 25 batches, one comes twice
+    for rank in (one, other):
+        assert (
+            "'shard' takes one share of 2 before: the rest of the data would never be seen" in rank["shard"]
+        )
+    assert all("no fl.shard()" not in rank.log for rank in found)
