@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from math import prod
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from flowload.errors import DataError, GraphError, MissingExtra
 from flowload.files.guard import Guard
 from flowload.protocols import Call
-from flowload.records import Fields, Gathered, Missing, Numbers, Picks, Uniform
+from flowload.records import MOST_ROWS, Fields, Gathered, Missing, Numbers, Picks, Uniform
 
 from .missing import Incomplete, lacking, tell_missing, usable_rows
 
@@ -27,6 +28,8 @@ __all__ = [
     "import_extra",
     "pairs_of",
 ]
+
+WIDEST = 1 << 40  #: bytes of a row: no memory has room for a batch of them
 
 Choice: TypeAlias = tuple[tuple[str, str], ...]  #: of columns: key of the batch, name where it lies
 
@@ -168,6 +171,11 @@ def check_columns(columns: Mapping[str, Column]) -> None:
             raise DataError(
                 "array of another kind", where=column.where, found=found, wanted="numbers, one row a sample"
             )
+        width = prod(column.shape[1:]) * column.dtype.itemsize
+        if column.shape[0] > MOST_ROWS or width > WIDEST:
+            found = f"{column.shape[0]:,} rows of {width:,} bytes"
+            wanted = f"at most {MOST_ROWS:,} of {WIDEST:,}"
+            raise DataError("impossible size", where=column.where, found=found, wanted=wanted)
     first = next(iter(columns.values()))
     for column in columns.values():
         if column.shape[0] != first.shape[0]:

@@ -89,14 +89,15 @@ class Hdf5File:
     def all(self) -> Choice:
         """The datasets of the root group. Raises NoDataError where there are none."""
         h5py = import_extra("h5py", "hdf5")
-        found, dead = [], []
+        found: list[tuple[str, str]] = []
+        dead: list[str] = []
         with foreign("unreadable", self.path):
             for name in self.file:
                 item = self.file.get(name)
                 if item is None:
                     dead.append(name)
                 elif isinstance(item, h5py.Dataset):
-                    found.append((name, name))
+                    found.append((text_of(name), name))
         if dead:
             told = ", ".join(self.target(name) for name in dead[:10]) + (" ..." if len(dead) > 10 else "")
             log.warning("%s: %d links lead nowhere, and are left out: %s", self.path, len(dead), told)
@@ -108,7 +109,7 @@ class Hdf5File:
         """Everything in the file, for messages."""
         found: list[str] = []
         with foreign("unreadable", self.path):
-            self.file.visit(found.append)
+            self.file.visit(lambda name: found.append(text_of(name)))
         return ", ".join(found[:20]) + (" ..." if len(found) > 20 else "") or "nothing"
 
     def target(self, name: str) -> str:
@@ -119,6 +120,7 @@ class Hdf5File:
                 link = self.file.get(name, getlink=True)
         except DataError:
             return name
+        name = text_of(name)
         if isinstance(link, h5py.ExternalLink):
             return f"{name} -> {link.path} in {link.filename}"
         return f"{name} -> {link.path}" if isinstance(link, h5py.SoftLink) else name
@@ -240,6 +242,11 @@ class Hdf5File:
         for holes in self.virtual:
             holes.close()
         self.file.close()
+
+
+def text_of(name: str | bytes) -> str:
+    """A name of an object; one that is no UTF-8 comes as bytes."""
+    return name if isinstance(name, str) else name.decode(errors="backslashreplace")
 
 
 def check_filters(where: str, dataset: h5py.Dataset) -> None:
