@@ -26,7 +26,8 @@ log = logging.getLogger("flowload")
 
 __all__ = ["Bounds", "Drive", "Ended"]
 
-Ended: TypeAlias = Literal["finished", "batches", "seconds", "interrupted", "terminated", "failed"]
+#: "empty": the stream ended by itself, and had given nothing.
+Ended: TypeAlias = Literal["finished", "empty", "batches", "seconds", "interrupted", "terminated", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ class Drive:
     warm: RunStats | None = None  #: when the first batch came: what was before is no measure of the rest
     error: BaseException | None = None
     batches: dict[str, int] = field(default_factory=dict)  #: by output
+    leaving: threading.Event = field(default_factory=threading.Event)  #: the run is about to be stopped
 
     def run(self) -> Ended:
         """Until the end, however it comes; what failed is kept in `error`."""
@@ -81,10 +83,19 @@ class Drive:
             ):
                 readers = self.start(batches, bell, lanes)
                 word = self.watch(batches, bell)
+                self.leaving.set()
             self.stats = batches.stats()
         self.error = next((error for r in readers if (error := r.exception()) is not None), None)
-        self.ended = "failed" if self.error else word
+        self.ended = "failed" if self.error else self.ending(word, self.stats)
         return self.ended
+
+    def ending(self, word: Ended, last: RunStats) -> Ended:
+        """How it ended: the word that was heard, if the run says the same."""
+        if word != "finished":
+            return word
+        if not last.finished:
+            return "failed"  # the readers have an end that the run knows nothing of
+        return "finished" if any(self.batches.values()) else "empty"
 
     def answer(self, batches: Batches) -> None:
         """Report who does what, unless nobody does anything yet."""
@@ -107,7 +118,7 @@ class Drive:
         count = Count(self.batches, self.bounds.batches, bell, partial(self.warmed_up, batches))
         alone = len(self.batches) == 1
         readers = [
-            lanes.submit(read, iter(batches) if alone else batches[name], name, count)
+            lanes.submit(read, iter(batches) if alone else batches[name], name, count, self.leaving)
             for name in self.batches
         ]
         left = Left(len(readers), bell)
@@ -185,7 +196,7 @@ class Left:
                 self._bell.ring("finished")
 
 
-def read(batches: Iterator[Any], name: str, count: Count) -> None:
+def read(batches: Iterator[Any], name: str, count: Count, leaving: threading.Event) -> None:
     """Take batches until there are no more, or enough."""
     end = object()
     try:
@@ -194,4 +205,5 @@ def read(batches: Iterator[Any], name: str, count: Count) -> None:
             if not count.one(name):
                 return
     except ClosedRun:
-        return  # the run was stopped while this reader waited
+        if not leaving.is_set():  # of a run in the user's own code
+            raise

@@ -10,11 +10,17 @@ from flowload.printable import printable
 from .figures import count
 from .lines import align
 
-__all__ = ["balanced", "ledger", "remarks", "under_way"]
+__all__ = ["balanced", "ledger", "reasons", "remarks", "under_way"]
 
 
-def ledger(stats: RunStats) -> list[str]:
-    """One line a stage; each ends with a check mark, what is still under way, or the mismatch."""
+def ledger(stats: RunStats, *, as_asked: bool | None = None) -> list[str]:
+    """One line a stage; each ends with a check mark, what is still under way, or the mismatch.
+
+    Args:
+        stats: the run.
+        as_asked: the run went as asked, and so deserves check marks; None: it does if it has finished.
+    """
+    marked = stats.finished if as_asked is None else as_asked
     rows = [
         (
             printable(stage.name),
@@ -22,7 +28,7 @@ def ledger(stats: RunStats) -> list[str]:
             "= " + count(stage.out),
             "+ " + count(sum(stage.dropped.values())),
             "+ " + count(stage.held),
-            verdict(stage, finished=stats.finished),
+            verdict(stage, finished=stats.finished, marked=marked),
             remarks(stage),
         )
         for stage in stats.stages.values()
@@ -41,11 +47,11 @@ def balanced(stats: RunStats) -> bool:
     return not stats.finished or not any(map(under_way, stats.stages.values()))
 
 
-def verdict(stage: StageStats, *, finished: bool) -> str:
+def verdict(stage: StageStats, *, finished: bool, marked: bool) -> str:
     """A check mark, or what is missing; only a run that was stopped may have samples under way."""
     missing = under_way(stage)
     if missing == 0:
-        return "✓"
+        return "✓" if marked else ""
     return f"✗ {missing:+,} unaccounted for" if finished else f"  {count(abs(missing))} under way"
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 
+from flowload.observe.stats import RunStats
 from flowload.observe.verdict import Verdict, judge
 
 from .command import Drawing
 from .complaint import complain, status_of
 from .drive import Drive
 from .figures import counted, duration
-from .ledger import balanced, ledger
+from .ledger import balanced, ledger, reasons
 from .lines import say
 from .sheet import Sheet
 from .verdict import as_json, told
@@ -18,7 +20,8 @@ from .versions import versions
 
 __all__ = ["fill", "perform", "verdict_on"]
 
-STATUS = {"finished": 0, "batches": 0, "seconds": 0, "failed": 1, "interrupted": 130, "terminated": 143}
+AS_ASKED = "finished", "batches", "seconds"
+STATUS = {"interrupted": 130, "terminated": 143}  #: else 1
 
 
 def perform(drive: Drive, *, verbose: bool) -> int:
@@ -27,15 +30,29 @@ def perform(drive: Drive, *, verbose: bool) -> int:
         stack.callback(drive.screen.close, None, {})
         ended = drive.run()
         stack.pop_all()
-    status = STATUS[ended] if drive.error is None else status_of(drive.error)
+    status = STATUS.get(ended, 1) if drive.error is None else status_of(drive.error)
+    if as_asked(drive):
+        status = 0
     if drive.stats is None or status == 2:
         drive.screen.close(None, {})
     else:
         drive.screen.close(drive.stats, drive.batches)
-        drive.screen.say(["", *told(verdict_on(drive)), "", *ledger(drive.stats), "", closing(drive)])
+        books = ledger(drive.stats, as_asked=as_asked(drive))
+        drive.screen.say(["", *told(verdict_on(drive)), "", *books, "", closing(drive)])
     if drive.error is not None:
         say(complain(drive.error, verbose=verbose), err=True)
     return status
+
+
+def as_asked(drive: Drive) -> bool:
+    """Whether it went as asked, to the end: nothing failed, balanced books, everything closed."""
+    return (
+        drive.error is None
+        and drive.ended in AS_ASKED
+        and drive.stats is not None
+        and balanced(drive.stats)
+        and not drive.stats.unclosed
+    )
 
 
 def verdict_on(drive: Drive) -> Verdict | None:
@@ -48,6 +65,7 @@ def closing(drive: Drive) -> str:
     bounds = drive.bounds
     why = {
         "finished": "The stream ended by itself",
+        "empty": "The stream ended by itself, but gave nothing",
         "batches": f"Stopped after {counted(bounds.batches or 0, 'batch', 'batches')}, as asked",
         "seconds": f"Stopped after {duration(bounds.seconds or 0)}, as asked",
         "failed": "The run failed",
@@ -55,11 +73,26 @@ def closing(drive: Drive) -> str:
     assert drive.stats is not None  # noqa: S101 - perform() asked
     if not balanced(drive.stats):
         return f"{why}; THE LEDGER DOES NOT BALANCE."
-    told = "every sample is accounted for" if drive.stats.finished else "what was under way was let go"
+    if drive.stats.unclosed:
+        return (
+            f"{why}; BUT {counted(drive.stats.unclosed, 'PART', 'PARTS')} COULD NOT BE CLOSED: see the log."
+        )
+    if drive.ended == "empty":
+        return f"{why}: {dropped(drive.stats) or 'nothing came in'}."
+    whole = as_asked(drive) and drive.stats.finished
+    told = "every sample is accounted for" if whole else "what was under way was let go"
     lacking = sum(stage.missing for stage in drive.stats.stages.values())
     if lacking:
         told += f"; {counted(lacking, 'sample', 'samples')} had missing data, filled"
     return f"{why}; {told}."
+
+
+def dropped(stats: RunStats) -> str:
+    """What was dropped in all stages, and why, most frequent first."""
+    drops: Counter[str] = Counter()
+    for stage in stats.stages.values():
+        drops.update(stage.dropped)
+    return f"dropped {drops.total():,} ({reasons(drops)})" if drops.total() else ""
 
 
 def fill(sheet: Sheet, drive: Drive, drawing: Drawing) -> None:

@@ -138,6 +138,7 @@ class RunStats(NamedTuple):
     chunk_wait: WaitStats = WaitStats()
     epochs: int | None = None  #: passes over the data that were asked for; None: until stopped
     first_epoch: int = 0  #: number of the first of them
+    unclosed: int = 0  #: parts of a run that was stopped which could not be closed; the log has the errors
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: `in_` is spelled "in"."""

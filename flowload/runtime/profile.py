@@ -133,7 +133,8 @@ class Reading:
                 if self.stopped.is_set() or (self.samples and self.enough(self.samples)):
                     return
         except ClosedRun:
-            return  # it was stopped while this reader waited
+            if not self.stopped.is_set():  # of a run in the user's own code
+                raise
 
     def enough(self, samples: int) -> bool:
         """Whether so many samples came; looked at a few times a second."""

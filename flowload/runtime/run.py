@@ -72,6 +72,7 @@ class Run:
         self.still = still
         self.failure: BaseException | None = None
         self.finished = False
+        self.unclosed = 0  #: parts of it that could not be closed when it was stopped
         self.delivered = 0
         self.blocks_delivered = 0
         self.consumer_wait = 0.0
@@ -270,6 +271,7 @@ class Run:
         """A failure, or a line in the log if nobody listens."""
         assert self._scope is not None  # noqa: S101 - start() made it
         if self.failure is not None or self._scope.cancel_called:
+            self.unclosed += 1
             log.error("a stage could not be closed", exc_info=error)
         else:
             self.failure = as_error(error)

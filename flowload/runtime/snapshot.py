@@ -54,6 +54,7 @@ def snapshot(run: Run) -> RunStats:
         chunk_wait=run.waits.stats(),
         epochs=assembly.epochs,
         first_epoch=assembly.first_epoch,
+        unclosed=run.unclosed,
     )
 
 
