@@ -91,12 +91,12 @@ def listing_of(dataset: h5py.Dataset) -> Listing | None:
 def first_axis(dataset: h5py.Dataset, offsets: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """Which chunk along the first axis each is, where a chunk holds whole rows; None: nobody knows."""
     if not offsets[:, 1:].any():
-        return offsets[:, 0] // dataset.chunks[0]
+        return offsets[:, 0] // int(dataset.chunks[0])
     # Whole rows have offset 0 along all axes but the first, so these are turned: see `turned_axis`. Only the
     # first can have another one, wherever it stands.
     used = np.flatnonzero(offsets.any(axis=0))
     if turned_axis(dataset) and len(used) == 1:
-        return offsets[:, used[0]] // dataset.chunks[used[0]]
+        return offsets[:, used[0]] // int(dataset.chunks[used[0]])
     return None
 
 
