@@ -16,6 +16,7 @@ from flowload.formats.lmdb_keys import key_writer
 from flowload.formats.rows_lmdb import LmdbRows
 from tests.stages.fakes import FakeCall
 
+from .children import read_in_a_child
 from .mutate import mutants, survives
 
 lmdb = pytest.importorskip("lmdb")
@@ -93,6 +94,49 @@ def read_all(path: str) -> None:
         table.gather("arrays", rows, {"x": np.empty(len(rows), np.int64)}, FakeCall())
     finally:
         table.close()
+
+
+#: Reads damaged databases: LMDB trusts its pages.
+DAMAGED = """
+import sys, lmdb
+from tests.fuzz.mutate import survives
+from tests.fuzz.test_lmdb import read_all
+
+def by_lmdb(path):
+    with lmdb.open(path, subdir=False, readonly=True, lock=False) as environment:
+        if (environment.info()["last_pgno"] + 1) * environment.stat()["psize"] > len(open(path, "rb").read()):
+            return
+        with environment.begin() as transaction:
+            for row in range(transaction.stat()["entries"]):
+                transaction.get(b"%d" % row)
+            cursor = transaction.cursor()
+            if cursor.first(): cursor.key()
+            if cursor.last(): cursor.key()
+            for row in range(2000):
+                transaction.get(b"%d" % row)
+
+for path in sys.argv[1:]:
+    print("library", path, flush=True)
+    try:
+        by_lmdb(path)
+    except lmdb.Error:
+        pass
+    print("us", path, flush=True)
+    survives(lambda: read_all(path), path)
+print("done", flush=True)
+"""
+
+
+def test_damaged_databases_are_read_or_refused_unless_lmdb_dies(fuzz_count: int, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    with lmdb.open(str(whole), subdir=False) as environment, environment.begin(write=True) as transaction:
+        for row in range(300):
+            transaction.put(b"%d" % row, np.int64(row).tobytes())
+    paths = []
+    for number, data in enumerate(mutants(whole.read_bytes(), count=fuzz_count // 4, seed=SEED, first=8192)):
+        paths.append(tmp_path / f"{number}.mdb")
+        paths[-1].write_bytes(data)
+    assert read_in_a_child(DAMAGED, paths) < len(paths) // 2
 
 
 #: Reads databases that end too early in a process of its own: it may die of SIGBUS.
