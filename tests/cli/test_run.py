@@ -235,6 +235,32 @@ def test_seeds_reach_the_run(count: str, capsys: Capture, tmp_path: Path) -> Non
     assert json.loads(path.read_text())["seed"] == 2**64 - 1
 
 
+def test_passes_reach_the_run(count: str, capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    told(capsys, count, "--first-epoch", "3", "--epochs", "2", "--json", str(path))
+    stats = json.loads(path.read_text())
+    assert (stats["first_epoch"], stats["epochs"]) == (3, 2)
+    status, _, err = told(capsys, count, "--first-epoch", "-1")
+    assert status == 2
+    assert "first_epoch is -1; wanted a whole number from 0" in err
+
+
+CUT = """
+@fl.pipeline
+def cut():
+    return fl.rows(10) >> fl.batch(4)
+"""
+
+
+@pytest.mark.parametrize(("words", "batches"), [((), 5), (("--align",), 6)])
+def test_passes_can_be_kept_apart(
+    words: tuple[str, ...], batches: int, write: Write, capsys: Capture, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.json"
+    told(capsys, write(CUT), "--epochs", "2", "--json", str(path), *words)
+    assert json.loads(path.read_text())["blocks_delivered"] == batches
+
+
 STALLING = """
 import threading
 begun = threading.Event()
