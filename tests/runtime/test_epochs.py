@@ -79,6 +79,11 @@ DRAWN: list[Callable[[], Graph]] = [
     lambda: numbers(7) >> step(lambda: DoesAsync(drawing_async)),
     lambda: numbers(7) >> step(lambda: Draws(2)) >> step(lambda: Rebatches(3)) >> step(lambda: Does(drawing)),
     lambda: [numbers(5), numbers(7)] >> in_turn() >> step(lambda: Does(drawing)),
+    lambda: [numbers(7), numbers(4)] >> in_turn() >> step(lambda: Does(drawing)),
+    lambda: (
+        [(split := numbers(9) >> fan_out("a", "b"))["a"] >> step(lambda: Does(drawing)), split["b"]]
+        >> in_turn()
+    ),
     lambda: (
         [(split := numbers(9) >> step(lambda: Routes(["a", "b"]), ports=("a", "b")))["a"], split["b"]]
         >> in_turn()

@@ -40,6 +40,12 @@ def test_a_forgotten_return_is_an_error_at_the_end(face: Face, fn: Any, on_error
     assert "test_map_returns.py:" in note
 
 
+def test_a_block_that_the_end_brings_counts_as_well() -> None:
+    """Three rows are less than a batch: it comes behind the end of the pass."""
+    with pytest.raises(DataError, match=FORGOTTEN), (rows(3) >> fl.map(doubled)).iterate() as batches:
+        list(batches)
+
+
 @faces
 def test_without_an_end_it_is_told_behind_the_first_pass(face: Face) -> None:
     with pytest.raises(DataError, match=FORGOTTEN):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,12 @@ from flowload.testing.drive import drive
 from tests.stages.toy import toy_chunks
 
 
-def blocks(count: int, of: int) -> list[Block | Mark]:
+def blocks(count: int, of: int) -> list[Any]:
     """One pass over so many chunks, in blocks."""
     return [toy_chunks(min(of, count - at), first=at) for at in range(0, count, of)] + [Mark.EPOCH]
 
 
-def order(made: list[Block]) -> list[int]:
+def order(made: Sequence[Block]) -> list[int]:
     return [int(row) for block in made if isinstance(block, Chunks) for row in block.table["index"]]
 
 
