@@ -110,6 +110,16 @@ class Call(Protocol):
     def key(self) -> tuple[int, int]:
         """The two 64-bit words (from seed and stage) that key this stage's Philox, for kernels."""
 
+    @property
+    def stop(self) -> Bytes:
+        """(1,): zero, and one from the moment on that nobody waits for this call: kernels look at it."""
+
+    def go_on(self) -> None:
+        """Raise ClosedRun where nobody waits for this call any more.
+
+        Whatever may take longer than a tenth of a second asks now and then: Ctrl-C waits for no longer.
+        """
+
     def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
         """A writable buffer, 64-byte aligned, contents undefined, recycled when its last view is gone."""
 

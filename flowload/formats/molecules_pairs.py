@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import GraphError
 from flowload.kernels.pairs import fill_pairs, fill_pairs_within, room_within
+from flowload.kernels.stopping import STOPPED
 from flowload.protocols import Call
 
 from .molecules_shared import Ints, SharedIndices, make_pairs
@@ -67,13 +68,18 @@ class PairRule:
         """Pairs of real atoms, in leased memory."""
         flat = places.reshape(len(places), -1)
         cutoff = self.cutoff
-        room = all_pairs(sizes) if cutoff is None else room_within(flat, sizes, float(cutoff))
+        stop = call.stop
+        room = all_pairs(sizes) if cutoff is None else room_within(flat, sizes, float(cutoff), stop)
+        if room == STOPPED:
+            call.go_on()
         both = call.lease(8 * room).view(np.int32)
         dst, src = both[:room], both[room:]
         if cutoff is None:
-            fill_pairs(dst, src, sizes, places.shape[1])
-            return dst, src
-        count = fill_pairs_within(dst, src, flat, sizes, float(cutoff))
+            count = fill_pairs(dst, src, sizes, places.shape[1], stop)
+        else:
+            count = fill_pairs_within(dst, src, flat, sizes, float(cutoff), stop)
+        if count == STOPPED:
+            call.go_on()
         return dst[:count], src[:count]
 
 

@@ -60,7 +60,7 @@ def frozen(arrays: tuple[Ints, ...]) -> tuple[Ints, ...]:
 def make_pairs(molecules: int, slots: int) -> tuple[Ints, ...]:
     """dst and src of all pairs of slots, molecule by molecule."""
     dst, src = (np.empty(molecules * slots * (slots - 1), np.int32) for _ in range(2))
-    fill_pairs(dst, src, np.full(molecules, slots, np.int32), slots)
+    fill_pairs(dst, src, np.full(molecules, slots, np.int32), slots, np.zeros(1, np.uint8))
     return dst, src
 
 

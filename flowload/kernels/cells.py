@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.protocols import Bytes
+
 from ._jit import kernel
+from .stopping import STOPPED, is_stopped
 
 __all__ = ["MANY", "count_near_cells", "fill_near_cells"]
 
@@ -104,33 +107,44 @@ def near_one(found: Ints, k: int, i: int, places: Floats, b: int, limit: float, 
 
 
 @kernel
-def count_near_cells(places: Floats, b: int, count: int, cutoff: float) -> int:
-    """Pairs of molecule b closer than `cutoff`."""
+def count_near_cells(places: Floats, b: int, count: int, cutoff: float, stop: Bytes) -> int:
+    """Pairs of molecule b closer than `cutoff`; `STOPPED` where the flag is set."""
     grid, shape = make_grid(places, b, count, cutoff)
     order, begins = sort_to_cells(places, b, count, grid, shape)
     found = np.empty(count + 1, np.int32)
     total = 0
     for i in range(count):
+        if is_stopped(stop):
+            return STOPPED
         total += near_one(found, 0, i, places, b, cutoff * cutoff, (grid, shape, order, begins))
     return total
 
 
 @kernel
-def fill_near_cells(dst: Ints, src: Ints, k: int, places: Floats, b: int, count: int, cutoff: float) -> int:
-    """Write the near pairs of molecule b from element k on; where they end; one more is written to."""
+def fill_near_cells(
+    dst: Ints, src: Ints, k: int, places: Floats, b: int, count: int, within: tuple[float, Bytes]
+) -> int:
+    """Write the near pairs of molecule b from element k on; where they end; one more is written to.
+
+    Args:
+        within: the cutoff, and the flag that ends it with `STOPPED`.
+    """
+    cutoff, stop = within
     grid, shape = make_grid(places, b, count, cutoff)
     order, begins = sort_to_cells(places, b, count, grid, shape)
     ends = np.empty(count + 1, np.int64)
     ends[0] = k
     for i in range(count):
+        if is_stopped(stop):
+            return STOPPED
         cells = (grid, shape, order, begins)
         ends[i + 1] = near_one(dst, ends[i], i, places, b, cutoff * cutoff, cells)
-    transpose(dst, src, ends, b * (places.shape[1] // 3))
-    return int(ends[count])
+    transpose(dst, src, ends, b * (places.shape[1] // 3), stop)
+    return STOPPED if is_stopped(stop) else int(ends[count])
 
 
 @kernel
-def transpose(dst: Ints, src: Ints, ends: Longs, first: int) -> None:
+def transpose(dst: Ints, src: Ints, ends: Longs, first: int, stop: Bytes) -> None:
     """Make sorted pairs of the unsorted neighbours that `dst` holds, those of atom i from `ends[i]` on.
 
     Nearness is mutual: going through the atoms in order, each is written behind those that its neighbours
@@ -139,6 +153,8 @@ def transpose(dst: Ints, src: Ints, ends: Longs, first: int) -> None:
     count = len(ends) - 1
     given = ends[:count].copy()
     for j in range(count):
+        if is_stopped(stop):
+            return
         for place in range(ends[j], ends[j + 1]):
             i = dst[place]
             src[given[i]] = first + j

@@ -1,6 +1,7 @@
 """Indices of ordered pairs i != j of atoms in padded batches, sorted by dst, then by src.
 
-Slot s of molecule b has index b * slots + s.
+Slot s of molecule b has index b * slots + s. All pairs of a large molecule take seconds: each kernel looks at
+a flag for every atom, and ends with `STOPPED` where it is set.
 """
 
 from __future__ import annotations
@@ -8,8 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.protocols import Bytes
+
 from ._jit import kernel
 from .cells import MANY, count_near_cells, fill_near_cells
+from .stopping import STOPPED, is_stopped
 
 __all__ = ["fill_pairs", "fill_pairs_within", "room_within"]
 
@@ -18,12 +22,14 @@ Floats = NDArray[np.float32]
 
 
 @kernel
-def fill_pairs(dst: Ints, src: Ints, sizes: Ints, slots: int) -> int:
+def fill_pairs(dst: Ints, src: Ints, sizes: Ints, slots: int, stop: Bytes) -> int:
     """Write all pairs of the first `sizes[b]` slots of each molecule; how many."""
     k = 0
     for b in range(len(sizes)):
         first, count = b * slots, int(sizes[b])
         for i in range(first, first + count):
+            if is_stopped(stop):
+                return STOPPED
             for j in range(first, i):
                 dst[k], src[k] = i, j
                 k += 1
@@ -34,17 +40,20 @@ def fill_pairs(dst: Ints, src: Ints, sizes: Ints, slots: int) -> int:
 
 
 @kernel
-def room_within(places: Floats, sizes: Ints, cutoff: float) -> int:
+def room_within(places: Floats, sizes: Ints, cutoff: float, stop: Bytes) -> int:
     """Elements that `fill_pairs_within` wants: where it looks at all pairs, for all; and one to spare."""
     room = 1
     for b in range(len(sizes)):
         count = int(sizes[b])
-        room += count_near_cells(places, b, count, cutoff) if count > MANY else count * (count - 1)
+        found = count_near_cells(places, b, count, cutoff, stop) if count > MANY else count * (count - 1)
+        if found == STOPPED:
+            return STOPPED
+        room += found
     return room
 
 
 @kernel
-def fill_pairs_within(dst: Ints, src: Ints, places: Floats, sizes: Ints, cutoff: float) -> int:
+def fill_pairs_within(dst: Ints, src: Ints, places: Floats, sizes: Ints, cutoff: float, stop: Bytes) -> int:
     """Write the pairs of real atoms closer than `cutoff`; how many.
 
     Args:
@@ -53,11 +62,14 @@ def fill_pairs_within(dst: Ints, src: Ints, places: Floats, sizes: Ints, cutoff:
         places: (molecules, 3 * slots), in the unit of the cutoff.
         sizes: real atoms of each molecule.
         cutoff: distances must be smaller.
+        stop: see the module.
     """
     k = 0
     for b in range(len(sizes)):
+        if k == STOPPED or is_stopped(stop):
+            return STOPPED
         if sizes[b] > MANY:
-            k = fill_near_cells(dst, src, k, places, b, sizes[b], cutoff)
+            k = fill_near_cells(dst, src, k, places, b, sizes[b], (cutoff, stop))
         else:
             k = fill_near(dst, src, k, places, b, sizes[b], cutoff)
     return k

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import lru_cache, partial
 
+import numpy as np
+
 from flowload.chance import stage_key
 from flowload.graph import Placed, Plan
 from flowload.protocols import Fold, Map, Operator, Source, Stopping
@@ -49,6 +51,7 @@ class Assembly:
         self.channels: list[Channel] = []
         self.outputs: dict[str, Channel] = {}
         self.nodes: dict[str, list[Member]] = {}  #: members by node, in the order of the flow
+        self.stop = np.zeros(1, np.uint8)  #: set when the run is left: see `Call.stop`
         self._pool = pool
         self._still = still
         self._ends: dict[str, Segment] = {}  # by node: the segment of its last member
@@ -126,6 +129,7 @@ class Assembly:
                 keys=stage_key(self.seed, placed.name, k),
                 keys_at=self._keys_at(placed, k, operator),
                 lease=self._pool.lease,
+                stop=self.stop,
             )
             for k, operator in enumerate(operators)
         ]

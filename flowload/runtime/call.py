@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from flowload.chance import generator
-from flowload.errors import DataError, GraphError, TooManyErrors
+from flowload.errors import ClosedRun, DataError, GraphError, TooManyErrors
 from flowload.graph import Stage
 from flowload.observe.metrics import Meter
 from flowload.printable import printable
@@ -41,6 +41,7 @@ class RunCall:
         "rejects",
         "samples",
         "seconds",
+        "stop",
     )
 
     def __init__(self, member: Member, number: int, samples: int, epoch: int = 0) -> None:
@@ -53,6 +54,7 @@ class RunCall:
         self.seconds = 0.0
         self._keys = member.keys if member.keys_at is None or not epoch else member.keys_at(epoch)
         self._lease = member.lease
+        self.stop = member.stop  #: see `Call.stop`
         self._skip = member.stage.on_error == "skip"
 
     def rng(self, *key: int) -> np.random.Generator:
@@ -62,6 +64,11 @@ class RunCall:
     def key(self) -> tuple[int, int]:
         """See `Call.key`."""
         return self._keys
+
+    def go_on(self) -> None:
+        """See `Call.go_on`."""
+        if self.stop[0]:
+            raise ClosedRun("the run is being left")
 
     def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
         """See `Call.lease`."""
@@ -109,6 +116,7 @@ class Member(Noted):
     told: set[tuple[str, str]] = field(default_factory=set)  #: skips and gaps that were logged
     last_error: DataError | None = None  #: that was skipped
     tap: Callable[[Block], object] | None = None  #: shown every block before the operator has it
+    stop: Bytes = field(default_factory=lambda: np.zeros(1, np.uint8))  #: of its run: see `Call.stop`
     guard: str | None = None  #: why nothing may be left out here, if so
 
     def call(self, number: int, block: Block | None = None, samples: int = 0, *, epoch: int = 0) -> RunCall:

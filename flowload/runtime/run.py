@@ -125,6 +125,7 @@ class Run:
         """End the run wherever it is, and wait until nothing of it is left."""
         if self._scope is not None and self.gone is not None:
             self._scope.cancel()
+            self.assembly.stop[0] = 1  # after it: nobody is told of the calls that this ends
             for channel in self.assembly.outputs.values():
                 channel.leave()
             with anyio.CancelScope(shield=True):
@@ -240,11 +241,13 @@ class Run:
             self.failure = as_error(error)
             assert self._scope is not None  # noqa: S101 - tasks run inside it
             self._scope.cancel()
+            self.assembly.stop[0] = 1
             for channel in self.assembly.outputs.values():
                 channel.fail()
 
     async def _clean_up(self) -> None:
         """Close everything, each, whatever the others raise."""
+        self.assembly.stop[0] = 1
         for operator in () if self.finished else self.assembly.waiting:
             with Kept(self._not_closed):
                 operator.stop(failed=self.failure is not None)

@@ -10,7 +10,7 @@ from flowload.errors import DataError
 from flowload.protocols import Call, State
 
 from .cursor import Cursor
-from .finding import Search, name_of
+from .finding import GoOn, Search, name_of
 
 __all__ = ["Listing", "in_blocks"]
 
@@ -37,17 +37,17 @@ class Listing:
         self.paths: list[str] | None = None
         self.expected: str | None = None  #: of the state that was restored
 
-    def epoch(self, number: int, call: Call) -> Iterator[Files]:  # noqa: ARG002 - nothing random
+    def epoch(self, number: int, call: Call) -> Iterator[Files]:
         """Every file once, in natural order of the names. Raises NoDataError and DataError."""
         if self.paths is None:
-            self.paths = self.list()
+            self.paths = self.list(call.go_on)
         for block in in_blocks(self.paths, number, self.cursor.begin(number)):
             self.cursor.given += len(block)
             yield block
 
-    def list(self) -> list[str]:
+    def list(self, go_on: GoOn) -> list[str]:
         """The files that are here now; DataError when they are not those of the restored state."""
-        paths = Search.of(self.texts, self.suffixes).find()
+        paths = Search.of(self.texts, self.suffixes).find(go_on)
         if self.expected is not None and self.expected != digest(paths):
             raise DataError(
                 "other files than when the state was saved",

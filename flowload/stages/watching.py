@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
 
+import anyio
 import anyio.to_thread
 
 from flowload.blocks import Files
+from flowload.errors import ClosedRun
 from flowload.protocols import Block, Call, Mark, State
 
 from .arrivals import Arrivals, Probe
 from .complete import Looks
-from .finding import Search
+from .finding import GoOn, Search, anything
 from .listing import in_blocks
 from .notices import FolderNotices, Notices
 
@@ -22,6 +25,7 @@ __all__ = ["Watching"]
 TICK = 0.25  #: seconds between looks at files that are still being written: closing a file is no event
 SHARE = 50  #: a search again takes at most one part in so many of the time
 
+T = TypeVar("T")
 Listen = Callable[[Sequence[str], bool], Notices]
 
 
@@ -61,12 +65,14 @@ class Watching:
         self.next_search = 0.0
         self.number = 0  # of the pass
         self.notices: Notices | None = None
+        self.go_on: GoOn = anything
         self.telling: deque[Files | Mark] = deque()
         self.newest: float | None = None  #: when the last file came, by the clock
 
-    def epoch(self, number: int, call: Call) -> AsyncIterator[Block | Mark]:  # noqa: ARG002 - nothing random
+    def epoch(self, number: int, call: Call) -> AsyncIterator[Block | Mark]:
         """The stream itself: one endless pass."""
         self.number = number
+        self.go_on = call.go_on
         return self
 
     def __aiter__(self) -> AsyncIterator[Block | Mark]:
@@ -81,11 +87,11 @@ class Watching:
         """Wait for something to happen (the first time: search), and queue what is complete."""
         first = self.notices is None
         if self.notices is None:
-            self.notices = await anyio.to_thread.run_sync(self.begin)
+            self.notices = await in_thread(self.begin)
             happened = set[str]()
         else:
             happened = await self.notices.wait(self.patience())
-        ready = await anyio.to_thread.run_sync(self.decide, happened)
+        ready = await in_thread(self.decide, happened)
         self.telling.extend(in_blocks(ready, self.number))
         if ready:
             self.newest = self.clock()
@@ -95,7 +101,7 @@ class Watching:
     def begin(self) -> Notices:
         """Listen before the first search, so that nothing falls between the two. Raises NoDataError."""
         self.search = Search.of(self.texts, self.suffixes, absolute=True)
-        self.search.check()
+        self.search.check(self.go_on)
         self.next_search = self.clock()
         return self.listen(self.search.roots, self.search.recursive)
 
@@ -108,7 +114,7 @@ class Watching:
         now = self.clock()
         known = [path for path in happened if self.search.wants(path)]
         if now >= self.next_search or any(map(self.search.unclear, happened)):
-            self.arrivals.feed(self.search.find_any())
+            self.arrivals.feed(self.search.find_any(self.go_on))
             self.next_search = now + max(self.rescan, SHARE * (self.clock() - now))
         self.arrivals.feed(known)
         self.arrivals.changed(known, self.probe)
@@ -132,3 +138,12 @@ class Watching:
     def restore(self, state: State) -> None:
         """Give what is not among them."""
         self.arrivals.told = dict.fromkeys(state["given"])
+
+
+async def in_thread(work: Callable[..., T], *args: object) -> T:
+    """Do work in a thread, which is waited for; where the run is left meanwhile, it is cancelled."""
+    try:
+        return await anyio.to_thread.run_sync(work, *args)
+    except ClosedRun:  # the thread has heard of it first
+        await anyio.sleep_forever()
+        raise

@@ -97,6 +97,7 @@ class Quiet:
     def __init__(self, call: Call) -> None:
         self.call = call
         self.number = call.number
+        self.stop = call.stop
 
     def rng(self, *key: int) -> np.random.Generator:
         """See `Call.rng`."""
@@ -105,6 +106,10 @@ class Quiet:
     def key(self) -> tuple[int, int]:
         """See `Call.key`."""
         return self.call.key()
+
+    def go_on(self) -> None:
+        """See `Call.go_on`."""
+        self.call.go_on()
 
     def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
         """See `Call.lease`."""

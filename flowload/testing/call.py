@@ -66,6 +66,14 @@ class PlainCall:
         """See `Call.key`."""
         return self.words
 
+    @property
+    def stop(self) -> Bytes:
+        """See `Call.stop`; somebody waits."""
+        return np.zeros(1, np.uint8)
+
+    def go_on(self) -> None:
+        """See `Call.go_on`; somebody waits."""
+
     def lease(self, nbytes: int, device: Device | None = None) -> Bytes:  # noqa: ARG002 - ordinary memory will do
         """See `Call.lease`; always fresh memory."""
         memory = np.full(nbytes + LINE, self.fill, np.uint8)

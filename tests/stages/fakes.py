@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from flowload.errors import DataError
+from flowload.errors import ClosedRun, DataError
 from flowload.protocols import Bytes, Device, OnError
 
 __all__ = ["FakeCall", "both"]
@@ -34,6 +34,11 @@ class FakeCall:
     devices: list[Device | None] = field(default_factory=list)
     entered: int = 0
     lacks: list[tuple[DataError, int]] = field(default_factory=list)
+    stop: Bytes = field(default_factory=lambda: np.zeros(1, np.uint8))
+
+    def go_on(self) -> None:
+        if self.stop[0]:
+            raise ClosedRun("left")
 
     def key(self) -> tuple[int, int]:
         return self.seed & WORD, self.stage
