@@ -24,6 +24,7 @@ class Columns(NamedTuple):
     """What the lines of atoms hold."""
 
     kinds: NDArray[np.int8]  #: of each column
+    fields: int  #: columns that are read
     order: NDArray[np.int64]  #: (7,): which of the numbers that are read is atomic number, place, force
     other: int  #: which of them is the atomic number once more, where there are symbols, too; -1: none
     ignored: tuple[str, ...]  #: names of columns that are skipped
@@ -40,8 +41,8 @@ class Column(NamedTuple):
 @lru_cache(maxsize=64)
 def find_columns(properties: str, forces: str) -> Columns | tuple[str, str]:
     """The columns that a `Properties` value describes; or what is wrong there, and what is wanted."""
-    parts = properties.split(":", 3 * MOST + 1)
-    if len(parts) % 3 or len(parts) > 3 * MOST or len(properties) > LONGEST:
+    parts = properties.split(":") if len(properties) <= LONGEST else []
+    if not parts or len(parts) % 3:
         return "bad Properties", "name:letter:width, and so on"
     described = list(zip(parts[::3], parts[1::3], parts[2::3], strict=True))
     for name, letter, width in described:
@@ -74,7 +75,7 @@ def arranged(columns: list[Column], forces: str) -> Columns | tuple[str, str]:
         return "columns are missing", f"species:S:1, pos:R:3 and {forces}:R:3{way}"
     ignored = tuple(dict.fromkeys(column.name for column in columns if kind_of(column, forces) == SKIP))
     other = elements[1] if len(elements) > 1 else -1
-    return Columns(np.array(kinds, np.int8), np.array(order), other, ignored)
+    return Columns(np.array(kinds, np.int8), fields, np.array(order), other, ignored)
 
 
 def kind_of(column: Column, forces: str) -> int:

@@ -22,6 +22,7 @@ PAIR = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 PIECE = re.compile(rf"{QUOTED}|\{{[^}}]*+\}}|{NESTED}|{BARE}|=", re.VERBOSE | re.DOTALL)
+SPECIAL = re.compile(r"""["'{\[\\]""")
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 #: Names, as `plain` makes them, of what says whether a molecule is periodic, and of cells.
@@ -63,7 +64,7 @@ def read_comment(line: str) -> Comment:
             raise WrongLineError("not closed", found, "key=value, and quotes in pairs")
         at = pair.end()
         key = text(pair[1])
-        if pair[2] is None and plain(key) not in PERIODIC:
+        if pair[2] is None and (len(key) > LONGEST or plain(key) not in PERIODIC):
             continue
         value = "T" if pair[2] is None else text(pair[2])
         if len(key) > LONGEST or len(values) >= MOST:
@@ -76,12 +77,11 @@ def read_comment(line: str) -> Comment:
 
 def text(written: str) -> str:
     """Without quotes, brackets and backslashes."""
-    if written and written[0] not in "\"'{[" and "\\" not in written and not CLOSED.search(written):
+    if not SPECIAL.search(written):
         return written
+    if written[0] == '"' and written.find('"', 1) == len(written) - 1 and "\\" not in written:
+        return written[1:-1]
     return "".join(inside(piece[0]) for piece in PIECE.finditer(written))
-
-
-CLOSED = re.compile(r"""["'{\[]""")
 
 
 def inside(piece: str) -> str:
@@ -93,5 +93,7 @@ def inside(piece: str) -> str:
 
 def says_no(value: str) -> bool:
     """Whether a value of `pbc` clearly says that no axis is periodic."""
+    if len(value) > LONGEST:
+        return False
     words = re.split(r"[\s,;\[\](){}\"']+", value.lower())
     return bool(any(words)) and all(word in NO for word in words if word)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
 from flowload.files.regular import opened
-from flowload.kernels.text import MANY, SKIP, SYMBOL, WORD, read_table
+from flowload.kernels.text import MANY, SYMBOL, WORD, read_table
 
 from .elements import NUMBERS
 from .molecules_columns import Columns, find_columns
@@ -155,9 +155,8 @@ class Reader:
 
     def part(self, count: int, columns: Columns, atom: tuple[int, int]) -> NDArray[np.float64]:
         """So many lines of atoms; `atom` is the number of the first in its frame, and how many that has."""
-        fields = int((columns.kinds != SKIP).sum())
-        numbers = np.empty((count, fields))
-        slow, place = np.empty((count * fields, 3), np.int64), np.zeros(2, np.int64)
+        numbers = np.empty((count, columns.fields))
+        slow, place = np.empty((numbers.size, 3), np.int64), np.zeros(2, np.int64)
         left = read_table(self.lines.text, self.lines.at, columns.kinds, TABLE, numbers, slow, place)
         if left < 0:
             raise self.bad_atom(left, int(place[0]), int(place[1]), columns, atom)
