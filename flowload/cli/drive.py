@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from flowload.errors import ClosedRun
 from flowload.graph import Graph
-from flowload.graph.engine import Batches
+from flowload.graph.engine import Batches, Even
 from flowload.observe.stall import Dump, StallWatch
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
@@ -39,6 +39,7 @@ class Bounds:
     seconds: float | None = None
     first_epoch: int = 0  #: number of the first pass
     align: bool = False  #: no batch has samples of two passes
+    even: Even = "auto"  #: whether ranks may end in different steps
 
 
 @dataclass
@@ -72,6 +73,7 @@ class Drive:
                 epochs=self.bounds.epochs,
                 first_epoch=self.bounds.first_epoch,
                 align=self.bounds.align,
+                even=self.bounds.even,
             )
             # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch; and
             # inside `on_demand`: as soon as it has begun, somebody may ask.

@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.console import Console
 from rich.text import Text
 
+from flowload.graph.engine import Even
 from flowload.observe.stall import Dump
 from flowload.observe.trace import Trace
 from flowload.printable import printable
@@ -36,6 +37,7 @@ __all__ = ["run"]
 @click.option("--seed", metavar="N", type=int, default=0, help="All that is random follows from it. [0]")
 @click.option("--first-epoch", metavar="N", type=int, default=0, help="Number of the first pass. [0]")
 @click.option("--align", is_flag=True, help="No batch has samples of two passes.")
+@click.option("--even", type=click.Choice(get_args(Even)), default="auto", help="allow: ranks may differ.")
 @click.option("--json", metavar="PATH", type=click.Path(path_type=Path), help="Write the statistics there.")
 @click.option("--trace", metavar="PATH", type=click.Path(path_type=Path), help="Write a trace for Perfetto.")
 @click.option("--stall", metavar="S", type=limit(whole=False), help="Tell who holds it, after S seconds.")
@@ -102,6 +104,7 @@ def bounds_of(
     seconds: float | None,
     first_epoch: int = 0,
     align: bool = False,
+    even: Even = "auto",
     **_: object,
 ) -> Bounds:
     """The bounds, as the run wants them: None instead of inf, whole numbers as such."""
@@ -112,4 +115,5 @@ def bounds_of(
         seconds=None if seconds == math.inf else seconds,
         first_epoch=first_epoch,
         align=align,
+        even=even,
     )

@@ -133,7 +133,7 @@ class EqualRanks:
         answer = self.exchange(so_far, last)
         if answer is not None:
             self.agreed = answer[0]
-            self.over = answer[1] == answer[0]
+            self.over = answer[1] < NOBODY  # whoever has ended has given all, so the others have had as many
 
     def tell_rest(self, samples: int) -> bool:
         """Once a stream: exchange how many samples are left, fewer than a batch; True: as many everywhere."""

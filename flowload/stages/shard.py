@@ -115,8 +115,11 @@ def shard(
     Chunks: every rank sees the same stream and deals it by the same rule: each chunk to the rank that has the
     fewest samples so far. What a rank has more than another waits, and is cut at the end of the stream:
     so all ranks deliver the same number of samples, hence of batches, and less than one chunk a rank is
-    lost, which the ledger counts. All ranks need the same files, parameters and seed. A chunk that turns
-    out bad only when it is inflated, and is skipped there, is missing on its own rank alone.
+    lost, which the ledger counts. All ranks need the same files, parameters and seed.
+
+    What leaves samples out behind it (a filter, a chunk that turns out bad when it is inflated, and is
+    skipped) does so on its own rank alone: then ranks agree at every step, or the run is refused; see `even`
+    of `Graph.iterate`. Before it, all ranks leave out the same.
 
     Over a growing folder, which ranks may see in different order, a hash of the file's name and the
     chunk's number decides; then shares are equal on average only.
@@ -124,7 +127,8 @@ def shard(
     Args:
         rank: which share, from 0; None: RANK of the environment as torchrun sets it, or 0.
         world: how many shares; None: WORLD_SIZE of the environment, or 1, which passes everything.
-        even: for rows: all ranks give the same number, as collective operations need; False: nothing is cut.
+        even: all ranks give the same number, as collective operations need; False: of rows nothing is cut,
+            and ranks may end in different steps, as with `iterate(even="allow")`.
         on_error: "skip" counts chunks whose length nobody can know without reading them (damaged ones, as a
             rule), on every rank alike, instead of ending the run.
         max_errors: how many chunks (int) or which share (float) may be skipped.

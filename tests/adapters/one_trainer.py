@@ -57,8 +57,8 @@ def main(store: str, rank: int, world: int) -> None:
     warnings.simplefilter("ignore")
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
     os.environ |= {"LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}  # not used
-    how = {"rank": rank, "world_size": world, "timeout": timedelta(seconds=60)}
-    dist.init_process_group("gloo", init_method=f"file://{store}", **how)
+    limit = timedelta(seconds=60)
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world, timeout=limit)
     folder = Path(store).parent / f"rank{rank}"
     rows = fl.rows({"x": np.zeros((ROWS, 1), np.float32), "ids": np.arange(ROWS)}) >> fl.shuffle()
     told: dict[str, Any] = {

@@ -291,3 +291,21 @@ def test_a_trace_is_written_where_it_is_wanted(count: str, capsys: Capture, tmp_
     status, _, err = told(capsys, count, "--trace", str(tmp_path / "no" / "trace.json"))
     assert status == 2
     assert "--trace" in err
+
+
+UNEVEN = """
+@fl.pipeline
+def uneven():
+    rows = fl.rows(100) >> fl.shard(0, world=2) >> fl.batch(5)
+    return rows >> fl.filter(lambda batch: batch["index"] % 3 > 0)
+"""
+
+
+def test_ranks_that_may_end_in_different_steps_are_refused_or_allowed(write: Write, capsys: Capture) -> None:
+    file = write(UNEVEN)
+    status, _, err = told(capsys, file)
+    assert status == 2
+    assert "'filter' is behind shard()" in err
+    status, out, _ = told(capsys, file, "--even", "allow")
+    assert status == 0
+    assert "equal_ranks" not in out
