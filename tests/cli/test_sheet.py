@@ -84,8 +84,8 @@ def test_a_pipe_that_somebody_reads_gets_all(tmp_path: Path) -> None:
     end = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     os.set_blocking(end, True)
     with ThreadPoolExecutor(1) as pool, os.fdopen(end) as reader:
-        got = pool.submit(reader.read)  # more than a pipe holds
         with open_sheet(tmp_path / "pipe") as sheet:
+            got = pool.submit(reader.read)  # more than a pipe holds; before it has a writer, it is at its end
             sheet.content = {"a": list(range(100_000))}
         assert json.loads(got.result())["a"][-1] == 99_999
 
