@@ -31,7 +31,8 @@ class Guard:
 
     In `with guard:` rows are read. What was read is thrown away, with a DataError that names the file, where
     one of the files was cut, written to, replaced or deleted by then: also in place of an error about the
-    bytes that were found in it. A file that is read whole when it is opened is looked at by `check` alone.
+    bytes that were found in it. What the operating system says is raised as DataError, too. A file that is
+    read whole when it is opened is looked at by `check` alone.
 
     Example:
         >>> guard = Guard()
@@ -119,6 +120,8 @@ class Guard:
                 self.look(surely=True)
             except DataError as cause:
                 raise cause from error
+            if isinstance(error, OSError):
+                raise refused(error, str(error.filename or next(iter(self.read), "rows"))) from error
 
     def look(self, *, surely: bool = False) -> None:
         """Raise DataError where what was read until now may not have been the file's.

@@ -50,8 +50,9 @@ class Environments:
 
 
 def key_of(path: str) -> tuple[int, str]:
-    """What names an environment of this process."""
-    return os.getpid(), str(Path(path).resolve())
+    """What names an environment of this process. Raises DataError for what cannot be a path."""
+    with translated(path, "an LMDB folder or file"):
+        return os.getpid(), os.path.realpath(path)
 
 
 def data_file(path: str) -> Path:

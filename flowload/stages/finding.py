@@ -71,8 +71,12 @@ class Place:
 
         Raises DataError where nobody can say, such as for a name that is too long.
         """
-        with translated(text, "a pattern, a folder or a file"):
-            return cls.split(text, suffixes, absolute=absolute)
+        wanted = "a pattern, a folder or a file"
+        try:
+            with translated(text, wanted):
+                return cls.split(text, suffixes, absolute=absolute)
+        except RuntimeError as error:
+            raise DataError("no home folder", where=text, found=str(error), wanted=wanted) from error
 
     @classmethod
     def split(cls, text: str, suffixes: tuple[str, ...], *, absolute: bool) -> Place:

@@ -21,6 +21,7 @@ from .gathering import guard_of
 from .given_records import as_records
 from .numbers import Numbered, check_range, numbered, read_numbers
 from .picks import Listed, Span, joined, narrow
+from .tables import open_table
 
 __all__ = ["RowsSource", "RowsStage", "rows", "screened"]
 
@@ -79,7 +80,7 @@ class RowsSource:
     def epoch(self, number: int, call: Call) -> Iterator[Rows]:
         """Every row that is wanted, in order. Raises DataError for bad records, or others than before."""
         if self.table is None:
-            self.table = self.records.open()
+            self.table = open_table(self.records)
             log.debug("rows: %r: opened, %d rows", self.records, len(self.table))
             self.check_size(len(self.table))
             self.picks, self.unwanted = screened(self.table, self.chosen(len(self.table)))

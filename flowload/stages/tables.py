@@ -7,16 +7,25 @@ from dataclasses import replace
 
 from flowload.blocks import Rows
 from flowload.errors import GraphError
+from flowload.files.regular import refused
 from flowload.protocols import Setting
 from flowload.records import Picks, Records, Table
 
-__all__ = ["Tables", "own_records"]
+__all__ = ["Tables", "open_table", "own_records"]
 
 
 def own_records(setting: Setting) -> list[Records]:
     """The records that declarations upstream were given, nearest first."""
     given = (getattr(stage, "records", None) for stage in setting.upstream)
     return [records for records in given if isinstance(records, Records)]
+
+
+def open_table(records: Records) -> Table:
+    """The table of records. Raises DataError, also for what the operating system says of a file."""
+    try:
+        return records.open()
+    except OSError as error:
+        raise refused(error, str(error.filename or repr(records))) from error
 
 
 class Tables:
@@ -51,7 +60,7 @@ class Tables:
         if number >= len(self.known):
             raise GraphError("the state names rows, and no stage upstream has their records")
         if number not in self.opened:
-            self.opened[number] = self.known[number].open()
+            self.opened[number] = open_table(self.known[number])
         return self.opened[number]
 
     def close(self) -> None:

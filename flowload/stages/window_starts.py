@@ -19,6 +19,7 @@ from flowload.records import MOST_ROWS, Missing, Numbers, Picks, Records, Window
 from .cursor import Cursor
 from .gathering import guard_of
 from .picks import Listed, Span
+from .tables import open_table
 
 __all__ = ["Limits", "Order", "WindowStarts", "WindowStartsStage", "window_starts"]
 
@@ -102,7 +103,7 @@ class WindowStarts:
 
     def opened(self) -> Windowed:
         """The recordings, opened. Raises NoDataError where they are others than before."""
-        table = self.records.open()
+        table = open_table(self.records)
         if not isinstance(table, Windowed):
             raise GraphError(f"windows: {self.records!r} has no windows; wanted recordings")
         lengths = list(table.lengths)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.errors import DataError, NoDataError
+from flowload.errors import ClosedRun, DataError, NoDataError
+from flowload.stages import finding
 from flowload.stages.finding import Place, Search, entries, natural, visible
 
 NAMES = st.sampled_from(["a", "b1", "b10", ".h", "x.tar", "y.gz", "z.tar.part", "_"])
@@ -196,3 +197,54 @@ def test_what_an_event_may_mean(tmp_path: Path) -> None:
 
 def test_a_place_is_a_value(tmp_path: Path) -> None:
     assert Place.of(str(tmp_path), ()) == Place.of(str(tmp_path), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a" * 300, "name too long"),
+        ("a" * 300 + "/*.tar", "name too long"),
+        ("loop/*", "unreadable folder"),
+        ("s\ud800/*.tar", "bad name"),
+        ("~nobody-of-this-name/x.tar", "no home folder"),
+        ("file/x", "no such file"),
+    ],
+)
+def test_what_no_folder_can_tell_is_bad_data(
+    tmp_path: Path, text: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    Path("loop").symlink_to("loop")
+    with pytest.raises(DataError) as caught:
+        Search.of([text]).find()
+    assert caught.value.reason == reason
+    str(caught.value).encode()
+
+
+def test_many_names_are_in_order_and_the_search_can_be_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "PIECE", 7)
+    for number in range(60):
+        (tmp_path / f"a{number}.tar").write_text("")
+    found = Search.of([str(tmp_path)]).find()
+    assert [Path(path).name for path in found] == [f"a{number}.tar" for number in range(60)]
+    asked = []
+
+    def count() -> None:
+        asked.append(1)
+
+    Search.of([str(tmp_path)]).find(count)
+    total = len(asked)
+    assert total >= 4 * 60  # read, looked at, told apart, sorted
+    for after in (0, 59, 130, total - 1):
+        asked.clear()
+
+        def stop() -> None:
+            asked.append(1)
+            if len(asked) > after:  # noqa: B023 - called at once
+                raise ClosedRun
+
+        with pytest.raises(ClosedRun):
+            Search.of([str(tmp_path)]).find(stop)

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
 
+import flowload as fl
 from flowload.blocks import Rows
-from flowload.errors import GraphError
+from flowload.errors import DataError, GraphError
 from flowload.graph import Stage
 from flowload.protocols import Setting
 from flowload.stages.picks import Span
-from flowload.stages.tables import Tables, own_records
+from flowload.stages.tables import Tables, open_table, own_records
 from tests.stages.toy_rows import ToyRecords, ToyTable
 
 NEAR, FAR = ToyRecords(3), ToyRecords(4)
@@ -55,3 +58,18 @@ def test_rows_without_records_are_those_of_the_nearest() -> None:
     assert Tables([NEAR]).number(Rows(NEAR.open(), Span(0, 1))) == 0
     with pytest.raises(GraphError, match="no stage upstream has their records"):
         Tables(()).block(0, Span(0, 1), None)
+
+
+class Unreadable(ToyRecords):
+    """Records whose file the system refuses."""
+
+    def open(self) -> ToyTable:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), "/data/rows")
+
+
+def test_what_the_system_says_when_records_are_opened_is_bad_data() -> None:
+    with pytest.raises(DataError, match="/data/rows: vanished; found Stale file handle"):
+        open_table(Unreadable(5))
+    graph = fl.rows(Unreadable(5)) >> fl.batch(2)
+    with pytest.raises(DataError, match="/data/rows: vanished"), graph.iterate() as run:
+        next(run)
