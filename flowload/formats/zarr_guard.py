@@ -1,13 +1,14 @@
 """Our own reading of chunks, compared with zarr-python's when an array is opened.
 
 What is compared, bit for bit: the first and last chunks of each axis, and some that chance picks. At most
-64 MiB, decoded: that is what the first batches read anyway, and takes 0.1 s. Where a single chunk is larger,
+32 MiB, decoded: that is what the first batches read anyway, and takes 0.1 s. Where a single chunk is larger,
 a small array of the same kind is written instead, and both read that.
-A chunk that neither can read is no difference: it is an error when its rows are asked for.
+A chunk that we cannot read is no difference if we can read others: it is an error when a row asks for it.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from itertools import product
@@ -24,7 +25,7 @@ from .zarr_places import Coords, layout_of
 
 __all__ = ["BUDGET", "difference", "probes", "shrunk"]
 
-BUDGET = 64 << 20  #: bytes of decoded chunks that are compared
+BUDGET = 32 << 20  #: bytes of decoded chunks that are compared
 RANDOM = 3  #: chunks by chance, among not more than MOST
 MOST = 12
 
@@ -57,28 +58,46 @@ def difference(ours: ReadChunk, theirs: ReadChunk, grid: Grid, location: str) ->
         grid: the chunks.
         location: for the choice of chunks.
     """
+    refused: list[Coords] = []
+    agreed = 0
     for coords in probes(grid, location):
         rows = grid.patch(coords).inside[0].stop
-        if not same(ours, theirs, coords, rows) and not same(ours, theirs, coords, rows):
+        found = compare(ours, theirs, coords, rows) or compare(ours, theirs, coords, rows)
+        if found is Found.OTHER:
             return coords  # and not because the chunk came or went meanwhile
-    return None
+        refused += [coords] if found is Found.REFUSED else []
+        agreed += found is Found.SAME
+    return refused[0] if refused and not agreed else None
 
 
-def same(ours: ReadChunk, theirs: ReadChunk, coords: Coords, rows: int) -> bool:
-    """Whether both read the same of a chunk, whole and in part, or neither can.
+class Found(enum.Enum):
+    """What came of a comparison."""
 
-    A reader may be right of whole chunks alone: zarrs 0.2.3 is, of big-endian complex numbers.
+    SAME = "same"
+    OTHER = "other bits, or bits where zarr-python finds none"
+    REFUSED = "we do not read what zarr-python does"
+    NEITHER = "neither reads it"
+
+    def __bool__(self) -> bool:
+        """Whether another look would not help."""
+        return self is not Found.OTHER
+
+
+def compare(ours: ReadChunk, theirs: ReadChunk, coords: Coords, rows: int) -> Found:
+    """A chunk as both read it, whole and in part.
+
+    A reader may be right of whole chunks alone: zarrs 0.2.3 is, of big-endian complex numbers. And one that
+    we refuse where zarr-python does not may be damaged: it gives the fill value for a part of a shard that
+    lies behind its end. Only where we refuse all of them we do not know the kind.
     """
-    whole = slice(0, rows)
-    other = read_or_none(theirs, coords, whole)
+    other = read_or_none(theirs, coords, slice(0, rows))
     for part in dict.fromkeys([(0, rows), (rows // 3, rows // 3 + max(1, rows // 2))]):
         one = read_or_none(ours, coords, slice(*part))
-        if one is None or other is None:
-            if one is not other:
-                return False
-        elif not alike(one, other[slice(*part)]):
-            return False
-    return True
+        if one is None:
+            return Found.NEITHER if other is None else Found.REFUSED
+        if other is None or not alike(one, other[slice(*part)]):
+            return Found.OTHER
+    return Found.SAME
 
 
 def alike(one: NDArray[Any], other: NDArray[Any]) -> bool:

@@ -11,7 +11,6 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import chain
-from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowload.errors import DataError, NoDataError
@@ -129,9 +128,6 @@ def check_shape(document: Document, location: str) -> None:
         if grid is not None and len(chunks) != len(shape):
             found, wanted = f"chunks {list(chunks)}", f"{len(shape)} axes, as of shape {list(shape)}"
             raise DataError("bad zarr metadata", where=location, found=found, wanted=wanted)
-    if prod(shape) > MOST_BYTES:
-        found, wanted = f"shape {list(shape)}", f"at most {MOST_BYTES:,} bytes"
-        raise DataError("bad zarr metadata", where=location, found=found, wanted=wanted)
 
 
 def chunk_shape(part: object, name: str, location: str) -> object:

@@ -203,7 +203,6 @@ def agrees(reader: OpenArray, theirs: LibraryReader, document: Document) -> bool
     if grid.chunk_bytes <= BUDGET:
         wrong = difference(reader.read_chunk, theirs.read_chunk, grid, reader.location)
         reader.gaps.forget()
-        theirs.gaps.forget()
     else:
         wrong = differs_alike(document, reader.location)
     if wrong is not None:

@@ -144,7 +144,7 @@ class ShardLayout:
         index: Index = data[: prod(self.across) * ENTRY].view("<u8").reshape(-1, 2).astype(np.uint64)
         there = ~(index == ABSENT).all(axis=1)
         begins, lengths = index[there].T
-        if (begins > size).any() or (lengths > size - np.minimum(begins, np.uint64(size))).any():
+        if (lengths > size - np.minimum(begins, np.uint64(size))).any():
             raise DataError(
                 "corrupt shard",
                 where=where,

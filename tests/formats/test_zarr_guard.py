@@ -107,11 +107,17 @@ def test_a_chunk_that_only_one_can_read_is_a_difference() -> None:
     def corrupt(coords: Any, rows: slice) -> NDArray[Any]:
         raise DataError("corrupt chunk", where="x")
 
+    def half(coords: Any, rows: slice) -> NDArray[Any]:
+        return fine(coords, rows) if coords[0] else corrupt(coords, rows)
+
     grid = Grid((6,), (3,), (6,), 8)
     assert difference(fine, fine, grid, "x") is None
     assert difference(corrupt, corrupt, grid, "x") is None
     assert difference(fine, corrupt, grid, "x") == (1,)
-    assert difference(corrupt, fine, grid, "x") == (1,)
+    assert difference(fine, half, grid, "x") == (0,)
+    assert difference(corrupt, fine, grid, "x") == (1,)  # a kind that we do not read
+    assert difference(half, fine, grid, "x") is None  # a chunk that we refuse
+    assert difference(half, half, grid, "x") is None
 
 
 def test_bits_are_compared_not_numbers() -> None:
@@ -173,13 +179,13 @@ def test_of_large_chunks_a_small_array_of_the_same_kind_is_compared(
         right = ChunkReader.shown
         monkeypatch.setattr(ChunkReader, "shown", lambda self, memory: right(self, memory).byteswap())
     seen: list[Any] = []
-    same = zarr_guard.same
+    compare = zarr_guard.compare
 
-    def seeing(*what: Any) -> bool:
+    def seeing(*what: Any) -> zarr_guard.Found:
         seen.append(what)
-        return same(*what)
+        return compare(*what)
 
-    monkeypatch.setattr(zarr_guard, "same", seeing)
+    monkeypatch.setattr(zarr_guard, "compare", seeing)
     assert ZarrArray(str(path)).open().route.startswith("zarr-python" if wrong else "pread")
     assert seen
 
