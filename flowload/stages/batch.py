@@ -22,7 +22,7 @@ from .gathering import check_layout
 from .references import format_finder
 from .refill import Finish, Refill
 from .row_size import row_size
-from .tables import Tables, own_records
+from .tables import Tables, lacking, own_records
 from .written import EncodeUsable
 
 __all__ = ["BatchStage", "batch"]
@@ -66,6 +66,10 @@ class BatchStage(Stage):
         if self.layout is not None and list(incoming) == [Batch]:
             raise GraphError(f"batch: layout={self.layout!r} is for records; here come arrays already")
         return {"out": Batch}
+
+    def uneven(self, setting: Setting) -> str | None:
+        """What is bad, or lacks data, is left out where it is read."""
+        return super().uneven(setting) or lacking(setting)
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """Cut the stream by reference; encode each piece. Raises GraphError for an unknown layout."""

@@ -14,7 +14,7 @@ from flowload.records import Missing, Records
 from .batch import device_of
 from .fields import batch_bytes
 from .pieces import CutWindows, JoinPieces, ReadPieces
-from .tables import Tables, own_records
+from .tables import Tables, lacking, own_records
 from .window_starts import Limits, Order, window_starts
 
 __all__ = ["ReadWindowsStage", "read_windows", "windows"]
@@ -35,6 +35,10 @@ class ReadWindowsStage(Stage):
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
         """A batch a window: one row a sample."""
         return {"out": Batch}
+
+    def uneven(self, setting: Setting) -> str | None:
+        """What is bad, or lacks data, is left out where it is read."""
+        return super().uneven(setting) or lacking(setting)
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """Cut each window by reference, read its pieces at once, and give it when the last one has come."""

@@ -11,7 +11,7 @@ from flowload.files.regular import refused
 from flowload.protocols import Setting
 from flowload.records import Picks, Records, Table
 
-__all__ = ["Tables", "open_table", "own_records"]
+__all__ = ["Tables", "lacking", "open_table", "own_records"]
 
 
 def own_records(setting: Setting) -> list[Records]:
@@ -26,6 +26,12 @@ def open_table(records: Records) -> Table:
         return records.open()
     except OSError as error:
         raise refused(error, str(error.filename or repr(records))) from error
+
+
+def lacking(setting: Setting) -> str | None:
+    """Why ranks may get different numbers of rows that are read: some are left out for what they lack."""
+    skip = any(getattr(records, "missing", None) == "skip" for records in own_records(setting))
+    return "missing='skip' leaves out what was never stored" if skip else None
 
 
 class Tables:

@@ -14,6 +14,7 @@ from flowload.errors import GraphError
 from flowload.formats.molecules import PackedMolecules
 from flowload.graph.even import find_risks, from_environment, shares_of
 from flowload.sample import sample_path
+from flowload.stages.arrays import Count
 
 
 def risks(graph: fl.Graph) -> dict[str, list[tuple[str, bool]]]:
@@ -49,6 +50,14 @@ class Own(fl.Stage):
         return {"out": incoming[0]}
 
 
+@dataclass(frozen=True)
+class NpyLike(Count):
+    """Rows that may lack data."""
+
+    n: int = 9
+    missing: str = "fill"
+
+
 MOLECULES = fl.rows(PackedMolecules(sample_path("molecules"), num_atoms=26, too_large="drop"))
 
 EVEN = {
@@ -59,6 +68,7 @@ EVEN = {
     "map before": fl.rows(100) >> fl.map(same) >> fl.shard(0, 2) >> fl.batch(4),
     "one rank": rows(1) >> fl.filter(yes) >> fl.batch(4, on_error="skip"),
     "told": rows(even=False) >> fl.filter(yes) >> fl.batch(4),
+    "filled": fl.rows(NpyLike()) >> fl.shard(0, 2) >> fl.batch(4),
     "none": fl.rows(100) >> fl.filter(yes) >> fl.batch(4),
     "windows": fl.window_starts(sample_path("neural"), 512) >> fl.shard(0, 2) >> fl.read_windows(),
     "what it skips itself": chunks() >> fl.unpack() >> fl.batch(4),
@@ -80,6 +90,9 @@ UNEVEN = {
         chunks() >> fl.unpack() >> fl.reservoir(9, on_error="skip") >> fl.batch(4), [("reservoir", True)]
     ),
     "bad tensors": (rows() >> fl.batch(4) >> fl.to_device("cpu", on_error="skip"), [("to_device", True)]),
+    "rows that lack data": (
+        fl.rows(NpyLike(missing="skip")) >> fl.shard(0, 2) >> fl.batch(4), [("batch", True)]
+    ),
     "map": (rows() >> fl.batch(4) >> fl.map(same), [("map", False)]),
     "map that skips": (rows() >> fl.batch(4) >> fl.map(same, on_error="skip"), [("map", True)]),
     "own": (rows() >> fl.place(Own()) >> fl.batch(4), [("own", False)]),
