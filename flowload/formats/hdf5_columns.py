@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.errors import DataError
+from flowload.errors import ClosedRun, DataError
 from flowload.files.foreign import foreign
 from flowload.kernels.take import native, take_at
 from flowload.protocols import Call
@@ -108,7 +108,7 @@ class ChunksColumn(DatasetColumn):
         """Copy the rows; those that were never written hold the fill value."""
         if not out.nbytes:
             return
-        memory, begins = self.chunks[:2]
+        memory, begins = self.table()[:2]
         chunk, row = np.divmod(rows, self.chunk)
         offsets = np.where(begins[chunk] < 0, NOWHERE, begins[chunk] + row * self.width)
         if self.stored == out.dtype:
@@ -119,6 +119,12 @@ class ChunksColumn(DatasetColumn):
             out[...] = rough.view(self.stored).reshape(out.shape)
         if (offsets < 0).any():
             out[offsets < 0] = self.fill
+
+    def table(self) -> Chunks:
+        """Where the chunks lie, while they do."""
+        if not len(self.chunks.memory):  # a kernel would read where nothing is mapped any more
+            raise ClosedRun(f"{self.where}: read after it was closed")
+        return self.chunks
 
     def close(self) -> None:
         """Let go of the map."""
@@ -152,7 +158,7 @@ class CodedColumn(ChunksColumn):
 
     def expanded(self, number: int) -> NDArray[Any]:
         """The rows of a chunk."""
-        memory, begins, sizes, skipped = self.chunks
+        memory, begins, sizes, skipped = self.table()
         shape = (self.chunk, *self.shape[1:])
         if begins[number] < 0:
             filled: NDArray[Any] = np.broadcast_to(self.fill, shape)

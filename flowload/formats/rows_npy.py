@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from flowload.errors import DataError, GraphError, NoDataError
+from flowload.errors import ClosedRun, DataError, GraphError, NoDataError
 from flowload.files.arrays import map_array
 from flowload.files.foreign import foreign
 from flowload.files.guard import Guard
@@ -112,6 +112,8 @@ class MappedColumn:
 
     def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:  # noqa: ARG002 - nothing to ask
         """Copy the rows."""
+        if len(self.array) != self.shape[0]:  # a kernel would read where nothing is mapped any more
+            raise ClosedRun(f"{self.where}: read after it was closed")
         take(self.array, rows, out)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flowload.errors import DataError
+from flowload.errors import ClosedRun, DataError
 from flowload.formats.hdf5_chunks import Chunks, list_chunks
 from flowload.formats.hdf5_columns import ChunksColumn, CodedColumn, DatasetColumn
 from flowload.formats.rows_hdf5 import Hdf5Rows
@@ -149,6 +149,14 @@ def test_references_bits_and_words_of_any_length(tmp_path: Path) -> None:
     table = Hdf5Rows(tmp_path / "a.h5", "bits").open()
     assert read(table, [2, 1])["bits"].tolist() == [7, 255]
     table.close()
+
+
+@pytest.mark.parametrize("how", [{}, {"chunks": (4, 4)}, {"chunks": (4, 4), "compression": "gzip"}])
+def test_what_is_closed_is_not_read(how: dict[str, Any], tmp_path: Path) -> None:
+    table = Hdf5Rows(write(tmp_path / "a.h5", ARRAY, how)).open()
+    table.close()
+    with pytest.raises(ClosedRun, match=r"a\.h5: x: read after it was closed"):
+        read(table, [3])
 
 
 # ---- where they differ
