@@ -21,6 +21,7 @@ from .missing import tell_missing, usable_rows
 from .recording_gaps import SeriesGaps
 from .zarr_gaps import Gaps
 from .zarr_opening import OpenArray
+from .zarr_watch import watched
 
 __all__ = ["Part", "RecordingTable"]
 
@@ -54,6 +55,7 @@ class RecordingTable:
         self.parts = parts
         self.size = size
         self.on_missing = missing
+        self.guard = watched(array.location for arrays in parts for array in arrays.values())
         self.lengths = [length_of(arrays) for arrays in parts]
         self.begins = [0, *accumulate(self.lengths)]
         for arrays in parts[1:]:
@@ -175,6 +177,7 @@ class RecordingTable:
         for arrays in self.parts:
             for array in arrays.values():
                 array.close()
+        self.guard.close()
 
 
 def length_of(arrays: Mapping[str, OpenArray]) -> int:

@@ -21,6 +21,7 @@ from .zarr_array import ZarrArray
 from .zarr_members import array_keys, group_arrays, key_of
 from .zarr_opening import OpenArray
 from .zarr_stores import join_location
+from .zarr_watch import watched
 
 __all__ = ["ZarrRows"]
 
@@ -81,7 +82,8 @@ class ZarrRows:
             for column in opened.values():
                 column.close()
             raise
-        return ColumnTable(opened, missing=self.missing)
+        guard = watched(column.where for column in opened.values())
+        return ColumnTable(opened, missing=self.missing, guard=guard)
 
     def named(self) -> Choice | None:
         """Where the arrays are that were asked for; None: whatever is there."""

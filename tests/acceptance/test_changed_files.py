@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from flowload.formats.molecules import PackedMolecules
 from flowload.formats.rows_hdf5 import Hdf5Rows
 from flowload.formats.rows_lmdb import LmdbRows
 from flowload.formats.rows_npy import NpyRows
+from flowload.formats.rows_zarr import ZarrRows
 from flowload.graph import Graph
 from tests.formats import molecules as small
 
@@ -63,6 +65,12 @@ def grow(path: Path) -> None:
 CHANGES = [cut, rewrite, write_again, replace, delete, grow]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def thread_of_zarr(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """zarr-python starts one with its first array, and keeps it."""
+    zarr(tmp_path_factory.mktemp("zarr"))
+
+
 class Data:
     """Files, a line over them in which a batch says of which rows it is, and what those hold."""
 
@@ -77,7 +85,7 @@ def numbered() -> NDArray[np.float32]:
 
 
 def constant(batch: Batch) -> bool:
-    x = batch["x"]
+    (x,) = batch.values()
     return bool((x == x[:, :1]).all() and (np.diff(np.sort(x[:, 0])) >= 1).all())
 
 
@@ -114,7 +122,26 @@ def lmdb(folder: Path) -> Data:
     ):
         for row, values in enumerate(numbered()):
             into.put(b"%d" % row, values.tobytes())
-    return Data([folder / "x" / "data.mdb"], fl.rows(LmdbRows(folder / "x", {"x": ("f4", (64,))})), constant)
+    return Data(
+        [folder / "x" / "data.mdb"], fl.rows(LmdbRows(str(folder / "x"), {"x": ("f4", (64,))})), constant
+    )
+
+
+def zarr(folder: Path, name: str = "zarr.json", **how: Any) -> Data:
+    library = pytest.importorskip("zarr")
+    how |= {"shape": (ROWS, 64), "chunks": (128, 64), "dtype": "f4", "overwrite": True}
+    library.create_array(folder / "x", **how)[:] = numbered()
+    return Data([folder / "x" / name], fl.rows(ZarrRows(folder / "x")), constant)
+
+
+def zarr_2(folder: Path) -> Data:
+    return zarr(folder, ".zarray", zarr_format=2)
+
+
+def zarr_zip(folder: Path) -> Data:
+    zarr(folder)
+    shutil.make_archive(str(folder / "x"), "zip", folder / "x")
+    return Data([folder / "x.zip"], fl.rows(ZarrRows(folder / "x.zip")), constant)
 
 
 def games(folder: Path) -> Data:
@@ -160,7 +187,7 @@ def molecules(folder: Path) -> Data:
     return Data([folder / name for name in names], graph, right)
 
 
-KINDS = [npy, own_map, hdf5, hdf5_chunks, hdf5_gzip, lmdb, games, boards, molecules]
+KINDS = [npy, own_map, hdf5, hdf5_chunks, hdf5_gzip, lmdb, zarr, zarr_2, zarr_zip, games, boards, molecules]
 
 
 @pytest.mark.parametrize("change", CHANGES)
