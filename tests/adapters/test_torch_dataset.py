@@ -214,3 +214,13 @@ def test_the_only_batch_of_a_list() -> None:
 def test_drawing_does_not_import_torch() -> None:
     code = "import sys, flowload as fl; fl.rows(9) >> fl.batch(2); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_ranks_that_may_end_in_different_steps_are_refused_or_allowed() -> None:
+    rows = fl.rows(ToyRecords(40)) >> fl.shard(0, world=2)
+    graph = rows >> fl.batch(4) >> fl.filter(lambda batch: batch["row"] % 3 > 0)
+    with pytest.raises(GraphError, match="'filter' is behind shard"):
+        next(iter(graph.as_torch_dataset()))
+    assert len(order(graph.as_torch_dataset(even="allow"))) == 13
+    with pytest.raises(GraphError, match="even is 'no'"):
+        graph.as_torch_dataset(even="no")  # type: ignore[arg-type]
