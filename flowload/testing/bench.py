@@ -59,9 +59,14 @@ class Bench:
         return numbered(copied(word) for word in self.words)
 
     def run(
-        self, *, fill: int, watch: Watch | None = None, after: Callable[[Plain], None] | None = None
+        self,
+        *,
+        fill: int,
+        watch: Watch | None = None,
+        after: Callable[[Plain], None] | None = None,
+        then: Callable[[list[Made]], None] | None = None,
     ) -> list[Made]:
-        """All that comes out; `after` is called behind every word."""
+        """All that comes out; `after` is called behind every word, `then` before anything is closed."""
         kept = Kept()
         with Plain(self.open(), fill=fill, watch=watch) as plain:
             for word in self.stream(plain):
@@ -70,6 +75,9 @@ class Bench:
                     after(plain)
             kept.take(plain.flush())
             check_books(plain)
+            if then is not None:
+                kept.check()
+                then(kept.made)
         kept.check()
         return kept.made
 

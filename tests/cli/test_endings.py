@@ -1,4 +1,4 @@
-"""Every way in which `flowload run` can end: only what went as asked has status 0, check marks and a good word."""
+"""Every way in which `flowload run` can end: only what went as asked has status 0 and check marks."""
 
 from __future__ import annotations
 
