@@ -104,6 +104,7 @@ class TurnTask:
         self.alive = list(range(len(segment.inputs)))
         self.at_mark: set[int] = set()
         self.caught_up: set[int] = set()
+        self.told = False  # that all of them have caught up
         self.waits_for: int | None = None
         self.number = 0
         self.epochs = segment.epochs()
@@ -130,6 +131,7 @@ class TurnTask:
             word = await self._wait_for(which)
         except EndOfStream:
             self.alive.remove(which)
+            await self._catch_up()
         else:
             await self._pass_on(operator, which, word)
 
@@ -162,7 +164,18 @@ class TurnTask:
     async def _mark(self, which: int, mark: Mark) -> None:
         if mark is Mark.EPOCH:
             self.at_mark.add(which)
-            return
-        self.caught_up.add(which)
-        if self.caught_up >= set(self.alive):
-            await self.segment.put_all(mark)
+            await self._catch_up()
+        else:
+            self.caught_up.add(which)
+            self.told = False  # there was news, which is told now
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Say that all have caught up: those that say it, and those that have nothing more to say now.
+
+        A list beside a watched folder never says it, but its pass ends; a pool behind them waits for this.
+        """
+        done = self.caught_up | self.at_mark
+        if self.caught_up and not self.told and done.issuperset(self.alive):
+            self.told = True
+            await self.segment.put_all(Mark.CAUGHT_UP)

@@ -87,6 +87,52 @@ def test_all_have_caught_up_when_the_last_has(face: Face) -> None:
     assert got == [1, 4, 2, 5, 3, -2, 6, -1]
 
 
+def test_what_comes_later_is_told_again_when_it_has_come(face: Face) -> None:
+    one = words([1], Mark.CAUGHT_UP, [2], [3], Mark.CAUGHT_UP)
+    two = words([4], Mark.CAUGHT_UP, [5], [6], Mark.CAUGHT_UP)
+    got = flat(face.read([one, two] >> in_turn() >> step(Tells)))
+    assert got == [1, 4, 2, -2, 5, 3, 6, -2, -2, -1]
+
+
+def test_one_that_has_not_caught_up_yet_is_waited_for(face: Face) -> None:
+    one, two = words([1], Mark.CAUGHT_UP, [2], [3], [4]), words([5], [6], [7], Mark.CAUGHT_UP, [8])
+    got = flat(face.read([one, two] >> in_turn() >> step(Tells)))
+    assert got == [1, 5, 2, 6, 3, 7, 4, -2, 8, -1]
+
+
+def test_one_whose_pass_is_over_keeps_nobody_from_having_caught_up(face: Face) -> None:
+    """A watched folder beside a list, which never says that it has caught up; before it, and behind."""
+    watched, listed = [[1], Mark.CAUGHT_UP, [2]], [[3], [4], [5]]
+    for first, second in ((watched, listed), (listed, watched)):
+        got = flat(face.read([words(*first), words(*second)] >> in_turn() >> step(Tells)))
+        assert got.count(-2) == 1
+        assert got.index(-2) > max(got.index(1), got.index(5))
+        assert sorted(got) == [-2, -1, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.anyio
+async def test_all_have_caught_up_while_one_that_is_watched_goes_on(anyio_backend: str) -> None:
+    """The list has ended its pass, and nothing more comes from the folder: the pool must know."""
+    told = anyio.Event()
+
+    class Listens(Tells):
+        def mark(self, mark: Mark, call: Call) -> list[Block]:
+            call.opened(1)
+            return [ints([-2])]
+
+    class Watches(Yields):
+        async def epoch(self, number: int, call: Call) -> Any:  # type: ignore[override]  # as Source allows
+            yield ints([1])
+            yield Mark.CAUGHT_UP
+            yield ints([4])
+            await told.wait()
+
+    graph = [words([2], [3]), origin(Watches(lambda _: ()), growing=True)] >> in_turn() >> step(Listens)
+    async with graph.stream() as batches:
+        got = [int((await anext(batches)).values[0]) for _ in range(5)]
+    assert got == [2, 1, 3, 4, -2]
+
+
 def test_what_came_through_is_counted(face: Face) -> None:
     taker = Taker()
     face.use([numbers(5, 2), numbers(4, 3)] >> in_turn(), taker)

@@ -28,6 +28,34 @@ def test_arrays_of_different_lengths_are_not_cut_apart() -> None:
         batches_of([block], 4, FakeCall())
 
 
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("kind", ["frames", "arrays"])
+def test_held_is_what_waits_and_nothing_behind_the_end(kind: str, drop_last: bool) -> None:
+    blocks = frames_of([3, 4, 9, 2]) if kind == "frames" else arrays_of([3, 4, 9, 2])
+    fold, call, came, held = Cut(8, drop_last=drop_last), FakeCall(), 0, []
+    for block in blocks:
+        came += len(block)
+        made = [sum(map(len, pieces.parts)) for pieces in fold.push(block, call)]
+        came -= sum(made)
+        held.append(fold.held)
+        assert fold.held == came == sum(map(len, fold.parts))
+    assert held == [3, 7, 0, 2]
+    assert [len(pieces) for pieces in fold.flush(call)] == ([] if drop_last else [2])
+    assert call.drops == ({"partial batch": 2} if drop_last else {})
+    assert (fold.held, fold.parts) == (0, [])
+    assert list(fold.flush(call)) == []
+    assert [len(pieces) for pieces in fold.push(blocks[2], call)] == [8]
+    assert fold.held == 1
+
+
+def test_a_fold_that_is_restored_forgets_what_it_held() -> None:
+    fold, call = Cut(8, drop_last=False), FakeCall()
+    empty = json.loads(json.dumps(fold.state()))
+    list(fold.push(arrays_of([5])[0], call))
+    fold.restore(empty)
+    assert (fold.held, fold.parts, fold.late) == (0, [], [])
+
+
 def test_no_batch_at_all_is_said(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="flowload"):
         assert not batches_of(frames_of([3]), 8, FakeCall(), drop_last=True)

@@ -122,6 +122,20 @@ def test_links_are_followed_but_never_in_a_circle(tmp_path: Path) -> None:
     assert names(Search.of([f"{tmp_path}/data/**/*.tar"]).find()) == ["a.tar", "b.tar"]
 
 
+def test_hidden_folders_are_not_looked_into_unless_they_are_named(tmp_path: Path) -> None:
+    hidden = [".git/a.tar", "data/.cache/b.tar", "data/.cache/deep/c.tar", "data/deep/.x/d.tar"]
+    touch(tmp_path, *hidden, "data/e.tar", "f.tar", "data/deep/g.tar")
+    every = Search.of([f"{tmp_path}/**/*.tar"])
+    assert names(every.find()) == ["e.tar", "f.tar", "g.tar"]
+    assert names(Search.of([f"{tmp_path}/**"]).find()) == ["e.tar", "f.tar", "g.tar"]
+    assert names(Search.of([f"{tmp_path}/*/*.tar"]).find()) == ["e.tar"]
+    assert [every.wants(str(tmp_path / path)) for path in hidden] == [False] * 4
+    assert all(every.wants(str(tmp_path / path)) for path in ("data/e.tar", "f.tar", "data/deep/g.tar"))
+    named = Search.of([f"{tmp_path}/**/.cache/**/*.tar"])
+    assert names(named.find()) == ["b.tar", "c.tar"]
+    assert [named.wants(str(tmp_path / path)) for path in hidden] == [False, True, True, False]
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoDataError, match=r"gone\.tar: no such file"):
         Search.of([f"{tmp_path}/gone.tar"]).find()

@@ -94,3 +94,50 @@ def test_a_window_that_lost_a_piece_is_dropped_as_a_whole(lost: int, records: Re
     assert call.drops == {"window with a bad chunk": 20}
     assert call.entered == 60
     assert joining.held == 0
+
+
+def restored(records: Recording, came: int) -> JoinPieces:
+    """The fold of a state after so many pieces."""
+    _, pieces = cut(records)
+    reading, call = ReadPieces(None), FakeCall()
+    joining, again = join(records, reading), join(records, reading)
+    for piece in pieces[:came]:
+        list(joining.push(reading.apply(piece, call), call))
+    again.restore(json.loads(json.dumps(joining.state())))
+    return again
+
+
+@pytest.mark.parametrize("first", [3, 4, 5])
+def test_a_saved_window_whose_rest_never_comes_is_dropped(first: int, records: Recording) -> None:
+    """Another window comes, at any of its pieces."""
+    joining, reading, call = restored(records, 2), ReadPieces(None), FakeCall()
+    _, pieces = cut(records)
+    made = [batch for piece in pieces[first:] for batch in joining.push(reading.apply(piece, call), call)]
+    assert call.drops["window with a bad chunk"] == (20 if first == 3 else 40)
+    assert [int(batch.whole["start"]) for batch in made] == [20, 40][first > 3 :]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_saved_window_that_begins_anew_is_another(first: int, records: Recording) -> None:
+    """The same row in the next pass: its pieces came before, so this is not the rest of that window."""
+    joining, reading, call = restored(records, 2), ReadPieces(None), FakeCall()
+    _, pieces = cut(records)
+    made = [batch for piece in pieces[first:3] for batch in joining.push(reading.apply(piece, call), call)]
+    assert call.drops == {"window with a bad chunk": 20}
+    assert len(made) == (first == 0)
+    assert call.entered == 20
+
+
+def test_a_window_that_was_read_here_does_not_go_on_as_another_of_its_row(records: Recording) -> None:
+    """It lost its last piece, and the same row comes again, of which the first pieces are lost."""
+    _, pieces = cut(records)
+    _, again = cut(records)
+    reading, call = ReadPieces(None), FakeCall()
+    joining = join(records, reading)
+    for piece in pieces[:2]:
+        list(joining.push(reading.apply(piece, call), call))
+    assert list(joining.push(reading.apply(again[2], call), call)) == []
+    assert call.drops == {"window with a bad chunk": 20}
+    assert joining.held == 20
+    list(joining.flush(call))
+    assert call.drops == {"window with a bad chunk": 40}
