@@ -59,9 +59,9 @@ class Slow(Recording):
 
     seconds: float = 0.1
 
-    def open(self) -> RecordingTable:
+    def open(self, *, compare: bool = True) -> RecordingTable:
         """With windows that take their time."""
-        table = super().open()
+        table = super().open(compare=compare)
         slow = SlowTable(table.parts, table.size)
         slow.seconds = self.seconds
         return slow
@@ -72,7 +72,9 @@ def overlap(
 ) -> list[Overlap]:
     """A store where a window takes `seconds` to come; and zstd chunks, trained on as long as they take."""
     small = recording(corpus.path("raw"), corpus.chunk)
-    far = fl.place(WindowStartsStage(records=Slow(small.parts, small.size, seconds), count=windows + 1))
+    far = fl.place(
+        WindowStartsStage(records=Slow(small.parts, small.size, seconds=seconds), count=windows + 1)
+    )
     zstd = fl.window_starts(corpus.path("zstd"), corpus.size, count=windows + 1)
     load = alone(zstd, windows, cpus)
     found = [
