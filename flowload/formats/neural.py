@@ -51,7 +51,7 @@ class Recording:
     def fields(self, layout: str) -> Fields:
         """Of the windows; nothing where the arrays cannot be opened now."""
         try:
-            table = self.open(compare=False)
+            table = self.open(estimate=True)
         except (DataError, OSError):
             return {}
         try:
@@ -59,18 +59,18 @@ class Recording:
         finally:
             table.close()
 
-    def open(self, *, compare: bool = True) -> RecordingTable:
+    def open(self, *, estimate: bool = False) -> RecordingTable:
         """Open every array, and compare their lengths. Raises NoDataError and DataError.
 
         Args:
-            compare: see `ZarrArray.open`.
+            estimate: nothing will be read: no matter how, and whether there is something.
         """
         opened: list[dict[str, OpenArray]] = []
         try:
             for named in self.parts:
                 opened.append({})
                 for name, array in named:
-                    opened[-1][name] = open_series(array, compare=compare)
+                    opened[-1][name] = open_series(array, estimate=estimate)
                 check_neurons(named, opened[-1])
             return RecordingTable(opened, self.size, self.missing)
         except BaseException:
@@ -141,16 +141,16 @@ def limited(arrays: Named, name: str, limits: int | Mapping[str, int] | None) ->
     return tuple((key, replace(array, **{name: own.get(key, getattr(array, name))})) for key, array in arrays)
 
 
-def open_series(array: ZarrArray, *, compare: bool) -> OpenArray:
+def open_series(array: ZarrArray, *, estimate: bool) -> OpenArray:
     """An array, or the `timeseries.zarr` of a recording."""
     try:
-        return array.open(compare=compare)
+        return array.open(compare=not estimate, empty=estimate)
     except NoDataError as error:
         if error.reason != "no zarr array":
             raise
         inner = replace(array, location=join_location(array.location, f"{SERIES}.zarr"))
         try:
-            return inner.open(compare=compare)
+            return inner.open(compare=not estimate, empty=estimate)
         except NoDataError as other:
             raise (error if other.reason == error.reason else other) from None
 
@@ -162,11 +162,11 @@ def check_neurons(arrays: Named, opened: Mapping[str, OpenArray]) -> None:
         if opened[name].location == array.location or len(grid.shape) < 2:
             continue  # an array by itself
         metadata = metadata_of(array)
-        if metadata is not None and metadata[0] != grid.shape[1]:
+        if metadata is not None and metadata[:1] != grid.shape[1:2]:
             raise DataError(
                 "other neurons in the metadata",
                 where=join_location(array.location, f"{METADATA}.zarr"),
-                found=f"{metadata[0]:,} rows",
+                found=f"shape {list(metadata)}",
                 wanted=f"the {grid.shape[1]:,} neurons of {SERIES}.zarr",
             )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
+from flowload.files.arrays import read_array
 from flowload.kernels.neighbours import check_csr, with_neighbours
 
 __all__ = ["CSR"]
@@ -66,12 +67,14 @@ class CSR:
         for name in ("indptr", "indices"):
             path = folder / f"{name}.npy"
             try:
-                arrays.append(np.load(path))
-            except FileNotFoundError:
+                arrays.append(read_array(path))
+            except NoDataError:
                 raise NoDataError("no graph", where=str(path), wanted="indptr.npy and indices.npy") from None
-            except (ValueError, EOFError) as error:
-                raise DataError("bad .npy file", where=str(path), found=str(error)) from error
-        return cls(*arrays)
+        try:
+            return cls(*arrays)
+        except DataError as error:
+            where = f"{folder}: {error.where}"
+            raise type(error)(error.reason, where=where, found=error.found, wanted=error.wanted) from error
 
     def __len__(self) -> int:
         return len(self.indptr) - 1

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flowload as fl
-from flowload.errors import GraphError, MissingExtra
+from flowload.errors import DataError, GraphError, MissingExtra, NoDataError
 from flowload.formats import zarr_stores
 from flowload.formats.chunk_grid import Grid, Piece
 from flowload.formats.neural import ZarrArray, recording, simulate
@@ -149,3 +149,22 @@ def test_patches_cover_a_window_once(
                 assert begin == target.start + (start if axis == 0 else 0)
                 assert inside.stop - inside.start == target.stop - target.start
     assert (seen == 1).all()
+
+
+def test_metadata_of_another_shape_are_named(tmp_path: Path) -> None:
+    write_array(tmp_path / "rec/timeseries.zarr", numbers((20, 6)), (8, 6))
+    for shape in ((), (5,), (6, 0)):
+        zarr.create_array(str(tmp_path / "rec/metadata.zarr"), shape=shape, dtype="f4", overwrite=True)
+        if shape[:1] == (6,):
+            recording(tmp_path / "rec", 9).open().close()
+            continue
+        with pytest.raises(DataError, match=r"metadata\.zarr: other neurons in the metadata; found shape"):
+            recording(tmp_path / "rec", 9).open()
+
+
+def test_an_estimate_is_made_of_what_is_not_written_yet(tmp_path: Path) -> None:
+    zarr.create_array(str(tmp_path / "a.zarr"), shape=(40, 6), chunks=(8, 6), dtype="f4")
+    graph = fl.windows(tmp_path / "a.zarr", 9)
+    assert sum(graph.memory().values()) > 9 * 6 * 4
+    with pytest.raises(NoDataError, match="no chunk exists"), graph.iterate() as run:
+        next(run)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -54,10 +55,22 @@ def test_what_is_no_folder_of_a_graph_is_told(tmp_path: Path) -> None:
     with pytest.raises(NoDataError, match=r"indptr\.npy: no graph"):
         CSR.of(tmp_path)
     (tmp_path / "indptr.npy").write_bytes(b"no array")
-    with pytest.raises(DataError, match=r"indptr\.npy: bad \.npy file"):
+    with pytest.raises(DataError, match=r"indptr\.npy: no \.npy file"):
         CSR.of(tmp_path)
     with pytest.raises(DataError, match="no graph; found 7"):
         CSR.of(7)
+    (tmp_path / "indptr.npy").unlink()
+    os.mkfifo(tmp_path / "indptr.npy")
+    with pytest.raises(DataError, match=r"indptr\.npy: not a file; found a pipe"):
+        CSR.of(tmp_path)
+
+
+def test_a_folder_whose_graph_is_wrong_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "indptr.npy", np.array([0, 1, 3]))
+    np.save(tmp_path / "indices.npy", np.array([1, 0, 2]))
+    with pytest.raises(DataError, match=r": CSR: row 1: wrong neighbours; found") as caught:
+        CSR.of(tmp_path)
+    assert str(caught.value).startswith(str(tmp_path))
 
 
 def test_the_fly_visual_system(shared_neural: Path) -> None:

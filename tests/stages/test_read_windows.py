@@ -200,7 +200,7 @@ def test_a_recording_goes_with_its_metadata(tmp_path: Path) -> None:
     write_array(tmp_path / "timeseries.zarr", numbers((20, 6, 2)), (8, 6, 2))
     assert recording(tmp_path, 5).open().arrays()["timeseries"][0] == (6, 2)
     write_array(tmp_path / "metadata.zarr", numbers((5, 5)), (5, 5))
-    with pytest.raises(DataError, match=r"metadata\.zarr: other neurons.*found 5 rows; wanted the 6 neurons"):
+    with pytest.raises(DataError, match=r"other neurons.*found shape \[5, 5\]; wanted the 6 neurons"):
         recording(tmp_path, 5).open()
 
 
