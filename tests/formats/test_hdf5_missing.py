@@ -333,3 +333,26 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.h5")
     with pytest.raises(DataError, match=r"a\.h5: not a file; found a pipe"):
         Hdf5Rows(tmp_path / "a.h5").open()
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_more_rows_than_any_file_has(chunk: int, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        made = file.create_dataset("x", (8,), "u1", chunks=(chunk,), maxshape=(None,))
+        made[:] = 7
+        made.resize(1 << 60, axis=0)
+    with pytest.raises(
+        DataError, match=r"a\.h5: x: impossible size; found 1,152,921,504,606,846,976 rows of 1 b"
+    ):
+        Hdf5Rows(tmp_path / "a.h5").open()
+
+
+def test_rows_that_no_memory_has_room_for(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        made = file.create_dataset("x", (3, 8), "f8", chunks=(1, 8), maxshape=(3, None))
+        made[:] = 7
+        made.resize(1 << 50, axis=1)
+    with pytest.raises(
+        DataError, match=r"a\.h5: x: impossible size; found 3 rows of 9,007,199,254,740,992 b"
+    ):
+        Hdf5Rows(tmp_path / "a.h5").open()
