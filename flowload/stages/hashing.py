@@ -39,7 +39,7 @@ def chunk_hash(keys: NDArray[np.uint64], indexes: NDArray[np.uint64], salt: int)
     return mix(mix(salted) + (indexes + np.uint64(1)) * GOLDEN)
 
 
-def salt_word(salt: int | str | None) -> int:
+def salt_word(salt: float | str | None) -> int:
     """A user's salt as a number far from the small ones, which tell splits in a row apart; None: 0.
 
     The first 8 bytes, little-endian, of blake2b of the salt as text: a number and its digits are one salt.

@@ -36,7 +36,7 @@ class SplitStage(Stage):
 
     weights: tuple[tuple[str, float], ...]
     by: str | None = None
-    salt: int | str | None = None
+    salt: float | str | None = None  #: whole, or a word; typed so that `**shares` may follow
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,7 +121,7 @@ def take(block: Splittable, rows: NDArray[np.intp], call: Call) -> Splittable:
     return Frames(block.format, block.sources, data, block.origin[rows])
 
 
-def split(*, by: str | None = None, salt: int | str | None = None, **parts: Any) -> Graph:
+def split(*, by: str | None = None, salt: float | str | None = None, **parts: Any) -> Graph:
     """Send each chunk or row to one of several outputs, such as `split(train=0.9, valid=0.1)`.
 
     The way is chosen by a hash: of the chunk's file name and its number in the file, or of the row's number
