@@ -163,6 +163,7 @@ async def test_nothing_that_is_shown_is_obeyed_by_the_terminal() -> None:
         last = run.stats()
     view = View(drawn, evil, Bell())
     async with view.run_test(size=(120, 40)) as pilot:
+        assert str(view.query_one("#head", Static).render()) == r"[red]\x1b[31m\x1b]0;PWNED\x07"
         view.moment(last, {})
         await pilot.press("down", "d")
         await pilot.pause()
