@@ -22,7 +22,7 @@ from flowload.files.foreign import foreign
 from flowload.files.regular import opened
 
 from .hdf5_links import Group, Walk
-from .hdf5_plain import check_stored
+from .hdf5_plain import check_heaps, check_stored
 from .molecules_arrays import Picked, is_periodic, pick_arrays, tell_picked, total_charges
 from .molecules_comment import CELLS, PERIODIC
 from .molecules_elements import atomic_numbers
@@ -68,9 +68,13 @@ def read_ani(
         if not found:
             wanted = f"groups that hold {' or '.join(map(repr, PLACES))}"
             raise DataError("no molecules", where=str(path), found="none", wanted=wanted)
+        checked: set[Path] = set()
         for number, group in enumerate(found):
             where = f"{path}, {shown(group.name)}"
             conformations = Conformations(group.node, walk.datasets(group), where, names)
+            if conformations.worded and group.path not in checked:
+                check_heaps(group.path)
+                checked.add(group.path)
             tell_picked(told, conformations.picked, 1, names)
             for key in conformations.unused:
                 told.ignore(key)
@@ -125,7 +129,9 @@ class Conformations:
         with foreign("bad HDF5", self.where):
             for key in node.attrs:
                 if key not in self.arrays and (like_charge(key) or plain(key) in (*CELLS, *PERIODIC)):
-                    self.arrays[key] = np.asarray(node.attrs[key])
+                    kind = node.attrs.get_id(key).dtype.kind
+                    # Words are not read: what they say of a cell is not clear, and they are no charge.
+                    self.arrays[key] = np.asarray(node.attrs[key] if kind in "biuf" else "")
 
     def first(self, keys: tuple[str, ...]) -> str:
         """The first of these that is there."""
@@ -203,6 +209,11 @@ class Conformations:
         for start in range(0, self.count, each):
             rows = slice(start, min(start + each, self.count))
             yield self.some(rows, kinds, number)
+
+    @property
+    def worded(self) -> bool:
+        """Whether elements are strings of any length."""
+        return bool(self.arrays[self.species].dtype.kind == "O")
 
     @property
     def varied(self) -> bool:

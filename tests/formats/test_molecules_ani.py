@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from flowload.errors import DataError
+from flowload.formats import hdf5_plain
 from tests.formats.molecules_sources import converted, write_ani
 
 
@@ -270,3 +271,44 @@ def test_energies_behind_a_lost_link_are_missing(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"OH: arrays are missing; found .*; wanted energies"):
         converted(change(write_ani(tmp_path), link))
+
+
+def test_heaps_are_looked_at_before_the_library_runs_in_circles(tmp_path: Path) -> None:
+    """The library reads on for ever where the room that is left in a heap has the size 0."""
+    path = write_ani(tmp_path)
+    data = path.read_bytes()
+    at = data.index(b"GCOL\1\0\0\0")
+    free = at + 16 + 2 * 24  # behind two objects, of 16 bytes and 8 for one letter
+    assert data[free : free + 2] == bytes(2)
+    for place, value in (
+        (free + 8, 0),
+        (free + 8, 15),
+        (at + 16 + 8, 1 << 40),
+        (at + 8, 8),
+        (at + 8, 1 << 62),
+    ):
+        path.write_bytes(data[:place] + value.to_bytes(8, "little") + data[place + 8 :])
+        with pytest.raises(DataError, match=rf"set.h5, byte {at}: bad HDF5; found a damaged heap"):
+            converted(path)
+    path.write_bytes(data)
+    assert converted(path).done.molecules == 1
+
+
+@pytest.mark.parametrize("piece", [16, 100, 1 << 20])
+def test_every_heap_is_found_wherever_it_lies(
+    tmp_path: Path, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hdf5_plain, "PIECE", piece)
+
+    def many(file: Any) -> None:
+        file.create_dataset("words", data=["x" * (k % 300) for k in range(300)], dtype=h5py.string_dtype())
+
+    path = change(write_ani(tmp_path), many)
+    hdf5_plain.check_heaps(path)
+    data = path.read_bytes()
+    places = [at for at in range(0, len(data), 8) if data[at : at + 8] == b"GCOL\1\0\0\0"]
+    assert len(places) > 1
+    for at in places:
+        path.write_bytes(data[: at + 8] + bytes(8) + data[at + 16 :])
+        with pytest.raises(DataError, match=rf"byte {at}: bad HDF5"):
+            hdf5_plain.check_heaps(path)
