@@ -1,4 +1,4 @@
-"""Converters of molecules, and packed folders: what is damaged is read, or refused by name."""
+"""Converters of molecules: what is damaged is read, or refused by name, and nothing is left of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from flowload.formats.molecules import PackedMolecules
 from flowload.formats.molecules_pack import pack_molecules
-from flowload.testing.call import PlainCall
-from tests.formats import molecules as naive
 from tests.formats.molecules_sources import OURS, write_ani, write_npz
 
 from .mutate import mutants, survives
@@ -90,35 +86,3 @@ def test_damaged_sources(tmp_path: Path, kind: str, skip_bad: bool, fuzz_count: 
         shutil.rmtree(out, ignore_errors=True)
         assert sorted(tmp_path.iterdir()) == [path]  # no draft
     assert 0 < read < fuzz_count // 2  # the damage is neither too small nor too large to tell anything
-
-
-def everything(folder: Path) -> None:
-    """Open a packed folder, and make batches of all that is usable in it."""
-    records = PackedMolecules(folder, pairs="real", cutoff=3.0)
-    table = records.open()
-    try:
-        call = PlainCall((0, 0), 0, on_error="skip")
-        rows = table.usable(np.arange(len(table)), call)
-        for layout in table.layouts:
-            fields = table.fields(layout, rows)
-            out: dict[str, Any] = {
-                key: np.empty((len(rows), *shape), dtype) for key, (shape, dtype) in fields.items()
-            }
-            table.gather(layout, rows, out, call)
-        table.group("molecule", rows)
-        table.check()
-    finally:
-        table.close()
-
-
-@pytest.mark.parametrize("name", [*naive.FILES, "groups.npy", "meta.json"])
-def test_damaged_packed_folders(tmp_path: Path, name: str, fuzz_count: int) -> None:
-    folder = naive.write(tmp_path / "packed", naive.content([3, 1, 2, 5]))
-    np.save(folder / "groups.npy", np.arange(4))
-    (folder / "meta.json").write_text('{"molecules": 4}')
-    everything(folder)
-    valid = (folder / name).read_bytes()
-    for number, data in enumerate(mutants(valid, count=max(1, fuzz_count // 9), seed=len(name), first=128)):
-        (folder / name).write_bytes(data)
-        with little_memory():
-            survives(lambda: everything(folder), f"{name} {number}")
