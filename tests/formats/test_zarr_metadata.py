@@ -14,6 +14,7 @@ import pytest
 import zarr
 
 from flowload.errors import DataError, FlowloadError, NoDataError
+from flowload.formats.chunk_files import ZipMembers
 from flowload.formats.neural import ZarrArray, recording
 from flowload.formats.recording_table import RecordingTable
 from flowload.formats.rows_zarr import ZarrRows
@@ -297,6 +298,7 @@ def test_a_zip_that_is_locked_is_named(tmp_path: Path) -> None:
         data[at + 8] |= 1
         at += 4
     path.write_bytes(data)
+    assert not ZipMembers(path, "a.zarr").stored
     with pytest.raises(DataError, match="encrypted"):
         ZarrRows(path / "a.zarr").open()
 
