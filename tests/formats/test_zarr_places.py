@@ -87,12 +87,12 @@ def test_a_shard_that_is_replaced_is_read_as_it_is_now(tmp_path: Path) -> None:
     path = sharded(tmp_path, codec="zstd")
     table = ZarrRows(path).open()
     np.testing.assert_array_equal(read(table, range(16))["a"], DATA[:16])
-    noise = np.random.default_rng(0).random(
+    sevens = np.random.default_rng(0).random(
         (48, 6), np.float32
     )  # other bytes of each chunk, and more of them
-    other = write_array(tmp_path / "b.zarr", noise, (4, 3), codec="zstd", shards=(16, 6))
+    other = write_array(tmp_path / "b.zarr", sevens, (4, 3), codec="zstd", shards=(16, 6))
     (other / "c/0/0").replace(path / "c/0/0")
-    np.testing.assert_array_equal(read(table, range(16))["a"], noise[:16])
+    np.testing.assert_array_equal(read(table, range(16))["a"], sevens[:16])
 
 
 def test_indices_are_kept_but_not_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
