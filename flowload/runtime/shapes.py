@@ -64,7 +64,9 @@ def misshapen(operator: object) -> str:
     name = type(operator).__name__
     if isinstance(operator, type):
         return f"{operator.__name__} is a class; wanted an object of it: {operator.__name__}(...)"
-    meant = {TELLING[method]: None for method in TELLING if hasattr(operator, method)}
+    meant = [shape for shape, methods in METHODS.items() if not lacked(operator, methods)]
+    # Where one shape is whole, a method of another's name is the class's own business: a fold may `choose`.
+    meant = meant or list({TELLING[method]: None for method in TELLING if hasattr(operator, method)})
     if not meant:
         return f"{shown(operator)} is none of the shapes Source, Map, Fold, Route and Turn"
     if len(meant) > 1:
@@ -76,9 +78,7 @@ def misshapen(operator: object) -> str:
 def lacking(operator: object, name: str, shape: type) -> str:
     """What an operator lacks of the shape that it is meant to have."""
     wanted = METHODS[shape]
-    # Not by `hasattr`: it would ask a property such as `held`, which is the run's to ask.
-    missing = [method for method in wanted if inspect.getattr_static(operator, method, None) is None]
-    if missing:
+    if missing := lacked(operator, wanted):
         return f"{name} has no {listed(missing)}; a {shape.__name__} has {listed(wanted)}"
     for method in wanted:
         if method == "held":
@@ -89,6 +89,12 @@ def lacking(operator: object, name: str, shape: type) -> str:
         elif method not in WAITING and inspect.iscoroutinefunction(getattr(operator, method)):
             return f"{name}.{method} is a coroutine function; only {listed(WAITING)} may be"
     return ""
+
+
+def lacked(operator: object, methods: Sequence[str]) -> list[str]:
+    """Those of some methods that an operator does not have."""
+    # Not by `hasattr`: it would ask a property such as `held`, which is the run's to ask.
+    return [method for method in methods if inspect.getattr_static(operator, method, None) is None]
 
 
 def misplaced(placed: Placed, opened: Sequence[Any]) -> Iterator[str]:

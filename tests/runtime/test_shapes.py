@@ -101,6 +101,16 @@ def test_what_looks_like_an_operator_and_is_none(operator: Any, words: str) -> N
     assert misshapen(operator) == words
 
 
+class Choosy(Folds):
+    def choose(self, alive: Any) -> int:
+        return 0
+
+
+def test_a_fold_may_have_a_method_of_another_shapes_name() -> None:
+    assert misshapen(Choosy()) == ""
+    assert misshapen(without(Choosy, "flush")) == "BadChoosy is Fold and Turn; wanted one shape"
+
+
 def test_two_shapes_at_once_are_none() -> None:
     assert misshapen(Both(lambda block, _: block)) == "Both is Map and Fold; wanted one shape"
 

@@ -59,9 +59,9 @@ class Slow(Recording):
 
     seconds: float = 0.1
 
-    def open(self, *, compare: bool = True) -> RecordingTable:
+    def open(self, *, estimate: bool = False) -> RecordingTable:
         """With windows that take their time."""
-        table = super().open(compare=compare)
+        table = super().open(estimate=estimate)
         slow = SlowTable(table.parts, table.size)
         slow.seconds = self.seconds
         return slow
