@@ -217,3 +217,20 @@ print(any(guard.maps[0][1].cut for guard, _ in more), faults().words[0])
     returned, said, bad = run(tmp_path, code)
     assert (returned, bad) == (0, "")
     assert said.splitlines() == ["[33] False", "False 51"]
+
+
+def test_a_map_that_is_cut_stays_one_map(tmp_path: Path) -> None:
+    code = """
+guard, rows = mapped()
+flat = rows.reshape(-1)
+os.truncate(path, 0)
+before = len(open("/proc/self/maps").readlines())
+for page in range(PAGES - 1, -1, -2):  # page by page this would be a map for each, and Linux gives 65,530
+    flat[page * mmap.PAGESIZE]
+print(len(open("/proc/self/maps").readlines()) - before, flat.any())
+"""
+    returned, said, bad = run(tmp_path, code)
+    assert (returned, bad) == (0, "")
+    more, anything = said.split()
+    assert int(more) < 20
+    assert anything == "False"

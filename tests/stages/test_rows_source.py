@@ -12,6 +12,7 @@ import pytest
 import flowload as fl
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError
+from flowload.files.guard import Guard
 from flowload.records import Numbers
 from flowload.stages.arrays import Arrays, Count
 from flowload.stages.picks import Span
@@ -217,3 +218,27 @@ def test_more_rows_than_any_disk_holds_are_refused_at_once(n: int) -> None:
             DataError, match=r"too many rows; found .* rows; wanted at most 1,099,511,627,776"
         ):
             next(source.epoch(0, FakeCall()))
+
+
+class Changing(ToyRecords):
+    """Records whose files change after they were opened."""
+
+    def open(self) -> ToyTable:
+        table = super().open()
+        table.guard = Raises()  # type: ignore[attr-defined]  # a table may have one
+        return table
+
+
+class Raises(Guard):
+    def check(self) -> None:
+        raise DataError("file changed", where="x")
+
+
+def test_files_are_looked_at_with_every_pass_but_the_first_and_at_the_end() -> None:
+    source = RowsSource(Changing(5))
+    source.check_files()  # nothing is open
+    assert len(list(source.epoch(0, FakeCall()))) == 1
+    with pytest.raises(DataError, match="x: file changed"):
+        next(source.epoch(1, FakeCall()))
+    with pytest.raises(DataError, match="x: file changed"):
+        source.check_files()
