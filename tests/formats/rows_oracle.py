@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import flowload as fl
 from flowload.records import Records, Table
+from flowload.testing import check_records as exam
 from tests.stages.fakes import FakeCall
 
 __all__ = ["ROOT", "arrays_of", "check_records", "opened_by_a_child", "read"]
@@ -60,6 +61,7 @@ def check_records(records: Records, wanted: Mapping[str, NDArray[Any]]) -> None:
     n = len(next(iter(wanted.values())))
     assert isinstance(records, Records)
     assert pickle.loads(pickle.dumps(records)) == records
+    assert exam(records)
     table = records.open()
     assert isinstance(table, Table)
     assert len(table) == n

@@ -121,7 +121,7 @@ async def test_all_have_caught_up_while_one_that_is_watched_goes_on(anyio_backen
             return [ints([-2])]
 
     class Watches(Yields):
-        async def epoch(self, number: int, call: Call) -> Any:  # type: ignore[override]  # as Source allows
+        async def epoch(self, number: int, call: Call) -> Any:
             yield ints([1])
             yield Mark.CAUGHT_UP
             yield ints([4])

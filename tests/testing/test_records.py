@@ -1,0 +1,150 @@
+"""The exam of records: our own pass it, and those with a mistake do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import lmdb
+import numpy as np
+import pytest
+import tiledb
+import zarr
+
+import flowload as fl
+from flowload.formats.games import PackedGames
+from flowload.formats.games_cache import Games
+from flowload.formats.games_pack import pack_games
+from flowload.formats.molecules import PackedMolecules
+from flowload.formats.neural import recording
+from flowload.formats.rows_hdf5 import Hdf5Rows
+from flowload.formats.rows_lmdb import LmdbRows
+from flowload.formats.rows_npy import NpyRows
+from flowload.formats.rows_tiledb import TileDbRows
+from flowload.formats.rows_zarr import ZarrRows
+from flowload.records import Records
+from flowload.sample import sample_path
+from flowload.stages.arrays import Arrays, Count
+from flowload.testing import check_records, check_stage
+from tests.stages.toy_rows import ToyRecords
+from tests.testing.wrong_formats import WRONG_RECORDS, PlainTable, Squares
+
+X = np.arange(1000, dtype=np.float32).reshape(500, 2)
+Y = np.arange(500) % 7
+
+
+def npy(folder: Path) -> Records:
+    np.save(folder / "x.npy", X)
+    np.save(folder / "y.npy", Y)
+    return NpyRows(folder)
+
+
+def hdf5(folder: Path) -> Records:
+    with h5py.File(folder / "a.h5", "w") as file:
+        file["y"] = Y
+        file.create_dataset("x", data=X, chunks=(50, 2), compression="gzip")
+    return Hdf5Rows(folder / "a.h5", ("x", "y"))
+
+
+def zarr_rows(folder: Path) -> Records:
+    array = zarr.create_array(folder / "a.zarr", shape=X.shape, chunks=(50, 2), dtype=X.dtype)
+    array[:] = X
+    return ZarrRows(folder / "a.zarr")
+
+
+def lmdb_rows(folder: Path) -> Records:
+    environment = lmdb.open(str(folder / "a.lmdb"), map_size=1 << 24)
+    with environment, environment.begin(write=True) as transaction:
+        for row in range(len(X)):
+            transaction.put(b"%d" % row, X[row].tobytes())
+    return LmdbRows(str(folder / "a.lmdb"), {"x": (np.dtype(np.float32), (2,))})
+
+
+def tiledb_rows(folder: Path) -> Records:
+    dims = [tiledb.Dim(f"d{k}", (0, size - 1), size, dtype=np.int64) for k, size in enumerate(X.shape)]
+    schema = tiledb.ArraySchema(tiledb.Domain(*dims), [tiledb.Attr("x", dtype=X.dtype)])
+    tiledb.Array.create(str(folder / "a"), schema)
+    with tiledb.open(str(folder / "a"), "w") as array:
+        array[:] = {"x": X}
+    return TileDbRows(folder / "a")
+
+
+def packed_games(folder: Path) -> Records:
+    pack_games(sample_path("games"), folder / "packed")
+    return PackedGames(folder / "packed")
+
+
+KINDS: dict[str, Callable[[Path], Records]] = {
+    "npy": npy,
+    "hdf5": hdf5,
+    "zarr": zarr_rows,
+    "lmdb": lmdb_rows,
+    "tiledb": tiledb_rows,
+    "numbers": lambda _: Count(500),
+    "arrays": lambda _: Arrays({"x": X, "y": Y}),
+    "games": lambda _: Games(sample_path("games")),
+    "packed games": packed_games,
+    "molecules": lambda _: PackedMolecules(sample_path("molecules"), num_atoms=26),
+    "molecules with pairs": lambda _: PackedMolecules(
+        sample_path("molecules"), num_atoms=26, pairs="real", cutoff=5.0
+    ),
+    "molecules of any size": lambda _: PackedMolecules(sample_path("molecules")),
+    "recordings": lambda _: recording(str(sample_path("neural")), 64),
+    "toy": lambda _: ToyRecords(100, bad=(3, 7)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_our_own_records_pass(kind: str, tmp_path: Path) -> None:
+    records = KINDS[kind](tmp_path)
+    assert 20 < check_records(records) <= 43
+    assert check_records(records, rows=1, seed=1) >= 1
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("recordings", "toy")])
+def test_graphs_over_them_pass_as_stages_do(kind: str, tmp_path: Path) -> None:
+    """The blocks of a run refer to its tables: maps are tried as long as these are open."""
+    rows = fl.rows(KINDS[kind](tmp_path))
+    made = check_stage(rows >> fl.shuffle() >> fl.batch(64), epochs=1, seeds=(0,))
+    assert made
+
+
+def test_right_records_pass() -> None:
+    assert 30 < check_records(Squares()) <= 43
+
+
+@pytest.mark.parametrize(("table", "words"), WRONG_RECORDS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_mistake_is_found(table: type[PlainTable], words: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_records(Squares(100, table))
+    assert words in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Loud(Squares):
+    """Never equal."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return 0
+
+
+class Part:
+    """Not records."""
+
+    name, layouts = "part", ("a",)
+
+
+def test_what_is_no_value_is_found() -> None:
+    with pytest.raises(AssertionError, match="is not equal to its copy through pickle"):
+        check_records(Loud())
+    with pytest.raises(AssertionError, match="cannot be pickled"):
+        check_records(Squares(100, type("Local", (PlainTable,), {})))
+    part: Any = Part()
+    with pytest.raises(AssertionError, match="Part has no fields and no open"):
+        check_records(part)
