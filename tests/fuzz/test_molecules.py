@@ -78,11 +78,11 @@ def test_damaged_sources(tmp_path: Path, kind: str, skip_bad: bool, fuzz_count: 
     shutil.rmtree(out)
     read = 0
     for number, data in enumerate(
-        mutants(valid, count=fuzz_count // 2, seed=len(kind) + 100 * skip_bad, first=first)
+        mutants(valid, count=fuzz_count // 3, seed=len(kind) + 100 * skip_bad, first=first)
     ):
         path.write_bytes(data)
         with little_memory():
             read += survives(lambda: pack_molecules(path, out, OURS, skip_bad=skip_bad), f"{kind} {number}")
         shutil.rmtree(out, ignore_errors=True)
         assert sorted(tmp_path.iterdir()) == [path]  # no draft
-    assert 0 < read < fuzz_count // 2  # the damage is neither too small nor too large to tell anything
+    assert 0 < read < fuzz_count // 3  # the damage is neither too small nor too large to tell anything
