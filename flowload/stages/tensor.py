@@ -40,16 +40,20 @@ class SharedTensors:
 
     Args:
         device: where they go.
+        waits: for each copy, whose source may then go.
     """
 
-    def __init__(self, device: torch.device | None = None) -> None:
+    def __init__(self, device: torch.device | None = None, *, waits: bool = False) -> None:
         self.device = device
+        self.waits = waits
         self.known: Shared[SharedTensor] = Shared(self.made)
 
     def made(self, array: NDArray[Any], key: str) -> SharedTensor:
         """A tensor on the device: in the current stream there, so that later work finds it done."""
         tensor = as_tensor(writable(array), key)
-        return SharedTensor(tensor if self.device is None else tensor.to(self.device, non_blocking=True), key)
+        if self.device is not None:
+            tensor = tensor.to(self.device, non_blocking=not self.waits)
+        return SharedTensor(tensor, key)
 
     def get(self, array: NDArray[Any], key: str) -> torch.Tensor:
         """The one tensor of this array. Raises FlowloadError if somebody wrote to it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ToCpu", "ToDeviceStage", "in_order", "to_device"]
 
-NAMES = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,3}))?")
+log = logging.getLogger("flowload")
 
-#: One of these is there where Linux has a GPU that torch could use (NVIDIA, Tegra, AMD, WSL).
+NAMES = re.compile(r"auto|cpu|mps(:0)?|(cuda|xpu)(:(0|[1-9][0-9]{0,3}))?")
+CALLED_CUDA = ("hip", "rocm", "nvidia", "amd", "gpu")  #: by others; torch says "cuda", for AMD's cards, too
+
+#: One of these is there where Linux has a GPU that torch could call "cuda" (NVIDIA, Tegra, AMD, WSL).
 DRIVERS = tuple(map(Path, ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvmap", "/dev/kfd", "/dev/dxg")))
 
 
@@ -39,13 +43,15 @@ class ToDeviceStage(Stage):
     @property
     def bundles(self) -> bool:  # type: ignore[override]  # a class variable elsewhere
         """On a CPU, where batches are looked at, not copied."""
-        return self.target == "cpu" or (self.target == "auto" and not may_have_gpu())
+        return self.on_cpu()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not NAMES.fullmatch(str(self.target)):
+            hint = "; torch calls it 'cuda'" if self.target.partition(":")[0] in CALLED_CUDA else ""
             raise GraphError(
-                f"to_device: device is {self.target!r}; wanted 'auto', 'cpu', 'cuda' or a card: 'cuda:1'"
+                f"to_device: device is {self.target!r}{hint}; wanted 'auto', 'cpu', 'cuda' or a card:"
+                " 'cuda:1'; or 'mps' (Apple), 'xpu' or 'xpu:1' (Intel)"
             )
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
@@ -63,7 +69,7 @@ class ToDeviceStage(Stage):
         """
         index = self.index()
         if index is None:
-            return None
+            return None  # a plain copy reads any memory
         from .cuda import PageLock  # noqa: PLC0415 - imports torch
 
         return PageLock(index)
@@ -71,15 +77,25 @@ class ToDeviceStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """One map."""
         index = self.index()
-        if index is None:
-            return (ToCpu(),)
-        from .cuda import ToCuda  # noqa: PLC0415 - imports torch
+        if self.target == "auto":
+            say_once(choice(index))
+        if index is not None:
+            from .cuda import ToCuda  # noqa: PLC0415 - imports torch
 
-        return (ToCuda(index),)
+            return (ToCuda(index),)
+        if self.on_cpu():
+            return (ToCpu(),)
+        from .plain_copies import PlainCopies, find_device  # noqa: PLC0415 - imports torch
+
+        return (PlainCopies(find_device(self.target)),)
+
+    def on_cpu(self) -> bool:
+        """Whether batches stay in the memory of the CPU."""
+        return self.target == "cpu" or (self.target == "auto" and not has_gpu())
 
     def index(self) -> int | None:
-        """The number of the GPU; None: the CPU."""
-        if self.target == "cpu" or (self.target == "auto" and not may_have_gpu()):
+        """The number of the GPU that torch calls "cuda"; None: the CPU, or a device of another kind."""
+        if self.on_cpu() or self.target.startswith(("mps", "xpu")):
             return None
         from .cuda import find_gpu  # noqa: PLC0415 - imports torch
 
@@ -123,8 +139,39 @@ def in_order(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 
 
 def may_have_gpu() -> bool:
-    """Whether asking torch is worth its import: on Linux, a GPU has a device file."""
-    return sys.platform != "linux" or "torch" in sys.modules or any(path.exists() for path in DRIVERS)
+    """Whether torch is worth asking for a GPU: on Linux one has a device file.
+
+    Elsewhere only a torch that is imported is asked: on a Mac the answer is known without.
+    """
+    return any(path.exists() for path in DRIVERS) if sys.platform == "linux" else "torch" in sys.modules
+
+
+def has_gpu() -> bool:
+    """Whether torch finds a GPU that it calls "cuda"; where none can be, torch is not asked."""
+    if not may_have_gpu():
+        return False
+    import torch  # noqa: PLC0415 - takes a second
+
+    return torch.cuda.is_available() and torch.cuda.device_count() > 0
+
+
+def choice(index: int | None) -> str:
+    """What "auto" chose, and why."""
+    if index is not None:
+        return f"to_device: 'auto' is cuda:{index}"
+    if not may_have_gpu():
+        files = ", ".join(map(str, DRIVERS))
+        why = f"none of {files} is here" if sys.platform == "linux" else f"no CUDA on {sys.platform}"
+        return f"to_device: 'auto' is the CPU: {why}"
+    from .cuda import no_gpu  # noqa: PLC0415 - imports torch
+
+    return f"to_device: 'auto' is the CPU: torch finds {no_gpu()}"
+
+
+@cache
+def say_once(text: str) -> None:
+    """A line of the log, the first time: a training has a run for each epoch."""
+    log.info("%s", text)
 
 
 def to_device(
@@ -144,8 +191,10 @@ def to_device(
     batches get the same tensor. Do not write to it; a run that sees that somebody did raises FlowloadError.
 
     Args:
-        device: "auto" (a GPU if torch finds one, else the CPU), "cpu", "cuda" (this thread's current GPU;
-            under torchrun the one of LOCAL_RANK), or a certain card such as "cuda:1".
+        device: "auto" (a GPU if torch finds one for "cuda", else the CPU; the log says which, once), "cpu",
+            "cuda" (this thread's current GPU, of NVIDIA or AMD; under torchrun the one of LOCAL_RANK), or a
+            certain card such as "cuda:1". "mps" (Apple) and "xpu" (Intel; "xpu:1") get plain copies: of
+            ordinary memory, each waited for by the thread of this stage.
         workers: calls at once; None: as many as there are CPUs.
         on_error: "skip" counts batches that failed with a DataError, instead of ending the run.
         max_errors: how many samples (int) or which share (float) may be skipped.
