@@ -1,5 +1,8 @@
 """Scientific training data from disk to device: a live dataflow graph at kernel speed; no sample is lost."""
 
+import flowload.platforms  # first: elsewhere the rest cannot even be imported
+
+# isort: split
 import flowload.adapters.engine
 import flowload.printable
 from flowload.blocks import Batch

@@ -125,6 +125,6 @@ def address_of(action: ctypes.Array[ctypes.c_char]) -> int:
 @cache
 def faults() -> Faults | None:
     """Those of this process; None where the system is another."""
-    if sys.platform != "linux" or ctypes.sizeof(ctypes.c_void_p) != 8 or sys.byteorder != "little":
+    if sys.platform != "linux" or ctypes.sizeof(ctypes.c_void_p) != 8:
         return None
     return Faults()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +21,7 @@ def native_functions() -> Functions | None:
 
     The package is one module with the library inside, whose functions most systems can see.
     """
-    if sys.platform == "win32" or sys.byteorder != "little" or ctypes.sizeof(ctypes.c_void_p) != 8:
+    if ctypes.sizeof(ctypes.c_void_p) != 8:
         return None
     try:
         library = ctypes.CDLL(str(Path(zlib_ng.__file__)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from flowload.blocks import ORIGIN
 from flowload.kernels.gather import widen
+from flowload.platforms import advise
 from flowload.protocols import Bytes
 
 __all__ = ["Slots"]
@@ -71,12 +72,9 @@ class Slots:
 
 def new_mapping(nbytes: int) -> mmap.mmap:
     """Zeroed memory that is not there before it is written."""
-    if sys.platform == "win32":
-        return mmap.mmap(-1, nbytes)
     # Private: a shared anonymous mapping cannot be made longer.
     memory = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        memory.madvise(mmap.MADV_HUGEPAGE)
+    advise(memory, "MADV_HUGEPAGE", 0, nbytes)
     return memory
 
 
