@@ -62,6 +62,11 @@ class Faults:
         self.free: list[int] = []
         self.lock = threading.Lock()
 
+    @property
+    def any(self) -> bool:
+        """Whether there ever was one in a range that is or was watched; else no range needs to be asked."""
+        return self.words[2] != 0
+
     def add(self, begin: int, size: int) -> Range | None:
         """Watch a range of memory; None where there is no room for another."""
         with self.lock:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from flowload.errors import DataError
 
 from .faults import Range, faults
-from .identity import Identity, changed, identify, stat_of
+from .identity import Identity, changed, identify, identity_of, stat_of
 from .mapped import Mapped, map_fd, maps_of, watch_memory, watch_range
 from .regular import opened, refused, translated
 
@@ -22,7 +22,9 @@ __all__ = ["Guard"]
 
 CHEAP = 200e-6  #: seconds that a look may take every time; on a local disk a file takes 1.5 µs
 QUICK = 1e-6  #: seconds that no look is expected to stay under
-VISIT = 1.0  #: seconds after which it is asked whether the handler of faults is still there: 3 µs
+#: Seconds after which it is asked whether the handler of faults is still there, and whether paths still lead
+#: to the files that are mapped. One that was replaced or deleted is read as it was, and named then.
+VISIT = 0.05
 SHARE = 50  #: a dearer look, as over a network, takes at most one part in so many of the time
 
 
@@ -42,8 +44,9 @@ class Guard:
 
     def __init__(self) -> None:
         self.read: dict[str, Identity] = {}  #: files that are read row by row
+        self.mapped: dict[str, Identity] = {}  #: those of `maps`
         self.copied: dict[str, Identity] = {}  #: files that were read whole
-        self.maps: list[tuple[str, Mapped]] = []
+        self.maps: list[tuple[str, Mapped, Identity]] = []
         self.ranges: list[tuple[str, Range]] = []  #: of maps that are somebody else's
         self.cost = 0.0  #: seconds of a look
         self.next_look = 0.0
@@ -61,8 +64,8 @@ class Guard:
         name = os.fspath(path)
         with translated(name):
             memory, found = map_fd(fd)
-        self.maps.append((name, memory))
-        self.watch(name, found)
+        self.keep(self.mapped, name, found)
+        self.maps.append((name, memory, found))
         return memory
 
     def watch(self, path: str | os.PathLike[str], found: Identity | None = None) -> None:
@@ -130,11 +133,14 @@ class Guard:
             surely: also where looks are dear, and the last one was just now.
         """
         self.look_at_maps()
+        if not self.maps and not self.read:
+            return
         began = perf_counter()
-        if self.maps and began >= self.next_visit:
+        if self.maps and (surely or began >= self.next_visit):
             self.next_visit = began + VISIT
             stay_handler()
-        if surely or began >= self.next_look:
+            compare(self.mapped)
+        if self.read and (surely or began >= self.next_look):
             compare(self.read)
             # One that took long because the thread was interrupted says nothing: what it costs rises slowly.
             self.cost = min(perf_counter() - began, 2 * self.cost + QUICK)
@@ -142,10 +148,20 @@ class Guard:
                 self.next_look = began + SHARE * self.cost
 
     def look_at_maps(self) -> None:
-        """Raise DataError where somebody read behind the end of a map."""
-        for path, memory in self.maps:
+        """Raise DataError where a mapped file was written to, or somebody read behind its end."""
+        for path, memory, wanted in self.maps:
+            info = os.fstat(memory.fd)  # half of what the path would cost
+            if info.st_mtime_ns != wanted.modified or info.st_size != wanted.size:
+                raise changed(path, identity_of(info), wanted)
+        known = faults()
+        if known is not None and known.any:
+            self.look_at_flags()
+
+    def look_at_flags(self) -> None:
+        """Raise DataError where somebody read what was not there, or could not be read from the disk."""
+        for path, memory, wanted in self.maps:
             if memory.cut:
-                raise cut_off(path, self.read.get(path))
+                raise cut_off(path, wanted)
         for path, found in self.ranges:
             if found.hit:
                 raise cut_off(path, self.read.get(path))
@@ -153,8 +169,8 @@ class Guard:
     def check(self) -> None:
         """Raise DataError unless every file is what it was, under the same path."""
         self.look_at_maps()
-        compare(self.read)
-        compare(self.copied)
+        for files in (self.read, self.mapped, self.copied):
+            compare(files)
 
     def close(self) -> None:
         """Let go of the maps."""
@@ -162,8 +178,8 @@ class Guard:
             found.release()
         self.ranges.clear()
         self.maps.clear()
-        self.read.clear()
-        self.copied.clear()
+        for files in (self.read, self.mapped, self.copied):
+            files.clear()
 
 
 def stay_handler() -> None:

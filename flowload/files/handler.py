@@ -18,7 +18,7 @@ import llvmlite.ir as ir
 
 __all__ = ["ACTION", "FORMERS", "RANGE", "WORDS", "Handler", "compile_handler"]
 
-WORDS = 2  #: 64-bit words at the start of the memory: ranges that may be in use, former handlers
+WORDS = 3  #: 64-bit words at the start: ranges in use at most, former handlers, whether any flag is set
 RANGE = 3  #: words of a range: its first byte, the byte behind its last, its flag
 FORMERS = 8  #: handlers that were there before, at most
 
@@ -151,6 +151,7 @@ class Code:
         Page by page there would be as many maps as pages, of which Linux gives 65,530 a process.
         """
         b = self.begin("ours")
+        b.store(I64(1), self.word(2))
         page = b.and_(self.address, I64(-mmap.PAGESIZE))
         flags = SHARED | FIXED | NO_RESERVE
         size = b.sub(self.end, page)

@@ -24,6 +24,7 @@ class Mapped(mmap.mmap):
     """
 
     range: Range | None = None
+    fd: int = -1  #: of the file, whatever its path leads to
 
     @property
     def cut(self) -> bool:
@@ -35,6 +36,9 @@ class Mapped(mmap.mmap):
         given, self.range = self.range, None
         if given is not None:
             given.release()
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def __del__(self) -> None:
         self.release()  # before it is unmapped: the next map may lie at its address
@@ -44,6 +48,7 @@ def map_fd(fd: int) -> tuple[Mapped, Identity]:
     """Map an open file that has bytes, and its identity. Raises OSError, and ValueError for an empty one."""
     found = identify(fd)
     memory = Mapped(fd, found.size, access=mmap.ACCESS_READ)
+    memory.fd = os.dup(fd)
     memory.range = watch_range(np.frombuffer(memory, np.uint8))
     return memory, found
 

@@ -23,6 +23,7 @@ LOCAL, LENGTHS = 30, 26
 ENCRYPTED, UTF_8 = 1, 0x800  #: flags of a zip member
 
 #: A pipe in the place of a chunk would be waited for; NONBLOCK opens it at once, and then it is refused.
+MOST_SEEN = 1 << 17  #: chunks that are known again: 20 MB
 READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -53,9 +54,10 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.seen: dict[str, int] = {}  #: hashes of states
 
     def open(self, key: str) -> Extent | None:
-        """See `ChunkFiles`."""
+        """See `ChunkFiles`. Raises DataError for a chunk that is not what it was when it was opened first."""
         try:
             fd = os.open(f"{self.path}/{key}", READ)
         except (FileNotFoundError, NotADirectoryError):
@@ -66,7 +68,18 @@ class Folder:
         except OSError:
             os.close(fd)
             raise
-        return Extent(fd, 0, found.st_size, state_of(found))
+        state = state_of(found)
+        if self.differs(key, state):
+            os.close(fd)
+            found_now, wanted = f"{found.st_size:,} bytes, written since", "what was read before"
+            raise DataError("file changed", where=f"{self.path}/{key}", found=found_now, wanted=wanted)
+        return Extent(fd, 0, found.st_size, state)
+
+    def differs(self, key: str, state: tuple[int, ...]) -> bool:
+        """Whether a chunk is another than before; of very many, as far as there is room to remember them."""
+        if len(self.seen) >= MOST_SEEN:
+            return self.seen.get(key, hash(state)) != hash(state)
+        return self.seen.setdefault(key, hash(state)) != hash(state)
 
     def size(self, key: str) -> int | None:
         """See `ChunkFiles`."""

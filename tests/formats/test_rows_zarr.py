@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import flowload as fl
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.formats.rows_zarr import ZarrRows
 from tests.formats.rows_oracle import ROOT, arrays_of, check_records, opened_by_a_child, read
+from tests.stages.fakes import FakeCall
 
 N = 50
 ARRAYS = {key: array for key, array in arrays_of(N).items() if key != "big"}
@@ -128,3 +130,18 @@ def test_bad_parameters() -> None:
         ZarrRows(3)
     with pytest.raises(GraphError, match="ZarrRows: arrays: none are named"):
         ZarrRows("a.zarr", ())
+
+
+def test_a_chunk_that_is_written_again_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    array = zarr.create_array(path, shape=(100, 6), chunks=(8, 6), dtype="f4", compressors=None)
+    array[:] = np.arange(600).reshape(100, 6)
+    table, rows, out = ZarrRows(path).open(), np.arange(100), {"a": np.empty((100, 6), np.float32)}
+    for _ in range(2):
+        table.gather("arrays", rows, out, FakeCall())
+    chunk = path / "c" / "3" / "0"
+    chunk.write_bytes(bytes(chunk.stat().st_size))
+    os.utime(chunk, ns=(1, 1))  # whatever the clock's grain
+    with pytest.raises(DataError, match=r"c/3/0: file changed; found .* bytes, written since"):
+        table.gather("arrays", rows, out, FakeCall())
+    table.close()
