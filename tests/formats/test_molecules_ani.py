@@ -294,7 +294,7 @@ def test_heaps_are_looked_at_before_the_library_runs_in_circles(tmp_path: Path) 
     assert converted(path).done.molecules == 1
 
 
-@pytest.mark.parametrize("piece", [16, 100, 1 << 20])
+@pytest.mark.parametrize("piece", [13, 101, 1 << 20])
 def test_every_heap_is_found_wherever_it_lies(
     tmp_path: Path, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
