@@ -13,23 +13,26 @@ __all__ = ["GraphDataset", "as_iterable_dataset", "expand_planes", "only"]
 
 PLANES, PACKED, SCALARS = 112, 104, 8
 FIRST, SECOND, THIRD, FOURTH, LOWER, RULE50, INVARIANCE, FORMAT = range(SCALARS)  #: of the layout "bits"
+GUARD = 40  #: bits of a quotient behind the point
 
 
 def expand_planes(bits: Any, scalars: Any = None) -> torch.Tensor:
     """The input planes [B, 112, 8, 8] float32 of chess positions in layout "bits", made where these are.
 
-    Equal bit for bit to the layouts that hold planes. What the bits mean is said at
+    Equal bit for bit to the layouts that hold planes, on any device, whatever torch's default device and
+    dtype are, under autocast and in `torch.compile`. What the bits mean is said at
     `flowload.formats.lc0_layouts.BITS`.
 
     Args:
         bits: [B, 104] uint64 (or int64), a tensor or array; or a whole batch, which has the scalars too.
+            An array is on the CPU.
         scalars: [B, 8] uint8, on the same device.
 
     Raises ValueError for other shapes.
     """
     if isinstance(bits, Mapping):
         bits, scalars = bits["bits"], bits["scalars"]
-    bits, scalars = torch.as_tensor(bits), torch.as_tensor(scalars)
+    bits, scalars = in_place(bits), in_place(scalars)
     count = len(bits)
     if bits.shape != (count, PACKED) or bits.itemsize != 8 or scalars.shape != (count, SCALARS):
         raise ValueError(
@@ -41,6 +44,11 @@ def expand_planes(bits: Any, scalars: Any = None) -> torch.Tensor:
     planes[:, :PACKED] = columns(rows, most_significant_first=True)
     write_last(planes[:, PACKED:], scalars)
     return planes
+
+
+def in_place(values: Any) -> torch.Tensor:
+    """A tensor as it is, anything else as one on the CPU: never moved to the default device."""
+    return values if isinstance(values, torch.Tensor) else torch.as_tensor(values, device="cpu")
 
 
 def columns(rows: torch.Tensor, *, most_significant_first: bool) -> torch.Tensor:
@@ -64,7 +72,20 @@ def write_last(planes: torch.Tensor, scalars: torch.Tensor) -> None:
         planes[:, 2 + k] = torch.where(first, values[:, 2 + k], 0.0)
     planes[:, 4, 7] = ranks[:, LOWER]
     planes[:, 4] = torch.where(even, values[:, LOWER], planes[:, 4])
-    # Division of float32 rounds as the kernel's division of float64 that is rounded once more does.
-    planes[:, 5] = values[:, RULE50] / torch.where(form <= 3, 99.0, 100.0)[:, None, None]
+    planes[:, 5] = quotient(scalars[:, RULE50], form)[:, None, None]
     planes[:, 6] = ((form >= 132) & (scalars[:, INVARIANCE] >= 128))[:, None, None]
     planes[:, 7] = 1.0
+
+
+def quotient(count: torch.Tensor, form: torch.Tensor) -> torch.Tensor:
+    """count / 99 in the first formats, else count / 100, as float32 nearest to it: in integers until the end.
+
+    Compilers for GPUs divide float32 with an error of two units in the last place, and not every device has
+    float64. So 40 more bits are divided than the count has, and what remains is kept in the lowest bit:
+    turning that into float32 then rounds once, as an exact quotient would be.
+    """
+    divisor = 100 - (form <= 3).to(torch.int64)
+    widened = count.to(torch.int64) << GUARD
+    whole = torch.div(widened, divisor, rounding_mode="floor")
+    odd = (whole * divisor != widened).to(torch.int64)
+    return (whole | odd).to(torch.float32) * 2.0**-GUARD

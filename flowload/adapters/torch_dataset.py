@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from operator import index
 from typing import Any
 
+from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from flowload.errors import GraphError
@@ -158,13 +159,30 @@ def check_whole(graph: Graph, processes: int) -> None:
             )
 
 
+class OnDevice(dict[str, Any]):
+    """A batch with tensors that are on a device already.
+
+    `DataLoader(pin_memory=True)`, as Hugging Face's `Trainer` makes it, asks a batch of a type of its own to
+    pin itself; of a plain dictionary it would pin each tensor, and fail at the first one that is on a GPU.
+    """
+
+    def pin_memory(self) -> OnDevice:
+        """The batch, with those tensors pinned that are on the CPU."""
+        return OnDevice({key: pinned(value) for key, value in self.items()})
+
+
+def pinned(value: Any) -> Any:
+    """A tensor on the CPU in page-locked memory; anything else as it is."""
+    return value.pin_memory() if isinstance(value, Tensor) and value.device.type == "cpu" else value
+
+
 def as_tensors(batch: Any) -> Any:
     """A batch's numpy arrays as tensors on the same memory; anything else stays as it is."""
-    if isinstance(batch, Mapping):
-        return {
-            key: as_tensor(value, key) if hasattr(value, "dtype") else value for key, value in batch.items()
-        }
-    return batch
+    if not isinstance(batch, Mapping):
+        return batch
+    given = {key: as_tensor(value, key) if hasattr(value, "dtype") else value for key, value in batch.items()}
+    there = any(isinstance(value, Tensor) and value.device.type != "cpu" for value in given.values())
+    return OnDevice(given) if there else given
 
 
 def only(batches: list[Any]) -> Any:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import flowload as fl
-from flowload.adapters.torch import expand_planes
+from flowload.adapters.torch import expand_planes, quotient
 from flowload.kernels.planes import expand_planes as expand_on_cpu
 
 FORMATS = (1, 2, 3, 4, 5, 132, 133)
@@ -93,6 +95,61 @@ def test_real_games_become_the_planes_of_the_other_layouts(sample_tar: Path) -> 
     with packed.iterate() as ours, plain.iterate() as theirs:
         for one, two in zip(ours, theirs, strict=True):
             assert torch.equal(expand_planes(one), two["planes"])
+
+
+def test_quotients_are_those_of_exact_arithmetic() -> None:
+    count = torch.arange(256, dtype=torch.uint8)
+    for form, divisor in ((1, 99), (3, 99), (4, 100), (133, 100)):
+        found = quotient(count, torch.full_like(count, form)).numpy()
+        # float64 has twice the bits and more: rounding it once again is rounding the exact quotient.
+        wanted = (np.arange(256) / np.float64(divisor)).astype(np.float32)
+        assert (found.view(np.uint32) == wanted.view(np.uint32)).all()
+
+
+def test_tensors_stay_where_they_are_whatever_the_default_device_and_dtype_are() -> None:
+    bits, scalars = positions(50, 3)
+    torch.set_default_dtype(torch.float16)
+    try:
+        with torch.device("meta"):
+            planes = expand_planes(torch.from_numpy(bits), torch.from_numpy(scalars))
+            given = expand_planes(bits, scalars)
+            there = expand_planes(
+                torch.empty((2, 104), dtype=torch.int64), torch.empty((2, 8), dtype=torch.uint8)
+            )
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert planes.device == given.device == torch.device("cpu")
+    assert there.device == torch.device("meta")
+    assert planes.dtype == torch.float32
+    assert same(planes, by_kernel(bits, scalars))
+    assert same(given, by_kernel(bits, scalars))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_changes_no_bit(dtype: torch.dtype) -> None:
+    bits, scalars = positions(200, 4)
+    with torch.autocast("cpu", dtype=dtype):
+        assert same(expand_planes(bits, scalars), by_kernel(bits, scalars))
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.parametrize("backend", ["eager", "aot_eager", "inductor"])
+def test_compiled_it_changes_no_bit(backend: str) -> None:
+    if backend == "inductor" and not has_compiler():
+        pytest.skip("no C++ compiler, which torch.compile needs")
+    torch.compiler.reset()
+    compiled = torch.compile(expand_planes, backend=backend, fullgraph=True, dynamic=False)
+    bits, scalars = positions(256 * 7, 5)
+    scalars[:, 5] = np.tile(np.arange(256), 7)
+    kinds = (bits,) if backend == "inductor" else (bits, bits.view(np.int64))  # ten seconds for each
+    for words in kinds:
+        planes = compiled(torch.from_numpy(words), torch.from_numpy(scalars))
+        assert same(planes, by_kernel(bits, scalars))
+
+
+def has_compiler() -> bool:
+    """One that torch would find."""
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "c++", "clang++"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")

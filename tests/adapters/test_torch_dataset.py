@@ -224,3 +224,50 @@ def test_ranks_that_may_end_in_different_steps_are_refused_or_allowed() -> None:
     assert len(order(graph.as_torch_dataset(even="allow"))) == 13
     with pytest.raises(GraphError, match="even is 'no'"):
         graph.as_torch_dataset(even="no")  # type: ignore[arg-type]
+
+
+def on_a_card() -> fl.Graph:
+    """Batches with a tensor that is not on the CPU, one that is, an array and a text."""
+
+    def arrive(batch: Any) -> Any:
+        there, here = torch.zeros(4, device="meta"), torch.arange(4)
+        return {"x": there, "n": here, "y": batch["x"], "name": "a"}
+
+    return fl.source(lambda: iter([{"x": np.arange(4)}] * 2)) >> fl.map(arrive)
+
+
+@pytest.fixture
+def pins(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """A machine with an accelerator: what was pinned there, which only tensors on the CPU can be."""
+    asked: list[torch.Tensor] = []
+
+    def pin(tensor: torch.Tensor, device: object = None) -> torch.Tensor:
+        if tensor.device.type != "cpu":
+            raise RuntimeError(
+                f"cannot pin a tensor on {tensor.device}, only dense CPU tensors can be pinned"
+            )
+        asked.append(tensor)
+        return tensor.clone()
+
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    return asked
+
+
+@pytest.mark.parametrize("how", [{"batch_size": None}, {"batch_size": 1, "collate_fn": only}])
+def test_a_loader_that_pins_takes_batches_that_are_on_a_card(pins: list[torch.Tensor], how: Any) -> None:
+    given = list(DataLoader(on_a_card().as_torch_dataset(), pin_memory=True, **how))
+    assert len(given) == 2
+    for batch in given:
+        assert list(batch) == ["x", "n", "y", "name"]
+        assert batch["x"].device.type == "meta"
+        assert batch["n"].tolist() == batch["y"].tolist() == [0, 1, 2, 3]
+        assert batch["name"] == "a"
+    assert len(pins) == 4  # n and y of both, nothing else
+
+
+def test_a_loader_that_pins_pins_what_is_on_the_cpu(pins: list[torch.Tensor]) -> None:
+    given = list(DataLoader(numbers().as_torch_dataset(), batch_size=None, pin_memory=True))
+    assert [type(batch) for batch in given] == [dict] * 3
+    assert len(pins) == 6
