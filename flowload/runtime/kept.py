@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+from types import TracebackType
 from typing import Any, TypeAlias
 
 import anyio
@@ -13,7 +14,7 @@ import anyio
 from flowload.errors import UserCodeError
 from flowload.printable import printable
 
-__all__ = ["EXITS", "FAILURES", "Kept", "Noted", "as_error", "is_own_cancellation"]
+__all__ = ["EXITS", "FAILURES", "Kept", "Noted", "as_error", "is_own_cancellation", "shortened"]
 
 EXITS = KeyboardInterrupt, SystemExit  #: what a signal's handler raises in the main thread
 FAILURES = Exception, *EXITS  #: what a task of the run may fail with: see `as_error`
@@ -101,3 +102,29 @@ def is_own_cancellation(error: BaseException) -> bool:
         )
     except RuntimeError:  # there is no event loop in this thread: nothing here can be cancelled
         return False
+
+
+def shortened(error: BaseException) -> None:
+    """Leave the run's own frames out of the traceback of an error that user code, a stage or a format raised.
+
+    They are some fifteen, the same for every error, and say nothing about this one. What the run itself
+    raises keeps them.
+    """
+    traces = []
+    trace = error.__traceback__
+    while trace is not None:
+        traces.append(trace)
+        trace = trace.tb_next
+    if traces and not is_of_the_run(traces[-1]):
+        kept = None
+        for each in reversed(traces):
+            if not is_of_the_run(each):
+                kept = TracebackType(kept, each.tb_frame, each.tb_lasti, each.tb_lineno)
+        error.__traceback__ = kept
+    if error.__cause__ is not None:
+        shortened(error.__cause__)
+
+
+def is_of_the_run(trace: TracebackType) -> bool:
+    """A frame of this package."""
+    return str(trace.tb_frame.f_globals.get("__name__", "")).startswith(f"{__package__}.")

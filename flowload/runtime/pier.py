@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 from flowload.protocols import Block
 
 from .channel import Channel, Item
+from .kept import shortened
 from .loop import Signal
 
 __all__ = ["Door", "Pier"]
@@ -76,6 +77,8 @@ class Pier:
     def close(self, error: BaseException | None) -> None:
         """No more blocks come, perhaps because of an error, which is raised where the run is read."""
         self.ended = True
+        if error is not None:
+            shortened(error)
         self.ready.put(Door(error))
 
     def at_hand(self) -> Block | None:

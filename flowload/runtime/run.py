@@ -44,7 +44,7 @@ from .books import check_books, check_delivered
 from .buffers import BufferPool
 from .channel import Channel, EndOfStream, ReaderGone, Word
 from .holding import dump
-from .kept import EXITS, FAILURES, Kept, as_error
+from .kept import EXITS, FAILURES, Kept, as_error, shortened
 from .lanes import Lane
 from .loop import keep_ctrl_c_out
 from .machine import Machine
@@ -239,6 +239,7 @@ class Run:
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
             self.failure = as_error(error)
+            shortened(self.failure)
             assert self._scope is not None  # noqa: S101 - tasks run inside it
             self._scope.cancel()
             self.assembly.stop[0] = 1

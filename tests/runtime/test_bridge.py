@@ -21,6 +21,7 @@ from flowload.errors import ClosedRun, GraphError
 from flowload.graph import Graph, outputs
 from flowload.protocols import Call
 from flowload.runtime import bridge
+from flowload.runtime.crossing import Crossing
 from flowload.runtime.stream import AsyncBatches
 from tests.runtime.faces import run_threads
 from tests.runtime.stages import (
@@ -256,12 +257,12 @@ def test_an_interrupted_reader_ends_its_run(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_reader_interrupted_while_its_run_opens_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(crossing: bridge.Crossing) -> None:
+    def start(crossing: Crossing) -> None:
         monkeypatch.setattr(crossing, "_ready", Interrupted())
         begin(crossing)
 
-    begin = bridge.Crossing.start
-    monkeypatch.setattr(bridge.Crossing, "start", start)
+    begin = Crossing.start
+    monkeypatch.setattr(Crossing, "start", start)
     run = endless().iterate()
     with pytest.raises(KeyboardInterrupt):
         run.__enter__()
@@ -270,7 +271,7 @@ def test_a_reader_interrupted_while_its_run_opens_leaves_nothing(monkeypatch: py
 
 def test_a_run_that_is_left_before_its_thread_has_begun_ends() -> None:
     order = endless().iterate()._order  # type: ignore[attr-defined]  # of this engine's runs
-    crossing = bridge.Crossing(order)
+    crossing = Crossing(order)
     crossing.leave()
     crossing.start()
     crossing.stop()

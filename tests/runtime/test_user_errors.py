@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -513,3 +514,38 @@ def test_a_fold_that_is_left_in_the_midst_of_a_call_ends_its_generator_then(face
         patch.setattr(told, lambda text, **how: logged.append(str(how["exc_info"])))
         face.read(graph, 2)
     assert logged == ["at the end"]
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """Modules of the frames of a traceback, the innermost last."""
+    return [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(error.__traceback__)]
+
+
+@pytest.mark.parametrize("place", ["fl_map", "fl_map_async", "generator", "async_generator", "lazy_push"])
+def test_a_traceback_leads_from_the_reader_to_the_users_own_code(face: Face, place: str) -> None:
+    with pytest.raises(ValueError, match="mine") as caught:
+        face.read(PLACES[place](Trap(ValueError, calls=12)))
+    names = frames_of(caught.value)
+    assert names[-1] == __name__
+    assert [name for name in names if name.startswith("flowload.runtime")] == (
+        ["flowload.runtime.bridge"] * 2
+        if face.backend is None
+        else ["flowload.runtime.stream"] * 3 + ["flowload.runtime.run"] * 2
+    )
+
+
+def test_the_original_of_a_wrapper_has_a_short_traceback_too(face: Face) -> None:
+    with pytest.raises(UserCodeError) as caught:
+        face.read(one_worker(Trap(StopIteration, calls=12)))
+    assert caught.value.__cause__ is not None
+    names = frames_of(caught.value.__cause__)
+    assert names[-1] == __name__
+    assert not any(name.startswith("flowload.runtime") for name in names)
+
+
+def test_what_the_run_itself_raises_keeps_its_frames(face: Face) -> None:
+    with pytest.raises(fl.FlowloadError, match="a whole pass gave nothing") as caught:
+        face.read(origin(Yields(lambda _: ())), epochs=None)
+    names = frames_of(caught.value)
+    assert names[-1] == "flowload.runtime.sources"
+    assert "flowload.runtime.run" in names
