@@ -1,4 +1,4 @@
-# What a run promises. Each line has a test in tests/runtime/test_contract.py.
+# What a run promises. Each line has a test in tests/runtime: test_contract.py, test_books.py (the books).
 #
 # A stage fails:      every other stage is cancelled; the reader gets what failed, and only that, noted
 #                     with its stage and the line that declared it. What Python takes for an end, a

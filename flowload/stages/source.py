@@ -183,7 +183,9 @@ def source(factory: Factory, *, samples: bool | int | None = None, gives: type =
     Args:
         factory: a function that returns a fresh iterable in every pass; an `async def` with yield; or a list
             (or anything else that can be iterated again and again). A function with a parameter `epoch` is
-            told the number of the pass.
+            told the number of the pass. A pass ends where its generator returns; an iterator of a class
+            of yours ends with `StopIteration`, as Python has it, also where that came from within by mistake:
+            in a generator, that is an error.
         samples: what an element is. True: one sample: a dict, a tuple, an array or a number; samples are
             copied to blocks of 256, or of so many as a number says, fewer where they are large; all must have
             the same keys, shapes and dtypes. A tuple's values have the keys "0", "1" and so on, a lone value

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -96,4 +98,5 @@ def told(path: str, site: Site) -> str:
 
 def main() -> int:
     """Run the command; the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what it has started ends with it
     return int(mutants.main(standalone_mode=False) or 0)
