@@ -319,6 +319,8 @@ async def test_the_mean_depth_is_over_time(monkeypatch: pytest.MonkeyPatch) -> N
     now = 4.0
     assert line.mean_depth() == (1 * 0 + 2 * 2 + 1 * 1) / 4
     assert line.mean_depth() == (1 * 0 + 2 * 2 + 1 * 1) / 4  # asking changes nothing
+    assert [line.depth_quantile(share) for share in (0.0, 0.25, 0.26, 0.5, 0.51, 1.0)] == [0, 0, 1, 1, 2, 2]
+    assert line.depth_quantile(1.0 + 1e-9) == 2  # sums of seconds are rounded: the last depth, nothing beyond
 
 
 def test_an_item_knows_its_weight() -> None:

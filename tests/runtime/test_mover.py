@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flowload.protocols import Mark
 from flowload.runtime.bunching import KNOWN
 from flowload.runtime.channel import Channel, Item, Word
-from flowload.runtime.folding import WORDS, FoldTask
+from flowload.runtime.folding import LIGHT_HOPS, LIGHT_WORDS, WORDS, FoldTask
 from flowload.runtime.lanes import Job
 from flowload.runtime.mapping import AHEAD, MapTask
 from flowload.runtime.mover import Mover
@@ -218,6 +218,40 @@ async def test_a_fold_makes_no_more_before_what_it_made_is_sent() -> None:
         assert isinstance(word, Item)
         assert word.number == number
     assert len(bench.desk.jobs) == 1  # the last of a hop found room
+
+
+async def test_an_idle_fold_that_gives_nothing_is_not_asked_again_before_something_comes() -> None:
+    asked: list[int] = []
+
+    class Idles(Folds):
+        def idle(self, call: Any) -> Any:
+            asked.append(len(asked))
+            return ints([7]) if len(asked) == 2 else None
+
+    bench = Bench(Idles(), room=9)
+    with bench.moves:
+        bench.task.tell()
+    taken = []
+    for _ in range(3):
+        while bench.desk.jobs and len(asked) < 20:  # it would be asked for ever
+            bench.desk.do()
+        taken.append((len(asked), len(bench.taken())))
+        bench.give(*blocks(1))
+    # Nothing at first; then the block, what it gave when it was asked again, and nothing; then once more.
+    assert taken == [(1, 0), (3, 2), (4, 1)]
+
+
+async def test_folds_of_little_make_more_in_a_hop_after_so_many_hops() -> None:
+    def repeats(block: Ints, call: Any) -> Any:
+        return itertools.repeat(block)
+
+    bench = Bench(Folds(repeats), room=LIGHT_WORDS)
+    bench.give(*blocks(1))
+    hops = []
+    for _ in range(LIGHT_HOPS + 2):
+        bench.desk.do()
+        hops.append(len(bench.taken()))
+    assert hops == [WORDS] * LIGHT_HOPS + [LIGHT_WORDS] * 2
 
 
 class Clock:
