@@ -41,7 +41,10 @@ EVERY = 1, 1, 0  #: the rule that takes every record: see `kernels.schedule.choo
 def check_chunk_format(form: ChunkFormat, path: str | Path, *, chunks: int = 6) -> int:
     """Examine a chunk format that you wrote, on a file of it.
 
-        check_chunk_format(MyFormat(), "games/first.mine")
+    ```python
+    from flowload.formats.lc0 import FORMAT
+    check_chunk_format(FORMAT, "games/first.tar")      # or a format of your own, and a file of it
+    ```
 
     What is examined: that the index names chunks inside the file, the same every time, and claims nothing
     that is not so; that a chunk is inflated whole, the same into any memory and nowhere beside it, and not

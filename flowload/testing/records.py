@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,21 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.chance import stage_key
 from flowload.errors import FlowloadError
-from flowload.records import Alike, Grouped, Guarded, Numbers, Records, Sized, Table, Varied, Windowed
+from flowload.records import Alike, Grouped, Numbers, Records, Sized, Table, Varied, Windowed
 from flowload.stages.picks import Listed
 
 from .bench import fail
 from .call import PlainCall
 from .content import copied, difference
 from .memory import arrays_for
+from .windows import KEY, ONES, ZEROS, check_windows, guarded
 
 __all__ = ["check_records"]
 
 THREADS = 4
-ZEROS, ONES = 0x00, 0xFF  #: what memory holds before anybody wrote to it
-KEY = stage_key(0, "exam", 0)
 WANTED: Mapping[type, tuple[str, ...]] = {
     Records: ("name", "layouts", "fields", "open"),
     Table: ("layouts", "__len__", "usable", "fields", "gather", "describe", "close"),
@@ -37,11 +35,45 @@ WANTED: Mapping[type, tuple[str, ...]] = {
 def check_records(records: Records, *, rows: int = 40, seed: int = 0) -> int:
     """Examine a kind of records that you wrote, such as a format of your own, on data that exist.
 
-        class Squares:
-            name, layouts = "squares", ("numbers",)
-            ...
+    ```python
+    @dataclass(frozen=True)
+    class Squares:
+        n: int
+        name, layouts = "squares", ("numbers",)
 
-        check_records(Squares(1000))
+        def fields(self, layout):
+            return {"square": ((), np.dtype(np.int64))}
+
+        def open(self):
+            return Table(self)
+
+    class Table:
+        layouts = Squares.layouts
+
+        def __init__(self, records):
+            self.records = records
+
+        def __len__(self):
+            return self.records.n
+
+        def usable(self, rows, call):
+            return rows
+
+        def fields(self, layout, rows):
+            return self.records.fields(layout)
+
+        def gather(self, layout, rows, out, call):
+            np.square(rows, out=out["square"])
+            return {}
+
+        def describe(self, row):
+            return f"squares, row {row}"
+
+        def close(self):
+            pass
+
+    check_records(Squares(1000))
+    ```
 
     What is examined: that they are a value (equal to their copy through pickle, and printable); that tables
     that were opened twice are equal and independent; that `usable` gives its rows in their order and counts
@@ -134,11 +166,6 @@ def check_usable(table: Table, chosen: Numbers) -> Numbers:
     if not len(usable):
         fail(f"none of the rows can be used: {dict(call.dropped + call.rejected)}")
     return usable
-
-
-def guarded(table: Table) -> Any:
-    """The guard of a table's files, where it has one."""
-    return table.guard if isinstance(table, Guarded) else nullcontext()
 
 
 @dataclass(frozen=True)
@@ -242,36 +269,6 @@ def check_rows_alone(table: Table, rows: Numbers) -> None:
         alone = np.concatenate([ask(rows[at : at + 1]) for at in range(len(rows))])
         if changed := difference(together, alone, name):
             fail(f"a row by itself has another {changed}")
-
-
-def check_windows(table: Windowed, rows: Numbers) -> None:
-    """Windows that overlap agree, in whatever order their pieces are read."""
-    for row in rows[:8].tolist():
-        recording, start, length = table.window(row)
-        one = window_at(table, row, reverse=False)
-        if changed := difference(one, window_at(table, row, reverse=True), f"window {row}"):
-            fail(f"its pieces read backwards: {changed}")
-        if length > 1 and row + 1 < len(table):
-            if table.window(row + 1)[:2] != (recording, start + 1):
-                fail(f"window({row + 1}) is {table.window(row + 1)}, behind {(recording, start, length)}")
-            shared = min(length, table.window(row + 1)[2] + 1) - 1
-            other = window_at(table, row + 1, reverse=False)
-            ours = {key: array[1 : 1 + shared].copy() for key, array in one.items()}
-            theirs = {key: array[:shared].copy() for key, array in other.items()}
-            if changed := difference(ours, theirs, f"windows {row} and {row + 1}"):
-                fail(f"where two windows overlap they differ: {changed}")
-
-
-def window_at(table: Windowed, row: int, *, reverse: bool) -> dict[str, NDArray[Any]]:
-    """The window that begins at a row, read piece by piece."""
-    fences, out = arrays_for(table.arrays(), table.window(row)[2], ONES if reverse else ZEROS)
-    pieces = list(table.pieces(row))
-    with guarded(table):
-        for piece in reversed(pieces) if reverse else pieces:
-            table.read(row, piece, out, PlainCall(KEY, 0))
-    if any(memory.broken for memory in fences.values()):
-        fail(f"the window at {row} was written outside of an array")
-    return dict(out)
 
 
 def check_twice(records: Records, table: Table, rows: Numbers) -> None:

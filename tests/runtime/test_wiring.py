@@ -18,6 +18,7 @@ from flowload.runtime.wiring import TurnTask, run_turn
 from tests.runtime.faces import Face, Taker
 from tests.runtime.stages import (
     Cycle,
+    Does,
     Folds,
     Ints,
     Junction,
@@ -138,6 +139,19 @@ def test_what_came_through_is_counted(face: Face) -> None:
     face.use([numbers(5, 2), numbers(4, 3)] >> in_turn(), taker)
     stage = taker.run.stats().stages["junction"]
     assert (stage.in_, stage.out, stage.blocks_in, stage.blocks_out) == (9, 9, 5, 5)
+
+
+def test_blocks_are_numbered_behind_a_turn(face: Face) -> None:
+    """By their place in the joined stream, over all passes: what is random behind it depends on that alone."""
+    log: list[int] = []
+
+    def notes(block: Ints, call: Call) -> Ints:
+        log.append(call.number)
+        return block
+
+    joined = [numbers(3), numbers(2)] >> in_turn() >> step(lambda: Does(notes), workers=1)
+    face.read(joined, epochs=2)
+    assert log == list(range(10))
 
 
 class Weighs(Cycle):

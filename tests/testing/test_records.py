@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import h5py
@@ -110,6 +113,17 @@ def test_graphs_over_them_pass_as_stages_do(kind: str, tmp_path: Path) -> None:
     rows = fl.rows(KINDS[kind](tmp_path))
     made = check_stage(rows >> fl.shuffle() >> fl.batch(64), epochs=1, seeds=(0,))
     assert made
+
+
+def test_the_example_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = textwrap.dedent(str(check_records.__doc__).split("```")[1].removeprefix("python"))
+    module = ModuleType("example")  # records are pickled by the name of their module
+    monkeypatch.setitem(sys.modules, "example", module)
+    told: list[int] = []
+    names = {"dataclass": dataclass, "np": np, "check_records": lambda made: told.append(check_records(made))}
+    vars(module).update(names)
+    exec(code, vars(module))
+    assert told == [43]
 
 
 def test_right_records_pass() -> None:
