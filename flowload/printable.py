@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import unicodedata
+from collections.abc import Callable
+from contextlib import suppress
 
-__all__ = ["LOGGERS", "PrintableLines", "filter_logs", "printable"]
+__all__ = ["LOGGERS", "PrintableLines", "filter_logs", "printable", "text_of"]
 
 LOGGERS = ("flowload", "flowload.progress")  #: a filter is asked by its own logger alone, not by those above
 
@@ -35,6 +37,18 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(c if c in keep or shows(c) else repr(c)[1:-1] for c in text)
+
+
+def text_of(error: BaseException, how: Callable[[object], str] = str) -> str:
+    """What an error of somebody else says of itself; its class where its own `__str__` fails.
+
+    Args:
+        error: of anybody.
+        how: `str` or `repr`.
+    """
+    with suppress(Exception):
+        return how(error)
+    return f"<{type(error).__name__}, whose text cannot be had>"
 
 
 def shows(character: str) -> bool:

@@ -33,7 +33,7 @@ from flowload.errors import DataError, FlowloadError, GraphError
 from flowload.graph import Graph
 from flowload.observe.stall import Dump, Held
 from flowload.observe.stats import RunStats
-from flowload.printable import LOGGERS, printable
+from flowload.printable import LOGGERS, printable, text_of
 from tools.graphviz.dot import to_dot
 from tools.graphviz.layout import arrange
 from tools.graphviz.mermaid import to_mermaid
@@ -59,6 +59,20 @@ def test_what_is_printable_stays_and_the_rest_becomes_an_escape(text: str) -> No
     if text.isprintable():
         assert shown == text
     shown.encode()  # no surrogate is left
+
+
+class MuteError(Exception):
+    """Neither of its texts can be had."""
+
+    def __str__(self) -> str:
+        raise OSError("mute")
+
+    __repr__ = __str__
+
+
+def test_an_error_without_a_text_is_told_by_its_class() -> None:
+    assert text_of(MuteError()) == text_of(MuteError(), repr) == "<MuteError, whose text cannot be had>"
+    assert (text_of(ValueError("a")), text_of(ValueError("a"), repr)) == ("a", "ValueError('a')")
 
 
 @pytest.mark.parametrize(

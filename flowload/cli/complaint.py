@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 
 from flowload.errors import FlowloadError, GraphError, NoDataError
-from flowload.printable import printable
+from flowload.printable import printable, text_of
 
 __all__ = ["complain", "status_of"]
 
@@ -32,7 +32,7 @@ def complain(error: BaseException, *, verbose: bool = False) -> str:
 def message(error: BaseException, *, noted: bool) -> Iterator[str]:
     """What is wrong, then the notes; a mistake in the asking says enough without them."""
     own = isinstance(error, FlowloadError | OSError)
-    text = str(error) if own else "".join(traceback.format_exception_only(error)).strip()
+    text = text_of(error) if own else "".join(traceback.format_exception_only(error)).strip()
     notes: list[str] = list(getattr(error, "__notes__", ()))
     # format_exception_only has the notes already.
     yield from text.splitlines() or [type(error).__name__]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from types import TracebackType
@@ -12,12 +13,15 @@ from typing import Any, TypeAlias
 import anyio
 
 from flowload.errors import UserCodeError
-from flowload.printable import printable
+from flowload.printable import printable, text_of
+
+from .channel import EndOfStream, ReaderGone
 
 __all__ = ["EXITS", "FAILURES", "Kept", "Noted", "as_error", "is_own_cancellation", "shortened"]
 
 EXITS = KeyboardInterrupt, SystemExit  #: what a signal's handler raises in the main thread
 FAILURES = Exception, *EXITS  #: what a task of the run may fail with: see `as_error`
+ENDS = StopIteration, StopAsyncIteration, EndOfStream, ReaderGone  #: what Python, or a run, takes for an end
 
 Kinds: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -69,27 +73,41 @@ class Noted:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None or is_own_cancellation(error):
             return
-        raised = as_error(error)
         text = printable(f"in stage {self.node!r}, declared at {self.where}")
-        if text not in getattr(raised, "__notes__", ()):  # once
+        raised = as_error(error)
+        if not noted(raised, text):
+            raised = wrapped(error, "it takes no note of where it was raised")
             raised.add_note(text)
         if raised is not error:
             raise raised from error
 
 
+def noted(error: BaseException, text: str) -> bool:
+    """Note something once, if the error lets anybody: its class may be such that nothing can be set."""
+    with suppress(Exception):
+        if text not in getattr(error, "__notes__", ()):
+            error.add_note(text)
+        return True
+    return False
+
+
 def as_error(error: BaseException) -> BaseException:
     """What user code raised, as something that nobody on the way to the reader takes for anything else."""
-    if isinstance(error, Exception) and not isinstance(error, StopIteration | StopAsyncIteration):
+    if isinstance(error, Exception) and not isinstance(error, ENDS):
         return error
     if isinstance(error, EXITS) and threading.current_thread() is threading.main_thread():
         return error
-    wrapped = UserCodeError(
-        f"a call ended with {error!r}; raised bare, that would pass for an end, a cancellation or an exit"
-    )
-    wrapped.__cause__ = error
-    for note in getattr(error, "__notes__", ()):
-        wrapped.add_note(note)
-    return wrapped
+    return wrapped(error, "raised bare, that would pass for an end, a cancellation or an exit")
+
+
+def wrapped(error: BaseException, why: str) -> UserCodeError:
+    """An error as the cause of one of ours."""
+    ours = UserCodeError(f"a call ended with {text_of(error, repr)}; {why}")
+    ours.__cause__ = error
+    with suppress(Exception):  # whatever somebody's notes are
+        for note in getattr(error, "__notes__", ()):
+            ours.add_note(note)
+    return ours
 
 
 def is_own_cancellation(error: BaseException) -> bool:

@@ -37,6 +37,7 @@ from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
+from flowload.printable import text_of
 from flowload.protocols import Block, Mark
 
 from .assembly import Assembly
@@ -268,7 +269,7 @@ class Run:
         what = f"{self.blocks_delivered:,} batches, {self.delivered:,} samples"
         if self.failure is None:
             return f"{'finished' if self.finished else 'stopped'}; {what}"
-        told = [f"failed; {what}", *getattr(self.failure, "__notes__", ()), str(self.failure)]
+        told = [f"failed; {what}", *getattr(self.failure, "__notes__", ()), text_of(self.failure)]
         return " ".join("; ".join(told).split())
 
     def _not_closed(self, error: BaseException) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from flowload.blocks import Batch, Item
 from flowload.errors import DataError
+from flowload.printable import text_of
 from flowload.protocols import Block, Call, OnError
 
 __all__ = [
@@ -142,6 +143,6 @@ class Blaming:
 
 def as_data_error(error: Exception, call: Call) -> DataError:
     """What a user's function raised, as something that can be skipped and counted."""
-    blamed = DataError(type(error).__name__, where=f"{USER}: block {call.number}", found=str(error))
+    blamed = DataError(type(error).__name__, where=f"{USER}: block {call.number}", found=text_of(error))
     blamed.__cause__ = error
     return blamed

@@ -18,6 +18,7 @@ import flowload as fl
 from flowload.errors import ClosedRun, UserCodeError
 from flowload.graph import Graph
 from flowload.protocols import Block, Call, Mark
+from flowload.runtime.channel import EndOfStream, ReaderGone
 from tests.runtime.faces import Face, Taker
 from tests.runtime.stages import (
     Cycle,
@@ -42,6 +43,20 @@ class OddError(BaseException):
     """What nobody expects."""
 
 
+class MuteError(Exception):
+    """Has no text that could be had."""
+
+    def __str__(self) -> str:
+        raise OSError("mute")
+
+
+class FrozenError(Exception):
+    """Lets nobody set anything, so it takes no note."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+
 KINDS: list[type[BaseException]] = [
     StopIteration,
     StopAsyncIteration,
@@ -53,8 +68,12 @@ KINDS: list[type[BaseException]] = [
     OddError,
     ValueError,
     ClosedRun,
+    EndOfStream,
+    ReaderGone,
+    MuteError,
+    FrozenError,
 ]
-BARE = concurrent.futures.CancelledError, ValueError, ClosedRun
+BARE = concurrent.futures.CancelledError, ValueError, ClosedRun, MuteError
 
 
 @dataclass
@@ -338,7 +357,7 @@ def test_what_user_code_raises_reaches_the_reader_with_stage_and_line(
         face.read(graph, epochs=2)
     error, where = caught.value, graph.plan["mine"].node.where
     assert error.__notes__ == [f"in stage 'mine', declared at {where}"]
-    assert "mine" in str(error.__cause__ if type(error) is not kind else error)
+    assert (error if type(error) is kind else error.__cause__).args == ("mine",)  # type: ignore[union-attr]
     if type(error) is kind:
         # What a signal's handler may have raised goes on as itself, but only in the main thread.
         assert kind in BARE or (kind in (KeyboardInterrupt, SystemExit) and face.backend is not None)
@@ -374,6 +393,13 @@ def test_a_skipped_error_is_counted_whatever_it_means_to_python(face: Face) -> N
     face.use(graph, taker)
     assert len(taker.got) == 12
     assert taker.run.stats().stages["mine"].dropped == {"StopAsyncIteration": 28}
+
+
+def test_a_skipped_error_without_a_text_is_counted_by_its_kind(face: Face) -> None:
+    taker = Taker()
+    graph = batches() >> fl.map(Trap(MuteError, calls=12), on_error="skip", workers=1).named("mine")
+    face.use(graph, taker)
+    assert taker.run.stats().stages["mine"].dropped == {"MuteError": 28}
 
 
 class Late(Ints):
