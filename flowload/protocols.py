@@ -7,7 +7,7 @@ wiring: `Route`, `Turn`. Between them flow `Block`s. What one call may ask of th
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -34,6 +34,7 @@ __all__ = [
     "Marked",
     "OnError",
     "Operator",
+    "Paced",
     "Resumable",
     "Route",
     "Setting",
@@ -87,11 +88,11 @@ class Mark(enum.Enum):
 class Device(Protocol):
     """A place that wants its input buffers prepared, such as page-locked for a GPU."""
 
-    def register(self, memory: Bytes) -> None:
-        """Prepare memory that batches for this device will be written to."""
+    def register(self, memory: Bytes) -> bool | None:
+        """Prepare memory that batches for this device will be written to; False: it stays as it is."""
 
     def unregister(self, memory: Bytes) -> None:
-        """Undo `register` before the memory is freed."""
+        """Undo `register`, unless that gave False, before the memory is freed: in any thread, once."""
 
 
 class Call(Protocol):
@@ -252,6 +253,24 @@ class Gauged(Protocol):
 
 
 @runtime_checkable
+class Paced(Protocol):
+    """A fold that makes things of which few may be in use, such as copies on a card.
+
+    It is given a block when it has room for what becomes of it; or when the reader waits though nothing is on
+    its way: then the reader keeps what there is, and will not give it back for waiting longer.
+    """
+
+    def room(self, block: Any) -> bool:
+        """Whether there is room for what becomes of this block; asked inside the run's lock."""
+
+    def watch(self, moved: Callable[[], None]) -> None:
+        """Call this, from any thread, even in a garbage collection, when there may be more room."""
+
+    def relieve(self) -> None:
+        """The reader waits: what is in use now is not counted any more."""
+
+
+@runtime_checkable
 class Resumable(Protocol):
     """A fold that names its payload by reference in `state()` and is given it again after `restore()`."""
 
@@ -293,7 +312,7 @@ class Setting:
     `bundles`: whatever comes behind takes bundles (see `Bundled`), up to the reader.
     `incoming`: what the inputs carry; empty for a source, and where nobody says.
     `first_epoch`: number of the run's first pass. `align`: folds are flushed at the end of each pass, and
-    go on.
+    go on. `card`: number of the GPU that was current in the thread that asked for the run; None: unknown.
     """
 
     seed: int
@@ -305,3 +324,4 @@ class Setting:
     incoming: tuple[type, ...] = ()
     first_epoch: int = 0
     align: bool = False
+    card: int | None = None

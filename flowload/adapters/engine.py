@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
 from flowload.runtime.engine import Runtime
 from flowload.runtime.ranks import Ranks
+from flowload.stages.to_device import ToDeviceStage
 
 from .ranks import TorchRanks
 
@@ -19,6 +21,15 @@ class Adapters(Runtime):
 
     def __init__(self, ranks: Ranks | None = None) -> None:
         super().__init__(TorchRanks() if ranks is None else ranks)
+
+    def current_card(self, graph: Graph) -> int | None:
+        """The card that torch has in this thread; None where the graph asks for none, or torch is unused."""
+        torch = sys.modules.get("torch")
+        stages = (placed.stage for placed in graph.nodes())
+        asked = any(stage.any_card() for stage in stages if isinstance(stage, ToDeviceStage))
+        if torch is None or not asked:
+            return None
+        return int(torch.cuda.current_device()) if torch.cuda.is_available() else None
 
     def torch_dataset(self, graph: Graph, order: RunOrder, *, length: int | None) -> Any:
         """See `Graph.as_torch_dataset`."""

@@ -60,6 +60,7 @@ class Placed:
         cpus: int = 1,
         first_epoch: int = 0,
         align: bool = False,
+        card: int | None = None,
     ) -> Setting:
         """What the stage is told when it is opened at this place."""
         return Setting(
@@ -72,6 +73,7 @@ class Placed:
             incoming=self.incoming,
             first_epoch=first_epoch,
             align=align,
+            card=card,
         )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 
 from flowload.chance import stage_key
 from flowload.graph import Placed, Plan
-from flowload.protocols import Fold, Map, Operator, Source, Stopping
+from flowload.protocols import Fold, Map, Operator, Paced, Setting, Source, Stopping
 
 from .buffers import BufferPool
 from .call import Member
@@ -28,25 +28,28 @@ IO_WORKERS = 4  #: calls at once of a stage that waits for disks, where the user
 
 
 class Assembly:
-    """The opened operators of one run, as segments joined by channels."""
+    """The opened operators of one run, as segments joined by channels.
+
+    Args:
+        plan: what to open.
+        pool: memory for leases.
+        still: of the run.
+        run: what is the same for all stages of it.
+    """
 
     def __init__(
         self,
         plan: Plan,
         pool: BufferPool,
         still: Stillness,
-        *,
-        seed: int,
-        epochs: int | None,
-        cpus: int,
-        first_epoch: int = 0,
-        align: bool = False,
+        run: Setting,
     ) -> None:
-        self.seed = seed
-        self.epochs = epochs
-        self.first_epoch = first_epoch
-        self.align = align
-        self.cpus = cpus
+        self.seed = run.seed
+        self.epochs = run.epochs
+        self.first_epoch = run.first_epoch
+        self.align = run.align
+        self.cpus = run.cpus
+        self.card = run.card
         self.segments: list[Segment] = []
         self.channels: list[Channel] = []
         self.outputs: dict[str, Channel] = {}
@@ -73,6 +76,11 @@ class Assembly:
             for port, each in segment.outputs.items()
             if each is channel
         )
+
+    @cached_property
+    def paced(self) -> bool:
+        """Whether a fold may be held back until a reader waits: see `Pacing`."""
+        return any(isinstance(member.operator, Paced) for member in self.members)
 
     @property
     def waiting(self) -> list[Stopping]:
@@ -114,6 +122,7 @@ class Assembly:
             cpus=self.cpus,
             first_epoch=self.first_epoch,
             align=self.align,
+            card=self.card,
         )
         with Noted(placed.name, placed.node.where):
             opened = placed.stage.open(setting)
@@ -191,7 +200,9 @@ class Assembly:
 
 
 def _share_a_hop(before: Member, behind: Member) -> bool:
-    """Neighbours of one shape that ask for the same lane and as many workers."""
+    """Neighbours of one shape that ask for the same lane and as many workers; not what is paced."""
+    if isinstance(behind.operator, Paced):
+        return False
     if isinstance(before.operator, Fold) and isinstance(behind.operator, Fold):
         return before.stage.lane == behind.stage.lane
     if isinstance(before.operator, Map) and isinstance(behind.operator, Map):

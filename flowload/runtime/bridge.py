@@ -128,6 +128,8 @@ class Batches:
         while True:
             pier.hungry = True
             try:
+                if pier.ready.empty():
+                    crossing.asked()
                 return pier.ready.get(timeout=PATIENCE)
             except Empty:
                 piers = crossing.piers.items()

@@ -105,6 +105,7 @@ class Channel:
         self.left = False  #: the reader has gone
         self.reader: Callable[[], None] | None = None  #: told when there is something to take, or an end
         self.writer: Callable[[], None] | None = None  #: told when there is room, or the reader has gone
+        self.hungry: Callable[[], bool] | None = None  #: whether a reader in another thread waits
         self.borders: Borders | None = None  #: of an output: where passes end
         self._room: Spot | None = None
         self._refused = False  # a word waits for room
@@ -125,6 +126,15 @@ class Channel:
     def writer_waits(self) -> bool:
         """Its writer has a word that there was no room for."""
         return self._refused
+
+    @property
+    def next_word(self) -> Word | None:
+        """What `take_now` would take; inside `with moves:`."""
+        return self._words[0] if self._words else None
+
+    def wanted(self) -> bool:
+        """Whether its reader waits for a word; inside `with moves:`."""
+        return bool(self._words_came) or (self.hungry is not None and self.hungry())
 
     @property
     def at_end(self) -> bool:

@@ -41,6 +41,13 @@ class Crossing:
             self.thread.join()
             raise error
 
+    def asked(self) -> None:
+        """A reader waits: a fold that was held back until it gives something back may have to go on."""
+        run = self.batches.run
+        if run is not None and run.assembly.paced:
+            with run.still.moves:
+                pass  # giving up the lock looks
+
     def leave(self) -> None:
         """Press the stop button; from any thread."""
         self._left = True

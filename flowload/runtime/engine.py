@@ -25,8 +25,16 @@ class Runtime:
 
     def iterate(self, graph: Graph, order: RunOrder) -> Batches:
         """A run for synchronous code."""
-        return Batches(Order(graph=graph, ranks=self.ranks, **vars(order)))
+        return Batches(self.order(graph, order))
 
     def stream(self, graph: Graph, order: RunOrder) -> AsyncBatches:
         """A run for asynchronous code."""
-        return AsyncBatches(Order(graph=graph, ranks=self.ranks, **vars(order)))
+        return AsyncBatches(self.order(graph, order))
+
+    def order(self, graph: Graph, order: RunOrder) -> Order:
+        """What is asked for, and by whom: called in the thread that asks."""
+        return Order(graph=graph, ranks=self.ranks, card=self.current_card(graph), **vars(order))
+
+    def current_card(self, graph: Graph) -> int | None:  # noqa: ARG002 - only torch knows
+        """See `Setting.card`."""
+        return None

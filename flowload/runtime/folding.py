@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from functools import partial
+
+from flowload.protocols import Paced
 
 from .channel import Channel, Item, Word
 from .folds import FoldChain
 from .lanes import Job, Lane
 from .mover import Mover
+from .pacing import Pacing
 from .segment import Segment
 from .stillness import Stillness
 
@@ -22,10 +26,26 @@ LIGHT_HOPS, LIGHT_BYTES, LIGHT_WORDS = 64, 1 << 18, 32
 
 
 class FoldTask(Mover):
-    """Folds are serial: one hop at a time, and the next when what the last one made was sent."""
+    """Folds are serial: one hop at a time, and the next when what the last one made was sent.
 
-    def __init__(self, segment: Segment, still: Stillness, lane: Lane) -> None:
+    Args:
+        behind: for a fold that is paced: the run's outputs, and the segments between.
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        still: Stillness,
+        lane: Lane,
+        behind: tuple[Iterable[Channel], Sequence[Segment]] = ((), ()),
+    ) -> None:
         super().__init__(segment, still)
+        first = segment.members[0].operator
+        self._pacing: Pacing | None = None
+        if isinstance(first, Paced):
+            self._pacing = Pacing(first, segment, *behind, still.moves, self.tell)
+            still.checks.append(self._pacing.relieve)
+        self._take = TAKE if self._pacing is None else 1  # there is room for one at a time
         self._lane = lane
         self._chain = FoldChain(segment.members, segment.epochs)
         self._made: deque[Word] = deque()  # not sent yet
@@ -45,6 +65,9 @@ class FoldTask(Mover):
             if (blocked := self.send(self._made[0])) is not None:
                 return blocked
             self._made.popleft()
+        self.held_back = self._spent and self._pacing is not None and self._pacing.holds_back()
+        if self.held_back:
+            return self.segment.inputs[0]
         if self._spent and not self._feed():
             if self._flushed:
                 self.end()
@@ -61,7 +84,7 @@ class FoldTask(Mover):
         """Give the folds something to make words of; False: there is nothing."""
         source = self.segment.inputs[0]
         words: list[Word] = []
-        while len(words) < TAKE and (word := source.take_now()) is not None:
+        while len(words) < self._take and (word := source.take_now()) is not None:
             words.append(word)
         if words:
             self._chain.feed(words)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,9 @@ from flowload.protocols import Bytes, Device
 __all__ = ["Memory", "Watch"]
 
 HUGE = 2 << 20  #: bytes of a huge page
-FLAGS = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+UNIX = hasattr(mmap, "MAP_ANONYMOUS")
+PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if UNIX else {}
+SHARED = {"flags": mmap.MAP_SHARED | mmap.MAP_ANONYMOUS} if UNIX else {}
 
 
 class Watch(weakref.ref[Any]):
@@ -24,6 +29,26 @@ class Watch(weakref.ref[Any]):
     __slots__ = ("memory",)
 
     memory: Memory
+
+
+class Mapping(mmap.mmap):
+    """A mapping that undoes what was done to its pages before they are unmapped.
+
+    By its own finalizer, the one thing that always runs, and before the pages go: the weak references of an
+    island of garbage are cleared without being called, where they are part of it, and those to a mapping are
+    called when it is unmapped. What stays page-locked is lost, and so is every later mapping at its address.
+    """
+
+    undo: Callable[[], None] | None = None
+    process = 0
+
+    def release(self) -> None:
+        """Undo it now; once, and in the process that did it: a forked child has no card."""
+        undo, self.undo = self.undo, None
+        if undo is not None and os.getpid() == self.process:
+            undo()
+
+    __del__ = release
 
 
 class Memory:
@@ -38,18 +63,28 @@ class Memory:
         self.size = size
         self.device = device
         self.idle_since = 0  #: the pool's count of leases when it came back
-        # Private, not shared: a forked child must not write into the parent's batches. The slack lets the
-        # start lie on a huge page's border; it is never touched, so it costs addresses, not memory.
+        # Private: a forked child must not write into the parent's batches. But shared for a device: after a
+        # fork the parent's next write to a private page goes to a copy of it, and the device reads the old
+        # one. (MADV_DONTFORK would do, but the child would later unmap what lies there by then.) The slack
+        # lets the start lie on a huge page's border; it is never touched, so it costs addresses, not memory.
         slack = HUGE - mmap.PAGESIZE if size >= HUGE else 0
-        self.map = mmap.mmap(-1, size + slack, **FLAGS)
+        self.map = Mapping(-1, size + slack, **(PRIVATE if device is None else SHARED))
         self.start = -address(self.map) % HUGE if slack else 0
         if slack:
-            advise_huge(self.map, self.start, size // HUGE * HUGE)
+            # One fault then brings 2 MiB in.
+            advise(self.map, "MADV_HUGEPAGE", self.start, size // HUGE * HUGE)
         self.kind = ctypes.c_char * size
         self.face = np.frombuffer(self.map, np.uint8, size, self.start)
         self.watch: Watch | None = None
         if device is not None:
-            device.register(self.face)
+            self.prepare(device)
+
+    def prepare(self, device: Device) -> None:
+        """Have a device page-lock it, or the like."""
+        if device.register(self.face) is not False:
+            # Not of `face`: the mapping would never be garbage.
+            self.map.undo = partial(unregister, device, address(self.map) + self.start, self.size)
+            self.map.process = os.getpid()
 
     def show(self, nbytes: int, gone: Callable[[Watch], object]) -> Bytes:
         """The first `nbytes`, through a buffer object of its own; `gone` is called when that ends."""
@@ -74,8 +109,7 @@ class Memory:
 
         It cannot be closed by hand: `face` is an exported buffer.
         """
-        if self.device is not None:
-            self.device.unregister(self.face)
+        self.map.release()
 
 
 def address(memory: mmap.mmap) -> int:
@@ -83,12 +117,14 @@ def address(memory: mmap.mmap) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
-def advise_huge(memory: mmap.mmap, start: int, length: int) -> None:
-    """Ask for huge pages, where the system has them: one fault then brings 2 MiB in."""
-    advice = getattr(mmap, "MADV_HUGEPAGE", None)
-    if advice is None:
-        return
-    try:
-        memory.madvise(advice, start, length)
-    except OSError:
-        return  # a kernel built without them: small pages work as well
+def unregister(device: Device, start: int, size: int) -> None:
+    """Undo a device's preparation of memory that may have no other view any more."""
+    device.unregister(np.frombuffer(memoryview((ctypes.c_char * size).from_address(start)), np.uint8))
+
+
+def advise(memory: mmap.mmap, advice: str, start: int, length: int) -> None:
+    """Tell the system about memory, where it knows that word; a kernel built without it does as well."""
+    known = getattr(mmap, advice, None)
+    if known is not None:
+        with suppress(OSError):
+            memory.madvise(known, start, length)

@@ -30,6 +30,7 @@ class Mover:
         self._ended = Signal()
         self._parked: Stillness | None = None
         self._starved = False
+        self.held_back = False  #: it waits for room that no channel has to give
         self._since = perf_counter()
         for channel in segment.inputs:
             channel.reader = self.tell
@@ -111,7 +112,7 @@ class Mover:
         self._parked = still
         if still is not None:
             self._since = perf_counter()
-            self._starved = channel in self.segment.inputs
+            self._starved = channel in self.segment.inputs and not self.held_back
             if self._starved:
                 self.segment.takes_since = self._since
             else:

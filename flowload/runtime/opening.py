@@ -13,7 +13,7 @@ from flowload.cpus import usable_cpus
 from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
-from flowload.protocols import State
+from flowload.protocols import Setting, State
 
 from .assembly import Assembly
 from .buffers import BufferPool
@@ -31,6 +31,7 @@ class Order(RunOrder):
 
     graph: Graph
     ranks: Ranks = field(default_factory=Ranks, compare=False, repr=False)  #: what keeps them equal
+    card: int | None = None  #: see `Setting.card`
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,17 +64,15 @@ class Order(RunOrder):
     def opened(self, prepared: Prepared) -> Run:
         """The same, where others who wait are told of a failure."""
         pool, still = BufferPool(), Stillness(Moves())
-        cpus = self.cpus or usable_cpus()
-        assembly = Assembly(
-            prepared.plan,
-            pool,
-            still,
+        run = Setting(
             seed=self.seed,
             epochs=self.epochs,
-            cpus=cpus,
+            cpus=self.cpus or usable_cpus(),
             first_epoch=self.first_epoch,
             align=self.align,
+            card=self.card,
         )
+        assembly = Assembly(prepared.plan, pool, still, run)
         for node, why in prepared.guards.items():
             for member in assembly.nodes[node]:
                 member.guard = why

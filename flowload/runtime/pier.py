@@ -48,6 +48,7 @@ class Pier:
             self.channel = channel
             self.drained = Signal()
             channel.reader = lambda: channel.still.moves.due(self.move)
+            channel.hungry = lambda: self.hungry and self.ready.empty()
             self.move()
         return self.drained
 

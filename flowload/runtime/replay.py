@@ -108,7 +108,7 @@ def alone(placed: Placed, blocks: Sequence[Block], workers: int | None, seconds:
 
 
 def _opened(plan: Plan, pool: BufferPool, still: Stillness, cpus: int) -> Run:
-    return Run(Assembly(plan, pool, still, seed=0, epochs=1, cpus=cpus), pool, still)
+    return Run(Assembly(plan, pool, still, Setting(seed=0, epochs=1, cpus=cpus)), pool, still)
 
 
 async def _through(opened: Callable[[], Run], seconds: float) -> tuple[RunStats, RunStats | None, bool]:

@@ -22,7 +22,7 @@ __all__ = ["digest", "read_state", "write_state"]
 FORM = 1  #: of the state
 NUMBERED = 2  #: of one that earlier versions must not take: it begins at another pass, or is aligned
 KEYED = ("format", "graph", "seed", "first_epoch", "align")  #: what a state and its run have in common
-FREE = ("workers", "on_error", "max_errors")  #: parameters that may change between two runs
+FREE = ("workers", "on_error", "max_errors", "prefetch")  #: parameters that may change between two runs
 
 
 def write_state(

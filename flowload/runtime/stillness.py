@@ -67,6 +67,7 @@ class Stillness:
     def __init__(self, moves: Moves) -> None:
         self.moves = moves
         self.remedies: list[Callable[[], None]] = []
+        self.checks: list[Callable[[], None]] = []  #: called whenever the lock is given up
         self._tasks = 0
         self._parked = 0
 
@@ -87,6 +88,8 @@ class Stillness:
 
     def look(self) -> None:
         """If nothing can move, call the remedies; inside `with moves:`."""
+        for check in self.checks:
+            check()
         if self._tasks and self._parked >= self._tasks:
             for remedy in self.remedies:
                 remedy()

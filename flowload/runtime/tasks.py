@@ -14,6 +14,7 @@ from .folding import FoldTask
 from .lanes import Lane
 from .mapping import MapTask
 from .maps import is_async
+from .pacing import segments_behind
 from .segment import Segment
 from .sources import run_source
 from .stillness import Stillness
@@ -37,7 +38,8 @@ def task_of(segment: Segment, assembly: Assembly, lanes: Mapping[str, Lane], sti
         still.remedies.append(turn.relieve)
         return partial(run_turn, turn)
     if not segment.is_map:
-        return FoldTask(segment, still, lane).run
+        behind = assembly.outputs.values(), segments_behind(segment, assembly.segments)
+        return FoldTask(segment, still, lane, behind).run
     if not is_async(first):
         return MapTask(segment, still, partial(lane.submit, rank=segment.rank)).run
     coroutines = Coroutines(segment, still.moves)

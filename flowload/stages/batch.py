@@ -144,7 +144,7 @@ def device_of(setting: Setting) -> Device | None:
     for stage in setting.downstream:
         device = getattr(stage, "device", None)
         if callable(device):
-            found: Device | None = device()
+            found: Device | None = device(setting)
             return found
     return None
 

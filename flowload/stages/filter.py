@@ -105,9 +105,9 @@ def rows(block: Block, mask: NDArray[np.bool_]) -> Block:
 
 def as_mask(block: Block, answer: Any, call: Call) -> NDArray[np.bool_]:
     """A yes or no for each sample. Raises DataError for anything else."""
-    mask = np.asarray(answer)
+    mask = np.asarray(answer.cpu() if getattr(answer, "is_cuda", False) else answer)
     if mask.dtype == np.bool_ and mask.shape in ((), (len(block),)):
-        return np.broadcast_to(mask, (len(block),))
+        return mask if mask.shape else np.full(len(block), mask)  # torch takes no read-only view
     raise DataError(
         "not a mask",
         where=f"{USER}: block {call.number}",

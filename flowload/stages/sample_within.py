@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -106,7 +106,7 @@ class SampleWithin:
         for number in range(count):
             call.opened(self.stage.batch)
             self.made += 1
-            yield self.sample(shared, starts, call, more=number > 0)
+            yield self.sample(replace(block, whole=shared), starts, call, more=number > 0)
 
     def refuse(self, block: Batch, call: Call) -> None:
         """The last window of a pass may be too short; a recording may not."""
@@ -135,15 +135,16 @@ class SampleWithin:
                 "other neurons than the graph's", where="sample_within", found=wide, wanted=wanted
             )
 
-    def sample(self, shared: Mapping[str, Any], starts: int, call: Call, *, more: bool) -> Batch:
-        """One batch; it depends on the seed and its number alone."""
+    def sample(self, window: Batch, starts: int, call: Call, *, more: bool) -> Batch:
+        """One batch of a window, all of which is shared; it depends on the seed and its number alone."""
         number = self.made - 1
         index = np.empty(self.stage.batch, np.int64)
         integers(index, starts, 0, stream(call.key(), number, STARTS), 0)
-        whole = dict(shared)
+        whole = dict(window.whole)
         if self.stage.graph is not None and self.stage.neurons is not None:
             whole["neurons"] = self.chosen(self.stage.graph, self.stage.neurons, number, call)
-        return Batch({"index": index}, whole, more=more)
+        # Not a new batch: a window on a card knows what to wait for.
+        return replace(window, arrays={"index": index}, whole=whole, more=more)
 
     def chosen(self, graph: CSR, count: int, number: int, call: Call) -> NDArray[np.int64]:
         """Neurons, each at most once, and their neighbours."""

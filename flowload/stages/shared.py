@@ -24,20 +24,41 @@ class Shared(Generic[T]):
     def __init__(self, make: Callable[[NDArray[Any], str], T]) -> None:
         self.make = make
         self.lock = threading.Lock()
-        self.made: dict[int, tuple[weakref.ref[NDArray[Any]], T]] = {}  # by id of the array
+        self.made = Made()  # by id of the array: a reference to it, and what was made
 
     def get(self, array: NDArray[Any], key: str) -> T:
         """What was made of this very array."""
         with self.lock:
             known = self.made.get(id(array))
             if known is not None and known[0]() is array:
-                return known[1]
-            self.sweep()
+                found: T = known[1]
+                return found
             made = self.make(array, key)
-            self.made[id(array)] = weakref.ref(array), made
+            self.made[id(array)] = weakref.ref(array, forgetting(self.made, id(array))), made
             return made
 
-    def sweep(self) -> None:
-        """Let go of what was made of arrays that are gone."""
-        for number in [number for number, (array, _) in self.made.items() if array() is None]:
-            del self.made[number]
+    def knows(self, array: NDArray[Any]) -> bool:
+        """Whether something was made of this very array."""
+        known = self.made.get(id(array))
+        return known is not None and known[0]() is array
+
+
+class Made(dict[int, Any]):
+    """A dict that can be referred to weakly."""
+
+    __slots__ = ("__weakref__",)
+
+
+def forgetting(made: Made, number: int) -> Callable[[object], None]:
+    """Lets go of what was made of an array as soon as that is gone: it may be large. Takes no lock.
+
+    Refers to the dict weakly: else that, and all that is in it, would be garbage only a collection finds.
+    """
+    where = weakref.ref(made)
+
+    def forget(array: object) -> None:
+        held = where()
+        if held is not None and (known := held.get(number)) is not None and known[0] is array:
+            held.pop(number, None)
+
+    return forget

@@ -64,10 +64,10 @@ def shared(block: Block) -> Block:
     if isinstance(block, Chunks):
         return replace(block, table=read_only(block.table))
     if isinstance(block, Batch):
-        return Batch(
-            {key: read_only(array) for key, array in block.arrays.items()},
-            {key: read_only(array) for key, array in block.whole.items()},
-            block.more,
+        return replace(  # what it is besides, it stays: tensors on a card know what to wait for
+            block,
+            arrays={key: read_only(array) for key, array in block.arrays.items()},
+            whole={key: read_only(array) for key, array in block.whole.items()},
         )
     return block
 

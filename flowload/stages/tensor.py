@@ -59,6 +59,10 @@ class SharedTensors:
         """The one tensor of this array. Raises FlowloadError if somebody wrote to it."""
         return self.known.get(array, key).unspoilt()
 
+    def knows(self, array: NDArray[Any]) -> bool:
+        """Whether there is a tensor of this array."""
+        return self.known.knows(array)
+
 
 def as_batch(block: Block, call: Call) -> Batch:
     """A batch; GraphError for any other block."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from flowload.blocks import Batch, Bundle, Item
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.node import whole
 from flowload.protocols import Block, Call, Device, OnError, Operator, Setting
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = ["ToCpu", "ToDeviceStage", "in_order", "to_device"]
 log = logging.getLogger("flowload")
 
 NAMES = re.compile(r"auto|cpu|mps(:0)?|(cuda|xpu)(:(0|[1-9][0-9]{0,3}))?")
+PLAIN = "mps", "xpu"  #: devices of plain copies
 CALLED_CUDA = ("hip", "rocm", "nvidia", "amd", "gpu")  #: by others; torch says "cuda", for AMD's cards, too
 
 #: One of these is there where Linux has a GPU that torch could call "cuda" (NVIDIA, Tegra, AMD, WSL).
@@ -39,6 +41,12 @@ class ToDeviceStage(Stage):
     keeps: ClassVar[bool] = True
 
     target: str = "auto"
+    prefetch: int | None = None
+
+    @property
+    def lane(self) -> str:  # type: ignore[override]  # a class variable elsewhere
+        """For a card "io": a call may wait for it, and takes no CPU."""
+        return "kernel" if self.on_cpu() or self.target.startswith(PLAIN) else "io"
 
     @property
     def bundles(self) -> bool:  # type: ignore[override]  # a class variable elsewhere
@@ -53,6 +61,15 @@ class ToDeviceStage(Stage):
                 f"to_device: device is {self.target!r}{hint}; wanted 'auto', 'cpu', 'cuda' or a card:"
                 " 'cuda:1'; or 'mps' (Apple), 'xpu' or 'xpu:1' (Intel)"
             )
+        if self.prefetch is not None and not (whole(self.prefetch) and self.prefetch >= 1):
+            raise GraphError(
+                f"to_device: prefetch is {self.prefetch!r}; wanted a number of batches from 1, or None"
+            )
+        if self.prefetch is not None and self.target.startswith(("cpu", *PLAIN)):
+            raise GraphError(
+                f"to_device: prefetch is for cards that torch calls 'cuda'; on {self.target!r} nothing is"
+                " copied ahead by number; leave it out"
+            )
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
         """Batches of tensors."""
@@ -62,27 +79,27 @@ class ToDeviceStage(Stage):
         """What to print, by the word's own parameter names."""
         return {"device" if key == "target" else key: value for key, value in super().parameters().items()}
 
-    def device(self) -> Device | None:
+    def device(self, setting: Setting) -> Device | None:
         """What prepares the buffers that batches are encoded into; None: nobody needs to.
 
         Equal from call to call, so that memory is prepared once. Raises GraphError if the device is absent.
         """
-        index = self.index()
+        index = self.index(setting.card)
         if index is None:
             return None  # a plain copy reads any memory
         from .cuda import PageLock  # noqa: PLC0415 - imports torch
 
         return PageLock(index)
 
-    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One map."""
-        index = self.index()
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """One map; for a card that torch calls "cuda" one fold."""
+        index = self.index(setting.card)
         if self.target == "auto":
             say_once(choice(index))
         if index is not None:
             from .cuda import ToCuda  # noqa: PLC0415 - imports torch
 
-            return (ToCuda(index),)
+            return (ToCuda(index, self.prefetch),)
         if self.on_cpu():
             return (ToCpu(),)
         from .plain_copies import PlainCopies, find_device  # noqa: PLC0415 - imports torch
@@ -93,13 +110,21 @@ class ToDeviceStage(Stage):
         """Whether batches stay in the memory of the CPU."""
         return self.target == "cpu" or (self.target == "auto" and not has_gpu())
 
-    def index(self) -> int | None:
-        """The number of the GPU that torch calls "cuda"; None: the CPU, or a device of another kind."""
-        if self.on_cpu() or self.target.startswith(("mps", "xpu")):
+    def any_card(self) -> bool:
+        """Whether it takes the card that is current for whoever asks for the run."""
+        return self.target in ("auto", "cuda") and not self.on_cpu()
+
+    def index(self, current: int | None = None) -> int | None:
+        """The number of the GPU that torch calls "cuda"; None: the CPU, or a device of another kind.
+
+        Args:
+            current: see `Setting.card`.
+        """
+        if self.on_cpu() or self.target.startswith(PLAIN):
             return None
         from .cuda import find_gpu  # noqa: PLC0415 - imports torch
 
-        return find_gpu(self.target)
+        return find_gpu(self.target, current)
 
 
 class ToCpu:
@@ -129,6 +154,8 @@ class ToCpu:
         from .tensor import as_batch, as_tensors  # noqa: PLC0415 - imports torch
 
         batch = as_batch(block, call)
+        if hasattr(batch, "ready"):  # it comes from a card, and is waited for
+            batch = at_home(batch)
         own, shared = as_tensors(batch, self.shared)
         return Batch(own.arrays, in_order({**own.whole, **shared}, batch.whole), more=batch.more)
 
@@ -136,6 +163,14 @@ class ToCpu:
 def in_order(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     """The same in the order of these keys."""
     return {key: values[key] for key in keys}
+
+
+def at_home(batch: Batch) -> Batch:
+    """A batch whose tensors are on the CPU."""
+    made = {key: value.cpu() if hasattr(value, "cpu") else value for key, value in batch.deliver().items()}
+    return Batch(
+        {key: made[key] for key in batch.arrays}, {key: made[key] for key in batch.whole}, batch.more
+    )
 
 
 def may_have_gpu() -> bool:
@@ -177,6 +212,7 @@ def say_once(text: str) -> None:
 def to_device(
     device: str = "auto",
     *,
+    prefetch: int | None = None,
     workers: int | None = None,
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
@@ -185,18 +221,36 @@ def to_device(
 
     On the CPU nothing is copied: tensors lie on the leased memory of the batch. For a GPU batches are
     encoded into page-locked memory and copied ahead, in a stream of their own, while the consumer works;
-    the consumer's current stream waits for the copy, the consumer's thread does not.
+    the consumer's current stream waits for the copy, the consumer's thread does not. At most four copies are
+    under way at once, and few batches lie on the GPU ahead: see `prefetch`. All runs of a process share one
+    stream of each GPU, so an epoch reserves no more memory than the one before.
+
+    CUDA graphs are captured beside a run with `torch.cuda.graph(..., capture_error_mode="thread_local")`. The
+    default, "global", forbids calls of CUDA to all threads of the process, also to those that load: the run
+    ends with a FlowloadError that says so.
 
     Read-only arrays that batches share (`Batch.whole`), such as constant pair indices, are copied once: all
     batches get the same tensor. Do not write to it; a run that sees that somebody did raises FlowloadError.
 
     Args:
         device: "auto" (a GPU if torch finds one for "cuda", else the CPU; the log says which, once), "cpu",
-            "cuda" (this thread's current GPU, of NVIDIA or AMD; under torchrun the one of LOCAL_RANK), or a
+            "cuda" (the GPU, of NVIDIA or AMD, that is current in the thread that calls `iterate` or `stream`;
+            where that is the first, and torchrun started the process, the one of LOCAL_RANK), or a
             certain card such as "cuda:1". "mps" (Apple) and "xpu" (Intel; "xpu:1") get plain copies: of
             ordinary memory, each waited for by the thread of this stage.
-        workers: calls at once; None: as many as there are CPUs.
+        prefetch: batches on a GPU beside the one that the consumer has, at most; and of arrays that batches
+            share, such as windows, so many beside those of its batch. None: as many as take 64 MiB, and
+            always one. A consumer that keeps batches gets more all the same, when it waits for one.
+        workers: calls at once; None: as many as there are CPUs. A GPU takes one batch after the other.
         on_error: "skip" counts batches that failed with a DataError, instead of ending the run.
         max_errors: how many samples (int) or which share (float) may be skipped.
     """
-    return place(ToDeviceStage(target=str(device), workers=workers, on_error=on_error, max_errors=max_errors))
+    return place(
+        ToDeviceStage(
+            target=str(device),
+            prefetch=prefetch,
+            workers=workers,
+            on_error=on_error,
+            max_errors=max_errors,
+        )
+    )

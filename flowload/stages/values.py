@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from types import CoroutineType, TracebackType
 from typing import Any
 
@@ -40,13 +42,19 @@ def as_block(value: Any, whole: Collection[str] = ()) -> Block:
     """What a user's value becomes.
 
     A dict of arrays is a Batch with one row a sample, a block stays itself, anything else (a lone array
-    too: nobody knows whether its rows are samples) is an Item. Raises TypeError for a coroutine, which
-    nobody would ever await.
+    too: nobody knows whether its rows are samples) is an Item. Tensors on a card are given what must be
+    waited for: asked in the thread of the function, whose streams they are made in. Raises TypeError for a
+    coroutine, which nobody would ever await.
 
     Args:
         value: what was returned.
         whole: keys of arrays that have no row a sample: perhaps no rows at all.
     """
+    return on_card(unwrapped(value, whole))
+
+
+def unwrapped(value: Any, whole: Collection[str]) -> Block:
+    """The same, wherever its arrays are."""
     if isinstance(value, Batch | Item):
         return value  # asked first: what follows costs as much as a short call
     if isinstance(value, CoroutineType):
@@ -59,6 +67,16 @@ def as_block(value: Any, whole: Collection[str] = ()) -> Block:
     if isinstance(value, Block) and not isinstance(value, memoryview) and not hasattr(value, "__array__"):
         return value
     return Item(value)
+
+
+def on_card(block: Block) -> Block:
+    """A block that knows what to wait for, where it has tensors on a card."""
+    torch = sys.modules.get("torch")  # who has not imported it has no tensors
+    if torch is None or not torch.cuda.is_initialized():
+        return block
+    from .on_card import wrapped  # noqa: PLC0415 - imports torch
+
+    return wrapped(block)
 
 
 def has_rows(value: object) -> bool:
@@ -95,7 +113,7 @@ def kept_whole(before: Block, after: Block) -> Block:
         return after
     whole = {key: array for key, array in after.arrays.items() if key in before.whole}
     arrays = {key: array for key, array in after.arrays.items() if key not in whole}
-    return Batch(arrays, {**whole, **after.whole}, more=before.more)
+    return replace(after, arrays=arrays, whole={**whole, **after.whole}, more=before.more)
 
 
 def check_count(before: Block, after: Block, call: Call) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flowload.graph import Graph, place
-from flowload.protocols import Call
+from flowload.protocols import Call, Setting
 from flowload.runtime.assembly import IO_WORKERS, Assembly
 from flowload.runtime.buffers import BufferPool
 from flowload.runtime.stillness import Moves, Stillness
@@ -27,7 +27,7 @@ from tests.runtime.stages import (
 
 
 def assemble(graph: Graph, *, cpus: int = 3) -> Assembly:
-    return Assembly(graph.plan, BufferPool(), Stillness(Moves()), seed=0, epochs=1, cpus=cpus)
+    return Assembly(graph.plan, BufferPool(), Stillness(Moves()), Setting(seed=0, epochs=1, cpus=cpus))
 
 
 def segments(graph: Graph) -> list[str]:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from flowload.graph import Graph, place
-from flowload.protocols import Block, Call, Mark
+from flowload.protocols import Block, Call, Mark, Setting
 from flowload.runtime.assembly import Assembly
 from flowload.runtime.buffers import BufferPool
 from flowload.runtime.channel import Channel, Item
@@ -180,7 +180,7 @@ def test_a_turn_is_asked_about_those_that_have_not_ended(face: Face) -> None:
 async def test_a_turn_asks_for_room_only_while_it_waits_for_an_input(anyio_backend: str) -> None:
     still = Stillness(Moves())
     graph = [numbers(1), numbers(1)] >> in_turn()
-    assembly = Assembly(graph.plan, BufferPool(), still, seed=0, epochs=1, cpus=1)
+    assembly = Assembly(graph.plan, BufferPool(), still, Setting(seed=0, epochs=1, cpus=1))
     segment = assembly.segment_of("junction")
     task, (first, second) = TurnTask(segment), segment.inputs
     async with anyio.create_task_group() as group:

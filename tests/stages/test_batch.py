@@ -35,7 +35,7 @@ LOCK = Lock()
 class Going(Stage):
     word: ClassVar[str] = "going"
 
-    def device(self) -> Lock:
+    def device(self, setting: Setting) -> Lock:
         return LOCK
 
 

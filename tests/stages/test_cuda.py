@@ -3,7 +3,6 @@ from __future__ import annotations
 import weakref
 from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +10,10 @@ import torch
 
 from flowload.blocks import Batch
 from flowload.errors import FlowloadError, GraphError
-from flowload.protocols import Closing, Map, Setting
+from flowload.protocols import Setting
 from flowload.runtime.buffers import BufferPool
 from flowload.stages import cuda
-from flowload.stages.cuda import CudaBatch, PageLock, ToCuda, Underway, find_gpu
+from flowload.stages.cuda import PageLock, ToCuda, Underway, find_gpu
 from flowload.stages.to_device import ToDeviceStage
 from tests.stages.fakes import FakeCall
 
@@ -117,7 +116,7 @@ def test_cuda_without_a_card_is_an_error(
     with pytest.raises(GraphError, match=r"finds no GPU \(CUDA_VISIBLE_DEVICES is ''\)"):
         find_gpu(target)
     with pytest.raises(GraphError, match="finds no GPU"):
-        ToDeviceStage(target=target).device()
+        ToDeviceStage(target=target).device(SETTING)
     with pytest.raises(GraphError, match="finds no GPU"):
         ToDeviceStage(target=target).open(SETTING)
 
@@ -163,10 +162,26 @@ def test_leases_for_a_card_are_page_locked_once(driver: Driver) -> None:
     assert not driver.locked
 
 
-def test_a_driver_that_refuses_is_an_error(driver: Driver) -> None:
-    driver.code = 2
-    with pytest.raises(FlowloadError, match="cuda:1: could not page-lock 8,192 bytes: CUDA error 2"):
-        BufferPool().lease(5000, PageLock(1))
+def test_a_driver_that_refuses_is_told_once_and_memory_stays_pageable(
+    driver: Driver, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver.code = 801
+    cuda.tell_pageable.cache_clear()
+    pool = BufferPool()
+    held = [pool.lease(5000, PageLock(1)) for _ in range(3)]
+    assert len(caplog.messages) == 1
+    assert "cuda:1: the driver does not page-lock memory (CUDA error 801" in caplog.messages[0]
+    driver.code = 713  # whoever released them now would be told
+    held.clear()
+    pool.close()
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("code", cuda.CAPTURING)
+def test_page_locking_while_a_graph_is_captured_is_an_error(driver: Driver, code: int) -> None:
+    driver.code = code
+    with pytest.raises(FlowloadError, match='capture_error_mode="thread_local"'):
+        BufferPool().lease(5000, PageLock(0))
 
 
 def test_memory_that_is_not_released_is_logged(driver: Driver, caplog: pytest.LogCaptureFixture) -> None:
@@ -196,7 +211,7 @@ def test_equal_cards_share_memory(driver: Driver) -> None:
 
 
 def test_a_source_lives_until_its_copy_is_done() -> None:
-    underway, events = Underway(), [Done() for _ in range(3)]
+    underway, events = Underway(10), [Done() for _ in range(3)]
     gone: list[int] = []
     for k, event in enumerate(events):
         source = Source()
@@ -215,86 +230,11 @@ def test_a_source_lives_until_its_copy_is_done() -> None:
     assert events[2].done
 
 
-@pytest.fixture
-def false_gpu(monkeypatch: pytest.MonkeyPatch) -> list[Done]:
-    """Streams and events without a card: `copies` go to the CPU."""
-    events: list[Done] = []
-
-    def event() -> Done:
-        events.append(Done())
-        return events[-1]
-
-    monkeypatch.setattr(torch.cuda, "Stream", lambda device: "the stage's stream")
-    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
-    monkeypatch.setattr(torch.cuda, "Event", event)
-    return events
-
-
-def test_a_lease_comes_back_when_its_copy_is_done(false_gpu: list[Done]) -> None:
-    pool, operator = BufferPool(), ToCuda(0)
-    assert isinstance(operator, Map)
-    assert isinstance(operator, Closing)
-    operator.device = torch.device("meta")
-    blocks = []
-    for _ in range(3):
-        x = pool.lease(64).view(np.float32)
-        blocks.append(operator.apply(Batch({"x": x}), FakeCall()))
-        del x
-    assert [event.log for event in false_gpu] == [["recorded in the stage's stream"]] * 3
-    assert len(blocks[0]) == 16
-    assert blocks[0].nbytes == 64
-    blocks.clear()  # dropped before anybody saw them
-    assert pool.stats().leased == 3
-    false_gpu[0].done = True
-    operator.apply(Batch({"x": pool.lease(64)}), FakeCall())
-    assert pool.stats().leased == 3
-    operator.close()
-    assert pool.stats().leased == 0
-    assert all(event.done for event in false_gpu)
-
-
-def test_what_batches_share_is_copied_to_the_card_once(false_gpu: list[Done]) -> None:
-    pool, operator = BufferPool(), ToCuda(0)
-    operator.device = operator.shared.device = torch.device("meta")
-    pairs = np.arange(6)
-    pairs.flags.writeable = False
-    blocks = [
-        operator.apply(Batch({"x": pool.lease(8)}, {"pairs": pairs, "own": pool.lease(4)}), FakeCall())
-        for _ in range(2)
-    ]
-    assert blocks[0].whole["pairs"] is blocks[1].whole["pairs"]
-    assert blocks[0].whole["own"] is not blocks[1].whole["own"]
-    assert list(blocks[0].whole) == ["pairs", "own"]
-    assert all(tensor.device.type == "meta" for block in blocks for tensor in block.whole.values())
-    assert pool.stats().leased == 4
-    operator.close()
-    assert pool.stats().leased == 0
-
-
-class Tensor:
-    """What a tensor on a card is told."""
-
-    device = "card"
-
-    def __init__(self, log: list[str]) -> None:
-        self.log = log
-
-    def record_stream(self, stream: Any) -> None:
-        self.log.append(f"used by {stream.name}")
-
-
-def test_the_consumers_stream_waits_and_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    log: list[str] = []
-    stream = SimpleNamespace(
-        name="consumer", wait_event=lambda event: log.append(f"consumer waits for {event}")
-    )
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
-    arrays = {"x": Tensor(log)}
-    ready: Any = "copy"
-    given = CudaBatch(arrays, ready=ready).deliver()
-    assert given == arrays
-    assert given is not arrays
-    assert log == ["consumer waits for copy", "used by consumer"]
+def test_no_more_copies_are_under_way_than_may_be() -> None:
+    underway, events = Underway(2), [Done() for _ in range(4)]
+    for event in events:
+        underway.add(event, None)
+    assert [event.done for event in events] == [True, True, False, False]
 
 
 # --- on a real card ---------------------------------------------------------------------------------
@@ -318,11 +258,11 @@ def test_batches_arrive_as_they_were() -> None:
     rng = np.random.default_rng(0)
     batches, wanted = [], []
     for _ in range(20):
-        x = pool.lease(4 << 20, declared.device()).view(np.float32)
+        x = pool.lease(4 << 20, declared.device(SETTING)).view(np.float32)
         x[:] = rng.random(x.size, np.float32)
         wanted.append(x.copy())
         batches.append(
-            operator.apply(Batch({"x": x.reshape(64, -1), "n": np.arange(64, dtype=np.uint64)}), FakeCall())
+            operator.copy(Batch({"x": x.reshape(64, -1), "n": np.arange(64, dtype=np.uint64)}), FakeCall())
         )
         del x
     for batch, x in zip(batches, wanted, strict=True):
@@ -346,8 +286,8 @@ def test_a_copy_does_not_wait_for_the_consumers_kernels() -> None:
     torch.cuda._sleep(2_000_000_000)
     busy = torch.cuda.Event()
     busy.record()
-    batch = operator.apply(Batch({"x": host}), FakeCall())
-    batch.ready.synchronize()
+    batch = operator.copy(Batch({"x": host}), FakeCall())
+    batch.ready[0].synchronize()
     assert not busy.query()
     batch.deliver()
     torch.cuda.synchronize()

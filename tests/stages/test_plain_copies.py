@@ -41,7 +41,7 @@ def test_the_stage_opens_plain_copies(intel: None, name: str, device: torch.devi
     assert isinstance(operator, PlainCopies)
     assert isinstance(operator, Map)
     assert operator.device == operator.shared.device == device
-    assert declared.device() is None  # nothing to page-lock
+    assert declared.device(SETTING) is None  # nothing to page-lock
     assert not declared.bundles
 
 

@@ -46,6 +46,19 @@ def test_a_bad_name_is_an_error_when_it_is_drawn(name: str) -> None:
         to_device(name)
 
 
+@pytest.mark.parametrize("prefetch", [0, -1, 1.5, True, "2"])
+def test_a_prefetch_is_a_number_of_batches(prefetch: Any) -> None:
+    with pytest.raises(GraphError, match=r"prefetch is .*; wanted a number of batches from 1, or None"):
+        to_device("cuda", prefetch=prefetch)
+
+
+@pytest.mark.parametrize("name", ["cpu", "mps", "xpu:1"])
+def test_only_a_card_has_a_prefetch(name: str) -> None:
+    with pytest.raises(GraphError, match=r"prefetch is for cards .* on .* nothing is copied ahead by number"):
+        to_device(name, prefetch=1)
+    assert stage(to_device("cuda", prefetch=3)).parameters() == {"device": "cuda", "prefetch": 3}
+
+
 def test_a_device_object_is_taken_by_its_name() -> None:
     device: Any = torch.device("cuda", 1)
     assert stage(to_device(device)).target == "cuda:1"
@@ -68,7 +81,7 @@ def test_on_the_cpu_nothing_is_copied(name: str, monkeypatch: pytest.MonkeyPatch
     pool = BufferPool()
     declared = stage(to_device(name))
     (operator,) = declared.open(SETTING)
-    assert declared.device() is None
+    assert declared.device(SETTING) is None
     assert isinstance(operator, ToCpu)
     assert isinstance(operator, Map)
     x = pool.lease(32).view(np.float32).reshape(2, 4)
@@ -107,12 +120,13 @@ from pathlib import Path
 from flowload.stages import to_device
 from flowload.protocols import Setting
 to_device.DRIVERS = ()
+setting = Setting(seed=0, epochs=1, cpus=1)
 for name in ("auto", "cpu", "cuda:1"):
     to_device.to_device(name)
 for name in ("auto", "cpu"):
     stage = to_device.to_device(name).nodes()[0].stage
-    assert stage.device() is None
-    stage.open(Setting(seed=0, epochs=1, cpus=1))
+    assert stage.device(setting) is None
+    stage.open(setting)
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

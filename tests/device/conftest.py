@@ -1,0 +1,42 @@
+"""Simulated cards for tests."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from flowload.stages import cuda
+from tests.device.cards import Cards
+from tests.device.patches import install
+
+__all__ = ["Install"]
+
+Install = Callable[..., Cards]
+
+
+@pytest.fixture
+def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Makes torch see simulated cards: `cards(count=2, mode="late")`; no page-lock may be left of them."""
+    made: list[Cards] = []
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+
+    def make(*args: object, **options: object) -> Cards:
+        forget()
+        made.append(install(Cards(*args, **options), monkeypatch))  # type: ignore[arg-type]  # as given
+        return made[-1]
+
+    yield make
+    forget()
+    if any(each.locked for each in made):
+        gc.collect()  # takes a third of a second
+    for each in made:
+        each.synchronize()
+        assert not each.locked, "memory stays page-locked"
+
+
+def forget() -> None:
+    """What the process knows of cards."""
+    cuda.copy_stream.cache_clear()
+    cuda.tell_pageable.cache_clear()
