@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -79,6 +80,7 @@ class Listed(NamedTuple):
 
     table: NDArray[np.void]  #: its chunks: rows of `flowload.blocks.CHUNK`
     left_out: Mapping[str, int]  #: how many members are no chunks although they might be, by reason
+    doubtful: Mapping[str, int] = MappingProxyType({})  #: how many are chunks although they might not be
 
 
 @runtime_checkable

@@ -36,6 +36,8 @@ __all__ = ["FORMAT", "Lc0"]
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (TENSORS, TUPLE, BITS)})
 COLUMNS = ("offset", "size", "inflated", "source", "index", "use", "cap", "gzip")  #: that kernels read
 WANTED = "a .tar or .gz file"
+#: Which of them a tar program would leave on disk is the last; of tars that were joined each may be meant.
+AGAIN = "they have the name of an earlier one"
 DEFLATE_MOST = 1032  #: deflate makes at most so many bytes of one
 #: Bytes that gzip may add to data that it cannot compress, besides an eighth (fixed codes).
 GZIP_ADDS = 1 << 10
@@ -64,7 +66,8 @@ class Lc0:
         if not found:
             told = ", ".join(f"{count} x {reason}" for reason, count in left_out.items())
             raise NoDataError("no chunks", where=path, found=told, wanted="at least one game")
-        return Listed(table(found), left_out)
+        again = len(found) - len({member.name for member in found})
+        return Listed(table(found), left_out, {AGAIN: again} if again else {})
 
     def inflate(self, fd: int, chunk: np.void, out: Bytes, *, limit: int, where: str) -> tuple[Bytes, int]:
         """Read, inflate and check one chunk: its bytes (in `out` if they fit) and the size of a record.
@@ -134,9 +137,9 @@ FORMAT: ChunkFormat = Lc0()
 
 def chunk_members(fd: int, path: str) -> tuple[list[Member], Mapping[str, int]]:
     """The chunks of a source, in order, and how many members cannot be read, by reason."""
-    if path.endswith(".tar.gz"):
+    if path.lower().endswith(".tar.gz"):
         raise DataError("compressed tar", where=path, found="gzip data", wanted="an uncompressed tar")
-    if not path.endswith(".gz"):
+    if not zipped(path):
         found, left_out = follow_links(members(fd, path))
         return [member for member in found if is_chunk(member.name)], left_out
     if size := os.fstat(fd).st_size:
@@ -152,17 +155,22 @@ def is_chunk(name: str) -> bool:
     return base != "LICENSE" and not base.startswith(".")
 
 
+def zipped(name: str) -> bool:
+    """Whether a file or member of this name is compressed."""
+    return name.lower().endswith(".gz")
+
+
 def table(found: list[Member]) -> NDArray[np.void]:
     """Members as rows of `CHUNK`."""
     rows = np.zeros(len(found), CHUNK)
     rows["offset"] = [member.offset for member in found]
     rows["size"] = size = np.array([member.size for member in found], np.int64)
-    rows["gzip"] = zipped = np.array([(member.link or member.name).endswith(".gz") for member in found])
+    rows["gzip"] = packed = np.array([zipped(member.link or member.name) for member in found])
     # A gzip member ends with the size of its data. That is a claim: false where there are several members
     # or padding; what cannot be is left out here, the rest is known when the chunk is inflated.
     claim = np.array([int.from_bytes(member.tail[4:], "little") for member in found], np.int64)
     likely = (claim > 0) & (claim <= DEFLATE_MOST * size) & (size <= claim + claim // 8 + GZIP_ADDS)
-    rows["inflated"] = np.where(zipped, np.where(likely, claim, -1), size)
+    rows["inflated"] = np.where(packed, np.where(likely, claim, -1), size)
     rows["records"] = infer_records(rows["inflated"])
     rows["index"] = np.arange(len(found))
     rows["cap"] = -1

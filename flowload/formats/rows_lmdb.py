@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError
+from flowload.files.foreign import foreign
 from flowload.files.guard import Guard
 from flowload.protocols import Call
 from flowload.records import Fields, Missing, Numbers
@@ -240,9 +241,11 @@ class LmdbTable:
 
     def check(self, made: Mapping[str, Any], row: int) -> None:
         """Raise DataError unless a decoded value has the arrays that were named."""
-        found = {
-            key: (np.shape(array), np.asarray(array).dtype.newbyteorder("=")) for key, array in made.items()
-        }
+        with foreign("unlike samples", self.describe(row)):  # a tuple of unlike things is no array
+            found = {
+                key: (np.shape(array), np.asarray(array).dtype.newbyteorder("="))
+                for key, array in made.items()
+            }
         if found != self.kinds:
             words = [
                 ", ".join(f"{key} {dtype}{list(shape)}" for key, (shape, dtype) in kinds.items())

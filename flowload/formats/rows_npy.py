@@ -31,8 +31,8 @@ class NpyRows:
     """Records of `.npy` files: row i of each file belongs to sample i.
 
     Args:
-        paths: a folder, of which every `.npy` file is a column named like the file; or one file; or several;
-            or files by key of the batch: `{"x": "images.npy", "y": "labels.npy"}`.
+        paths: a folder, of which every `.npy` file that is not hidden is a column named like the file; or one
+            file; or several; or files by key of the batch: `{"x": "images.npy", "y": "labels.npy"}`.
         missing: as for other records; it changes nothing, for of a `.npy` file nothing can be missing. One
             that is shorter than its header says is an error, and what a sparse file has no blocks for is
             zeros by the rules of the file system, which nobody can tell from zeros that were written.
@@ -78,7 +78,8 @@ class NpyRows:
         if len(paths) > 1 or not paths[0][1].is_dir():
             return paths
         folder = paths[0][1]
-        found = [(path.stem, path) for path in sorted(folder.glob("*.npy"))]
+        # Hidden are, above all, the `._x.npy` that macOS leaves beside files on disks of other systems.
+        found = [(path.stem, path) for path in sorted(folder.glob("*.npy")) if path.name[0] != "."]
         if not found:
             raise NoDataError("no .npy file", where=str(folder), found="none", wanted="at least one")
         return found

@@ -83,7 +83,29 @@ class TileDbRows:
             if name not in names:
                 raise DataError("no such attribute", where=self.uri, found=", ".join(names), wanted=name)
         with foreign("array of another kind", self.uri):
+            for _, name in chosen:
+                check_attribute(self.uri, array.schema.attr(name))
             return {key: AttributeColumn(self.uri, array, name) for key, name in chosen}
+
+
+def check_attribute(uri: str, attribute: Any) -> None:
+    """Raise DataError for cells that are no plain numbers.
+
+    Of an enumeration TileDB gives the labels, which no array of its codes' type holds; of cells without a
+    value, whatever lies there.
+    """
+    found = [
+        word
+        for word, is_so in (
+            ("cells of any length", attribute.isvar),
+            ("cells that may have no value", attribute.isnullable),
+            (f"the enumeration {attribute.enum_label!r}", attribute.enum_label is not None),
+        )
+        if is_so
+    ]
+    if found:
+        where = f"{uri}: {attribute.name}"
+        raise DataError("array of another kind", where=where, found=found[0], wanted="a number in every cell")
 
 
 class AttributeColumn:

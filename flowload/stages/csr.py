@@ -15,6 +15,8 @@ from flowload.kernels.neighbours import check_csr, with_neighbours
 
 __all__ = ["CSR"]
 
+WANTED = "a folder with indptr.npy and indices.npy"
+
 
 class CSR:
     """Neighbours of row i: `indices[indptr[i] : indptr[i + 1]]`. Checked when it is made; read-only.
@@ -52,6 +54,7 @@ class CSR:
         if isinstance(graph, tuple) and len(graph) == 2:
             return cls(*graph)
         if hasattr(graph, "indptr") and hasattr(graph, "indices"):
+            check_matrix(graph)
             return cls(graph.indptr, graph.indices)
         raise DataError(
             "no graph",
@@ -63,13 +66,15 @@ class CSR:
     @classmethod
     def load(cls, folder: Path) -> CSR:
         """From `indptr.npy` and `indices.npy`. Raises NoDataError and DataError that name the file."""
+        if folder.is_file():
+            raise NoDataError("no graph", where=str(folder), found="a file", wanted=WANTED)
         arrays = []
         for name in ("indptr", "indices"):
             path = folder / f"{name}.npy"
             try:
                 arrays.append(read_array(path))
             except NoDataError:
-                raise NoDataError("no graph", where=str(path), wanted="indptr.npy and indices.npy") from None
+                raise NoDataError("no graph", where=str(path), wanted=WANTED) from None
         try:
             return cls(*arrays)
         except DataError as error:
@@ -87,6 +92,19 @@ class CSR:
         out = np.empty(len(self), np.int64)
         count = with_neighbours(out, np.zeros(len(self), np.uint8), rows, self.indptr, self.indices)
         return out[:count].copy()
+
+
+def check_matrix(graph: Any) -> None:
+    """Raise DataError for a matrix whose `indptr` counts no rows (CSC, BSR), or that is not square."""
+    form = getattr(graph, "format", "csr")
+    if form != "csr":
+        raise DataError(
+            "no graph", where="CSR", found=f"a matrix in {str(form).upper()}", wanted="one in CSR: .tocsr()"
+        )
+    shape = tuple(getattr(graph, "shape", ()))
+    if len(shape) == 2 and shape[0] != shape[1]:
+        found = f"a matrix of shape {list(shape)}"
+        raise DataError("no graph", where="CSR", found=found, wanted="a row and a column for each neuron")
 
 
 def as_integers(array: Any, name: str, dtype: type[np.signedinteger[Any]]) -> NDArray[Any]:

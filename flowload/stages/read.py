@@ -116,7 +116,7 @@ class Index:
         self.memo = memo
         self.seen = seen
         self.indexed = 0  #: files
-        self.told: set[str] = set()  #: reasons for which members were left out
+        self.told: set[str] = set()  #: reasons for which members were left out, or are doubtful
         self.counting = threading.Lock()
 
     def gauges(self) -> dict[str, float]:
@@ -174,13 +174,20 @@ class Index:
         found = form.listed(path) if isinstance(form, ListingFormat) else Listed(form.index(path), {})
         self.checked(found.table, path)
         for reason, count in found.left_out.items():
-            with self.counting:
-                new = reason not in self.told
-                self.told.add(reason)
-            if new:
+            if self.is_new(reason):
                 more = "; more of the kind, here or in other files, is counted in the ledger"
                 log.warning("read: %s: left out %d members: %s%s", path, count, reason, more)
+        for reason, count in found.doubtful.items():
+            if self.is_new(reason):
+                log.warning("read: %s: read %d members all the same: %s", path, count, reason)
         return found
+
+    def is_new(self, reason: str) -> bool:
+        """Whether this is told for the first time."""
+        with self.counting:
+            new = reason not in self.told
+            self.told.add(reason)
+        return new
 
     def check_files(self) -> None:
         """Raise DataError where a file is another one than when it was indexed."""

@@ -169,7 +169,7 @@ def test_broken_chunks(change: Callable[[bytes], bytes], reason: str, make_tar: 
 
 
 def test_a_compressed_member_that_is_not_named_so(make_tar: MakeTar) -> None:
-    error = fails(make_tar({"0.GZ": gzip.compress(game())}), "unknown version")
+    error = fails(make_tar({"0.gzip": gzip.compress(game())}), "unknown version")
     assert error.found == "gzip data"
     assert error.wanted.endswith("names of compressed members end in .gz")
 

@@ -147,6 +147,14 @@ def test_a_decoder_that_gives_something_else(write: Write) -> None:
     table.close()
 
 
+def test_a_decoder_that_gives_a_tuple(write: Write) -> None:
+    path = str(write())
+    table = LmdbRows(path, {"x": ("float32", (3,)), "y": "int64"}, decode=lambda _: (np.ones(3), 3)).open()
+    with pytest.raises(DataError, match=r"row 0: unlike samples; found setting an array element"):
+        read(table, [0])
+    table.close()
+
+
 def test_an_error_in_the_decoder_says_where(write: Write) -> None:
     table = LmdbRows(str(path := write()), {"y": "int64"}, decode=labels_alone).open()
     with pytest.raises(zlib.error) as caught:

@@ -30,6 +30,11 @@ def test_a_folder(folder: Path) -> None:
     assert opened_by_a_child(records)
 
 
+def test_hidden_files_are_no_columns(folder: Path) -> None:
+    (folder / "._x.npy").write_bytes(b"\0\5\x16\7" + bytes(159))  # as macOS leaves beside each file
+    assert [key for key, _ in NpyRows(folder).files()] == sorted(ARRAYS)
+
+
 def test_files(folder: Path) -> None:
     images, labels = folder / "images.npy", folder / "labels.npy"
     check_records(NpyRows([images, labels]), {key: ARRAYS[key] for key in ("images", "labels")})

@@ -63,6 +63,24 @@ def test_one_number_a_row_and_no_name(tmp_path: Path) -> None:
     check_records(TileDbRows(tmp_path / "b"), {"x": WIDE["x"]})
 
 
+@pytest.mark.parametrize("kind", ["var", "nullable", "enum"])
+def test_attributes_whose_cells_are_no_numbers(kind: str, tmp_path: Path) -> None:
+    made = {
+        "var": {"attr": tiledb.Attr("x", dtype="f4", var=True)},
+        "nullable": {"attr": tiledb.Attr("x", dtype="i4", nullable=True)},
+        "enum": {
+            "attr": tiledb.Attr("x", dtype="i4", enum_label="labels"),
+            "enums": [tiledb.Enumeration("labels", False, [10, 20, 30])],
+        },
+    }[kind]
+    domain = tiledb.Domain(tiledb.Dim("i", (0, N - 1), 7, dtype=np.int64))
+    schema = tiledb.ArraySchema(domain, [made["attr"]], enums=made.get("enums"))
+    tiledb.Array.create(str(tmp_path / "a"), schema)
+    found = {"var": "cells of any length", "nullable": "may have no value", "enum": "enumeration 'labels'"}
+    with pytest.raises(DataError, match=rf"a: x: array of another kind; found .*{found[kind]}"):
+        TileDbRows(tmp_path / "a").open()
+
+
 # ---- cells that were never written
 
 

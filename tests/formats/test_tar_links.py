@@ -176,3 +176,35 @@ def test_a_tar_of_lost_links_says_so(tmp_path: Path) -> None:
     path = write(tmp_path / "x.tar", ("0.gz", "1.gz", b"2"), ("p.gz", b"", b"6"))
     with pytest.raises(NoDataError, match="no chunks; found 1 x link to nothing, 1 x no regular file"):
         FORMAT.index(str(path))
+
+
+def a_game(folder: Path) -> bytes:
+    """The first one of the first tar, gzipped."""
+    path = min(folder.glob("*.tar"))
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        member = next(member for member in members(fd, str(path)) if member.name.endswith(".gz"))
+        return os.pread(fd, member.size, member.offset)
+    finally:
+        os.close(fd)
+
+
+def test_members_of_one_name_are_all_read_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, shared_lc0: Path
+) -> None:
+    game = a_game(shared_lc0)
+    path = write(tmp_path / "a.tar", ("a.gz", game, b"0"), ("b.GZ", game, b"0"), ("a.gz", game, b"0"))
+    graph = fl.discover(path) >> fl.read("lc0") >> fl.unpack() >> fl.batch(64)
+    with caplog.at_level(logging.WARNING, "flowload"), graph.iterate(epochs=2) as batches:
+        rows = sum(len(batch["planes"]) for batch in batches)
+    assert rows == 2 * 3 * (len(gzip.decompress(game)) // 8356)
+    told = f"read: {path}: read 1 members all the same: they have the name of an earlier one"
+    assert caplog.messages == [told]
+
+
+def test_gz_in_capitals_is_gz(tmp_path: Path, shared_lc0: Path) -> None:
+    game = a_game(shared_lc0)
+    (tmp_path / "a.GZ").write_bytes(game)
+    graph = fl.discover(tmp_path) >> fl.read("lc0") >> fl.unpack() >> fl.batch(64)
+    with graph.iterate(epochs=1) as batches:
+        assert sum(len(batch["planes"]) for batch in batches) == len(gzip.decompress(game)) // 8356

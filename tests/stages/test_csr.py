@@ -51,12 +51,24 @@ def test_graphs_come_in_many_ways(tmp_path: Path) -> None:
     assert repr(own) == "CSR(3 rows, 3 neighbours)"
 
 
+@pytest.mark.parametrize("form", ["csc", "bsr"])
+def test_columns_and_blocks_are_no_rows(form: str) -> None:
+    pointers = {"indptr": np.array([0, 2, 2, 3]), "indices": np.array([1, 2, 0])}
+    with pytest.raises(DataError, match=rf"found a matrix in {form.upper()}; wanted one in CSR"):
+        CSR.of(SimpleNamespace(**pointers, format=form, shape=(3, 3)))
+    assert len(CSR.of(SimpleNamespace(**pointers, format="csr", shape=(3, 3)))) == 3
+    with pytest.raises(DataError, match=r"a matrix of shape \[3, 4\]; wanted a row and a column for each"):
+        CSR.of(SimpleNamespace(**pointers, format="csr", shape=(3, 4)))
+
+
 def test_what_is_no_folder_of_a_graph_is_told(tmp_path: Path) -> None:
     with pytest.raises(NoDataError, match=r"indptr\.npy: no graph"):
         CSR.of(tmp_path)
     (tmp_path / "indptr.npy").write_bytes(b"no array")
     with pytest.raises(DataError, match=r"indptr\.npy: no \.npy file"):
         CSR.of(tmp_path)
+    with pytest.raises(NoDataError, match=r"indptr\.npy: no graph; found a file; wanted a folder"):
+        CSR.of(tmp_path / "indptr.npy")
     with pytest.raises(DataError, match="no graph; found 7"):
         CSR.of(7)
     (tmp_path / "indptr.npy").unlink()
