@@ -142,7 +142,7 @@ def test_what_came_through_is_counted(face: Face) -> None:
 
 
 def test_blocks_are_numbered_behind_a_turn(face: Face) -> None:
-    """By their place in the joined stream, over all passes: what is random behind it depends on that alone."""
+    """By their place in the joined stream, over all passes: what is random behind depends on that alone."""
     log: list[int] = []
 
     def notes(block: Ints, call: Call) -> Ints:
