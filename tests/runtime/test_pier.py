@@ -81,3 +81,20 @@ async def test_clearing_lets_go_of_all_but_a_door() -> None:
     assert str(door.error) == "x"
     pier.clear()
     assert pier.ready.empty()
+
+
+async def test_clearing_lets_go_of_the_rest_of_a_bundle() -> None:
+    pier, _ = laden(0, 0)
+    pier.rest.extend([ints([1]), ints([2])])
+    pier.clear()
+    assert pier.at_hand() is None
+
+
+async def test_who_reads_alone_is_known() -> None:
+    pier, _ = laden(0, 0)
+    assert not pier.alone()
+    for _ in range(2):
+        pier.read_by(1)
+    assert pier.alone()
+    pier.read_by(2)
+    assert not pier.alone()

@@ -27,7 +27,7 @@ from flowload.protocols import Call
 from flowload.records import Numbers
 from flowload.sample import sample_path
 from flowload.stages.arrays import Arrays, CountedTable
-from flowload.stages.bundling import MOST, SWIFT, TARGET, how_many
+from flowload.stages.bundling import MOST, SWIFT, TARGET, bundle, how_many
 from flowload.stages.encode import Encode, Part
 from flowload.stages.fields import batch_bytes
 from flowload.stages.picks import Listed, Permuted, Span
@@ -205,6 +205,17 @@ def test_where_all_are_bad_nothing_comes() -> None:
     call = FakeCall(on_error="skip")
     assert made_of([Rows(Refusing(12), Listed(np.array([5, 5])))], 1, call, bundled=True) == ([], [])
     assert call.drops == {"bad": 2}
+
+
+def test_of_a_bundle_the_first_alone_was_waited_for() -> None:
+    made = bundle({"x": np.arange(12)}, 4, {"constant": np.arange(2)})
+    assert [part.more for part in made.bundled] == [False, True, True]
+    assert [part.arrays["x"].tolist() for part in made.bundled] == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9, 10, 11],
+    ]
+    assert (len(made), made.nbytes) == (12, 96)
 
 
 def test_as_many_travel_together_as_are_small() -> None:

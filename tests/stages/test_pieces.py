@@ -107,6 +107,16 @@ def restored(records: Recording, came: int) -> JoinPieces:
     return again
 
 
+def test_a_state_stays_what_it_was(records: Recording) -> None:
+    _, pieces = cut(records)
+    reading, call = ReadPieces(None), FakeCall()
+    joining = join(records, reading)
+    list(joining.push(reading.apply(pieces[0], call), call))
+    state = joining.state()
+    list(joining.push(reading.apply(pieces[1], call), call))
+    assert state["came"] == [0]
+
+
 @pytest.mark.parametrize("first", [3, 4, 5])
 def test_a_saved_window_whose_rest_never_comes_is_dropped(first: int, records: Recording) -> None:
     """Another window comes, at any of its pieces."""
