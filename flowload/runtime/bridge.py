@@ -129,7 +129,7 @@ class Batches:
             pier.hungry = True
             try:
                 if pier.ready.empty():
-                    crossing.asked()
+                    crossing.asked(pier)
                 return pier.ready.get(timeout=PATIENCE)
             except Empty:
                 piers = crossing.piers.items()

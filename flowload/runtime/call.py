@@ -183,7 +183,8 @@ class Member(Noted):
         source = source_of(error.where)
         if (source, error.reason) not in self.told:
             self.told.add((source, error.reason))
-            log.warning("%s: skipped %d: %s", self.node, count, error)
+            # Its text: handlers keep records, and an error's traceback keeps the batch and its memory.
+            log.warning("%s: skipped %d: %s", self.node, count, str(error))
 
     def _tell_missing(self, what: DataError) -> None:
         if (what.where, what.reason) not in self.told:

@@ -41,12 +41,12 @@ class Crossing:
             self.thread.join()
             raise error
 
-    def asked(self) -> None:
+    def asked(self, pier: Pier) -> None:
         """A reader waits: a fold that was held back until it gives something back may have to go on."""
         run = self.batches.run
         if run is not None and run.assembly.paced:
-            with run.still.moves:
-                pass  # giving up the lock looks
+            with run.still.moves:  # who gives up the lock looks
+                pier.ask()
 
     def leave(self) -> None:
         """Press the stop button; from any thread."""
@@ -89,7 +89,7 @@ class Crossing:
             try:
                 block = await self.batches.take(name)
                 for part in (block, *self.batches.at_hand(name)):
-                    pier.ready.put(part)
+                    pier.lay(part)
                 del block, part  # they are the reader's now
                 await pier.attach(self.batches.channel(name))
                 await self.batches.take(name)  # says how it ended

@@ -66,8 +66,9 @@ class Pacing:
     def relieve(self) -> None:
         """If the reader waits in vain, there is room."""
         if self.held and any(output.wanted() for output in self.outputs) and not self.on_its_way():
+            if self.holds_back():  # else something was given back, and the loop has not said so yet
+                self.fold.relieve()
             self.held = False
-            self.fold.relieve()
             self.tell()
 
     def on_its_way(self) -> bool:

@@ -39,6 +39,8 @@ class Pier:
         self.hungry = False  #: the reader takes the next block at once: what it takes needs no place
         self.waits = False  #: a block waits until the reader has taken some of what lies here
         self.places = 1  #: blocks that may lie here, such as the last one
+        self.laid = 0  #: blocks that were laid down here
+        self.asked = -1  #: how many there were when the reader found none, and waited
         self.channel: Channel | None = None
         self.drained: Signal | None = None
 
@@ -48,7 +50,7 @@ class Pier:
             self.channel = channel
             self.drained = Signal()
             channel.reader = lambda: channel.still.moves.due(self.move)
-            channel.hungry = lambda: self.hungry and self.ready.empty()
+            channel.hungry = self.in_vain
             self.move()
         return self.drained
 
@@ -62,7 +64,21 @@ class Pier:
                 return
             elif isinstance(word := self.channel.take_now(), Item) and word.block is not None:
                 self.places = max(1, min(MOST, SMALL // max(word.nbytes, 1)))
-                self.ready.put(word.block)
+                self.lay(word.block)
+
+    def lay(self, block: Block) -> None:
+        """Lay down a block; by one thread at a time."""
+        self.laid += 1
+        self.ready.put(block)
+
+    def ask(self) -> None:
+        """The reader waits, if nothing lies here; inside `with moves:`."""
+        if self.ready.empty():
+            self.asked = self.laid
+
+    def in_vain(self) -> bool:
+        """The reader waits, and nothing came since; it may have taken what did, and not have said so."""
+        return self.asked == self.laid
 
     def free(self) -> bool:
         """There is a place for the next block; else the reader will ring when it has taken half of them."""

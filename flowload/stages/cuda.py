@@ -44,6 +44,7 @@ UNDER_WAY = 4  #: copies that are queued and not done, at most
 UNLOADING = 4  #: cudaErrorCudartUnloading: the process ends, and releases everything by itself
 
 
+TOLD: dict[tuple[int, int], object] = {}  #: cards that do not page-lock, and why; see `tell_pageable`
 CAPTURE = (
     "a CUDA graph is being captured in this process, and that forbids what copies need: capture it with"
     ' torch.cuda.graph(..., capture_error_mode="thread_local"), or while no run is open'
@@ -119,9 +120,11 @@ class PageLock:
             log.error("cuda:%d: could not release page-locked memory: CUDA error %d", self.index, code)
 
 
-@cache
 def tell_pageable(index: int, code: int) -> None:
-    """A warning, once for each card: memory could not be page-locked."""
+    """A warning, once for each card: it could not page-lock memory. Several threads may find out at once."""
+    mine = object()
+    if TOLD.setdefault((index, code), mine) is not mine:
+        return
     log.warning(
         "cuda:%d: the driver does not page-lock memory (CUDA error %d; as on WSL, Tegra and gVisor, or where"
         " `ulimit -l` is low): copies go on from ordinary memory, and are slower",

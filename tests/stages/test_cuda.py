@@ -166,7 +166,7 @@ def test_a_driver_that_refuses_is_told_once_and_memory_stays_pageable(
     driver: Driver, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver.code = 801
-    cuda.tell_pageable.cache_clear()
+    cuda.TOLD.clear()
     pool = BufferPool()
     held = [pool.lease(5000, PageLock(1)) for _ in range(3)]
     assert len(caplog.messages) == 1
