@@ -18,7 +18,7 @@ from .sheet import Sheet
 from .verdict import as_json, told
 from .versions import versions
 
-__all__ = ["fill", "perform", "verdict_on"]
+__all__ = ["fill", "perform", "status_after", "verdict_on"]
 
 AS_ASKED = "finished", "batches", "seconds"
 STATUS = {"interrupted": 130, "terminated": 143}  #: else 1
@@ -28,11 +28,9 @@ def perform(drive: Drive, *, verbose: bool) -> int:
     """Run, show the end of it, complain if need be; the exit status."""
     with ExitStack() as stack:
         stack.callback(drive.screen.close, None, {})
-        ended = drive.run()
+        drive.run()
         stack.pop_all()
-    status = STATUS.get(ended, 1) if drive.error is None else status_of(drive.error)
-    if as_asked(drive):
-        status = 0
+    status = status_after(drive)
     if drive.stats is None or status == 2:
         drive.screen.close(None, {})
     else:
@@ -42,6 +40,13 @@ def perform(drive: Drive, *, verbose: bool) -> int:
     if drive.error is not None:
         say(complain(drive.error, verbose=verbose), err=True)
     return status
+
+
+def status_after(drive: Drive) -> int:
+    """The exit status of a run that is over."""
+    if drive.error is not None:
+        return status_of(drive.error)
+    return 0 if as_asked(drive) else STATUS.get(drive.ended, 1)
 
 
 def as_asked(drive: Drive) -> bool:

@@ -13,7 +13,7 @@ from flowload.cli.complaint import complain, status_of
 from flowload.cli.drive import Drive
 from flowload.cli.lines import say
 from flowload.cli.numbers import limit
-from flowload.cli.outcome import STATUS
+from flowload.cli.outcome import status_after
 from flowload.cli.run import bounds_of
 
 from .live import live
@@ -71,7 +71,7 @@ def picture(asked: Asked, /, *, out: Path | None, page: bool, port: int, seed: i
         now = watcher.now or drive.stats
         paint(scene_of(graph, now, drive.warm, title), out)
         say(f"wrote {out}")
-    return STATUS[drive.ended]
+    return status_after(drive)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
