@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
 from flowload.files.regular import opened
+from flowload.files.visible import visible
 from flowload.kernels.replay import (
     COUNTS,
     FAULT,
@@ -25,10 +26,13 @@ from flowload.kernels.replay import (
 )
 from flowload.protocols import Bytes
 
+from .tar_header import kind_of_file
+
 __all__ = ["Part", "Replayed", "find_games", "replay_part", "survey_file"]
 
 PREFIX = "games"  #: what names of game files begin with
 OURS = (".npy", ".json", ".partial", ".journal", ".lock")  #: what packing writes, which is no game file
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip")  #: whose bytes may even read as games
 PART = 1 << 18  #: bytes of games that are replayed at a time: a few megabytes of packed positions
 
 SIDES = ("black", "white")
@@ -59,6 +63,9 @@ class Replayed:
 def find_games(data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
     """Game files by path, folder (its files `games*`) or pattern, each once, in the order of their names.
 
+    Of folders and patterns neither hidden files nor backups and those of unfinished copies (`games1~`,
+    `games2.part`).
+
     Raises NoDataError where a folder or pattern has none.
     """
     given = [data] if isinstance(data, str | os.PathLike) else data
@@ -74,7 +81,8 @@ def matches(word: str) -> Iterator[Path]:
         yield path
         return
     anchor, pattern = (path, f"{PREFIX}*") if path.is_dir() else split_anchor(path)
-    files = [each for each in anchor.glob(pattern) if each.is_file() and each.suffix not in OURS]
+    found = (each for each in anchor.glob(pattern) if visible(each.name) and each.suffix not in OURS)
+    files = [each for each in found if each.is_file()]
     if not files:
         raise NoDataError("no games", where=word, wanted=f"a file, or a folder with files {PREFIX}*")
     yield from files
@@ -90,6 +98,8 @@ def survey_file(path: str) -> list[Part]:
     parts: list[Part] = []
     offset, game = 0, 0
     with opened(path, "a file of games") as fd:
+        if Path(path).suffix.lower() in COMPRESSED and (kind := kind_of_file(os.pread(fd, 8, 0))):
+            raise DataError("compressed games", where=path, found=kind, wanted="games that were unpacked")
         end = os.fstat(fd).st_size
         while offset < end:
             part = survey_part(fd, path, offset, game)

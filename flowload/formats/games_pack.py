@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import filecmp
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -122,6 +123,7 @@ def packed(
                 writer.discard()  # what lies there would keep the disk full
             raise
     warn_of_empty(sources, parts)
+    warn_of_copies(sources)
     return summary(packing, told, kept)
 
 
@@ -132,6 +134,18 @@ def warn_of_empty(sources: Sequence[str], parts: Sequence[Part]) -> None:
             log.warning(
                 "%s: %d games have no move, as if zeros stood in place of games; skipped", source, empty
             )
+
+
+def warn_of_copies(sources: Sequence[str]) -> None:
+    """Say which files hold the same bytes as another: a copy of a file of games doubles them."""
+    firsts: dict[int, list[str]] = {}
+    for source in sources:
+        others = firsts.setdefault(Path(source).stat().st_size, [])
+        same = next((other for other in others if filecmp.cmp(other, source, shallow=False)), None)
+        if same is None:
+            others.append(source)
+        else:
+            log.warning("%s: the same bytes as %s; its games are packed twice", source, same)
 
 
 def checked(parts: list[Part], sources: Sequence[str]) -> list[Part]:

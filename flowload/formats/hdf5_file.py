@@ -31,6 +31,8 @@ __all__ = ["Hdf5File", "open_file"]
 
 log = logging.getLogger("flowload")
 
+DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
+
 #: What h5py says of a file that ends too early.
 TRUNCATED = re.compile(r"truncated file: eof = (\d+), .*stored_eof = (\d+)")
 
@@ -87,7 +89,10 @@ class Hdf5File:
     # ---- what there is
 
     def all(self) -> Choice:
-        """The datasets of the root group. Raises NoDataError where there are none."""
+        """The datasets of the root group, but for those that netCDF keeps only as names of its dimensions.
+
+        Raises NoDataError where there are none.
+        """
         h5py = import_extra("h5py", "hdf5")
         found: list[tuple[str, str]] = []
         dead: list[str] = []
@@ -96,7 +101,7 @@ class Hdf5File:
                 item = self.file.get(name)
                 if item is None:
                     dead.append(name)
-                elif isinstance(item, h5py.Dataset):
+                elif isinstance(item, h5py.Dataset) and not is_dimension_alone(item):
                     found.append((text_of(name), name))
         if dead:
             told = ", ".join(self.target(name) for name in dead[:10]) + (" ..." if len(dead) > 10 else "")
@@ -242,6 +247,12 @@ class Hdf5File:
         for holes in self.virtual:
             holes.close()
         self.file.close()
+
+
+def is_dimension_alone(dataset: h5py.Dataset) -> bool:
+    """Whether this is netCDF's place for a dimension that has no coordinates: it never holds anything."""
+    name = dataset.attrs.get("NAME") if "NAME" in dataset.attrs else None
+    return isinstance(name, bytes) and name.startswith(DIMENSION)
 
 
 def text_of(name: str | bytes) -> str:

@@ -67,7 +67,8 @@ def read_ani(
         found = find_groups(walk, told)
         if not found:
             wanted = f"groups that hold {' or '.join(map(repr, PLACES))}"
-            raise DataError("no molecules", where=str(path), found="none", wanted=wanted)
+            said = next(iter(told.warned), "none")
+            raise DataError("no molecules", where=str(path), found=said, wanted=wanted)
         checked: set[Path] = set()
         for number, group in enumerate(found):
             where = f"{path}, {shown(group.name)}"
@@ -95,6 +96,14 @@ def find_groups(walk: Walk, told: Told) -> list[Group]:
     if walk.lost:
         told.warn(f"links that lead nowhere, such as {shown(walk.lost[0])!r}", len(walk.lost))
     return found
+
+
+def lineage(node: Any) -> Iterator[Any]:
+    """A group, and those around it, up to the root."""
+    yield node
+    while node.name not in (None, "/"):
+        node = node.parent
+        yield node
 
 
 class Conformations:
@@ -125,13 +134,14 @@ class Conformations:
             self.check(key, fits)
 
     def add_attributes(self, node: Any) -> None:
-        """Charges and cells are kept beside the data, too."""
+        """Charges and cells are kept beside the data, too, or beside all groups in the one around them."""
         with foreign("bad HDF5", self.where):
-            for key in node.attrs:
-                if key not in self.arrays and (like_charge(key) or plain(key) in (*CELLS, *PERIODIC)):
-                    kind = node.attrs.get_id(key).dtype.kind
-                    # Words are not read: what they say of a cell is not clear, and they are no charge.
-                    self.arrays[key] = np.asarray(node.attrs[key] if kind in "biuf" else "")
+            for each in lineage(node):
+                for key in each.attrs:
+                    if key not in self.arrays and (like_charge(key) or plain(key) in (*CELLS, *PERIODIC)):
+                        kind = each.attrs.get_id(key).dtype.kind
+                        # Words are not read: what they say of a cell is not clear, and they are no charge.
+                        self.arrays[key] = np.asarray(each.attrs[key] if kind in "biuf" else "")
 
     def first(self, keys: tuple[str, ...]) -> str:
         """The first of these that is there."""

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from flowload.errors import DataError, NoDataError
 from flowload.files.regular import translated
+from flowload.files.visible import visible
 
 __all__ = ["GoOn", "Place", "Search", "anything", "natural", "visible"]
 
@@ -22,9 +23,6 @@ Natural: TypeAlias = tuple[tuple[str | int, ...], str]
 GoOn: TypeAlias = Callable[[], None]
 
 PIECE = 1 << 15  #: names that are sorted in one go: 50 ms
-
-#: Endings of names that a writer gives to a file before it is complete.
-PARTIAL = (".crdownload", ".download", ".filepart", ".part", ".partial", ".swp", ".swx", ".temp", ".tmp", "~")
 
 
 def natural(path: str) -> Natural:
@@ -36,11 +34,6 @@ def natural(path: str) -> Natural:
 def name_of(path: str) -> str:
     """The last component of a path, without the price of a Path for each of many files."""
     return path.rpartition(os.sep)[2]
-
-
-def visible(name: str) -> bool:
-    """Whether a file of this name may be told: neither hidden nor named as incomplete."""
-    return not name.startswith(".") and not name.lower().endswith(PARTIAL)
 
 
 def anything() -> None:

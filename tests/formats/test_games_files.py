@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,6 +116,26 @@ def test_a_file_that_changes_meanwhile_is_told(tmp_path: Path) -> None:
             replay_part(part, 0)
     with pytest.raises(NoDataError, match="gone: no such file; wanted a file of games"):
         replay_part(replace(part, path=str(tmp_path / "gone")), 0)
+
+
+@pytest.mark.parametrize("module", [gzip, lzma, bz2])
+def test_compressed_games_are_told(tmp_path: Path, module: Any) -> None:
+    ending = {gzip: "gz", lzma: "xz", bz2: "bz2"}[module]
+    path = tmp_path / f"games.{ending}"
+    path.write_bytes(module.compress(GAME))
+    with pytest.raises(DataError, match=r"compressed games; found .* data; wanted games that were unpacked"):
+        survey_file(str(path))
+    path.write_bytes(GAME)  # a name alone says nothing
+    assert sum(part.games for part in survey_file(str(path))) == 1
+
+
+@pytest.mark.parametrize("name", ["games_1~", "games_1.part", "games_1.tmp"])
+def test_backups_and_halves_of_files_are_no_games(tmp_path: Path, name: str) -> None:
+    write_games(tmp_path, files=1)
+    (tmp_path / name).write_bytes(GAME)
+    assert [Path(path).name for path in find_games(tmp_path)] == ["games_0"]
+    assert [Path(path).name for path in find_games(tmp_path / "games*")] == ["games_0"]
+    assert find_games(tmp_path / name) == (str(tmp_path / name),)
 
 
 def test_an_empty_file_has_no_parts(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import multiprocessing
 import os
 import threading
@@ -396,3 +397,13 @@ def test_whoever_finds_the_positions_finds_what_goes_with_them(
         "positions_inputs.npy",
         "positions.json",
     ]
+
+
+def test_copies_of_a_file_are_told(
+    games: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = games[0].with_name("games_copy")
+    copy.write_bytes(games[0].read_bytes())
+    with caplog.at_level(logging.WARNING, "flowload"):
+        pack_games([*games, copy], tmp_path / "out")
+    assert caplog.messages == [f"{copy}: the same bytes as {games[0]}; its games are packed twice"]

@@ -176,6 +176,22 @@ def test_all_at_the_root(tmp_path: Path) -> None:
     assert converted(change(write_ani(tmp_path), lift)).done.molecules == 1
 
 
+@pytest.mark.parametrize("around", ["/", "set"])
+@pytest.mark.parametrize("said", [{"charge": -1}, {"pbc": [True] * 3}])
+def test_what_is_said_around_a_group_is_said_of_it(tmp_path: Path, around: str, said: dict[str, Any]) -> None:
+    def deeper(file: Any) -> None:
+        file.move("OH", "set/OH")
+        for key, value in said.items():
+            file[around].attrs[key] = value
+
+    path = change(write_ani(tmp_path), deeper)
+    if "pbc" in said:
+        with pytest.raises(DataError, match="set/OH: periodic; found pbc"):
+            converted(path)
+    else:
+        assert converted(path).pack.charges.tolist() == [-1]
+
+
 def test_groups_that_hold_something_else_are_told(tmp_path: Path) -> None:
     def add(file: Any) -> None:
         file["other/geometries"] = np.zeros((1, 2, 3))

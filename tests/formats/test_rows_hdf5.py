@@ -255,3 +255,21 @@ def test_chunks_of_which_a_filter_made_nothing_smaller(how: dict[str, Any], tmp_
             assert masks == {0, 1}
         file["noise"].id.write_direct_chunk((45, 0), noise[45:].tobytes(), filter_mask=3)
     check_records(Hdf5Rows(tmp_path / "a.h5"), {"noise": noise})
+
+
+def test_dimensions_of_netcdf_are_no_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(12.0).reshape(4, 3)
+        for name, size, said in (
+            ("axis", 3, "This is a netCDF dimension but not a netCDF variable.         3"),
+            ("row", 4, "row"),
+        ):
+            file.create_dataset(name, (size,), ">f4")
+            file[name].make_scale(said)
+        file["row"][:] = range(4)
+    table = Hdf5Rows(path).open()
+    assert sorted(table.columns) == ["row", "x"]
+    table.close()
+    with pytest.raises(NoDataError, match="axis: never written"):
+        Hdf5Rows(path, "axis").open()
