@@ -138,9 +138,10 @@ def shortened(error: BaseException) -> None:
         for each in reversed(traces):
             if not is_of_the_run(each):
                 kept = TracebackType(kept, each.tb_frame, each.tb_lasti, each.tb_lineno)
-        error.__traceback__ = kept
-    if error.__cause__ is not None:
-        shortened(error.__cause__)
+        BaseException.with_traceback(error, kept)  # whatever its class lets anybody set
+    cause = error.__cause__
+    if isinstance(error, UserCodeError) and cause is not None and not isinstance(cause, UserCodeError):
+        shortened(cause)  # of ours alone: causes of others may go in a circle
 
 
 def is_of_the_run(trace: TracebackType) -> bool:

@@ -575,3 +575,12 @@ def test_what_the_run_itself_raises_keeps_its_frames(face: Face) -> None:
     names = frames_of(caught.value)
     assert names[-1] == "flowload.runtime.sources"
     assert "flowload.runtime.run" in names
+
+
+def test_an_error_that_is_its_own_cause_is_no_trap(face: Face) -> None:
+    def turns(block: Ints, call: Call) -> Ints:
+        error = ValueError("mine")
+        raise error from error
+
+    with pytest.raises(ValueError, match="mine"):
+        face.read(numbers(3) >> step(lambda: Does(turns)))
