@@ -121,6 +121,14 @@ class BatchStage(Stage):
         records = (workers + WAITING) * self.size * row_size(setting)
         return batches + records + self.refilling(setting, nbytes)
 
+    def given_bytes(self, setting: Setting) -> int:
+        """Bytes of one batch, as far as they are known, for whoever stands behind it."""
+        known = [self.batch_of(records) for records in own_records(setting)]
+        formats = own_formats(setting.upstream)
+        if known or not formats:
+            return max(known, default=0)
+        return batch_bytes(find_layout(formats[0], self.layout).fields(), self.size)
+
     def refilling(self, setting: Setting, nbytes: int) -> int:
         """Bytes of blocks that wait to be filled up, or are filled up."""
         return (self.workers or setting.cpus) * nbytes + WAITING * nbytes if self.refilled(setting) else 0

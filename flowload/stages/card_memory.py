@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-__all__ = ["BUDGET", "CardMemory", "Copied", "ahead"]
+__all__ = ["BUDGET", "CardMemory", "Copied", "ahead", "on_the_way"]
 
 BUDGET = 64 << 20  #: bytes of small copies that lie ahead of the consumer, where nobody says how many
 MOST = 64  #: copies, at most, that lie ahead where nobody says how many
@@ -27,6 +27,18 @@ def ahead(nbytes: int, prefetch: int | None = None) -> int:
         prefetch: what the user says; None: those that fit into `BUDGET`, and always one.
     """
     return max(1, min(MOST, BUDGET // max(1, nbytes))) if prefetch is None else prefetch
+
+
+def on_the_way(nbytes: int, prefetch: int | None = None) -> int:
+    """Bytes of a card that copies of so many bytes take, at most, as torch rounds them.
+
+    Beside what `ahead` says, queues bound small ones: up to sixteen, or 4 MiB, lie ready for a reader in
+    another thread, one in a queue, one is being copied, and the reader has two where it goes on to the next.
+    """
+    large, small = divmod(nbytes, 2 << 20)
+    rounded = (large + 1) * (2 << 20) if small >= 1 << 20 else large * (2 << 20) + -(-small // 512) * 512
+    queued = max(1, min(16, (4 << 20) // max(1, nbytes))) + 4
+    return min(1 + ahead(nbytes, prefetch), queued) * rounded
 
 
 class Copied:

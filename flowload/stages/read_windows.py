@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from flowload.blocks import Batch, Rows
+from flowload.errors import DataError
 from flowload.graph import Graph, Stage, place
 from flowload.protocols import OnError, Operator, Setting
-from flowload.records import Missing, Records
+from flowload.records import Missing, Records, Windowed
 
 from .batch import device_of
 from .fields import batch_bytes
@@ -19,7 +20,14 @@ from .window_starts import Limits, Order, window_starts
 
 __all__ = ["ReadWindowsStage", "read_windows", "windows"]
 
-AHEAD = 6  #: windows that are read, wait, are delivered or in the reader's hands, at most
+IO_WORKERS = 4  #: pieces that are read at once, at least, where nobody says how many
+
+#: Pieces beside those that are being read: one is done and waits for its turn, two lie in the queue, two are
+#: being joined.
+READ = 5
+
+#: Windows behind: two in the queue, one in the reader's hands or being copied; and two that are sampled from.
+GIVEN, SAMPLED = 3, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +55,35 @@ class ReadWindowsStage(Stage):
         return CutWindows(), reading, JoinPieces(reading, tables=Tables.before(setting))
 
     def memory(self, setting: Setting) -> int:
-        """Windows under way."""
-        return sum(AHEAD * window_bytes(records) for records in own_records(setting)[:1])
+        """Windows under way: those whose pieces are read, and those that wait behind."""
+        workers = self.workers or max(IO_WORKERS, setting.cpus)
+        sampled = any(stage.word == "sample_within" for stage in setting.downstream)
+        return sum(
+            (being_read(workers + READ, pieces_of(records)) + (SAMPLED if sampled else GIVEN))
+            * window_bytes(records)
+            for records in own_records(setting)[:1]
+        )
+
+    def given_bytes(self, setting: Setting) -> int:
+        """Bytes of one window, for whoever stands behind it."""
+        return sum(window_bytes(records) for records in own_records(setting)[:1])
+
+
+def being_read(pieces: int, each: int) -> int:
+    """Windows of so many pieces each that these pieces belong to, where they are read in order."""
+    return pieces if each == 1 else -(-(pieces - 1) // each) + 1
+
+
+def pieces_of(records: Records) -> int:
+    """Pieces of one window, as far as the arrays can be opened now; else one."""
+    try:
+        table = records.open()
+    except DataError:
+        return 1
+    try:
+        return len(table.pieces(0)) if isinstance(table, Windowed) else 1
+    finally:
+        table.close()
 
 
 def window_bytes(records: Records) -> int:

@@ -110,6 +110,15 @@ class ToDeviceStage(Stage):
         """Whether batches stay in the memory of the CPU."""
         return self.target == "cpu" or (self.target == "auto" and not has_gpu())
 
+    def memory(self, setting: Setting) -> int:
+        """Bytes on the card: of the batch, or window, that the consumer has, and of those ahead of it."""
+        if self.lane == "kernel":
+            return 0
+        from .card_memory import on_the_way  # noqa: PLC0415 - imports torch
+
+        known = (stage.given_bytes(setting) for stage in setting.upstream if hasattr(stage, "given_bytes"))
+        return on_the_way(next(known, 0), self.prefetch)
+
     def any_card(self) -> bool:
         """Whether it takes the card that is current for whoever asks for the run."""
         return self.target in ("auto", "cuda") and not self.on_cpu()
