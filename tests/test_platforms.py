@@ -12,6 +12,7 @@ import pytest
 
 import flowload as fl
 from flowload.platforms import advise, complaint
+from flowload.runtime import memory
 from flowload.sample import sample_path
 
 
@@ -40,41 +41,46 @@ def test_here_it_runs() -> None:
     assert complaint() is None
 
 
-class WithoutHugePages(mmap.mmap):
-    """A mapping of a kernel that was built without transparent huge pages."""
+class OldKernel:
+    """One that was built without transparent huge pages."""
 
-    refused = 0
+    def __init__(self) -> None:
+        self.refused = 0
 
-    def madvise(self, advice: int, *where: int) -> None:
-        WithoutHugePages.refused += 1
+    def madvise(self, *advice: int) -> None:
+        """In the place of a mapping's own."""
+        self.refused += 1
         raise OSError(errno.EINVAL, "Invalid argument")
 
 
 @pytest.fixture
-def old_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(WithoutHugePages, "refused", 0)
-    monkeypatch.setattr(mmap, "mmap", WithoutHugePages)
+def kernel(monkeypatch: pytest.MonkeyPatch) -> OldKernel:
+    old = OldKernel()
+    patched = type("Mapping", (mmap.mmap,), {"madvise": lambda _, *advice: old.madvise(*advice)})
+    monkeypatch.setattr(mmap, "mmap", patched)
+    monkeypatch.setattr(memory.Mapping, "madvise", patched.madvise)  # type: ignore[attr-defined]
     monkeypatch.setattr(mmap, "MADV_HUGEPAGE", 14, raising=False)
+    return old
 
 
-def test_advice_is_taken_or_not(old_kernel: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    with mmap.mmap(-1, mmap.PAGESIZE) as memory:
-        assert not advise(memory, "MADV_HUGEPAGE", 0, mmap.PAGESIZE)
-        assert WithoutHugePages.refused == 1
-        assert not advise(memory, "MADV_NO_SUCH_WORD", 0, mmap.PAGESIZE)
-        assert WithoutHugePages.refused == 1
+def test_advice_is_taken_or_not(kernel: OldKernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mmap.mmap(-1, mmap.PAGESIZE) as mapping:
+        assert not advise(mapping, "MADV_HUGEPAGE", 0, mmap.PAGESIZE)
+        assert kernel.refused == 1
+        assert not advise(mapping, "MADV_NO_SUCH_WORD", 0, mmap.PAGESIZE)
+        assert kernel.refused == 1
     monkeypatch.undo()
-    with mmap.mmap(-1, mmap.PAGESIZE) as memory:
-        assert advise(memory, "MADV_NORMAL", 0, mmap.PAGESIZE)
+    with mmap.mmap(-1, mmap.PAGESIZE) as mapping:
+        assert advise(mapping, "MADV_NORMAL", 0, mmap.PAGESIZE)
 
 
-def test_runs_need_no_huge_pages(old_kernel: None) -> None:
+def test_runs_need_no_huge_pages(kernel: OldKernel) -> None:
     rows = fl.rows({"x": np.arange(200_000 * 16, dtype=np.float32).reshape(-1, 16)}) >> fl.batch(50_000)
     with rows.iterate() as run:  # leases of 3 MiB
         found = np.concatenate([batch["x"][:, 0].copy() for batch in run])
     assert (found == np.arange(0, 200_000 * 16, 16)).all()
-    assert (leases := WithoutHugePages.refused) > 0
+    assert (leases := kernel.refused) > 0
     chess = fl.discover(sample_path("chess")) >> fl.read("lc0") >> fl.unpack(rate=0.5)
     with (chess >> fl.reservoir(2000) >> fl.batch(256)).iterate(seed=1) as run:  # a table that grows
         assert sum(len(batch["planes"]) for batch in run) > 1500
-    assert WithoutHugePages.refused > leases
+    assert kernel.refused > leases

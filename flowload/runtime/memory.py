@@ -7,12 +7,12 @@ import mmap
 import os
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from flowload.platforms import advise
 from flowload.protocols import Bytes, Device
 
 __all__ = ["Memory", "Watch"]
@@ -120,11 +120,3 @@ def address(memory: mmap.mmap) -> int:
 def unregister(device: Device, start: int, size: int) -> None:
     """Undo a device's preparation of memory that may have no other view any more."""
     device.unregister(np.frombuffer(memoryview((ctypes.c_char * size).from_address(start)), np.uint8))
-
-
-def advise(memory: mmap.mmap, advice: str, start: int, length: int) -> None:
-    """Tell the system about memory, where it knows that word; a kernel built without it does as well."""
-    known = getattr(mmap, advice, None)
-    if known is not None:
-        with suppress(OSError):
-            memory.madvise(known, start, length)

@@ -87,10 +87,14 @@ def current_gpu(count: int, current: int | None = None) -> int:
 def no_gpu() -> str:
     """Why there is no GPU, as far as torch knows."""
     if torch.version.cuda is None and torch.version.hip is None:
-        return "no GPU: it is built for the CPU alone; install a build for CUDA, or use 'auto' or 'cpu'"
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    hidden = "" if visible is None else f" (CUDA_VISIBLE_DEVICES is {visible!r})"
-    return f"no GPU{hidden}; check the driver, or use 'auto' or 'cpu'"
+        return (
+            "no GPU: it is built for the CPU alone; install a build for CUDA or ROCm, or use 'auto' or 'cpu'"
+        )
+    names = ["CUDA_VISIBLE_DEVICES"]
+    if torch.version.hip is not None:
+        names += ["HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"]
+    hidden = ", ".join(f"{name} is {os.environ[name]!r}" for name in names if name in os.environ)
+    return f"no GPU{f' ({hidden})' * bool(hidden)}; check the driver, or use 'auto' or 'cpu'"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,11 @@ def main() -> None:
     """Run the graphs, take what was compiled, and compile it once more for each target."""
     taken = Taken()
     numbas: Any = codegen.CPUCodeLibrary
-    numbas._finalize_final_module = partialmethod(taken.finalize)
+
+    def finalize(library: Any) -> None:
+        taken.finalize(library)  # a bound method would not be given the library
+
+    numbas._finalize_final_module = finalize
     for graph in graphs():
         with graph.iterate(seed=0) as run:
             for _ in run:

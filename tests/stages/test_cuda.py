@@ -107,7 +107,9 @@ def test_cuda_without_a_card_is_an_error(
     cards.count = 0
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.setattr(torch.version, "hip", None)
-    with pytest.raises(GraphError, match="no GPU: it is built for the CPU alone; install a build for CUDA"):
+    with pytest.raises(
+        GraphError, match="no GPU: it is built for the CPU alone; install a build for CUDA or ROCm"
+    ):
         find_gpu(target)
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     with pytest.raises(GraphError, match="finds no GPU; check the driver"):
@@ -119,6 +121,18 @@ def test_cuda_without_a_card_is_an_error(
         ToDeviceStage(target=target).device(SETTING)
     with pytest.raises(GraphError, match="finds no GPU"):
         ToDeviceStage(target=target).open(SETTING)
+
+
+def test_amds_cards_are_cuda_to_torch_and_are_hidden_by_other_words(
+    cards: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setattr(torch.version, "hip", "6.4")
+    assert find_gpu("auto") == find_gpu("cuda") == 0
+    cards.count = 0
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "")
+    with pytest.raises(GraphError, match=r"finds no GPU \(HIP_VISIBLE_DEVICES is ''\); check the driver"):
+        find_gpu("cuda:0")
 
 
 # --- page-locking -----------------------------------------------------------------------------------
