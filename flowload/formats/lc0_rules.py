@@ -65,7 +65,7 @@ def fault_of(record: Bytes) -> Fault:
             return fault
     policy = fields["probabilities"]
     total = float(policy[policy >= 0].sum(dtype=np.float64))
-    return Fault("policy sum", f"{total:.6g}", f"{LEAST_SUM} to {MOST_SUM}")
+    return Fault("policy sum", f"{total:.9g}", f"{LEAST_SUM} to {MOST_SUM}")
 
 
 def board_faults(fields: np.void, form: int) -> Iterator[Fault]:
@@ -90,22 +90,27 @@ def number_faults(fields: np.void, version: int) -> Iterator[Fault]:
     names = fields.dtype.names or ()
     for name in (f"{line}_{letter}" for line in LINES for letter in "qdm"):
         if name in names:
-            yield from range_faults(f"{name[-1]} out of range", name, float(fields[name]))
+            yield from range_faults(f"{name[-1]} out of range", name, fields[name])
     if "plies_left" in names:
-        yield from range_faults("plies left", "plies_left", float(fields["plies_left"]))
+        yield from range_faults("plies left", "plies_left", fields["plies_left"])
     for name in ("q_st", "d_st"):  # of version 6, what lies there may be anything
         if version >= 7 and not math.isfinite(fields[name]):
             yield Fault("not finite", f"{name} = {fields[name]}", "a finite number")
 
 
-def range_faults(rule: str, name: str, value: float) -> Iterator[Fault]:
+def range_faults(rule: str, name: str, value: np.float32) -> Iterator[Fault]:
     """What is wrong with one number; its name says what it is."""
     kind, free = name[-1], name.startswith("orig")
     low, high = {"q": (-1.0, 1.0), "d": (0.0, 1.0)}.get(kind, (0.0, math.inf))
     if (free and math.isnan(value)) or (low <= value <= high and math.isfinite(value)):
         return
     wanted = f"from {low:g} to {high:g}" if math.isfinite(high) else f"a finite number from {low:g}"
-    yield Fault(rule, f"{name} = {value:g}", f"{wanted}, or nan" if free else wanted)
+    yield Fault(rule, f"{name} = {digits(value)}", f"{wanted}, or nan" if free else wanted)
+
+
+def digits(value: np.float32) -> str:
+    """A number with as many digits as tell it from its neighbours: 1.0000001 is not 1."""
+    return str(value).removesuffix(".0")
 
 
 def policy_faults(fields: np.void, version: int) -> Iterator[Fault]:
@@ -116,7 +121,7 @@ def policy_faults(fields: np.void, version: int) -> Iterator[Fault]:
         if move >= MOVES:
             yield Fault("no such move", f"{name} = {move}", f"below {MOVES}")
         elif fields["visits"] and not policy[move] >= 0:
-            found = f"{name} = {move}, whose probability is {policy[move]:g}"
+            found = f"{name} = {move}, whose probability is {digits(policy[move])}"
             yield Fault("illegal move", found, "a legal move, as there were visits")
     for wrong in np.flatnonzero(~((policy >= 0) & (policy <= 1) | (policy == -1))):
-        yield Fault("policy value", f"probabilities[{wrong}] = {policy[wrong]:g}", "from 0 to 1, or -1")
+        yield Fault("policy value", f"probabilities[{wrong}] = {digits(policy[wrong])}", "from 0 to 1, or -1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -117,24 +118,16 @@ def of_zarr(columns: Mapping[str, Any]) -> Records:
                 " takes it into memory, ZarrRows(url) reads it at a URL"
             )
         places[key] = str(root), path.strip("/")
-    roots = {root for root, _ in places.values()}
-    if len(roots) > 1:
-        raise GraphError(
-            f"rows: the zarr arrays lie in {len(roots)} places, {', '.join(sorted(roots))}; wanted one"
-        )
-    (root,) = roots
     reader = importlib.import_module(ZARR).ZarrRows
-    names = {key: path for key, (_, path) in places.items()}
-    if "" in names.values():  # the place is the array itself
-        if len(names) > 1 or set(names) != {ALONE}:
-            raise GraphError(
-                f"rows: {root} is one zarr array, without a group whose arrays have keys; give the array"
-                f" alone, or ZarrRows({root!r})"
-            )
-        made: Records = reader(root)
+    roots = {root for root, _ in places.values()}
+    if len(roots) == 1 and all(path for _, path in places.values()):
+        made: Records = reader(*roots, {key: path for key, (_, path) in places.items()})
         return made
-    grouped: Records = reader(root, names)
-    return grouped
+    # Arrays by themselves, or of several folders and zips: named from the folder around all of them.
+    folders = {key: Path(root, path).absolute() for key, (root, path) in places.items()}
+    around = Path(os.path.commonpath([folder.parent for folder in folders.values()]))
+    apart: Records = reader(around, {key: str(folder.relative_to(around)) for key, folder in folders.items()})
+    return apart
 
 
 def of_hdf5(columns: Mapping[str, Any]) -> Records:
@@ -145,6 +138,11 @@ def of_hdf5(columns: Mapping[str, Any]) -> Records:
             raise GraphError(f"rows: {key!r} is a group of HDF5; wanted datasets, by key of the batch")
         try:
             name, mode = dataset.file.filename, dataset.file.mode
+        except AttributeError as error:
+            kind = type(dataset).__name__
+            raise GraphError(
+                f"rows: {key!r} is {kind} of h5py, which is no dataset; give x[:], or the dataset itself"
+            ) from error
         except (ValueError, RuntimeError) as error:
             raise GraphError(
                 f"rows: {key!r} is an h5py dataset of a file that was closed; give Hdf5Rows(path)"

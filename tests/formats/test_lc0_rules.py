@@ -53,6 +53,7 @@ RULES: list[tuple[str, float, str, str, str]] = [
     ("rule50_count", 101, "rule50", "rule50_count = 101", "at most 100"),
     ("best_q", np.nan, "q out of range", "best_q = nan", "from -1 to 1"),
     ("result_q", -1.5, "q out of range", "result_q = -1.5", "from -1 to 1"),
+    ("root_q", 1.0000001, "q out of range", "root_q = 1.0000001", "from -1 to 1"),
     ("result_d", 1.5, "d out of range", "result_d = 1.5", "from 0 to 1"),
     ("root_d", -0.5, "d out of range", "root_d = -0.5", "from 0 to 1"),
     ("played_m", np.inf, "m out of range", "played_m = inf", "a finite number from 0"),

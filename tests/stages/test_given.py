@@ -152,6 +152,8 @@ def test_hdf5_datasets_are_read_where_they_lie(tmp_path: Path) -> None:
         closed = file["y"]
     with pytest.raises(GraphError, match="of a file that was closed"):
         fl.rows(closed)
+    with h5py.File(path) as file, pytest.raises(GraphError, match="'y' is AsTypeView of h5py, which is no"):
+        fl.rows({"y": file["y"].astype("f8")})
     for graph, keys in zip(graphs, (["x", "y"], ["0", "1"]), strict=True):
         with (graph >> fl.batch(6)).iterate() as batches:
             (batch,) = batches
@@ -180,8 +182,20 @@ def test_zarr_arrays_are_read_where_they_lie(tmp_path: Path) -> None:
     with (fl.rows(alone) >> fl.batch(6)).iterate() as batches:
         (array,) = next(batches).values()
         assert array.tolist() == Y.tolist()
-    with pytest.raises(GraphError, match="the zarr arrays lie in 2 places"):
-        fl.rows({"x": x, "y": alone})
+    with (fl.rows({"a": alone, "b": y}) >> fl.batch(6)).iterate() as batches:
+        (batch,) = batches
+    assert {key: batch[key].tolist() for key in batch} == {"a": Y.tolist(), "b": Y.tolist()}
+    with (fl.rows({"label": alone}) >> fl.batch(6)).iterate() as batches:
+        assert list(next(batches)) == ["label"]
+    with (fl.rows(alone) >> fl.batch(6)).iterate() as batches:
+        assert list(next(batches)) == ["x"]  # as of any array alone
+    with zarr.storage.ZipStore(tmp_path / "z.zip", mode="w") as store:
+        zarr.create_array(store, data=Y)
+    with zarr.storage.ZipStore(tmp_path / "z.zip", mode="r") as store:
+        packed = zarr.open_array(store, mode="r")
+        with (fl.rows({"a": alone, "b": packed}) >> fl.batch(6)).iterate() as batches:
+            (batch,) = batches
+    assert {key: batch[key].tolist() for key in batch} == {"a": Y.tolist(), "b": Y.tolist()}
     with pytest.raises(GraphError, match=r"in MemoryStore, which is no folder or zip; x\[:\]"):
         fl.rows(zarr.create_array(zarr.storage.MemoryStore(), data=Y))
 
