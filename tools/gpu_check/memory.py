@@ -143,7 +143,8 @@ def estimated(bench: Bench, estimate: dict[str, int], used: int, window: int) ->
         "page-locked, windows": round(bench.locks.peak / window, 2),
         "on the card, windows": round(used / window, 2),
     }
-    said = estimate.get("device", 0), estimate.get("page-locked", 0)
+    there = estimate["to_device"]  # what stages before it hold is written for the card, so page-locked
+    said = there, estimate["total"] - there
     near = all(
         abs(told - found) <= 0.1 * max(told, found) + 2**26
         for told, found in zip(said, (used, bench.locks.peak), strict=True)
