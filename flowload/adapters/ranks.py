@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
 import threading
@@ -121,6 +122,11 @@ class GroupAgreement:
         self.stopped = threading.Event()
         self.over = False  # somebody has said their last words: nobody takes part any more
         self.closed = False
+        self.idle = threading.Event()  # no exchange is under way, and none will be
+        self.idle.set()
+        # An exchange that ends when the interpreter has ended would call into it, which aborts the process.
+        # Destroying the group waits for the exchange in any case.
+        atexit.register(self.idle.wait)
 
     def least(self, numbers: Sequence[int]) -> Sequence[int] | None:
         """See `Agreement`."""
@@ -146,6 +152,7 @@ class GroupAgreement:
         tensor = torch.tensor(list(numbers), dtype=torch.int64)
         operation = self.distributed.ReduceOp.MIN
         self.under_way = self.distributed.all_reduce(tensor, operation, group=self.group, async_op=True)
+        self.idle.clear()
         return self.under_way.get_future(), tensor
 
     def completed(self, future: Any, tensor: torch.Tensor) -> None:
@@ -160,9 +167,12 @@ class GroupAgreement:
             self.result = result
             self.over = not isinstance(result, list) or min(result[2:]) < NOBODY
             words, self.last_words = self.last_words, None
+            last = words is None or self.over
         self.news.set()
-        if words is not None and not self.over:
+        if words is not None and not last:
             self.say(words)
+        else:
+            self.idle.set()
 
     def say(self, words: Sequence[int]) -> None:
         """Begin an exchange whose outcome nobody waits for."""
@@ -170,6 +180,7 @@ class GroupAgreement:
             try:
                 future, tensor = self.begin(words)
             except RuntimeError:  # the group is broken, so others know
+                self.idle.set()
                 return
         future.add_done_callback(lambda done: self.completed(done, tensor))
 
@@ -195,6 +206,7 @@ class GroupAgreement:
         with self.lock:
             if not self.closed or self.under_way is not None:
                 return False
+        atexit.unregister(self.idle.wait)
         if self.distributed.is_initialized():
             self.distributed.destroy_process_group(self.group)
         return True

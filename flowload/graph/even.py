@@ -90,4 +90,4 @@ def risks_between(nodes: list[Placed], setting: Callable[[Placed], Setting]) -> 
     if not any(placed.stage.cuts for placed in nodes):
         placed = nodes[-1]
         why = "there is no batch() behind the shard, so blocks differ in size"
-        yield Risk(placed.name, placed.node.where, why, known=False)
+        yield Risk(placed.name, placed.node.where, why, known=placed is nodes[0])  # it leaves out most itself

@@ -10,7 +10,7 @@ import numpy as np
 
 from flowload.chance import stage_key
 from flowload.graph import Placed, Plan
-from flowload.protocols import Fold, Map, Operator, Paced, Setting, Source, Stopping
+from flowload.protocols import Block, Fold, Map, Operator, Paced, Setting, Source, Stopping
 
 from .buffers import BufferPool
 from .call import Member
@@ -139,6 +139,7 @@ class Assembly:
                 keys_at=self._keys_at(placed, k, operator),
                 lease=self._pool.lease,
                 stop=self.stop,
+                takes=() if k else unsure(placed),
             )
             for k, operator in enumerate(operators)
         ]
@@ -197,6 +198,14 @@ class Assembly:
             return 1
         default = max(IO_WORKERS, self.cpus) if member.stage.lane == "io" else self.cpus
         return member.stage.workers or default
+
+
+def unsure(placed: Placed) -> tuple[type, ...]:
+    """What a node takes, where the drawing does not say what comes in, or says what a user has told it."""
+    takes = placed.stage.accepts
+    known = all(issubclass(kind, takes) for kind in placed.incoming)
+    told = any(hasattr(stage, "carries") for stage in placed.upstream)
+    return () if (known and not told) or object in takes or Block in takes else takes
 
 
 def _share_a_hop(before: Member, behind: Member) -> bool:

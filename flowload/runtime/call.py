@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from flowload.blocks import Batch, Item
 from flowload.chance import generator
 from flowload.errors import ClosedRun, DataError, GraphError, TooManyErrors
 from flowload.graph import Stage
+from flowload.graph.flow import type_name
 from flowload.observe.metrics import Meter
 from flowload.printable import printable
 from flowload.protocols import Block, Bytes, Closing, Device, Operator
@@ -118,9 +120,16 @@ class Member(Noted):
     tap: Callable[[Block], object] | None = None  #: shown every block before the operator has it
     stop: Bytes = field(default_factory=lambda: np.zeros(1, np.uint8))  #: of its run: see `Call.stop`
     guard: str | None = None  #: why nothing may be left out here, if so
+    takes: tuple[type, ...] = ()  #: classes of blocks that it takes, where the wiring says nothing of them
 
     def call(self, number: int, block: Block | None = None, samples: int = 0, *, epoch: int = 0) -> RunCall:
-        """A new call for this operator, with a block of so many samples, keyed by the number of a pass."""
+        """A new call for this operator, with a block of so many samples, keyed by the number of a pass.
+
+        Raises GraphError for a block of a class that the stage does not take.
+        """
+        if self.takes and block is not None and not isinstance(block, self.takes):
+            with self:
+                raise GraphError(unfit(self.node, block, self.takes))
         if self.tap is not None and block is not None:
             self.tap(block)
         return RunCall(self, number, samples, epoch)
@@ -195,3 +204,16 @@ class Member(Noted):
 def source_of(where: str) -> str:
     """The file or URL of a place such as "a.tar: game 3" or "set, molecule 7": a URL's colon has no blank."""
     return where.partition(": ")[0].partition(", ")[0]
+
+
+def unfit(node: str, block: Block, takes: tuple[type, ...]) -> str:
+    """What is told of a block that a stage does not take, and that the wiring could not know of."""
+    wanted = f"wanted {' or '.join(type_name(kind) for kind in takes)}"
+    if not isinstance(block, Item):
+        return f"{node}: {type(block).__name__} came; {wanted}"
+    way_out = (
+        " (a dict of arrays with one row a sample in each); where each element of a source is one sample: "
+        "fl.source(fn, samples=True)"
+    )
+    came = f"{node}: {type(block.value).__name__} came, which is one value; {wanted}"
+    return came + way_out * (Batch in takes)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import ORIGIN, Batch, Frames, Item, Rows, SourceFile
-from flowload.errors import DataError, GraphError
+from flowload.blocks import ORIGIN, Batch, Frames, Rows, SourceFile
+from flowload.errors import DataError
 from flowload.protocols import Call, State
 
 from .encode import Part, Pieces
@@ -65,7 +65,6 @@ class Cut:
 
     def push(self, block: Part, call: Call) -> Iterator[Pieces]:
         """The batches that are complete with this block. Raises DataError for arrays of different lengths."""
-        refuse_values(block)
         if isinstance(block, Batch):
             check_lengths(block, call)
         self.arrive(block)
@@ -195,15 +194,6 @@ class Cut:
 def whole_or_part(block: Part, first: int, end: int) -> Part:
     """Rows of a block; all of them are the block itself."""
     return block if end - first == len(block) else block.select(slice(first, end))
-
-
-def refuse_values(block: object) -> None:
-    """Raise GraphError for a value of the user's that has no rows to be cut."""
-    if isinstance(block, Item):
-        raise GraphError(
-            f"batch: {type(block.value).__name__} came, which is one value; wanted dicts of arrays with one"
-            " row a sample; where each element of a source is one sample: fl.source(fn, samples=True)"
-        )
 
 
 def arrays_to_state(parts: Sequence[Part]) -> dict[str, Any]:

@@ -168,6 +168,29 @@ def test_who_stops_says_so_when_the_exchange_under_way_is_over_and_nobody_waits(
     assert group.destroyed == 1
 
 
+def test_a_process_ends_when_its_last_exchange_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What calls back into an interpreter that has ended aborts the process."""
+    at_exit: list[Any] = []
+    monkeypatch.setattr("atexit.register", at_exit.append)
+    monkeypatch.setattr("atexit.unregister", at_exit.remove)
+    group = Group()
+    agreement = GroupAgreement(group)
+    (waits,) = at_exit
+    assert waits(0)
+    agreement.begin([1, 2, FREE, FREE])
+    tensor, future = group.begun[0]
+    future.add_done_callback(lambda done: agreement.completed(done, tensor))
+    assert not waits(0)
+    agreement.stop([0, 0, FREE, 1])
+    future.complete()
+    assert not waits(0)  # it says its last words
+    group.begun[1][1].complete()
+    assert waits(0)
+    agreement.close()
+    assert agreement.forget()
+    assert not at_exit
+
+
 @pytest.mark.parametrize("broken", [True, False])
 def test_nothing_is_said_to_who_cannot_hear_it(broken: bool) -> None:
     group = Group()

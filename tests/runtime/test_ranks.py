@@ -246,6 +246,14 @@ def test_a_graph_that_ends_unevenly_is_refused_when_it_opens() -> None:
         next((fl.rows(9) >> fl.shard(0, 2) >> fl.batch(2, on_error="skip")).iterate())
 
 
+def test_a_shard_whose_rows_nobody_cuts_is_refused_for_that() -> None:
+    graph = fl.rows(10) >> fl.shard(0, 2)
+    with pytest.raises(GraphError, match=r"'shard'.*there is no batch\(\) behind the shard"), graph.iterate():
+        pass
+    with graph.iterate(even="allow") as run:
+        assert sum(map(len, run)) == 5
+
+
 def test_unless_it_is_allowed_or_has_no_end_or_there_is_one_rank() -> None:
     with filtered(0, 2).iterate(even="allow") as run:
         assert lengths(run)

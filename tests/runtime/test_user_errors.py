@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import flowload as fl
-from flowload.errors import ClosedRun, UserCodeError
+from flowload.blocks import Batch, Rows
+from flowload.errors import ClosedRun, GraphError, UserCodeError
 from flowload.graph import Graph
 from flowload.protocols import Block, Call, Mark
 from flowload.runtime.channel import EndOfStream, ReaderGone
@@ -462,6 +463,37 @@ def test_an_asynchronous_iterable_is_a_pass(face: Face) -> None:
             return Walks()
 
     assert flat(face.read(origin(Gives(lambda _: ())))) == [*range(20)]
+
+
+NUMBERS = {"x": np.arange(3)}
+
+
+@pytest.mark.parametrize(
+    ("made", "gives", "tail", "words"),
+    [
+        (NUMBERS, object, fl.shard(0, 1), "mine: Batch came; wanted Chunks or Rows"),
+        (NUMBERS, object, fl.shuffle(), "mine: Batch came; wanted Rows"),
+        (NUMBERS, object, fl.unpack(), "mine: Batch came; wanted Chunks"),
+        (7, object, fl.shuffle(), "mine: int came, which is one value; wanted Rows"),
+        (7, object, fl.batch(2), r"mine: int came, which is one value; .*fl.source\(fn, samples=True\)"),
+        (7, Batch, fl.batch(2), "mine: int came, which is one value; wanted Frames or Batch or Rows"),
+        (NUMBERS, Rows, fl.shuffle(), "mine: Batch came; wanted Rows"),
+    ],
+)
+@pytest.mark.parametrize("stage", ["source", "map"])
+def test_what_a_stage_does_not_take_is_named_where_the_wiring_cannot_know(
+    face: Face, stage: str, made: Any, gives: type, tail: Graph, words: str
+) -> None:
+    """Also where the user has told the wiring something that is not so."""
+    if stage == "source":
+        graph = fl.source([made] * 3, gives=gives) >> tail.named("mine")
+    else:
+        graph = (
+            fl.source([{"y": np.arange(3)}] * 3) >> fl.map(lambda _: made, gives=gives) >> tail.named("mine")
+        )
+    with pytest.raises(GraphError, match=words) as caught:
+        face.read(graph)
+    assert caught.value.__notes__ == [f"in stage 'mine', declared at {graph.plan['mine'].node.where}"]
 
 
 async def nothing(*_: object) -> None:
