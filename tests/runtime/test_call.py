@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from flowload.chance import generator
-from flowload.errors import DataError, LedgerError, TooManyErrors
+from flowload.errors import DataError, LedgerError, TooManyErrors, UserCodeError
 from flowload.graph import Graph
 from flowload.protocols import Call, OnError
 from flowload.runtime.call import Member, RunCall
@@ -137,6 +137,21 @@ def test_under_raise_a_rejection_is_raised_as_it_is() -> None:
     with pytest.raises(DataError) as caught:
         call.reject(error)
     assert caught.value is error
+
+
+class FrozenError(Exception):
+    """Lets nobody set anything, so it takes no note."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+
+def test_an_error_that_takes_no_note_is_the_cause_of_one_that_does() -> None:
+    words = r"ended with FrozenError\('mine'\); it takes no note"
+    with pytest.raises(UserCodeError, match=words) as caught, member():
+        raise FrozenError("mine")
+    assert caught.value.__notes__ == ["in stage 'step', declared at here.py:1"]
+    assert type(caught.value.__cause__) is FrozenError
 
 
 def test_a_note_is_added_once() -> None:

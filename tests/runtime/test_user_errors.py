@@ -51,13 +51,6 @@ class MuteError(Exception):
         raise OSError("mute")
 
 
-class FrozenError(Exception):
-    """Lets nobody set anything, so it takes no note."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(name)
-
-
 KINDS: list[type[BaseException]] = [
     StopIteration,
     StopAsyncIteration,
@@ -72,7 +65,6 @@ KINDS: list[type[BaseException]] = [
     EndOfStream,
     ReaderGone,
     MuteError,
-    FrozenError,
 ]
 BARE = concurrent.futures.CancelledError, ValueError, ClosedRun, MuteError
 
