@@ -23,11 +23,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias, get_args
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-__all__ = ["MODES", "Allocator", "Block", "Cards", "Event", "Mode", "Stream"]
+from tests.device.allocator import Allocator
+
+__all__ = ["MODES", "Cards", "Event", "Mode", "Point", "Stream"]
 
 #: "lazy": nothing happens before it must; "late": the consumer's stream at once, others when they must;
 #: "early": the reverse; "random": any stream, a little; "prompt": everything at once.
@@ -37,8 +37,6 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 ALREADY_LOCKED, NOT_LOCKED = 712, 713  #: errors of CUDA
 CAPTURING = 900  #: cudaErrorStreamCaptureUnsupported
 STREAMS = 32  #: of a card's pool: handed out in turn, as torch does
-MIB = 1 << 20
-SPOILT = 0xEE
 
 Op: TypeAlias = Callable[[], None]
 Point: TypeAlias = tuple["Stream", int]  #: a place in a stream
@@ -65,7 +63,7 @@ class Cards:
         self.defaults = [Stream(self, k, "default") for k in range(count)]
         self.pools = [[Stream(self, k, f"pool {i}") for i in range(STREAMS)] for k in range(count)]
         self.handed_out = [0] * count
-        self.memory = [Allocator(self, limit) for _ in range(count)]
+        self.memory = [Allocator(self.unsafe, limit) for _ in range(count)]
         self.consumer: Stream = self.defaults[0]  #: whose kernels modes "late" and "early" set apart
         self.locked: dict[int, int] = {}  #: page-locked ranges: bytes by where they start
         self.registered = 0  #: times that memory was page-locked
@@ -286,68 +284,3 @@ class Event:
     def wait(self, stream: Stream | None = None) -> None:
         """Let a stream wait for it."""
         (self.cards.stream_of(self.cards.current) if stream is None else stream).wait_event(self)
-
-
-class Block:
-    """Memory of a card: that of one tensor, rounded up as torch does."""
-
-    def __init__(self, owner: Stream, size: int) -> None:
-        self.owner = owner
-        self.size = size
-        self.bytes: NDArray[np.uint8] = np.full(size, SPOILT, np.uint8)
-
-
-class Allocator:
-    """The caching allocator of one card."""
-
-    def __init__(self, cards: Cards, limit: int | None) -> None:
-        self.cards = cards
-        self.limit = limit
-        self.free: dict[tuple[Stream, int], list[Block]] = {}
-        self.pending: list[tuple[Block, list[Point]]] = []
-        self.reserved = self.allocated = 0  #: bytes; what is pending counts as allocated
-        self.peak_reserved = self.peak_allocated = 0
-
-    def take(self, nbytes: int, stream: Stream) -> Block:
-        """Memory for a tensor. Raises OutOfMemoryError as torch does: when what is cached was let go."""
-        size = -(-nbytes // 512) * 512 if nbytes < MIB else -(-nbytes // (2 * MIB)) * 2 * MIB
-        self.poll()
-        cached = self.free.get((stream, size))
-        block = cached.pop() if cached else self.made(size, stream)
-        self.allocated += size
-        self.peak_allocated = max(self.peak_allocated, self.allocated)
-        return block
-
-    def made(self, size: int, stream: Stream) -> Block:
-        """Memory that was not cached."""
-        self.cards.unsafe("cudaMalloc")
-        if self.limit is not None and self.reserved + size > self.limit:
-            for _, points in self.pending:
-                for user, at in points:
-                    user.run(at)
-            self.poll()
-            self.reserved -= sum(block.size for blocks in self.free.values() for block in blocks)
-            self.free.clear()
-            if self.reserved + size > self.limit:
-                raise torch.OutOfMemoryError("CUDA out of memory (simulated)")
-        self.reserved += size
-        self.peak_reserved = max(self.peak_reserved, self.reserved)
-        return Block(stream, size)
-
-    def give_back(self, block: Block, users: set[Stream]) -> None:
-        """The last tensor on this memory has gone."""
-        with self.cards.lock:
-            self.pending.append((block, [(user, user.queued) for user in users]))
-            if not users:
-                self.poll()
-
-    def poll(self) -> None:
-        """Take back what its users have done with."""
-        waiting, self.pending = self.pending, []
-        for block, points in waiting:
-            if all(user.done >= at for user, at in points):
-                self.allocated -= block.size
-                self.free.setdefault((block.owner, block.size), []).append(block)
-                block.owner.put(lambda block=block: block.bytes.fill(SPOILT))  # type: ignore[misc]
-            else:
-                self.pending.append((block, points))

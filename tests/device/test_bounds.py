@@ -172,9 +172,12 @@ def test_nor_for_a_reader_that_waits_for_its_steps(mode: Mode, lag: int, path: s
 def test_a_reader_that_keeps_windows_gets_all_of_them(path: str, cards: Install) -> None:
     card = cards(mode="random")
     graph = fl.windows(path, 2048, count=12) >> fl.to_device("cuda", prefetch=1)
-    with graph.iterate(seed=1) as batches:
-        held = list(batches)
+    run, held = graph.iterate(seed=1), list[Any]()
+    reader = threading.Thread(target=lambda: held.extend(run), daemon=True)  # not the test's: it may hang
+    reader.start()
+    reader.join(60)
     assert len(held) == 12
+    run.__exit__(None, None, None)
     assert card.memory[0].peak_allocated >= 12 * WINDOW
 
 
