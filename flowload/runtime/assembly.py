@@ -88,6 +88,10 @@ class Assembly:
         operators = (member.operator for member in self.members)
         return [operator for operator in operators if isinstance(operator, Stopping)]
 
+    def held(self) -> int:
+        """Samples that operators keep back now."""
+        return sum(member.meter.held for member in self.members)
+
     def segment_of(self, node: str) -> Segment:
         """The segment in which a node ends."""
         return self._ends[node]
@@ -111,7 +115,7 @@ class Assembly:
         for end in plan.ends:
             target = f"output {end.name!r}"
             self.outputs[end.name] = self._channel(end.node, end.port, target=target, blocks=1)
-            self.outputs[end.name].borders = Borders(self.first_epoch, self.epochs)
+            self.outputs[end.name].borders = Borders(self.first_epoch, self.epochs, self.held)
             # The reader is no task of the run: whoever waits for it, or it for whom, can still move.
             self.outputs[end.name].still = Stillness(self._still.moves)
 

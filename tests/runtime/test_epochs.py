@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -296,3 +297,40 @@ def test_borders_are_crossed_by_the_part_behind_them() -> None:
         borders.reached(part)
         seen.append(borders.epoch)
     assert seen == [2, 4, 4]  # behind the last pass there is none
+
+
+def test_a_run_without_end_that_gives_nothing_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    def in_vain(*held: int) -> int:
+        """How often that was told, over passes that give nothing, with so many samples held back after each."""
+        caplog.clear()
+        waiting = iter(held)
+        borders = Borders(0, None, lambda: next(waiting))
+        for _ in held:
+            borders.note(Mark.EPOCH)
+        return caplog.text.count("whole passes give nothing")
+
+    assert in_vain(0, 0) == 1
+    assert in_vain(0, 0, 0, 0) == 1  # once
+    assert in_vain(3, 6, 9, 12) == 0  # something is being filled
+    assert in_vain(3, 3) == 0
+    assert in_vain(3, 3, 3) == 1
+    finite = Borders(0, 9, lambda: 1 // 0)
+    finite.note(Mark.EPOCH)  # which tells at its end
+
+
+def test_a_stream_without_end_of_which_all_is_dropped_is_told() -> None:
+    told = threading.Event()
+
+    class Hears(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "whole passes give nothing" in record.getMessage():
+                told.set()
+
+    log, heard = logging.getLogger("flowload"), Hears()
+    log.addHandler(heard)
+    try:
+        graph = fl.rows(10) >> fl.filter(lambda rows: False) >> fl.batch(2)
+        with graph.iterate(epochs=None):
+            assert told.wait(60)
+    finally:
+        log.removeHandler(heard)
