@@ -301,7 +301,7 @@ def test_borders_are_crossed_by_the_part_behind_them() -> None:
 
 def test_a_run_without_end_that_gives_nothing_says_so(caplog: pytest.LogCaptureFixture) -> None:
     def in_vain(*held: int) -> int:
-        """How often that was told, over passes that give nothing, with so many samples held back after each."""
+        """How often that was told, over passes that give nothing, each with so many samples held back."""
         caplog.clear()
         waiting = iter(held)
         borders = Borders(0, None, lambda: next(waiting))
