@@ -33,12 +33,12 @@ from flowload.errors import DataError, FlowloadError, GraphError
 from flowload.graph import Graph
 from flowload.observe.stall import Dump, Held
 from flowload.observe.stats import RunStats
+from flowload.picture.dot import to_dot
+from flowload.picture.layout import arrange
+from flowload.picture.mermaid import to_mermaid
+from flowload.picture.scene import scene_of
+from flowload.picture.svg import to_svg
 from flowload.printable import LOGGERS, printable, text_of
-from tools.graphviz.dot import to_dot
-from tools.graphviz.layout import arrange
-from tools.graphviz.mermaid import to_mermaid
-from tools.graphviz.scene import scene_of
-from tools.graphviz.svg import to_svg
 
 EVIL = "\x1b]0;PWNED\x07\x1b[31m[red]\x9b2J\u202egz\x7f\u2028x\nflowload: all is well\r\ud800"
 RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")

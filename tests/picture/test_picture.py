@@ -23,19 +23,19 @@ import flowload as fl
 from flowload.errors import MissingExtra
 from flowload.graph import Graph
 from flowload.observe.stats import RunStats
+from flowload.picture.live import Live, Server, serve
+from flowload.picture.scene import Scene, scene_of
+from flowload.picture.watcher import Watcher
 from flowload.sample import sample_path
 from tests.runtime.stages import fan_out, in_turn, numbers, plus, rebatch
-from tools.graphviz.live import Live, Server, serve
-from tools.graphviz.scene import Scene, scene_of
-from tools.graphviz.watcher import Watcher
 
 pytest.importorskip("pygraphviz", reason="the extra 'graphviz' is not installed")
 
-from tools.graphviz.dot import draw_png, to_dot
-from tools.graphviz.layout import BOX, GAP, LABEL, Layout, arrange
-from tools.graphviz.mermaid import to_mermaid
-from tools.graphviz.painter import paint
-from tools.graphviz.svg import to_svg
+from flowload.picture.dot import draw_png, to_dot
+from flowload.picture.layout import BOX, GAP, LABEL, Layout, arrange
+from flowload.picture.mermaid import to_mermaid
+from flowload.picture.painter import paint
+from flowload.picture.svg import to_svg
 
 ROOT = Path(__file__).parents[2]
 LONG = "a_name_so_long_that_no_box_has_room_for_it_<&>'\""
