@@ -4,32 +4,33 @@ import flowload.platforms  # first: elsewhere the rest cannot even be imported
 
 # isort: split
 import flowload.adapters.engine
+import flowload.moved
 import flowload.printable
 from flowload.blocks import Batch
 from flowload.errors import FlowloadError
 from flowload.graph import Graph, Stage, load, outputs, pipeline, place
-from flowload.stages.batch import batch
-from flowload.stages.bucket import bucket
-from flowload.stages.discover import discover
-from flowload.stages.epoch_plan import EpochPlan, epoch_plan
-from flowload.stages.filter import filter  # noqa: A004 - the word that users know
-from flowload.stages.map import map  # noqa: A004 - the word that users know
-from flowload.stages.merge import merge
-from flowload.stages.mix import mix
-from flowload.stages.read import read
-from flowload.stages.read_windows import read_windows, windows
-from flowload.stages.reservoir import reservoir
-from flowload.stages.rows_source import rows
-from flowload.stages.sample_within import sample_within
-from flowload.stages.shard import shard
-from flowload.stages.shuffle import shuffle
-from flowload.stages.shuffle_pool import shuffle_pool
-from flowload.stages.source import source
-from flowload.stages.split import split
-from flowload.stages.tee import tee
-from flowload.stages.to_device import to_device
-from flowload.stages.unpack import unpack
-from flowload.stages.window_starts import window_starts
+from flowload.stages.batches.batch import batch
+from flowload.stages.chunks.read import read
+from flowload.stages.chunks.reservoir import reservoir
+from flowload.stages.chunks.shuffle_pool import shuffle_pool
+from flowload.stages.chunks.unpack import unpack
+from flowload.stages.device.to_device import to_device
+from flowload.stages.files.discover import discover
+from flowload.stages.rows.bucket import bucket
+from flowload.stages.rows.rows import rows
+from flowload.stages.rows.shuffle import shuffle
+from flowload.stages.user.filter import filter  # noqa: A004 - the word that users know
+from flowload.stages.user.map import map  # noqa: A004 - the word that users know
+from flowload.stages.user.source import source
+from flowload.stages.windows.epoch_plan import EpochPlan, epoch_plan
+from flowload.stages.windows.read_windows import read_windows, windows
+from flowload.stages.windows.sample_within import sample_within
+from flowload.stages.windows.window_starts import window_starts
+from flowload.stages.wiring.merge import merge
+from flowload.stages.wiring.mix import mix
+from flowload.stages.wiring.shard import shard
+from flowload.stages.wiring.split import split
+from flowload.stages.wiring.tee import tee
 
 __all__ = [
     "Batch",
@@ -68,6 +69,9 @@ __all__ = [
 
 # The one place where drawing and running meet: the graph layer knows no engine.
 Graph.engine = flowload.adapters.engine.Adapters()
+
+# Names of modules as they were before 0.2.
+flowload.moved.find_moved()
 
 # Whoever handles flowload's log lines gets them printable.
 flowload.printable.filter_logs()

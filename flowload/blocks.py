@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.chunk_formats import ChunkFormat
+from flowload.abc.chunk_formats import ChunkFormat
+from flowload.abc.operators import Bytes
+from flowload.abc.records import Picks, Records, Table
 from flowload.errors import GraphError
-from flowload.protocols import Bytes
-from flowload.records import Picks, Records, Table
 
 __all__ = [
     "CHUNK",

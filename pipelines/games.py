@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import flowload as fl
-from flowload.formats.games_cache import Games
+from flowload.formats.games.cache import Games
 from flowload.sample import sample_path
 
 SAMPLE = sample_path("games")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import flowload as fl
-from flowload.formats.molecules import PackedMolecules
+from flowload.formats.molecules.packed import PackedMolecules
 from flowload.sample import sample_path
 
 SAMPLE = sample_path("molecules")

@@ -12,11 +12,11 @@ import pytest
 
 import flowload as fl
 from flowload.platforms import advise, complaint
-from flowload.runtime import memory
+from flowload.runtime.memory import mapping as memory
 from flowload.sample import sample_path
 
 
-@pytest.mark.parametrize("module", ["flowload", "flowload.cli", "flowload.stages.to_device"])
+@pytest.mark.parametrize("module", ["flowload", "flowload.cli", "flowload.stages.device.to_device"])
 @pytest.mark.parametrize(
     ("change", "line"),
     [

@@ -24,11 +24,11 @@ from rich.console import Console
 import flowload as fl
 from flowload.adapters.prometheus import samples
 from flowload.cli.complaint import complain
-from flowload.cli.details import details_of
-from flowload.cli.ledger import ledger
-from flowload.cli.lines import say
 from flowload.cli.logs import logging_to
-from flowload.cli.screen import LiveScreen, PlainScreen
+from flowload.cli.view.details import details_of
+from flowload.cli.view.ledger import ledger
+from flowload.cli.view.lines import say
+from flowload.cli.view.screen import LiveScreen, PlainScreen
 from flowload.errors import DataError, FlowloadError, GraphError
 from flowload.graph import Graph
 from flowload.observe.stall import Dump, Held

@@ -9,7 +9,7 @@ from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
 from flowload.runtime.engine import Runtime
 from flowload.runtime.ranks import Ranks
-from flowload.stages.to_device import ToDeviceStage
+from flowload.stages.device.to_device import ToDeviceStage
 
 from .ranks import TorchRanks
 

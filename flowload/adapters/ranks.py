@@ -14,10 +14,10 @@ from flowload.errors import RankError
 from flowload.graph import Graph, Plan, place
 from flowload.graph.node import Share
 from flowload.runtime.ranks import Joined, Ranks
-from flowload.stages.batch import BatchStage
-from flowload.stages.equal_ranks import NOBODY, Agreement, EqualRanksStage, farewell
-from flowload.stages.map import MapStage
-from flowload.stages.to_device import ToDeviceStage
+from flowload.stages.batches.batch import BatchStage
+from flowload.stages.device.to_device import ToDeviceStage
+from flowload.stages.user.map import MapStage
+from flowload.stages.wiring.equal_ranks import NOBODY, Agreement, EqualRanksStage, farewell
 
 if TYPE_CHECKING:
     import torch

@@ -21,7 +21,7 @@ def expand_planes(bits: Any, scalars: Any = None) -> torch.Tensor:
 
     Equal bit for bit to the layouts that hold planes, on any device, whatever torch's default device and
     dtype are, under autocast and in `torch.compile`. What the bits mean is said at
-    `flowload.formats.lc0_layouts.BITS`.
+    `flowload.formats.lc0.layouts.BITS`.
 
     Args:
         bits: [B, 104] uint64 (or int64), a tensor or array; or a whole batch, which has the scalars too.

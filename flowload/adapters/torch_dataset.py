@@ -16,7 +16,7 @@ from flowload.graph import Graph
 from flowload.graph.engine import Batches, Even, RunOrder
 from flowload.graph.even import shares_of
 from flowload.graph.node import whole
-from flowload.stages.tensor import as_tensor
+from flowload.stages.device.tensor import as_tensor
 
 __all__ = ["GraphDataset", "as_iterable_dataset", "only"]
 

@@ -12,6 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Literal, TypeAlias, cast
 
+from flowload.cli.view.screen import Screen
 from flowload.errors import ClosedRun
 from flowload.graph import Graph
 from flowload.graph.engine import Batches, Even
@@ -20,7 +21,6 @@ from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 
 from .bell import Bell, on_demand, signals
-from .screen import Screen
 
 log = logging.getLogger("flowload")
 

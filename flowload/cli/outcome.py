@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack
 
+from flowload.cli.view.figures import counted, duration
+from flowload.cli.view.ledger import balanced, ledger, reasons
+from flowload.cli.view.lines import say
+from flowload.cli.view.verdict import as_json, told
 from flowload.observe.stats import RunStats
 from flowload.observe.verdict import Verdict, judge
 
 from .command import Drawing
 from .complaint import complain, status_of
 from .drive import Drive
-from .figures import counted, duration
-from .ledger import balanced, ledger, reasons
-from .lines import say
 from .sheet import Sheet
-from .verdict import as_json, told
 from .versions import versions
 
 __all__ = ["fill", "perform", "status_after", "verdict_on"]

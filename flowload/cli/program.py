@@ -8,14 +8,15 @@ from collections.abc import Sequence
 
 import click
 
+from flowload.cli.commands.pack import pack
+from flowload.cli.commands.profile import profile
+from flowload.cli.commands.run import run
+from flowload.cli.commands.sample import sample
+from flowload.cli.commands.show import show
+from flowload.cli.view.lines import say
+
 from .command import Asked
 from .complaint import complain, status_of
-from .lines import say
-from .pack import pack
-from .profile import profile
-from .run import run
-from .sample import sample
-from .show import show
 from .versions import own_version
 
 __all__ = ["main", "program"]

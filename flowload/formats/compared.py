@@ -14,10 +14,10 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import Bytes, Call
+from flowload.abc.records import Numbers
 from flowload.errors import DataError
 from flowload.files.foreign import foreign
-from flowload.protocols import Bytes, Call
-from flowload.records import Numbers
 
 __all__ = ["ENOUGH", "WRONG_SIZE", "Readable", "difference", "sample_rows", "unlike"]
 

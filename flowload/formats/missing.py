@@ -12,9 +12,9 @@ from typing import Any, Protocol, get_args, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import Call
+from flowload.abc.records import Missing, Numbers
 from flowload.errors import DataError, GraphError
-from flowload.protocols import Call
-from flowload.records import Missing, Numbers
 
 __all__ = ["Incomplete", "Mask", "check_missing", "lacking", "tell_missing", "usable_rows"]
 

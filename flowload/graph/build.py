@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
+from flowload.abc.operators import State
 from flowload.errors import GraphError
-from flowload.protocols import State
 
 from .check import check_plan
 from .describe import Row, describe, signature

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flowload.protocols import Block, Call, Operator, Setting
+from flowload.abc.operators import Block, Call, Operator, Setting
 
 from .node import Stage
 

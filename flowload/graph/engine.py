@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, get_args
 
+from flowload.abc.operators import State
 from flowload.errors import GraphError
-from flowload.protocols import State
 
 from .node import whole
 

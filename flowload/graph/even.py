@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from flowload.abc.operators import Setting
 from flowload.errors import GraphError
-from flowload.protocols import Setting
 
 from .node import Share
 from .plan import Placed, Plan

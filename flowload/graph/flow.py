@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
+from flowload.abc.operators import Block
 from flowload.errors import GraphError
-from flowload.protocols import Block
 
 from .names import check_name
 from .node import Node, Port, Stage

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, TypeGuard
 
+from flowload.abc.operators import OnError, Operator, Setting
 from flowload.errors import GraphError
-from flowload.protocols import OnError, Operator, Setting
 
 __all__ = ["Node", "Port", "Share", "Stage", "whole"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from flowload.protocols import Setting
+from flowload.abc.operators import Setting
 
 from .flow import Ends, Flow
 from .node import Node, Stage

@@ -18,9 +18,9 @@ R = TypeVar("R")
 
 
 def digest_of(folder: Path) -> str:
-    """Eight letters that change when a module of a folder does."""
+    """Eight letters that change when a module of a folder, or of one below it, does."""
     digest = hashlib.blake2b(digest_size=4)
-    for module in sorted(folder.glob("*.py")):
+    for module in sorted(folder.rglob("*.py")):
         digest.update(module.read_bytes())
     return digest.hexdigest()
 
@@ -46,7 +46,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def enable_cache(compiled: Dispatcher[Callable[P, R]], function: Callable[P, R]) -> None:
-    """Keep what is compiled on disk, under a name that changes with any file of this folder.
+    """Keep what is compiled on disk, under a name that changes with any file of this package.
 
     numba compiles a kernel anew when its own file has changed, but not when a kernel of another file has
     that it calls: it would go on with the old one, without a word.

@@ -18,7 +18,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from flowload.protocols import Bytes
+from flowload.abc.operators import Bytes
 
 from ._jit import CHECKED
 

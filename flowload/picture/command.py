@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from flowload.cli.command import Asked, FileCommand
+from flowload.cli.commands.run import bounds_of
 from flowload.cli.complaint import complain, status_of
 from flowload.cli.drive import Drive
-from flowload.cli.lines import say
 from flowload.cli.numbers import limit
 from flowload.cli.outcome import status_after
-from flowload.cli.run import bounds_of
+from flowload.cli.view.lines import say
 
 from .live import live
 from .painter import check_path, paint

@@ -11,12 +11,11 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from flowload.protocols import Block, Mark
-
-from .stillness import Spot, Stillness
+from flowload.abc.operators import Block, Mark
+from flowload.runtime.threads.monitor import Spot, Stillness
 
 if TYPE_CHECKING:
-    from .epochs import Borders
+    from flowload.runtime.tasks.epochs import Borders
 
 __all__ = ["Channel", "EndOfStream", "Item", "ReaderGone", "Word", "weigh"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
+from flowload.runtime.faces.asynchronous import AsyncBatches
+from flowload.runtime.faces.blocking import Batches
 
-from .bridge import Batches
-from .opening import Order
+from .order import Order
 from .ranks import Ranks
-from .stream import AsyncBatches
 
 __all__ = ["Runtime"]
 

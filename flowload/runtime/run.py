@@ -32,28 +32,28 @@ from time import perf_counter
 import anyio
 from anyio.abc import TaskGroup
 
+from flowload.abc.operators import Block, Mark
 from flowload.errors import FlowloadError, LedgerError
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
 from flowload.printable import text_of
-from flowload.protocols import Block, Mark
+from flowload.runtime.memory.pool import BufferPool
+from flowload.runtime.observe.accounts import check_books, check_delivered
+from flowload.runtime.observe.dump import dump
+from flowload.runtime.observe.process import Machine
+from flowload.runtime.observe.stats_snapshot import snapshot
+from flowload.runtime.observe.tracing import Recorder
+from flowload.runtime.tasks.choose import Task, task_of
+from flowload.runtime.tasks.segment import Segment
+from flowload.runtime.threads.eventloop import keep_ctrl_c_out
+from flowload.runtime.threads.executor import Lane
+from flowload.runtime.threads.monitor import Stillness
 
-from .assembly import Assembly
-from .books import check_books, check_delivered
-from .buffers import BufferPool
+from .capture import EXITS, FAILURES, Kept, as_error, shortened
 from .channel import Channel, EndOfStream, ReaderGone, Word
-from .holding import dump
-from .kept import EXITS, FAILURES, Kept, as_error, shortened
-from .lanes import Lane
-from .loop import keep_ctrl_c_out
-from .machine import Machine
-from .segment import Segment
-from .snapshot import snapshot
-from .stillness import Stillness
-from .tasks import Task, task_of
-from .tracing import Recorder
+from .compile import Assembly
 from .unchanged import check_files
 
 __all__ = ["Run"]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from flowload.abc.operators import Checking
 from flowload.errors import DataError
-from flowload.protocols import Checking
-
-from .call import Member
-from .lanes import Lane
+from flowload.runtime.tasks.call import Member
+from flowload.runtime.threads.executor import Lane
 
 __all__ = ["check_files"]
 

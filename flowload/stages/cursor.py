@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowload.protocols import State
+from flowload.abc.operators import State
 
 __all__ = ["Cursor"]
 

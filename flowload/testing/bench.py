@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from flowload.abc.operators import Block, Fold, Map, Mark, Operator, Route, Source, Turn
 from flowload.blocks import Frames
 from flowload.graph import Graph, Stage, place
-from flowload.protocols import Block, Fold, Map, Mark, Operator, Route, Source, Turn
 
 from .content import copied, difference
 from .drive import numbered

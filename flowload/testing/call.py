@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from flowload.abc.operators import Bytes, Device, OnError
 from flowload.chance import generator
 from flowload.errors import DataError
-from flowload.protocols import Bytes, Device, OnError
 
 __all__ = ["Account", "PlainCall"]
 

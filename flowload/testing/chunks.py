@@ -1,4 +1,4 @@
-"""The exam for whoever writes a chunk format: does it keep what `flowload.chunk_formats` asks?"""
+"""The exam for whoever writes a chunk format: does it keep what `flowload.abc.chunk_formats` asks?"""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.blocks import CHUNK, ORIGIN, SourceFile
-from flowload.chunk_formats import (
+from flowload.abc.chunk_formats import (
     BulkFormat,
     CheckedFormat,
     ChunkFormat,
@@ -24,8 +23,9 @@ from flowload.chunk_formats import (
     Unpacked,
     Uses,
 )
+from flowload.abc.operators import Bytes
+from flowload.blocks import CHUNK, ORIGIN, SourceFile
 from flowload.errors import DataError
-from flowload.protocols import Bytes
 
 from .bench import fail
 from .content import difference
@@ -35,14 +35,14 @@ __all__ = ["check_chunk_format"]
 
 LIMIT = 1 << 28  #: bytes of an inflated chunk, at most
 ZEROS, ONES = 0x00, 0xFF
-EVERY = 1, 1, 0  #: the rule that takes every record: see `kernels.schedule.choose`
+EVERY = 1, 1, 0  #: the rule that takes every record: see `kernels.chunks.schedule.choose`
 
 
 def check_chunk_format(form: ChunkFormat, path: str | Path, *, chunks: int = 6) -> int:
     """Examine a chunk format that you wrote, on a file of it.
 
     ```python
-    from flowload.formats.lc0 import FORMAT
+    from flowload.formats.lc0.format import FORMAT
     check_chunk_format(FORMAT, "games/first.tar")      # or a format of your own, and a file of it
     ```
 

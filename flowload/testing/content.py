@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import Block
 from flowload.blocks import Frames
-from flowload.protocols import Block
 
 __all__ = ["copied", "difference", "is_owned"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from flowload.abc.operators import Block, Mark, OnError, Operator, Source
 from flowload.errors import GraphError
 from flowload.graph import Graph
-from flowload.protocols import Block, Mark, OnError, Operator, Source
 
 from .plain import Made, Numbered, Plain
 from .seat import Seat, in_a_row, seats_of

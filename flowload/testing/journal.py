@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowload.protocols import Block, Map
+from flowload.abc.operators import Block, Map
 
 from .bench import check_account, fail
 from .content import copied, difference, is_owned

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.protocols import Bytes
-from flowload.records import Fields
+from flowload.abc.operators import Bytes
+from flowload.abc.records import Fields
 
 __all__ = ["Fenced", "arrays_for", "fenced"]
 

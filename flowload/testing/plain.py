@@ -20,8 +20,8 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mappin
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
+from flowload.abc.operators import Block, Bundled, Closing, Fold, Map, Mark, Marked, Route, Source
 from flowload.errors import DataError, LedgerError
-from flowload.protocols import Block, Bundled, Closing, Fold, Map, Mark, Marked, Route, Source
 
 from .call import PlainCall
 from .seat import Seat

@@ -1,4 +1,4 @@
-"""The exam for whoever writes records: do they and their table keep what `flowload.records` asks?"""
+"""The exam for whoever writes records: do they and their table keep what `flowload.abc.records` asks?"""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.records import Alike, Grouped, Numbers, Records, Sized, Table, Varied, Windowed
 from flowload.errors import FlowloadError
-from flowload.records import Alike, Grouped, Numbers, Records, Sized, Table, Varied, Windowed
-from flowload.stages.picks import Listed
+from flowload.stages.rows.selection import Listed
 
 from .bench import fail
 from .call import PlainCall

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import Block, Fold, Mark, Resumable, Source
 from flowload.blocks import Frames
 from flowload.graph import Graph, Stage
-from flowload.protocols import Block, Fold, Mark, Resumable, Source
 
 from .bench import Bench, check_books, compare, fail, set_up
 from .call import Account

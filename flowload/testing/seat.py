@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from flowload.abc.operators import Fold, OnError, Operator, Turn
 from flowload.chance import stage_key
 from flowload.errors import GraphError
 from flowload.graph import Placed, Plan
-from flowload.protocols import Fold, OnError, Operator, Turn
 
 from .call import Account
 

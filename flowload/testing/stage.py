@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from flowload.abc.operators import Block, Fold, Map, Mark, Source
 from flowload.graph import Graph, Stage
-from flowload.protocols import Block, Fold, Map, Mark, Source
 
 from .bench import Bench, compare, fail, set_up
 from .content import copied, difference, is_owned

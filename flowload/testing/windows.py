@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from flowload.abc.records import Guarded, Numbers, Table, Windowed
 from flowload.chance import stage_key
-from flowload.records import Guarded, Numbers, Table, Windowed
 
 from .bench import fail
 from .call import PlainCall

@@ -12,7 +12,7 @@ import pytest
 
 from flowload.sample import sample_path
 from tests.acceptance.oracle import Digest, whole
-from tests.runtime.faces import FACES, Face, run_threads
+from tests.runtime.reading import FACES, Face, run_threads
 
 
 @pytest.fixture(scope="session")

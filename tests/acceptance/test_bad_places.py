@@ -18,7 +18,7 @@ from flowload.graph import Graph
 from tests.acceptance.damage import CHUNKS, packed, tar_of
 from tests.acceptance.lines import OnError, chess, dropped, is_balanced, texts
 from tests.acceptance.oracle import SIZE, Digest, games, multiset, whole
-from tests.runtime.faces import Face
+from tests.runtime.reading import Face
 
 CHESS = str(Path(__file__).parents[2] / "pipelines" / "chess.py")
 See = Callable[[Any], Any]

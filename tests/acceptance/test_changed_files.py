@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 import flowload as fl
 from flowload.errors import DataError
-from flowload.formats.boards import Boards
-from flowload.formats.games import PackedGames
-from flowload.formats.molecules import PackedMolecules
-from flowload.formats.rows_hdf5 import Hdf5Rows
-from flowload.formats.rows_lmdb import LmdbRows
-from flowload.formats.rows_npy import NpyRows
-from flowload.formats.rows_zarr import ZarrRows
+from flowload.formats.games.boards import Boards
+from flowload.formats.games.packed import PackedGames
+from flowload.formats.molecules.packed import PackedMolecules
+from flowload.formats.rows.hdf5 import Hdf5Rows
+from flowload.formats.rows.lmdb import LmdbRows
+from flowload.formats.rows.npy import NpyRows
+from flowload.formats.rows.zarr import ZarrRows
 from flowload.graph import Graph
-from tests.formats import molecules as small
+from tests.formats.molecules import packs as small
 
 ROWS = 20_000
 ROOT = Path(__file__).parents[2]
@@ -279,7 +279,7 @@ def test_offsets_that_are_written_to_lead_no_kernel_astray(tmp_path: Path) -> No
     code = """
 import sys, numpy as np, flowload as fl
 from itertools import islice
-from flowload.formats.molecules import PackedMolecules
+from flowload.formats.molecules.packed import PackedMolecules
 table = PackedMolecules(sys.argv[1], num_atoms=40, pairs="none").open()
 offsets = np.load(sys.argv[1] + "/offsets.npy", mmap_mode="r+")
 before = table.pack.offsets.copy()

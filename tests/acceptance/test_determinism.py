@@ -14,15 +14,15 @@ import pytest
 
 import flowload as fl
 from flowload.graph import Graph
-from flowload.stages.cut import Cut
-from flowload.stages.encode import Encode
-from flowload.stages.inflate import Inflate
-from flowload.stages.pool import Pool
-from flowload.stages.read import Index
-from flowload.stages.recut import Recut
-from flowload.stages.reservoir import Exchange
+from flowload.stages.batches.collate import Encode
+from flowload.stages.batches.rebatch import Cut
+from flowload.stages.chunks.decompress import Inflate
+from flowload.stages.chunks.pool import Pool
+from flowload.stages.chunks.read import Index
+from flowload.stages.chunks.rechunk import Recut
+from flowload.stages.chunks.reservoir import Exchange
 from tests.acceptance.lines import chess
-from tests.runtime.faces import FACES, Face
+from tests.runtime.reading import FACES, Face
 
 Wrap = Callable[..., Any]
 
@@ -66,7 +66,7 @@ def wanted(sample: list[Path]) -> str:
 @pytest.fixture
 def weather(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every operator of the chess stages waits at random, never alike in two runs; blocks are many."""
-    monkeypatch.setattr("flowload.stages.unpack.BLOCK", 1 << 20)
+    monkeypatch.setattr("flowload.stages.chunks.unpack.BLOCK", 1 << 20)
     for operator, method in (
         (Index, "apply"),
         (Inflate, "apply"),

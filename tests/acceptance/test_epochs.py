@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.lines import chess, dropped, is_balanced
 from tests.acceptance.oracle import Digest, digests, frames, multiset
-from tests.runtime.faces import Face
+from tests.runtime.reading import Face
 
 
 def times(counter: Counter[Digest], factor: int) -> Counter[Digest]:

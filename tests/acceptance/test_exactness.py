@@ -13,7 +13,7 @@ import pytest
 from flowload.graph import Graph
 from tests.acceptance.lines import chess, dropped, is_balanced
 from tests.acceptance.oracle import Digest, digests, frames, multiset, whole
-from tests.runtime.faces import Face
+from tests.runtime.reading import Face
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 import flowload as fl
-from flowload.formats import molecules_pairs
-from flowload.formats.molecules import PackedMolecules
+from flowload.formats.molecules import pairs as molecules_pairs
+from flowload.formats.molecules.packed import PackedMolecules
 from flowload.graph import Graph
 from flowload.kernels.stopping import STOPPED
-from tests.formats import molecules as small
-from tests.runtime.faces import run_threads
+from tests.formats.molecules import packs as small
+from tests.runtime.reading import run_threads
 
 pytestmark = pytest.mark.usefixtures("nobody_is_stuck")
 
@@ -71,7 +71,7 @@ def test_a_walk_through_folders(tmp_path: Path, watch: bool, monkeypatch: pytest
     endless = Endless(tmp_path)
     fake = SimpleNamespace(**{name: getattr(os, name) for name in dir(os) if not name.startswith("__")})
     fake.scandir = endless.scandir
-    monkeypatch.setattr("flowload.stages.finding.os", fake)
+    monkeypatch.setattr("flowload.stages.files.glob.os", fake)
     with pytest.raises(KeyboardInterrupt), walks(tmp_path, watch=watch).iterate() as run:
         next(run)
     assert endless.given >= 1000
@@ -83,7 +83,7 @@ def test_a_walk_that_is_cancelled(tmp_path: Path, watch: bool, monkeypatch: pyte
     monkeypatch.setattr("tests.acceptance.test_leaving.interrupt", lambda: None)
     fake = SimpleNamespace(**{name: getattr(os, name) for name in dir(os) if not name.startswith("__")})
     fake.scandir = endless.scandir
-    monkeypatch.setattr("flowload.stages.finding.os", fake)
+    monkeypatch.setattr("flowload.stages.files.glob.os", fake)
 
     async def main() -> None:
         async with walks(tmp_path, watch=watch).stream():

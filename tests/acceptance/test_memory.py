@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.acceptance.lines import chess
-from tests.runtime.faces import Face
+from tests.runtime.reading import Face
 
 MB = 1 << 20
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import flowload as fl
-from flowload.formats.molecules import PackedMolecules
-from flowload.formats.molecules_transforms import rotated
+from flowload.formats.molecules.packed import PackedMolecules
+from flowload.formats.molecules.transforms import rotated
 from flowload.sample import sample_path
 from tests.acceptance.lines import chess, is_balanced
 from tests.acceptance.oracle import Digest, multiset

@@ -16,7 +16,7 @@ import pytest
 import flowload as fl
 from flowload.graph import Graph
 from tests.acceptance.test_determinism import Hash, hashed
-from tests.runtime.faces import Face
+from tests.runtime.reading import Face
 from tests.stages.toy_rows import ToyRecords, numbers_of
 
 ROOT = Path(__file__).parents[2]

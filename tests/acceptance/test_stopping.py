@@ -17,7 +17,7 @@ import pytest
 
 from tests.acceptance.conftest import descriptors
 from tests.acceptance.lines import chess
-from tests.runtime.faces import FACES, Face, run_threads
+from tests.runtime.reading import FACES, Face, run_threads
 
 ROOT = Path(__file__).parents[2]
 HANG = 60  #: seconds after which a process hangs; it takes a second or two

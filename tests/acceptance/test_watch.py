@@ -14,10 +14,10 @@ import pytest
 
 import flowload as fl
 from flowload.graph import Graph
-from flowload.stages.complete import LOCAL, filesystem, nobody_writes
+from flowload.stages.files.writers import LOCAL, filesystem, nobody_writes
 from tests.acceptance.damage import good_games, tar_of
 from tests.acceptance.oracle import SIZE, Digest, digests, games, whole
-from tests.runtime.faces import run_threads
+from tests.runtime.reading import run_threads
 
 HANG = 60  #: seconds
 

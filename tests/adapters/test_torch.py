@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import flowload as fl
 from flowload.adapters.torch import expand_planes, quotient
-from flowload.kernels.planes import expand_planes as expand_on_cpu
+from flowload.kernels.chess.planes import expand_planes as expand_on_cpu
 
 FORMATS = (1, 2, 3, 4, 5, 132, 133)
 

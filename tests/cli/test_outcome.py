@@ -10,8 +10,8 @@ import flowload as fl
 from flowload.cli.command import Drawing
 from flowload.cli.drive import Bounds, Drive, Ended
 from flowload.cli.outcome import closing, fill, perform
-from flowload.cli.screen import PlainScreen
 from flowload.cli.sheet import Sheet
+from flowload.cli.view.screen import PlainScreen
 from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.graph.load import pipeline

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flowload.stages import cuda
+from flowload.stages.device import cuda
 from tests.device.cards import Cards
 from tests.device.patches import install
 

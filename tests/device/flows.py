@@ -14,7 +14,7 @@ import torch
 import zarr
 
 import flowload as fl
-from flowload.formats.molecules import PackedMolecules
+from flowload.formats.molecules.packed import PackedMolecules
 from flowload.graph import Graph
 from flowload.sample import sample_path
 from tests.device.cards import Cards

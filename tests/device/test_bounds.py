@@ -16,9 +16,9 @@ import torch
 import flowload as fl
 from flowload.errors import DataError, FlowloadError
 from flowload.graph import Graph
-from flowload.runtime.buffers import BufferPool
-from flowload.stages.card_memory import on_the_way
-from flowload.stages.cuda import PageLock
+from flowload.runtime.memory.pool import BufferPool
+from flowload.stages.device.card_memory import on_the_way
+from flowload.stages.device.cuda import PageLock
 from tests.device.cards import MODES, Cards, Mode
 from tests.device.conftest import Install
 from tests.device.flows import read, record, rows, windows
@@ -241,7 +241,7 @@ def first(graph: Graph) -> torch.device:
 def test_the_card_is_that_of_the_thread_which_asks(
     target: str, cards: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowload.stages.to_device.may_have_gpu", lambda: True)
+    monkeypatch.setattr("flowload.stages.device.to_device.may_have_gpu", lambda: True)
     cards(3)
     torch.cuda.set_device(1)
     assert first(rows(target)) == torch.device("cuda", 1)

@@ -17,8 +17,11 @@ import torch
 import flowload as fl
 from flowload.blocks import Batch
 from flowload.graph import Graph
-from flowload.runtime.memory import Mapping
-from flowload.stages import card_memory, cuda, on_card, sample_within, tee, values
+from flowload.runtime.memory.mapping import Mapping
+from flowload.stages.device import card_memory, cuda, on_card
+from flowload.stages.user import blocks_of_values as values
+from flowload.stages.windows import sample_within
+from flowload.stages.wiring import tee
 from tests.device.cards import MODES, Cards
 from tests.device.conftest import Install
 from tests.device.flows import FLOWS, check, read, record, rows, windows

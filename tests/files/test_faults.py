@@ -17,7 +17,7 @@ import numpy as np
 from flowload.errors import DataError
 from flowload.files.faults import faults
 from flowload.files.guard import Guard
-from flowload.kernels.take import stream_rows
+from flowload.kernels.rows.take import stream_rows
 
 path = sys.argv[1] + "/x"
 PAGES = 2000

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from flowload.abc.operators import Call
+from flowload.abc.records import Numbers
 from flowload.errors import DataError
 from flowload.formats.compared import CHUNKS, ENOUGH, difference, sample_rows, unlike
-from flowload.protocols import Call
-from flowload.records import Numbers
 
 
 class Reads:

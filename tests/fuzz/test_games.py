@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowload.formats.games import PackedGames
-from flowload.formats.games_layouts import LAYOUTS
-from flowload.formats.games_pack import pack_games
+from flowload.formats.games.layouts import LAYOUTS
+from flowload.formats.games.pack import pack_games
+from flowload.formats.games.packed import PackedGames
 from flowload.testing.call import PlainCall
-from tests.formats.games_on_disk import read_all, some_games
-from tests.kernels.naive_games import BadGameError, replay
-
-from .mutate import mutants, survives
+from tests.formats.games.on_disk import read_all, some_games
+from tests.fuzz.mutate import mutants, survives
+from tests.kernels.games.naive import BadGameError, replay
 
 
 def test_damaged_files_of_games(tmp_path: Path, fuzz_count: int) -> None:

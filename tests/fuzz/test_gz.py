@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from flowload.errors import DataError
-from flowload.formats.gz import inflate
-
-from .mutate import mutants, survives
+from flowload.formats.containers.gzip import inflate
+from tests.fuzz.mutate import mutants, survives
 
 TEXT = b"".join(b"%d, " % k for k in range(400))
 LIMIT = 1 << 16

@@ -9,11 +9,10 @@ import pytest
 
 from flowload.errors import NoDataError
 from flowload.formats.compared import unlike
-from flowload.formats.rows_hdf5 import Hdf5Rows
+from flowload.formats.rows.hdf5 import Hdf5Rows
+from tests.fuzz.children import read_in_a_child
+from tests.fuzz.mutate import mutants
 from tests.stages.fakes import FakeCall
-
-from .children import read_in_a_child
-from .mutate import mutants
 
 h5py = pytest.importorskip("h5py")
 hdf5_files = pytest.importorskip("tests.fuzz.hdf5_files")
@@ -78,8 +77,8 @@ CHILD = """
 import sys, faulthandler, warnings
 import h5py, numpy as np
 from flowload.errors import FlowloadError
-from flowload.formats.rows_hdf5 import Hdf5Rows
-from flowload.formats.columns import ColumnTable
+from flowload.formats.rows.hdf5 import Hdf5Rows
+from flowload.formats.rows.columns import ColumnTable
 from tests.fuzz.mutate import survives
 from tests.stages.fakes import FakeCall
 

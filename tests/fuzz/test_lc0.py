@@ -14,15 +14,14 @@ import pytest
 
 from flowload.blocks import Chunks, Frames, SourceFile
 from flowload.errors import DataError
-from flowload.formats.lc0 import FORMAT, Lc0
-from flowload.formats.lc0_records import RECORDS
+from flowload.formats.lc0.format import FORMAT, Lc0
+from flowload.formats.lc0.records import RECORDS
 from flowload.kernels._jit import CHECKED
-from flowload.stages.inflate import Inflate
-from flowload.stages.sampling import Sampling
+from flowload.stages.chunks.decompress import Inflate
+from flowload.stages.chunks.sampling import Sampling
+from tests.fuzz.mutate import mutants, survives
 from tests.kernels import strategies
 from tests.stages.fakes import FakeCall
-
-from .mutate import mutants, survives
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 1 << 20

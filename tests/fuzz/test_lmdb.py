@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 from flowload.formats.compared import unlike
-from flowload.formats.lmdb_keys import key_writer
-from flowload.formats.rows_lmdb import LmdbRows
+from flowload.formats.rows.lmdb import LmdbRows
+from flowload.formats.rows.lmdb_keys import key_writer
+from tests.fuzz.children import read_in_a_child
+from tests.fuzz.mutate import mutants, survives
 from tests.stages.fakes import FakeCall
-
-from .children import read_in_a_child
-from .mutate import mutants, survives
 
 lmdb = pytest.importorskip("lmdb")
 

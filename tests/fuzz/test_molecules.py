@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowload.formats.molecules_pack import pack_molecules
-from tests.formats.molecules_sources import OURS, write_ani, write_npz
-
-from .mutate import mutants, survives
+from flowload.formats.molecules.convert.pack import pack_molecules
+from tests.formats.molecules.convert.sources import OURS, write_ani, write_npz
+from tests.fuzz.mutate import mutants, survives
 
 MOST = 32 << 20  #: bytes at once, for sources of some kilobytes
 

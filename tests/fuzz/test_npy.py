@@ -12,10 +12,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from flowload.formats.compared import unlike
-from flowload.formats.rows_npy import NpyRows
+from flowload.formats.rows.npy import NpyRows
+from tests.fuzz.mutate import mutants, survives
 from tests.stages.fakes import FakeCall
-
-from .mutate import mutants, survives
 
 SEED = 21
 KINDS: tuple[Any, ...] = (

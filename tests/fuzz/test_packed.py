@@ -13,15 +13,14 @@ import numpy as np
 import pytest
 
 from flowload.errors import DataError
-from flowload.formats.games import PackedGames
-from flowload.formats.games_table import GamesTable
-from flowload.formats.molecules import PackedMolecules
-from flowload.formats.molecules_table import MoleculeTable
+from flowload.formats.games.packed import PackedGames
+from flowload.formats.games.table import GamesTable
+from flowload.formats.molecules.packed import PackedMolecules
+from flowload.formats.molecules.table import MoleculeTable
 from flowload.kernels._jit import CHECKED
-from tests.formats import molecules as small
+from tests.formats.molecules import packs as small
+from tests.fuzz.mutate import mutants
 from tests.stages.fakes import FakeCall
-
-from .mutate import mutants
 
 ROOT = Path(__file__).parents[2]
 SEED = 11

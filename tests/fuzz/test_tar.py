@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flowload.formats.lc0 import FORMAT
-
-from .mutate import mutants, survives
+from flowload.formats.lc0.format import FORMAT
+from tests.fuzz.mutate import mutants, survives
 
 Write = Callable[[tarfile.TarFile], None]
 

@@ -17,14 +17,13 @@ import zarr
 from numpy.typing import NDArray
 from zarr.core.sync import sync
 
-from flowload.formats.neural import ZarrArray, recording
-from flowload.formats.rows_zarr import ZarrRows
-from tests.formats.recordings import numbers, read_window, write_array, zipped
-from tests.formats.rows_oracle import read
+from flowload.formats.recordings.recording import ZarrArray, recording
+from flowload.formats.rows.zarr import ZarrRows
+from tests.formats.recordings.made import numbers, read_window, write_array, zipped
+from tests.formats.rows.oracle import read
+from tests.fuzz.mutate import mutants, survives
+from tests.fuzz.zarr_arrays import random_array
 from tests.stages.fakes import FakeCall
-
-from .mutate import mutants, survives
-from .zarr_arrays import random_array
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from flowload.abc.operators import Operator, Setting
 from flowload.graph import Graph, Stage, outputs, place
-from flowload.protocols import Operator, Setting
 
 __all__ = [
     "Apples",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flowload.abc.operators import Map, Setting
 from flowload.graph.drop import Drop, Unused
-from flowload.protocols import Map, Setting
 from tests.stages.fakes import FakeCall
 
 

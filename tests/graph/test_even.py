@@ -11,10 +11,10 @@ import pytest
 import flowload as fl
 from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
-from flowload.formats.molecules import PackedMolecules
+from flowload.formats.molecules.packed import PackedMolecules
 from flowload.graph.even import find_risks, from_environment, shares_of
 from flowload.sample import sample_path
-from flowload.stages.arrays import Count
+from flowload.stages.rows.arrays import Count
 
 
 def risks(graph: fl.Graph) -> dict[str, list[tuple[str, bool]]]:

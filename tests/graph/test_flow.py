@@ -9,9 +9,9 @@ from typing import ClassVar
 import pytest
 from hypothesis import given
 
+from flowload.abc.operators import Block
 from flowload.errors import GraphError
 from flowload.graph import Graph, Node, Port, Stage
-from flowload.protocols import Block
 from tests.graph.drawings import Apples, Pears, Program, head, mapped, merge, pears, source, split
 from tests.graph.strategies import programs
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from flowload.abc.operators import Setting
 from flowload.errors import GraphError
 from flowload.graph import Stage, place
-from flowload.protocols import Setting
 from tests.graph.drawings import Source
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from flowload.protocols import Bytes
+from flowload.abc.operators import Bytes
 
 __all__ = ["every"]
 

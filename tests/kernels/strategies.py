@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from flowload.formats.lc0_records import INPUT_FORMATS, RECORDS, SIZES
-from flowload.protocols import Bytes
+from flowload.abc.operators import Bytes
+from flowload.formats.lc0.records import INPUT_FORMATS, RECORDS, SIZES
 
 VERSIONS = tuple(RECORDS)
 CASTLING = ("castling_us_ooo", "castling_us_oo", "castling_them_ooo", "castling_them_oo")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.kernels.philox import Words, block, integers, permutation, stream
-from tests.kernels import naive_sampling as naive
+from tests.kernels.chunks import naive_sampling as naive
 
 word = st.integers(0, (1 << 64) - 1)
 keys = st.tuples(word, word)

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowload.abc.operators import Bytes
 from flowload.kernels._jit import kernel
 from flowload.kernels.words import byte_at, fill_ints, float_at, int_at, spread_bits, word_at
-from flowload.protocols import Bytes
 
 # Intrinsics exist inside compiled functions only.
 

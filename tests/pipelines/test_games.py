@@ -13,9 +13,9 @@ import pytest
 
 import flowload as fl
 from flowload.errors import DataError, NoDataError, OptionError
-from flowload.formats.games_pack import pack_games
+from flowload.formats.games.pack import pack_games
 from flowload.graph.load import options_of
-from tests.formats.games_on_disk import naive_arrays, write_games
+from tests.formats.games.on_disk import naive_arrays, write_games
 
 ROOT = Path(__file__).parents[2]
 GAMES = ROOT / "pipelines" / "games.py"

@@ -10,7 +10,7 @@ import pytest
 
 import flowload as fl
 from flowload.errors import DataError, OptionError
-from tests.formats import molecules as naive
+from tests.formats.molecules import packs as naive
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "pipelines/molecules.py"

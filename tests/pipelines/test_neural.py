@@ -10,7 +10,7 @@ import zarr
 
 import flowload as fl
 from flowload.errors import OptionError
-from flowload.formats.neural import simulate
+from flowload.formats.recordings.recording import simulate
 from flowload.sample import sample_path
 
 PIPELINE = Path(__file__).parents[2] / "pipelines/neural.py"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import flowload  # binds the engine
-from tests.runtime.faces import FACES, Face, run_threads
+from tests.runtime.reading import FACES, Face, run_threads
 
 assert flowload.Graph.engine is not None
 

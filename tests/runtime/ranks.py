@@ -14,7 +14,7 @@ from flowload.graph.engine import RunOrder
 from flowload.graph.node import Share
 from flowload.observe.stats import RunStats
 from flowload.runtime.ranks import Joined, Ranks
-from flowload.stages.equal_ranks import NOBODY, farewell
+from flowload.stages.wiring.equal_ranks import NOBODY, farewell
 
 __all__ = ["Exchange", "Mouth", "TogetherRanks", "run_ranks"]
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import Block, Call, Operator, Setting, State
 from flowload.graph import Graph, Stage, place
-from flowload.protocols import Block, Call, Operator, Setting, State
 
 __all__ = [
     "Cycle",

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
-from flowload.protocols import Mark
+from flowload.abc.operators import Mark
 from flowload.runtime import channel as channel_module
 from flowload.runtime.channel import Channel, EndOfStream, Item, ReaderGone, Word
-from flowload.runtime.stillness import Moves, Spot, Stillness
+from flowload.runtime.threads.monitor import Moves, Spot, Stillness
 from tests.runtime.stages import Ints, ints
 
 pytestmark = pytest.mark.anyio

@@ -11,11 +11,11 @@ from typing import Any
 import anyio
 import pytest
 
+from flowload.abc.operators import Bytes, Call
 from flowload.errors import ClosedRun, DataError, LedgerError, UserCodeError
 from flowload.graph import Graph, place
-from flowload.protocols import Bytes, Call
 from flowload.runtime import run as run_module
-from tests.runtime.faces import Face, Taker, run_threads
+from tests.runtime.reading import Face, Taker, run_threads
 from tests.runtime.stages import (
     Cycle,
     Does,

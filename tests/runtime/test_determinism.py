@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowload.abc.operators import Block, Call, Mark
 from flowload.graph import Graph
-from flowload.protocols import Block, Call, Mark
 from flowload.testing import run_plain
-from tests.runtime.faces import FACES, Face
+from tests.runtime.reading import FACES, Face
 from tests.runtime.stages import (
     Does,
     DoesAsync,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from flowload.runtime.assembly import Assembly
-from flowload.runtime.buffers import BufferPool
-from flowload.runtime.lanes import Lane
-from tests.runtime.faces import Face, run_threads
+from flowload.runtime.compile import Assembly
+from flowload.runtime.memory.pool import BufferPool
+from flowload.runtime.threads.executor import Lane
+from tests.runtime.reading import Face, run_threads
 from tests.runtime.stages import flat, numbers, plus
 
 PLACES: dict[str, tuple[type, str]] = {

@@ -17,7 +17,7 @@ PREAMBLE = """\
 import asyncio, gc, itertools, os, sys, threading
 import anyio, trio
 import flowload
-from tests.runtime.faces import run_threads
+from tests.runtime.reading import run_threads
 from tests.runtime.stages import *
 from tests.runtime.stages import ints
 

@@ -17,11 +17,11 @@ import pytest
 import flowload as fl
 from flowload.adapters.engine import Adapters
 from flowload.errors import DataError, GraphError, RankError
-from flowload.formats.molecules import PackedMolecules
+from flowload.formats.molecules.packed import PackedMolecules
 from flowload.graph.engine import RunOrder
 from flowload.runtime.ranks import Ranks
 from flowload.sample import sample_path
-from tests.formats.molecules import content, write
+from tests.formats.molecules.packs import content, write
 from tests.runtime.ranks import Exchange, TogetherRanks, run_ranks
 
 WORLDS = range(1, 9)

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import flowload as fl
-from flowload.runtime import bridge
+from flowload.runtime.faces import blocking as bridge
 
 
 class Listener(logging.Handler):

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 import flowload as fl
+from flowload.abc.operators import Block, Call, Mark
 from flowload.blocks import Batch, Rows
 from flowload.errors import ClosedRun, GraphError, UserCodeError
 from flowload.graph import Graph
-from flowload.protocols import Block, Call, Mark
 from flowload.runtime.channel import EndOfStream, ReaderGone
-from tests.runtime.faces import Face, Taker
+from tests.runtime.reading import Face, Taker
 from tests.runtime.stages import (
     Cycle,
     Does,
@@ -578,9 +578,9 @@ def test_a_traceback_leads_from_the_reader_to_the_users_own_code(face: Face, pla
     names = frames_of(caught.value)
     assert names[-1] == __name__
     assert [name for name in names if name.startswith("flowload.runtime")] == (
-        ["flowload.runtime.bridge"] * 2
+        ["flowload.runtime.faces.blocking"] * 2
         if face.backend is None
-        else ["flowload.runtime.stream"] * 3 + ["flowload.runtime.run"] * 2
+        else ["flowload.runtime.faces.asynchronous"] * 3 + ["flowload.runtime.run"] * 2
     )
 
 
@@ -597,7 +597,7 @@ def test_what_the_run_itself_raises_keeps_its_frames(face: Face) -> None:
     with pytest.raises(fl.FlowloadError, match="a whole pass gave nothing") as caught:
         face.read(origin(Yields(lambda _: ())), epochs=None)
     names = frames_of(caught.value)
-    assert names[-1] == "flowload.runtime.sources"
+    assert names[-1] == "flowload.runtime.tasks.source_task"
     assert "flowload.runtime.run" in names
 
 

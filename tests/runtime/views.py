@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowload.protocols import Bytes
+from flowload.abc.operators import Bytes
 
 __all__ = ["VIEWS", "Ledger", "cycle"]
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flowload.formats.lc0 import FORMAT
-from flowload.formats.molecules import PackedMolecules
+from flowload.formats.lc0.format import FORMAT
+from flowload.formats.molecules.packed import PackedMolecules
 from flowload.sample import sample_path
 from tests.stages.fakes import FakeCall
 

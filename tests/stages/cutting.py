@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from flowload.blocks import Batch, Frames
-from flowload.stages.cut import Cut
-from flowload.stages.encode import Encode
+from flowload.stages.batches.collate import Encode
+from flowload.stages.batches.rebatch import Cut
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, toy_frames
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from flowload.abc.operators import Bytes, Device, OnError
 from flowload.errors import ClosedRun, DataError
-from flowload.protocols import Bytes, Device, OnError
 
 __all__ = ["FakeCall", "both"]
 

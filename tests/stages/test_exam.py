@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from flowload.abc.operators import Block, Mark, Setting
 from flowload.blocks import Batch, Chunks, Frames, SourceFile
-from flowload.formats.lc0 import FORMAT
+from flowload.formats.lc0.format import FORMAT
 from flowload.graph import Graph
-from flowload.protocols import Block, Mark, Setting
-from flowload.stages.batch import batch
-from flowload.stages.inflate import Inflate
-from flowload.stages.reservoir import reservoir
-from flowload.stages.sampling import Sampling
-from flowload.stages.shard import shard
-from flowload.stages.shuffle_pool import shuffle_pool
-from flowload.stages.unpack import UnpackStage, unpack
+from flowload.stages.batches.batch import batch
+from flowload.stages.chunks.decompress import Inflate
+from flowload.stages.chunks.reservoir import reservoir
+from flowload.stages.chunks.sampling import Sampling
+from flowload.stages.chunks.shuffle_pool import shuffle_pool
+from flowload.stages.chunks.unpack import UnpackStage, unpack
+from flowload.stages.wiring.shard import shard
 from flowload.testing import check_resume, check_stage
 from tests.stages.fakes import FakeCall
 

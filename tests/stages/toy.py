@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.chunk_formats import Layout
+from flowload.abc.operators import Bytes
 from flowload.blocks import CHUNK, ORIGIN, Chunks, Frames, SourceFile
-from flowload.chunk_formats import Layout
 from flowload.errors import DataError
-from flowload.protocols import Bytes
 
 __all__ = [
     "NARROW",

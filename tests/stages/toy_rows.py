@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import Block, Call, Mark
+from flowload.abc.records import Fields, Numbers
 from flowload.blocks import Rows
-from flowload.protocols import Block, Call, Mark
-from flowload.records import Fields, Numbers
-from flowload.stages.picks import Span
+from flowload.stages.rows.selection import Span
 
 __all__ = ["ToyRecords", "ToyTable", "blocks_of", "numbers_of", "passes_of"]
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import flowload as fl
+from flowload.abc.operators import Block
 from flowload.blocks import Batch
 from flowload.graph import Graph
-from flowload.protocols import Block
-from flowload.stages.shard import shard
-from flowload.stages.shuffle_pool import shuffle_pool
+from flowload.stages.chunks.shuffle_pool import shuffle_pool
+from flowload.stages.wiring.shard import shard
 from flowload.testing import check_resume, check_stage, run_plain
 from flowload.testing.content import difference
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowload.chunk_formats import BulkFormat
+from flowload.abc.chunk_formats import BulkFormat
 from flowload.errors import DataError
-from flowload.formats.lc0 import FORMAT, Lc0
+from flowload.formats.lc0.format import FORMAT, Lc0
 from flowload.sample import sample_path
 from flowload.testing import check_chunk_format
 from tests.testing.wrong_formats import WRONG_FORMATS, Lines, write_lines

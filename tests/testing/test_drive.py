@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flowload.abc.operators import Block, Call, Mark, Operator
 from flowload.blocks import Batch
 from flowload.chance import generator, stage_key
 from flowload.errors import DataError, GraphError, LedgerError
 from flowload.graph import Graph, outputs, place
-from flowload.protocols import Block, Call, Mark, Operator
 from flowload.testing import drive, run_plain
 from tests.testing import wrong
 from tests.testing.wrong import Adds, Counts, Pairs, Swaps, Whatever, WhateverSource, batches

@@ -18,19 +18,19 @@ import tiledb
 import zarr
 
 import flowload as fl
-from flowload.formats.games import PackedGames
-from flowload.formats.games_cache import Games
-from flowload.formats.games_pack import pack_games
-from flowload.formats.molecules import PackedMolecules
-from flowload.formats.neural import recording
-from flowload.formats.rows_hdf5 import Hdf5Rows
-from flowload.formats.rows_lmdb import LmdbRows
-from flowload.formats.rows_npy import NpyRows
-from flowload.formats.rows_tiledb import TileDbRows
-from flowload.formats.rows_zarr import ZarrRows
-from flowload.records import Records
+from flowload.abc.records import Records
+from flowload.formats.games.cache import Games
+from flowload.formats.games.pack import pack_games
+from flowload.formats.games.packed import PackedGames
+from flowload.formats.molecules.packed import PackedMolecules
+from flowload.formats.recordings.recording import recording
+from flowload.formats.rows.hdf5 import Hdf5Rows
+from flowload.formats.rows.lmdb import LmdbRows
+from flowload.formats.rows.npy import NpyRows
+from flowload.formats.rows.tiledb import TileDbRows
+from flowload.formats.rows.zarr import ZarrRows
 from flowload.sample import sample_path
-from flowload.stages.arrays import Arrays, Count
+from flowload.stages.rows.arrays import Arrays, Count
 from flowload.testing import check_records, check_stage
 from tests.stages.toy_rows import ToyRecords
 from tests.testing.wrong_formats import WRONG_RECORDS, PlainTable, Squares

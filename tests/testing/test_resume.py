@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from flowload.abc.operators import Mark, State
 from flowload.blocks import ORIGIN, Frames
 from flowload.graph import place
-from flowload.protocols import Mark, State
-from flowload.stages.reservoir import Exchange, ReservoirStage
+from flowload.stages.chunks.reservoir import Exchange, ReservoirStage
 from flowload.testing import check_resume
 from tests.stages.toy import toy_frames
 from tests.testing import wrong

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import flowload as fl
-from flowload.formats.games_cache import Games
-from flowload.formats.molecules import PackedMolecules
-from flowload.formats.neural import recording
+from flowload.formats.games.cache import Games
+from flowload.formats.molecules.packed import PackedMolecules
+from flowload.formats.recordings.recording import recording
 from flowload.graph import Graph
 from flowload.sample import sample_path
 from flowload.testing import check_stage

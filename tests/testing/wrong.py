@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from flowload.abc.operators import Block, Call, Mark, Operator, Setting, State
 from flowload.blocks import Batch, Frames, Item
 from flowload.graph import Stage
-from flowload.protocols import Block, Call, Mark, Operator, Setting, State
 
 __all__ = ["Adds", "Counts", "Pairs", "Swaps", "Whatever", "batches"]
 

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.chunk_formats import Layout
+from flowload.abc.operators import Bytes, Call
+from flowload.abc.records import Fields, Gathered, Numbers, Picks, Uniform
 from flowload.blocks import CHUNK
-from flowload.chunk_formats import Layout
 from flowload.errors import DataError
-from flowload.protocols import Bytes, Call
-from flowload.records import Fields, Gathered, Numbers, Picks, Uniform
 
 __all__ = ["WRONG_FORMATS", "WRONG_RECORDS", "Lines", "PlainTable", "Squares", "write_lines"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from flowload.sample import sample_path
-from tests.kernels import naive_games
+from tests.kernels.games import naive as naive_games
 from tools.bench import figures
 from tools.bench.games.corpus import Corpus, Rate, pack
 from tools.bench.games.loaders import Loader, Reading, bare, flowload

@@ -170,11 +170,11 @@ def test_tests_that_belong() -> None:
         "tests/runtime/test_channel.py",
         "tests/runtime",
     )
-    assert belonging(ROOT, "flowload/runtime/doorbell.py")[0] == "tests/runtime/test_doorbell.py"
+    assert belonging(ROOT, "flowload/runtime/faces/wakeup.py")[0] == "tests/runtime/faces/test_wakeup.py"
 
 
 def test_bugs_are_listed_by_the_command() -> None:
-    command = [sys.executable, "tools/mutants", "flowload/runtime/pier.py", "--count", "3", "--list"]
+    command = [sys.executable, "tools/mutants", "flowload/runtime/faces/handoff.py", "--count", "3", "--list"]
     made = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     assert len(made.splitlines()) == 3
-    assert all(line.startswith("flowload/runtime/pier.py:") for line in made.splitlines())
+    assert all(line.startswith("flowload/runtime/faces/handoff.py:") for line in made.splitlines())

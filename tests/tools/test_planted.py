@@ -12,7 +12,7 @@ import pytest
 import flowload as fl
 from flowload.blocks import Batch
 from flowload.observe.durations import Durations
-from flowload.runtime.shifts import Shift
+from flowload.runtime.threads.timing import Shift
 from flowload.sample import sample_path
 from tools.bench import planted as planting
 from tools.bench.observe import blind

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.chunk_formats import Unpacked, Uses
+from flowload.abc.operators import Bytes
 from flowload.blocks import ORIGIN
-from flowload.chunk_formats import Unpacked, Uses
-from flowload.formats.lc0_records import SIZES
-from flowload.kernels.exchange import exchange
+from flowload.formats.lc0.records import SIZES
+from flowload.kernels.chunks.exchange import exchange
 from flowload.kernels.philox import integers, stream
-from flowload.protocols import Bytes
-from flowload.runtime.buffers import BufferPool
-from flowload.stages.fields import batch_bytes, split_lease
-from flowload.stages.unpack import UnpackStage
+from flowload.runtime.memory.pool import BufferPool
+from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
+from flowload.stages.chunks.unpack import UnpackStage
 
 from .corpus import FORMAT, LIMIT, Corpus
 from .settings import Settings, Work

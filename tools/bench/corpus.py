@@ -11,9 +11,9 @@ import numpy as np
 
 import flowload as fl
 from flowload.blocks import Chunks
-from flowload.formats.lc0 import Lc0
-from flowload.formats.lc0_records import RECORDS
-from flowload.stages.references import concatenate
+from flowload.formats.lc0.format import Lc0
+from flowload.formats.lc0.records import RECORDS
+from flowload.stages.chunks.source_table import concatenate
 
 __all__ = ["FORMAT", "LIMIT", "Corpus", "load_corpus"]
 

@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 
 import flowload as fl
-from flowload.cli.verdict import brief
+from flowload.cli.view.verdict import brief
 from flowload.graph import Placed
 from flowload.observe.durations import Durations
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.verdict import Verdict, judge
-from flowload.runtime.shifts import Shift, Tally
+from flowload.runtime.threads.timing import Shift, Tally
 
 from .graphs import draw
 from .hops import drawn

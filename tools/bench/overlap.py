@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 import flowload as fl
-from flowload.formats.neural import Recording, recording
-from flowload.formats.recording_table import Part, RecordingTable
-from flowload.protocols import Call
-from flowload.stages.window_starts import WindowStartsStage
+from flowload.abc.operators import Call
+from flowload.formats.recordings.recording import Recording, recording
+from flowload.formats.recordings.table import Part, RecordingTable
+from flowload.stages.windows.window_starts import WindowStartsStage
 
 from .recording import Corpus
 

@@ -8,8 +8,8 @@ from hashlib import sha256
 from time import sleep, thread_time
 from typing import Any, Literal, TypeAlias
 
+from flowload.abc.operators import Fold, Map, Operator, Setting, Source
 from flowload.graph import Stage
-from flowload.protocols import Fold, Map, Operator, Setting, Source
 
 __all__ = ["Calls", "How", "planted"]
 

@@ -25,7 +25,7 @@ from zarr.core.buffer.cpu import NDBuffer
 from zarr.storage import LocalStore
 
 import flowload as fl
-from flowload.runtime.buffers import BufferPool
+from flowload.runtime.memory.pool import BufferPool
 
 from .recording import Corpus
 from .ring import Ring

@@ -1,7 +1,7 @@
 """`python tools/mutants FILES`: plant one small bug at a time, and see which the tests let live.
 
     python tools/mutants flowload/runtime --count 20 --seed 0
-    python tools/mutants flowload/stages/cut.py flowload/stages/merge.py --count 10 --tests tests/stages
+    python tools/mutants flowload/stages/batches/rebatch.py --count 10 --tests tests/stages
     python tools/mutants flowload/runtime/channel.py --list
 
 A bug is one operator, constant, condition or statement of the code itself: never of a docstring, a message,

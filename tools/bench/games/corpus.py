@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.formats.games import PackedGames
-from flowload.formats.games_pack import pack_games
-from flowload.formats.games_table import GamesTable
+from flowload.formats.games.pack import pack_games
+from flowload.formats.games.packed import PackedGames
+from flowload.formats.games.table import GamesTable
 from flowload.sample import sample_path
 
 __all__ = ["Corpus", "Rate", "copy_games", "pack"]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.kernels.positions import FEATURES, gather_rows
+from flowload.abc.records import WRITTEN
+from flowload.kernels.games.positions import FEATURES, gather_rows
 from flowload.kernels.streaming import is_large
-from flowload.records import WRITTEN
 from tools.bench.ring import Ring, places
 
 __all__ = ["Gather", "KernelGather", "RingGather"]

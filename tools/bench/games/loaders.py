@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 import flowload as fl
-from flowload.formats.games import PackedGames
-from flowload.records import Picks
-from flowload.runtime.buffers import BufferPool
-from flowload.stages.fields import batch_bytes, split_lease
-from flowload.stages.picks import Span
-from flowload.stages.shuffle import drawn
+from flowload.abc.records import Picks
+from flowload.formats.games.packed import PackedGames
+from flowload.runtime.memory.pool import BufferPool
+from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
+from flowload.stages.rows.selection import Span
+from flowload.stages.rows.shuffle import drawn
 from flowload.testing.call import PlainCall
 from tools.bench.cpu import cpu_seconds
 from tools.bench.settings import Window

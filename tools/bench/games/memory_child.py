@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 
 import flowload as fl
-from flowload.formats.games import PackedGames
+from flowload.formats.games.packed import PackedGames
 
 __all__ = ["main"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.formats.molecules import PackedMolecules
+from flowload.formats.molecules.packed import PackedMolecules
 
 __all__ = ["LARGEST", "SMALLEST", "Corpus", "as_order", "write_molecules"]
 

@@ -9,9 +9,9 @@ from time import perf_counter, process_time
 from typing import Any
 
 import flowload as fl
-from flowload.runtime.buffers import BufferPool
-from flowload.stages.bundling import how_many
-from flowload.stages.fields import batch_bytes, split_lease
+from flowload.runtime.memory.pool import BufferPool
+from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
+from flowload.stages.batches.bundle import how_many
 from flowload.testing.call import PlainCall
 from tools.bench.games.loaders import Batches, Loader, Reading, random_order, watched
 from tools.bench.settings import Window

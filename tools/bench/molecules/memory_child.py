@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 import flowload as fl
-from flowload.formats.molecules import PackedMolecules
+from flowload.formats.molecules.packed import PackedMolecules
 from flowload.sample import sample_path
 
 __all__ = ["main"]

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
-from flowload.formats import gz
-from flowload.formats.lc0 import FORMAT
-from flowload.formats.lc0_records import RECORDS
+from flowload.formats.containers import gzip as gz
+from flowload.formats.lc0.format import FORMAT
+from flowload.formats.lc0.records import RECORDS
 from tools.bench.ring import Ring, places
 
 __all__ = ["KERNELS", "NUMPY", "V6", "Arrays", "ChunkRef", "Craft", "Records"]

@@ -1,0 +1,118 @@
+"""`flowload run FILE`: run a pipeline, watch it, account for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from flowload.cli.command import Asked, FileCommand
+from flowload.cli.drive import Bounds, Drive
+from flowload.cli.logs import logging_to
+from flowload.cli.numbers import limit
+from flowload.cli.outcome import fill, perform
+from flowload.cli.sheet import checked, open_sheet
+from flowload.cli.view.beside import ViewDrive, ViewScreen
+from flowload.cli.view.screen import LiveScreen, Screen, make_screen
+from flowload.graph.engine import Even
+from flowload.observe.stall import Dump
+from flowload.observe.trace import Trace
+from flowload.printable import printable
+
+__all__ = ["run"]
+
+
+@click.command(cls=FileCommand)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--batches", metavar="N", type=limit(whole=True), help="Stop after N batches.")
+@click.option("--epochs", metavar="N", type=limit(whole=True), default=1, help="Passes, or inf. [1]")
+@click.option("--seconds", metavar="S", type=limit(whole=False), help="Stop after S seconds.")
+@click.option("--seed", metavar="N", type=int, default=0, help="All that is random follows from it. [0]")
+@click.option("--first-epoch", metavar="N", type=int, default=0, help="Number of the first pass. [0]")
+@click.option("--align", is_flag=True, help="No batch has samples of two passes.")
+@click.option("--even", type=click.Choice(get_args(Even)), default="auto", help="allow: ranks may differ.")
+@click.option("--json", metavar="PATH", type=click.Path(path_type=Path), help="Write the statistics there.")
+@click.option("--trace", metavar="PATH", type=click.Path(path_type=Path), help="Write a trace for Perfetto.")
+@click.option("--stall", metavar="S", type=limit(whole=False), help="Tell who holds it, after S seconds.")
+@click.option("--metrics-port", metavar="N", type=click.IntRange(0, 65535), help="Serve Prometheus there.")
+@click.option("--tui", is_flag=True, help="A view of the graph that fills the terminal.")
+@click.option("--plain", is_flag=True, help="Lines of text instead of the live table.")
+@click.option("-v", "--verbose", count=True, help="Log what happens, show tracebacks; -vv: every detail.")
+@click.pass_obj
+def run(
+    asked: Asked,
+    /,
+    *,
+    json: Path | None,
+    seed: int,
+    plain: bool,
+    tui: bool,
+    trace: Path | None,
+    stall: float | None,
+    metrics_port: int | None,
+    **bounds: Any,
+) -> int:
+    """Run the pipeline that FILE draws: every stage live, and its ledger at the end.
+
+    Without --epochs it runs one. Bounds stop it cleanly; the first that is met counts.
+    """
+    console = Console(highlight=False)
+    if tui and not console.is_terminal:
+        raise click.UsageError("--tui: this is no terminal")
+    screen: Screen = ViewScreen(console) if tui else make_screen(console, plain=plain)
+    # On a terminal, log lines must go through the live table's own console: it prints them above itself.
+    log_console = Console(stderr=True)
+    if isinstance(screen, LiveScreen) and log_console.is_terminal:
+        log_console = console
+    with ExitStack() as stack:
+        sheet = stack.enter_context(checked(open_sheet(json), f"--json {json}"))
+        tracks = stack.enter_context(checked(open_sheet(trace), f"--trace {trace}"))
+        stack.enter_context(logging_to(log_console, asked.verbose))
+        drive = (ViewDrive if tui else Drive)(asked.file.draw(), bounds_of(**bounds), screen, seed)
+        drive.stall, drive.report = stall, report_to(log_console)
+        drive.metrics_port = metrics_port
+        drive.trace = Trace() if trace else None
+        drive.title = asked.file.pipeline.function.__name__
+        status = perform(drive, verbose=asked.verbose > 0)
+        if status != 2:
+            fill(sheet, drive, asked.file)
+            tracks.content = drive.trace.as_json() if drive.trace else None
+    return status
+
+
+def report_to(console: Console) -> Callable[[Dump], None]:
+    """Prints a dump, where log lines go."""
+
+    def report(dump: Dump) -> None:
+        for line in [f"no progress, or asked by signal: {dump.headline}", *dump.lines()[1:]]:
+            console.print(Text(printable(line)), soft_wrap=True)
+
+    return report
+
+
+def bounds_of(
+    *,
+    batches: float | None,
+    epochs: float,
+    seconds: float | None,
+    first_epoch: int = 0,
+    align: bool = False,
+    even: Even = "auto",
+    **_: object,
+) -> Bounds:
+    """The bounds, as the run wants them: None instead of inf, whole numbers as such."""
+    whole = [None if number in (None, math.inf) else int(number or 0) for number in (batches, epochs)]
+    return Bounds(
+        batches=whole[0],
+        epochs=whole[1],
+        seconds=None if seconds == math.inf else seconds,
+        first_epoch=first_epoch,
+        align=align,
+        even=even,
+    )

@@ -1,0 +1,1 @@
+"""What commands show: tables, ledgers, the verdict in words, the terminal view."""

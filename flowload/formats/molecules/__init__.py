@@ -1,0 +1,9 @@
+"""Molecules: a packed folder, mapped to memory, for `fl.rows`; `convert/` makes one of other files.
+
+>>> from flowload.formats.molecules import PackedMolecules, rotated
+"""
+
+from .packed import PackedMolecules
+from .transforms import InUnits, centred, rotated
+
+__all__ = ["InUnits", "PackedMolecules", "centred", "rotated"]

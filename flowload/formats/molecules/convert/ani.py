@@ -1,0 +1,254 @@
+"""HDF5 in the manner of ANI: groups, at any depth, with arrays of conformations.
+
+A group holds `coordinates (n, atoms, 3)`, `energies (n,)`, `forces (n, atoms, 3)`, and atomic numbers or
+symbols: `(atoms,)` where a group is a molecule, as in ANI-1, or `(n, atoms)` where it is all molecules of as
+many atoms, as in ANI-2x. Other sets have other names (ANI-1x: `wb97x_dz.energy`, `wb97x_dz.forces`), and NaN
+where a conformation was not computed. Needs h5py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.errors import DataError, MissingExtra
+from flowload.files.foreign import foreign
+from flowload.files.regular import opened
+from flowload.formats.hdf5.links import Group, Walk
+from flowload.formats.hdf5.plain import check_heaps, check_stored
+from flowload.formats.molecules.write import Some
+
+from .arrays import Picked, is_periodic, pick_arrays, tell_picked, total_charges
+from .comment import CELLS, PERIODIC
+from .elements import atomic_numbers
+from .keys import Names, like_charge, plain
+from .report import Told, shown
+
+__all__ = ["read_ani"]
+
+PLACES = ("coordinates", "conformations", "positions")
+SPECIES = ("atomic_numbers", "species", "numbers", "atomic_nums")
+
+NBYTES = 64 << 20  #: that are read at a time
+LARGEST = 1 << 30  #: bytes of one conformation: a claim of more is none
+
+Array = NDArray[Any]
+
+
+def read_ani(
+    path: Path, names: Names | None = None, told: Told | None = None
+) -> Iterator[tuple[Some, int, int]]:
+    """Conformations of one group at a time; with how many groups came so far, and how many there are.
+
+    Args:
+        path: the file.
+        names: of what is read.
+        told: is told what was used and ignored.
+
+    Raises DataError that names file and group, and MissingExtra without h5py.
+    """
+    try:
+        import h5py  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtra("reading HDF5 takes h5py: pip install 'flowload[hdf5]'") from error
+    names, told = names or Names(), told or Told()
+    with ExitStack() as stack:
+        with opened(path):  # the library would wait for a pipe's writer
+            pass
+        with foreign("bad HDF5", str(path)):
+            file = stack.enter_context(h5py.File(path, "r"))
+        walk = Walk(h5py, file, path, stack)
+        found = find_groups(walk, told)
+        if not found:
+            wanted = f"groups that hold {' or '.join(map(repr, PLACES))}"
+            said = next(iter(told.warned), "none")
+            raise DataError("no molecules", where=str(path), found=said, wanted=wanted)
+        checked: set[Path] = set()
+        for number, group in enumerate(found):
+            where = f"{path}, {shown(group.name)}"
+            conformations = Conformations(group.node, walk.datasets(group), where, names)
+            if conformations.worded and group.path not in checked:
+                check_heaps(group.path)
+                checked.add(group.path)
+            tell_picked(told, conformations.picked, 1, names)
+            for key in conformations.unused:
+                told.ignore(key)
+            for some in conformations.read(number):
+                yield some, number + 1, len(found)
+
+
+def find_groups(walk: Walk, told: Told) -> list[Group]:
+    """The groups that hold conformations, in the order of their names."""
+    found: list[Group] = []
+    for group, datasets in walk.groups():
+        if any(key in datasets for key in PLACES):
+            found.append(group)
+        elif datasets:
+            told.warn(f"group without {PLACES[0]}, such as {shown(group.name)!r}, left out")
+    if walk.again:
+        told.suppose("links to groups that are read anyway", walk.again)
+    if walk.lost:
+        told.warn(f"links that lead nowhere, such as {shown(walk.lost[0])!r}", len(walk.lost))
+    return found
+
+
+def lineage(node: Any) -> Iterator[Any]:
+    """A group, and those around it, up to the root."""
+    yield node
+    while node.name not in (None, "/"):
+        node = node.parent
+        yield node
+
+
+class Conformations:
+    """What a group holds, after names and shapes were checked. Raises DataError.
+
+    Args:
+        node: the group.
+        datasets: what it holds by name.
+        where: file and group, for messages.
+        names: of what is read.
+    """
+
+    def __init__(self, node: Any, datasets: Mapping[str, Any], where: str, names: Names) -> None:
+        self.where = where
+        self.arrays = dict(datasets)
+        self.add_attributes(node)
+        self.places = self.first(PLACES)
+        self.species = self.first(SPECIES)
+        shape = self.arrays[self.places].shape
+        if len(shape) != 3 or shape[2] != 3:
+            raise self.unfit(self.places, "[n, atoms, 3]")
+        self.count, self.atoms = shape[:2]
+        if not self.atoms:
+            raise DataError("no atoms", where=where, wanted=f"at least one in {self.places}")
+        self.picked = self.pick(names)
+        self.unused = [key for key in (*PLACES, *SPECIES) if key in self.arrays and key not in self.keys()]
+        for key, fits in self.keys().items():
+            self.check(key, fits)
+
+    def add_attributes(self, node: Any) -> None:
+        """Charges and cells are kept beside the data, too, or beside all groups in the one around them."""
+        with foreign("bad HDF5", self.where):
+            for each in lineage(node):
+                for key in each.attrs:
+                    if key not in self.arrays and (like_charge(key) or plain(key) in (*CELLS, *PERIODIC)):
+                        kind = each.attrs.get_id(key).dtype.kind
+                        # Words are not read: what they say of a cell is not clear, and they are no charge.
+                        self.arrays[key] = np.asarray(each.attrs[key] if kind in "biuf" else "")
+
+    def first(self, keys: tuple[str, ...]) -> str:
+        """The first of these that is there."""
+        known = next((key for key in keys if key in self.arrays), None)
+        if known is None:
+            found = ", ".join(map(shown, sorted(self.arrays)[:40]))
+            raise DataError("arrays are missing", where=self.where, found=found, wanted=" or ".join(keys))
+        return known
+
+    def pick(self, names: Names) -> Picked:
+        """Which arrays are energies, forces and charges."""
+        # What is no number fits nothing: a name such as "charge_method" may be anything else.
+        shapes = {key: each.shape if each.dtype.kind in "iuf" else (-1,) for key, each in self.arrays.items()}
+        fixed = (*PLACES, *SPECIES)
+        defaults = ("energies", "forces")
+        picked = pick_arrays(shapes, (self.count, self.atoms), names, fixed, defaults, self.where)
+        cell = is_periodic(list(self.arrays), self.small, self.where, ignore=names.ignore_cell)
+        if names.charge is None and self.count == self.atoms > 1:
+            for key in (*picked.charges, *picked.suspects):
+                self.check_meaning(key)
+        return picked._replace(cell=cell)
+
+    def check_meaning(self, key: str) -> None:
+        """Raise DataError where nobody can tell whether a charge is one of an atom or of a conformation."""
+        values = self.small(key) if self.arrays[key].shape == (self.count,) else None
+        if values is not None and (values != values[0]).any():
+            found = f"{self.count} numbers, of as many conformations of as many atoms"
+            wanted = f"--charge-key {shown(key)} for charges of conformations, or none"
+            raise DataError("what may be a charge", where=f"{self.where}/{key}", found=found, wanted=wanted)
+
+    def keys(self) -> dict[str, list[tuple[int, ...]]]:
+        """The arrays that are read, and the shapes that each may have."""
+        count, atoms = self.count, self.atoms
+        fits = {key: self.picked.shapes(key, count, atoms) for key in self.picked.keys}
+        fits[self.places] = [(count, atoms, 3)]
+        fits[self.species] = [(atoms,), (atoms, 1), (1, atoms), (count, atoms)]
+        return fits
+
+    def check(self, key: str, fits: list[tuple[int, ...]]) -> None:
+        """Raise DataError unless an array has one of these shapes, holds numbers, and is there."""
+        array = self.arrays[key]
+        kinds = "iufSUO" if key == self.species else "iuf"
+        if array.shape not in fits or array.dtype.kind not in kinds:
+            raise self.unfit(key, " or ".join(f"{list(fit)}" for fit in dict.fromkeys(fits)))
+        if prod(array.shape[1:]) * array.dtype.itemsize > LARGEST:
+            raise self.unfit(key, f"at most {LARGEST:,} bytes a conformation")
+        if not isinstance(array, np.ndarray):
+            check_stored(array, f"{self.where}/{key}")
+
+    def unfit(self, key: str, wanted: str) -> DataError:
+        """The error for an array of another kind."""
+        array = self.arrays[key]
+        found = f"{array.dtype}{list(array.shape)}"
+        where = f"{self.where}/{shown(key)}"
+        return DataError("arrays do not fit", where=where, found=found, wanted=f"numbers{wanted}")
+
+    def small(self, key: str) -> Array | None:
+        """All of an array, unless it is large."""
+        array = self.arrays[key]
+        if array.dtype.kind not in "biuf" or prod(array.shape) * array.dtype.itemsize > NBYTES:
+            return None
+        return self.part(key, slice(None))
+
+    def part(self, key: str, rows: slice) -> Array:
+        """Some rows."""
+        array = self.arrays[key]
+        with foreign("bad HDF5", f"{self.where}/{shown(key)}"):
+            return np.asarray(array[rows] if array.shape else array[()])
+
+    def read(self, number: int) -> Iterator[Some]:
+        """Some conformations at a time, of group number `number`."""
+        row = 8 * self.atoms * 8
+        each = max(1, NBYTES // row)
+        kinds = None if self.varied else self.elements(slice(None)).reshape(-1)
+        for start in range(0, self.count, each):
+            rows = slice(start, min(start + each, self.count))
+            yield self.some(rows, kinds, number)
+
+    @property
+    def worded(self) -> bool:
+        """Whether elements are strings of any length."""
+        return bool(self.arrays[self.species].dtype.kind == "O")
+
+    @property
+    def varied(self) -> bool:
+        """Whether each conformation has elements of its own."""
+        return bool(self.arrays[self.species].shape == (self.count, self.atoms)) and self.count != 1
+
+    def elements(self, rows: slice) -> Array:
+        """Atomic numbers."""
+        return atomic_numbers(self.part(self.species, rows), self.where)
+
+    def some(self, rows: slice, kinds: Array | None, number: int) -> Some:
+        """Some conformations. Raises DataError."""
+        count = rows.stop - rows.start
+        read = {
+            key: self.part(key, rows if self.arrays[key].shape[:1] == (self.count,) else slice(None))
+            for key in self.picked.keys
+        }
+        numbers = self.elements(rows).reshape(-1) if kinds is None else np.tile(kinds, count)
+        return Some(
+            np.full(count, self.atoms),
+            numbers,
+            self.part(self.places, rows).reshape(-1, 3),
+            self.picked.sign * read[self.picked.forces].reshape(-1, 3),
+            read[self.picked.energy].reshape(-1),
+            total_charges(read, self.picked, count, self.where),
+            # Where a group holds many molecules, its number is the name of none.
+            groups=None if self.varied else np.full(count, number),
+        )

@@ -1,0 +1,153 @@
+"""Which named arrays of a source are energies, forces and charges: of an archive, or of a group in HDF5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.errors import DataError
+
+from .comment import CELLS, PERIODIC
+from .keys import NONE, Names, charge_keys, hint, like_charge, plain
+from .report import Told, shown
+
+__all__ = ["Picked", "is_periodic", "pick_arrays", "tell_picked", "total_charges"]
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+WAY_OUT = "pbc of zeros, or --ignore-cell: packed molecules have no cell, so pairs would miss"
+
+
+class Picked(NamedTuple):
+    """The names of what is read, and what becomes of the others."""
+
+    energy: str
+    forces: str
+    sign: float  #: -1: these are gradients
+    charges: tuple[str, ...]  #: total charges under usual names; several must agree
+    suspects: tuple[str, ...]  #: that may be total charges, and must be 0
+    others: tuple[str, ...]  #: that look like charges, but have no number a molecule
+    ignored: tuple[str, ...]
+    cell: bool  #: it is periodic, and that is ignored
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Of arrays that are read, beside the fixed ones."""
+        return (self.energy, self.forces, *self.charges, *self.suspects)
+
+    def shapes(self, key: str, count: int, atoms: int) -> list[Shape]:
+        """Those that such an array may have."""
+        if key == self.forces:
+            return [(count, atoms, 3)]
+        return totals(count) if key in (*self.charges, *self.suspects) else [(count,), (count, 1)]
+
+
+def totals(count: int) -> list[Shape]:
+    """Shapes of one number a molecule, or of one for all of them."""
+    return [(count,), (count, 1), (), (1,)]
+
+
+def pick_arrays(
+    shapes: Mapping[str, Shape],
+    box: tuple[int, int],
+    names: Names,
+    fixed: Sequence[str],
+    defaults: tuple[str, str],
+    where: str,
+) -> Picked:
+    """Which arrays to read.
+
+    Args:
+        shapes: of all that there are.
+        box: molecules, and slots of atoms.
+        names: that the user gave.
+        fixed: those of sizes, elements and positions.
+        defaults: of energies and forces.
+        where: for messages.
+
+    Raises DataError for what is missing.
+    """
+    energy = names.energy or defaults[0]
+    forces, sign = names.force(defaults[1])
+    known = list(shapes)
+    if missing := [key for key in (energy, forces) if key not in shapes]:
+        ways = hint("energy", known) if energy in missing else ""
+        ways += hint("forces", known) if forces in missing else ""
+        found = ", ".join(map(shown, sorted(known)[:40]))
+        raise DataError("arrays are missing", where=where, found=found, wanted=", ".join(missing) + ways)
+    free = [key for key in known if key not in (energy, forces, *fixed)]
+    if names.charge not in (None, NONE) and names.charge not in free:
+        found = ", ".join(map(shown, sorted(known)[:40]))
+        raise DataError("no charge", where=where, found=found, wanted=str(names.charge))
+    asked = names.charge is not None
+    fits = totals(box[0])
+    charges = tuple(key for key in charge_keys(free, names.charge) if asked or shapes[key] in fits)
+    alike = [key for key in free if like_charge(key) and key not in charges]
+    suspects = [] if charges or asked else [key for key in alike if shapes[key] in fits]
+    others = [key for key in alike if key not in suspects]
+    ignored = [key for key in free if key not in charges and plain(key) not in (*CELLS, *PERIODIC)]
+    cell = any(plain(key) in (*CELLS, *PERIODIC) for key in free)
+    return Picked(energy, forces, sign, charges, tuple(suspects), tuple(others), tuple(ignored), cell)
+
+
+def is_periodic(
+    keys: Sequence[str], read: Callable[[str], Array | None], where: str, *, ignore: bool
+) -> bool:
+    """Whether there is a cell, and nothing says that no axis is periodic.
+
+    Args:
+        keys: of all arrays.
+        read: gives one; None: it is too large for what it is called.
+        where: for messages.
+        ignore: it may be.
+
+    Raises DataError for a periodic source, unless that is ignored.
+    """
+    said = [key for key in keys if plain(key) in PERIODIC]
+    cells = [key for key in keys if plain(key) in CELLS]
+    if not said and not cells:
+        return False
+    values = [read(key) for key in said]
+    if said and all(each is not None and each.dtype.kind in "biuf" and not each.any() for each in values):
+        return False
+    if not ignore:
+        raise DataError("periodic", where=where, found=", ".join(map(shown, [*said, *cells])), wanted=WAY_OUT)
+    return True
+
+
+def total_charges(arrays: Mapping[str, Array], picked: Picked, count: int, where: str) -> Array | None:
+    """Of some molecules; None: all are 0. Raises DataError for charges that differ, or may be meant."""
+    for key in picked.suspects:
+        if arrays[key].any():
+            found = f"{shown(key)} = {arrays[key].reshape(-1)[arrays[key].reshape(-1) != 0][0]}"
+            wanted = f"--charge-key {shown(key)}, or none if it is no total charge"
+            raise DataError("what may be a charge", where=where, found=found, wanted=wanted)
+    if not picked.charges:
+        return None
+    found_charges = [np.broadcast_to(arrays[key].reshape(-1), (count,)) for key in picked.charges]
+    for key, other in zip(picked.charges[1:], found_charges[1:], strict=True):
+        if not np.array_equal(other, found_charges[0], equal_nan=True):
+            first = picked.charges[0]
+            found, wanted = f"{shown(first)} and {shown(key)}", f"one, or --charge-key {shown(first)}"
+            raise DataError("charges that differ", where=where, found=found, wanted=wanted)
+    return found_charges[0]
+
+
+def tell_picked(told: Told, picked: Picked, count: int, names: Names) -> None:
+    """What was used and ignored for so many molecules or groups."""
+    told.use("energy", picked.energy, count)
+    told.use("forces" if picked.sign > 0 else "gradient, sign turned", picked.forces, count)
+    if picked.charges:
+        told.use("charge", picked.charges[0], count)
+    else:
+        told.suppose("no charge, 0 taken", count)
+        if picked.others and names.charge is None:
+            told.warn(f"{picked.others[0]!r} is no number a molecule; total charge taken as 0", count)
+    if picked.cell:
+        told.suppose("periodic, cell ignored", count)
+    for key in (*picked.charges[1:], *picked.ignored):
+        told.ignore(key, count)

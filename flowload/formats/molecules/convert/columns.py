@@ -1,0 +1,84 @@
+"""What the lines of atoms of an extended XYZ frame hold, by its `Properties`."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.kernels.molecules.text import NUMBER, SKIP, SYMBOL
+
+from .keys import hint
+
+__all__ = ["Columns", "find_columns"]
+
+MOST = 100_000  #: columns of a line: a claim of more is none
+LONGEST = 1 << 20  #: characters of `Properties`
+WIDTH = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+class Columns(NamedTuple):
+    """What the lines of atoms hold."""
+
+    kinds: NDArray[np.int8]  #: of each column
+    fields: int  #: columns that are read
+    order: NDArray[np.int64]  #: (7,): which of the numbers that are read is atomic number, place, force
+    other: int  #: which of them is the atomic number once more, where there are symbols, too; -1: none
+    ignored: tuple[str, ...]  #: names of columns that are skipped
+
+
+class Column(NamedTuple):
+    """One part of `Properties`."""
+
+    name: str
+    letter: str
+    width: int
+
+
+@lru_cache(maxsize=64)
+def find_columns(properties: str, forces: str) -> Columns | tuple[str, str]:
+    """The columns that a `Properties` value describes; or what is wrong there, and what is wanted."""
+    parts = properties.split(":") if len(properties) <= LONGEST else []
+    if not parts or len(parts) % 3:
+        return "bad Properties", "name:letter:width, and so on"
+    described = list(zip(parts[::3], parts[1::3], parts[2::3], strict=True))
+    for name, letter, width in described:
+        if letter not in ("R", "I", "S", "L") or not WIDTH.fullmatch(width):
+            return "bad Properties", f"a letter R, I, S or L and a width for {name[:40]}"
+    columns = [Column(name, letter, int(width)) for name, letter, width in described]
+    if sum(column.width for column in columns) > MOST:
+        return "bad Properties", f"at most {MOST:,} columns"
+    return arranged(columns, forces)
+
+
+def arranged(columns: list[Column], forces: str) -> Columns | tuple[str, str]:
+    """Where what is wanted lies among these."""
+    kinds: list[int] = []
+    places: dict[str, list[int]] = {}
+    fields = 0
+    for column in columns:
+        kind = kind_of(column, forces)
+        if kind != SKIP:
+            if column.name in places:
+                return "a column comes twice", f"one {column.name}"
+            places[column.name] = list(range(fields, fields + column.width))
+            fields += column.width
+        kinds += [kind] * column.width
+    elements = [*places.get("species", []), *places.get("Z", [])]
+    order = [*elements[:1], *places.get("pos", []), *places.get(forces, [])]
+    widths = {len(places[name]) for name in ("species", "Z") if name in places}
+    if widths != {1} or [len(places.get(name, [])) for name in ("pos", forces)] != [3, 3]:
+        way = hint("forces", [column.name for column in columns]) if forces not in places else ""
+        return "columns are missing", f"species:S:1, pos:R:3 and {forces}:R:3{way}"
+    ignored = tuple(dict.fromkeys(column.name for column in columns if kind_of(column, forces) == SKIP))
+    other = elements[1] if len(elements) > 1 else -1
+    return Columns(np.array(kinds, np.int8), fields, np.array(order), other, ignored)
+
+
+def kind_of(column: Column, forces: str) -> int:
+    """How a column is read."""
+    wanted = {"species": SYMBOL, "Z": NUMBER, "pos": NUMBER, forces: NUMBER}.get(column.name, SKIP)
+    return NUMBER if wanted == SYMBOL and column.letter == "I" else wanted

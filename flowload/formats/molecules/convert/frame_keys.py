@@ -1,0 +1,114 @@
+"""What the keys of an extended XYZ frame say: its energy, its total charge, and whether it is periodic."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from .comment import CELLS, PERIODIC, Comment, WrongLineError, says_no
+from .keys import NONE, Names, charge_keys, hint, like_charge, plain
+from .report import shown
+
+__all__ = ["NUMERAL", "Found", "find_keys"]
+
+DIGITS = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?"
+#: Numbers as they are spelled everywhere: not `1_0`, not in the digits of other scripts.
+NUMERAL = re.compile(rf"{DIGITS}|[+-]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+LONGEST = 1000  #: characters of a number
+
+WAY_OUT = 'pbc="F F F", or --ignore-cell: packed molecules have no cell, so pairs would miss'
+
+
+class Found(NamedTuple):
+    """What a frame's keys gave."""
+
+    energy: float
+    charge: float
+    roles: Roles
+    cell: bool  #: it is periodic, and that was to be ignored
+
+
+class Roles(NamedTuple):
+    """What keys of these names are for."""
+
+    periodic: tuple[str, ...]
+    cells: tuple[str, ...]
+    charges: tuple[str, ...]  #: that a total charge is taken from; the first one
+    suspects: tuple[str, ...]  #: that look like charges, and are not taken
+    ignored: tuple[str, ...]
+
+
+@lru_cache(maxsize=256)
+def roles_of(keys: tuple[str, ...], names: Names, energy: str) -> Roles:
+    """Sort keys by what they are for."""
+    charges = tuple(charge_keys(keys, names.charge))
+    cells = tuple(key for key in keys if plain(key) in CELLS)
+    periodic = tuple(key for key in keys if plain(key) in PERIODIC)
+    suspects = tuple(key for key in keys if like_charge(key) and key not in charges)
+    known = {energy, "Properties", *charges[:1], *cells, *periodic}
+    return Roles(periodic, cells, charges, suspects, tuple(key for key in keys if key not in known))
+
+
+def find_keys(comment: Comment, names: Names) -> Found:
+    """What a frame's keys say. Raises WrongLineError."""
+    values, energy = comment.values, names.energy or "energy"
+    roles = roles_of(tuple(values), names, energy)
+    asked = {energy, "Properties", *roles.charges, *roles.cells, *roles.periodic}
+    if both := sorted(comment.twice & asked):
+        raise WrongLineError("a key comes twice", shown(both[0]), "one value")
+    cell = bool(roles.periodic or roles.cells) and is_periodic(values, roles)
+    if cell and not names.ignore_cell:
+        keys = [f"{key}={values[key][:60]!r}" for key in (*roles.periodic, *roles.cells[:1])]
+        raise WrongLineError("periodic", ", ".join(keys), WAY_OUT)
+    if energy not in values:
+        known = ", ".join(map(shown, list(values)[:40])) or "no key=value"
+        way = hint("energy", list(values)) or "; another key can be named"
+        raise WrongLineError("no energy", known, f"{energy}=...{way}")
+    return Found(number(values, energy), find_charge(values, names, roles), roles, cell)
+
+
+def is_periodic(values: dict[str, str], roles: Roles) -> bool:
+    """Whether a frame is periodic along any axis; with a cell and nothing said it is."""
+    if roles.periodic:
+        return not all(says_no(values[key]) for key in roles.periodic)
+    return bool(roles.cells)
+
+
+def find_charge(values: dict[str, str], names: Names, roles: Roles) -> float:
+    """The total charge; 0 where no key looks like one."""
+    if names.charge not in (None, NONE) and not roles.charges:
+        known = ", ".join(map(shown, list(values)[:40]))
+        raise WrongLineError("no charge", known, f"{names.charge}=...")
+    if not roles.charges:
+        if names.charge is None:
+            check_suspects(values, roles)
+        return 0.0
+    charges = [number(values, key, ", or --charge-key none") for key in roles.charges]
+    if any(charge != charges[0] for charge in charges[1:]):
+        found = ", ".join(f"{shown(key)}={values[key][:40]}" for key in roles.charges)
+        raise WrongLineError("charges that differ", found, f"one, or --charge-key {roles.charges[0]}")
+    return charges[0]
+
+
+def check_suspects(values: dict[str, str], roles: Roles) -> None:
+    """Raise WrongLineError for a number that may be a charge, where it would be taken for 0."""
+    for key in roles.suspects:
+        if is_numeral(values[key]) and float(values[key]) != 0:
+            found = f"{shown(key)}={values[key][:40]}"
+            raise WrongLineError(
+                "what may be a charge", found, f"--charge-key {shown(key)}, or none if it is no total charge"
+            )
+
+
+def number(values: dict[str, str], key: str, way: str = "") -> float:
+    """The number behind a key; `way` is another way out, for the message."""
+    value = values[key].strip()
+    if not is_numeral(value):
+        raise WrongLineError("no number", f"{shown(key)}={shown(values[key])}", f"a number{way}")
+    return float(value)
+
+
+def is_numeral(value: str) -> bool:
+    """Whether this is how a number is spelled."""
+    return len(value) <= LONGEST and NUMERAL.fullmatch(value) is not None

@@ -1,0 +1,95 @@
+"""Packed molecules as records for `fl.rows`: one row is one molecule, padded into its batch by one kernel.
+
+Batches of B molecules in A slots, `layout="physnet"`: `Z [B, A] int32`, `R` and `F [B, A, 3] float32`,
+`E [B] float64`, `N [B] int32`, `Qtot [B] float64`, `dst_idx` and `src_idx int32`, and `batch_segments [B * A]
+int32`. `layout="masked"`: `Z, R, F, E, Qtot`, and `mask [B, A] bool`. Units: Å, kcal/mol, kcal/mol/Å, e.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from flowload.abc.records import Fields
+from flowload.errors import GraphError
+from flowload.graph.node import whole
+
+from .files import open_pack
+from .layouts import LAYOUTS, fields_of
+from .pairs import PairRule, Pairs
+from .table import MoleculeTable
+
+__all__ = ["PackedMolecules"]
+
+
+@dataclass(frozen=True)
+class PackedMolecules:
+    """A folder of packed molecules, memory-mapped: processes on one machine share its pages.
+
+    Opening checks every file's size, dtype and shape, and all offsets. Atomic numbers, positions, forces and
+    energies are checked when a batch reads them: what is not finite, or no element, is an error that names
+    the molecule, or is skipped and counted where `fl.batch(..., on_error="skip")` says so.
+
+    Args:
+        path: the folder; see `flowload.formats.molecules.files`.
+        num_atoms: slots that molecules are padded to; None: as many as the largest of each batch has.
+        pairs: "molecule": the A (A - 1) pairs of the slots of one molecule; "batch": those of each molecule,
+            offset by its number times A; "real": of these, only pairs of atoms that are there; "none": no
+            `dst_idx` and `src_idx`. All are ordered pairs, sorted by dst, then by src. None: "molecule" for
+            the physnet layout, as published loaders give them, and "none" for the masked one.
+        cutoff: Å, with pairs="real": only pairs that are closer.
+        too_large: what a molecule of more than `num_atoms` atoms does: "raise", or "drop": `fl.rows` leaves
+            it out, before anything is shuffled, shared or cut into batches, and counts it.
+        check_values: read everything when it is opened, and raise for the first number that is not as it
+            should be; 100 million atoms take seconds.
+    """
+
+    path: str | os.PathLike[str]
+    num_atoms: int | None = None
+    pairs: Pairs | None = None
+    cutoff: float | None = None
+    too_large: Literal["raise", "drop"] = "raise"
+    check_values: bool = False
+
+    name: ClassVar[str] = "molecules"
+    drops: ClassVar[bool] = False
+    layouts: ClassVar[Sequence[str]] = tuple(LAYOUTS)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str | os.PathLike):
+            raise GraphError(f"PackedMolecules: path is {self.path!r}; wanted a folder")
+        if self.num_atoms is not None and (not whole(self.num_atoms) or self.num_atoms < 1):
+            raise GraphError(
+                f"PackedMolecules: num_atoms is {self.num_atoms!r}; wanted a number from 1, or None"
+            )
+        if self.too_large not in ("raise", "drop"):
+            raise GraphError(f"PackedMolecules: too_large is {self.too_large!r}; wanted 'raise' or 'drop'")
+        if not isinstance(self.check_values, bool):
+            raise GraphError(f"PackedMolecules: check_values is {self.check_values!r}; wanted True or False")
+        for layout in LAYOUTS:
+            self.rule(layout)
+
+    def rule(self, layout: str) -> PairRule:
+        """Which pairs batches of a layout name. Raises GraphError."""
+        return PairRule(LAYOUTS[layout].pairs if self.pairs is None else self.pairs, self.cutoff)
+
+    def fields(self, layout: str) -> Fields:
+        """See the module; empty without `num_atoms`."""
+        return {} if self.num_atoms is None else fields_of(layout, self.num_atoms)
+
+    def attending_bytes(self, layout: str, size: int) -> int:
+        """Of pair indices that are a batch's own; 0 without `num_atoms`."""
+        return 0 if self.num_atoms is None else self.rule(layout).own_bytes(size, self.num_atoms)
+
+    def open(self) -> MoleculeTable:
+        """Map and check. Raises DataError that names the file, what was found, and what was wanted."""
+        rules = {layout: self.rule(layout) for layout in LAYOUTS}
+        table = MoleculeTable(
+            open_pack(Path(self.path)), num_atoms=self.num_atoms, too_large=self.too_large, rules=rules
+        )
+        if self.check_values:
+            table.check()
+        return table

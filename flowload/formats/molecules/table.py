@@ -1,0 +1,208 @@
+"""Packed molecules that a run has opened: looked at once, written once, from memory map to leased buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.abc.operators import Bytes, Call
+from flowload.abc.records import WRITTEN, Fields, Gathered, Numbers, Order, Pair, Picks
+from flowload.files.guard import Guard
+from flowload.kernels.molecules.composition import composition_keys
+from flowload.kernels.molecules.pad import STREAMED, mark, pad_batches, pad_molecules, take_sizes
+from flowload.kernels.molecules.ragged import count_places, largest, longest, widths_of
+from flowload.kernels.molecules.sound import find_unsound
+
+from .files import Pack
+from .layouts import LAYOUTS, fields_of
+from .pairs import PairRule
+from .shared import SharedIndices, make_segments
+from .validate import blame
+from .varied import Flat
+
+__all__ = ["MoleculeTable"]
+
+
+PART = 1 << 14  #: molecules that are looked at in one call: a run that is left does not wait for all
+
+
+class MoleculeTable:
+    """See `flowload.formats.molecules.packed.PackedMolecules`."""
+
+    layouts: Sequence[str] = tuple(LAYOUTS)
+    swift = True
+    groups: Sequence[str] = ("molecule", "composition")
+
+    def __init__(
+        self, pack: Pack, *, num_atoms: int | None, too_large: str, rules: Mapping[str, PairRule]
+    ) -> None:
+        self.pack = pack
+        self.num_atoms = num_atoms
+        self.too_large = too_large
+        self.rules = rules
+        self.shared = SharedIndices()
+        self.atoms = pack.numbers, pack.places, pack.forces
+        self.labels = pack.energies, pack.charges
+
+    def __len__(self) -> int:
+        return len(self.pack)
+
+    @property
+    def guard(self) -> Guard:
+        """Of the folder's files."""
+        return self.pack.guard
+
+    def check(self) -> None:
+        """Read all molecules. Raises DataError for the first that cannot be delivered."""
+        most = 0 if self.too_large == "drop" else self.num_atoms or 0
+        why = np.empty(PART, np.uint8)
+        for start in range(0, len(self), PART):
+            rows = np.arange(start, min(start + PART, len(self)))
+            with self.guard:
+                bad = find_unsound(self.atoms, self.labels, self.pack.offsets, rows, most, why[: len(rows)])
+            if bad:
+                first = int(np.flatnonzero(why)[0])
+                raise blame(self.pack, start + first, int(why[first]), self.num_atoms)
+
+    def screen(self, rows: Numbers) -> tuple[Numbers, Mapping[str, int]]:
+        """The molecules that fit, where those that are too large are dropped."""
+        if self.num_atoms is None or self.too_large != "drop":
+            return rows, {}
+        fits = self.sizes(rows) <= self.num_atoms
+        return rows[fits], {"too large": len(rows) - int(fits.sum())}
+
+    def usable(self, rows: Numbers, call: Call) -> Numbers:
+        """The molecules that are sound, in their order; the others are rejected."""
+        why = np.empty(len(rows), np.uint8)
+        offsets = self.pack.offsets
+        if not find_unsound(self.atoms, self.labels, offsets, rows, self.num_atoms or 0, why):
+            return rows
+        for row, reason in zip(rows[why > 0].tolist(), why[why > 0].tolist(), strict=True):
+            call.reject(blame(self.pack, row, reason, self.num_atoms))
+        kept: Numbers = rows[why == 0]
+        return kept
+
+    def most(self, layout: str, size: int) -> tuple[Fields, int]:
+        """The arrays of the largest molecule, and bytes at most of the pairs that are a batch's own."""
+        slots = self.num_atoms or self.longest
+        return fields_of(layout, slots), self.rules[layout].own_bytes(size, slots)
+
+    @cached_property
+    def longest(self) -> int:
+        """Atoms of the largest molecule of all."""
+        return longest(self.pack.offsets)
+
+    def slots(self, rows: Numbers) -> int:
+        """What the batch of these molecules is padded to."""
+        return self.num_atoms or largest(self.pack.offsets, rows)
+
+    def fields(self, layout: str, rows: Numbers) -> Fields:
+        """See `fields_of`."""
+        return fields_of(layout, self.slots(rows))
+
+    def gather(
+        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
+    ) -> Mapping[str, NDArray[Any]]:
+        """Write the molecules; the arrays that go with the batch are pair indices and segments."""
+        sizes, _ = self.write(layout, rows, WRITTEN, out, check=False)
+        pairs = self.rules[layout].indices(out["R"], sizes, self.shared, call)
+        return {**pairs, **self.segments(layout, len(rows), out["R"].shape[1])}
+
+    def alike(self, layout: str) -> bool:
+        """Where all batches are padded to one size, and no pairs are a batch's own."""
+        return self.num_atoms is not None and self.rules[layout].pairs != "real"
+
+    def gather_many(
+        self, layout: str, picks: Picks, size: int, out: Mapping[str, NDArray[Any]], call: Call
+    ) -> Gathered | None:
+        """Look at the molecules and write them in one go; None where one of them is too large or unsound."""
+        rows, order = picks.lazy()
+        sizes, atoms = self.write(layout, rows, order, out, check=True)
+        if atoms < 0:
+            return None
+        slots = out["R"].shape[1]
+        pairs = self.rules[layout].indices(out["R"][:size], sizes[:size], self.shared, call)
+        whole = {**pairs, **self.segments(layout, size, slots)}
+        return Gathered(whole, (atoms, slots * len(rows)))
+
+    def gather_varied(
+        self, layout: str, picks: Picks, size: int, lease: Callable[[int], Bytes], call: Call
+    ) -> tuple[list[Pair], tuple[int, int]] | None:
+        """Look at the molecules and write them in one go, each batch padded to its own largest."""
+        rows, order = picks.lazy()
+        widths = np.empty(len(rows) // size, np.int64)
+        widths_of(self.pack.offsets, rows, order, size, widths)
+        if self.num_atoms is not None:
+            widths[:] = self.num_atoms
+        slots = size * int(widths.sum())
+        flat = Flat(layout, len(rows), slots)
+        out = flat.arrays(lease(flat.nbytes))
+        sizes = out["N"] if LAYOUTS[layout].sizes else np.empty(len(rows), np.int32)
+        packed = self.atoms, self.labels, self.pack.offsets
+        arrays, targets = (out["Z"], out["R"], out["F"]), (out["E"], out["Qtot"])
+        atoms = pad_batches(packed, rows, widths, arrays, targets, sizes, flat.nbytes >= STREAMED)
+        if atoms < 0:
+            return None
+        batches: list[Pair] = []
+        for number, batch in enumerate(flat.batches(out, size, widths.tolist())):
+            own = sizes[number * size : (number + 1) * size]
+            if LAYOUTS[layout].mask:
+                mark(own, batch["mask"])
+            pairs = self.rules[layout].indices(batch["R"], own, self.shared, call)
+            batches.append((batch, {**pairs, **self.segments(layout, size, batch["R"].shape[1])}))
+        return batches, (atoms, slots)
+
+    def write(
+        self, layout: str, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]], *, check: bool
+    ) -> tuple[NDArray[np.int32], int]:
+        """Write what has one row a molecule; the atoms of each, and of all, or -1 where one is bad."""
+        count = len(rows)
+        sizes = out["N"] if LAYOUTS[layout].sizes else np.empty(count, np.int32)
+        arrays = out["Z"], out["R"].reshape(count, -1), out["F"].reshape(count, -1)
+        targets = out["E"], out["Qtot"]
+        packed = self.atoms, self.labels, self.pack.offsets
+        streamed = arrays[0].nbytes + arrays[1].nbytes + arrays[2].nbytes >= STREAMED
+        atoms = pad_molecules(packed, rows, order, arrays, targets, sizes, check, streamed)
+        if LAYOUTS[layout].mask and atoms >= 0:
+            mark(sizes, out["mask"])
+        return sizes, atoms
+
+    def segments(self, layout: str, count: int, slots: int) -> Mapping[str, NDArray[Any]]:
+        """The molecule of each slot of a batch, where the layout has it."""
+        if not LAYOUTS[layout].sizes:
+            return {}
+        return {"batch_segments": self.shared.get(make_segments, count, slots)[0]}
+
+    def sizes(self, rows: Numbers) -> NDArray[np.int32]:
+        """Atoms of each molecule."""
+        sizes = np.empty(len(rows), np.int32)
+        take_sizes(self.pack.offsets, rows, sizes)
+        return sizes
+
+    def padding(self, rows: Numbers) -> tuple[int, int]:
+        """Atoms, and slots."""
+        return count_places(self.pack.offsets, rows), self.slots(rows) * len(rows)
+
+    def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
+        """A key of the molecule that each row is a conformation of, or of its elements.
+
+        Where the folder does not name molecules (`groups.npy`), those of the same elements count as one: so
+        no conformation, duplicate or isomer of a molecule is ever separated from it.
+        """
+        if by == "molecule" and self.pack.groups is not None:
+            return self.pack.groups[rows].astype(np.int64).view(np.uint64)
+        keys = np.empty(len(rows), np.uint64)
+        composition_keys(self.pack.numbers, self.pack.offsets, rows, keys)
+        return keys
+
+    def describe(self, row: int) -> str:
+        """Folder and molecule."""
+        return f"{self.pack.path}, molecule {row}"
+
+    def close(self) -> None:
+        """Let go of the files; each map is closed with the last array on it."""
+        self.guard.close()

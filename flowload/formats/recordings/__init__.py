@@ -1,0 +1,1 @@
+"""Recordings over time in zarr: arrays of equal length, read in windows of rows."""

@@ -1,0 +1,159 @@
+"""Windows of an array whose chunks are read by ourselves: positional reads, and decoders where needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.abc.operators import Bytes
+from flowload.errors import DataError
+from flowload.formats.zarr.gaps import Gaps
+
+from .coding import Coding, decoder
+from .files import Extent, opened, read_exactly
+from .grid import Grid, Patch, Piece
+from .places import Coords, OpenChunks
+
+__all__ = ["SLACK", "ChunkReader", "Lease"]
+
+Lease: TypeAlias = Callable[[int], Bytes]  #: gives scratch memory of so many bytes
+
+SLACK = 1 << 16  #: bytes that a codec may add to what it cannot make smaller
+SCRATCH = 1 << 18  #: bytes that go through the cache at a time where rows must be cut or spread
+
+
+class ChunkReader:
+    """See the module. Several threads may read at once; nothing stays open between calls.
+
+    Args:
+        location: for messages.
+        grid: of the chunks.
+        coding: how they lie on disk.
+        chunks: where.
+        fill: what rows hold whose chunk does not exist.
+    """
+
+    def __init__(self, location: str, grid: Grid, coding: Coding, chunks: OpenChunks, fill: Any) -> None:
+        self.location = location
+        self.grid = grid
+        self.coding = coding
+        self.chunks = chunks
+        self.dtype = coding.dtype.newbyteorder("=")
+        self.fill = self.dtype.type(0 if fill is None else fill)
+        self.gaps = Gaps(location, grid, chunks, self.fill)
+        self.decode = decoder(coding)
+        self.raw = not coding.codec and not coding.checked
+        #: the bytes of a chunk are those of the window, so far as they lie in the same places
+        self.plain = coding.order == "C" and coding.dtype == self.dtype
+        self.row_bytes = grid.chunk_bytes // grid.chunks[0]
+        self.nothing: DataError | None = None  #: no chunk exists, where that may be
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether some rows of a chunk can be read by themselves."""
+        return self.raw and self.coding.order == "C"
+
+    @property
+    def route(self) -> str:
+        """How it is read, in words."""
+        codec = " + ".join(filter(None, (self.coding.codec, "crc32c" if self.coding.checked else "")))
+        return f"pread + {codec}" if codec else "pread"
+
+    def pieces(self, start: int, stop: int) -> list[Piece]:
+        """The window of rows `start` to `stop`, cut into calls of `read`."""
+        return self.grid.pieces(start, stop, parts=self.in_parts)
+
+    def read(self, piece: Piece, start: int, out: NDArray[Any], lease: Lease) -> None:
+        """Write a piece of the window from row `start` on to its place in `out`. Raises DataError.
+
+        A chunk that does not exist holds the fill value; it is a gap.
+        """
+        for patch in self.grid.patches(piece, start):
+            self.place(patch, out[patch.target], lease)
+
+    def read_chunk(self, coords: Coords, rows: slice) -> NDArray[Any]:
+        """Rows of a chunk, counted from its first, as far as they are read. Raises DataError."""
+        patch = self.grid.patch(coords)
+        patch = patch._replace(inside=(rows, *patch.inside[1:]))
+        out = np.empty([side.stop - side.start for side in patch.inside], self.dtype)
+        self.place(patch, out, lambda size: np.empty(size, np.uint8))
+        return out
+
+    def place(self, patch: Patch, out: NDArray[Any], lease: Lease) -> None:
+        """Write what one chunk gives. Raises DataError."""
+        where = f"{self.location}: chunk {self.chunks.name(patch.coords)}"
+        try:
+            with opened(self.chunks.open(patch.coords)) as extent:
+                if extent is None:
+                    out[...] = self.fill
+                    self.gaps.note(patch.coords)
+                    return
+                self.gaps.found(patch.coords)
+                (self.copy if self.raw else self.unpack)(extent, patch, out, lease, where)
+        except OSError as error:
+            raise DataError("unreadable chunk", where=where, found=str(error)) from error
+
+    @property
+    def missing(self) -> int:
+        """Chunks that were asked for, do not exist, and were filled."""
+        return self.gaps.reads
+
+    def copy(self, extent: Extent, patch: Patch, out: NDArray[Any], lease: Lease, where: str) -> None:
+        """A chunk as it lies on disk: only the rows that are wanted are read."""
+        if extent.size != self.grid.chunk_bytes:
+            found, wanted = f"{extent.size:,} bytes", f"{self.grid.chunk_bytes:,}"
+            raise DataError("corrupt chunk", where=where, found=found, wanted=wanted)
+        if self.coding.order != "C":
+            memory = lease(extent.size)
+            read_exactly(extent, 0, memory, where)
+            np.copyto(out, self.shown(memory)[patch.inside])
+            return
+        first = patch.inside[0].start
+        if self.plain and out.flags.c_contiguous and self.grid.is_whole_rows(patch):
+            read_exactly(extent, first * self.row_bytes, as_bytes(out), where)
+            return
+        step = max(1, SCRATCH // self.row_bytes)
+        memory = lease(min(step, len(out)) * self.row_bytes)
+        for row in range(0, len(out), step):
+            part = memory[: min(step, len(out) - row) * self.row_bytes]
+            read_exactly(extent, (first + row) * self.row_bytes, part, where)
+            np.copyto(out[row : row + step], self.shown(part)[(slice(None), *patch.inside[1:])])
+
+    def unpack(self, extent: Extent, patch: Patch, out: NDArray[Any], lease: Lease, where: str) -> None:
+        """A chunk that must be decoded as a whole: straight to its place if all of it is wanted."""
+        self.check_packed(extent.size, where)
+        packed = lease(extent.size)
+        read_exactly(extent, 0, packed, where)
+        whole = patch.inside[0] == slice(0, self.grid.chunks[0]) and self.grid.is_whole_rows(patch)
+        direct = whole and self.plain and out.flags.c_contiguous
+        memory = as_bytes(out) if direct else lease(self.grid.chunk_bytes)
+        try:
+            self.decode(packed, memory)
+        except ValueError as error:
+            wanted = f"{self.grid.chunk_bytes:,} bytes by {self.coding.codec or 'crc32c'}"
+            raise DataError("corrupt chunk", where=where, found=str(error), wanted=wanted) from error
+        if not direct:
+            np.copyto(out, self.shown(memory)[patch.inside])
+
+    def check_packed(self, size: int, where: str) -> None:
+        """Raise DataError for a file far larger than what a codec makes of a chunk, before it is read."""
+        most = 2 * self.grid.chunk_bytes + SLACK
+        if size > most:
+            raise DataError("corrupt chunk", where=where, found=f"{size:,} bytes", wanted=f"at most {most:,}")
+
+    def shown(self, memory: Bytes) -> NDArray[Any]:
+        """Decoded bytes of rows of a chunk as an array, one row a step of the first axis."""
+        if self.coding.order == "C":
+            return memory.view(self.coding.dtype).reshape(-1, *self.grid.chunks[1:])
+        return memory.view(self.coding.dtype).reshape(self.grid.chunks, order="F")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def as_bytes(array: NDArray[Any]) -> Bytes:
+    """The memory of a contiguous array."""
+    return array.reshape(-1).view(np.uint8)

@@ -1,0 +1,1 @@
+"""Chunks and reservoirs: which records a use takes, exchanging rows, dealing to ranks."""

@@ -1,0 +1,1 @@
+"""Board games: replaying moves, and boards as bits or one-hot rows."""

@@ -1,0 +1,1 @@
+"""Molecules: padding, pairs, cells, turns, and reading their text files."""

@@ -1,0 +1,244 @@
+"""The asynchronous face of a run: `async with graph.stream(...) as batches`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+
+from flowload.abc.operators import Block, State
+from flowload.errors import ClosedRun, GraphError
+from flowload.observe.stall import Dump
+from flowload.observe.stats import RunStats
+from flowload.observe.trace import Trace
+from flowload.runtime.capture import as_error
+from flowload.runtime.channel import Channel, EndOfStream
+from flowload.runtime.order import Order
+from flowload.runtime.run import Run
+from flowload.runtime.threads.eventloop import keep_ctrl_c_out
+
+from .ended import Ended
+
+__all__ = ["AsyncBatches", "hand_over", "only_output", "parts_of"]
+
+
+class AsyncBatches:
+    """A run inside the reader's own event loop. Leaving the context is the stop button."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.delivered = order.delivered()  #: blocks by output, those of an earlier run included
+        self.run: Run | None = None
+        self._skips = order.delivered()
+        self._samples = dict.fromkeys(order.outputs, 0)  # handed over, or skipped, by output
+        self._rest: dict[str, deque[Block]] = {name: deque() for name in order.outputs}
+        self._group: TaskGroup | None = None
+        self._left = False
+        self._ended = Ended()
+        self._counting = threading.Lock()  # several threads may read through the bridge
+
+    async def __aenter__(self) -> Self:
+        if self.run is not None:
+            raise ClosedRun("a run is entered once; graph.stream() makes another")
+        self.run = self.order.open(await self.order.prepared())
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        keep_ctrl_c_out(self._leave)
+        await self.run.start(self._group)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._leave()
+
+    async def _leave(self) -> None:
+        assert self.run is not None  # noqa: S101 - __aenter__ made both
+        assert self._group is not None  # noqa: S101
+        self._left = True
+        try:
+            await self.run.stop()
+        finally:
+            # The group is not told of the reader's error, which would come out wrapped: it has nothing to
+            # do with the tasks. They are gone, unless the loop cancelled that wait: then the group waits.
+            await self._group.__aexit__(None, None, None)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        if len(self.order.outputs) == 1:
+            self.begin(self.order.outputs[0])
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self.next(only_output(self.order))
+
+    @property
+    def epoch(self) -> int:
+        """Number of the pass in which the last batch was completed: the newest of its samples."""
+        return self.epoch_of(only_output(self.order))
+
+    def epoch_of(self, output: str) -> int:
+        """The same of one output; before its first batch the first pass."""
+        borders = None if self.run is None else self.channel(output).borders
+        return self.order.first_epoch if borders is None else borders.epoch
+
+    def begin(self, output: str) -> None:
+        """A loop over an output begins. Raises ClosedRun when that has ended."""
+        self._ended.check(output)
+
+    def __getitem__(self, output: str) -> AsyncIterator[Any]:
+        return AsyncOutput(self, check_output(self.order, output))
+
+    async def next(self, output: str) -> Any:
+        """What the reader gets of an output's next block; StopAsyncIteration at the end, then ClosedRun."""
+        began = perf_counter()
+        # A batch that is ready is taken without waiting, and a reader that never waits is never cancelled.
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        try:
+            block = await self.take(output)
+        except StopAsyncIteration:
+            self.check_delivered(output)
+            self._ended.once(output, anyio.get_current_task().id)
+            raise
+        return self.hand_over(output, block, perf_counter() - began)
+
+    async def take(self, output: str) -> Block:
+        """The next block that no earlier run has delivered; StopAsyncIteration at the end."""
+        if self.run is None or self._left:
+            raise ClosedRun("batches come inside `async with graph.stream(...)`")
+        rest = self._rest[output]
+        try:
+            while True:
+                while rest:
+                    block = rest.popleft()
+                    if getattr(block, "more", False):  # nobody waits for it: others of the loop have a turn
+                        await anyio.lowlevel.cancel_shielded_checkpoint()
+                    if not self._skips[output]:
+                        return block
+                    self._skips[output] -= 1
+                    self._samples[output] += len(block)
+                rest.extend(parts_of(await self.run.take(output)))
+        except EndOfStream:
+            if self._skips[output]:
+                raise self._too_short(output) from None
+            raise StopAsyncIteration from None
+
+    def at_hand(self, output: str) -> Sequence[Block]:
+        """The blocks that came with the last one taken, and go on without `take`."""
+        rest = self._rest[output]
+        return [rest.popleft() for _ in range(len(rest))]
+
+    def channel(self, output: str) -> Channel:
+        """Where an output's blocks come from, once `take` has given the first."""
+        assert self.run is not None  # noqa: S101 - it gave a block
+        return self.run.assembly.outputs[output]
+
+    def _too_short(self, output: str) -> GraphError:
+        wanted = self.order.delivered()[output]
+        return GraphError(
+            f"the state is {wanted:,} batches into {output!r}, but that ended after"
+            f" {wanted - self._skips[output]:,}: these are other data, or fewer epochs"
+        )
+
+    def hand_over(self, output: str, block: Block, waited: float) -> Any:
+        """Count a block that reaches its reader; what the reader gets, in the reader's own thread."""
+        assert self.run is not None  # noqa: S101 - it gave the block
+        with self._counting:
+            self.delivered[output] = part = self.delivered[output] + 1
+            borders = self.run.assembly.outputs[output].borders
+            if borders is not None and borders.ends:
+                borders.reached(part)
+            self._samples[output] += self.run.delivered_one(block, waited)
+        return hand_over(block)
+
+    def check_delivered(self, output: str) -> None:
+        """An output has ended, and its reader has all of it; or LedgerError."""
+        assert self.run is not None  # noqa: S101 - it has ended
+        with self._counting:
+            self.run.check_delivered(output, self._samples[output])
+
+    def stats(self) -> RunStats:
+        """The run at this moment; from any thread, also after it was left."""
+        if self.run is None:
+            raise ClosedRun("this run was not entered yet")
+        return self.run.stats()
+
+    def record(self, trace: Trace) -> None:
+        """Write what the run does from now on into a trace; from any thread."""
+        if self.run is None:
+            raise ClosedRun("this run was not entered yet")
+        self.run.record(trace)
+
+    def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
+        """Show every block that goes into a stage to its tap before the stage has it; from any thread."""
+        if self.run is None:
+            raise ClosedRun("this run was not entered yet")
+        self.run.tap(taps)
+
+    def dump(self) -> Dump:
+        """What everybody in the run does at this moment; from any thread."""
+        if self.run is None:
+            raise ClosedRun("this run was not entered yet")
+        return self.run.dump()
+
+    def state_dict(self) -> State:
+        """What `graph.stream(state=...)` goes on from: after the last batch that was handed out."""
+        return self.order.write(self.delivered)
+
+
+class AsyncOutput:
+    """One named output of a run."""
+
+    def __init__(self, batches: AsyncBatches, name: str) -> None:
+        self.batches = batches
+        self.name = name
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        self.batches.begin(self.name)
+        return self
+
+    @property
+    def epoch(self) -> int:
+        """See `AsyncBatches.epoch`."""
+        return self.batches.epoch_of(self.name)
+
+    async def __anext__(self) -> Any:
+        return await self.batches.next(self.name)
+
+
+def hand_over(block: Block) -> Any:
+    """What a consumer gets of a block. Raises UserCodeError for what would end the consumer's loop."""
+    try:
+        return deliver() if (deliver := getattr(block, "deliver", None)) is not None else block
+    except (StopIteration, StopAsyncIteration, GeneratorExit, asyncio.CancelledError) as error:
+        raise as_error(error) from error
+
+
+def parts_of(block: Block) -> Sequence[Block]:
+    """What a reader gets one after the other: a bundle parts."""
+    # Not `isinstance(block, Bundled)`: a protocol asked at run time costs more than the rest of a hand-over.
+    parts: Sequence[Block] | None = getattr(block, "bundled", None)
+    return (block,) if parts is None else parts
+
+
+def only_output(order: Order) -> str:
+    """The output's name, where there is one."""
+    if len(order.outputs) != 1:
+        names = ", ".join(map(repr, order.outputs))
+        raise GraphError(f"this graph has several outputs: iterate over run[name], one of {names}")
+    return order.outputs[0]
+
+
+def check_output(order: Order, name: str) -> str:
+    """The name, if the graph has such an output."""
+    if name not in order.outputs:
+        names = ", ".join(map(repr, order.outputs))
+        raise GraphError(f"this graph has no output {name!r}; it has {names}")
+    return name

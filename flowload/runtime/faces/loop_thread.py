@@ -1,0 +1,106 @@
+"""The thread with the event loop of a run that synchronous code reads."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from queue import SimpleQueue
+
+import anyio
+
+from flowload.runtime.capture import Kept
+from flowload.runtime.order import Order
+from flowload.runtime.run import PATIENCE
+
+from .asynchronous import AsyncBatches
+from .handoff import Door, Pier
+from .wakeup import Doorbell
+
+__all__ = ["Crossing"]
+
+
+class Crossing:
+    """The thread with the event loop. Knows nothing of the reader's object, which may be garbage."""
+
+    def __init__(self, order: Order) -> None:
+        self.batches = AsyncBatches(order)
+        self.piers = {name: Pier() for name in order.outputs}
+        self.bell: Doorbell | None = None
+        self._left = False
+        self._scope: anyio.CancelScope | None = None
+        self._ready: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.thread = threading.Thread(target=self._main, name="flowload-loop", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread and open the run in it; raises what opening raises."""
+        with ExitStack() as stack:
+            stack.callback(self.stop)  # Ctrl-C: nobody would ever know of this run
+            self.thread.start()
+            error = self._ready.get()
+            stack.pop_all()
+        if error is not None:
+            self.thread.join()
+            raise error
+
+    def asked(self, pier: Pier) -> None:
+        """A reader waits: a fold that was held back until it gives something back may have to go on."""
+        run = self.batches.run
+        if run is not None and run.assembly.paced:
+            with run.still.moves:  # who gives up the lock looks
+                pier.ask()
+
+    def leave(self) -> None:
+        """Press the stop button; from any thread."""
+        self._left = True
+        if self.bell is not None:
+            self.bell.ring()
+
+    def stop(self, patience: float = 2 * PATIENCE) -> None:
+        """Press the stop button and wait until the thread has gone."""
+        self.leave()
+        # Garbage is collected in any thread; one of a run's own must not wait for the end of a run.
+        if self.thread.is_alive() and not threading.current_thread().name.startswith("flowload-"):
+            self.thread.join(patience)
+
+    def _main(self) -> None:
+        with Kept(self._failed, BaseException):
+            anyio.run(self._cross)
+
+    def _failed(self, error: BaseException) -> None:
+        """Raised where the run is read."""
+        self._ready.put(error)
+        for pier in self.piers.values():
+            pier.ready.put(Door(error))
+
+    async def _cross(self) -> None:
+        self.bell = Doorbell(self._answer)
+        with anyio.CancelScope() as self._scope:
+            self._answer()  # it may have been left before there was a bell to ring
+            async with self.batches:
+                self._ready.put(None)
+                async with anyio.create_task_group() as group:
+                    for name, pier in self.piers.items():
+                        group.start_soon(self._ferry, name, pier)
+        for pier in self.piers.values():
+            pier.ready.put(Door(None))
+
+    async def _ferry(self, name: str, pier: Pier) -> None:
+        """Let blocks cross, one ahead of the reader; the loop has to do with the first and the end only."""
+        with Kept(pier.close):
+            try:
+                block = await self.batches.take(name)
+                for part in (block, *self.batches.at_hand(name)):
+                    pier.lay(part)
+                del block, part  # they are the reader's now
+                await pier.attach(self.batches.channel(name))
+                await self.batches.take(name)  # says how it ended
+            except StopAsyncIteration:
+                pier.close(None)
+
+    def _answer(self) -> None:
+        if self._left and self._scope is not None:
+            self._scope.cancel()
+        if self.batches.run is not None:
+            with self.batches.run.still.moves:
+                for pier in self.piers.values():
+                    pier.move()

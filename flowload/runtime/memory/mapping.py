@@ -1,0 +1,122 @@
+"""One mapping of anonymous memory, and how a lease sees it."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from flowload.abc.operators import Bytes, Device
+from flowload.platforms import advise
+
+__all__ = ["Memory", "Watch"]
+
+HUGE = 2 << 20  #: bytes of a huge page
+UNIX = hasattr(mmap, "MAP_ANONYMOUS")
+PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if UNIX else {}
+SHARED = {"flags": mmap.MAP_SHARED | mmap.MAP_ANONYMOUS} if UNIX else {}
+
+
+class Watch(weakref.ref[Any]):
+    """Tells somebody when a buffer is gone, and knows whose memory that showed."""
+
+    __slots__ = ("memory",)
+
+    memory: Memory
+
+
+class Mapping(mmap.mmap):
+    """A mapping that undoes what was done to its pages before they are unmapped.
+
+    By its own finalizer, the one thing that always runs, and before the pages go: the weak references of an
+    island of garbage are cleared without being called, where they are part of it, and those to a mapping are
+    called when it is unmapped. What stays page-locked is lost, and so is every later mapping at its address.
+    """
+
+    undo: Callable[[], None] | None = None
+    process = 0
+
+    def release(self) -> None:
+        """Undo it now; once, and in the process that did it: a forked child has no card."""
+        undo, self.undo = self.undo, None
+        if undo is not None and os.getpid() == self.process:
+            undo()
+
+    __del__ = release
+
+
+class Memory:
+    """A mapping of `size` bytes, prepared for its device; shown to one lease at a time.
+
+    Args:
+        size: bytes; whole pages.
+        device: page-locks it or the like; None: nobody does.
+    """
+
+    def __init__(self, size: int, device: Device | None) -> None:
+        self.size = size
+        self.device = device
+        self.idle_since = 0  #: the pool's count of leases when it came back
+        # Private: a forked child must not write into the parent's batches. But shared for a device: after a
+        # fork the parent's next write to a private page goes to a copy of it, and the device reads the old
+        # one. (MADV_DONTFORK would do, but the child would later unmap what lies there by then.) The slack
+        # lets the start lie on a huge page's border; it is never touched, so it costs addresses, not memory.
+        slack = HUGE - mmap.PAGESIZE if size >= HUGE else 0
+        self.map = Mapping(-1, size + slack, **(PRIVATE if device is None else SHARED))
+        self.start = -address(self.map) % HUGE if slack else 0
+        if slack:
+            # One fault then brings 2 MiB in.
+            advise(self.map, "MADV_HUGEPAGE", self.start, size // HUGE * HUGE)
+        self.kind = ctypes.c_char * size
+        self.face = np.frombuffer(self.map, np.uint8, size, self.start)
+        self.watch: Watch | None = None
+        if device is not None:
+            self.prepare(device)
+
+    def prepare(self, device: Device) -> None:
+        """Have a device page-lock it, or the like."""
+        if device.register(self.face) is not False:
+            # Not of `face`: the mapping would never be garbage.
+            self.map.undo = partial(unregister, device, address(self.map) + self.start, self.size)
+            self.map.process = os.getpid()
+
+    def show(self, nbytes: int, gone: Callable[[Watch], object]) -> Bytes:
+        """The first `nbytes`, through a buffer object of its own; `gone` is called when that ends."""
+        buffer = self.kind.from_buffer(self.map, self.start)
+        self.tell(buffer, gone)
+        return np.frombuffer(memoryview(buffer), np.uint8, nbytes)
+
+    def tell_instead(self, gone: Callable[[Watch], object]) -> None:
+        """Have somebody else called when the present showing ends, unless it has ended."""
+        buffer = None if self.watch is None else self.watch()
+        if buffer is not None:
+            self.tell(buffer, gone)
+
+    def tell(self, buffer: object, gone: Callable[[Watch], object]) -> None:
+        """Call `gone` when the buffer ends; nobody else is told any more."""
+        watch = Watch(buffer, gone)
+        watch.memory = self
+        self.watch = watch
+
+    def free(self) -> None:
+        """Undo the device's preparation; the mapping itself goes with the last reference to it.
+
+        It cannot be closed by hand: `face` is an exported buffer.
+        """
+        self.map.release()
+
+
+def address(memory: mmap.mmap) -> int:
+    """Where it starts."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+def unregister(device: Device, start: int, size: int) -> None:
+    """Undo a device's preparation of memory that may have no other view any more."""
+    device.unregister(np.frombuffer(memoryview((ctypes.c_char * size).from_address(start)), np.uint8))

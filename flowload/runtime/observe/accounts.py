@@ -1,0 +1,62 @@
+"""The books of a run, asked once, at its end: every operator's own, and what went between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from flowload.errors import LedgerError
+from flowload.observe.ledger import Passage, check_ledger
+from flowload.runtime.compile import Assembly
+from flowload.runtime.tasks.segment import Segment
+
+__all__ = ["check_books", "check_delivered"]
+
+
+def check_books(assembly: Assembly) -> None:
+    """The end of a stream that ended by itself. Raises TooManyErrors (budgets by share), LedgerError."""
+    for member in assembly.members:
+        member.check_budget(final=True)
+    check_ledger(((member.name, member.meter) for member in assembly.members), passages(assembly))
+
+
+def check_delivered(assembly: Assembly, output: str, samples: int) -> None:
+    """The end of an output whose reader got so many samples. Raises LedgerError unless it got all."""
+    passed = assembly.outputs[output].passed.samples
+    if samples != passed:
+        wrong = Passage(f"output {output!r}", f"the reader of {output!r}", passed, passed, samples).wrong
+        raise LedgerError(f"samples do not add up; {wrong}")
+
+
+def passages(assembly: Assembly) -> Iterator[Passage]:
+    """Every passage of a run, in the order of the flow, but for what its readers took."""
+    for segment in assembly.segments:
+        if segment.inputs:
+            yield entry(segment, assembly)
+        for one, other in pairwise(segment.members):
+            given = one.meter.out
+            yield Passage(one.name, other.name, given, given, other.meter.taken)
+    for name, channel in assembly.outputs.items():
+        passed = channel.passed
+        yield Passage(
+            source=channel.source,
+            target=f"output {name!r}",
+            gave=assembly.gave(channel),
+            queued=passed.samples,
+            took=passed.samples,
+            in_order=passed.in_order,
+        )
+
+
+def entry(segment: Segment, assembly: Assembly) -> Passage:
+    """What came over the queues before a segment: those of a Turn together, whose account is one."""
+    inputs = segment.inputs
+    return Passage(
+        source=" + ".join(channel.source for channel in inputs),
+        target=segment.members[0].name,
+        gave=sum(assembly.gave(channel) for channel in inputs),
+        queued=sum(channel.passed.samples for channel in inputs),
+        took=segment.members[0].meter.taken,
+        waits=sum(channel.samples for channel in inputs),
+        in_order=all(channel.passed.in_order for channel in inputs),
+    )

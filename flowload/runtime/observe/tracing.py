@@ -1,0 +1,99 @@
+"""From a run to its trace: told by lanes and segments of what they have done, when somebody listens."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from flowload.observe.trace import Add, Line, Trace, Track
+from flowload.runtime.channel import Item, Word
+from flowload.runtime.tasks.call import Member
+from flowload.runtime.threads.executor import Job
+
+if TYPE_CHECKING:
+    from flowload.runtime.run import Run
+
+__all__ = ["Recorder"]
+
+
+class Told(NamedTuple):
+    """How the jobs of one segment in one thread are written."""
+
+    add: Add  #: see `Trace.adder`
+    maps: bool  #: the operators are Maps
+    members: tuple[Member, ...]  #: they
+
+
+class Recorder:
+    """Writes what a run does into a trace: a track for each thread, and for each stage and thread.
+
+    What can be put together later is: it is told of every job.
+    """
+
+    def __init__(self, run: Run, trace: Trace) -> None:
+        self.trace = trace
+        self.segments = {segment.rank: segment for segment in run.assembly.segments}
+        self.told: dict[tuple[int, str], Told] = {}  #: by rank and thread
+        self.waits: dict[tuple[str, str], Add] = {}  #: by who waits for what
+        self.busy: dict[str, float] = {}  #: seconds of each operator that are in the trace
+        for segment in run.assembly.segments:
+            segment.waited = partial(self.waited, segment.name)
+        for lane in tuple(run.lanes.values()):
+            lane.seen = self.seen
+
+    def seen(self, thread: str, job: Job) -> None:
+        """A job is done; told by the thread that did it, before anybody else knows."""
+        told = self.told.get((job.rank, thread)) or self.tell(job.rank, thread)
+        result = job.result
+        first = count = 0
+        if told.maps:
+            took = [0.0] * len(told.members)
+            if result:  # else it failed
+                first, count = result[0][0].number, len(result)  # neighbours in the stream
+                for _, calls in result:
+                    place = 0
+                    for _, call, _ in calls:
+                        took[place] += call.seconds
+                        place += 1  # noqa: SIM113 - enumerate() takes longer
+        else:
+            took = self.took_since(told.members)
+            words = result[0] if isinstance(result, tuple) and result else result
+            if isinstance(words, list):  # parts for several outputs, which are numbered later, are no list
+                first, count = span_of(words)
+        shift = job.shift
+        began = shift.began
+        told.add(began, shift.ended, began - shift.queued, first, count, took)
+
+    def tell(self, rank: int, thread: str) -> Told:
+        """Made once."""
+        segment, short = self.segments[rank], thread.removeprefix("flowload-")
+        members = tuple(segment.members)
+        parts = tuple((Track("stages", f"{each.node} in {short}"), each.name) for each in members)
+        add = self.trace.adder(Line(Track("threads", short), segment.name, parts))
+        found = self.told[rank, thread] = Told(add, segment.is_map, members)
+        return found
+
+    def took_since(self, members: tuple[Member, ...]) -> list[float]:
+        """Seconds of each operator since the last job: others than Maps have settled already."""
+        seconds = []
+        for member in members:
+            busy = member.meter.busy
+            seconds.append(busy - self.busy.get(member.name, 0.0))
+            self.busy[member.name] = busy
+        return seconds
+
+    def waited(self, who: str, why: str, began: float, ended: float) -> None:
+        """Somebody has waited for long; told inside `with moves:`, or in the loop."""
+        add = self.waits.get((who, why))
+        if add is None:
+            add = self.waits[who, why] = self.trace.adder(Line(Track("waits", who), why))
+        add(began, ended)
+
+
+def span_of(words: list[Word]) -> tuple[int, int]:
+    """The number of the first block among words, and how many blocks there are: they are neighbours."""
+    for word in words:
+        if isinstance(word, Item):
+            last = next(other for other in reversed(words) if isinstance(other, Item))
+            return word.number, last.number - word.number + 1
+    return 0, 0

@@ -1,0 +1,107 @@
+"""What was asked for, and opening it: everything that can be wrong before the first task starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import anyio.to_thread
+
+from flowload.abc.operators import Setting, State
+from flowload.cpus import usable_cpus
+from flowload.errors import GraphError
+from flowload.graph import Graph
+from flowload.graph.engine import RunOrder
+from flowload.runtime.memory.pool import BufferPool
+from flowload.runtime.threads.monitor import Moves, Stillness
+
+from .checkpoint import read_state, write_state
+from .compile import Assembly
+from .ranks import Prepared, Ranks
+from .run import Run
+
+__all__ = ["Order"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(RunOrder):
+    """A graph and how to run it: a value that opens runs. Raises GraphError for what cannot be run."""
+
+    graph: Graph
+    ranks: Ranks = field(default_factory=Ranks, compare=False, repr=False)  #: what keeps them equal
+    card: int | None = None  #: see `Setting.card`
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.graph.check()
+        if self.align:
+            check_aligned(self.graph)
+        self.delivered()
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the graph's outputs."""
+        return tuple(end.name for end in self.graph.plan.ends)
+
+    async def prepared(self) -> Prepared:
+        """What is run; waits for other ranks where they have to agree, without holding up the event loop."""
+        prepare = partial(self.ranks.prepare, self.graph, epochs=self.epochs, even=self.even)
+        if not self.ranks.others:
+            return prepare()
+        return await anyio.to_thread.run_sync(prepare, abandon_on_cancel=True)
+
+    def open(self, prepared: Prepared | None = None) -> Run:
+        """Open every stage; in the event loop that will run it."""
+        prepared = prepared or Prepared(self.graph.plan)
+        with ExitStack() as stack:
+            stack.callback(prepared.leave)  # a stage cannot be opened: other ranks need not wait
+            run = self.opened(prepared)
+            stack.pop_all()
+        return run
+
+    def opened(self, prepared: Prepared) -> Run:
+        """The same, where others who wait are told of a failure."""
+        pool, still = BufferPool(), Stillness(Moves())
+        run = Setting(
+            seed=self.seed,
+            epochs=self.epochs,
+            cpus=self.cpus or usable_cpus(),
+            first_epoch=self.first_epoch,
+            align=self.align,
+            card=self.card,
+        )
+        assembly = Assembly(prepared.plan, pool, still, run)
+        for node, why in prepared.guards.items():
+            for member in assembly.nodes[node]:
+                member.guard = why
+        return Run(assembly, pool, still)
+
+    def delivered(self) -> dict[str, int]:
+        """Blocks of each output that an earlier run has delivered."""
+        if self.state is None:
+            return dict.fromkeys(self.outputs, 0)
+        return read_state(
+            self.graph, self.state, seed=self.seed, first_epoch=self.first_epoch, align=self.align
+        )
+
+    def write(self, delivered: Mapping[str, int]) -> State:
+        """The state after so many blocks of each output."""
+        return write_state(
+            self.graph,
+            seed=self.seed,
+            delivered=delivered,
+            first_epoch=self.first_epoch,
+            align=self.align,
+        )
+
+
+def check_aligned(graph: Graph) -> None:
+    """Raise GraphError for a graph that has no passes to keep apart."""
+    for placed in graph.nodes():
+        if placed.stage.growing:
+            raise GraphError(
+                f"align=True keeps passes apart, and {placed.name!r} follows files as they come: its stream"
+                " is one pass without an end; leave align out"
+            )

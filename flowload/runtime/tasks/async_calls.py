@@ -1,0 +1,63 @@
+"""Where coroutine functions are called: as tasks of the event loop."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from flowload.runtime.capture import FAILURES, Kept
+from flowload.runtime.threads.eventloop import Signal, keep_ctrl_c_out
+from flowload.runtime.threads.executor import Job
+from flowload.runtime.threads.monitor import Moves
+
+from .segment import Segment
+
+__all__ = ["Coroutines"]
+
+
+class Coroutines:
+    """Begins jobs that any thread brings; a task must be begun by a task, so one waits for them."""
+
+    def __init__(self, segment: Segment, moves: Moves) -> None:
+        self._segment = segment
+        self._moves = moves
+        self._jobs: deque[Job] = deque()
+        self._came = Signal()
+        keep_ctrl_c_out(self._begin_all, self._do)
+
+    def submit(self, job: Job) -> None:
+        """Begin a job soon; inside `with moves:`."""
+        job.rank = self._segment.rank
+        job.shift.begin()
+        self._segment.async_jobs.add(job)
+        self._jobs.append(job)
+        self._came.set()
+
+    async def during(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Begin jobs as long as this runs; raises what that raises. Jobs under way are cancelled with it."""
+        errors: list[BaseException] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._begin_all, group)
+            with Kept(errors.append, FAILURES):  # raised below, where no group wraps it
+                await run()
+            group.cancel_scope.cancel()
+        for error in errors:
+            raise error
+
+    async def _begin_all(self, group: TaskGroup) -> None:
+        while True:
+            self._came = Signal()
+            while self._jobs:  # looked at after the signal was made: none is missed
+                group.start_soon(self._do, self._jobs.popleft())
+            await self._came
+
+    async def _do(self, job: Job) -> None:
+        try:
+            await job.do_async()
+        finally:
+            self._segment.async_jobs.discard(job)
+        with self._moves:
+            job.finish()

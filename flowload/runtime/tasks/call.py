@@ -1,0 +1,218 @@
+"""One call of an operator: what it may ask of the run, and the account of what it did."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flowload.abc.operators import Block, Bytes, Closing, Device, Operator
+from flowload.blocks import Batch, Item
+from flowload.chance import generator
+from flowload.errors import ClosedRun, DataError, GraphError, TooManyErrors
+from flowload.graph import Stage
+from flowload.graph.flow import type_name
+from flowload.observe.metrics import Meter
+from flowload.printable import printable
+from flowload.runtime.capture import Noted
+
+__all__ = ["Member", "RunCall"]
+
+log = logging.getLogger("flowload")
+
+#: A share of skipped inputs says little before this many came in; at the end it is checked anyway.
+_ENOUGH = 100
+
+Lease = Callable[[int, Device | None], Bytes]
+
+
+class RunCall:
+    """The `Call` that operators see; not valid after the call."""
+
+    __slots__ = (
+        "_keys",
+        "_lease",
+        "_skip",
+        "drops",
+        "found",
+        "lacks",
+        "number",
+        "rejects",
+        "samples",
+        "seconds",
+        "stop",
+    )
+
+    def __init__(self, member: Member, number: int, samples: int, epoch: int = 0) -> None:
+        self.number = number
+        self.samples = samples  #: in the input block
+        self.found: int | None = None  #: what the operator said that its input held
+        self.drops: list[tuple[str, int]] = []
+        self.rejects: list[tuple[DataError, int]] = []
+        self.lacks: list[tuple[DataError, int]] = []  #: what was missing, and in how many samples
+        self.seconds = 0.0
+        self._keys = member.keys if member.keys_at is None or not epoch else member.keys_at(epoch)
+        self._lease = member.lease
+        self.stop = member.stop  #: see `Call.stop`
+        self._skip = member.stage.on_error == "skip"
+
+    def rng(self, *key: int) -> np.random.Generator:
+        """See `Call.rng`."""
+        return generator(self._keys, key or (self.number,))
+
+    def key(self) -> tuple[int, int]:
+        """See `Call.key`."""
+        return self._keys
+
+    def go_on(self) -> None:
+        """See `Call.go_on`."""
+        if self.stop[0]:
+            raise ClosedRun("the run is being left")
+
+    def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
+        """See `Call.lease`."""
+        return self._lease(nbytes, device)
+
+    def drop(self, count: int, reason: str) -> None:
+        """See `Call.drop`."""
+        if count:
+            self.drops.append((reason, count))
+
+    def reject(self, error: DataError, count: int = 1) -> None:
+        """See `Call.reject`."""
+        if not self._skip:
+            raise error
+        self.rejects.append((error, count))
+
+    def reject_all(self, error: DataError) -> None:
+        """The operator could not do anything with its input."""
+        self.found = None
+        self.drops.clear()
+        self.rejects.clear()
+        self.lacks.clear()
+        self.reject(error, self.samples)
+
+    def missing(self, count: int, what: DataError) -> None:
+        """See `Call.missing`."""
+        self.lacks.append((what, count))
+
+    def opened(self, count: int) -> None:
+        """See `Call.opened`."""
+        self.found = count if self.found is None else self.found + count
+
+
+@dataclass(slots=True)
+class Member(Noted):
+    """One operator in its run; `with member:` runs the operator's own code."""
+
+    name: str  #: of the node, with the operator's number where a stage has several
+    stage: Stage
+    operator: Operator
+    keys: tuple[int, int]
+    lease: Lease
+    keys_at: Callable[[int], tuple[int, int]] | None = None  #: those of a pass; None: the same for all
+    meter: Meter = field(default_factory=Meter)
+    told: set[tuple[str, str]] = field(default_factory=set)  #: skips and gaps that were logged
+    last_error: DataError | None = None  #: that was skipped
+    tap: Callable[[Block], object] | None = None  #: shown every block before the operator has it
+    stop: Bytes = field(default_factory=lambda: np.zeros(1, np.uint8))  #: of its run: see `Call.stop`
+    guard: str | None = None  #: why nothing may be left out here, if so
+    takes: tuple[type, ...] = ()  #: classes of blocks that it takes, where the wiring says nothing of them
+
+    def call(self, number: int, block: Block | None = None, samples: int = 0, *, epoch: int = 0) -> RunCall:
+        """A new call for this operator, with a block of so many samples, keyed by the number of a pass.
+
+        Raises GraphError for a block of a class that the stage does not take.
+        """
+        if self.takes and block is not None and not isinstance(block, self.takes):
+            with self:
+                raise GraphError(unfit(self.node, block, self.takes))
+        if self.tap is not None and block is not None:
+            self.tap(block)
+        return RunCall(self, number, samples, epoch)
+
+    def close(self) -> None:
+        """The last call is over: close what the operator has open."""
+        if isinstance(self.operator, Closing):
+            with self:
+                self.operator.close()
+
+    def settle(self, call: RunCall, *, blocks: int = 1) -> None:
+        """Enter a finished call into the books, in the order of the stream. May raise TooManyErrors."""
+        meter = self.meter
+        meter.blocks_in += blocks
+        meter.durations.note(call.seconds)
+        self.enter(call)
+
+    def enter(self, call: RunCall) -> None:
+        """Enter the samples of a call alone. May raise TooManyErrors, or GraphError: see `guard`."""
+        meter = self.meter
+        if self.guard is not None and (call.drops or call.rejects):
+            with self:
+                raise GraphError(self.guard)
+        meter.taken += call.samples
+        meter.in_ += call.samples if call.found is None else call.found
+        for reason, count in call.drops:
+            meter.dropped[printable(reason)] += count
+        for error, count in call.rejects:
+            meter.in_ += 0 if call.found is None else count
+            meter.dropped[printable(error.reason)] += count
+            meter.skipped += count
+            self.last_error = error
+            self._tell(error, count)
+            self.check_budget(final=False)
+        for what, count in call.lacks:
+            meter.missing += count
+            self._tell_missing(what)
+
+    def check_budget(self, *, final: bool) -> None:
+        """Raise TooManyErrors when more was skipped than the stage allows."""
+        limit = self.stage.max_errors
+        meter = self.meter
+        if limit is None or not meter.skipped:
+            return
+        if isinstance(limit, float):
+            if not final and meter.taken < _ENOUGH:
+                return
+            # Of the inputs: what is rejected is a chunk, not as many frames as nobody could count.
+            spent, budget = meter.skipped > limit * meter.taken, f"a share of {limit:g} of {meter.taken:,}"
+        else:
+            spent, budget = meter.skipped > limit, f"{limit:,}"
+        if spent:
+            error = self.last_error
+            where = self.node if error is None else error.where
+            found, wanted = f"{meter.skipped:,}", f"at most {budget}"
+            with self:
+                raise TooManyErrors("too many bad inputs", where=where, found=found, wanted=wanted) from error
+
+    def _tell(self, error: DataError, count: int) -> None:
+        source = source_of(error.where)
+        if (source, error.reason) not in self.told:
+            self.told.add((source, error.reason))
+            # Its text: handlers keep records, and an error's traceback keeps the batch and its memory.
+            log.warning("%s: skipped %d: %s", self.node, count, str(error))
+
+    def _tell_missing(self, what: DataError) -> None:
+        if (what.where, what.reason) not in self.told:
+            self.told.add((what.where, what.reason))
+            log.warning("%s: the fill value stands for data that do not exist: %s", self.node, what)
+
+
+def source_of(where: str) -> str:
+    """The file or URL of a place such as "a.tar: game 3" or "set, molecule 7": a URL's colon has no blank."""
+    return where.partition(": ")[0].partition(", ")[0]
+
+
+def unfit(node: str, block: Block, takes: tuple[type, ...]) -> str:
+    """What is told of a block that a stage does not take, and that the wiring could not know of."""
+    wanted = f"wanted {' or '.join(type_name(kind) for kind in takes)}"
+    if not isinstance(block, Item):
+        return f"{node}: {type(block).__name__} came; {wanted}"
+    way_out = (
+        " (a dict of arrays with one row a sample in each); where each element of a source is one sample: "
+        "fl.source(fn, samples=True)"
+    )
+    came = f"{node}: {type(block.value).__name__} came, which is one value; {wanted}"
+    return came + way_out * (Batch in takes)

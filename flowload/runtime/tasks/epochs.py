@@ -1,0 +1,90 @@
+"""Which pass a task is in, and which one a reader is in."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from flowload.abc.operators import Mark
+from flowload.runtime.channel import Item, Word
+
+__all__ = ["Borders", "Epochs"]
+
+log = logging.getLogger("flowload")
+
+IN_VAIN = 2  #: passes in a row that gave nothing, after which it is told
+
+
+class Epochs:
+    """The pass whose number keys what is drawn: the run's first, or, where passes are kept apart, each.
+
+    Args:
+        first: number of the run's first pass.
+        align: passes are kept apart.
+    """
+
+    __slots__ = ("align", "number")
+
+    def __init__(self, first: int, *, align: bool) -> None:
+        self.number = first
+        self.align = align
+
+    def passed(self, word: Word) -> bool:
+        """A word goes by; True where a pass ends that has nothing in common with the next."""
+        if word is Mark.EPOCH and self.align:
+            self.number += 1
+            return True
+        return False
+
+
+class Borders:
+    """Where passes end among the parts that an output gives. Written inside `with moves:`, read elsewhere.
+
+    Args:
+        first: number of the first pass.
+        epochs: passes; what is flushed behind the last one's end belongs to it.
+        held: how many samples stages keep back now.
+    """
+
+    def __init__(self, first: int, epochs: int | None, held: Callable[[], int] = int) -> None:
+        self.last = None if epochs is None else first + epochs - 1
+        self.epoch = first  #: of the last part that was handed out
+        self.parts = 0  # written so far
+        self._held = held
+        self._endless = epochs is None
+        self._before = 0, 0  # parts, and samples held back, when the pass before ended
+        self._in_vain = 0  # passes in a row that gave nothing
+        self.ends: deque[list[int]] = (
+            deque()
+        )  #: parts before the end of a pass, and how many passes end there
+
+    def note(self, word: Word) -> None:
+        """A word was written."""
+        if word is Mark.EPOCH:
+            if self._endless:
+                self._look()
+            if self.ends and self.ends[-1][0] == self.parts:  # not taken: no part behind it was handed out
+                self.ends[-1][1] += 1
+            else:
+                self.ends.append([self.parts, 1])
+        elif isinstance(word, Item) and word.block is not None:
+            self.parts += len(getattr(word.block, "bundled", (None,)))
+
+    def _look(self) -> None:
+        """Tell once of a run that goes on for ever and gives nothing, because all of each pass is dropped.
+
+        A finite one tells at its end. A reservoir that is being filled gives nothing either, but holds more.
+        """
+        now = self.parts, self._held()
+        self._in_vain = self._in_vain + 1 if now == self._before else 0
+        self._before = now
+        if self._in_vain == IN_VAIN:
+            log.warning("whole passes give nothing, and nothing waits: all of it is dropped; see the ledger")
+
+    def reached(self, part: int) -> None:
+        """The reader has got so many parts; by one thread at a time."""
+        while self.ends and self.ends[0][0] < part:
+            self.epoch += self.ends.popleft()[1]
+        if self.last is not None and self.epoch > self.last:
+            self.epoch = self.last

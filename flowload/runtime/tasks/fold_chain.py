@@ -1,0 +1,167 @@
+"""Neighbouring Folds as one: words go in, words come out, lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from enum import Enum
+from functools import partial
+from time import perf_counter
+from types import GeneratorType
+
+from flowload.abc.operators import Block, Fold, Idling, Mark, Marked
+from flowload.errors import DataError
+from flowload.runtime.channel import Item, Word
+
+from .call import Member, RunCall
+from .epochs import Epochs
+
+__all__ = ["FoldChain"]
+
+
+def _one_pass() -> Epochs:
+    return Epochs(0, align=False)
+
+
+class FoldChain:
+    """Used by one thread at a time. Its calls settle here: folds see the stream in order anyway."""
+
+    def __init__(self, members: Sequence[Member], epochs: Callable[[], Epochs] = _one_pass) -> None:
+        self._members = members
+        self._folds = [member.operator for member in members if isinstance(member.operator, Fold)]
+        self._taken = [0] * len(members)  # words that each fold has taken: numbers its calls
+        self._epochs = [epochs() for _ in range(len(members) + 1)]  # of each fold, and of what comes out
+        self._made = 0
+        self.idles = any(isinstance(fold, Idling) for fold in self._folds)  #: can make blocks without input
+        self.out: Iterator[Word] = iter(())  #: what `advance` goes through
+
+    def feed(self, words: Iterable[Word]) -> None:
+        """Take words; `advance` makes what comes of them."""
+        self.out = self._all(list(words))
+
+    def finish(self) -> None:
+        """The stream is over; `advance` makes what is still held."""
+        self.out = self._flush()
+
+    def rest(self) -> None:
+        """No input waits; `advance` makes what a fold can give without."""
+        self.out = self._idle()
+
+    def advance(self, words: int, seconds: float) -> tuple[list[Word], bool]:
+        """Make words for a while: at most so many, for about so long; True when there are no more."""
+        made: list[Word] = []
+        began = perf_counter()
+        for word in self.out:
+            made.append(word)
+            if len(made) >= words or perf_counter() - began > seconds:
+                return made, False
+        return made, True
+
+    def _all(self, words: list[Word]) -> Iterator[Word]:
+        for word in words:
+            if isinstance(word, Mark):
+                yield from self._mark(0, word)
+            elif word.block is not None:
+                yield from self._push(0, word)
+
+    def _push(self, k: int, item: Item) -> Iterator[Word]:
+        if k == len(self._members):
+            self._made += 1
+            return iter((Item(self._made - 1, item.block, item.nbytes, item.samples),))
+        call = self._call(k, item.block, item.samples)
+        return self._each(k, call, partial(self._folds[k].push, item.block, call), item)
+
+    def _mark(self, k: int, mark: Mark) -> Iterator[Word]:
+        if k == len(self._members):
+            if self._epochs[k].passed(mark):
+                self._made = 0
+            yield mark
+            return
+        call = self._call(k)
+        operator = self._members[k].operator
+        if isinstance(operator, Marked):
+            yield from self._each(k, call, partial(operator.mark, mark, call))
+        if mark is Mark.EPOCH and self._epochs[k].align:
+            yield from self._empty(k)
+            self._epochs[k].passed(mark)
+            self._taken[k] = 0
+        yield from self._mark(k + 1, mark)
+
+    def _flush(self) -> Iterator[Word]:
+        for k in range(len(self._folds)):
+            yield from self._empty(k)
+
+    def _empty(self, k: int) -> Iterator[Word]:
+        call = self._call(k)
+        yield from self._each(k, call, partial(self._folds[k].flush, call))
+
+    def _idle(self) -> Iterator[Word]:
+        for k, member in enumerate(self._members):
+            operator = member.operator
+            if isinstance(operator, Idling):
+                call = member.call(self._taken[k], epoch=self._epochs[k].number)
+                yield from self._each(k, call, partial(self._idle_once, k, operator, call))
+
+    def _idle_once(self, k: int, operator: Idling, call: RunCall) -> list[Block]:
+        if (block := operator.idle(call)) is None:
+            return []
+        self._taken[k] += 1  # asked in vain does not count: how often depends on time
+        return [block]
+
+    def _each(
+        self, k: int, call: RunCall, make: Callable[[], Iterable[Block]], item: Item | None = None
+    ) -> Iterator[Word]:
+        """What becomes of all that one call of a fold gives; `item`: what it took, which a dump names."""
+        run = _run(self._members[k], self._folds[k], call, make, blocks=int(item is not None))
+        try:
+            for made in run:
+                yield from self._push(k + 1, made)
+        finally:
+            run.close()  # the run was left in the midst of it
+
+    def _call(self, k: int, block: Block | None = None, samples: int = 0) -> RunCall:
+        self._taken[k] += 1
+        return self._members[k].call(self._taken[k] - 1, block, samples, epoch=self._epochs[k].number)
+
+
+class End(Enum):
+    """No block: what a fold gave is over."""
+
+    END = "end"
+
+
+def _run(
+    member: Member, fold: Fold, call: RunCall, make: Callable[[], Iterable[Block]], *, blocks: int = 0
+) -> Generator[Item, None, None]:
+    """One call of a fold: time it, weigh and count what it gives, settle it when it has given everything."""
+    source: Iterator[Block] | None = None
+    try:
+        while True:
+            began = perf_counter()
+            made: Item | None = None
+            try:
+                with member:
+                    source = iter(make()) if source is None else source
+                    if (block := next(source, End.END)) is not End.END:
+                        made = Item.of(0, given(block))
+            except DataError as error:
+                call.reject_all(error)
+            call.seconds += perf_counter() - began
+            if made is None:
+                break
+            member.meter.gave(made.samples, made.nbytes)
+            yield made
+    except GeneratorExit:  # the run is over in the midst of a call: its own `finally` runs now
+        if isinstance(source, GeneratorType):
+            with member:
+                source.close()
+        raise
+    with member:
+        member.meter.held = fold.held
+    member.settle(call, blocks=blocks)
+
+
+def given(block: Block | None) -> Block:
+    """A block that a fold gave. Raises TypeError for None: taken for the end, the rest would be lost."""
+    if block is None:
+        raise TypeError("gave None among its blocks; wanted blocks, and no more of them where there are none")
+    return block

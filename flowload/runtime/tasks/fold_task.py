@@ -1,0 +1,120 @@
+"""Neighbouring Folds at work: words in, words out, one hop at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from flowload.abc.operators import Paced
+from flowload.runtime.channel import Channel, Item, Word
+from flowload.runtime.threads.executor import Job, Lane
+from flowload.runtime.threads.monitor import Stillness
+
+from .fold_chain import FoldChain
+from .pacing import Pacing
+from .segment import Segment
+from .task import Mover
+
+__all__ = ["FoldTask"]
+
+#: How much one hop takes in and makes: enough to pay for the hop, little enough to bound memory.
+TAKE, WORDS, SECONDS = 2, 2, 0.005
+
+#: Where so many hops in a row made so few bytes, as with references, a hop makes more words.
+LIGHT_HOPS, LIGHT_BYTES, LIGHT_WORDS = 64, 1 << 18, 32
+
+
+class FoldTask(Mover):
+    """Folds are serial: one hop at a time, and the next when what the last one made was sent.
+
+    Args:
+        behind: for a fold that is paced: the run's outputs, and the segments between.
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        still: Stillness,
+        lane: Lane,
+        behind: tuple[Iterable[Channel], Sequence[Segment]] = ((), ()),
+    ) -> None:
+        super().__init__(segment, still)
+        first = segment.members[0].operator
+        self._pacing: Pacing | None = None
+        if isinstance(first, Paced):
+            self._pacing = Pacing(first, segment, *behind, still.moves, self.tell)
+            still.checks.append(self._pacing.relieve)
+        self._take = TAKE if self._pacing is None else 1  # there is room for one at a time
+        self._lane = lane
+        self._chain = FoldChain(segment.members, segment.epochs)
+        self._made: deque[Word] = deque()  # not sent yet
+        self._job: Job | None = None
+        self._spent = True  # nothing more comes of what was fed
+        self._flushed = False
+        self._rested = False  # idle folds were asked, and gave nothing
+        self._light = 0  # hops in a row that made few bytes
+
+    def move(self) -> Channel | None:
+        """Send on what was made, then make more: of what was fed, of what waits, of what idle folds hold."""
+        if self._job is not None:
+            if not self._job.done:
+                return None
+            self._took(self._job)
+        while self._made:
+            if (blocked := self.send(self._made[0])) is not None:
+                return blocked
+            self._made.popleft()
+        self.held_back = self._spent and self._pacing is not None and self._pacing.holds_back()
+        if self.held_back:
+            return self.segment.inputs[0]
+        if self._spent and not self._feed():
+            if self._flushed:
+                self.end()
+            return self.segment.inputs[0]
+        self._hop()
+        return None
+
+    def stop(self) -> None:
+        """Let go of what waits."""
+        super().stop()
+        self._made.clear()
+
+    def _feed(self) -> bool:
+        """Give the folds something to make words of; False: there is nothing."""
+        source = self.segment.inputs[0]
+        words: list[Word] = []
+        while len(words) < self._take and (word := source.take_now()) is not None:
+            words.append(word)
+        if words:
+            self._chain.feed(words)
+            self._rested = False
+        elif source.at_end:
+            if self._flushed:
+                return False
+            self._chain.finish()
+            self._flushed = True
+        elif self._chain.idles and not self._rested:
+            self._chain.rest()
+            self._rested = True
+        else:
+            return False
+        self._spent = False
+        return True
+
+    def _hop(self) -> None:
+        self.segment.going = self._chain.out
+        self.segment.running = 1
+        words = LIGHT_WORDS if self._light >= LIGHT_HOPS else WORDS
+        self._job = Job(partial(self._chain.advance, words, SECONDS), self.tell)
+        self._lane.submit(self._job, rank=self.segment.rank)
+
+    def _took(self, job: Job) -> None:
+        self._job = None
+        self.segment.running = 0
+        made, self._spent = job.outcome()
+        self._made.extend(made)
+        nbytes = sum(word.nbytes for word in made if isinstance(word, Item))
+        self._light = self._light + 1 if nbytes <= LIGHT_BYTES else 0
+        if made:
+            self._rested = False

@@ -1,0 +1,70 @@
+"""Neighbouring Maps as one: a block goes through all of them in one hop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from inspect import iscoroutinefunction
+from time import perf_counter
+
+from flowload.abc.operators import Map
+from flowload.errors import DataError
+from flowload.runtime.channel import Item, weigh
+
+from .call import Member, RunCall
+
+__all__ = ["Calls", "MapChain", "is_async"]
+
+#: Calls of one hop with their members and what they made (samples, bytes), to be settled in stream order.
+Calls = list[tuple[Member, RunCall, tuple[int, int] | None]]
+
+
+class MapChain:
+    """Has no state, so several threads may use it at once."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._steps = [(member, member.operator) for member in members if isinstance(member.operator, Map)]
+
+    def apply(self, item: Item, epoch: int = 0) -> tuple[Item, Calls]:
+        """Take one block of a pass through, in a thread."""
+        calls: Calls = []
+        number, block, nbytes, samples = item
+        for member, operator in self._steps:
+            if block is None:
+                break
+            call = member.call(number, block, samples, epoch=epoch)
+            began = perf_counter()
+            try:
+                with member:
+                    block = operator.apply(block, call)  # type: ignore[assignment]  # no coroutine: see is_async
+                    samples, nbytes = weigh(block)
+            except DataError as error:
+                call.reject_all(error)
+                block, samples, nbytes = None, 0, 0
+            call.seconds = perf_counter() - began
+            calls.append((member, call, None if block is None else (samples, nbytes)))
+        return Item(number, block, nbytes, samples), calls
+
+    async def apply_async(self, item: Item, epoch: int = 0) -> tuple[Item, Calls]:
+        """Take one block of a pass through Maps that are coroutine functions, in the loop."""
+        calls: Calls = []
+        number, block, nbytes, samples = item
+        for member, operator in self._steps:
+            if block is None:
+                break
+            call = member.call(number, block, samples, epoch=epoch)
+            began = perf_counter()
+            try:
+                with member:
+                    block = await operator.apply(block, call)  # type: ignore[misc]  # see is_async
+                    samples, nbytes = weigh(block)
+            except DataError as error:
+                call.reject_all(error)
+                block, samples, nbytes = None, 0, 0
+            call.seconds = perf_counter() - began
+            calls.append((member, call, None if block is None else (samples, nbytes)))
+        return Item(number, block, nbytes, samples), calls
+
+
+def is_async(member: Member) -> bool:
+    """The operator is a Map whose `apply` is a coroutine function."""
+    return iscoroutinefunction(getattr(member.operator, "apply", None))

@@ -1,0 +1,156 @@
+"""Neighbouring Maps at work: calls begin as soon as a block comes, and what they made is sent on in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from flowload.abc.operators import Completing, Mark
+from flowload.runtime.channel import Channel, Item, Word
+from flowload.runtime.threads.executor import Job
+from flowload.runtime.threads.monitor import Stillness
+
+from .call_batching import Bunching
+from .map_chain import Calls, MapChain, is_async
+from .segment import Segment
+from .task import Mover
+
+__all__ = ["AHEAD", "MapTask"]
+
+AHEAD = 1  #: jobs beyond those that run: while the oldest takes its time, the others need not wait
+
+
+class MapTask(Mover):
+    """A window of jobs: at most `workers` run, `AHEAD` more are begun or wait to be sent on.
+
+    A job is one call, or several where calls are short: see `Bunching`.
+
+    Args:
+        start: sets a job going; whoever does it calls `Job.finish` inside `with moves:`.
+    """
+
+    def __init__(self, segment: Segment, still: Stillness, start: Callable[[Job], object]) -> None:
+        super().__init__(segment, still)
+        chain = MapChain(segment.members)
+        self._apply = chain.apply
+        self._apply_async = chain.apply_async if is_async(segment.members[0]) else None
+        self._bunching = Bunching()
+        self._epochs = segment.epochs()
+        self._start = start
+        self._room = segment.workers + AHEAD
+        self._entries: deque[Job | Word] = deque()  # in the order of the input; words that need no call, too
+        self._queue: deque[Job] = deque()  # begun, but not set going
+
+    def move(self) -> Channel | None:
+        """Send on what is done, and begin what there is room for."""
+        source = self.segment.inputs[0]
+        while True:
+            blocked = self._send()
+            if not self._begin(source):
+                break
+        if self._entries:
+            return blocked
+        if source.at_end:
+            self._complete()
+            self.end()
+        return source
+
+    def stop(self) -> None:
+        """Let go of what waits; what is set going is not waited for."""
+        super().stop()
+        self._entries.clear()
+        self._queue.clear()
+
+    def _send(self) -> Channel | None:
+        """Settle and send on what the oldest calls made; the channel that has no room for more."""
+        while self._entries:
+            entry = self._entries[0]
+            if isinstance(entry, Job):
+                if not entry.done:
+                    return None
+                self._entries.popleft()
+                self._unpack(entry)
+            else:
+                if entry is Mark.EPOCH:  # asked again when there is room for it: that does no harm
+                    self._complete()
+                if (blocked := self.send(entry)) is not None:
+                    return blocked
+                self._entries.popleft()
+        return None
+
+    def _complete(self) -> None:
+        """All calls of a pass, or of the stream, are over."""
+        for member in self.segment.members:
+            if isinstance(member.operator, Completing):
+                with member:
+                    member.operator.complete()
+
+    def _unpack(self, job: Job) -> None:
+        """The words that a job made, in its place."""
+        words = []
+        for word, calls in job.outcome():
+            self._bunching.note(_settle(calls), word.nbytes)
+            words.append(word)
+        self._entries.extendleft(reversed(words))
+
+    def _begin(self, source: Channel) -> bool:
+        """Begin calls for the blocks that wait, as far as there is room; marks keep their place."""
+        begun = False
+        while len(self._entries) < self._room and (word := source.take_now()) is not None:
+            begun = True
+            if isinstance(word, Item) and word.block is not None:
+                items = self._with_neighbours(word, source)
+                work = partial(
+                    self._call_async if self._apply_async else self._call, items, self._epochs.number
+                )
+                job = Job(work, self._done)
+                self._entries.append(job)
+                self._queue.append(job)
+                self._set_going()
+            else:
+                self._entries.append(word)
+                self._epochs.passed(word)
+        return begun
+
+    def _with_neighbours(self, first: Item, source: Channel) -> list[Item]:
+        """The blocks of the job that this one begins."""
+        items = [first]
+        most = 1 if self._apply_async else self._bunching.most(source, self.segment.workers)
+        while len(items) < most and (word := source.take_now()) is not None:
+            if not isinstance(word, Item) or word.block is None:
+                source.put_back(word)  # it keeps its place behind them
+                break
+            items.append(word)
+        return items
+
+    def _call(self, items: list[Item], epoch: int) -> list[tuple[Item, Calls]]:
+        items.reverse()
+        return [
+            self._apply(items.pop(), epoch) for _ in range(len(items))
+        ]  # one that is done with is not kept alive
+
+    async def _call_async(self, items: list[Item], epoch: int) -> list[tuple[Item, Calls]]:
+        assert self._apply_async is not None  # noqa: S101 - asked before
+        return [await self._apply_async(items.pop(), epoch)]
+
+    def _set_going(self) -> None:
+        while self._queue and self.segment.running < self.segment.workers:
+            self.segment.running += 1
+            self._start(self._queue.popleft())
+
+    def _done(self) -> None:
+        self.segment.running -= 1
+        self._set_going()
+        self.tell()
+
+
+def _settle(calls: Calls) -> float:
+    """Enter the calls of one block into the books; the seconds that they took."""
+    seconds = 0.0
+    for member, call, made in calls:
+        if made is not None:
+            member.meter.gave(*made)
+        member.settle(call)
+        seconds += call.seconds
+    return seconds

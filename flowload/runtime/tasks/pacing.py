@@ -1,0 +1,90 @@
+"""Folds that are given a block only when they have room for what becomes of it, such as copies on a card.
+
+What there is room for depends on the reader, who gives things back when it likes. A reader that keeps them,
+and waits for more, would wait for ever. So when it waits and nothing is on its way to it, the fold is told
+to count no more what is in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from flowload.abc.operators import Paced
+from flowload.runtime.channel import Channel, Item
+from flowload.runtime.faces.wakeup import Doorbell
+from flowload.runtime.threads.monitor import Moves
+
+from .segment import Segment
+
+__all__ = ["Pacing", "segments_behind"]
+
+
+class Pacing:
+    """Holds a fold back; all but `__init__` inside `with moves:`, in any thread. Made in the loop.
+
+    Args:
+        fold: the first of its segment.
+        segment: it.
+        outputs: of the run, where readers may wait.
+        behind: the segments between.
+        moves: the run's.
+        tell: has the fold's task look again.
+    """
+
+    def __init__(
+        self,
+        fold: Paced,
+        segment: Segment,
+        outputs: Iterable[Channel],
+        behind: Sequence[Segment],
+        moves: Moves,
+        tell: Callable[[], None],
+    ) -> None:
+        self.fold = fold
+        self.segment = segment
+        self.outputs = tuple(outputs)
+        self.behind = behind
+        self.moves = moves
+        self.tell = tell
+        self.held = False  #: a block waits that there is no room for
+        # By the loop: whoever gives something back may hold any lock, for garbage is collected anywhere.
+        self.bell = Doorbell(self.look_again)
+        fold.watch(self.bell.ring)
+
+    def holds_back(self) -> bool:
+        """Whether the next block has to wait."""
+        word = self.segment.inputs[0].next_word
+        block = word.block if isinstance(word, Item) else None
+        self.held = block is not None and not self.fold.room(block)
+        return self.held
+
+    def look_again(self) -> None:
+        """Something was given back. In the loop."""
+        with self.moves:
+            self.tell()
+
+    def relieve(self) -> None:
+        """If the reader waits in vain, there is room."""
+        if self.held and any(output.wanted() for output in self.outputs) and not self.on_its_way():
+            if self.holds_back():  # else something was given back, and the loop has not said so yet
+                self.fold.relieve()
+            self.held = False
+            self.tell()
+
+    def on_its_way(self) -> bool:
+        """Whether anything is between this fold and the readers."""
+        return any(segment.running or any(map(len, segment.inputs)) for segment in self.behind) or any(
+            len(channel) for channel in self.outputs if channel.wanted()
+        )
+
+
+def segments_behind(segment: Segment, segments: Sequence[Segment]) -> list[Segment]:
+    """All segments that something of this one may come to."""
+    found: list[Segment] = []
+    for each in (todo := [segment]):
+        for other in segments:
+            reached = any(channel in other.inputs for channel in each.outputs.values())
+            if reached and other not in found:
+                found.append(other)
+                todo.append(other)
+    return found

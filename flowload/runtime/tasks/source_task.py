@@ -1,0 +1,144 @@
+"""The task of a Source: one pass after the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing, nullcontext
+from functools import partial
+from itertools import count, islice
+from time import perf_counter
+from types import CoroutineType
+from typing import Any
+
+from flowload.abc.operators import Block, Mark, Source
+from flowload.errors import NoDataError
+from flowload.runtime.channel import Item, Word
+from flowload.runtime.threads.executor import Lane
+
+from .call import Member, RunCall
+from .segment import Segment
+
+__all__ = ["run_source"]
+
+#: How much one hop makes: enough to pay for the hop, little enough to stop within.
+WORDS, SECONDS = 8, 0.005
+
+
+async def run_source(segment: Segment, lane: Lane, epochs: int | None) -> None:
+    """Write every pass of the source, each closed by a mark."""
+    task = SourceTask(segment, lane)
+    first = segment.first_epoch
+    for epoch in count(first) if epochs is None else range(first, first + epochs):
+        if segment.align:
+            task.number = 0
+        before = task.number
+        await task.epoch(epoch)
+        if epochs is None and task.number == before:
+            with task.member:
+                raise NoDataError(
+                    "a whole pass gave nothing", where=task.member.node, wanted="data to repeat"
+                )
+        await segment.put_all(Mark.EPOCH)
+    segment.end()
+
+
+def begun(stream: object) -> Iterator[Block | Mark] | AsyncIterator[Block | Mark]:
+    """What `epoch` gave, as an iterator: a list would begin anew at every hop. Raises TypeError."""
+    if isinstance(stream, Iterable):
+        return iter(stream)
+    if isinstance(stream, AsyncIterable):
+        return aiter(stream)
+    if isinstance(stream, CoroutineType):
+        stream.close()
+    kind = type(stream).__name__
+    raise TypeError(f"epoch() gave a {kind}; wanted an iterator of blocks, such as a generator")
+
+
+class SourceTask:
+    """Numbers the blocks over all passes; in each anew where passes are kept apart."""
+
+    def __init__(self, segment: Segment, lane: Lane) -> None:
+        self.segment = segment
+        self.lane = lane
+        self.member: Member = segment.members[0]
+        self.number = 0
+
+    async def epoch(self, epoch: int) -> None:
+        """Write one pass."""
+        source = self.member.operator
+        assert isinstance(source, Source)  # noqa: S101 - the plan made this task for it
+        call = self.member.call(epoch)
+        with self.member:
+            stream = begun(source.epoch(epoch, call))
+        if isinstance(stream, AsyncIterator):
+            await self._write_async(stream, call)
+        else:
+            await self._write(stream, call)
+
+    async def _write(self, stream: Iterator[Block | Mark], call: RunCall) -> None:
+        self.segment.going = stream
+        ended = False
+        while not ended:
+            self.segment.running = 1
+            words, ended = await self.lane.run(partial(self._pull, stream, call))
+            self.segment.running = 0
+            for word in words:
+                await self.segment.put(word)
+
+    async def _write_async(self, stream: AsyncIterator[Block | Mark], call: RunCall) -> None:
+        guard: Any = aclosing(stream) if hasattr(stream, "aclose") else nullcontext()
+        began = perf_counter()
+        with self.member:
+            async with guard:
+                async for made in stream:
+                    call.seconds = perf_counter() - began
+                    word = self._count(made, call)
+                    self._settle(call)
+                    await self.segment.put(word)
+                    began = perf_counter()
+        self._settle(call)
+
+    def _pull(self, stream: Iterator[Block | Mark], call: RunCall) -> tuple[list[Word], bool]:
+        """Some of what comes next, counted; and whether that was the last. In a thread."""
+        began = perf_counter()
+        words: list[Word] = []
+        ended = False
+        with self.member:
+            for made in islice(stream, WORDS):
+                words.append(self._count(made, call))
+                if perf_counter() - began > SECONDS:
+                    break
+            else:
+                ended = len(words) < WORDS
+        call.seconds = perf_counter() - began
+        self._settle(call)
+        return words, ended
+
+    def _count(self, made: Block | Mark, call: RunCall) -> Word:
+        """The word for a block; into the books, behind what was dropped before it."""
+        self._enter(call)
+        if isinstance(made, Mark):
+            return made
+        item = Item.of(self.number, made)
+        meter = self.member.meter
+        meter.in_ += item.samples
+        meter.taken += item.samples
+        meter.gave(item.samples, item.nbytes)
+        self.number += 1
+        return item
+
+    def _settle(self, call: RunCall) -> None:
+        """One hop is over."""
+        self._enter(call)
+        self.member.settle(call, blocks=0)
+
+    def _enter(self, call: RunCall) -> None:
+        """What a source drops has come in before."""
+        call.found = None
+        if not call.drops and not call.rejects:
+            return
+        call.samples = sum(count for _, count in call.drops) + sum(count for _, count in call.rejects)
+        self.member.enter(call)
+        call.samples = 0
+        call.drops.clear()
+        call.rejects.clear()

@@ -1,0 +1,181 @@
+"""The tasks of fan-out and fan-in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
+from functools import partial
+from time import perf_counter
+
+from flowload.abc.operators import Mark, Route, Turn
+from flowload.errors import DataError, GraphError
+from flowload.runtime.channel import EndOfStream, Item, ReaderGone, Word
+from flowload.runtime.threads.executor import Lane
+
+from .call import Member
+from .segment import Segment
+
+__all__ = ["run_route", "run_turn"]
+
+
+async def run_route(segment: Segment, lane: Lane) -> None:
+    """Send the parts of every block to their outputs; marks go to all."""
+    numbers = dict.fromkeys(segment.outputs, 0)
+    member = segment.members[0]
+    epochs = segment.epochs()
+    try:
+        while True:
+            word = await segment.take()
+            if isinstance(word, Mark):
+                if epochs.passed(word):
+                    numbers = dict.fromkeys(segment.outputs, 0)
+                await _each(segment, dict.fromkeys(segment.outputs, word))
+            elif word.block is not None:
+                work = partial(_route, member, segment.outputs, word, epochs.number)
+                parts = await lane.run(work, rank=segment.rank)
+                numbered = {port: part._replace(number=numbers[port]) for port, part in parts.items()}
+                await _each(segment, numbered)
+                for port, part in parts.items():
+                    segment.given[port] += part.samples
+                    numbers[port] += 1
+    except EndOfStream:
+        segment.end()
+
+
+def _route(member: Member, ports: Collection[str], item: Item, epoch: int = 0) -> Mapping[str, Item]:
+    """The parts of a block; their numbers are given later."""
+    assert isinstance(member.operator, Route)  # noqa: S101 - the plan made this task for it
+    call = member.call(item.number, item.block, item.samples, epoch=epoch)
+    began = perf_counter()
+    parts: dict[str, Item] = {}
+    try:
+        with member:
+            routed = member.operator.route(item.block, call)
+            check_ports(routed, ports)
+            parts = {port: part for port, each in routed.items() if (part := Item.of(0, each)).samples}
+    except DataError as error:
+        call.reject_all(error)
+    call.seconds = perf_counter() - began
+    for part in parts.values():
+        member.meter.gave(part.samples, part.nbytes)
+    member.settle(call)  # here already: blocks are routed one at a time, in order
+    return parts
+
+
+def check_ports(routed: object, ports: Collection[str]) -> None:
+    """Raise TypeError or GraphError unless parts go to outputs that exist: elsewhere they would be lost."""
+    if not isinstance(routed, Mapping):
+        raise TypeError(f"route() gave a {type(routed).__name__}; wanted a dict of parts by output name")
+    for port in routed:
+        if port not in ports:
+            names = ", ".join(map(repr, sorted(ports)))
+            raise GraphError(f"route() gave a part for the output {port!r}; this stage has {names}")
+
+
+async def _each(segment: Segment, words: Mapping[str, Word]) -> None:
+    """Write to the outputs that are still read; ReaderGone when none is."""
+    for port, word in words.items():
+        with suppress(ReaderGone):
+            await segment.put(word, port)
+    if all(channel.left for channel in segment.outputs.values()):
+        raise ReaderGone
+
+
+def check_choice(which: int, ready: Sequence[int]) -> int:
+    """The input that a turn chose. Raises GraphError for one that has nothing to give now."""
+    if which not in ready:
+        raise GraphError(f"choose() gave {which!r}; wanted one of the inputs {list(ready)}")
+    return which
+
+
+async def run_turn(task: TurnTask) -> None:
+    """Take blocks from the inputs as the operator chooses; at a mark, an input waits for the others."""
+    while task.alive:
+        await task.step()
+    task.segment.end()
+
+
+class TurnTask:
+    """What is open, what waits at the end of its pass, and what is waited for."""
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+        self.alive = list(range(len(segment.inputs)))
+        self.at_mark: set[int] = set()
+        self.caught_up: set[int] = set()
+        self.told = False  # that all of them have caught up
+        self.waits_for: int | None = None
+        self.number = 0
+        self.epochs = segment.epochs()
+        member = segment.members[0]
+        # It begins anew in every pass where passes are kept apart.
+        self.fresh = deepcopy(member.operator) if segment.align else member.operator
+
+    async def step(self) -> None:
+        """Take one word."""
+        ready = [k for k in self.alive if k not in self.at_mark]
+        if not ready:
+            self.at_mark.clear()
+            if self.epochs.passed(Mark.EPOCH):
+                self.segment.members[0].operator = deepcopy(self.fresh)
+                self.number = 0
+            await self.segment.put_all(Mark.EPOCH)
+            return
+        member = self.segment.members[0]
+        operator = member.operator
+        assert isinstance(operator, Turn)  # noqa: S101 - the plan made this task for it
+        with member:
+            which = check_choice(operator.choose(ready), ready)
+        try:
+            word = await self._wait_for(which)
+        except EndOfStream:
+            self.alive.remove(which)
+            await self._catch_up()
+        else:
+            await self._pass_on(operator, which, word)
+
+    async def _wait_for(self, which: int) -> Word:
+        self.waits_for = which
+        try:
+            return await self.segment.take(which)
+        finally:
+            self.waits_for = None
+
+    def relieve(self) -> None:
+        """Everything stands still: give room to the inputs that are full while another is waited for."""
+        if self.waits_for is not None:
+            for k in self.alive:
+                if k != self.waits_for and self.segment.inputs[k].writer_waits:
+                    self.segment.inputs[k].grow()
+
+    async def _pass_on(self, operator: Turn, which: int, word: Word) -> None:
+        if isinstance(word, Mark):
+            await self._mark(which, word)
+        elif word.block is not None:
+            member = self.segment.members[0]
+            with member:
+                operator.took(which, word.samples)
+            member.settle(member.call(self.number, word.block, word.samples, epoch=self.epochs.number))
+            member.meter.gave(word.samples, word.nbytes)
+            await self.segment.put(word._replace(number=self.number))
+            self.number += 1
+
+    async def _mark(self, which: int, mark: Mark) -> None:
+        if mark is Mark.EPOCH:
+            self.at_mark.add(which)
+            await self._catch_up()
+        else:
+            self.caught_up.add(which)
+            self.told = False  # there was news, which is told now
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Say that all have caught up: those that say it, and those that have nothing more to say now.
+
+        A list beside a watched folder never says it, but its pass ends; a pool behind them waits for this.
+        """
+        done = self.caught_up | self.at_mark
+        if self.caught_up and not self.told and done.issuperset(self.alive):
+            self.told = True
+            await self.segment.put_all(Mark.CAUGHT_UP)

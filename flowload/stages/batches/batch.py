@@ -1,0 +1,197 @@
+"""`batch`: so many samples as named arrays, encoded straight into one leased buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flowload.abc.operators import Device, OnError, Operator, Setting
+from flowload.abc.records import Attended, Records, may_drop
+from flowload.blocks import Batch, Frames, Rows
+from flowload.errors import GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.graph.node import whole
+from flowload.stages.chunks.source_table import format_finder
+from flowload.stages.registry import own_formats
+from flowload.stages.rows.reopened_tables import Tables, lacking, own_records
+
+from .buffer_layout import batch_bytes
+from .bundle import how_many
+from .collate import Encode, find_layout
+from .gather import check_layout
+from .rebatch import Cut
+from .refill import Finish, Refill
+from .row_size import row_size
+from .written import EncodeUsable
+
+__all__ = ["BatchStage", "batch"]
+
+
+#: Batches that are encoded and not yet let go: one waits for its turn, one lies in the queue, one ready
+#: for the reader, who has two while it goes from one to the next.
+DONE = 5
+
+#: Of small batches there may be more at work, waiting for their turn, and ready: so many, of so many bytes.
+MANY, SMALL = 32, 4 << 20
+
+#: Batches that are cut, and wait: in the fold, in the queue, for a thread.
+WAITING = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchStage(Stage):
+    """See `batch`."""
+
+    word: ClassVar[str] = "batch"
+    accepts: ClassVar[tuple[type, ...]] = (Frames, Batch, Rows)
+    keeps: ClassVar[bool] = True
+    cuts: ClassVar[bool] = True
+
+    size: int
+    layout: str | None = None
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not whole(self.size) or self.size < 1:
+            raise GraphError(f"batch: size is {self.size!r}; wanted a number from 1")
+        if not isinstance(self.layout, str | None):
+            raise GraphError(f"batch: layout is {self.layout!r}; wanted the name of one, or None")
+        if not isinstance(self.drop_last, bool):
+            raise GraphError(f"batch: drop_last is {self.drop_last!r}; wanted True or False")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
+        """Batches."""
+        if self.layout is not None and list(incoming) == [Batch]:
+            raise GraphError(f"batch: layout={self.layout!r} is for records; here come arrays already")
+        return {"out": Batch}
+
+    def uneven(self, setting: Setting) -> str | None:
+        """What is bad, or lacks data, is left out where it is read."""
+        return super().uneven(setting) or lacking(setting)
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """Cut the stream by reference; encode each piece. Raises GraphError for an unknown layout."""
+        for known in own_formats(setting.upstream):
+            find_layout(known, self.layout)
+        for records in own_records(setting):
+            check_layout(records.name, records.layouts, self.layout)
+        device, refilled = device_of(setting), self.refilled(setting)
+        encode = EncodeUsable(self.layout, device) if refilled else Encode(self.layout, device)
+        cut = Cut(
+            self.size,
+            drop_last=self.drop_last and not refilled,
+            find=format_finder(setting),
+            tables=Tables.before(setting),
+            together=encode.together if setting.bundles else None,
+            misfit=encode.misfit if self.on_error == "skip" else None,
+        )
+        if not refilled:
+            return cut, encode
+        refill = Refill(
+            self.size,
+            drop_last=self.drop_last,
+            find=format_finder(setting),
+            tables=Tables.before(setting),
+            misfit=encode.misfit if self.on_error == "skip" else None,
+        )
+        return cut, encode, refill, Finish(self.layout, device, encode.padding)
+
+    def refilled(self, setting: Setting) -> bool:
+        """Whether samples may be dropped while batches are made, so that these must be filled up."""
+        if setting.incoming == (Batch,):
+            return False  # arrays are not read here; those that do not fit are left out before
+        records = own_records(setting)
+        unknown = not records and Rows in setting.incoming  # rows of a table of somebody's own
+        return self.on_error == "skip" or unknown or any(map(may_drop, records))
+
+    def memory(self, setting: Setting) -> int:
+        """Batches at work and on their way, and the records that they are made of."""
+        workers = self.workers or setting.cpus
+        formats = own_formats(setting.upstream)
+        known = [self.batch_of(records) for records in own_records(setting)]
+        if known or not formats:
+            nbytes = max(known, default=0)
+            together = how_many(nbytes, swift=True) if setting.bundles else 1
+            return under_way(nbytes, workers, together) + self.refilling(setting, nbytes * together)
+        fields = find_layout(formats[0], self.layout).fields()
+        nbytes = batch_bytes(fields, self.size)
+        batches = under_way(nbytes, workers, how_many(nbytes, swift=False) if setting.bundles else 1)
+        records = (workers + WAITING) * self.size * row_size(setting)
+        return batches + records + self.refilling(setting, nbytes)
+
+    def given_bytes(self, setting: Setting) -> int:
+        """Bytes of one batch, as far as they are known, for whoever stands behind it."""
+        known = [self.batch_of(records) for records in own_records(setting)]
+        formats = own_formats(setting.upstream)
+        if known or not formats:
+            return max(known, default=0)
+        return batch_bytes(find_layout(formats[0], self.layout).fields(), self.size)
+
+    def refilling(self, setting: Setting, nbytes: int) -> int:
+        """Bytes of blocks that wait to be filled up, or are filled up."""
+        return (self.workers or setting.cpus) * nbytes + WAITING * nbytes if self.refilled(setting) else 0
+
+    def batch_of(self, records: Records) -> int:
+        """Bytes of a batch of these records, as far as they tell."""
+        layout = check_layout(records.name, records.layouts, self.layout)
+        beside = records.attending_bytes(layout, self.size) if isinstance(records, Attended) else 0
+        return batch_bytes(records.fields(layout), self.size) + beside
+
+
+def under_way(nbytes: int, workers: int, together: int) -> int:
+    """Bytes of all batches of a run, at most, where one has so many, and so many go together."""
+    block = nbytes * together
+    place = max(block, min(MANY * block, SMALL))
+    return (workers + 2) * place + (DONE - 2) * block
+
+
+def device_of(setting: Setting) -> Device | None:
+    """What prepares batch memory, as the next stage that goes to a device says."""
+    for stage in setting.downstream:
+        device = getattr(stage, "device", None)
+        if callable(device):
+            found: Device | None = device(setting)
+            return found
+    return None
+
+
+def batch(
+    size: int,
+    *,
+    layout: str | None = None,
+    drop_last: bool = False,
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+) -> Graph:
+    """Make batches of records, of rows, or of other batches of arrays.
+
+    Every batch but the last has exactly `size` samples; with `drop_last=True` the last one, too. What is too
+    large was left out where rows begin. What turns out bad when it is read (it is not finite, or cannot be
+    read, or `missing="skip"` leaves it out) is replaced by the samples that follow: the stream is the good
+    samples in their order, cut to size, the same for any number of workers. Batches are written as if all
+    were good, and cut anew from the first bad one on; where none can be left out, that costs nothing.
+
+    Args:
+        size: samples of a batch.
+        layout: which arrays a record becomes, by name, as its format offers them; None: its first
+            layout. For lc0: "tensors", "tuple" or "bits".
+        drop_last: whether what is too little for a batch at the end of the stream is dropped, and
+            counted; else it makes a smaller last batch.
+        workers: batches that may be encoded at once; None: as many as the run has CPUs.
+        on_error: what a bad sample does: "raise" ends the run, "skip" counts it as dropped, alone. Arrays
+            that do not fit those of the same batch are bad, too.
+        max_errors: under "skip": how many samples (int) or which share (float) may be skipped.
+    """
+    return place(
+        BatchStage(
+            size=size,
+            layout=layout,
+            drop_last=drop_last,
+            workers=workers,
+            on_error=on_error,
+            max_errors=max_errors,
+        )
+    )

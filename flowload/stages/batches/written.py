@@ -1,0 +1,210 @@
+"""Batches of which some samples may turn out bad while they are written, and which of them are good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from flowload.abc.operators import Bytes, Call, Device
+from flowload.blocks import Batch, Bundle, Rows
+from flowload.errors import DataError
+from flowload.stages.rows.selection import Listed, joined, narrow
+
+from .collate import Encode, Part, Pieces
+
+__all__ = ["EncodeUsable", "Quiet", "Written", "merged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Good samples by reference, in order; and what was written of exactly these.
+
+    Args:
+        parts: where they came.
+        arrays: of all of them, one row a sample, where rows can be cut and joined; None: write them anew.
+        finished: the batch, or the bundle of batches of one size, that they are already.
+    """
+
+    parts: tuple[Part, ...]
+    arrays: dict[str, Any] | None = None
+    finished: Batch | Bundle | None = None
+    rows: int = field(init=False)  #: of all parts
+    nbytes: int = field(init=False)  #: that this keeps alive
+
+    def __post_init__(self) -> None:
+        nbytes = sum(part.nbytes for part in self.parts)
+        if self.finished is not None:
+            nbytes += self.finished.nbytes
+        elif self.arrays is not None:
+            nbytes += sum(array.nbytes for array in self.arrays.values())
+        object.__setattr__(self, "rows", sum(map(len, self.parts)))
+        object.__setattr__(self, "nbytes", nbytes)
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def select(self, which: slice) -> Written:
+        """Neighbouring samples; they are no batch any more."""
+        first, end, _ = which.indices(len(self))
+        arrays = None
+        if self.arrays is not None:
+            arrays = {key: array[first:end] for key, array in self.arrays.items()}
+        return Written(tuple(cut_out(self.parts, first, end)), arrays)
+
+    def batches(self) -> Sequence[Written]:
+        """Each batch by itself."""
+        if not isinstance(self.finished, Bundle):
+            return (self,)
+        found, first = [], 0
+        for batch in self.finished.bundled:
+            parts = tuple(cut_out(self.parts, first, first + len(batch)))
+            found.append(Written(parts, batch.arrays if self.arrays is not None else None, batch))
+            first += len(batch)
+        return found
+
+
+def cut_out(parts: Iterable[Part], first: int, end: int) -> Iterator[Part]:
+    """The samples from `first` to below `end` of neighbouring parts."""
+    for part in parts:
+        begin, stop = max(first, 0), min(end, len(part))
+        if begin < stop:
+            yield part if stop - begin == len(part) else part.select(slice(begin, stop))
+        first, end = first - len(part), end - len(part)
+
+
+def merged(parts: Iterable[Part]) -> list[Part]:
+    """The same samples; neighbouring rows of the same records are one part."""
+    found: list[Part] = []
+    for rows, group in groupby(parts, key=lambda part: id(part.origin) if isinstance(part, Rows) else None):
+        same = list(group)
+        if rows is None or len(same) == 1:
+            found += same
+        else:
+            first = same[0]
+            assert isinstance(first, Rows)  # noqa: S101 - or it would have no origin
+            picks = joined([part.picks for part in same if isinstance(part, Rows)])
+            found.append(replace(first, picks=picks))
+    return found
+
+
+class Quiet:
+    """A call that tells nothing of what is missing: it was told when these samples were written first."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.number = call.number
+        self.stop = call.stop
+
+    def rng(self, *key: int) -> np.random.Generator:
+        """See `Call.rng`."""
+        return self.call.rng(*key)
+
+    def key(self) -> tuple[int, int]:
+        """See `Call.key`."""
+        return self.call.key()
+
+    def go_on(self) -> None:
+        """See `Call.go_on`."""
+        self.call.go_on()
+
+    def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
+        """See `Call.lease`."""
+        return self.call.lease(nbytes, device)
+
+    def drop(self, count: int, reason: str) -> None:
+        """See `Call.drop`."""
+        self.call.drop(count, reason)
+
+    def reject(self, error: DataError, count: int = 1) -> None:
+        """See `Call.reject`."""
+        self.call.reject(error, count)
+
+    def missing(self, count: int, what: DataError) -> None:
+        """Nothing."""
+
+    def opened(self, count: int) -> None:
+        """See `Call.opened`."""
+        self.call.opened(count)
+
+
+class Attempt(Quiet):
+    """A call that fails with the first sample that is dropped or rejected; until `settle` nothing is told."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self.lacks: list[tuple[int, DataError]] = []
+
+    def drop(self, count: int, reason: str) -> None:
+        """Raises DataError for any."""
+        if count:
+            raise DataError(reason, where="batch")
+
+    def reject(self, error: DataError, count: int = 1) -> None:  # noqa: ARG002 - one is enough
+        """Raises it."""
+        raise error
+
+    def missing(self, count: int, what: DataError) -> None:
+        """Told when the attempt has succeeded."""
+        self.lacks.append((count, what))
+
+    def settle(self) -> None:
+        """It has succeeded."""
+        for count, what in self.lacks:
+            self.call.missing(count, what)
+
+
+class EncodeUsable(Encode):
+    """A map: writes batches as if every sample were good; where one is not, finds out which are.
+
+    So no sample is read twice before the first bad one is met, and behind it none of a batch without any.
+    """
+
+    def apply(self, block: Pieces, call: Call) -> Written | None:  # type: ignore[override]  # see `Refill`
+        """The good samples of a batch, or of several; None when none of them is."""
+        attempt = Attempt(call)
+        try:
+            made = super().apply(block, attempt)
+        except DataError:
+            return self.good_ones(block.parts, call)
+        attempt.settle()
+        return None if made is None else Written(block.parts, self.cuttable(block.parts, made), made)
+
+    def cuttable(self, parts: Sequence[Part], made: Batch | Bundle) -> dict[str, Any] | None:
+        """The arrays that can be cut and joined: one row a sample, whatever other samples there are."""
+        first = made.bundled[0] if isinstance(made, Bundle) else made
+        if first.whole or any(isinstance(part, Rows) and self.fields(part) is None for part in parts):
+            return None
+        return first.arrays  # of a bundle, each batch has its own: see `Written.batches`
+
+    def good_ones(self, parts: Iterable[Part], call: Call) -> Written | None:
+        """Those that can be written, by reference; the others are dropped and rejected, each by itself."""
+        good: list[Part] = []
+        for part in merged(parts):
+            if isinstance(part, Rows):
+                numbers = part.table.usable(part.picks.array(), call)
+                good += self.readable(replace(part, picks=Listed(narrow(numbers))), call)
+            else:
+                good += self.readable(part, call)
+        return Written(tuple(merged(good))) if good else None
+
+    def readable(self, part: Part, call: Call) -> Iterator[Part]:
+        """The samples that can be written: all, or those of either half."""
+        if not len(part):
+            return
+        attempt = Attempt(call)
+        try:
+            super().batch((part,), attempt)
+        except DataError as error:
+            half = len(part) // 2
+            if half:
+                yield from self.readable(part.select(slice(0, half)), call)
+                yield from self.readable(part.select(slice(half, None)), call)
+            else:
+                call.reject(error)
+        else:
+            attempt.settle()
+            yield part

@@ -1,0 +1,73 @@
+"""`shuffle_pool`: chunks in random order, by reference, from a window of the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flowload.abc.operators import OnError, Operator, Setting
+from flowload.blocks import CHUNK, Chunks
+from flowload.errors import GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.graph.node import whole
+
+from .pool import EMIT, Pool
+from .pool_choices import KNOWN, Choices
+from .repeating_pool import Passes
+from .source_table import HELD, format_finder
+
+__all__ = ["ShufflePoolStage", "shuffle_pool"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShufflePoolStage(Stage):
+    """See `shuffle_pool`."""
+
+    word: ClassVar[str] = "shuffle_pool"
+    accepts: ClassVar[tuple[type, ...]] = (Chunks,)
+    keyed_by_pass: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
+
+    chunks: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not whole(self.chunks) or self.chunks < 1:
+            raise GraphError(f"shuffle_pool: chunks is {self.chunks!r}; wanted a number from 1")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
+        """References to chunks."""
+        return {"out": Chunks}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """One fold: which one depends on whether the data grow, and are to come more than once."""
+        growing = any(stage.growing for stage in setting.upstream)
+        find = format_finder(setting)
+        first = setting.first_epoch
+        if growing and setting.epochs != 1:
+            return (Passes(self.chunks, find=find, first_epoch=first),)
+        choices = Choices(first, align=setting.align, growing=growing)
+        return (Pool(self.chunks, growing=growing, find=find, choices=choices),)
+
+    def memory(self, setting: Setting) -> int:
+        """The index, where every chunk is a file of its own; chunks of one file share what that costs."""
+        waits = KNOWN if setting.first_epoch or setting.align else 0
+        return (max(self.chunks, waits) + 4 * EMIT) * (CHUNK.itemsize + 24 + HELD)
+
+
+def shuffle_pool(chunks: int, *, on_error: OnError = "raise", max_errors: int | float | None = None) -> Graph:
+    """Give chunks in random order; only their indexes are held.
+
+    Over a finite source every chunk comes exactly once an epoch, whatever the size of the pool; if the
+    data fit, in a uniformly random order. Over a growing one the pool is a window of the newest chunks:
+    with epochs=1 every chunk still comes once, otherwise the window comes again and again, each chunk
+    once a pass in random order; new chunks join, the oldest leave.
+
+    Args:
+        chunks: references that are held at most: about 70 bytes each, and 280 a file. 1 keeps the order.
+        on_error: what chunks of another format than the first do: "raise" ends the run, "skip" counts them
+            as dropped.
+        max_errors: under "skip": how many chunks (int) or which share (float) may be skipped.
+    """
+    return place(ShufflePoolStage(chunks=chunks, on_error=on_error, max_errors=max_errors))

@@ -1,0 +1,153 @@
+"""`unpack`: inflate chunks and sample their records, so that over a chunk's uses each comes equally often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import ClassVar, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.abc.operators import OnError, Operator, Setting
+from flowload.blocks import Chunks, Frames
+from flowload.errors import GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.graph.node import whole
+from flowload.stages.batches.row_size import RECORD, row_size
+
+from .decompress import SCRATCH, SLACK, STEP, Inflate
+from .rechunk import Recut, claimed_bytes
+from .sampling import Sampling
+from .source_table import format_finder
+
+__all__ = ["UnpackStage", "unpack"]
+
+Checks: TypeAlias = Literal["values", "none"]
+
+BLOCK = 16 << 20  #: bytes of records that a call gives at most
+PACKED = 2  #: times as many, where they are packed: to so much less memory that fewer calls are worth it
+LIGHT = 2  #: times as many a call inflates at most, where it takes few of them: 10 to 50 milliseconds
+ON_THEIR_WAY = 8  #: blocks that are finished, and wait or are worked on by the next stage, at most
+FINEST = 10**6  #: largest denominator of a rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnpackStage(Stage):
+    """See `unpack`."""
+
+    word: ClassVar[str] = "unpack"
+    accepts: ClassVar[tuple[type, ...]] = (Chunks,)
+    keeps: ClassVar[bool] = True
+
+    rate: float | None = None
+    count: int | None = None
+    max_chunk_bytes: int = 64 << 20
+    checks: Checks = "values"
+    sampling: Sampling = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not whole(self.max_chunk_bytes) or self.max_chunk_bytes < 1:
+            raise GraphError(f"unpack: max_chunk_bytes is {self.max_chunk_bytes!r}; wanted a number from 1")
+        if self.checks not in get_args(Checks):
+            known = " or ".join(map(repr, get_args(Checks)))
+            raise GraphError(f"unpack: checks is {self.checks!r}; wanted {known}")
+        object.__setattr__(self, "sampling", self.read_sampling())
+
+    def read_sampling(self) -> Sampling:
+        """The rule that rate and count mean. Raises GraphError."""
+        if self.count is not None:
+            if self.rate is not None:
+                raise GraphError(f"unpack: rate={self.rate!r} and count={self.count!r}; wanted one of them")
+            if not whole(self.count) or self.count < 1:
+                raise GraphError(f"unpack: count is {self.count!r}; wanted a number from 1")
+            return Sampling(count=self.count)
+        rate = 1.0 if self.rate is None else self.rate
+        if isinstance(rate, bool) or not 1 / FINEST <= rate <= 1:
+            raise GraphError(f"unpack: rate is {rate!r}; wanted a share from {1 / FINEST:.6f} to 1")
+        share = Fraction(rate).limit_denominator(FINEST)
+        return Sampling(num=share.numerator, den=share.denominator)
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - it gives frames always
+        """Frames."""
+        return {"out": Frames}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """Cut the stream into equal pieces of work; inflate and sample each."""
+        growing = any(stage.growing for stage in setting.upstream)
+        block = block_bytes(setting)
+        recut = Recut(block - SLACK, self.cost, growing=growing, find=format_finder(setting))
+        inflate = Inflate(
+            self.sampling,
+            seed=setting.seed,
+            limit=self.max_chunk_bytes,
+            room=block,
+            checked=self.checks == "values",
+        )
+        return recut, inflate
+
+    def cost(self, table: NDArray[np.void]) -> NDArray[np.int64]:
+        """What chunks weigh in a call: bytes given, or the work of inflating, whichever is more."""
+        claims = claimed_bytes(table, self.max_chunk_bytes)
+        work: NDArray[np.int64] = np.maximum(-(-claims // LIGHT), self.sampling.most_bytes(table, claims))
+        return work
+
+    def memory(self, setting: Setting) -> int:
+        """Blocks at work and on their way, and scratch where chunks are sampled or packed."""
+        workers = self.workers or setting.cpus
+        packed = row_size(setting) / RECORD
+        if self.sampling.everything and packed == 1:
+            return (workers + ON_THEIR_WAY) * block_bytes(setting)
+        block = STEP + int(block_bytes(setting) * min(1, LIGHT * self.sampling.share) * packed)
+        return workers * SCRATCH + (workers + ON_THEIR_WAY) * block
+
+    def taken(self, chunks: Chunks, seed: int) -> NDArray[np.int64]:
+        """How many records each chunk use will give; -1 where the index does not know how many there are."""
+        known = chunks.table["records"] >= 0
+        taken = np.full(len(chunks), -1, np.int64)
+        taken[known] = self.sampling.lengths(chunks.select(known), seed)
+        return taken
+
+
+def block_bytes(setting: Setting) -> int:
+    """Bytes of records, before they are packed, that a call gives at most."""
+    return BLOCK * PACKED if row_size(setting) < RECORD else BLOCK
+
+
+def unpack(
+    rate: float | None = None,
+    count: int | None = None,
+    *,
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+    max_chunk_bytes: int = 64 << 20,
+    checks: Checks = "values",
+) -> Graph:
+    """Inflate chunks, and sample a share or a number of the records of each use.
+
+    Args:
+        rate: share of a chunk's records that one use takes, above 0 and at most 1 (the default). Over
+            1/rate uses of a chunk every record comes exactly once. In the chunk's own order.
+        count: instead of a rate: so many records a use, all different (all, where the chunk has fewer).
+        workers: calls that may run at once; None: as many as the run has CPUs.
+        on_error: what a bad chunk does: "raise" ends the run, "skip" counts it as dropped.
+        max_errors: under "skip": how many chunks (int) or which share (float) may be skipped.
+        max_chunk_bytes: a chunk that inflates to more is bad: a limit for gzip bombs.
+        checks: "values": a chunk is bad, too, if values in it break a rule of its format; counted by rule.
+            Policies are looked at in those records that are taken, everything else in all.
+            "none": values are taken as they are.
+    """
+    return place(
+        UnpackStage(
+            rate=rate,
+            count=count,
+            workers=workers,
+            on_error=on_error,
+            max_errors=max_errors,
+            max_chunk_bytes=max_chunk_bytes,
+            checks=checks,
+        )
+    )

@@ -1,0 +1,265 @@
+"""`fl.to_device`: batches as torch tensors, where the training step wants them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flowload.abc.operators import Block, Call, Device, OnError, Operator, Setting
+from flowload.blocks import Batch, Bundle, Item
+from flowload.errors import GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.graph.node import whole
+
+if TYPE_CHECKING:
+    from .tensor import SharedTensors
+
+__all__ = ["ToCpu", "ToDeviceStage", "in_order", "to_device"]
+
+log = logging.getLogger("flowload")
+
+NAMES = re.compile(r"auto|cpu|mps(:0)?|(cuda|xpu)(:(0|[1-9][0-9]{0,3}))?")
+PLAIN = "mps", "xpu"  #: devices of plain copies
+CALLED_CUDA = ("hip", "rocm", "nvidia", "amd", "gpu")  #: by others; torch says "cuda", for AMD's cards, too
+
+#: One of these is there where Linux has a GPU that torch could call "cuda" (NVIDIA, Tegra, AMD, WSL).
+DRIVERS = tuple(map(Path, ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvmap", "/dev/kfd", "/dev/dxg")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToDeviceStage(Stage):
+    """The declaration of `to_device`; torch, which takes a second to import, waits for a run."""
+
+    word: ClassVar[str] = "to_device"
+    accepts: ClassVar[tuple[type, ...]] = (Batch, Item)
+    keeps: ClassVar[bool] = True
+
+    target: str = "auto"
+    prefetch: int | None = None
+
+    @property
+    def lane(self) -> str:  # type: ignore[override]  # a class variable elsewhere
+        """For a card "io": a call may wait for it, and takes no CPU."""
+        return "kernel" if self.on_cpu() or self.target.startswith(PLAIN) else "io"
+
+    @property
+    def bundles(self) -> bool:  # type: ignore[override]  # a class variable elsewhere
+        """On a CPU, where batches are looked at, not copied."""
+        return self.on_cpu()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not NAMES.fullmatch(str(self.target)):
+            hint = "; torch calls it 'cuda'" if self.target.partition(":")[0] in CALLED_CUDA else ""
+            raise GraphError(
+                f"to_device: device is {self.target!r}{hint}; wanted 'auto', 'cpu', 'cuda' or a card:"
+                " 'cuda:1'; or 'mps' (Apple), 'xpu' or 'xpu:1' (Intel)"
+            )
+        if self.prefetch is not None and not (whole(self.prefetch) and self.prefetch >= 1):
+            raise GraphError(
+                f"to_device: prefetch is {self.prefetch!r}; wanted a number of batches from 1, or None"
+            )
+        if self.prefetch is not None and self.target.startswith(("cpu", *PLAIN)):
+            raise GraphError(
+                f"to_device: prefetch is for cards that torch calls 'cuda'; on {self.target!r} nothing is"
+                " copied ahead by number; leave it out"
+            )
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
+        """Batches of tensors."""
+        return {"out": Batch}
+
+    def parameters(self) -> Mapping[str, object]:
+        """What to print, by the word's own parameter names."""
+        return {"device" if key == "target" else key: value for key, value in super().parameters().items()}
+
+    def device(self, setting: Setting) -> Device | None:
+        """What prepares the buffers that batches are encoded into; None: nobody needs to.
+
+        Equal from call to call, so that memory is prepared once. Raises GraphError if the device is absent.
+        """
+        index = self.index(setting.card)
+        if index is None:
+            return None  # a plain copy reads any memory
+        from .cuda import PageLock  # noqa: PLC0415 - imports torch
+
+        return PageLock(index)
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """One map; for a card that torch calls "cuda" one fold."""
+        index = self.index(setting.card)
+        if self.target == "auto":
+            say_once(choice(index))
+        if index is not None:
+            from .cuda import ToCuda  # noqa: PLC0415 - imports torch
+
+            return (ToCuda(index, self.prefetch),)
+        if self.on_cpu():
+            return (ToCpu(),)
+        from .plain_copies import PlainCopies, find_device  # noqa: PLC0415 - imports torch
+
+        return (PlainCopies(find_device(self.target)),)
+
+    def on_cpu(self) -> bool:
+        """Whether batches stay in the memory of the CPU."""
+        return self.target == "cpu" or (self.target == "auto" and not has_gpu())
+
+    def memory(self, setting: Setting) -> int:
+        """Bytes on the card: of the batch, or window, that the consumer has, and of those ahead of it."""
+        if self.lane == "kernel":
+            return 0
+        from .card_memory import on_the_way  # noqa: PLC0415 - imports torch
+
+        known = (stage.given_bytes(setting) for stage in setting.upstream if hasattr(stage, "given_bytes"))
+        return on_the_way(next(known, 0), self.prefetch)
+
+    def any_card(self) -> bool:
+        """Whether it takes the card that is current for whoever asks for the run."""
+        return self.target in ("auto", "cuda") and not self.on_cpu()
+
+    def index(self, current: int | None = None) -> int | None:
+        """The number of the GPU that torch calls "cuda"; None: the CPU, or a device of another kind.
+
+        Args:
+            current: see `Setting.card`.
+        """
+        if self.on_cpu() or self.target.startswith(PLAIN):
+            return None
+        from .cuda import find_gpu  # noqa: PLC0415 - imports torch
+
+        return find_gpu(self.target, current)
+
+
+class ToCpu:
+    """Shows arrays as tensors on the same memory; arrays that batches share are copied, once."""
+
+    @cached_property
+    def shared(self) -> SharedTensors:
+        """Made in a call: it imports torch, beside the stages above."""
+        from .tensor import SharedTensors  # noqa: PLC0415
+
+        return SharedTensors()
+
+    def apply(self, block: Block, call: Call) -> Batch | Bundle:
+        """The tensors of a batch, or of several; GraphError for what is no batch, or has no tensor."""
+        if not isinstance(block, Bundle):
+            return self.tensors(block, call)
+        from .tensor import Like  # noqa: PLC0415 - imports torch
+
+        first, *others = block.bundled
+        made = [self.tensors(first, call)]
+        like = Like(first, made[0])
+        made += [like.made(batch) if like.suits(batch) else self.tensors(batch, call) for batch in others]
+        return Bundle(tuple(made), block.nbytes, block.samples)
+
+    def tensors(self, block: Block, call: Call) -> Batch:
+        """Of one batch."""
+        from .tensor import as_batch, as_tensors  # noqa: PLC0415 - imports torch
+
+        batch = as_batch(block, call)
+        if hasattr(batch, "ready"):  # it comes from a card, and is waited for
+            batch = at_home(batch)
+        own, shared = as_tensors(batch, self.shared)
+        return Batch(own.arrays, in_order({**own.whole, **shared}, batch.whole), more=batch.more)
+
+
+def in_order(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """The same in the order of these keys."""
+    return {key: values[key] for key in keys}
+
+
+def at_home(batch: Batch) -> Batch:
+    """A batch whose tensors are on the CPU."""
+    made = {key: value.cpu() if hasattr(value, "cpu") else value for key, value in batch.deliver().items()}
+    return Batch(
+        {key: made[key] for key in batch.arrays}, {key: made[key] for key in batch.whole}, batch.more
+    )
+
+
+def may_have_gpu() -> bool:
+    """Whether torch is worth asking for a GPU: on Linux one has a device file.
+
+    Elsewhere only a torch that is imported is asked: on a Mac the answer is known without.
+    """
+    return any(path.exists() for path in DRIVERS) if sys.platform == "linux" else "torch" in sys.modules
+
+
+def has_gpu() -> bool:
+    """Whether torch finds a GPU that it calls "cuda"; where none can be, torch is not asked."""
+    if not may_have_gpu():
+        return False
+    import torch  # noqa: PLC0415 - takes a second
+
+    return torch.cuda.is_available() and torch.cuda.device_count() > 0
+
+
+def choice(index: int | None) -> str:
+    """What "auto" chose, and why."""
+    if index is not None:
+        return f"to_device: 'auto' is cuda:{index}"
+    if not may_have_gpu():
+        files = ", ".join(map(str, DRIVERS))
+        why = f"none of {files} is here" if sys.platform == "linux" else f"no CUDA on {sys.platform}"
+        return f"to_device: 'auto' is the CPU: {why}"
+    from .cuda import no_gpu  # noqa: PLC0415 - imports torch
+
+    return f"to_device: 'auto' is the CPU: torch finds {no_gpu()}"
+
+
+@cache
+def say_once(text: str) -> None:
+    """A line of the log, the first time: a training has a run for each epoch."""
+    log.info("%s", text)
+
+
+def to_device(
+    device: str = "auto",
+    *,
+    prefetch: int | None = None,
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+) -> Graph:
+    """Give batches as torch tensors on a device.
+
+    On the CPU nothing is copied: tensors lie on the leased memory of the batch. For a GPU batches are
+    encoded into page-locked memory and copied ahead, in a stream of their own, while the consumer works;
+    the consumer's current stream waits for the copy, the consumer's thread does not. At most four copies are
+    under way at once, and few batches lie on the GPU ahead: see `prefetch`. All runs of a process share one
+    stream of each GPU, so an epoch reserves no more memory than the one before.
+
+    CUDA graphs are captured beside a run with `torch.cuda.graph(..., capture_error_mode="thread_local")`. The
+    default, "global", forbids calls of CUDA to all threads of the process, also to those that load: the run
+    ends with a FlowloadError that says so.
+
+    Read-only arrays that batches share (`Batch.whole`), such as constant pair indices, are copied once: all
+    batches get the same tensor. Do not write to it; a run that sees that somebody did raises FlowloadError.
+
+    Args:
+        device: "auto" (a GPU if torch finds one for "cuda", else the CPU; the log says which, once), "cpu",
+            "cuda" (the GPU, of NVIDIA or AMD, that is current in the thread that calls `iterate` or `stream`;
+            where that is the first, and torchrun started the process, the one of LOCAL_RANK), or a
+            certain card such as "cuda:1". "mps" (Apple) and "xpu" (Intel; "xpu:1") get plain copies: of
+            ordinary memory, each waited for by the thread of this stage.
+        prefetch: batches on a GPU beside the one that the consumer has, at most; and of arrays that batches
+            share, such as windows, so many beside those of its batch. None: as many as take 64 MiB, and
+            always one. A consumer that keeps batches gets more all the same, when it waits for one.
+        workers: calls at once; None: as many as there are CPUs. A GPU takes one batch after the other.
+        on_error: "skip" counts batches that failed with a DataError, instead of ending the run.
+        max_errors: how many samples (int) or which share (float) may be skipped.
+    """
+    return place(
+        ToDeviceStage(
+            target=str(device),
+            prefetch=prefetch,
+            workers=workers,
+            on_error=on_error,
+            max_errors=max_errors,
+        )
+    )

@@ -1,0 +1,78 @@
+"""The source of files that are there: listed once, told again in every pass."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from flowload.abc.operators import Call, State
+from flowload.blocks import Files
+from flowload.errors import DataError
+from flowload.stages.cursor import Cursor
+
+from .glob import GoOn, Search, name_of
+
+__all__ = ["Listing", "in_blocks"]
+
+LARGEST = 64  #: paths a block at most
+BLOCKS = 64  #: blocks a listing at least, as far as it has files: they are indexed in parallel
+
+
+def in_blocks(paths: Sequence[str], epoch: int = 0, start: int = 0) -> Iterator[Files]:
+    """Paths in blocks whose borders depend on their number alone, from the path `start` on."""
+    step = min(max(len(paths) // BLOCKS, 1), LARGEST)
+    while start < len(paths):
+        end = start - start % step + step
+        yield Files(tuple(paths[start:end]), epoch)
+        start = end
+
+
+class Listing:
+    """Lists at its first pass, so that every pass of a run has the same files."""
+
+    def __init__(self, texts: tuple[str, ...], suffixes: tuple[str, ...]) -> None:
+        self.texts = texts
+        self.suffixes = suffixes
+        self.cursor = Cursor()
+        self.paths: list[str] | None = None
+        self.expected: str | None = None  #: of the state that was restored
+
+    def epoch(self, number: int, call: Call) -> Iterator[Files]:
+        """Every file once, in natural order of the names. Raises NoDataError and DataError."""
+        if self.paths is None:
+            self.paths = self.list(call.go_on)
+        for block in in_blocks(self.paths, number, self.cursor.begin(number)):
+            self.cursor.given += len(block)
+            yield block
+
+    def list(self, go_on: GoOn) -> list[str]:
+        """The files that are here now; DataError when they are not those of the restored state."""
+        paths = Search.of(self.texts, self.suffixes).find(go_on)
+        if self.expected is not None and self.expected != digest(paths):
+            raise DataError(
+                "other files than when the state was saved",
+                where=", ".join(self.texts),
+                found=f"{len(paths)} files",
+                wanted="the same names: restore them, or begin anew without the state",
+            )
+        return paths
+
+    def gauges(self) -> dict[str, float]:
+        """How far it is."""
+        return self.cursor.gauges(len(self.paths or ()))
+
+    def state(self) -> State:
+        """The files given in this pass, and which files there are."""
+        names = self.expected if self.paths is None else digest(self.paths)
+        return {**self.cursor.state(), "names": names}
+
+    def restore(self, state: State) -> None:
+        """Go on there; the files are compared when they are listed."""
+        self.cursor.restore(state)
+        self.expected = state["names"]
+
+
+def digest(paths: Sequence[str]) -> str:
+    """Which files these are, wherever their folder is mounted."""
+    names = "/".join(map(name_of, paths)).encode(errors="surrogateescape")
+    return hashlib.blake2b(names, digest_size=16).hexdigest()

@@ -1,0 +1,188 @@
+"""`fl.rows`: begin a graph with references to rows of random-access records."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from flowload.abc.operators import Call, Operator, Setting, State
+from flowload.abc.records import MOST_ROWS, Picks, Records, Screened, Table
+from flowload.blocks import Rows
+from flowload.errors import DataError, GraphError, NoDataError
+from flowload.graph import Graph, Stage, place
+from flowload.stages.batches.gather import guard_of
+from flowload.stages.cursor import Cursor
+
+from .given_records import as_records
+from .indices import Numbered, check_range, numbered, read_numbers
+from .reopened_tables import open_table
+from .selection import Listed, Span, joined, narrow
+
+__all__ = ["RowsSource", "RowsStage", "rows", "screened"]
+
+log = logging.getLogger("flowload")
+
+BLOCK = 1 << 18  #: rows of a block: references, so large blocks cost nothing
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RowsStage(Stage):
+    """The declaration of `rows`."""
+
+    word: ClassVar[str] = "rows"
+
+    records: Records
+    indices: Numbered | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.records, Records):
+            raise GraphError(
+                f"rows: {self.records!r} is not records; wanted an object such as PackedMolecules(path), "
+                "a dict of arrays, or a number of rows"
+            )
+        if not isinstance(self.indices, np.ndarray | str | None):
+            raise GraphError(
+                f"rows: indices are {self.indices!r}; wanted row numbers, or a .npy file of them"
+            )
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
+        """References to rows."""
+        return {"out": Rows}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
+        """One source."""
+        return (RowsSource(self.records, self.indices),)
+
+
+class RowsSource:
+    """Opens the records at its first pass, in a thread; gives their rows in order.
+
+    Args:
+        records: what is opened.
+        indices: the rows to give, in this order; None: all.
+    """
+
+    def __init__(self, records: Records, indices: Numbered | None = None) -> None:
+        self.records = records
+        self.indices = indices
+        self.cursor = Cursor()  # counts rows
+        self.table: Table | None = None
+        self.picks: Picks = Span(0, 0)
+        self.unwanted: Mapping[str, int] = {}  #: rows of a pass that are not given, by reason
+        self.expected: int | None = None  #: rows when the state was saved
+
+    def epoch(self, number: int, call: Call) -> Iterator[Rows]:
+        """Every row that is wanted, in order. Raises DataError for bad records, or others than before."""
+        if self.table is None:
+            self.table = open_table(self.records)
+            log.debug("rows: %r: opened, %d rows", self.records, len(self.table))
+            self.check_size(len(self.table))
+            self.picks, self.unwanted = screened(self.table, self.chosen(len(self.table)))
+        else:
+            guard_of(self.table).check()
+        begin = self.cursor.begin(number)
+        for reason, count in self.unwanted.items() if begin == 0 else ():
+            call.drop(count, reason)
+        for start in range(begin, len(self.picks), BLOCK):
+            stop = min(start + BLOCK, len(self.picks))
+            self.cursor.given = stop
+            yield Rows(self.table, self.picks.select(slice(start, stop)), self.records)
+
+    def chosen(self, size: int) -> Picks:
+        """The rows of a pass. Raises DataError for numbers that the table does not have."""
+        if self.indices is None:
+            return Span(0, size)
+        where = self.indices if isinstance(self.indices, str) else "rows: indices"
+        numbers = read_numbers(self.indices, where)
+        check_range(numbers, size, where)
+        if not len(numbers):
+            raise NoDataError("no row numbers", where=where, found="0 rows", wanted="at least one")
+        return Listed(narrow(numbers))
+
+    def check_size(self, size: int) -> None:
+        """Raise DataError where there are no rows, too many, or not those of the saved state."""
+        if size > MOST_ROWS:
+            found, wanted = f"{size:,} rows", f"at most {MOST_ROWS:,}"
+            raise DataError("too many rows", where=repr(self.records), found=found, wanted=wanted)
+        if size == 0:
+            raise NoDataError("no records", where=repr(self.records), found="0 rows", wanted="at least one")
+        if self.expected is not None and self.expected != size:
+            raise NoDataError(
+                "other records than when the state was saved",
+                where=repr(self.records),
+                found=f"{size:,} rows",
+                wanted=f"{self.expected:,} rows",
+            )
+
+    def check_files(self) -> None:
+        """Raise DataError where a file of the records changed since they were opened."""
+        if self.table is not None:
+            guard_of(self.table).check()
+
+    def gauges(self) -> dict[str, float]:
+        """How far it is."""
+        return self.cursor.gauges(len(self.picks))
+
+    def state(self) -> State:
+        """Rows given in this pass, and of how many."""
+        return {**self.cursor.state(), "rows": self.expected if self.table is None else len(self.table)}
+
+    def restore(self, state: State) -> None:
+        """Go on there; the number of rows is compared when the records are opened."""
+        self.cursor.restore(state)
+        self.expected = state["rows"]
+
+    def close(self) -> None:
+        """Let go of the files."""
+        if self.table is not None:
+            self.table.close()
+
+
+def screened(table: Table, picks: Picks) -> tuple[Picks, Mapping[str, int]]:
+    """The rows that a table wants to give, and how many it does not, by reason.
+
+    So what counts, shuffles and shares rows behind has to do with those alone that will be in a batch. The
+    numbers take 4 bytes a row; nothing where all are wanted.
+    """
+    if not isinstance(table, Screened):
+        return picks, {}
+    kept: list[Picks] = []
+    unwanted: Counter[str] = Counter()
+    for start in range(0, len(picks), BLOCK):
+        part = picks.select(slice(start, start + BLOCK))
+        rows, reasons = table.screen(part.array())
+        kept.append(part if len(rows) == len(part) else Listed(narrow(rows)))
+        unwanted.update(reasons)
+    if not +unwanted:
+        return picks, {}
+    log.info("rows: %s of %d rows are not given", dict(unwanted), len(picks))
+    return joined(kept), unwanted
+
+
+def rows(records: Any, *, indices: object = None) -> Graph:
+    """Begin a graph with references to the rows of random-access records, in their order.
+
+    Nothing but row numbers flows until `batch`, which gathers the rows into its leased buffer. Records are
+    opened and validated when a run begins, in the process that runs it.
+
+    Args:
+        records: an object such as `PackedMolecules(path)`; a dict of arrays of equal length (numpy's,
+            memory-mapped ones, too; torch tensors in main memory; lists; columns of pandas and pyarrow); a
+            tuple of those, which have the keys "0", "1" and so on; an array alone, with the key "x"; a table
+            of pandas or pyarrow; a list of samples (dicts or tuples); arrays of zarr and h5py, which are read
+            where they lie; or a number n, for batches `{"index": ...}` that a `map` of yours looks up.
+        indices: the rows to give, in this order, perhaps some of them repeatedly: an array, list or range of
+            row numbers, or a `.npy` file of them; None: every row once.
+    """
+    return place(
+        RowsStage(
+            records=as_records(records),
+            indices=None if indices is None else numbered(indices, "rows: indices are"),
+        )
+    )

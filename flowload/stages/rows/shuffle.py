@@ -1,0 +1,119 @@
+"""`fl.shuffle`: all rows of a pass in random order, by reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from flowload.abc.operators import Call, Mark, Operator, Setting, State
+from flowload.abc.records import Picks
+from flowload.blocks import Rows
+from flowload.graph import Graph, Stage, place
+from flowload.kernels.rows.bijection import ROUNDS
+
+from .pending import Collected
+from .reopened_tables import Tables
+from .selection import Listed, Permuted, Span
+
+__all__ = ["Shuffle", "ShuffleStage", "shuffle"]
+
+EXACT = 1 << 16  #: rows up to which every order is equally likely: drawn, and held
+EMIT = 1 << 18  #: rows of a block: references
+WORD = 1 << 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShuffleStage(Stage):
+    """The declaration of `shuffle`."""
+
+    word: ClassVar[str] = "shuffle"
+    accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    keyed_by_pass: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
+        """References to rows."""
+        return {"out": Rows}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """One fold."""
+        return (Shuffle(tables=Tables.before(setting), first_epoch=setting.first_epoch),)
+
+    def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
+        """The drawn order of a small set; a large one needs nothing."""
+        return EXACT * 8
+
+
+class Shuffle:
+    """A fold: collects the references of a pass, then gives them in random order.
+
+    Args:
+        tables: those that a restored state may name.
+        first_epoch: number of the first pass: the order of a pass depends on its number alone.
+    """
+
+    def __init__(self, *, tables: Tables, first_epoch: int = 0) -> None:
+        self.waiting = Collected("shuffle", tables)
+        self.first_epoch = first_epoch
+        self.passes = first_epoch  # number of the pass that is collected
+
+    @property
+    def held(self) -> int:
+        """Rows of a pass that is not complete yet."""
+        return len(self.waiting)
+
+    def push(self, block: Rows, call: Call) -> Iterator[Rows]:  # noqa: ARG002 - nothing random yet
+        """Collect."""
+        self.waiting.add(block)
+        return iter(())
+
+    def mark(self, mark: Mark, call: Call) -> Iterator[Rows]:
+        """The pass is complete: give it."""
+        if mark is Mark.EPOCH:
+            yield from self.flush(call)
+            self.passes += 1
+
+    def flush(self, call: Call) -> Iterator[Rows]:
+        """What was collected, in random order."""
+        if len(self.waiting):
+            order = self.waiting.take()
+            picks = drawn(order.picks, call.rng(self.passes))
+            for start in range(0, len(picks), EMIT):
+                yield replace(order, picks=picks.select(slice(start, start + EMIT)))
+
+    def gauges(self) -> dict[str, float]:
+        """See `flowload.observe.stats`."""
+        return {"reshuffles": self.passes - self.first_epoch}
+
+    def state(self) -> State:
+        """What was collected, and the number of its pass."""
+        return {"passes": self.passes, "waiting": self.waiting.state()}
+
+    def restore(self, state: State) -> None:
+        """Become the fold that gave this state."""
+        self.passes = state["passes"]
+        self.waiting.restore(state["waiting"])
+
+    def close(self) -> None:
+        """Let go of tables that a restored state opened."""
+        self.waiting.tables.close()
+
+
+def drawn(base: Picks, rng: np.random.Generator) -> Picks:
+    """A random order of all of these."""
+    n = len(base)
+    if n <= EXACT:
+        return Listed(base.at(rng.permutation(n)))
+    return Permuted(base, rng.integers(0, WORD, ROUNDS, np.uint64), Span(0, n))
+
+
+def shuffle() -> Graph:
+    """Give all rows of a pass in a random order, each once; another order in every pass.
+
+    Up to 65,536 rows every order is equally likely. Above, the order is a keyed bijection, computed where
+    it is used: a whole data set costs no memory, a part of one (behind `split`) 4 bytes a row.
+    """
+    return place(ShuffleStage())

@@ -1,0 +1,207 @@
+"""Windows cut into pieces that several threads read at once, and put together again.
+
+CutWindows   a fold: references to the pieces of each window; they share a target
+ReadPieces   a map: the first piece to come leases the window's buffer; each is read to its place in it
+JoinPieces   a fold: gives the window when its last piece has come
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.abc.operators import Call, Device, Mark, State
+from flowload.abc.records import Windowed
+from flowload.blocks import Batch, Rows
+from flowload.errors import GraphError
+from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
+from flowload.stages.batches.gather import guard_of
+from flowload.stages.rows.reopened_tables import Tables
+from flowload.stages.rows.selection import Span
+
+__all__ = ["CutWindows", "JoinPieces", "Piece", "ReadPieces", "Target"]
+
+
+class Target:
+    """One window: what it consists of, and the memory that its pieces are read to."""
+
+    def __init__(self, block: Rows, row: int) -> None:
+        table = windowed(block.table)
+        self.origin = Rows(table, Span(row, row + 1), block.records)
+        self.table = table
+        self.row = row
+        self.recording, self.start, self.rows = table.window(row)
+        self.pieces = table.pieces(row)
+        self.fields = table.arrays()
+        self.nbytes = batch_bytes(self.fields, self.rows)
+        self.lock = threading.Lock()
+        self.out: dict[str, NDArray[Any]] = {}
+
+    def read(self, number: int, device: Device | None, call: Call) -> None:
+        """Read a piece to its place. Raises DataError."""
+        with self.lock:
+            if not self.out:
+                self.out = split_lease(call.lease(self.nbytes, device), self.fields, self.rows)
+        with guard_of(self.table):
+            self.table.read(self.row, self.pieces[number], self.out, call)
+
+    def batch(self) -> Batch:
+        """The window."""
+        whole = {"start": np.array(self.start, np.int64)}
+        if len(self.table.lengths) > 1:
+            whole["recording"] = np.array(self.recording, np.int64)
+        return Batch(self.out, whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece of a window, by reference before it is read, and then in its place."""
+
+    target: Target
+    number: int
+
+    def __len__(self) -> int:
+        return 1
+
+    @property
+    def nbytes(self) -> int:
+        """Its part of the window's buffer, where that is leased."""
+        return self.target.nbytes // len(self.target.pieces) if self.target.out else 0
+
+
+class CutWindows:
+    """See the module. Its unit is the piece."""
+
+    held = 0
+
+    def push(self, block: Rows, call: Call) -> Iterator[Piece]:
+        """The pieces of each window, made as they are taken."""
+        call.opened(0)
+        for row in block.picks.array().tolist():
+            target = Target(block, row)
+            call.opened(len(target.pieces))
+            for number in range(len(target.pieces)):
+                yield Piece(target, number)
+
+    def flush(self, call: Call) -> Iterator[Piece]:  # noqa: ARG002 - the shape of a Fold
+        """Nothing is held."""
+        return iter(())
+
+    def state(self) -> State:
+        """Nothing is held."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Nothing is held."""
+
+
+class ReadPieces:
+    """See the module. Its gauges say how arrays were read, and how many chunks were not there."""
+
+    def __init__(self, device: Device | None) -> None:
+        self.device = device
+        self.table: Windowed | None = None
+
+    def apply(self, block: Piece, call: Call) -> Piece:
+        """Read a piece. Raises DataError."""
+        self.table = block.target.table
+        block.target.read(block.number, self.device, call)
+        return block
+
+    def gauges(self) -> Mapping[str, float]:
+        """`missing_chunks`; and `arrays_by_<way>`, the number of arrays that are read in that way."""
+        if self.table is None:
+            return {}
+        routes = [way.replace(" + ", "_").replace(" ", "_") for way in self.table.routes.values()]
+        ways = [f"arrays_by_{way}" for way in routes]
+        return {"missing_chunks": float(self.table.missing), **{way: float(ways.count(way)) for way in ways}}
+
+
+class JoinPieces:
+    """See the module. Its unit is the row; a window that lost a piece is dropped, and counted.
+
+    Args:
+        reading: reads the pieces again that a saved state names.
+        tables: those that a restored state may name.
+    """
+
+    def __init__(self, reading: ReadPieces, tables: Tables) -> None:
+        self.reading = reading
+        self.tables = tables
+        self.target: Target | None = None
+        self.came: list[int] = []  # pieces of it
+
+    @property
+    def held(self) -> int:
+        """Rows of a window that is not complete yet."""
+        return 0 if self.target is None else self.target.rows
+
+    def push(self, block: Piece, call: Call) -> Iterator[Batch]:
+        """The window that is complete with this piece."""
+        call.opened(0)
+        if self.target is not block.target and not self.goes_on(block, call):
+            self.drop(call)
+            self.target = block.target
+            call.opened(block.target.rows)
+        self.came.append(block.number)
+        if len(self.came) == len(block.target.pieces):
+            self.target, self.came = None, []
+            if block.target.table.settle(block.target.row, call):
+                yield block.target.batch()
+
+    def goes_on(self, block: Piece, call: Call) -> bool:
+        """Whether this is the rest of the window of a restored state; its first pieces are read again."""
+        held = self.target
+        if held is None or held.out or held.row != block.target.row or block.number <= max(self.came):
+            return False
+        self.target = block.target
+        for number in self.came:
+            block.target.read(number, self.reading.device, call)
+        return True
+
+    def drop(self, call: Call) -> None:
+        """A window whose rest does not come."""
+        if self.target is not None:
+            call.drop(self.target.rows, "window with a bad chunk")
+            self.target, self.came = None, []
+
+    def mark(self, mark: Mark, call: Call) -> Iterator[Batch]:  # noqa: ARG002 - every one is a border
+        """A window does not go on behind a mark."""
+        self.drop(call)
+        return iter(())
+
+    def flush(self, call: Call) -> Iterator[Batch]:
+        """The stream is over."""
+        self.drop(call)
+        return iter(())
+
+    def state(self) -> State:
+        """The window that is not complete, and which of its pieces came."""
+        if self.target is None:
+            return {"records": 0, "row": None, "came": []}
+        number = self.tables.number(self.target.origin)
+        return {"records": number, "row": self.target.row, "came": list(self.came)}
+
+    def restore(self, state: State) -> None:
+        """Become the fold that gave this state."""
+        self.came = list(state["came"])
+        row = state["row"]
+        self.target = None
+        if row is not None:
+            self.target = Target(self.tables.block(state["records"], Span(row, row + 1), None), row)
+
+    def close(self) -> None:
+        """Let go of the table that a restored state opened."""
+        self.tables.close()
+
+
+def windowed(table: object) -> Windowed:
+    """A table that has windows. Raises GraphError."""
+    if not isinstance(table, Windowed):
+        raise GraphError(f"read_windows: the rows of {type(table).__name__} begin no windows; use batch")
+    return table

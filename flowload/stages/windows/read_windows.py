@@ -1,0 +1,156 @@
+"""`fl.read_windows`, `fl.windows`: windows of recordings, read piece by piece into leased buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from flowload.abc.operators import OnError, Operator, Setting
+from flowload.abc.records import Missing, Records, Windowed
+from flowload.blocks import Batch, Rows
+from flowload.errors import DataError
+from flowload.graph import Graph, Stage, place
+from flowload.stages.batches.batch import device_of
+from flowload.stages.batches.buffer_layout import batch_bytes
+from flowload.stages.rows.reopened_tables import Tables, lacking, own_records
+
+from .parallel_read import CutWindows, JoinPieces, ReadPieces
+from .window_starts import Limits, Order, window_starts
+
+__all__ = ["ReadWindowsStage", "read_windows", "windows"]
+
+IO_WORKERS = 4  #: pieces that are read at once, at least, where nobody says how many
+
+#: Pieces beside those that are being read: one is done and waits for its turn, two lie in the queue, two are
+#: being joined.
+READ = 5
+
+#: Windows behind: two in the queue, one in the reader's hands or being copied; and two that are sampled from.
+GIVEN, SAMPLED = 3, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadWindowsStage(Stage):
+    """The declaration of `read_windows`."""
+
+    word: ClassVar[str] = "read_windows"
+    accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    keeps: ClassVar[bool] = True
+    cuts: ClassVar[bool] = True
+    lane: ClassVar[str] = "io"
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
+        """A batch a window: one row a sample."""
+        return {"out": Batch}
+
+    def uneven(self, setting: Setting) -> str | None:
+        """What is bad, or lacks data, is left out where it is read."""
+        return super().uneven(setting) or lacking(setting)
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """Cut each window by reference, read its pieces at once, and give it when the last one has come."""
+        device = device_of(setting)
+        reading = ReadPieces(device)
+        return CutWindows(), reading, JoinPieces(reading, tables=Tables.before(setting))
+
+    def memory(self, setting: Setting) -> int:
+        """Windows under way: those whose pieces are read, and those that wait behind."""
+        workers = self.workers or max(IO_WORKERS, setting.cpus)
+        sampled = any(stage.word == "sample_within" for stage in setting.downstream)
+        return sum(
+            (being_read(workers + READ, pieces_of(records)) + (SAMPLED if sampled else GIVEN))
+            * window_bytes(records)
+            for records in own_records(setting)[:1]
+        )
+
+    def given_bytes(self, setting: Setting) -> int:
+        """Bytes of one window, for whoever stands behind it."""
+        return sum(window_bytes(records) for records in own_records(setting)[:1])
+
+
+def being_read(pieces: int, each: int) -> int:
+    """Windows of so many pieces each that these pieces belong to, where they are read in order."""
+    return pieces if each == 1 else -(-(pieces - 1) // each) + 1
+
+
+def pieces_of(records: Records) -> int:
+    """Pieces of one window, as far as the arrays can be opened now; else one."""
+    try:
+        table = records.open()
+    except DataError:
+        return 1
+    try:
+        return len(table.pieces(0)) if isinstance(table, Windowed) else 1
+    finally:
+        table.close()
+
+
+def window_bytes(records: Records) -> int:
+    """Bytes of one window, as far as the arrays can be opened now."""
+    return batch_bytes(records.fields(records.layouts[0]), 1)
+
+
+def read_windows(
+    *,
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+) -> Graph:
+    """Read the windows that `window_starts` names, in their order, ahead of whoever takes them.
+
+    A window's chunks are read by several threads straight into one leased buffer, and the chunks of the next
+    windows meanwhile. Gives a batch a window: its arrays [rows, ...], `start` (its first row), and
+    `recording` (a number) where there are several.
+
+    Args:
+        workers: chunks, or parts of large ones, that are read at once; None: 4, or as many as the run has
+            CPUs.
+        on_error: what a corrupt chunk does: "raise" ends the run, "skip" counts what was to be read, and
+            drops the rest of its window.
+        max_errors: under "skip": how many pieces (int) or which share (float) may be skipped.
+    """
+    return place(ReadWindowsStage(workers=workers, on_error=on_error, max_errors=max_errors))
+
+
+def windows(  # noqa: PLR0913 - what is read, which windows, and how
+    arrays: Any,
+    size: int,
+    *,
+    count: int | None = None,
+    order: Order = "random",
+    columns: Limits = None,
+    neurons: Limits = None,
+    missing: Missing = "fill",
+    workers: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+) -> Graph:
+    """Begin a graph with windows of rows [start, start + size) of one or several arrays in zarr.
+
+    The same as `window_starts(arrays, size, ...) >> read_windows(...)`; write those two where windows are
+    shared between ranks, or parted by recording.
+
+    Args:
+        arrays: a recording (a folder, zip or URL with `timeseries.zarr`), one zarr array, arrays by name
+            (`{"activity": "a.zarr", "stimulus": "s.zarr"}`: windows of all begin at the same row), or a list
+            of those, for several recordings.
+        size: rows of a window; a recording that is shorter is one window.
+        count: windows of a pass; None: as many as fit into the recordings side by side.
+        order: "random": `start` is uniform on 0 ... T - size, so windows may overlap; "sequential": all rows
+            once, in order, the last window perhaps shorter.
+        columns: read only so many of the last axis: of every array, or of those that are named:
+            `{"stimulus": 5}`.
+        neurons: read only so many of axis 1, in the same way.
+        missing: what a window does that lacks a chunk, because none was written or it was lost: "fill" gives
+            the array's fill value in its place, counts the rows and tells it once for each array; "raise" is
+            an error; "skip" drops the window, counted as "missing". Where no chunk of an array exists, that
+            is an error always.
+        workers: see `read_windows`.
+        on_error: see `read_windows`.
+        max_errors: see `read_windows`.
+    """
+    starts = window_starts(
+        arrays, size, count=count, order=order, columns=columns, neurons=neurons, missing=missing
+    )
+    return starts >> read_windows(workers=workers, on_error=on_error, max_errors=max_errors)

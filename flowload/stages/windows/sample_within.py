@@ -1,0 +1,207 @@
+"""`fl.sample_within`: batches of indices into the window that they come with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.abc.operators import Call, OnError, Operator, Setting, State
+from flowload.blocks import Batch
+from flowload.errors import DataError, GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.graph.node import whole
+from flowload.kernels.philox import integers, permutation, stream
+from flowload.stages.wiring.tee import read_only
+
+from .csr import CSR
+
+__all__ = ["SampleWithin", "SampleWithinStage", "sample_within"]
+
+STARTS, NEURONS = 0, 1  #: streams of a batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleWithinStage(Stage):
+    """The declaration of `sample_within`."""
+
+    word: ClassVar[str] = "sample_within"
+    accepts: ClassVar[tuple[type, ...]] = (Batch,)
+    cuts: ClassVar[bool] = True
+
+    batch: int
+    steps: int
+    neurons: int | None = None
+    graph: CSR | None = None
+    per_window: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        numbers = {"batch": self.batch, "steps": self.steps}
+        optional = {"neurons": self.neurons, "per_window": self.per_window}
+        numbers |= {name: value for name, value in optional.items() if value is not None}
+        for name, value in numbers.items():
+            least = int(name != "steps")
+            if not whole(value) or value < least:
+                raise GraphError(f"sample_within: {name} is {value!r}; wanted a number from {least}")
+        if (self.graph is None) != (self.neurons is None):
+            raise GraphError("sample_within: neurons and graph go together: how many are chosen, and of what")
+        if self.graph is not None and self.neurons is not None and self.neurons > len(self.graph):
+            raise GraphError(f"sample_within: neurons is {self.neurons:,}; the graph has {len(self.graph):,}")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - windows come
+        """Batches of indices."""
+        return {"out": Batch}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """One fold. Raises GraphError where the windows upstream are too small."""
+        for stage in setting.upstream:
+            size = getattr(getattr(stage, "records", None), "size", None)
+            if isinstance(size, int):
+                self.check(size)
+        return (SampleWithin(self),)
+
+    def uneven(self, setting: Setting) -> str | None:
+        """A shorter window gives fewer batches; in random order only shorter recordings do."""
+        if any(getattr(stage, "order", None) == "sequential" for stage in setting.upstream):
+            return "the last window of a recording is shorter, and gives fewer batches; a random one is not"
+        return super().uneven(setting)
+
+    def check(self, size: int) -> None:
+        """Raise GraphError unless windows of so many rows can be sampled."""
+        if self.steps >= size:
+            raise GraphError(
+                f"sample_within: steps is {self.steps:,}, and windows have {size:,} rows: no start leaves "
+                f"room; raise size above {self.steps:,}, or lower steps"
+            )
+        if self.per_window is None and self.batch > size:
+            raise GraphError(
+                f"sample_within: batch is {self.batch:,}, more than the {size:,} rows of a window; "
+                "raise size, lower batch, or say per_window"
+            )
+
+
+class SampleWithin:
+    """A fold that makes its batches as they are taken; each carries its window, shared."""
+
+    held = 0
+
+    def __init__(self, stage: SampleWithinStage) -> None:
+        self.stage = stage
+        self.made = 0  # batches, since the stream began
+
+    def push(self, block: Batch, call: Call) -> Iterator[Batch]:
+        """The batches of one window."""
+        call.opened(0)
+        rows, starts = len(block), len(block) - self.stage.steps
+        count = self.stage.per_window or rows // self.stage.batch
+        if starts < 1 or count < 1:
+            self.refuse(block, call)
+            return
+        self.check_graph(block)
+        shared = {key: read_only(array) for key, array in {**block.arrays, **block.whole}.items()}
+        for number in range(count):
+            call.opened(self.stage.batch)
+            self.made += 1
+            yield self.sample(replace(block, whole=shared), starts, call, more=number > 0)
+
+    def refuse(self, block: Batch, call: Call) -> None:
+        """The last window of a pass may be too short; a recording may not."""
+        if int(block.whole.get("start", 0)) > 0:
+            call.opened(len(block))
+            call.drop(len(block), "last window too short")
+            return
+        error = DataError(
+            "recording too short",
+            where="sample_within",
+            found=f"{len(block):,} rows",
+            wanted=f"more than steps={self.stage.steps:,}, and at least batch={self.stage.batch:,}",
+        )
+        call.reject(error, len(block))
+
+    def check_graph(self, block: Batch) -> None:
+        """Raise DataError unless the arrays have the graph's neurons."""
+        graph = self.stage.graph
+        for name, array in block.arrays.items() if graph is not None else ():
+            if array.ndim > 1 and array.shape[1] == len(graph or ()):
+                return
+            wide = f"{name!r} has shape {list(array.shape)}"
+        if graph is not None:
+            wanted = f"the graph's {len(graph):,} neurons on axis 1"
+            raise DataError(
+                "other neurons than the graph's", where="sample_within", found=wide, wanted=wanted
+            )
+
+    def sample(self, window: Batch, starts: int, call: Call, *, more: bool) -> Batch:
+        """One batch of a window, all of which is shared; it depends on the seed and its number alone."""
+        number = self.made - 1
+        index = np.empty(self.stage.batch, np.int64)
+        integers(index, starts, 0, stream(call.key(), number, STARTS), 0)
+        whole = dict(window.whole)
+        if self.stage.graph is not None and self.stage.neurons is not None:
+            whole["neurons"] = self.chosen(self.stage.graph, self.stage.neurons, number, call)
+        # Not a new batch: a window on a card knows what to wait for.
+        return replace(window, arrays={"index": index}, whole=whole, more=more)
+
+    def chosen(self, graph: CSR, count: int, number: int, call: Call) -> NDArray[np.int64]:
+        """Neurons, each at most once, and their neighbours."""
+        order = np.empty(len(graph), np.int64)
+        permutation(order, stream(call.key(), number, NEURONS), count)
+        return graph.closure(order[:count])
+
+    def flush(self, call: Call) -> Iterator[Batch]:  # noqa: ARG002 - the shape of a Fold
+        """Nothing is held."""
+        self.made = 0
+        return iter(())
+
+    def state(self) -> State:
+        """How many batches were made."""
+        return {"made": self.made}
+
+    def restore(self, state: State) -> None:
+        """Become the fold that gave this state."""
+        self.made = state["made"]
+
+
+def sample_within(
+    batch: int,
+    steps: int,
+    *,
+    neurons: int | None = None,
+    graph: Any = None,
+    per_window: int | None = None,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+) -> Graph:
+    """Make batches of indices of each window, such as a training loop on recordings needs.
+
+    Each batch has `index` [batch] int64, uniform on [0, rows - steps): sample i is rows `index[i]` to
+    `index[i] + steps` of the window. It also carries the window's own arrays and `start`: the same memory for
+    all batches of a window, read-only, of which `to_device` makes tensors once. And, with a graph, `neurons`
+    [m] int64.
+
+    Args:
+        batch: samples of a batch.
+        steps: how far behind its index a sample looks.
+        neurons: so many neurons are chosen for each batch; `neurons` of the batch are these and their
+            neighbours, sorted, each once.
+        graph: whose neighbours: a folder with `indptr.npy` and `indices.npy`, (indptr, indices), or a CSR
+            matrix of scipy.
+        per_window: batches of a window; None: its rows // batch. See `epoch_plan`.
+        on_error: what a recording that is too short does: "raise" ends the run, "skip" counts its rows.
+        max_errors: under "skip": how many rows (int) or which share (float) may be skipped.
+    """
+    return place(
+        SampleWithinStage(
+            batch=batch,
+            steps=steps,
+            neurons=neurons,
+            graph=None if graph is None else CSR.of(graph),
+            per_window=per_window,
+            on_error=on_error,
+            max_errors=max_errors,
+        )
+    )

@@ -1,0 +1,188 @@
+"""`fl.window_starts`: begin a graph with references to windows of recordings."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+from flowload.abc.operators import Call, Operator, Setting, State
+from flowload.abc.records import MOST_ROWS, Missing, Numbers, Picks, Records, Windowed
+from flowload.blocks import Rows
+from flowload.errors import DataError, GraphError, NoDataError
+from flowload.graph import Graph, Stage, place
+from flowload.graph.node import whole
+from flowload.stages.batches.gather import guard_of
+from flowload.stages.cursor import Cursor
+from flowload.stages.rows.reopened_tables import open_table
+from flowload.stages.rows.selection import Listed, Span
+
+__all__ = ["Limits", "Order", "WindowStarts", "WindowStartsStage", "window_starts"]
+
+FORMAT = "flowload.formats.recordings.recording"  #: by name: stages and formats are strangers
+BLOCK = 1 << 12  #: windows of a block
+MOST = 1 << 28  #: windows of a random pass: their starts are drawn at once, and take 2 GiB
+
+Order: TypeAlias = Literal["random", "sequential"]
+Limits: TypeAlias = int | Mapping[str, int] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowStartsStage(Stage):
+    """The declaration of `window_starts`."""
+
+    word: ClassVar[str] = "window_starts"
+
+    records: Records
+    count: int | None = None
+    order: Order = "random"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.count is not None and (not whole(self.count) or self.count < 1):
+            raise GraphError(f"windows: count is {self.count!r}; wanted a number of windows from 1, or None")
+        if self.order not in ("random", "sequential"):
+            raise GraphError(f"windows: order is {self.order!r}; wanted 'random' or 'sequential'")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
+        """References to rows, at which windows begin."""
+        return {"out": Rows}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
+        """One source."""
+        return (WindowStarts(self.records, self.count, self.order),)
+
+
+class WindowStarts:
+    """Opens the recordings at its first pass, in a thread; gives rows at which windows begin."""
+
+    def __init__(self, records: Records, count: int | None, order: Order) -> None:
+        self.records = records
+        self.count = count
+        self.order = order
+        self.cursor = Cursor()  # counts windows
+        self.table: Windowed | None = None
+        self.expected: list[int] | None = None  #: lengths when the state was saved
+
+    def epoch(self, number: int, call: Call) -> Iterator[Rows]:
+        """The windows of one pass. Raises DataError where the recordings are bad, or others than before."""
+        if self.table is None:
+            self.table = self.opened()
+        else:
+            guard_of(self.table).check()
+        given = self.cursor.begin(number)
+        for picks in self.picks(self.table, number, call):
+            for start in range(0, len(picks), BLOCK):
+                part = picks.select(slice(start + given, start + BLOCK))
+                given = max(0, given - BLOCK)
+                if len(part):
+                    self.cursor.given += len(part)
+                    yield Rows(self.table, part, self.records)
+
+    def picks(self, table: Windowed, number: int, call: Call) -> Iterator[Picks]:
+        """All starts of pass `number`."""
+        if self.order == "random":
+            yield Listed(random_starts(table, self.count, call.rng(number)))
+            return
+        begin, left = 0, self.count
+        for length in table.lengths:
+            span: Picks = Span(begin, begin + length, table.size)
+            span = span if left is None else span.select(slice(0, left))
+            left = left if left is None else left - len(span)
+            begin += length
+            yield span
+
+    def check_files(self) -> None:
+        """Raise DataError where a file of the recordings changed since they were opened."""
+        if self.table is not None:
+            guard_of(self.table).check()
+
+    def opened(self) -> Windowed:
+        """The recordings, opened. Raises NoDataError where they are others than before."""
+        table = open_table(self.records)
+        if not isinstance(table, Windowed):
+            raise GraphError(f"windows: {self.records!r} has no windows; wanted recordings")
+        lengths = list(table.lengths)
+        self.check_sizes(table, lengths)
+        if self.expected is not None and self.expected != lengths:
+            table.close()
+            raise NoDataError(
+                "other recordings than when the state was saved",
+                where=repr(self.records),
+                found=f"{lengths} rows",
+                wanted=f"{self.expected} rows",
+            )
+        return table
+
+    def check_sizes(self, table: Windowed, lengths: Sequence[int]) -> None:
+        """Raise DataError for more rows than any disk holds, or more windows than can be drawn."""
+        count = self.count or sum(max(length // table.size, 1) for length in lengths)
+        found, most = f"{sum(lengths):,} rows", MOST_ROWS
+        too_many = sum(lengths) > MOST_ROWS
+        if self.order == "random" and count > MOST:
+            too_many, found, most = True, f"{count:,} windows of a pass", MOST
+        if too_many:
+            table.close()
+            raise DataError(
+                "too many rows", where=repr(self.records), found=found, wanted=f"at most {most:,}"
+            )
+
+    def state(self) -> State:
+        """Windows given in this pass, and of which recordings."""
+        return {
+            **self.cursor.state(),
+            "lengths": self.expected if self.table is None else list(self.table.lengths),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on there; the recordings are compared when they are opened."""
+        self.cursor.restore(state)
+        self.expected = state["lengths"]
+
+    def close(self) -> None:
+        """Let go of the files."""
+        if self.table is not None:
+            self.table.close()
+
+
+def random_starts(table: Windowed, count: int | None, rng: np.random.Generator) -> Numbers:
+    """Rows at which windows begin, each as likely as any other that leaves room for a whole window.
+
+    Args:
+        table: the recordings; one that is shorter than a window has one start.
+        count: how many; None: as many as fit into the recordings side by side.
+        rng: of the pass: the first n of more are the same.
+    """
+    lengths = np.array(table.lengths, np.int64)
+    if count is None:
+        count = int(np.maximum(lengths // table.size, 1).sum())
+    ends = np.cumsum(np.maximum(lengths - table.size, 0) + 1)
+    drawn = rng.integers(0, ends[-1], count)
+    which = np.searchsorted(ends, drawn, side="right")
+    begins = np.cumsum(lengths) - lengths
+    firsts = np.concatenate([[0], ends[:-1]])
+    return np.asarray(begins[which] + drawn - firsts[which], np.int64)
+
+
+def window_starts(
+    arrays: Any,
+    size: int,
+    *,
+    count: int | None = None,
+    order: Order = "random",
+    columns: Limits = None,
+    neurons: Limits = None,
+    missing: Missing = "fill",
+) -> Graph:
+    """Begin a graph with references to windows of recordings; `read_windows` reads them.
+
+    Between the two the windows can be shared with `shard`, parted with `split(by="recording", ...)` and,
+    where they are sequential, shuffled. The arguments are those of `windows`.
+    """
+    records = importlib.import_module(FORMAT).recording(
+        arrays, size, columns=columns, neurons=neurons, missing=missing
+    )
+    return place(WindowStartsStage(records=records, count=count, order=order))

@@ -1,0 +1,63 @@
+"""`fl.merge`: several streams take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flowload.abc.operators import Operator, Setting, State
+from flowload.graph import Graph, Stage, place
+
+from .checks import agreed
+
+__all__ = ["InTurn", "MergeStage", "merge"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeStage(Stage):
+    """The declaration of `merge`."""
+
+    word: ClassVar[str] = "merge"
+    accepts: ClassVar[tuple[type, ...]] = (object,)
+    keeps: ClassVar[bool] = True
+    fan_in: ClassVar[bool] = True
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
+        """What came in, which must be the same at every input."""
+        return {"out": agreed(self.word, incoming)}
+
+    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
+        """One turn."""
+        return (InTurn(),)
+
+
+class InTurn:
+    """Round and round over the inputs that have not ended."""
+
+    def __init__(self) -> None:
+        self.last = -1
+
+    def choose(self, alive: Sequence[int]) -> int:
+        """The next input behind the last one."""
+        return min((way for way in alive if way > self.last), default=min(alive))
+
+    def took(self, which: int, samples: int) -> None:  # noqa: ARG002 - turns are by block
+        """Remember whose turn it was."""
+        self.last = which
+
+    def state(self) -> State:
+        """Whose turn it was."""
+        return {"last": self.last}
+
+    def restore(self, state: State) -> None:
+        """The opposite of `state`."""
+        self.last = int(state["last"])
+
+
+def merge() -> Graph:
+    """Take one block of each input in turn: `[left, right] >> fl.merge()`.
+
+    An input that has ended is left out. The order depends on the inputs alone, never on which is faster.
+    """
+    return place(MergeStage())

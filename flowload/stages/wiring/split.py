@@ -1,0 +1,152 @@
+"""`fl.split`: chunks and rows go one way or another, for good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.abc.operators import Call, Operator, Setting
+from flowload.blocks import Chunks, Frames, Rows
+from flowload.errors import GraphError
+from flowload.graph import Graph, Stage, place
+from flowload.graph.names import check_name
+from flowload.graph.node import whole
+from flowload.stages.chunks.hashing import choose_output, hash_rows, salt_word, thresholds
+from flowload.stages.rows.indices import Numbered, numbered
+from flowload.stages.rows.split_by_list import ByList
+
+from .checks import check_weights
+from .split_options import refuse_option, tell_shares
+
+__all__ = ["ByHash", "SplitStage", "split"]
+
+Splittable: TypeAlias = Chunks | Frames | Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitStage(Stage):
+    """The declaration of `split` by hash."""
+
+    word: ClassVar[str] = "split"
+    accepts: ClassVar[tuple[type, ...]] = (Chunks, Frames, Rows)
+
+    weights: tuple[tuple[str, float], ...]
+    by: str | None = None
+    salt: float | str | None = None  #: whole, or a word; typed so that `**shares` may follow
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_weights(self.word, [weight for _, weight in self.weights])
+        for name, _ in self.weights:
+            check_name(name, "an output")
+        if self.by is not None and not isinstance(self.by, str):
+            raise GraphError(f"split: by is {self.by!r}; wanted the name of a group, such as 'game'")
+        if self.salt is not None and not whole(self.salt) and not isinstance(self.salt, str):
+            raise GraphError(f"split: salt is {self.salt!r}; wanted a number or a word for another split")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
+        """What came in, at every output."""
+        if self.by is not None and incoming[0] not in (Rows, object):
+            raise GraphError(f"split: by={self.by!r} is for rows; here come {incoming[0].__name__}")
+        return {name: incoming[0] for name, _ in self.weights}
+
+    def uneven(self, setting: Setting) -> str | None:  # noqa: ARG002 - wherever it stands
+        """Each rank has other rows."""
+        return "its parts differ in size from rank to rank; split before the shard"
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """One route. A second split in a row has a hash of its own, or it would cut along the first."""
+        before = sum(isinstance(stage, SplitStage) for stage in setting.upstream)
+        return (ByHash(self.weights, before + salt_word(self.salt), self.by),)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ListedStage(Stage):
+    """The declaration of `split` by lists of rows."""
+
+    word: ClassVar[str] = "split"
+    accepts: ClassVar[tuple[type, ...]] = (Rows,)
+
+    parts: tuple[tuple[str, Numbered], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, _ in self.parts:
+            check_name(name, "an output")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
+        """References to rows, at every output."""
+        return {name: Rows for name, _ in self.parts}
+
+    def uneven(self, setting: Setting) -> str | None:  # noqa: ARG002 - wherever it stands
+        """Each rank has other rows."""
+        return "its parts differ in size from rank to rank; split before the shard"
+
+    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
+        """One route."""
+        return (ByList(self.parts),)
+
+
+class ByHash:
+    """Sends rows by the hash of their chunk, of their group, or of their own number."""
+
+    def __init__(self, weights: Sequence[tuple[str, float]], salt: int, by: str | None = None) -> None:
+        self.names = [name for name, _ in weights]
+        self.borders = thresholds([weight for _, weight in weights])
+        self.salt = salt
+        self.by = by
+
+    def route(self, block: Splittable, call: Call) -> Mapping[str, Splittable]:
+        """The rows of each output, in their order."""
+        chosen = choose_output(hash_rows(block, self.salt, self.by), self.borders)
+        counts = np.bincount(chosen, minlength=len(self.names))
+        return {
+            name: block if count == len(block) else take(block, np.flatnonzero(chosen == number), call)
+            for number, (name, count) in enumerate(zip(self.names, counts.tolist(), strict=True))
+            if count
+        }
+
+
+def take(block: Splittable, rows: NDArray[np.intp], call: Call) -> Splittable:
+    """Some rows of a block; frames move to a leased buffer of their own, which their reader may overwrite."""
+    if not isinstance(block, Frames):
+        return block.select(rows)
+    stride = block.data.shape[1]
+    data = call.lease(len(rows) * stride).reshape(len(rows), stride)
+    np.take(block.data, rows, axis=0, out=data, mode="clip")  # "raise" would go through a buffer
+    return Frames(block.format, block.sources, data, block.origin[rows])
+
+
+def split(*, by: str | None = None, salt: float | str | None = None, **parts: Any) -> Graph:
+    """Send each chunk or row to one of several outputs, such as `split(train=0.9, valid=0.1)`.
+
+    The way is chosen by a hash: of the chunk's file name and its number in the file, or of the row's number
+    or group. It is the same in every pass, process, machine and version, wherever the folder is mounted;
+    frames of one chunk, and rows of one group, are never separated. Splits one after another are
+    independent.
+
+    Args:
+        by: for rows: the group that stays together, as the records offer them ("game", "molecule",
+            "recording"); None: every row by itself.
+        salt: a number or a word: each makes another split of the same shares; None: the usual one. The run's
+            seed has no part in it: a sample must not change sides between two runs.
+        parts: the outputs' names and shares; where they do not add up to 1 they are taken in proportion,
+            which is said. Or, for rows, names and row numbers: arrays, lists, or `.npy` files of them; rows
+            that no part names are dropped, and counted.
+    """
+    for name, part in parts.items():
+        refuse_option(name, part)
+    numbers = [isinstance(part, int | float) for part in parts.values()]
+    if any(numbers) or not parts:
+        stage = SplitStage(weights=tuple(parts.items()), by=by, salt=salt)
+        tell_shares(stage.weights)
+        return place(stage)
+    if by is not None or salt is not None:
+        word = "by" if by is not None else "salt"
+        raise GraphError(f"split: {word}= is for shares; lists of rows say themselves what belongs together")
+    listed = tuple((name, numbered(part, f"split: part {name!r} is")) for name, part in parts.items())
+    return place(ListedStage(parts=listed))

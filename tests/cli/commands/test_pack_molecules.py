@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowload.cli import main
+from flowload.formats.molecules.files import open_pack
+
+XYZ = """2
+Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.0
+O 0 0 0 1 0 0
+H 0 0 1 -1 0 nan
+1
+Properties=species:S:1:pos:R:3:forces:R:3 energy=-2.0
+H 0 0 1 0 0 1
+"""
+UNITS = ["--energy", "eV", "--length", "angstrom", "--force", "eV/angstrom"]
+
+
+def test_a_file_becomes_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = tmp_path / "set.xyz", tmp_path / "out"
+    source.write_text(XYZ.replace("nan", "0"))
+    assert main(["pack", "molecules", str(source), str(out), *UNITS]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{out}: 2 molecules",
+        "  energy: energy (2)",
+        "  forces: forces (2)",
+        "  no charge, 0 taken: 2",
+        "  ignored: nothing",
+    ]
+    assert open_pack(out).energies[1] == pytest.approx(-2 * 23.060547830619)
+    assert main(["pack", "molecules", str(source), str(out), *UNITS]) == 1
+    assert "out: already there" in capsys.readouterr().err
+
+
+def test_bad_molecules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = tmp_path / "set.xyz", tmp_path / "out"
+    source.write_text(XYZ)
+    assert main(["pack", "molecules", str(source), str(out), *UNITS]) == 1
+    assert "molecule 0, atom 1: bad molecule; found F = " in capsys.readouterr().err
+    assert not out.exists()
+    assert main(["pack", "molecules", str(source), str(out), *UNITS, "--skip-bad"]) == 0
+    assert capsys.readouterr().out.startswith(f"{out}: 1 molecule, 1 bad ones left out\n")
+
+
+@pytest.mark.parametrize("missing", ["--energy", "--length", "--force"])
+def test_units_are_asked_for(tmp_path: Path, missing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    place = UNITS.index(missing)
+    units = UNITS[:place] + UNITS[place + 2 :]
+    assert main(["pack", "molecules", str(tmp_path / "set.xyz"), str(tmp_path / "out"), *units]) == 2
+    assert missing in capsys.readouterr().err
+
+
+def test_an_unknown_unit_is_a_mistake_in_what_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    units = ["--energy", "eV", "--length", "angstrom", "--force", "eV"]
+    assert main(["pack", "molecules", str(tmp_path / "set.xyz"), str(tmp_path / "out"), *units]) == 2
+    assert "unit of force is 'eV'" in capsys.readouterr().err
+
+
+def packs(source: Path, out: Path, *how: str) -> int:
+    return main(["pack", "molecules", str(source), str(out), *UNITS, *how])
+
+
+def test_names_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "set.xyz"
+    text = XYZ.replace("nan", "0").replace("forces:", "grad:").replace("energy=", "dft_charge=-1 x=5 total=")
+    source.write_text(text)
+    assert packs(source, tmp_path / "out") == 1
+    assert "no energy; found Properties, dft_charge, x, total" in capsys.readouterr().err
+    assert packs(source, tmp_path / "out", "--energy-key", "total", "--forces-key", "grad") == 2
+    assert "'grad' is the name of a gradient" in capsys.readouterr().err
+    assert packs(source, tmp_path / "out", "--energy-key", "total", "--gradient-key", "grad") == 1
+    assert (
+        "what may be a charge; found dft_charge=-1; wanted --charge-key dft_charge" in capsys.readouterr().err
+    )
+    keys = ["--energy-key", "total", "--gradient-key", "grad", "--charge-key"]
+    assert packs(source, tmp_path / "out", *keys, "dft_charge") == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  energy: total (2)",
+        "  gradient, sign turned: grad (2)",
+        "  charge: dft_charge (2)",
+        "  ignored: x (2)",
+    ]
+    pack = open_pack(tmp_path / "out")
+    assert pack.charges.tolist() == [-1, -1]
+    assert pack.forces[0] < 0
+    assert packs(source, tmp_path / "other", *keys, "none") == 0
+    assert open_pack(tmp_path / "other").charges.tolist() == [0, 0]
+
+
+def child(source: Path, before: str, behind: str = "") -> list[str]:
+    """A command that packs many frames to `new/out`, and runs this around each time that some are added."""
+    source.write_text(XYZ.replace("nan", "0") * 3000)
+    target = source.with_name("new") / "out"
+    program = source.with_name("child.py")
+    program.write_text(f"""
+import resource, sys, threading
+from flowload.cli import main
+from flowload.formats.molecules.write import PackWriter
+add = PackWriter.add
+def changed(self, some, where):
+    {before}
+    add(self, some, where)
+    {behind}
+PackWriter.add = changed
+sys.exit(main(["pack", "molecules", {str(source)!r}, {str(target)!r}, *{UNITS!r}]))
+""")
+    return [sys.executable, str(program)]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_leaves_no_draft(tmp_path: Path, number: signal.Signals, status: int) -> None:
+    command = child(tmp_path / "set.xyz", "", "print('here', flush=True); threading.Event().wait()")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        assert [path.suffix for path in (tmp_path / "new").iterdir()] == [".partial"]
+        process.send_signal(number)
+        assert process.wait(60) == status
+    assert names(tmp_path) == ["child.py", "set.xyz"]
+
+
+def test_a_full_disk_is_named_and_leaves_no_draft(tmp_path: Path) -> None:
+    command = child(tmp_path / "set.xyz", "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    name = r"'.*/new/\.out\.\w+\.partial/R_pack\.f32'"
+    assert re.fullmatch(rf"flowload: \[Errno \d+\] File too large: {name}\n", done.stderr)
+    assert names(tmp_path) == ["child.py", "set.xyz"]

@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import flowload as fl
+from flowload.abc.records import Grouped, Padded, Records, Sized, Table
+from flowload.errors import DataError, GraphError
+from flowload.formats.molecules.packed import PackedMolecules
+from tests.formats.molecules import packs as naive
+
+SIZES = st.lists(st.integers(1, 6), min_size=1, max_size=25)
+
+
+def batches_of(graph: fl.Graph, **how: Any) -> list[dict[str, NDArray[Any]]]:
+    with graph.iterate(**how) as batches:
+        return [{key: np.array(array) for key, array in batch.items()} for batch in batches]
+
+
+def check(found: dict[str, NDArray[Any]], wanted: naive.Content) -> None:
+    assert found.keys() == wanted.keys()
+    for key, array in wanted.items():
+        assert found[key].dtype == array.dtype, key
+        np.testing.assert_array_equal(found[key], array, err_msg=key)
+
+
+def test_it_keeps_the_agreements(tmp_path: Path) -> None:
+    records = PackedMolecules(naive.write(tmp_path / "set", naive.content([3, 1])), num_atoms=4)
+    assert isinstance(records, Records)
+    assert pickle.loads(pickle.dumps(records)) == records
+    table = records.open()
+    assert isinstance(table, Table)
+    assert isinstance(table, Sized)
+    assert isinstance(table, Grouped)
+    assert isinstance(table, Padded)
+    assert len(table) == 2
+    assert table.sizes(np.array([1, 0, 1])).tolist() == [1, 3, 1]
+    assert table.padding(np.array([0, 1])) == (4, 8)
+    assert table.describe(1) == f"{tmp_path / 'set'}, molecule 1"
+    for layout in records.layouts:
+        assert records.fields(layout) == table.fields(layout, np.array([0]))
+        assert PackedMolecules(tmp_path / "set").fields(layout) == {}
+    table.close()
+
+
+@given(
+    sizes=SIZES,
+    batch=st.integers(1, 30),
+    spare=st.none() | st.integers(0, 2),
+    pairs=st.sampled_from([None, "none", "molecule", "batch", "real"]),
+    cutoff=st.none() | st.sampled_from([0.5, 3.0, 100.0]),
+    layout=st.sampled_from(["physnet", "masked", None]),
+    charged=st.booleans(),
+)
+def test_batches_are_those_of_numpy(
+    sizes: list[int],
+    batch: int,
+    spare: int | None,
+    pairs: Literal["none", "molecule", "batch", "real"] | None,
+    cutoff: float | None,
+    layout: str | None,
+    charged: bool,
+) -> None:
+    arrays = naive.content(sizes, seed=len(sizes))
+    if not charged:
+        del arrays["Qtot.f64"]
+    num_atoms = None if spare is None else max(sizes) + spare
+    cutoff = cutoff if pairs == "real" else None
+    with tempfile.TemporaryDirectory() as folder:
+        records = PackedMolecules(naive.write(Path(folder), arrays), num_atoms, pairs, cutoff)
+        found = batches_of(fl.rows(records) >> fl.batch(batch, layout=layout))
+    assert len(found) == -(-len(sizes) // batch)
+    for start, one in zip(range(0, len(sizes), batch), found, strict=True):
+        rows = range(len(sizes))[start : start + batch]
+        slots = num_atoms or max(sizes[start : start + batch])
+        make, published = (naive.masked, "none") if layout == "masked" else (naive.physnet, "molecule")
+        wanted = make(arrays, rows, slots)
+        check(one, {**wanted, **naive.pair_lists(arrays, rows, slots, pairs or published, cutoff)})
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_epoch_has_every_molecule_once_for_any_number_of_workers(tmp_path: Path, workers: int) -> None:
+    arrays = naive.content([1, 5, 2, 2, 6, 3, 1] * 30)
+    arrays["E.f64"] = np.arange(210.0)
+    records = PackedMolecules(naive.write(tmp_path, arrays), pairs="real", cutoff=2.0)
+    graph = fl.rows(records) >> fl.shuffle() >> fl.bucket(50) >> fl.batch(8, workers=workers)
+    found = batches_of(graph, seed=7, cpus=2)
+    assert sorted(np.concatenate([batch["E"] for batch in found])) == list(range(210))
+    wanted = batches_of(graph, seed=7, cpus=1)
+    for one, two in zip(found, wanted, strict=True):
+        check(one, two)
+    other = batches_of(graph, seed=8)
+    assert not np.array_equal(other[0]["E"], found[0]["E"])
+
+
+def test_constant_indices_are_shared_and_read_only(tmp_path: Path) -> None:
+    path = naive.write(tmp_path, naive.content([2] * 20))
+    with (fl.rows(PackedMolecules(path, 4, "batch")) >> fl.batch(8)).iterate() as batches:
+        one, two, last = batches
+    assert one["dst_idx"] is two["dst_idx"]
+    assert one["batch_segments"] is two["batch_segments"]
+    assert last["src_idx"].tolist() == one["src_idx"][: 4 * 12].tolist()
+    with pytest.raises(ValueError, match="read-only"):
+        one["dst_idx"][0] = 1
+    with (fl.rows(PackedMolecules(path, 4, "real")) >> fl.batch(8)).iterate() as batches:
+        one, two, _ = batches
+    assert not np.shares_memory(one["dst_idx"], two["dst_idx"])
+    one["dst_idx"][0] = 1
+
+
+def test_exact_duplicates_and_conformations_go_the_same_way(tmp_path: Path) -> None:
+    arrays = naive.content([3] * 60)
+    kinds = np.arange(60) % 20
+    arrays["Z_pack.int32"][:] = np.repeat(kinds, 3) + 1
+    table = PackedMolecules(naive.write(tmp_path, arrays)).open()
+    keys = table.group("molecule", np.arange(60))
+    assert len(set(keys.tolist())) == 20
+    assert (keys == table.group("composition", np.arange(60))).all()
+    assert (keys[:20] == keys[20:40]).all()
+    table = PackedMolecules(
+        naive.write(tmp_path, {**arrays, "groups.npy": np.arange(60, dtype=np.int16) // 2})
+    ).open()
+    assert table.group("molecule", np.array([3, 59])).tolist() == [1, 29]
+    assert table.group("composition", np.array([3, 59])).tolist() == keys[[3, 59]].tolist()
+    parts = fl.rows(PackedMolecules(tmp_path)) >> fl.split(by="molecule", a=0.5, b=0.5)
+    kept = batches_of(parts.drop("b") >> fl.batch(60))[0]["E"]
+    rows = np.flatnonzero(np.isin(arrays["E.f64"], kept))
+    assert 0 < len(rows) < 60
+    assert set(rows ^ 1) == set(rows)
+
+
+# --- bad molecules ----------------------------------------------------------------------------------
+
+
+def run(path: Path, **how: Any) -> tuple[list[float], dict[str, int]]:
+    """Energies of what comes, and what was dropped."""
+    on_error = how.pop("on_error", "raise")
+    with (fl.rows(PackedMolecules(path, **how)) >> fl.batch(4, on_error=on_error)).iterate() as batches:
+        energies = [float(energy) for batch in batches for energy in batch["E"]]
+        stages = batches.stats().stages
+        return energies, {**stages["rows"].dropped, **stages["batch"].dropped}
+
+
+def test_a_molecule_larger_than_num_atoms_is_named_or_dropped(tmp_path: Path) -> None:
+    arrays = naive.content([2, 5, 3, 6, 1])
+    path = naive.write(tmp_path, arrays)
+    with pytest.raises(DataError, match=r"molecule 1: too large; found 5 atoms; wanted at most num_atoms=4"):
+        run(path, num_atoms=4)
+    energies, dropped = run(path, num_atoms=4, too_large="drop")
+    assert energies == arrays["E.f64"][[0, 2, 4]].tolist()
+    assert dropped == {"too large": 2}
+    energies, dropped = run(path, num_atoms=4, on_error="skip")
+    assert energies == arrays["E.f64"][[0, 2, 4]].tolist()
+    assert dropped == {"too large": 2}
+    assert run(path, num_atoms=1, too_large="drop") == ([arrays["E.f64"][4]], {"too large": 4})
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "message"),
+    [
+        ("R_pack.f32", (7, 1), np.nan, "R_pack.f32, molecule 2, atom 2, byte 88: not finite; found y = nan"),
+        ("R_pack.f32", (5, 0), np.inf, "R_pack.f32, molecule 2, atom 0, byte 60: not finite; found x = inf"),
+        (
+            "F_pack.f32",
+            (6, 2),
+            -np.inf,
+            "F_pack.f32, molecule 2, atom 1, byte 80: not finite; found z = -inf",
+        ),
+        ("E.f64", 2, np.nan, "E.f64, molecule 2, byte 16: not finite; found nan"),
+        ("Qtot.f64", 2, np.inf, "Qtot.f64, molecule 2, byte 16: not finite; found inf"),
+        (
+            "Z_pack.int32",
+            6,
+            0,
+            "Z_pack.int32, molecule 2, atom 1, byte 24: no element; found 0; wanted an at",
+        ),
+        ("Z_pack.int32", 7, 119, "Z_pack.int32, molecule 2, atom 2, byte 28: no element; found 119"),
+    ],
+)
+def test_what_no_training_step_may_see(
+    tmp_path: Path, name: str, place: Any, value: float, message: str
+) -> None:
+    arrays = naive.content([2, 3, 3, 1])
+    arrays[name][place] = value
+    path = naive.write(tmp_path, arrays)
+    with pytest.raises(DataError, match=message):
+        run(path)
+    energies, dropped = run(path, on_error="skip")
+    assert energies == np.delete(arrays["E.f64"], 2).tolist()
+    assert sum(dropped.values()) == 1
+
+
+@pytest.mark.parametrize("part", [1, 2, 100])
+def test_all_values_may_be_checked_on_opening(
+    tmp_path: Path, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowload.formats.molecules.table.PART", part)
+    arrays = naive.content([2, 3, 3, 1])
+    assert len(PackedMolecules(naive.write(tmp_path / "good", arrays), check_values=True).open()) == 4
+    arrays["F_pack.f32"][7, 1] = np.nan
+    path = naive.write(tmp_path / "bad", arrays)
+    with pytest.raises(
+        DataError, match=r"F_pack.f32, molecule 2, atom 2, byte 88: not finite; found y = nan"
+    ):
+        PackedMolecules(path, check_values=True).open()
+    with pytest.raises(DataError, match="molecule 1: too large"):
+        PackedMolecules(path, 2, check_values=True).open()
+    with pytest.raises(DataError, match=r"F_pack.f32, molecule 2"):
+        PackedMolecules(path, 2, too_large="drop", check_values=True).open()
+
+
+def test_memory_of_pair_indices_is_told_before_a_run(tmp_path: Path) -> None:
+    path = naive.write(tmp_path, naive.content([6] * 64))
+    kinds: list[Any] = [None, "batch", "real"]
+    told = {
+        pairs: (fl.rows(PackedMolecules(path, 10, pairs)) >> fl.batch(16)).memory(cpus=1)["batch"]
+        for pairs in kinds
+    }
+    assert told[None] == told["batch"]
+    pairs_of_one = 16 * 10 * 9 * 8
+    assert told["real"] - told["batch"] >= 6 * pairs_of_one  # one batch at work, five on their way
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"path": 7}, "path is 7; wanted a folder"),
+        ({"num_atoms": 0}, "num_atoms is 0; wanted a number from 1, or None"),
+        ({"num_atoms": True}, "num_atoms is True"),
+        ({"num_atoms": 2.0}, "num_atoms is 2.0"),
+        ({"pairs": "all"}, "pairs is 'all'; wanted one of 'none', 'molecule', 'batch', 'real'"),
+        ({"cutoff": 5.0}, "cutoff is for pairs='real'; here pairs='molecule'"),
+        ({"cutoff": 5.0, "pairs": "batch"}, "cutoff is for pairs='real'"),
+        ({"cutoff": 0, "pairs": "real"}, "cutoff is 0; wanted a distance"),
+        ({"cutoff": float("inf"), "pairs": "real"}, "cutoff is inf"),
+        ({"cutoff": "5", "pairs": "real"}, "cutoff is '5'"),
+        ({"check_values": "yes"}, "check_values is 'yes'; wanted True or False"),
+        ({"too_large": "skip"}, "too_large is 'skip'; wanted 'raise' or 'drop'"),
+    ],
+)
+def test_bad_parameters_are_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        PackedMolecules(**{"path": "set", **arguments})
+
+
+# --- real data --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["physnet", "masked"])
+@pytest.mark.parametrize("num_atoms", [None, 87])
+def test_real_molecules_are_all_there(shared_molecules: Path, layout: str, num_atoms: int | None) -> None:
+    folder = shared_molecules / "mixed_mit"
+    offsets, lengths = np.load(folder / "offsets.npy"), np.load(folder / "n_atoms.npy")
+    packs = {
+        key: np.fromfile(folder / name, dtype).reshape(len(range(offsets[-1])), -1)
+        for key, name, dtype in (
+            ("R", "R_pack.f32", "f4"),
+            ("F", "F_pack.f32", "f4"),
+            ("Z", "Z_pack.int32", "i4"),
+        )
+    }
+    energies = np.fromfile(folder / "E.f64", "f8")
+    order = Order(energies)
+    graph = fl.rows(PackedMolecules(folder, num_atoms)) >> fl.shuffle() >> fl.batch(100, layout=layout)
+    with graph.iterate(seed=1) as batches:
+        for batch in batches:
+            for place, row in enumerate(order.rows(batch, lengths)):
+                count = lengths[row]
+                for key, pack in packs.items():
+                    found = batch[key][place].reshape(len(batch[key][place]), -1)
+                    np.testing.assert_array_equal(found[:count], pack[offsets[row] : offsets[row + 1]])
+                    assert not found[count:].any()
+    assert order.seen == len(lengths) == 6948
+
+
+class Order:
+    """Which row a molecule of a batch is: its energy says so, and its size, but for exact duplicates."""
+
+    def __init__(self, energies: NDArray[np.float64]) -> None:
+        self.rows_of: dict[float, list[int]] = {}
+        for row, energy in enumerate(energies.tolist()):
+            self.rows_of.setdefault(energy, []).append(row)
+        self.seen = 0
+
+    def rows(self, batch: dict[str, NDArray[Any]], lengths: NDArray[np.int32]) -> Sequence[int]:
+        counts = batch["mask"].sum(axis=1) if "mask" in batch else batch["N"]
+        found = []
+        for energy, count in zip(batch["E"].tolist(), counts.tolist(), strict=True):
+            row = next(row for row in self.rows_of[energy] if lengths[row] == count)
+            self.rows_of[energy].remove(row)
+            found.append(row)
+        self.seen += len(found)
+        return found

@@ -1,0 +1,115 @@
+"""Neighbouring maps as one plain object without state."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import anyio
+import pytest
+
+from flowload.abc.operators import Block, Call, OnError
+from flowload.errors import DataError
+from flowload.runtime.channel import Item
+from flowload.runtime.tasks.call import Member
+from flowload.runtime.tasks.map_chain import Calls, MapChain, is_async
+from tests.runtime.stages import Does, DoesAsync, Ints, Step, ints
+
+
+def members(*operators: Any, on_error: OnError = "raise") -> list[Member]:
+    return [
+        Member(
+            name=f"map.{k}",
+            node="map",
+            where="here.py:1",
+            stage=Step(make=list, on_error=on_error),
+            operator=operator,
+            keys=(1, k),
+            lease=lambda nbytes, device: ints([]).values.view("u1"),
+        )
+        for k, operator in enumerate(operators)
+    ]
+
+
+def doubled(block: Ints, call: Call) -> Ints:
+    return Ints(block.values * 2)
+
+
+def nothing(block: Ints, call: Call) -> Block | None:
+    call.drop(len(block), "unwanted")
+    return None
+
+
+def bad(block: Ints, call: Call) -> Ints:
+    raise DataError("bad", where="a.txt: 1")
+
+
+def apply(chain: MapChain, item: Item, shape: str) -> tuple[Item, Calls]:
+    if shape == "thread":
+        return chain.apply(item)
+    return anyio.run(chain.apply_async, item)
+
+
+def make(fn: Any, shape: str) -> Does:
+    """A map that calls a function, or a coroutine function."""
+
+    async def waits(block: Ints, call: Call) -> Any:
+        return fn(block, call)
+
+    return Does(fn) if shape == "thread" else DoesAsync(waits)
+
+
+shapes = pytest.mark.parametrize("shape", ["thread", "loop"])
+
+
+@shapes
+def test_a_block_goes_through_all_and_keeps_its_number(shape: str) -> None:
+    both = members(make(doubled, shape), make(doubled, shape))
+    item, calls = apply(MapChain(both), Item.of(7, ints([1, 2])), shape)
+    assert (item.number, item.nbytes) == (7, 16)
+    assert isinstance(item.block, Ints)
+    assert item.block.values.tolist() == [4, 8]
+    assert [(member, call.number, call.samples) for member, call, _ in calls] == [
+        (both[0], 7, 2),
+        (both[1], 7, 2),
+    ]
+    assert all(call.seconds > 0 for _, call, _ in calls)
+
+
+@shapes
+def test_where_nothing_is_left_the_place_stays(shape: str) -> None:
+    both = members(make(nothing, shape), make(doubled, shape))
+    item, calls = apply(MapChain(both), Item.of(7, ints([1, 2])), shape)
+    assert item == Item(7, None)
+    assert [(member, call.drops) for member, call, _ in calls] == [(both[0], [("unwanted", 2)])]
+
+
+@shapes
+def test_a_bad_block_is_raised_with_its_stage(shape: str) -> None:
+    with pytest.raises(DataError) as caught:
+        apply(MapChain(members(make(bad, shape))), Item.of(7, ints([1, 2])), shape)
+    assert caught.value.__notes__ == ["in stage 'map', declared at here.py:1"]
+
+
+@shapes
+def test_a_bad_block_is_skipped(shape: str) -> None:
+    both = members(make(bad, shape), make(doubled, shape), on_error="skip")
+    item, calls = apply(MapChain(both), Item.of(7, ints([1, 2])), shape)
+    assert item == Item(7, None)
+    ((member, call, _),) = calls
+    member.settle(call)
+    assert (member.meter.in_, dict(member.meter.dropped)) == (2, {"bad": 2})
+
+
+def test_what_is_a_coroutine_function() -> None:
+    async def waits(block: Ints, call: Call) -> Ints:
+        return block
+
+    class Static:
+        apply = staticmethod(waits)
+
+    class Partial:
+        apply = staticmethod(functools.partial(waits))  # a bare one becomes a method in Python 3.14
+
+    sync, loop, static, part = members(Does(doubled), DoesAsync(waits), Static(), Partial())
+    assert [is_async(member) for member in (sync, loop, static, part)] == [False, True, True, True]

@@ -1,0 +1,30 @@
+"""Old names of modules still work, and say so."""
+
+import importlib
+import sys
+
+import pytest
+
+from flowload.moved import MOVED
+
+
+@pytest.mark.parametrize("old", sorted(MOVED))
+def test_an_old_name_is_the_new_module_with_a_warning(old: str) -> None:
+    sys.modules.pop(old, None)
+    with pytest.warns(DeprecationWarning, match=f"{old} is {MOVED[old]} now") as told:
+        module = importlib.import_module(old)
+    assert module is importlib.import_module(MOVED[old])
+    assert len(told) == 1
+
+
+def test_the_warning_points_at_the_line_that_imports() -> None:
+    sys.modules.pop("flowload.formats.rows_npy", None)
+    with pytest.warns(DeprecationWarning, match="rows_npy") as told:
+        from flowload.formats.rows_npy import NpyRows  # noqa: PLC0415 - what is tested
+    assert told[0].filename == __file__
+    assert NpyRows is importlib.import_module("flowload.formats.rows").NpyRows
+
+
+def test_what_never_was_is_not_found() -> None:
+    with pytest.raises(ModuleNotFoundError, match="rows_xyz"):
+        importlib.import_module("flowload.formats.rows_xyz")
