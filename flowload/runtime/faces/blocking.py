@@ -109,8 +109,8 @@ class Batches:
                 self.close()
         if isinstance(word, Door):
             pier.ready.put(word)  # the door stays closed for whoever asks again
-            if word.error is not None:
-                raise word.error
+            if pier.door is not None and pier.door.error is not None:
+                raise pier.door.error
             if pier.alone():
                 crossing.batches.check_delivered(output)
             self._ended.once(output, get_ident())

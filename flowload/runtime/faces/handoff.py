@@ -35,6 +35,7 @@ class Pier:
         self.reader = 0  #: the thread that reads; see `alone`
         self.readers: set[int] = set()
         self.ended = False  #: no more blocks come: what lies here last is a door
+        self.door: Door | None = None  #: how the output ended, as far as is known
         self.hungry = False  #: the reader takes the next block at once: what it takes needs no place
         self.waits = False  #: a block waits until the reader has taken some of what lies here
         self.places = 1  #: blocks that may lie here, such as the last one
@@ -95,7 +96,17 @@ class Pier:
         self.ended = True
         if error is not None:
             shortened(error)
-        self.ready.put(Door(error))
+        self.shut(error)
+
+    def shut(self, error: BaseException | None) -> None:
+        """Put up a door behind what lies here; in the loop's thread.
+
+        A run tells of its end more than once: where an output ends, where the loop is left, where that fails.
+        An error is never followed by an ordinary end: whoever asked again would be told of an empty output.
+        """
+        if self.door is None or self.door.error is None:
+            self.door = Door(error)
+        self.ready.put(self.door)
 
     def at_hand(self) -> Block | None:
         """The next part of a bundle that the reader has begun."""

@@ -13,7 +13,7 @@ from flowload.runtime.order import Order
 from flowload.runtime.run import PATIENCE
 
 from .asynchronous import AsyncBatches
-from .handoff import Door, Pier
+from .handoff import Pier
 from .wakeup import Doorbell
 
 __all__ = ["Crossing"]
@@ -70,7 +70,7 @@ class Crossing:
         """Raised where the run is read."""
         self._ready.put(error)
         for pier in self.piers.values():
-            pier.ready.put(Door(error))
+            pier.shut(error)
 
     async def _cross(self) -> None:
         self.bell = Doorbell(self._answer)
@@ -82,7 +82,7 @@ class Crossing:
                     for name, pier in self.piers.items():
                         group.start_soon(self._ferry, name, pier)
         for pier in self.piers.values():
-            pier.ready.put(Door(None))
+            pier.shut(None)
 
     async def _ferry(self, name: str, pier: Pier) -> None:
         """Let blocks cross, one ahead of the reader; the loop has to do with the first and the end only."""
