@@ -78,7 +78,8 @@ def test_a_failure_is_raised_again_and_is_no_end() -> None:
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 list(batches)
-        vars(batches)["_crossing"].thread.join()  # the loop has been left, and has said so to whoever still waits
+        # The loop has been left, and has said so to whoever still waits.
+        vars(batches)["_crossing"].thread.join()
         for _ in range(4):
             with pytest.raises(ZeroDivisionError):
                 list(batches)
