@@ -12,16 +12,11 @@ from hypothesis import settings
 
 from flowload.sample import sample_path
 
+pytest_plugins = ["tests.suite.plugin"]
+
 # The first call of a kernel compiles it: no deadline says anything about the code under test.
 settings.register_profile("flowload", deadline=None)
 settings.load_profile("flowload")
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--fuzz N`: here, for only the topmost conftest may add options."""
-    parser.addoption(
-        "--fuzz", type=int, metavar="N", help="damaged inputs for each parser in tests/fuzz [300]"
-    )
 
 
 @pytest.fixture(scope="session")

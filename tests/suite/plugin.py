@@ -1,0 +1,64 @@
+"""How the suite runs: on every CPU, a share of the hammers, with Ctrl-C as in a terminal, leaving nothing."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from flowload.cpus import usable_cpus
+
+from .leftovers import Leftovers
+from .selection import find_addresses, of_share, quick, share_of
+
+HAMMERS = "1/4"  #: of the hammers, what a plain run hammers
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of this suite."""
+    parser.addoption(
+        "--hammers", default=HAMMERS, metavar="SHARE", help=f"hammers to run: all, or as 2/5 [{HAMMERS}]"
+    )
+    parser.addoption(
+        "--fuzz", type=int, metavar="N", help="damaged inputs for each parser in tests/fuzz [300]"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything runs, in the user's process and in each of xdist's."""
+    hear_ctrl_c()
+    share_of(config.getoption("--hammers"))
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Leftovers())
+
+
+def hear_ctrl_c() -> None:
+    """SIGINT does what it does in a terminal, here and in what tests start.
+
+    A shell's background job ignores it, and every child inherits that: a test that interrupts a child would
+    wait in vain.
+    """
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """All CPUs for folders; none but this process for single files, which end before a worker has begun."""
+    paths = [Path(str(arg).split("::", 1)[0]) for arg in config.args]
+    return usable_cpus() if any(path.is_dir() for path in paths) else 0
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by -m
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the quick, keep a share of the hammers, refuse names that no other process knows."""
+    if unstable := find_addresses(item.nodeid for item in items):
+        raise pytest.UsageError("names of tests must not hold addresses: " + "; ".join(unstable))
+    for item in quick(items):
+        item.add_marker("quick")
+    share = share_of(config.getoption("--hammers"))
+    out = [item for item in items if any(item.iter_markers("hammer")) and not of_share(item.nodeid, share)]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        gone = set(map(id, out))
+        items[:] = [item for item in items if id(item) not in gone]
