@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Before anything runs, in the user's process and in each of xdist's."""
     hear_ctrl_c()
+    keep_bytecode()
     share_of(config.getoption("--hammers"))
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Leftovers())
@@ -41,6 +44,15 @@ def hear_ctrl_c() -> None:
     """
     if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def keep_bytecode() -> None:
+    """Modules are compiled once, not in each of the hundreds of processes that tests start.
+
+    Many containers set PYTHONDONTWRITEBYTECODE: `import flowload` takes four times as long there.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -41,7 +41,7 @@ def test_users_see_what_consumers_get() -> None:
         [1, 2],
         7,
     ],
-    ids=repr,
+    ids=lambda value: "memoryview" if isinstance(value, memoryview) else repr(value),
 )
 def test_other_values_are_one_sample(value: Any) -> None:
     made = as_block(value)

@@ -61,24 +61,25 @@ async def taken(operator: Given | GivenAsync, epoch: int, count: int | None = No
     return [block.value if isinstance(block, Item) else block for block in found]
 
 
-FACTORIES = [
-    numbers,
-    later,
-    Again(),
-    range(5),
-    [0, 1, 2, 3, 4],
-    functools.partial(later),
-    lambda: range(5),
-]
+FACTORIES = {
+    "function": numbers,
+    "asynchronous function": later,
+    "asynchronous iterable": Again(),
+    "range": range(5),
+    "list": [0, 1, 2, 3, 4],
+    "partial": functools.partial(later),
+    "lambda": lambda: range(5),
+}
+factories = pytest.mark.parametrize("factory", FACTORIES.values(), ids=FACTORIES.keys())
 
 
-@pytest.mark.parametrize("factory", FACTORIES, ids=repr)
+@factories
 async def test_every_pass_begins_anew(factory: Any) -> None:
     operator = opened(factory)
     assert await taken(operator, 0) == await taken(operator, 1) == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("factory", FACTORIES, ids=repr)
+@factories
 async def test_resume_at_every_cut(factory: Any) -> None:
     for cut in range(1, 6):
         operator, again = opened(factory), opened(factory)
@@ -162,7 +163,9 @@ def test_it_is_lazy() -> None:
     assert made == [1]
 
 
-@pytest.mark.parametrize("once", [numbers(), iter([1]), later(), map(str, [1])], ids=repr)
+@pytest.mark.parametrize(
+    "once", [numbers(), iter([1]), later(), map(str, [1])], ids=lambda once: type(once).__name__
+)
 def test_what_can_be_read_only_once(once: Any) -> None:
     with pytest.raises(GraphError, match="can be read only once; give the function that makes it"):
         source(once)
