@@ -37,7 +37,7 @@ class Graph:
     `graph.train`, is the same drawing with that one end. Raises GraphError as soon as a wiring is wrong.
     """
 
-    engine: ClassVar[Engine | None] = None  #: what runs graphs; bound by the package
+    engine: ClassVar[Engine[Graph] | None] = None  #: what runs graphs; bound by the package
     __iter__: ClassVar[None] = None  # a drawing holds no batches; `graph.iterate()` does
 
     ends: Ends
@@ -244,7 +244,7 @@ class Graph:
         order = RunOrder(seed=seed, epochs=epochs, even=even, cpus=cpus)
         return self.bound_engine().torch_dataset(self, order, length=length)
 
-    def bound_engine(self) -> Engine:
+    def bound_engine(self) -> Engine[Graph]:
         """What runs graphs."""
         if Graph.engine is None:
             raise GraphError("no engine is bound to Graph.engine; `import flowload` binds its own")

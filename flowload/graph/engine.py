@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, get_args
+from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
 
 from flowload.abc.operators import State
 from flowload.errors import GraphError
 
 from .node import whole
 
-if TYPE_CHECKING:
-    from .build import Graph
-
 __all__ = ["LAST_EPOCH", "Batches", "Engine", "Even", "RunOrder", "Stream", "check_run"]
 
 #: Whether ranks of a training that would end in different steps are kept equal, or refused; or may differ.
 Even: TypeAlias = Literal["auto", "allow"]
+
+Drawing_contra = TypeVar("Drawing_contra", contravariant=True)  #: `Graph`, which itself knows engines
 
 LAST_EPOCH = 2**31 - 1  #: an index counts the uses of a chunk in 32 bits
 
@@ -107,16 +106,16 @@ class Stream(Protocol):
         """What `stream(state=...)` goes on from."""
 
 
-class Engine(Protocol):
+class Engine(Protocol[Drawing_contra]):
     """What runs graphs. `graph.check()` was not called."""
 
-    def iterate(self, graph: Graph, order: RunOrder) -> Batches:
+    def iterate(self, graph: Drawing_contra, order: RunOrder) -> Batches:
         """A run for synchronous code; nothing starts before it is entered."""
 
-    def stream(self, graph: Graph, order: RunOrder) -> Stream:
+    def stream(self, graph: Drawing_contra, order: RunOrder) -> Stream:
         """A run for asynchronous code; nothing starts before it is entered."""
 
-    def torch_dataset(self, graph: Graph, order: RunOrder, *, length: int | None) -> Any:
+    def torch_dataset(self, graph: Drawing_contra, order: RunOrder, *, length: int | None) -> Any:
         """The graph as a torch data set."""
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from flowload.abc.operators import Block, Mark
+from flowload.abc.operators import Mark
+from flowload.runtime.tasks.epochs import Borders
 from flowload.runtime.threads.monitor import Spot, Stillness
 
-if TYPE_CHECKING:
-    from flowload.runtime.tasks.epochs import Borders
+from .item import Item, Word, weigh
 
 __all__ = ["Channel", "EndOfStream", "Item", "ReaderGone", "Word", "weigh"]
 
@@ -26,39 +25,6 @@ class EndOfStream(Exception):  # noqa: N818 - the ordinary end, not an error
 
 class ReaderGone(Exception):  # noqa: N818 - the ordinary end, not an error
     """Nobody will read this any more."""
-
-
-class Item(NamedTuple):
-    """A block in its place: `number` counts the blocks of this stream from 0.
-
-    The block is None where a Map made nothing of it: the place stays, so that what is keyed by
-    the number downstream does not depend on which Maps share a hop.
-    """
-
-    number: int
-    block: Block | None
-    nbytes: int = 0  #: bytes that the block keeps alive
-    samples: int = 0  #: in the block
-
-    @classmethod
-    def of(cls, number: int, block: Block | None) -> Item:
-        """The item, weighed; in a thread, where that costs the loop nothing."""
-        samples, nbytes = weigh(block)
-        return cls(number, block, nbytes, samples)
-
-
-def weigh(block: Block | None) -> tuple[int, int]:
-    """Samples and bytes of what an operator gave. Raises TypeError where that is no block."""
-    if block is None:
-        return 0, 0
-    try:
-        return len(block), block.nbytes
-    except (AttributeError, TypeError) as error:
-        kind = type(block).__name__
-        raise TypeError(f"gave a {kind}, which is no block: something with a length and nbytes") from error
-
-
-Word: TypeAlias = Item | Mark  #: what a channel carries
 
 
 class Passed:

@@ -34,16 +34,12 @@ from anyio.abc import TaskGroup
 
 from flowload.abc.operators import Block, Mark
 from flowload.errors import FlowloadError, LedgerError
-from flowload.observe.stall import Dump
-from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
 from flowload.printable import text_of
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.observe.accounts import check_books, check_delivered
-from flowload.runtime.observe.dump import dump
 from flowload.runtime.observe.process import Machine
-from flowload.runtime.observe.stats_snapshot import snapshot
 from flowload.runtime.observe.tracing import Recorder
 from flowload.runtime.tasks.choose import Task, task_of
 from flowload.runtime.tasks.segment import Segment
@@ -147,22 +143,14 @@ class Run:
         """Nobody reads this output any more."""
         self.assembly.outputs[output].leave()
 
-    def stats(self) -> RunStats:
-        """The run at this moment; from any thread."""
-        return snapshot(self)
-
     def record(self, trace: Trace) -> None:
         """Write what is done from now on into a trace; from any thread."""
-        self.recorder = Recorder(self, trace)
+        self.recorder = Recorder(self.assembly.segments, self.lanes.values(), trace)
 
     def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
         """Show every block that goes into a stage to its tap before the stage has it; from any thread."""
         for name, tap in taps.items():
             self.assembly.nodes[name][0].tap = tap
-
-    def dump(self) -> Dump:
-        """What everybody does at this moment; from any thread."""
-        return dump(self)
 
     async def _word(self, output: str) -> Word:
         word: Word | None = None

@@ -21,6 +21,8 @@ from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.runtime.capture import as_error
 from flowload.runtime.channel import Channel, EndOfStream
+from flowload.runtime.observe.dump import dump
+from flowload.runtime.observe.stats_snapshot import snapshot
 from flowload.runtime.order import Order
 from flowload.runtime.run import Run
 from flowload.runtime.threads.eventloop import keep_ctrl_c_out
@@ -168,7 +170,7 @@ class AsyncBatches:
         """The run at this moment; from any thread, also after it was left."""
         if self.run is None:
             raise ClosedRun("this run was not entered yet")
-        return self.run.stats()
+        return snapshot(self.run)
 
     def record(self, trace: Trace) -> None:
         """Write what the run does from now on into a trace; from any thread."""
@@ -186,7 +188,7 @@ class AsyncBatches:
         """What everybody in the run does at this moment; from any thread."""
         if self.run is None:
             raise ClosedRun("this run was not entered yet")
-        return self.run.dump()
+        return dump(self.run)
 
     def state_dict(self) -> State:
         """What `graph.stream(state=...)` goes on from: after the last batch that was handed out."""

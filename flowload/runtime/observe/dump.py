@@ -7,16 +7,14 @@ import traceback
 from collections.abc import Iterator
 from time import perf_counter
 from types import CoroutineType, FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flowload.abc.operators import Block
 from flowload.observe.stall import Dump, Held
+from flowload.runtime.run import Run
 from flowload.runtime.tasks.call import Member, RunCall
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.executor import Job
-
-if TYPE_CHECKING:
-    from flowload.runtime.run import Run
 
 __all__ = ["dump"]
 

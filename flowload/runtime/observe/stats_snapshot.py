@@ -6,20 +6,17 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 from flowload.abc.operators import Gauged, Turn
 from flowload.observe.stats import EdgeStats, LaneStats, RunStats, StageStats, TaskStats
 from flowload.printable import printable
 from flowload.runtime.channel import Channel
+from flowload.runtime.run import Run
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.map_chain import is_async
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.executor import Lane
 from flowload.runtime.threads.timing import Tally
-
-if TYPE_CHECKING:
-    from flowload.runtime.run import Run
 
 __all__ = ["snapshot"]
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from flowload.observe.trace import Add, Line, Trace, Track
 from flowload.runtime.channel import Item, Word
 from flowload.runtime.tasks.call import Member
-from flowload.runtime.threads.executor import Job
-
-if TYPE_CHECKING:
-    from flowload.runtime.run import Run
+from flowload.runtime.tasks.segment import Segment
+from flowload.runtime.threads.executor import Job, Lane
 
 __all__ = ["Recorder"]
 
@@ -30,15 +29,15 @@ class Recorder:
     What can be put together later is: it is told of every job.
     """
 
-    def __init__(self, run: Run, trace: Trace) -> None:
+    def __init__(self, segments: Sequence[Segment], lanes: Iterable[Lane], trace: Trace) -> None:
         self.trace = trace
-        self.segments = {segment.rank: segment for segment in run.assembly.segments}
+        self.segments = {segment.rank: segment for segment in segments}
         self.told: dict[tuple[int, str], Told] = {}  #: by rank and thread
         self.waits: dict[tuple[str, str], Add] = {}  #: by who waits for what
         self.busy: dict[str, float] = {}  #: seconds of each operator that are in the trace
-        for segment in run.assembly.segments:
+        for segment in segments:
             segment.waited = partial(self.waited, segment.name)
-        for lane in tuple(run.lanes.values()):
+        for lane in tuple(lanes):
             lane.seen = self.seen
 
     def seen(self, thread: str, job: Job) -> None:

@@ -20,6 +20,7 @@ from flowload.runtime.capture import Kept
 from flowload.runtime.channel import EndOfStream
 from flowload.runtime.compile import Assembly
 from flowload.runtime.memory.pool import BufferPool
+from flowload.runtime.observe.stats_snapshot import snapshot
 from flowload.runtime.run import Run
 from flowload.runtime.threads.monitor import Moves, Stillness
 
@@ -125,7 +126,7 @@ async def _through(opened: Callable[[], Run], seconds: float) -> tuple[RunStats,
     for error in errors:
         raise error
     parallel = any(segment.is_map for segment in run.assembly.segments if segment.rank > 0)
-    return run.stats(), warm[0] if warm else None, parallel
+    return snapshot(run), warm[0] if warm else None, parallel
 
 
 async def _read(run: Run, seconds: float, warm: list[RunStats]) -> None:
@@ -137,7 +138,7 @@ async def _read(run: Run, seconds: float, warm: list[RunStats]) -> None:
         while True:
             run.delivered_one(await run.take("out"), 0.0)
             if not warm and WARM * seconds < perf_counter() - run.began < seconds:
-                warm.append(run.stats())
+                warm.append(snapshot(run))
 
 
 def account(now: RunStats, before: RunStats | None, name: str, *, parallel: bool) -> Replay | None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from flowload.abc.operators import Mark
-from flowload.runtime.channel import Item, Word
+from flowload.runtime.item import Item, Word
 
 __all__ = ["Borders", "Epochs"]
 

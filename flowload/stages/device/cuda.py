@@ -29,9 +29,9 @@ from flowload.blocks import Batch, is_shared
 from flowload.errors import FlowloadError, GraphError
 
 from .card_memory import CardMemory, Copied
+from .key_order import in_order
 from .on_card import CudaBatch, hand_over, is_on_card, wrapped
 from .tensor import SharedTensors, as_batch, as_tensors
-from .to_device import in_order
 
 __all__ = ["CudaBatch", "PageLock", "ToCuda", "Underway", "copy_stream", "find_gpu"]
 

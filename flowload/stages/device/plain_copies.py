@@ -18,8 +18,8 @@ from flowload.abc.operators import Block, Call
 from flowload.blocks import Batch
 from flowload.errors import GraphError
 
+from .key_order import in_order
 from .tensor import SharedTensors, as_batch, as_tensors
-from .to_device import in_order
 
 __all__ = ["PlainCopies", "find_device"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from flowload.abc.operators import Block, Call, Device, OnError, Operator, Setting
 from flowload.blocks import Batch, Bundle, Item
@@ -17,10 +17,12 @@ from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.node import whole
 
+from .key_order import in_order
+
 if TYPE_CHECKING:
     from .tensor import SharedTensors
 
-__all__ = ["ToCpu", "ToDeviceStage", "in_order", "to_device"]
+__all__ = ["ToCpu", "ToDeviceStage", "to_device"]
 
 log = logging.getLogger("flowload")
 
@@ -167,11 +169,6 @@ class ToCpu:
             batch = at_home(batch)
         own, shared = as_tensors(batch, self.shared)
         return Batch(own.arrays, in_order({**own.whole, **shared}, batch.whole), more=batch.more)
-
-
-def in_order(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """The same in the order of these keys."""
-    return {key: values[key] for key in keys}
 
 
 def at_home(batch: Batch) -> Batch:
