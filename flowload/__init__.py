@@ -20,6 +20,7 @@ from flowload.stages.rows.bucket import bucket
 from flowload.stages.rows.rows import rows
 from flowload.stages.rows.shuffle import shuffle
 from flowload.stages.user.filter import filter  # noqa: A004 - the word that users know
+from flowload.stages.user.fold import fold
 from flowload.stages.user.map import map  # noqa: A004 - the word that users know
 from flowload.stages.user.source import source
 from flowload.stages.windows.epoch_plan import EpochPlan, epoch_plan
@@ -43,6 +44,7 @@ __all__ = [
     "discover",
     "epoch_plan",
     "filter",
+    "fold",
     "load",
     "map",
     "merge",

@@ -201,6 +201,13 @@ class Batch:
                 total += array.nbytes
         return int(total)
 
+    def __getitem__(self, key: str) -> Any:
+        """`batch["x"]`: one of its arrays. Raises KeyError that lists the known ones."""
+        found = self.arrays.get(key)
+        if found is None and (found := self.whole.get(key)) is None:
+            raise KeyError(f"{key!r}: this batch has {', '.join(map(repr, [*self.arrays, *self.whole]))}")
+        return found
+
     def select(self, which: NDArray[Any] | slice) -> Batch:
         """The rows that an index array, a mask or a slice names. Raises GraphError: see `check_rows`."""
         check_rows(self)

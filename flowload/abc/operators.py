@@ -1,13 +1,13 @@
-"""The agreements between graph, stages, formats and runtime: shapes, no behaviour.
+"""What a stage opens when a run begins: operators, each of one shape, and what flows between them.
 
-When a run starts, a stage opens one or more *operators*, each of one shape: `Source`, `Map`, `Fold`, or
-wiring: `Route`, `Turn`. Between them flow `Block`s. What one call may ask of the run is a `Call`.
+`Source`, `Map` and `Fold` do the work; `Route` and `Turn` are wiring. Between them flow `Block`s. What one
+call may ask of the run is a `Call`. All are protocols: a class has the shape whose methods it has.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -21,26 +21,17 @@ __all__ = [
     "Bundled",
     "Bytes",
     "Call",
-    "Checking",
-    "Closing",
-    "Completing",
     "Deliverable",
     "Device",
     "Fold",
-    "Gauged",
-    "Idling",
     "Map",
     "Mark",
-    "Marked",
     "OnError",
     "Operator",
-    "Paced",
-    "Resumable",
     "Route",
     "Setting",
     "Source",
     "State",
-    "Stopping",
     "Turn",
 ]
 
@@ -148,16 +139,10 @@ class Call(Protocol):
 
 @runtime_checkable
 class Source(Protocol):
-    """Makes blocks; has a cursor."""
+    """Makes blocks. `powers.Stateful` adds a cursor."""
 
     def epoch(self, number: int, call: Call) -> Iterator[Block | Mark] | AsyncIterator[Block | Mark]:
         """One pass over the data. May yield `Mark.CAUGHT_UP`; the runtime adds `Mark.EPOCH`."""
-
-    def state(self) -> State:
-        """The cursor: where the next block of the current pass would come from."""
-
-    def restore(self, state: State) -> None:
-        """Make the next `epoch()` continue from there."""
 
 
 @runtime_checkable
@@ -170,7 +155,10 @@ class Map(Protocol):
 
 @runtime_checkable
 class Fold(Protocol):
-    """Takes blocks in order and holds state. Called by one thread at a time, never by two."""
+    """Takes blocks in order and may keep some back. Called by one thread at a time, never by two.
+
+    What it can do beside that is a power of its own, each optional: see `flowload.abc.powers`.
+    """
 
     def push(self, block: Any, call: Call) -> Iterable[Block]:
         """Take one block; the blocks that come out of it, made lazily where they are many."""
@@ -181,104 +169,6 @@ class Fold(Protocol):
         In a run with `align=True` every pass is a stream of its own: blocks may be pushed again afterwards,
         to a fold that is then as if it were new.
         """
-
-    @property
-    def held(self) -> int:
-        """Samples inside, in the unit of the output."""
-
-    def state(self) -> State:
-        """Everything that `push` and `flush` depend on; references instead of payload."""
-
-    def restore(self, state: State) -> None:
-        """Become the fold that gave this state."""
-
-
-@runtime_checkable
-class Marked(Protocol):
-    """A fold that cares about marks."""
-
-    def mark(self, mark: Mark, call: Call) -> Iterable[Block]:
-        """Take a mark; the blocks that come out before the mark goes on."""
-
-
-@runtime_checkable
-class Idling(Protocol):
-    """A fold that can make a block without input, such as a pool over a growing folder."""
-
-    def idle(self, call: Call) -> Block | None:
-        """Called while no input waits and the reader has room; None: wait for input."""
-
-
-@runtime_checkable
-class Closing(Protocol):
-    """An operator that has something to close when the run ends, however it ends."""
-
-    def close(self) -> None:
-        """Called once, after the last call."""
-
-
-@runtime_checkable
-class Checking(Protocol):
-    """An operator that reads files, which must stay as they are while a run reads them."""
-
-    def check_files(self) -> None:
-        """Raise DataError for one that changed. Called once, in a thread, when the stream is at its end."""
-
-
-@runtime_checkable
-class Completing(Protocol):
-    """A map that looks back at what it did, such as one whose function may have forgotten to return."""
-
-    def complete(self) -> None:
-        """A pass, or the stream, has ended, and the calls of all of its blocks are over. May raise."""
-
-
-@runtime_checkable
-class Stopping(Protocol):
-    """An operator whose calls may wait for something outside the run, such as other ranks."""
-
-    def stop(self, *, failed: bool) -> None:
-        """The run is over, perhaps because something failed: a call that waits returns at once.
-
-        Called once, before the threads of the run are waited for, and so perhaps while a call runs.
-        """
-
-
-@runtime_checkable
-class Gauged(Protocol):
-    """An operator that measures something of its own work, such as how full its batches are."""
-
-    def gauges(self) -> Mapping[str, float]:
-        """What it measured so far, by name; see `StageStats.gauges`. Asked from any thread, at any time."""
-
-
-@runtime_checkable
-class Paced(Protocol):
-    """A fold that makes things of which few may be in use, such as copies on a card.
-
-    It is given a block when it has room for what becomes of it; or when the reader waits though nothing is on
-    its way: then the reader keeps what there is, and will not give it back for waiting longer.
-    """
-
-    def room(self, block: Any) -> bool:
-        """Whether there is room for what becomes of this block; asked inside the run's lock."""
-
-    def watch(self, moved: Callable[[], None]) -> None:
-        """Call this, from any thread, even in a garbage collection, when there may be more room."""
-
-    def relieve(self) -> None:
-        """The reader waits: what is in use now is not counted any more."""
-
-
-@runtime_checkable
-class Resumable(Protocol):
-    """A fold that names its payload by reference in `state()` and is given it again after `restore()`."""
-
-    def references(self) -> tuple[tuple[Any, ...], NDArray[np.void]]:
-        """Sources and rows of `flowload.blocks.ORIGIN`: what it holds, in order; call after `restore`."""
-
-    def refill(self, payload: Block) -> None:
-        """Take the records that `references` names, in that order."""
 
 
 @runtime_checkable

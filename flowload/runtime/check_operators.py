@@ -18,9 +18,9 @@ __all__ = ["check_opened", "misshapen"]
 
 #: The methods of each shape; one that has any of those in `TELLING` is meant to be it.
 METHODS: dict[type, tuple[str, ...]] = {
-    Source: ("epoch", "state", "restore"),
+    Source: ("epoch",),
     Map: ("apply",),
-    Fold: ("push", "flush", "held", "state", "restore"),
+    Fold: ("push", "flush"),
     Route: ("route",),
     Turn: ("choose", "took"),
 }
@@ -33,6 +33,7 @@ TELLING = {
     "choose": Turn,
     "took": Turn,
 }
+STATE = "state", "restore"  #: a power: both or neither
 WAITING = "epoch", "apply"  #: the methods that may be coroutine functions
 
 
@@ -81,19 +82,26 @@ def lacking(operator: object, name: str, shape: type) -> str:
     if missing := lacked(operator, wanted):
         return f"{name} has no {listed(missing)}; a {shape.__name__} has {listed(wanted)}"
     for method in wanted:
-        if method == "held":
-            if callable(inspect.getattr_static(operator, method)):
-                return f"{name}.held is a method; wanted a property or a number"
-        elif not callable(getattr(operator, method)):
+        if not callable(getattr(operator, method)):
             return f"{name}.{method} is {shown(getattr(operator, method))}; wanted a method"
-        elif method not in WAITING and inspect.iscoroutinefunction(getattr(operator, method)):
+        if method not in WAITING and inspect.iscoroutinefunction(getattr(operator, method)):
             return f"{name}.{method} is a coroutine function; only {listed(WAITING)} may be"
+    return half(operator, name)
+
+
+def half(operator: object, name: str) -> str:
+    """What is wrong with the powers of an operator: one of two methods, or a count that is a method."""
+    if callable(inspect.getattr_static(operator, "held", None)):
+        return f"{name}.held is a method; wanted a property or a number"
+    missing = lacked(operator, STATE)
+    if len(missing) == 1:
+        return f"{name} has no {missing[0]}; what can be resumed has {listed(STATE)}, or neither"
     return ""
 
 
 def lacked(operator: object, methods: Sequence[str]) -> list[str]:
     """Those of some methods that an operator does not have."""
-    # Not by `hasattr`: it would ask a property such as `held`, which is the run's to ask.
+    # Not by `hasattr`: it would ask a property, which is the run's to ask.
     return [method for method in methods if inspect.getattr_static(operator, method, None) is None]
 
 

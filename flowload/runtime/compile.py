@@ -8,7 +8,8 @@ from functools import cached_property, lru_cache, partial
 
 import numpy as np
 
-from flowload.abc.operators import Block, Fold, Map, Operator, Paced, Setting, Source, Stopping
+from flowload.abc.operators import Block, Fold, Map, Operator, Setting, Source
+from flowload.abc.powers import Paced, Stopping
 from flowload.chance import stage_key
 from flowload.graph import Placed, Plan
 from flowload.runtime.memory.pool import BufferPool

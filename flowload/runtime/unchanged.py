@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from flowload.abc.operators import Checking
+from flowload.abc.powers import Checking
 from flowload.errors import DataError
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.threads.executor import Lane

@@ -20,7 +20,8 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mappin
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
-from flowload.abc.operators import Block, Bundled, Closing, Fold, Map, Mark, Marked, Route, Source
+from flowload.abc.operators import Block, Bundled, Fold, Map, Mark, Route, Source
+from flowload.abc.powers import Closing, Marked
 from flowload.errors import DataError, LedgerError
 
 from .call import PlainCall
@@ -109,6 +110,7 @@ class Plain:
             if isinstance(seat.operator, Fold):
                 call = self.next_call(seat)
                 yield from self.each(seat, call, seat.operator.flush(call), samples=0)
+                seat.emptied = True
 
     def check(self) -> None:
         """Raise LedgerError unless in = out + dropped + held in every seat."""

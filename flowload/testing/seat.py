@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from flowload.abc.operators import Fold, OnError, Operator, Turn
+from flowload.abc.powers import Holding
 from flowload.chance import stage_key
 from flowload.errors import GraphError
 from flowload.graph import Placed, Plan
@@ -28,12 +29,17 @@ class Seat:
     readers: dict[str, Seat | str] = field(default_factory=dict)  #: by port; a str names an output
     account: Account = field(default_factory=Account)
     taken: int = 0  #: calls of a fold, passes of a source
+    emptied: bool = False  #: the stream is over
     given: Counter[str] = field(default_factory=Counter)  #: blocks, by port
 
     @property
     def held(self) -> int:
-        """Samples inside."""
-        return self.operator.held if isinstance(self.operator, Fold) else 0
+        """Samples inside; of a fold that does not say, those that are nowhere else, until it is emptied."""
+        if isinstance(self.operator, Holding):
+            return self.operator.held
+        if isinstance(self.operator, Fold) and not self.emptied:
+            return max(0, self.account.unaccounted(0))
+        return 0
 
     def unaccounted(self) -> int:
         """Samples that neither left nor stayed."""

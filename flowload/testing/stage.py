@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from flowload.abc.operators import Block, Fold, Map, Mark, Source
+from flowload.abc.operators import Block, Map, Mark
+from flowload.abc.powers import Stateful
 from flowload.graph import Graph, Stage
 
 from .bench import Bench, compare, fail, set_up
@@ -36,8 +37,9 @@ def check_stage(
     block, and held is 0 after the flush; that outputs are blocks of the declared type, never empty, and
     never changed afterwards; that the same seed gives the same bytes, whatever leased memory held before;
     that inputs are not changed, unless they are Frames with writable data, and that read-only Frames do as
-    well; that maps give the same in any order, twice, and in several threads at once; that `state()` is
-    JSON and has no effect.
+    well; that maps give the same in any order, twice, and in several threads at once; that `state()`, where
+    there is one, is JSON and has no effect. A fold that does not say what it holds is asked for everything
+    at the end.
 
     Args:
         stage: its declaration, or the graph that its word returns.
@@ -91,13 +93,13 @@ def check_types(bench: Bench, made: Iterable[Made]) -> None:
 def check_states(plain: Plain) -> None:
     """Every state can be written down."""
     for seat in plain.seats:
-        if isinstance(seat.operator, Fold | Source):
+        if isinstance(seat.operator, Stateful):
             state_as_json(seat)
 
 
 def state_as_json(seat: Seat) -> str:
     """What a source or a fold says of itself, as text."""
-    if not isinstance(seat.operator, Fold | Source):
+    if not isinstance(seat.operator, Stateful):
         raise TypeError(f"{seat.name} has no state")
     state = seat.operator.state()
     try:

@@ -35,6 +35,21 @@ async def twice(batch: dict[str, Any]) -> dict[str, Any]:
     return {"z": batch["x"] * 2}
 
 
+class InPairs:
+    """Every second batch, behind the one that it waited for."""
+
+    def __init__(self) -> None:
+        self.waiting: list[fl.Batch] = []
+
+    def push(self, block: fl.Batch, _call: Any) -> list[fl.Batch]:
+        self.waiting.append(block)
+        return self.flush(_call) if len(self.waiting) == 2 else []
+
+    def flush(self, _call: Any) -> list[fl.Batch]:
+        made, self.waiting = self.waiting, []
+        return made
+
+
 def chunks() -> Graph:
     return fl.discover(CHESS) >> fl.read("lc0")
 
@@ -62,6 +77,7 @@ DRAWINGS: dict[str, Callable[[], Graph]] = {
         rows() >> fl.batch(8) >> fl.map(lambda batch, rng: {"z": batch["x"] * rng.random()}, random=True)
     ),
     "filter": lambda: rows() >> fl.batch(8) >> fl.filter(lambda batch: batch["x"] % 2 == 0) >> fl.batch(5),
+    "fold": lambda: rows() >> fl.batch(8) >> fl.fold(InPairs),
     "source": lambda: fl.source(blocks, samples=False) >> fl.batch(4),
     "source of samples": lambda: fl.source(blocks, samples=True) >> fl.batch(4),
     "bucket": lambda: molecules(pairs="real", cutoff=5.0) >> fl.shuffle() >> fl.bucket(64) >> fl.batch(16),

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from time import perf_counter
 
-from flowload.abc.operators import Gauged, Turn
+from flowload.abc.operators import Turn
+from flowload.abc.powers import Gauged
 from flowload.observe.stats import EdgeStats, LaneStats, RunStats, StageStats, TaskStats
 from flowload.printable import printable
 from flowload.runtime.channel import Channel

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from flowload.abc.operators import Block, Bytes, Closing, Device, Operator
+from flowload.abc.operators import Block, Bytes, Device, Operator
+from flowload.abc.powers import Closing
 from flowload.blocks import Batch, Item
 from flowload.chance import generator
 from flowload.errors import ClosedRun, DataError, GraphError, TooManyErrors

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from flowload.abc.operators import Paced
+from flowload.abc.powers import Paced
 from flowload.runtime.channel import Channel, Item, Word
 from flowload.runtime.threads.executor import Job, Lane
 from flowload.runtime.threads.monitor import Stillness

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from flowload.abc.operators import Completing, Mark
+from flowload.abc.operators import Mark
+from flowload.abc.powers import Completing
 from flowload.runtime.channel import Channel, Item, Word
 from flowload.runtime.threads.executor import Job
 from flowload.runtime.threads.monitor import Stillness

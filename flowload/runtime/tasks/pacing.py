@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from flowload.abc.operators import Paced
+from flowload.abc.powers import Paced
 from flowload.runtime.channel import Channel, Item
 from flowload.runtime.faces.wakeup import Doorbell
 from flowload.runtime.threads.monitor import Moves

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 import flowload as fl
-from flowload.abc.operators import Gauged
+from flowload.abc.powers import Gauged
 from flowload.abc.records import Numbers, Padded
 from flowload.stages.batches.collate import Encode
 from flowload.stages.batches.padding_gauge import Padding

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.abc.operators import Resumable
+from flowload.abc.powers import Resumable
 from flowload.blocks import Batch, Rows
 from flowload.errors import DataError
 from flowload.stages.batches.collate import Encode

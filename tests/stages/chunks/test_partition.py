@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.abc.operators import Marked, Setting
+from flowload.abc.operators import Setting
+from flowload.abc.powers import Marked
 from flowload.blocks import Chunks
 from flowload.errors import DataError
 from flowload.graph import Stage

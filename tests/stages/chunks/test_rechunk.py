@@ -8,7 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.abc.operators import Idling, Mark
+from flowload.abc.operators import Mark
+from flowload.abc.powers import Idling
 from flowload.blocks import Chunks
 from flowload.stages.chunks.rechunk import Recut, claimed_bytes
 from tests.stages.fakes import FakeCall

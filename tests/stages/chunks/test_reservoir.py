@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.abc.operators import Closing, Fold, Resumable, Setting
+from flowload.abc.operators import Fold, Setting
+from flowload.abc.powers import Closing, Resumable
 from flowload.blocks import Frames
 from flowload.errors import DataError, GraphError
 from flowload.stages.chunks.reservoir import Exchange, ReservoirStage, reservoir

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import pytest
 
-from flowload.abc.operators import Fold, Idling, Marked, Setting
+from flowload.abc.operators import Fold, Setting
+from flowload.abc.powers import Idling, Marked
 from flowload.errors import GraphError
 from flowload.graph import Stage
 from flowload.stages.chunks.pool import Pool

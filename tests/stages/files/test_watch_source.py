@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 import flowload as fl
-from flowload.abc.operators import Closing, Mark, Source
+from flowload.abc.operators import Mark, Source
+from flowload.abc.powers import Closing
 from flowload.blocks import Files
 from flowload.errors import NoDataError
 from flowload.stages.files.watch_source import TICK, Watching

@@ -1,0 +1,144 @@
+"""What an operator may do beside the methods of its shape: each power is optional, and says what it buys.
+
+A class has a power when it has its methods; nothing is registered or inherited. Without any of them a stage
+works, its samples are counted, and a run can be resumed by making its stream again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .operators import Block, Call, Mark, State
+
+__all__ = [
+    "Checking",
+    "Closing",
+    "Completing",
+    "Gauged",
+    "Holding",
+    "Idling",
+    "Marked",
+    "Paced",
+    "Resumable",
+    "Stateful",
+    "Stopping",
+]
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A fold that says how many samples it keeps back.
+
+    Buys: a ledger that is checked while the run goes on. Without it what neither left nor was dropped counts
+    as held, and is looked at when the stream is over.
+    """
+
+    @property
+    def held(self) -> int:
+        """Samples inside, in the unit of the output."""
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A source or a fold that can be written down and go on later.
+
+    Buys: a resume that does not make the stream again.
+    """
+
+    def state(self) -> State:
+        """Everything that the next calls depend on: of a source its cursor; references instead of payload."""
+
+    def restore(self, state: State) -> None:
+        """Become the operator that gave this state."""
+
+
+@runtime_checkable
+class Marked(Protocol):
+    """A fold that cares about marks. Buys: blocks of its own at the end of a pass."""
+
+    def mark(self, mark: Mark, call: Call) -> Iterable[Block]:
+        """Take a mark; the blocks that come out before the mark goes on."""
+
+
+@runtime_checkable
+class Idling(Protocol):
+    """A fold that can make a block without input. Buys: a pool over a growing folder that never starves."""
+
+    def idle(self, call: Call) -> Block | None:
+        """Called while no input waits and the reader has room; None: wait for input."""
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """An operator that has something open. Buys: it is closed when the run ends, however it ends."""
+
+    def close(self) -> None:
+        """Called once, after the last call."""
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """An operator that reads files, which must stay as they are while a run reads them."""
+
+    def check_files(self) -> None:
+        """Raise DataError for one that changed. Called once, in a thread, when the stream is at its end."""
+
+
+@runtime_checkable
+class Completing(Protocol):
+    """A map that looks back at what it did, such as one whose function may have forgotten to return."""
+
+    def complete(self) -> None:
+        """A pass, or the stream, has ended, and the calls of all of its blocks are over. May raise."""
+
+
+@runtime_checkable
+class Stopping(Protocol):
+    """An operator whose calls may wait for something outside the run, such as other ranks."""
+
+    def stop(self, *, failed: bool) -> None:
+        """The run is over, perhaps because something failed: a call that waits returns at once.
+
+        Called once, before the threads of the run are waited for, and so perhaps while a call runs.
+        """
+
+
+@runtime_checkable
+class Gauged(Protocol):
+    """An operator that measures something of its own work, such as how full its batches are."""
+
+    def gauges(self) -> Mapping[str, float]:
+        """What it measured so far, by name; see `StageStats.gauges`. Asked from any thread, at any time."""
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A fold that makes things of which few may be in use, such as copies on a card.
+
+    It is given a block when it has room for what becomes of it; or when the reader waits though nothing is on
+    its way: then the reader keeps what there is, and will not give it back for waiting longer.
+    """
+
+    def room(self, block: Any) -> bool:
+        """Whether there is room for what becomes of this block; asked inside the run's lock."""
+
+    def watch(self, moved: Callable[[], None]) -> None:
+        """Call this, from any thread, even in a garbage collection, when there may be more room."""
+
+    def relieve(self) -> None:
+        """The reader waits: what is in use now is not counted any more."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A fold that names its payload by reference in `state()` and is given it again after `restore()`."""
+
+    def references(self) -> tuple[tuple[Any, ...], NDArray[np.void]]:
+        """Sources and rows of `flowload.blocks.ORIGIN`: what it holds, in order; call after `restore`."""
+
+    def refill(self, payload: Block) -> None:
+        """Take the records that `references` names, in that order."""
