@@ -79,7 +79,7 @@ class Packing:
     prefix: str
 
     def __post_init__(self) -> None:
-        if not self.prefix or Path(self.prefix).name != self.prefix:
+        if Path(self.prefix).name != self.prefix:  # an empty one is fine: `folder/_inputs.npy`
             raise GraphError(f"games: prefix is {self.prefix!r}; wanted the beginning of a file name")
 
     def file(self, column: str) -> Path:

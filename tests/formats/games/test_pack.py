@@ -258,7 +258,7 @@ def test_nothing_to_pack_is_said(tmp_path: Path) -> None:
 def test_mistakes_are_said(games: list[Path], tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="no packed layout 'zip'; there are 'bits', 'uint8', 'float32'"):
         pack_games(games, tmp_path, layout="zip")
-    for prefix in ("", "a/b", "/"):
+    for prefix in ("a/b", "/"):
         with pytest.raises(GraphError, match="wanted the beginning of a file name"):
             pack_games(games, tmp_path, prefix=prefix)
 
