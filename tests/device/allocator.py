@@ -60,14 +60,22 @@ class Allocator:
             for _, points in self.pending:
                 for user, at in points:
                     user.run(at)
-            self.poll()
-            self.reserved -= sum(block.size for blocks in self.free.values() for block in blocks)
-            self.free.clear()
+            self.let_go()
             if self.reserved + size > self.limit:
                 raise torch.OutOfMemoryError("CUDA out of memory (simulated)")
         self.reserved += size
         self.peak_reserved = max(self.peak_reserved, self.reserved)
         return Block(stream, size)
+
+    def let_go(self) -> None:
+        """Give back to the card what is cached."""
+        self.poll()
+        self.reserved -= sum(block.size for blocks in self.free.values() for block in blocks)
+        self.free.clear()
+
+    def forget_peaks(self) -> None:
+        """Measure them from here on."""
+        self.peak_reserved, self.peak_allocated = self.reserved, self.allocated
 
     def give_back(self, block: Block, users: set[Stream]) -> None:
         """The last tensor on this memory has gone."""

@@ -159,7 +159,12 @@ class Cards:
         return capture is not None and (capture[1] == "global" or capture[0] == threading.get_ident())
 
     def unsafe(self, call: str) -> None:
-        """Such a call. Raises what torch raises; the capture is spoilt, too."""
+        """Such a call. Raises what torch raises; the capture is spoilt, too.
+
+        Memory for the graph itself is no such call: torch takes it in a relaxed mode.
+        """
+        if call == "cudaMalloc" and self.capture is not None and self.capture[0] == threading.get_ident():
+            return
         if self.forbidden():
             self.faults.append(f"{call} during a capture")
             raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing ({call})")

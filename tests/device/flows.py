@@ -103,6 +103,8 @@ FLOWS: dict[str, Flow] = {
     "filter": lambda device: rows(device) >> fl.filter(even),
     "mask": lambda device: rows(device) >> fl.filter(lambda batch: np.arange(len(batch["n"])) % 2 == 0),
     "twice": lambda device: rows(device) >> fl.to_device(device),
+    "anew": lambda device: rows(device) >> fl.batch(16),
+    "across": lambda device: rows(device) >> fl.batch(12) >> fl.batch(40),
     "values": lambda device: rows(device) >> fl.map(lambda batch: fl.blocks.Item((batch["x"], [batch["n"]]))),
     "molecules": molecules,
     "pairs": all_pairs,

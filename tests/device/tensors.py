@@ -71,6 +71,8 @@ class CardTensor(torch.Tensor):
             own = of_device if func.__self__ is torch.Tensor.device else (lambda tensor: True)  # type: ignore[attr-defined]
         if own is not None:
             return own(*args, **(kwargs or {}))
+        if is_in_place(getattr(func, "__name__", "")):
+            return written(func, args, kwargs or {})
         return queued(func, args, kwargs or {})
 
 
@@ -99,14 +101,41 @@ def to(tensor: CardTensor, target: Any = None, *args: Any, non_blocking: bool = 
     return made
 
 
+def is_in_place(name: str) -> bool:
+    """Whether a function of this name writes to its first argument."""
+    return name in WRITING or (name.endswith("_") and not name.endswith("__"))
+
+
+def written(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An operation that writes to its first argument, when the current stream gets there."""
+    storage = args[0].storage_on_card
+    plain_args, kwargs = tree_map(bare, args), tree_map(bare, kwargs)
+    storage.cards.stream_of(storage.card).put(lambda: func(*plain_args, **kwargs))
+    return args[0]
+
+
+def waited_for(read: Callable[[torch.Tensor], Any]) -> Callable[[CardTensor], Any]:
+    """What the host learns of a tensor: it waits for the current stream."""
+
+    def learn(tensor: CardTensor) -> Any:
+        return read(to(tensor, "cpu"))
+
+    return learn
+
+
+def refused(tensor: CardTensor, *_: Any, **__: Any) -> Any:
+    """numpy cannot look on a card."""
+    raise TypeError(f"can't convert {of_device(tensor)} device type tensor to numpy (simulated)")
+
+
 def queued(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """An operation: its result is there when the current stream has got so far."""
     first = next(leaf for leaf in torch.utils._pytree.tree_leaves((args, kwargs)) if type(leaf) is CardTensor)
     storage = first.storage_on_card
     stream = storage.cards.stream_of(storage.card)
     args, kwargs = tree_map(bare, args), tree_map(bare, kwargs)
-    with storage.cards.lock:
-        seen = func(*args, **kwargs)  # its values mean nothing yet, but its shape does
+    with storage.cards.lock:  # values mean nothing yet, but the shape of what comes does
+        seen = func(*(safe_numbers(args) if func is torch.Tensor.__getitem__ else args), **kwargs)
 
     def result(now: Any, again: Callable[[], torch.Tensor]) -> Any:
         if not isinstance(now, torch.Tensor):
@@ -123,6 +152,16 @@ def queued(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
     return result(seen, lambda: func(*args, **kwargs))
 
 
+def safe_numbers(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of `tensor[numbers]`: as many numbers, that are not out of bounds."""
+
+    def safe(value: Any) -> Any:
+        tensor = isinstance(value, torch.Tensor) and value.dtype in (torch.int64, torch.int32)
+        return torch.zeros_like(value) if tensor else value
+
+    return (args[0], *tree_map(safe, args[1:]))
+
+
 def bare(value: Any) -> Any:
     return plain(value) if type(value) is CardTensor else value
 
@@ -131,10 +170,18 @@ def copy(goal: torch.Tensor, source: torch.Tensor) -> None:
     goal.copy_(source)
 
 
+#: Functions that write to their first argument, beside those whose names end so.
+WRITING = "__iadd__", "__isub__", "__imul__", "__setitem__"
+
 SPECIAL: dict[str, Callable[..., Any]] = {
     "to": to,
     "cpu": lambda tensor: to(tensor, "cpu"),
     "cuda": lambda tensor: tensor,
+    "__int__": waited_for(int),
+    "__bool__": waited_for(bool),
+    "__array__": refused,
+    "numpy": refused,
+    "item": waited_for(torch.Tensor.item),
     "data_ptr": lambda tensor: plain(tensor).data_ptr(),
     "__repr__": lambda tensor: f"<{list(tensor.shape)} on {of_device(tensor)}>",
 }

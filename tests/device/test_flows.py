@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from functools import cache
 from typing import Any
@@ -11,10 +12,16 @@ import pytest
 import torch
 
 import flowload as fl
+from flowload.blocks import Batch
+from flowload.stages import cuda
+from flowload.stages.cut import Cut
+from flowload.stages.encode import Encode
+from flowload.stages.on_card import CudaBatch
 from tests.device.cards import MODES, Mode
 from tests.device.conftest import Install
 from tests.device.flows import FLOWS, READERS, check, leaves, read, record, rows, windows
 from tests.device.tensors import CardTensor, copied, expect
+from tests.stages.fakes import FakeCall
 
 pytestmark = pytest.mark.parametrize("mode", MODES)
 
@@ -177,3 +184,23 @@ def test_the_readers_own_error(mode: Mode, cards: Install) -> None:
     card.synchronize()
     assert not card.faults
     expect(copied(card, torch.zeros(3), torch.device("cuda", 0), wait=False), np.zeros(3))
+
+
+def test_rows_on_a_card_that_wait_for_their_batch_are_saved(mode: Mode, cards: Install) -> None:
+    """And go on beside rows that are on the card."""
+    card = cards(mode=mode)
+    copies, wanted = cuda.ToCuda(0), on_cpu("rows")
+    first, second = (
+        block for x, n in wanted[:2] for block in copies.push(Batch({"x": x, "n": n}), FakeCall())
+    )
+    cut = Cut(40, drop_last=False)
+    assert not list(cut.push(first, FakeCall()))
+    again = Cut(40, drop_last=False)
+    again.restore(json.loads(json.dumps(cut.state())))
+    (pieces,) = again.push(second, FakeCall())
+    made = Encode(None, None).apply(pieces, FakeCall())
+    assert isinstance(made, CudaBatch)
+    check(made.deliver(), [np.concatenate([a, b[:8]]) for a, b in zip(*wanted[:2], strict=True)], 0)
+    copies.close()
+    card.synchronize()
+    assert not card.faults

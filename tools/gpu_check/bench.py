@@ -31,10 +31,13 @@ class Sizes(NamedTuple):
     window_rows: int
     neurons: int
     cycles: int  #: runs that are opened and left
+    steps: int  #: slow ones, that copies must not run ahead of
+    per_window: int  #: batches of a window
+    processes: int  #: of the DataLoader that is compared with, at most
 
 
-FULL = Sizes(400_000, 512, 2048, 262_144, 4096, 65_536, 13_741, 1000)
-DRY = Sizes(6_000, 16, 256, 4096, 64, 1024, 32, 25)
+FULL = Sizes(400_000, 512, 2048, 262_144, 4096, 65_536, 13_741, 1000, 50, 80, 12)
+DRY = Sizes(6_000, 16, 256, 4096, 64, 1024, 32, 25, 5, 5, 0)
 
 
 class Wrong(NamedTuple):
@@ -58,6 +61,11 @@ class Bench:
     def device(self) -> str:
         """As `to_device` wants it."""
         return str(self.card.device)
+
+    @property
+    def batch_bytes(self) -> int:
+        """Of a batch of the table, with the numbers of its rows."""
+        return self.sizes.batch * (self.sizes.width * 4 + 8)
 
     @cached_property
     def host(self) -> NDArray[np.float32]:

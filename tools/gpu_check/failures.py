@@ -29,7 +29,7 @@ def outcome(act: Callable[[], object]) -> str:
     try:
         act()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what the finding tells
-        return f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
+        return f"{type(error).__name__}: {str(error).splitlines()[0][:300]}"
     return "well"
 
 
@@ -67,8 +67,9 @@ def memory_full(bench: Bench) -> Iterator[Finding]:
     bench.card.forget_peaks()
     _ = bench.there
     total = torch.cuda.mem_get_info(bench.card.device)[1]
+    room = 10 * bench.batch_bytes  # for two of the batches below
     held: list[Any] = []
-    torch.cuda.set_per_process_memory_fraction((bench.card.reserved + 40e6) / total, bench.card.device)
+    torch.cuda.set_per_process_memory_fraction((bench.card.reserved + room) / total, bench.card.device)
     try:
         word = outcome(lambda: consume(bench.loaded(4 * bench.sizes.batch), 1, held))
     finally:

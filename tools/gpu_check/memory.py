@@ -28,9 +28,9 @@ CHUNK = 4096  #: rows of the recording that are written at once
 
 def ahead(bench: Bench) -> Iterator[Finding]:
     """Kernels that take longer than copies: copies must not run ahead for ever."""
-    size = bench.sizes.batch * (bench.sizes.width * 4 + 8)
+    size = bench.batch_bytes
     tops = []
-    for count in (50, 150) if bench.card.real else (5, 15):
+    for count in (bench.sizes.steps, 3 * bench.sizes.steps):
         bench.card.forget_peaks()
         bench.locks.forget_peak()
         beside = bench.card.reserved
@@ -101,7 +101,7 @@ def windows(bench: Bench) -> Iterator[Finding]:
     yield Finding("recording", None, {"s": round(time.perf_counter() - began, 1), "at": Path(path).parent})
     yield from sampled(bench, path)
     graph = fl.windows(path, bench.sizes.window_rows, count=3) >> fl.to_device(bench.device)
-    graph = graph >> fl.sample_within(64, steps=STEPS, per_window=20)
+    graph = graph >> fl.sample_within(64, steps=STEPS, per_window=max(1, bench.sizes.per_window // 4))
     with late_copies(bench.card, 50.0):
         wrong, batches = walk(bench, graph, 1, None)
     facts = {"elements": wrong, "batches": batches}
@@ -111,9 +111,12 @@ def windows(bench: Bench) -> Iterator[Finding]:
 def sampled(bench: Bench, path: str) -> Iterator[Finding]:
     """Three runs of samples within windows."""
     window = bench.sizes.window_rows * bench.sizes.neurons * 4
-    per_window = 80 if bench.card.real else 5
     graph = fl.windows(path, bench.sizes.window_rows, count=6)
-    graph = graph >> fl.sample_within(64, steps=STEPS, per_window=per_window) >> fl.to_device(bench.device)
+    graph = (
+        graph
+        >> fl.sample_within(64, steps=STEPS, per_window=bench.sizes.per_window)
+        >> fl.to_device(bench.device)
+    )
     weights = torch.randn(bench.sizes.neurons, 64, device=bench.card.device)
     bench.card.forget_peaks()
     bench.locks.forget_peak()

@@ -87,7 +87,7 @@ def theirs(bench: Bench, array: NDArray[np.float32], size: int) -> int:
         Table(array),
         batch_size=size,
         shuffle=True,
-        num_workers=min(12, os.cpu_count() or 1) if bench.card.real else 0,
+        num_workers=min(bench.sizes.processes, os.cpu_count() or 1),
         pin_memory=bench.card.real,
         collate_fn=as_it_is,
     )

@@ -39,23 +39,28 @@ def capture(bench: Bench) -> Iterator[Finding]:
 
 
 def captured(bench: Bench, mode: str) -> None:
-    """Capture, replay, and go on with the run."""
+    """Capture, replay, and go on with the run: where the capture was spoilt, the run must say why."""
     matrix = torch.randn(512, 512, device=bench.card.device) / 512**0.5
     with bench.loaded(512).iterate(seed=1, epochs=None) as run:
         next(iter(run))
         torch.mm(matrix, matrix)
         bench.card.wait()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode=mode):
-            product = matrix
-            for _ in range(CAPTURED):
-                product = torch.mm(product, matrix)
-                threading.Event().wait(0.01)  # the run copies ahead, as it would in a long capture
-        graph.replay()
+        graph, spoilt = torch.cuda.CUDAGraph(), None
+        try:
+            with torch.cuda.graph(graph, capture_error_mode=mode):
+                product = matrix
+                for _ in range(CAPTURED):
+                    product = torch.mm(product, matrix)
+                    threading.Event().wait(0.01)  # the run copies ahead, as it would in a long capture
+            graph.replay()
+        except RuntimeError as error:  # a call of another thread's
+            spoilt = error
         for number, batch in enumerate(run):
             batch["x"].sum()
             if number >= 50:
                 break
+        if spoilt is not None:
+            raise spoilt
     bench.card.wait()
 
 

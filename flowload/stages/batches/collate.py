@@ -65,7 +65,8 @@ class Encode:
     def together(self, part: Part, size: int) -> int:
         """How many batches of `size` of these rows are made at once, and go on as one block."""
         if isinstance(part, Batch):  # not kept: it may be somebody's last
-            return 1 if part.whole else how_many(batch_bytes(self.fields_of(part), size), swift=False)
+            alone = part.whole or lies_elsewhere(part)
+            return 1 if alone else how_many(batch_bytes(self.fields_of(part), size), swift=False)
         fields, beside = self.fields(part), 0
         swift = isinstance(part, Rows) and getattr(part.table, "swift", False)
         if fields is None and isinstance(part, Rows) and isinstance(part.table, Varied):
@@ -141,9 +142,17 @@ class Encode:
         for part in parts if len(parts) > 1 else ():
             if isinstance(part, Batch):
                 check_rows(part)
-        if len(parts) == 1 and isinstance(first, Batch) and self.device is None:
+        elsewhere = any(isinstance(part, Batch) and lies_elsewhere(part) for part in parts)
+        if len(parts) == 1 and isinstance(first, Batch) and (self.device is None or elsewhere):
             return first  # its arrays are a batch already
         fields = self.fields_of(first)
+        if elsewhere:
+            from .on_card import joined  # noqa: PLC0415 - imports torch
+
+            batches = [part for part in parts if isinstance(part, Batch)]
+            for part in batches:
+                self.check(part, first, fields)
+            return joined(batches)
         size = sum(map(len, parts))
         out = split_lease(call.lease(batch_bytes(fields, size), self.device), fields, size)
         start = 0
@@ -175,6 +184,8 @@ class Encode:
         """What the batch of a block consists of."""
         if isinstance(part, Frames):
             return find_layout(part.format, self.layout).fields()
+        if lies_elsewhere(part):  # numpy cannot look there
+            return {key: (tuple(array.shape[1:]), dtype_of(array)) for key, array in part.arrays.items()}
         arrays = {key: np.asarray(array) for key, array in part.arrays.items()}
         return {key: (array.shape[1:], array.dtype) for key, array in arrays.items()}
 
@@ -205,6 +216,20 @@ class Encode:
             return
         for key, array in part.arrays.items():
             np.copyto(out[key][start : start + len(part)], np.asarray(array))
+
+
+def lies_elsewhere(batch: Batch) -> bool:
+    """Whether arrays of a batch are tensors on a device: they are not brought home to be cut anew."""
+    return any(str(getattr(array, "device", "cpu")) != "cpu" for array in batch.arrays.values())
+
+
+def dtype_of(array: Any) -> np.dtype[Any]:
+    """The dtype of a tensor, as numpy says it; torch's own where numpy has none, such as bfloat16."""
+    try:
+        return np.dtype(str(array.dtype).removeprefix("torch."))
+    except TypeError:
+        dtype: np.dtype[Any] = array.dtype
+        return dtype
 
 
 def find_layout(format: ChunkFormat, name: str | None) -> Layout:  # noqa: A002 - the house's word for it

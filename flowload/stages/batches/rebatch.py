@@ -198,12 +198,18 @@ def whole_or_part(block: Part, first: int, end: int) -> Part:
 
 def arrays_to_state(parts: Sequence[Part]) -> dict[str, Any]:
     """Arrays as JSON values: dtype, shape and their bytes in base 64."""
-    arrays = [part.arrays for part in parts if isinstance(part, Batch)]
-    joined = {key: np.concatenate([np.asarray(each[key]) for each in arrays]) for key in arrays[0]}
+    batches = [part for part in parts if isinstance(part, Batch)]
+    given = [batch.deliver() for batch in batches]  # what comes from a device may have to be waited for
+    joined = {key: np.concatenate([at_home(each[key]) for each in given]) for key in batches[0].arrays}
     return {
         key: [array.dtype.str, list(array.shape), base64.b64encode(array.tobytes()).decode()]
         for key, array in joined.items()
     }
+
+
+def at_home(array: Any) -> NDArray[Any]:
+    """An array, also of a tensor that lies on a device."""
+    return np.asarray(array.cpu() if hasattr(array, "cpu") else array)
 
 
 def arrays_from_state(state: Mapping[str, Any]) -> Batch:

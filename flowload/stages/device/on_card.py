@@ -7,7 +7,7 @@ that this stream uses the tensors: else their memory would be used again too ear
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -18,8 +18,9 @@ from flowload.abc.operators import Block
 from flowload.blocks import Batch, Item, check_rows
 
 from .card_memory import Copied
+from .tensor import as_tensor
 
-__all__ = ["CudaBatch", "CudaItem", "Events", "events_of", "hand_over", "is_on_card", "wrapped"]
+__all__ = ["CudaBatch", "CudaItem", "Events", "events_of", "hand_over", "is_on_card", "joined", "wrapped"]
 
 Events: TypeAlias = "tuple[torch.cuda.Event, ...]"
 
@@ -105,6 +106,22 @@ def events_of(tensors: Iterable[torch.Tensor]) -> Events:
         event.record(torch.cuda.current_stream(device))
         events.append(event)
     return tuple(events)
+
+
+def joined(parts: Sequence[Batch]) -> Batch:
+    """The rows of several batches, one after the other, on the device of the first that is on one.
+
+    Made in the calling thread's stream, of parts that go together.
+    """
+    arrays = [part.deliver() for part in parts]
+    lying = (value for part in arrays for value in part.values() if isinstance(value, torch.Tensor))
+    device = next(tensor.device for tensor in lying if tensor.device.type != "cpu")
+    made = {
+        key: torch.cat([as_tensor(part[key], key).to(device) for part in arrays]) for key in parts[0].arrays
+    }
+    whole = wrapped(Batch(made))
+    assert isinstance(whole, Batch)  # noqa: S101 - it was one
+    return whole
 
 
 def wrapped(block: Block) -> Block:

@@ -1,0 +1,23 @@
+"""`tools/gpu_check/rank_child.py` on a simulated card: what `python tools/gpu_check` starts, in its place."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import pytest  # noqa: E402 - the path first
+
+from tests.device.cards import Cards  # noqa: E402
+from tests.device.patches import install  # noqa: E402
+from tests.device.torch_cuda import install_rest  # noqa: E402
+from tools.gpu_check import rank_child  # noqa: E402
+
+if __name__ == "__main__":
+    with pytest.MonkeyPatch.context() as patch:
+        cards = install(Cards(mode="random"), patch)
+        install_rest(cards, patch)
+        rank_child.main(*sys.argv[1:])
+        cards.synchronize()
+        sys.exit(f"{cards.faults}" if cards.faults else 0)

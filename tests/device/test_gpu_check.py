@@ -1,0 +1,47 @@
+"""The script that tries a card, on a simulated one: its checks run there, pass, and find what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.device.cards import Cards
+from tests.device.conftest import Install
+from tests.device.torch_cuda import install_rest
+from tools.gpu_check import trainers
+from tools.gpu_check.bench import DRY, Bench
+from tools.gpu_check.card import Card
+from tools.gpu_check.checks import CHECKS
+from tools.gpu_check.findings import Finding
+
+SIZES = DRY._replace(rows=1500, width=8, batch=100, fast_rows=640, fast_width=16, cycles=24, steps=8)
+
+
+@pytest.fixture
+def card(cards: Install, monkeypatch: pytest.MonkeyPatch) -> Cards:
+    made = cards(mode="random")
+    install_rest(made, monkeypatch)
+    monkeypatch.setattr("flowload.stages.to_device.may_have_gpu", lambda: True)
+    monkeypatch.setattr(trainers, "CHILD", Path(__file__).with_name("rank_child.py"))
+    return made
+
+
+def findings(name: str, card: Cards, folder: Path) -> list[Finding]:
+    bench = Bench(Card(torch.device("cuda", 0)), folder, sizes=SIZES)
+    with bench.locks.watched():
+        found = list(CHECKS[name](bench))
+    card.synchronize()
+    for each in found:
+        print(each.line())
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:CUDA is not available:UserWarning")  # autocast
+@pytest.mark.parametrize("name", CHECKS)
+def test_it_passes(name: str, card: Cards, tmp_path: Path) -> None:
+    found = findings(name, card, tmp_path)
+    assert found
+    assert not [finding.line() for finding in found if finding.ok is False]
+    assert not card.faults
