@@ -82,8 +82,12 @@ class Device(Protocol):
     def register(self, memory: Bytes) -> bool | None:
         """Prepare memory that batches for this device will be written to; False: it stays as it is."""
 
-    def unregister(self, memory: Bytes) -> None:
-        """Undo `register`, unless that gave False, before the memory is freed: in any thread, once."""
+    def unregister(self, memory: Bytes) -> bool | None:
+        """Undo `register`, unless that gave False, before the memory is freed: in any thread, once.
+
+        False where that cannot be done now: the memory stays, and this is called again before more is
+        registered.
+        """
 
 
 class Call(Protocol):

@@ -23,13 +23,16 @@ class Adapters(Runtime):
         super().__init__(TorchRanks() if ranks is None else ranks)
 
     def current_card(self, graph: Graph) -> int | None:
-        """The card that torch has in this thread; None where the graph asks for none, or torch is unused."""
+        """The card that torch has in this thread; None where the graph asks for none, or nobody chose one.
+
+        Choosing one makes torch initialise CUDA, and so does asking for the current one.
+        """
         torch = sys.modules.get("torch")
         stages = (placed.stage for placed in graph.nodes())
         asked = any(stage.any_card() for stage in stages if isinstance(stage, ToDeviceStage))
         if torch is None or not asked:
             return None
-        return int(torch.cuda.current_device()) if torch.cuda.is_available() else None
+        return int(torch.cuda.current_device()) if torch.cuda.is_initialized() else None
 
     def torch_dataset(self, graph: Graph, order: RunOrder, *, length: int | None) -> Any:
         """See `Graph.as_torch_dataset`."""

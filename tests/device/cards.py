@@ -56,6 +56,7 @@ class Cards:
         self, count: int = 1, mode: Mode = "lazy", *, seed: int = 0, limit: int | None = None
     ) -> None:
         self.count = count
+        self.initialised = True  #: somebody used a card already
         self.mode = mode
         self.rng = random.Random(seed)
         self.lock = threading.RLock()
@@ -188,6 +189,8 @@ class Cards:
     def unlock_pages(self, start: int) -> int:
         """`cudaHostUnregister`: an error code."""
         with self.lock:
+            if self.forbidden():
+                return CAPTURING
             return NOT_LOCKED if self.locked.pop(start, None) is None else 0
 
     def lock_around(self, start: int, nbytes: int) -> int | None:

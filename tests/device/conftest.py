@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flowload.stages.device import cuda
+from flowload.runtime.memory.mapping import release_late
+from flowload.stages.device import cuda, find_card, page_lock, under_way
 from tests.device.cards import Cards
 from tests.device.patches import install
 
@@ -31,8 +32,10 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
 
     yield make
     forget()
+    under_way.Underway().finish()  # as the next run does with what a capture left
     if any(each.locked for each in made):
         gc.collect()  # takes a third of a second
+        release_late()
     for each in made:
         each.synchronize()
         assert not each.locked, "memory stays page-locked"
@@ -42,4 +45,5 @@ def forget() -> None:
     """What the process knows of cards."""
     if hasattr(cuda.copy_stream, "cache_clear"):  # a test may have put another in its place
         cuda.copy_stream.cache_clear()
-    cuda.TOLD.clear()
+    page_lock.TOLD.clear()
+    find_card.SETTLED.clear()

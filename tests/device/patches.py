@@ -53,7 +53,7 @@ def install(cards: Cards, patch: pytest.MonkeyPatch) -> Cards:
 
     patches: dict[str, Any] = {
         "is_available": lambda: cards.count > 0,
-        "is_initialized": lambda: True,
+        "is_initialized": lambda: cards.initialised,
         "device_count": lambda: cards.count,
         "current_device": lambda: cards.current,
         "set_device": lambda device: setattr(cards, "current", number(device, cards)),

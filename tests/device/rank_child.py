@@ -7,12 +7,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import pytest  # noqa: E402 - the path first
+import pytest
 
-from tests.device.cards import Cards  # noqa: E402
-from tests.device.patches import install  # noqa: E402
-from tests.device.torch_cuda import install_rest  # noqa: E402
-from tools.gpu_check import rank_child  # noqa: E402
+from tests.device.cards import Cards
+from tests.device.patches import install
+from tests.device.torch_cuda import install_rest
+from tools.gpu_check import rank_child
 
 if __name__ == "__main__":
     with pytest.MonkeyPatch.context() as patch:

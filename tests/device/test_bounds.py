@@ -14,12 +14,11 @@ import pytest
 import torch
 
 import flowload as fl
-from flowload.errors import DataError, FlowloadError
-from flowload.graph import Graph
+from flowload.errors import DataError
 from flowload.runtime.memory.pool import BufferPool
 from flowload.stages.device.card_memory import on_the_way
-from flowload.stages.device.cuda import PageLock
-from tests.device.cards import MODES, Cards, Mode
+from flowload.stages.device.page_lock import PageLock
+from tests.device.cards import MODES, Mode
 from tests.device.conftest import Install
 from tests.device.flows import read, record, rows, windows
 from tests.device.test_flows import on_cpu
@@ -226,82 +225,3 @@ def test_memory_says_what_windows_take(cpus: int, per_window: int | None, path: 
 def test_memory_of_small_batches_is_bounded_by_queues(nbytes: int, most: int) -> None:
     assert most * nbytes <= on_the_way(nbytes) <= 2.1 * most * nbytes
     assert on_the_way(nbytes, 1) <= 2.1 * 2 * nbytes
-
-
-# --- which card -------------------------------------------------------------------------------------
-
-
-def first(graph: Graph) -> torch.device:
-    with graph.iterate(seed=1) as batches:
-        device: torch.device = next(batches)["x"].device
-    return device
-
-
-@pytest.mark.parametrize("target", ["cuda", "auto"])
-def test_the_card_is_that_of_the_thread_which_asks(
-    target: str, cards: Install, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("flowload.stages.device.to_device.may_have_gpu", lambda: True)
-    cards(3)
-    torch.cuda.set_device(1)
-    assert first(rows(target)) == torch.device("cuda", 1)
-    monkeypatch.setenv("LOCAL_RANK", "2")
-    assert first(rows(target)) == torch.device("cuda", 1)
-    torch.cuda.set_device(0)
-    assert first(rows(target)) == torch.device("cuda", 2)
-    assert first(rows("cuda:0")) == torch.device("cuda", 0)
-
-
-def test_a_run_that_is_read_in_another_thread_stays_on_its_card(cards: Install) -> None:
-    card = cards(2, mode="late")
-    torch.cuda.set_device(1)
-    run = rows("cuda").iterate(seed=1)
-    torch.cuda.set_device(0)
-    card.consumer = card.defaults[1]
-    devices: list[torch.device] = []
-
-    def reads() -> None:
-        with run as batches:
-            devices.extend(batch["x"].device for batch in batches)
-
-    thread = threading.Thread(target=reads)
-    thread.start()
-    thread.join()
-    assert set(devices) == {torch.device("cuda", 1)}
-    card.synchronize()
-    assert not card.faults
-
-
-def test_each_rank_of_a_stream_has_its_own(cards: Install) -> None:
-    async def stream() -> torch.device:
-        async with rows("cuda").stream(seed=1) as batches:
-            device: torch.device = (await anext(batches))["x"].device
-            return device
-
-    cards(2)
-    torch.cuda.set_device(1)
-    assert anyio.run(stream) == torch.device("cuda", 1)
-
-
-# --- captures ---------------------------------------------------------------------------------------
-
-
-def captured(card: Cards, mode: str) -> None:
-    """A graph is captured while a run copies."""
-    with rows("cuda", 8).iterate(seed=1) as batches:
-        next(batches)
-        with card.capturing(mode):
-            for _ in batches:
-                pass
-
-
-def test_a_capture_that_is_the_threads_own_does_no_harm(cards: Install) -> None:
-    card = cards(mode="prompt")
-    captured(card, "thread_local")
-    assert not card.faults
-
-
-def test_a_capture_that_forbids_calls_says_what_to_do(cards: Install) -> None:
-    card = cards(mode="prompt")
-    with pytest.raises(FlowloadError, match=r'torch.cuda.graph\(..., capture_error_mode="thread_local"\)'):
-        captured(card, "global")

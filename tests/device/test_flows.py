@@ -13,10 +13,10 @@ import torch
 
 import flowload as fl
 from flowload.blocks import Batch
-from flowload.stages import cuda
-from flowload.stages.cut import Cut
-from flowload.stages.encode import Encode
-from flowload.stages.on_card import CudaBatch
+from flowload.stages.batches.collate import Encode
+from flowload.stages.batches.rebatch import Cut
+from flowload.stages.device import cuda
+from flowload.stages.device.on_card import CudaBatch
 from tests.device.cards import MODES, Mode
 from tests.device.conftest import Install
 from tests.device.flows import FLOWS, READERS, check, leaves, read, record, rows, windows

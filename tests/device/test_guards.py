@@ -18,7 +18,7 @@ import flowload as fl
 from flowload.blocks import Batch
 from flowload.graph import Graph
 from flowload.runtime.memory.mapping import Mapping
-from flowload.stages.device import card_memory, cuda, on_card
+from flowload.stages.device import card_memory, cuda, on_card, under_way
 from flowload.stages.user import blocks_of_values as values
 from flowload.stages.windows import sample_within
 from flowload.stages.wiring import tee
@@ -49,14 +49,14 @@ def forgotten(batch: Any, **changes: Any) -> Batch:
 
 
 def test_what_a_copy_reads_must_be_kept(monkeypatch: Patch, cards: Install) -> None:
-    monkeypatch.setattr(cuda.Underway, "add", lambda self, done, source: None)
+    monkeypatch.setattr(under_way.Underway, "add", lambda self, done, source: None)
     assert taken_out(monkeypatch, cards, lambda: rows("cuda"))
 
 
 def test_what_a_copy_reads_must_be_kept_when_the_next_one_fails(monkeypatch: Patch, cards: Install) -> None:
-    real = cuda.Underway.add
+    real = under_way.Underway.add
     monkeypatch.setattr(
-        cuda.Underway,
+        under_way.Underway,
         "add",
         lambda self, done, source: None if sys.exc_info()[0] else real(self, done, source),
     )

@@ -1,4 +1,4 @@
-"""The rest of `torch.cuda` for simulated cards: what trainers and `tools/gpu_check` ask, and batches do not."""
+"""The rest of `torch.cuda` for simulated cards: what trainers ask, and batches do not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FACTORIES = "zeros", "empty", "randn", "arange"
 class Timed(Event):
     """An event that can be asked how long something took: always as long."""
 
-    def elapsed_time(self, end: Event) -> float:  # noqa: ARG002 - torch's shape
+    def elapsed_time(self, end: Event) -> float:
         """Milliseconds."""
         return 1.0
 

@@ -6,7 +6,9 @@ import ctypes
 import mmap
 import os
 import weakref
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -39,16 +41,30 @@ class Mapping(mmap.mmap):
     called when it is unmapped. What stays page-locked is lost, and so is every later mapping at its address.
     """
 
-    undo: Callable[[], None] | None = None
+    undo: Callable[[], bool | None] | None = None
     process = 0
 
     def release(self) -> None:
-        """Undo it now; once, and in the process that did it: a forked child has no card."""
+        """Undo it now; once, and in the process that did it: a forked child has no card.
+
+        Where the device cannot now, the mapping stays until it can: `LATE` keeps it, also from a finalizer.
+        """
         undo, self.undo = self.undo, None
-        if undo is not None and os.getpid() == self.process:
-            undo()
+        if undo is not None and os.getpid() == self.process and undo() is False:
+            self.undo = undo
+            LATE.append(self)
 
     __del__ = release
+
+
+LATE: deque[Mapping] = deque()  #: mappings that nobody uses, and that their device could not release
+
+
+def release_late() -> None:
+    """Release them, those that their device can release by now."""
+    for _ in range(len(LATE)):
+        with suppress(IndexError):  # another thread was faster
+            LATE.popleft().release()
 
 
 class Memory:
@@ -81,6 +97,7 @@ class Memory:
 
     def prepare(self, device: Device) -> None:
         """Have a device page-lock it, or the like."""
+        release_late()
         if device.register(self.face) is not False:
             # Not of `face`: the mapping would never be garbage.
             self.map.undo = partial(unregister, device, address(self.map) + self.start, self.size)
@@ -117,6 +134,6 @@ def address(memory: mmap.mmap) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
-def unregister(device: Device, start: int, size: int) -> None:
-    """Undo a device's preparation of memory that may have no other view any more."""
-    device.unregister(np.frombuffer(memoryview((ctypes.c_char * size).from_address(start)), np.uint8))
+def unregister(device: Device, start: int, size: int) -> bool | None:
+    """Undo a device's preparation of memory that may have no other view any more; False: not now."""
+    return device.unregister(np.frombuffer(memoryview((ctypes.c_char * size).from_address(start)), np.uint8))

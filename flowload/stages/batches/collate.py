@@ -147,7 +147,7 @@ class Encode:
             return first  # its arrays are a batch already
         fields = self.fields_of(first)
         if elsewhere:
-            from .on_card import joined  # noqa: PLC0415 - imports torch
+            from flowload.stages.device.on_card import joined  # noqa: PLC0415 - imports torch
 
             batches = [part for part in parts if isinstance(part, Batch)]
             for part in batches:

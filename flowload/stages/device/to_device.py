@@ -89,7 +89,7 @@ class ToDeviceStage(Stage):
         index = self.index(setting.card)
         if index is None:
             return None  # a plain copy reads any memory
-        from .cuda import PageLock  # noqa: PLC0415 - imports torch
+        from .page_lock import PageLock  # noqa: PLC0415 - imports torch
 
         return PageLock(index)
 
@@ -133,7 +133,7 @@ class ToDeviceStage(Stage):
         """
         if self.on_cpu() or self.target.startswith(PLAIN):
             return None
-        from .cuda import find_gpu  # noqa: PLC0415 - imports torch
+        from .find_card import find_gpu  # noqa: PLC0415 - imports torch
 
         return find_gpu(self.target, current)
 
@@ -204,7 +204,7 @@ def choice(index: int | None) -> str:
         files = ", ".join(map(str, DRIVERS))
         why = f"none of {files} is here" if sys.platform == "linux" else f"no CUDA on {sys.platform}"
         return f"to_device: 'auto' is the CPU: {why}"
-    from .cuda import no_gpu  # noqa: PLC0415 - imports torch
+    from .find_card import no_gpu  # noqa: PLC0415 - imports torch
 
     return f"to_device: 'auto' is the CPU: torch finds {no_gpu()}"
 

@@ -12,9 +12,12 @@ from flowload.abc.operators import Setting
 from flowload.blocks import Batch
 from flowload.errors import FlowloadError, GraphError
 from flowload.runtime.memory.pool import BufferPool
-from flowload.stages.device import cuda
-from flowload.stages.device.cuda import PageLock, ToCuda, Underway, find_gpu
+from flowload.stages.device import find_card, page_lock
+from flowload.stages.device.cuda import ToCuda
+from flowload.stages.device.find_card import find_gpu
+from flowload.stages.device.page_lock import PageLock
 from flowload.stages.device.to_device import ToDeviceStage
+from flowload.stages.device.under_way import Underway
 from tests.stages.fakes import FakeCall
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
@@ -49,12 +52,14 @@ class Source:
 @pytest.fixture
 def cards(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Two cards that torch says it has."""
-    state = SimpleNamespace(count=2, current=0)
+    state = SimpleNamespace(count=2, current=0, initialised=True)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: state.count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: state.count)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: state.current)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: state.initialised)
+    monkeypatch.setattr(find_card, "SETTLED", set())
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda k: f"Card {k}")
     return state
 
@@ -86,6 +91,30 @@ def test_which_card(
     if rank is not None:
         monkeypatch.setenv("LOCAL_RANK", rank)
     assert find_gpu(target) == index
+
+
+def test_the_first_card_is_nobodys_choice_before_cuda_is_initialised(
+    cards: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """torch initialises it when a card is chosen; and flowload does, so later runs must not warn either."""
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    cards.initialised = False
+    assert find_gpu("cuda") == 1
+    cards.initialised = True
+    assert find_gpu("cuda") == 1
+    assert not caplog.messages
+
+
+def test_a_first_card_that_may_have_been_chosen_is_told_once(
+    cards: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert [find_gpu("cuda"), find_gpu("auto", 0), find_gpu("cuda:0")] == [1, 1, 0]
+    (told,) = caplog.messages
+    assert "takes cuda:1, for LOCAL_RANK is 1, though cuda:0 is current" in told
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert find_gpu("cuda") == 0
+    assert len(caplog.messages) == 1
 
 
 def test_a_card_that_is_not_there_is_named_with_those_that_are(cards: SimpleNamespace) -> None:
@@ -146,7 +175,7 @@ class Driver:
         self.code = 0
 
     def cudaHostRegister(self, start: int, nbytes: int, flags: int) -> int:  # noqa: N802
-        assert flags == cuda.PORTABLE
+        assert flags == page_lock.PORTABLE
         if not self.code:
             self.locked[start] = nbytes
         return self.code
@@ -180,7 +209,7 @@ def test_a_driver_that_refuses_is_told_once_and_memory_stays_pageable(
     driver: Driver, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver.code = 801
-    cuda.TOLD.clear()
+    page_lock.TOLD.clear()
     pool = BufferPool()
     held = [pool.lease(5000, PageLock(1)) for _ in range(3)]
     assert len(caplog.messages) == 1
@@ -191,7 +220,7 @@ def test_a_driver_that_refuses_is_told_once_and_memory_stays_pageable(
     assert len(caplog.messages) == 1
 
 
-@pytest.mark.parametrize("code", cuda.CAPTURING)
+@pytest.mark.parametrize("code", page_lock.CAPTURING)
 def test_page_locking_while_a_graph_is_captured_is_an_error(driver: Driver, code: int) -> None:
     driver.code = code
     with pytest.raises(FlowloadError, match='capture_error_mode="thread_local"'):
@@ -210,7 +239,7 @@ def test_memory_that_is_not_released_is_logged(driver: Driver, caplog: pytest.Lo
 def test_a_driver_that_is_gone_already_has_released_everything(
     driver: Driver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    driver.code = cuda.UNLOADING
+    driver.code = page_lock.UNLOADING
     PageLock(0).unregister(np.zeros(4, np.uint8))
     assert not caplog.messages
 

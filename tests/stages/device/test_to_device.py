@@ -117,7 +117,7 @@ def test_drawing_and_opening_without_a_gpu_imports_no_torch() -> None:
     code = """
 import sys
 from pathlib import Path
-from flowload.stages import to_device
+from flowload.stages.device import to_device
 from flowload.abc.operators import Setting
 to_device.DRIVERS = ()
 setting = Setting(seed=0, epochs=1, cpus=1)
