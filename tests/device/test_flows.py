@@ -190,9 +190,7 @@ def test_rows_on_a_card_that_wait_for_their_batch_are_saved(mode: Mode, cards: I
     """And go on beside rows that are on the card."""
     card = cards(mode=mode)
     copies, wanted = cuda.ToCuda(0), on_cpu("rows")
-    first, second = (
-        block for x, n in wanted[:2] for block in copies.push(Batch({"x": x, "n": n}), FakeCall())
-    )
+    first, second = (copies.copy(Batch({"x": x, "n": n}), FakeCall()) for x, n in wanted[:2])
     cut = Cut(40, drop_last=False)
     assert not list(cut.push(first, FakeCall()))
     again = Cut(40, drop_last=False)

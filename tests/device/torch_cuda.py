@@ -50,6 +50,10 @@ def install_rest(cards: Cards, patch: pytest.MonkeyPatch) -> None:
         card = cards.memory[number(device, cards)]
         card.limit = int(fraction * TOTAL) if fraction < 1 else None
 
+    def let_go() -> None:
+        for card in cards.memory:
+            card.let_go()
+
     def memory(name: str) -> Callable[..., int]:
         return lambda device=None: getattr(cards.memory[number(device, cards)], name)
 
@@ -63,7 +67,7 @@ def install_rest(cards: Cards, patch: pytest.MonkeyPatch) -> None:
         "max_memory_reserved": memory("peak_reserved"),
         "max_memory_allocated": memory("peak_allocated"),
         "reset_peak_memory_stats": lambda device=None: cards.memory[number(device, cards)].forget_peaks(),
-        "empty_cache": lambda: [card.let_go() for card in cards.memory],
+        "empty_cache": let_go,
         "mem_get_info": lambda device=None: (TOTAL - memory("reserved")(device), TOTAL),
         "set_per_process_memory_fraction": limit,
     }

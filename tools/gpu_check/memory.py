@@ -45,8 +45,8 @@ def ahead(bench: Bench) -> Iterator[Finding]:
             "page-locked batches": round(bench.locks.peak / size, 1),
         }
         yield Finding(f"copies ahead of {count} slow steps", tops[-1] < AHEAD, facts)
-    facts = {"batches": [round(top, 1) for top in tops], "said": round(said, 1)}
-    yield Finding("more steps take no more memory", tops[1] <= max(tops[0] + 2, 1.1 * said), facts)
+    found: dict[str, Any] = {"batches": [round(top, 1) for top in tops], "said": round(said, 1)}
+    yield Finding("more steps take no more memory", tops[1] <= max(tops[0] + 2, 1.1 * said), found)
 
 
 def recording(bench: Bench) -> str:
