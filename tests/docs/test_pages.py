@@ -1,0 +1,110 @@
+"""What the pages show is what happens: every block of code in them is executed."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import json
+import re
+import tomllib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .pages import ROOT, Block, all_pages, blocks_of
+from .shell import do
+
+LANGUAGES = {"python", "sh", "text", "toml", "yaml", "json"}
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like a clone to whoever reads pipelines, and may be written to."""
+    for name in ("pipelines", "examples", "tools"):
+        if (ROOT / name).exists():
+            (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+PAGES = [page for page in all_pages() if page.name != "README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=map(name_of, PAGES))
+def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path, clone: Path) -> None:
+    names: dict[str, Any] = {"__name__": "page"}
+    printed = ""
+    for block in blocks_of(page):
+        where = f"{name_of(page)}:{block.line}"
+        assert block.language in LANGUAGES, where
+        if block.language == "text":
+            assert block.title != "output" or matches(block.code, printed), f"{where}: {printed!r}"
+        elif block.language == "python":
+            printed = execute(block, names, clone)
+        elif block.language == "sh":
+            printed = "".join(done(command, clone) for command in block.commands())
+        elif block.title:
+            (clone / block.title).write_text(block.code)
+        else:
+            {"toml": tomllib.loads, "json": json.loads, "yaml": lambda _: None}[block.language](block.code)
+
+
+def execute(block: Block, names: dict[str, Any], folder: Path) -> str:
+    """What a block of Python prints. One with the name of a file is that file, and is not executed here."""
+    code = compile(block.source, str(block.page), "exec", dont_inherit=True)
+    if block.title.endswith(".py"):
+        (folder / block.title).write_text(block.code)
+        return ""
+    if not block.can_run:
+        return ""
+    told = io.StringIO()
+    wanted = block.notes.get("raises")
+    with contextlib.redirect_stdout(told), warnings.catch_warnings():
+        if "needs" in block.notes:
+            warnings.simplefilter("default")  # what others warn about is theirs
+        try:
+            exec(code, names)
+        except Exception as error:
+            if type(error).__name__ != wanted:
+                raise
+        else:
+            assert wanted is None, f"{block.page}:{block.line} raises no {wanted}"
+    return told.getvalue()
+
+
+def done(command: str, folder: Path) -> str:
+    """What a command prints."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        printed = do(command, folder)
+    return told.getvalue() + printed
+
+
+def matches(wanted: str, found: str) -> bool:
+    """Whether it was printed, where `...` stands for anything and the width of gaps does not count."""
+    flat = [re.sub(r"\s+", " ", text).strip() for text in (wanted, found)]
+    checker = doctest.OutputChecker()
+    return checker.check_output(f"{flat[0]}\n", f"{flat[1]}\n", doctest.ELLIPSIS)
+
+
+def test_links_lead_somewhere() -> None:
+    broken = []
+    for page in all_pages():
+        text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for target in re.findall(r"\]\((?!https?:|mailto:)([^)#]+)(?:#[^)]*)?\)", text):
+            if not (page.parent / target).exists():
+                broken.append(f"{name_of(page)}: {target}")
+    assert broken == []
+
+
+def test_every_page_is_in_the_menu() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text()
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert {page for page in pages if page not in menu} == set()
