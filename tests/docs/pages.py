@@ -1,9 +1,10 @@
-"""Pages of Markdown as the blocks of code in them, and what it takes to execute these.
+"""Pages of Markdown as the blocks of code in them.
 
-A block of Python is executed in the page's one namespace; with `title="train.py"` it is also a file beside the
-others of the page. A block of shell is commands. A block of text with `title="output"` is what the block before it
-prints, where `...` stands for anything. `<!-- needs: lightning -->` in front of a block of Python: without that
-package it is compiled only; `<!-- raises: DataError -->`: it ends in that error.
+A block of Python is executed in the page's one namespace; one with `title="train.py"` is a file beside the
+others of the page instead. A block of shell is commands. A block of text with `title="output"` is what the
+block before it prints, where `...` stands for anything; with another title it is a file. Notes in front of a
+block: `<!-- needs: lightning -->`: without that package Python is compiled only, and output not compared;
+`<!-- raises: DataError -->`: it ends in that error.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def blocks_of(page: Path) -> list[Block]:
     ]
     fences = len(re.findall(r"^\s*```", text, re.MULTILINE))
     if fences != 2 * len(found):
-        raise ValueError(f"{page}: {fences} fences, but {len(found)} blocks: is one indented, or without a language?")
+        raise ValueError(f"{page}: {fences} fences, {len(found)} blocks: is one indented, or of no language?")
     return found
 
 

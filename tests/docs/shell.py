@@ -1,8 +1,8 @@
 """Commands of a page, each done in the way that shows most for its price.
 
-`flowload` runs in this process; `python` and `torchrun` run files of the page in theirs; `sbatch` runs a job's script
-with an `srun` that starts the tasks here. What installs is compared with what the project offers. Anything else is an
-error: a page shows no command that nobody tried.
+`flowload` runs in this process; `python` and `torchrun` run files of the page in theirs; `sbatch` runs a
+job's script with an `srun` that starts the tasks here. What installs is compared with what the project has.
+Anything else is an error: a page shows no command that nobody tried.
 """
 
 from __future__ import annotations

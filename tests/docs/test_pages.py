@@ -9,6 +9,7 @@ import json
 import re
 import tomllib
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ import pytest
 from .pages import ROOT, Block, all_pages, blocks_of
 from .shell import do
 
-LANGUAGES = {"python", "sh", "text", "toml", "yaml", "json"}
+#: what can be said of blocks that are not executed here
+CHECKS: dict[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "python": lambda code: compile(code, "block", "exec", dont_inherit=True),
+    "text": str,
+    "toml": tomllib.loads,
+    "yaml": str,
+}
 
 
 def name_of(page: Path) -> str:
@@ -43,27 +51,21 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path, clone: Path) -> 
     printed = ""
     for block in blocks_of(page):
         where = f"{name_of(page)}:{block.line}"
-        assert block.language in LANGUAGES, where
-        if block.language == "text" and block.title and block.title != "output":
-            (clone / block.title).write_text(block.code)
-        elif block.language == "text":
-            assert not (block.title and block.can_run) or matches(block.code, printed), f"{where}: {printed!r}"
-        elif block.language == "python":
-            printed = execute(block, names, clone)
+        if block.language == "text" and block.title == "output":
+            assert not block.can_run or matches(block.code, printed), f"{where}: {printed!r}"
+        elif block.language == "python" and not block.title:
+            printed = execute(block, names)
         elif block.language == "sh":
             printed = "".join(done(command, clone) for command in block.commands())
-        elif block.title:
-            (clone / block.title).write_text(block.code)
         else:
-            {"toml": tomllib.loads, "json": json.loads, "yaml": lambda _: None}[block.language](block.code)
+            CHECKS[block.language](block.code)
+            if block.title:
+                (clone / block.title).write_text(block.code)
 
 
-def execute(block: Block, names: dict[str, Any], folder: Path) -> str:
-    """What a block of Python prints. One with the name of a file is that file, and is not executed here."""
+def execute(block: Block, names: dict[str, Any]) -> str:
+    """What a block of Python prints."""
     code = compile(block.source, str(block.page), "exec", dont_inherit=True)
-    if block.title.endswith(".py"):
-        (folder / block.title).write_text(block.code)
-        return ""
     if not block.can_run:
         return ""
     told = io.StringIO()
@@ -100,9 +102,8 @@ def test_links_lead_somewhere() -> None:
     broken = []
     for page in all_pages():
         text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-        for target in re.findall(r"\]\((?!https?:|mailto:)([^)#]+)(?:#[^)]*)?\)", text):
-            if not (page.parent / target).exists():
-                broken.append(f"{name_of(page)}: {target}")
+        targets = re.findall(r"\]\((?!https?:|mailto:)([^)#]+)(?:#[^)]*)?\)", text)
+        broken += [f"{name_of(page)}: {target}" for target in targets if not (page.parent / target).exists()]
     assert broken == []
 
 
@@ -110,3 +111,14 @@ def test_every_page_is_in_the_menu() -> None:
     menu = (ROOT / "mkdocs.yml").read_text()
     pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
     assert {page for page in pages if page not in menu} == set()
+
+
+def test_files_that_pages_name_exist() -> None:
+    named = re.compile(r"`((?:flowload|tests|tools|docs|pipelines|examples)/[\w./-]+)`")
+    missing = [
+        f"{name_of(page)}: {path}"
+        for page in all_pages()
+        for path in named.findall(page.read_text(encoding="utf-8"))
+        if not (ROOT / path).exists()
+    ]
+    assert missing == []
