@@ -70,10 +70,12 @@ def run_apart(words: list[str], folder: Path) -> str:
 
 
 def check_set_up(command: str) -> None:
-    """Raise AssertionError where extras are named that the project does not have."""
+    """Raise AssertionError where extras, sessions or files are named that the project does not have."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for names in re.findall(r"(?:flowload|\.)\[([a-z0-9,-]+)\]", command):
         unknown = set(names.split(",")) - set(project["optional-dependencies"])
         assert not unknown, f"{command}: no extra {', '.join(sorted(unknown))}"
+    for session in re.findall(r"nox -s (\w+)", command):
+        assert f"\ndef {session}(" in (ROOT / "noxfile.py").read_text(), command
     for path in re.findall(r"-c (\S+)", command):
         assert (ROOT / path).exists(), command
