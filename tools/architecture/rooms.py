@@ -1,4 +1,4 @@
-"""The rooms of the package, as the contract in pyproject.toml orders them and their docstrings describe them."""
+"""The rooms of the package, as the contract in pyproject.toml orders them and their docstrings say."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Room(NamedTuple):
 
 
 def layers_of(root: Path) -> list[list[Room]]:
-    """The layers of the contract, topmost first; each with its rooms. Raises ValueError for a room without words."""
+    """The rooms by layer, topmost first. Raises ValueError for a room without words."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = project["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
