@@ -1,6 +1,7 @@
 """The five commands of a day: `nox -s quick`, `tests`, `lint`, `docs`, `bench`.
 
-Words behind `--` go on to the tool. They use the environment that nox runs in, set up as CONTRIBUTING.md says. `.ci/run` makes one from nothing.
+Words behind `--` go on to the tool. The commands use the environment that nox runs in, set up as
+CONTRIBUTING.md says. `.ci/run` makes one from nothing.
 """
 
 from __future__ import annotations
