@@ -9,6 +9,7 @@ FlowloadError
 ├── UserCodeError (RuntimeError) user code raised what Python takes for an end, a cancellation or an exit
 ├── LedgerError                  samples in are not out + dropped + held, or were lost between stages: a bug
 ├── RankError                    another rank of the training failed, or left its run before the end
+├── NoLength (TypeError)         nobody knows how many batches there are; what `len` wants to hear
 ├── MissingExtra (ImportError)   an optional dependency is absent; the message says how to install it
 └── ClosedRun                    a run is used after it was left
 """
@@ -25,6 +26,7 @@ __all__ = [
     "LedgerError",
     "MissingExtra",
     "NoDataError",
+    "NoLength",
     "OptionError",
     "RankError",
     "TooManyErrors",
@@ -103,6 +105,10 @@ class LedgerError(FlowloadError):
 
 class RankError(FlowloadError):
     """Another rank of the training failed, or left its run before the end; the message names it."""
+
+
+class NoLength(FlowloadError, TypeError):  # noqa: N818 - it says what happened
+    """Nobody knows how many batches there are; the message says which stage decides it when it runs."""
 
 
 class MissingExtra(FlowloadError, ImportError):  # noqa: N818 - it says what happened

@@ -11,10 +11,11 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from flowload.errors import GraphError
+from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph
 from flowload.graph.engine import Batches, Even, RunOrder
 from flowload.graph.even import shares_of
+from flowload.graph.length import length_of
 from flowload.graph.node import whole
 from flowload.stages.device.tensor import as_tensor
 
@@ -93,12 +94,13 @@ class GraphDataset(IterableDataset[Any]):
             self.run = None
 
     def __len__(self) -> int:
-        """Batches of an iteration. Raises TypeError, as torch wants it, where nobody said."""
-        if self.length is None:
-            raise TypeError(
-                "nobody knows how many batches a graph gives; as_torch_dataset(length=...) says it"
-            )
-        return self.length
+        """Batches of an iteration. Raises NoLength, a TypeError as torch wants it, where nobody knows."""
+        if self.length is not None:
+            return self.length
+        blocks, why = length_of(self.graph.plan, seed=self.seed, epochs=self.epochs)
+        if why is not None:
+            raise NoLength(f"{why}; as_torch_dataset(length=...) says it")
+        return blocks
 
     def first_pass(self, epoch: int) -> int:
         """Number of the pass with which an iteration begins."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack
 
-from flowload.cli.view.figures import counted, duration
 from flowload.cli.view.ledger import balanced, ledger, reasons
 from flowload.cli.view.lines import say
 from flowload.cli.view.verdict import as_json, told
+from flowload.observe.figures import counted, duration
 from flowload.observe.stats import RunStats
 from flowload.observe.verdict import Verdict, judge
 

@@ -12,6 +12,7 @@ from flowload.abc.operators import State
 from flowload.errors import GraphError
 
 from .check import check_plan
+from .countable import Countable
 from .describe import Row, describe, signature
 from .draw import picture, to_dot, to_mermaid
 from .drop import Drop
@@ -22,11 +23,11 @@ from .names import check_name
 from .node import Node, Port, Stage
 from .plan import Placed, Plan, make_plan
 
-__all__ = ["Graph", "outputs", "place"]
+__all__ = ["Graph", "as_graph", "place"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Graph:
+class Graph(Countable):
     """A drawing by its open ends; everything before them hangs on them by reference.
 
     Args:
@@ -262,27 +263,6 @@ def place(stage: Stage, *, name: str | None = None) -> Graph:
     ports = list(outputs_of(node, name or stage.word, [UNKNOWN] * len(node.inputs)))
     ends = tuple((port, Port(node, port)) for port in ports)
     return Graph(ends, () if ports else (node,))
-
-
-def outputs(*aside: Graph, **named: Graph) -> Graph:
-    """One graph of several, with an output for each keyword.
-
-    Args:
-        aside: graphs without outputs that belong to the drawing, such as `parts.test.drop()`.
-        named: graphs with one open end each.
-    """
-    for graph in aside:
-        if as_graph(graph, "outputs").ends:
-            raise GraphError(f"outputs() wants names for outputs: this one has {graph.end_names()}")
-    ends = []
-    for name, graph in named.items():
-        check_name(name, "an output")
-        own = as_graph(graph, "outputs").ends
-        if len(own) != 1:
-            raise GraphError(f"outputs({name}=...) wants a graph with one output; it has {graph.end_names()}")
-        ends.append((name, own[0][1]))
-    sinks = tuple(node for graph in (*aside, *named.values()) for node in graph.sinks)
-    return Graph(tuple(ends), sinks)
 
 
 def check_node_name(name: object) -> None:

@@ -56,6 +56,9 @@ class Batches(Protocol):
     def __getitem__(self, output: str) -> Iterator[Any]:
         """The batches of one named output."""
 
+    def __len__(self) -> int:
+        """Batches that this run gives from its beginning on; raises NoLength, a TypeError."""
+
     def stats(self) -> Any:
         """A `flowload.observe.stats.RunStats`."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, TypeGuard
 
 from flowload.abc.operators import OnError, Operator, Setting
-from flowload.errors import GraphError
+from flowload.errors import GraphError, NoLength
+
+from .amount import Amount
 
 __all__ = ["Node", "Port", "Share", "Stage", "whole"]
 
@@ -89,6 +92,19 @@ class Stage:
         None: they do not; or, where it is not said that it `keeps` their number, only a run can tell.
         """
         return "on_error='skip' leaves out what is bad" if self.on_error == "skip" else None
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],  # noqa: ARG002 - subclasses that know need it
+        setting: Setting,  # noqa: ARG002 - as above
+        opened: ExitStack,  # noqa: ARG002 - as above
+    ) -> Mapping[str, Amount]:
+        """How much each output gives in `setting.epochs` passes, given what comes in; for `len(graph)`.
+
+        Reads no sample. Tables that it opens are put on `opened`, which is closed when all stages were asked.
+        Raises NoLength where only a run can tell.
+        """
+        raise NoLength(f"{self.word!r} decides how many samples it gives when it runs")
 
     def parameters(self) -> Mapping[str, object]:
         """What to print beside the word: the fields that have no default or are not at it."""

@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-__all__ = ["EdgeStats", "LaneStats", "RunStats", "StageStats", "TaskStats", "WaitStats"]
+from flowload.printable import printable
+
+from .figures import align, count, counted, duration, rate, share
+
+__all__ = [
+    "HEAD",
+    "SIDES",
+    "EdgeStats",
+    "LaneStats",
+    "RunStats",
+    "StageStats",
+    "TaskStats",
+    "WaitStats",
+    "busy",
+    "queue",
+    "rows",
+    "what_came",
+]
+
+
+#: Columns of the table of a run, and on which side their cells stand.
+HEAD = ("stage", "in", "out", "rate", "busy", "queue", "dropped")
+SIDES = "<>>>>>>"
 
 
 class StageStats(NamedTuple):
@@ -142,9 +165,19 @@ class RunStats(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: `in_` is spelled "in"."""
-        rows = {name: _plain(stage) for name, stage in self.stages.items()}
+        stages = {name: _plain(stage) for name, stage in self.stages.items()}
         wait = self.chunk_wait._asdict()
-        return {**self._asdict(), "stages": rows, "chunk_wait": wait, **_plain_rows(self)}
+        return {**self._asdict(), "stages": stages, "chunk_wait": wait, **_plain_rows(self)}
+
+    def __str__(self) -> str:
+        """A table with a row a stage, over the whole run, and what consumers got."""
+        return "\n".join(
+            [*align([HEAD, *rows(self)], SIDES), "", f"{what_came(self)} in {duration(self.elapsed)}"]
+        )
+
+    def _repr_html_(self) -> str:
+        """The same in a notebook."""
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def _plain_rows(stats: RunStats) -> dict[str, Any]:
@@ -165,3 +198,43 @@ def _plain(stage: StageStats) -> dict[str, Any]:
         "dropped": dict(stage.dropped),
         "gauges": dict(stage.gauges),
     }
+
+
+def rows(now: RunStats, before: RunStats | None = None) -> list[tuple[str, ...]]:
+    """Cells of every stage; rates and busy time since `before`, or of the whole run without it."""
+    return [cells(stage, now, before) for stage in now.stages.values()]
+
+
+def cells(stage: StageStats, now: RunStats, before: RunStats | None) -> tuple[str, ...]:
+    """One row; the columns are `HEAD`."""
+    overall = stage.out / now.elapsed if now.elapsed > 0 else 0.0
+    return (
+        printable(stage.name),
+        count(stage.in_),
+        count(stage.out),
+        rate(overall if before is None else stage.rate),
+        share(busy(stage, now, before)),
+        queue(stage.name, now),
+        count(sum(stage.dropped.values())),
+    )
+
+
+def busy(stage: StageStats, now: RunStats, before: RunStats | None) -> float:
+    """Share of the time in which a worker of this stage worked: 1 when all of them always did."""
+    past = None if before is None else before.stages.get(stage.name)
+    worked = stage.busy - (past.busy if past else 0.0)
+    passed = now.elapsed - (before.elapsed if before and past else 0.0)
+    # Work is counted when a call ends: a long one may seem more than a moment could hold.
+    return min(1.0, worked / (passed * max(1, stage.workers))) if passed > 0 else 0.0
+
+
+def queue(stage: str, now: RunStats) -> str:
+    """Blocks that wait for this stage, of how many fit; a stage fused to the one before has no queue."""
+    edges = [edge for edge in now.edges if edge.target == stage]
+    return f"{sum(e.blocks for e in edges)}/{sum(e.capacity for e in edges)}" if edges else "-"
+
+
+def what_came(now: RunStats) -> str:
+    """What consumers got so far."""
+    batches = counted(now.blocks_delivered, "batch", "batches")
+    return f"{batches}, {counted(now.delivered, 'sample', 'samples')}"

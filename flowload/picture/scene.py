@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from flowload.cli.view.details import details_of
-from flowload.cli.view.figures import count, counted, duration, rate, share
 from flowload.cli.view.ledger import under_way
 from flowload.cli.view.table import ahead
 from flowload.cli.view.verdict import duration_of, told
 from flowload.graph import Graph
 from flowload.graph.describe import Row
+from flowload.observe.figures import count, counted, duration, rate, share
 from flowload.observe.stats import EdgeStats, RunStats
 from flowload.observe.verdict import Verdict, judge
 

@@ -14,6 +14,7 @@ from flowload.cpus import usable_cpus
 from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
+from flowload.graph.length import Length, length_of
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.threads.monitor import Moves, Stillness
 
@@ -33,6 +34,8 @@ class Order(RunOrder):
     ranks: Ranks = field(default_factory=Ranks, compare=False, repr=False)  #: what keeps them equal
     card: int | None = None  #: see `Setting.card`
 
+    lengths: dict[str | None, Length] = field(default_factory=dict, compare=False, repr=False)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self.graph.check()
@@ -44,6 +47,17 @@ class Order(RunOrder):
     def outputs(self) -> tuple[str, ...]:
         """Names of the graph's outputs."""
         return tuple(end.name for end in self.graph.plan.ends)
+
+    def length(self, output: str | None = None) -> Length:
+        """Batches of an output that are still to come; see `Graph.__len__`."""
+        if output not in self.lengths:
+            run = {"seed": self.seed, "first_epoch": self.first_epoch}
+            self.lengths[output] = length_of(
+                self.graph.plan, output, epochs=self.epochs, align=self.align, **run
+            )
+        blocks, why = self.lengths[output]
+        done = sum(self.delivered().values()) if output is None else self.delivered()[output]
+        return Length(max(0, blocks - done), why)
 
     async def prepared(self) -> Prepared:
         """What is run; waits for other ranks where they have to agree, without holding up the event loop."""

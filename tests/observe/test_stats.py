@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import flowload as fl
 from flowload.observe.stats import EdgeStats, LaneStats, RunStats, StageStats, TaskStats
 
 
@@ -78,3 +79,27 @@ def test_a_snapshot_does_not_change() -> None:
     one = run()
     one.as_json()["stages"]["read"]["in"] = 0
     assert one == run()
+
+
+def test_a_run_prints_as_a_table() -> None:
+    with (fl.rows(1000) >> fl.batch(300)).iterate() as batches:
+        for _ in batches:
+            pass
+    head, first, second, empty, last = str(batches.stats()).split("\n")
+    assert head.split() == ["stage", "in", "out", "rate", "busy", "queue", "dropped"]
+    assert first.split()[:3] == ["rows", "1,000", "1,000"]
+    assert second.split()[:3] == ["batch", "1,000", "1,000"]
+    assert empty == ""
+    assert last.startswith("4 batches, 1,000 samples in ")
+    assert len({line.index("in") if line is head else 0 for line in (head, first)}) == 2
+    assert f"{batches.stats()}" == str(batches.stats())
+
+
+def test_a_notebook_shows_the_table_and_no_markup_of_a_name() -> None:
+    with (fl.rows(10).named("<b>") >> fl.batch(3)).iterate() as batches:
+        for _ in batches:
+            pass
+    shown = batches.stats()._repr_html_()
+    assert shown.startswith("<pre>stage")
+    assert "&lt;b&gt;" in shown
+    assert "<b>" not in shown

@@ -10,11 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from flowload.cli.terminable import terminable
-from flowload.cli.view.figures import counted
 from flowload.cli.view.lines import say
 from flowload.cpus import usable_cpus
 from flowload.formats.games.layouts import LAYOUTS
 from flowload.formats.games.pack import Packed, Progress, pack_games
+from flowload.observe.figures import counted
 
 __all__ = ["games"]
 

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flowload.cli.terminable import terminable
-from flowload.cli.view.figures import counted
 from flowload.cli.view.lines import say
 from flowload.formats.molecules.convert.pack import Packed, pack_molecules
 from flowload.formats.molecules.convert.units import ENERGIES, LENGTHS, Units
+from flowload.observe.figures import counted
 
 __all__ = ["molecules"]
 

@@ -14,12 +14,12 @@ from flowload.cli.logs import logging_to
 from flowload.cli.numbers import limit
 from flowload.cli.sheet import Sheet, checked, open_sheet
 from flowload.cli.versions import versions
-from flowload.cli.view.figures import duration, rate
 from flowload.cli.view.lines import say
 from flowload.cli.view.prospects import as_json, prospects
 from flowload.cli.view.table import plain_table, summary
 from flowload.cli.view.verdict import as_json as verdict_as_json
 from flowload.cli.view.verdict import told
+from flowload.observe.figures import duration, rate
 from flowload.observe.verdict import judge
 from flowload.observe.whatif import what_if
 from flowload.runtime.profile.profile import Profile

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from flowload.cli.terminable import terminable
-from flowload.cli.view.figures import size
 from flowload.cli.view.lines import say
 from flowload.files.drafts import sync_folder, sync_tree
+from flowload.observe.figures import size
 from flowload.sample import sample_names, sample_path
 
 __all__ = ["sample"]

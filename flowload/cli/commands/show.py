@@ -9,10 +9,10 @@ from typing import Literal
 import click
 
 from flowload.cli.command import Asked, FileCommand
-from flowload.cli.view.figures import size
-from flowload.cli.view.lines import align, say
+from flowload.cli.view.lines import say
 from flowload.cpus import usable_cpus
 from flowload.graph import Graph
+from flowload.observe.figures import align, size
 
 __all__ = ["show"]
 

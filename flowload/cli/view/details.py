@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowload.graph.describe import Row
+from flowload.observe.figures import count, duration, rate, size
 from flowload.observe.stats import EdgeStats, RunStats, StageStats
 from flowload.printable import printable
 
-from .figures import count, duration, rate, size
 from .ledger import reasons
 from .verdict import duration_of
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flowload.observe.figures import align, count
 from flowload.observe.stats import RunStats, StageStats
 from flowload.printable import printable
-
-from .figures import count
-from .lines import align
 
 __all__ = ["balanced", "ledger", "reasons", "remarks", "under_way"]
 

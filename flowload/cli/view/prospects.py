@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from flowload.observe.figures import align, rate, share
 from flowload.observe.whatif import Change, Prospect, WhatIf
-
-from .figures import rate, share
-from .lines import align
 
 __all__ = ["as_json", "prospects"]
 

@@ -7,51 +7,11 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 from rich.text import Text
 
+from flowload.observe.figures import align, count, counted, duration, rate, share
 from flowload.observe.progress import progress as estimate
-from flowload.observe.stats import RunStats, StageStats
-from flowload.printable import printable
-
-from .figures import count, counted, duration, rate, share
-from .lines import align
+from flowload.observe.stats import HEAD, SIDES, RunStats, busy, rows, what_came
 
 __all__ = ["HEAD", "SIDES", "ahead", "plain_table", "progress", "rows", "summary", "table"]
-
-HEAD = ("stage", "in", "out", "rate", "busy", "queue", "dropped")
-SIDES = "<>>>>>>"
-
-
-def rows(now: RunStats, before: RunStats | None = None) -> list[tuple[str, ...]]:
-    """Cells of every stage; rates and busy time since `before`, or of the whole run without it."""
-    return [cells(stage, now, before) for stage in now.stages.values()]
-
-
-def cells(stage: StageStats, now: RunStats, before: RunStats | None) -> tuple[str, ...]:
-    """One row; the columns are `HEAD`."""
-    overall = stage.out / now.elapsed if now.elapsed > 0 else 0.0
-    return (
-        printable(stage.name),
-        count(stage.in_),
-        count(stage.out),
-        rate(overall if before is None else stage.rate),
-        share(busy(stage, now, before)),
-        queue(stage.name, now),
-        count(sum(stage.dropped.values())),
-    )
-
-
-def busy(stage: StageStats, now: RunStats, before: RunStats | None) -> float:
-    """Share of the time in which a worker of this stage worked: 1 when all of them always did."""
-    past = None if before is None else before.stages.get(stage.name)
-    worked = stage.busy - (past.busy if past else 0.0)
-    passed = now.elapsed - (before.elapsed if before and past else 0.0)
-    # Work is counted when a call ends: a long one may seem more than a moment could hold.
-    return min(1.0, worked / (passed * max(1, stage.workers))) if passed > 0 else 0.0
-
-
-def queue(stage: str, now: RunStats) -> str:
-    """Blocks that wait for this stage, of how many fit; a stage fused to the one before has no queue."""
-    edges = [edge for edge in now.edges if edge.target == stage]
-    return f"{sum(e.blocks for e in edges)}/{sum(e.capacity for e in edges)}" if edges else "-"
 
 
 def summary(now: RunStats, outputs: Mapping[str, int], warm: RunStats | None = None) -> Iterator[str]:
@@ -95,12 +55,6 @@ def filling(now: RunStats) -> str:
     told = [f"{name}: {counted(files, 'file', 'files')} indexed" for name, files in indexed if files]
     told += [f"{name} {share(value)} full" for name, value in fills if value < 1]
     return f"; {', '.join(told)}" if told and not now.finished else ""
-
-
-def what_came(now: RunStats) -> str:
-    """What consumers got so far."""
-    batches = counted(now.blocks_delivered, "batch", "batches")
-    return f"{batches}, {counted(now.delivered, 'sample', 'samples')}"
 
 
 def table(now: RunStats, before: RunStats | None = None) -> Table:

@@ -16,14 +16,14 @@ from textual.widgets import ContentSwitcher, DataTable, Footer, RichLog, Sparkli
 from flowload.cli.bell import Bell
 from flowload.graph import Graph
 from flowload.graph.describe import Row
-from flowload.observe.stats import RunStats
+from flowload.observe.figures import count, rate, share
+from flowload.observe.stats import RunStats, busy, queue
 from flowload.observe.verdict import judge
 from flowload.printable import printable
 
 from .details import details_of
-from .figures import count, rate, share
 from .ledger import ledger, remarks
-from .table import busy, queue, summary
+from .table import summary
 from .verdict import told
 
 __all__ = ["View"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowload.observe.figures import counted, rate, share
 from flowload.observe.verdict import Limit, Verdict
-
-from .figures import counted, rate, share
 
 __all__ = ["as_json", "brief", "duration_of", "told"]
 

@@ -15,8 +15,8 @@ from flowload.errors import NoDataError
 from flowload.observe.preparation import Preparation
 
 from .files import find_games
-from .layouts import check_packing_layout
-from .pack import pack_games
+from .layouts import Packing, check_packing_layout
+from .pack import PREFIX, pack_games
 from .packed import PackedGames, find_packing
 from .table import FIELDS, GamesTable
 
@@ -56,13 +56,25 @@ class Games:
         """`inputs [B, 193] float32`, `outputs [B] int64`."""
         return FIELDS
 
+    @property
+    def prepared(self) -> bool:
+        """Whether opening takes no packing first."""
+        if isinstance(self.data, str | os.PathLike) and is_packed(self.data):
+            return True
+        sources = find_games(self.data)
+        return Packing(self.folder(sources), PREFIX).is_fresh(self.layout, sources)
+
+    def folder(self, sources: Sequence[str]) -> Path:
+        """Where these are packed."""
+        root = cache_folder(sources) if self.packed is None else Path(self.packed)
+        return root / self.layout
+
     def open(self) -> GamesTable:
         """Pack if need be, and map. Raises what `pack_games` and `PackedGames.open` raise."""
         if isinstance(self.data, str | os.PathLike) and is_packed(self.data):
             return PackedGames(self.data).open()
         sources = find_games(self.data)
-        root = cache_folder(sources) if self.packed is None else Path(self.packed)
-        folder = root / self.layout
+        folder = self.folder(sources)
         told = Preparation(f"games: packing to {folder}", "positions")
         done = pack_games(
             sources, folder, layout=self.layout, report=lambda now: told.reached(now.rows, now.of_rows)

@@ -23,6 +23,8 @@ __all__ = ["Packed", "Progress", "Report", "pack_games"]
 
 log = logging.getLogger("flowload")
 
+PREFIX = "positions"  #: what names of packed files begin with, where nobody says
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -56,7 +58,7 @@ def pack_games(
     out: str | os.PathLike[str],
     *,
     layout: str = "bits",
-    prefix: str = "positions",
+    prefix: str = PREFIX,
     workers: int | None = None,
     sync: bool = True,
     report: Report | None = None,

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from flowload.abc.operators import Block, State
 from flowload.errors import ClosedRun
+from flowload.graph.length import Length
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
@@ -85,6 +86,20 @@ class Batches:
     def epoch_of(self, output: str) -> int:
         """The same of one output; before its first batch the first pass."""
         return self._order.first_epoch if self._crossing is None else self._crossing.batches.epoch_of(output)
+
+    def __len__(self) -> int:
+        """Batches that this run gives from its beginning on; see `Graph.__len__`. Raises NoLength."""
+        return self._order.length().exact()
+
+    def __length_hint__(self) -> int:
+        return self._order.length().blocks
+
+    def __bool__(self) -> bool:
+        return True  # whatever its length
+
+    def length(self, output: str) -> Length:
+        """Batches of one output that this run gives from its beginning on."""
+        return self._order.length(output)
 
     def begin(self, output: str) -> None:
         """A loop over an output begins. Raises ClosedRun when that has ended."""
@@ -212,7 +227,7 @@ def _stop(crossing: weakref.ref[Crossing]) -> None:
 
 
 class Output:
-    """One named output of a run."""
+    """One named output of a run; `len` of it is that of `Batches`."""
 
     def __init__(self, batches: Batches, name: str) -> None:
         self._batches = batches
@@ -221,6 +236,15 @@ class Output:
     def __iter__(self) -> Iterator[Any]:
         self._batches.begin(self._name)
         return self
+
+    def __len__(self) -> int:
+        return self._batches.length(self._name).exact()
+
+    def __length_hint__(self) -> int:
+        return self._batches.length(self._name).blocks
+
+    def __bool__(self) -> bool:
+        return True  # whatever its length
 
     @property
     def epoch(self) -> int:

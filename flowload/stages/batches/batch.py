@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
 from flowload.abc.operators import Device, OnError, Operator, Setting
 from flowload.abc.records import Attended, Records, may_drop
 from flowload.blocks import Batch, Frames, Rows
-from flowload.errors import GraphError
+from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.graph.node import whole
 from flowload.stages.chunks.source_table import format_finder
 from flowload.stages.registry import own_formats
@@ -105,6 +107,22 @@ class BatchStage(Stage):
         records = own_records(setting)
         unknown = not records and Rows in setting.incoming  # rows of a table of somebody's own
         return self.on_error == "skip" or unknown or any(map(may_drop, records))
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """Full batches, and perhaps a smaller one at the end."""
+        samples = incoming[0].samples
+        if samples is None:
+            raise NoLength("batch: how much comes to it shows only when it runs")
+        full, rest = divmod(samples, self.size)
+        blocks = full + int(rest > 0 and not self.drop_last)
+        bad = self.uneven(setting) or ("what turns out bad is left out" if self.refilled(setting) else None)
+        given = Amount(samples=samples - rest if self.drop_last else samples, blocks=blocks)
+        return {"out": given.doubted(incoming[0].unsure).doubted(bad)}
 
     def memory(self, setting: Setting) -> int:
         """Batches at work and on their way, and the records that they are made of."""

@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from flowload.abc.operators import Block, Call, Device, OnError, Operator, Setti
 from flowload.blocks import Batch, Bundle, Item
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.graph.node import whole
 
 from .key_order import in_order
@@ -107,6 +109,15 @@ class ToDeviceStage(Stage):
         from .plain_copies import PlainCopies, find_device  # noqa: PLC0415 - imports torch
 
         return (PlainCopies(find_device(self.target)),)
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """What comes in."""
+        return {"out": incoming[0].doubted(self.uneven(setting))}
 
     def on_cpu(self) -> bool:
         """Whether batches stay in the memory of the CPU."""

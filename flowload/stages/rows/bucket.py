@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from flowload.abc.records import Sized
 from flowload.blocks import Rows
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.graph.node import whole
 from flowload.kernels.rows.sorting import sort_buckets
 
@@ -48,6 +50,15 @@ class BucketStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold."""
         return (Bucket(self.size, tables=Tables.before(setting)),)
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """What comes in."""
+        return {"out": incoming[0].doubted(self.uneven(setting))}
 
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
         """Numbers, sizes and order of a block, and the one that is made of it."""

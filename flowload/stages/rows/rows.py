@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,8 +14,9 @@ import numpy as np
 from flowload.abc.operators import Call, Operator, Setting, State
 from flowload.abc.records import MOST_ROWS, Picks, Records, Screened, Table
 from flowload.blocks import Rows
-from flowload.errors import DataError, GraphError, NoDataError
+from flowload.errors import DataError, GraphError, NoDataError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.stages.batches.gather import guard_of
 from flowload.stages.cursor import Cursor
 
@@ -59,6 +61,21 @@ class RowsStage(Stage):
         """One source."""
         return (RowsSource(self.records, self.indices),)
 
+    def amount(
+        self,
+        incoming: Sequence[Amount],  # noqa: ARG002 - a source
+        setting: Setting,
+        opened: ExitStack,
+    ) -> Mapping[str, Amount]:
+        """The rows of every pass. Raises NoLength for records that would first have to be made."""
+        if not getattr(self.records, "prepared", True):
+            raise NoLength(f"{self.records!r} is not packed yet; the first run does that")
+        source = RowsSource(self.records, self.indices)
+        opened.callback(source.close)
+        table = source.opened()
+        rows = Rows(table, source.picks, self.records)
+        return {"out": Amount(samples=len(rows) * (setting.epochs or 1), rows=rows)}
+
 
 class RowsSource:
     """Opens the records at its first pass, in a thread; gives their rows in order.
@@ -80,19 +97,25 @@ class RowsSource:
     def epoch(self, number: int, call: Call) -> Iterator[Rows]:
         """Every row that is wanted, in order. Raises DataError for bad records, or others than before."""
         if self.table is None:
-            self.table = open_table(self.records)
-            log.debug("rows: %r: opened, %d rows", self.records, len(self.table))
-            self.check_size(len(self.table))
-            self.picks, self.unwanted = screened(self.table, self.chosen(len(self.table)))
+            table = self.opened()
         else:
-            guard_of(self.table).check()
+            table = self.table
+            guard_of(table).check()
         begin = self.cursor.begin(number)
         for reason, count in self.unwanted.items() if begin == 0 else ():
             call.drop(count, reason)
         for start in range(begin, len(self.picks), BLOCK):
             stop = min(start + BLOCK, len(self.picks))
             self.cursor.given = stop
-            yield Rows(self.table, self.picks.select(slice(start, stop)), self.records)
+            yield Rows(table, self.picks.select(slice(start, stop)), self.records)
+
+    def opened(self) -> Table:
+        """The table, opened, and which of its rows a pass gives. Raises DataError."""
+        self.table = open_table(self.records)
+        log.debug("rows: %r: opened, %d rows", self.records, len(self.table))
+        self.check_size(len(self.table))
+        self.picks, self.unwanted = screened(self.table, self.chosen(len(self.table)))
+        return self.table
 
     def chosen(self, size: int) -> Picks:
         """The rows of a pass. Raises DataError for numbers that the table does not have."""

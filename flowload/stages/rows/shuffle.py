@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from flowload.abc.operators import Call, Mark, Operator, Setting, State
 from flowload.abc.records import Picks
 from flowload.blocks import Rows
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.kernels.rows.bijection import ROUNDS
 
 from .pending import Collected
@@ -41,6 +43,15 @@ class ShuffleStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold."""
         return (Shuffle(tables=Tables.before(setting), first_epoch=setting.first_epoch),)
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """What comes in."""
+        return {"out": incoming[0].doubted(self.uneven(setting))}
 
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
         """The drawn order of a small set; a large one needs nothing."""

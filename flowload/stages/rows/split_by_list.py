@@ -30,13 +30,18 @@ class ByList:
 
     def route(self, block: Rows, call: Call) -> Mapping[str, Rows]:
         """The rows of each output, in their order. Raises DataError for lists that do not fit the table."""
-        if block.table is not self.table:
-            self.owners = self.assigned(len(block.table))
-            self.table = block.table
-        owners = self.owners[block.picks.array()]
+        owners = self.chosen(block)
         call.drop(int(np.count_nonzero(owners == NOBODY)), "in no part")
         found = {name: np.flatnonzero(owners == k) for k, (name, _) in enumerate(self.parts)}
         return {name: block.select(rows) for name, rows in found.items() if len(rows)}
+
+    def chosen(self, block: Rows) -> NDArray[np.integer[Any]]:
+        """The number of each row's part; `NOBODY`: none. Raises DataError."""
+        if block.table is not self.table:
+            self.owners = self.assigned(len(block.table))
+            self.table = block.table
+        owners: NDArray[np.integer[Any]] = self.owners[block.picks.array()]
+        return owners
 
     def assigned(self, size: int) -> NDArray[np.integer[Any]]:
         """The part of each row."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from flowload.abc.operators import Block, Call, OnError, Operator, Setting
 from flowload.blocks import Batch
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 
 from .blocks_of_values import USER, Blaming, as_block, check_count, check_lengths, kept_whole, seen_by_user
 
@@ -46,6 +48,15 @@ class MapStage(Stage):
         """One map, waiting or not as the function does."""
         kind = AppliedAsync if is_async(self.fn) else Applied
         return (kind(self.fn, self.on_error, random=self.random),)
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """What comes in, as if the function never returned None, which leaves a block out."""
+        return {"out": incoming[0].doubted(self.uneven(setting))}
 
 
 class Applied:

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, closing, nullcontext
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Sized,
+)
+from contextlib import ExitStack, aclosing, closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
@@ -12,8 +21,9 @@ from typing import Any, ClassVar, TypeAlias
 
 from flowload.abc.operators import Block, Call, Operator, Setting, State
 from flowload.blocks import Batch, Item
-from flowload.errors import GraphError
+from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.graph.node import whole
 from flowload.stages.cursor import Cursor
 
@@ -67,6 +77,17 @@ class SourceStage(Stage):
         """One source, waiting or not as the user's code does."""
         kind = GivenAsync if is_async(self.factory) else Given
         return (kind(self.factory, self.elements(setting)),)
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],  # noqa: ARG002 - a source
+        setting: Setting,
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """Of samples in a list as many as it has; raises NoLength for anything else."""
+        if not self.samples or not isinstance(self.factory, Sized):
+            raise NoLength("source: the function decides how many samples it gives when it runs")
+        return {"out": Amount(samples=len(self.factory) * (setting.epochs or 1))}
 
     def elements(self, setting: Setting) -> Values:
         """What becomes of each element."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from flowload.abc.records import Missing, Records, Windowed
 from flowload.blocks import Batch, Rows
 from flowload.errors import DataError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.stages.batches.batch import device_of
 from flowload.stages.batches.buffer_layout import batch_bytes
 from flowload.stages.rows.reopened_tables import Tables, lacking, own_records
@@ -53,6 +55,18 @@ class ReadWindowsStage(Stage):
         device = device_of(setting)
         reading = ReadPieces(device)
         return CutWindows(), reading, JoinPieces(reading, tables=Tables.before(setting))
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """A block a window."""
+        found = incoming[0]
+        rows = None if found.windows is None else sum(size * n for size, n in found.windows.items())
+        given = Amount(samples=rows, blocks=found.samples, unsure=found.unsure, windows=found.windows)
+        return {"out": given.doubted(self.uneven(setting))}
 
     def memory(self, setting: Setting) -> int:
         """Windows under way: those whose pieces are read, and those that wait behind."""

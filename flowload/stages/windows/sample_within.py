@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from flowload.abc.operators import Call, OnError, Operator, Setting, State
 from flowload.blocks import Batch
-from flowload.errors import DataError, GraphError
+from flowload.errors import DataError, GraphError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.graph.node import whole
 from flowload.kernels.philox import integers, permutation, stream
 from flowload.stages.wiring.tee import read_only
@@ -64,6 +66,23 @@ class SampleWithinStage(Stage):
                 self.check(size)
         return (SampleWithin(self),)
 
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,  # noqa: ARG002 - the same in every setting
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """The batches of all windows; one that is too short makes none."""
+        found = incoming[0]
+        if found.windows is None:
+            raise NoLength("sample_within: how long the windows are that come to it shows only when it runs")
+        batches = sum(n * self.batches_of(rows) for rows, n in found.windows.items())
+        return {"out": Amount(samples=batches * self.batch, blocks=batches, unsure=found.unsure)}
+
+    def batches_of(self, rows: int) -> int:
+        """How many batches a window of so many rows makes."""
+        return 0 if rows <= self.steps else self.per_window or rows // self.batch
+
     def uneven(self, setting: Setting) -> str | None:
         """A shorter window gives fewer batches; in random order only shorter recordings do."""
         if any(getattr(stage, "order", None) == "sequential" for stage in setting.upstream):
@@ -96,9 +115,8 @@ class SampleWithin:
     def push(self, block: Batch, call: Call) -> Iterator[Batch]:
         """The batches of one window."""
         call.opened(0)
-        rows, starts = len(block), len(block) - self.stage.steps
-        count = self.stage.per_window or rows // self.stage.batch
-        if starts < 1 or count < 1:
+        starts, count = len(block) - self.stage.steps, self.stage.batches_of(len(block))
+        if not count:
             self.refuse(block, call)
             return
         self.check_graph(block)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -14,11 +16,12 @@ from flowload.abc.records import MOST_ROWS, Missing, Numbers, Picks, Records, Wi
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.graph.node import whole
 from flowload.stages.batches.gather import guard_of
 from flowload.stages.cursor import Cursor
 from flowload.stages.rows.reopened_tables import open_table
-from flowload.stages.rows.selection import Listed, Span
+from flowload.stages.rows.selection import Listed, Span, joined
 
 __all__ = ["Limits", "Order", "WindowStarts", "WindowStartsStage", "window_starts"]
 
@@ -55,6 +58,27 @@ class WindowStartsStage(Stage):
         """One source."""
         return (WindowStarts(self.records, self.count, self.order),)
 
+    def amount(
+        self,
+        incoming: Sequence[Amount],  # noqa: ARG002 - a source
+        setting: Setting,
+        opened: ExitStack,
+    ) -> Mapping[str, Amount]:
+        """The windows of every pass, and how many rows they have."""
+        source, epochs = WindowStarts(self.records, self.count, self.order), setting.epochs or 1
+        opened.callback(source.close)
+        source.table = table = source.opened()
+        if self.order == "random":
+            count = whole_windows(table) if self.count is None else self.count
+            sizes = {min(length, table.size) for length in table.lengths}
+            windows = dict.fromkeys(sizes, count * epochs) if len(sizes) == 1 else None
+            return {"out": Amount(samples=count * epochs, windows=windows)}
+        picks = joined(list(source.spans(table)))
+        rows = Counter(table.window(row)[2] for row in picks.array().tolist())
+        windows = {size: count * epochs for size, count in rows.items()}
+        rows_of_a_pass = Rows(table, picks, self.records)
+        return {"out": Amount(samples=len(picks) * epochs, rows=rows_of_a_pass, windows=windows)}
+
 
 class WindowStarts:
     """Opens the recordings at its first pass, in a thread; gives rows at which windows begin."""
@@ -86,7 +110,11 @@ class WindowStarts:
         """All starts of pass `number`."""
         if self.order == "random":
             yield Listed(random_starts(table, self.count, call.rng(number)))
-            return
+        else:
+            yield from self.spans(table)
+
+    def spans(self, table: Windowed) -> Iterator[Picks]:
+        """All starts of a pass in order, by recording."""
         begin, left = 0, self.count
         for length in table.lengths:
             span: Picks = Span(begin, begin + length, table.size)
@@ -148,6 +176,11 @@ class WindowStarts:
             self.table.close()
 
 
+def whole_windows(table: Windowed) -> int:
+    """As many as fit into the recordings side by side; one that is shorter than a window is one."""
+    return sum(max(length // table.size, 1) for length in table.lengths)
+
+
 def random_starts(table: Windowed, count: int | None, rng: np.random.Generator) -> Numbers:
     """Rows at which windows begin, each as likely as any other that leaves room for a whole window.
 
@@ -158,7 +191,7 @@ def random_starts(table: Windowed, count: int | None, rng: np.random.Generator) 
     """
     lengths = np.array(table.lengths, np.int64)
     if count is None:
-        count = int(np.maximum(lengths // table.size, 1).sum())
+        count = whole_windows(table)
     ends = np.cumsum(np.maximum(lengths - table.size, 0) + 1)
     drawn = rng.integers(0, ends[-1], count)
     which = np.searchsorted(ends, drawn, side="right")

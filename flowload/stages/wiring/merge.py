@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
 from flowload.abc.operators import Operator, Setting, State
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount, together
 
 from .checks import agreed
 
@@ -30,6 +32,15 @@ class MergeStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """One turn."""
         return (InTurn(),)
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,  # noqa: ARG002 - the same in every setting
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """All that comes in."""
+        return {"out": together(incoming)}
 
 
 class InTurn:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
 from flowload.abc.operators import Operator, Setting, State
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount, together
 
 from .checks import agreed, check_weights
 
@@ -40,6 +42,15 @@ class MixStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """One turn."""
         return (ByDeficit(self.weights),)
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,  # noqa: ARG002 - the same in every setting
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """All that comes in."""
+        return {"out": together(incoming)}
 
 
 class ByDeficit:

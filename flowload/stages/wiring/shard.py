@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from flowload.abc.operators import OnError, Operator, Setting
 from flowload.blocks import Chunks, Rows
-from flowload.errors import GraphError
+from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.graph.even import from_environment
 from flowload.graph.node import Share, whole
 from flowload.stages.chunks.partition import ByHash, Dealing, Weigh
@@ -69,6 +71,22 @@ class ShardStage(Stage):
         if any(stage.growing for stage in setting.upstream):
             return (ByHash(rank, world, setting.seed),)
         return (Dealing(rank, world, weigher(setting), find=format_finder(setting)),)
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,  # noqa: ARG002 - the environment says it
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """This rank's rows: those of the last turn that does not reach all ranks are cut."""
+        rank, world, even = self.share()
+        (found,) = incoming
+        if world == 1:
+            return {"out": found}
+        if found.samples is None:
+            raise NoLength("shard: how much comes to it shows only when it runs")
+        own, beyond = divmod(found.samples, world)
+        return {"out": found.share(own + int(not even and rank < beyond))}
 
 
 def check_rank(rank: int, world: int) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Call, Operator, Setting
+from flowload.abc.records import Picks
 from flowload.blocks import Chunks, Frames, Rows
-from flowload.errors import GraphError
+from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.graph.names import check_name
 from flowload.graph.node import whole
 from flowload.stages.chunks.hashing import choose_output, hash_rows, salt_word, thresholds
 from flowload.stages.rows.indices import Numbered, numbered
+from flowload.stages.rows.selection import joined
 from flowload.stages.rows.split_by_list import ByList
 
 from .checks import check_weights
@@ -25,6 +29,8 @@ from .split_options import refuse_option, tell_shares
 __all__ = ["ByHash", "SplitStage", "split"]
 
 Splittable: TypeAlias = Chunks | Frames | Rows
+
+BLOCK = 1 << 18  #: rows whose way is asked for at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +69,17 @@ class SplitStage(Stage):
         before = sum(isinstance(stage, SplitStage) for stage in setting.upstream)
         return (ByHash(self.weights, before + salt_word(self.salt), self.by),)
 
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,
+        opened: ExitStack,  # noqa: ARG002 - the table is open
+    ) -> Mapping[str, Amount]:
+        """The rows of each output: their hashes are looked at."""
+        (route,) = self.open(setting)
+        assert isinstance(route, ByHash)  # noqa: S101 - made above
+        return parts_of(route, incoming[0], [name for name, _ in self.weights], setting)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ListedStage(Stage):
@@ -90,6 +107,15 @@ class ListedStage(Stage):
         """One route."""
         return (ByList(self.parts),)
 
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,
+        opened: ExitStack,  # noqa: ARG002 - the table is open
+    ) -> Mapping[str, Amount]:
+        """The rows of each list, as far as they come."""
+        return parts_of(ByList(self.parts), incoming[0], [name for name, _ in self.parts], setting)
+
 
 class ByHash:
     """Sends rows by the hash of their chunk, of their group, or of their own number."""
@@ -100,15 +126,39 @@ class ByHash:
         self.salt = salt
         self.by = by
 
+    def chosen(self, block: Splittable) -> NDArray[Any]:
+        """The number of each row's output."""
+        return choose_output(hash_rows(block, self.salt, self.by), self.borders)
+
     def route(self, block: Splittable, call: Call) -> Mapping[str, Splittable]:
         """The rows of each output, in their order."""
-        chosen = choose_output(hash_rows(block, self.salt, self.by), self.borders)
+        chosen = self.chosen(block)
         counts = np.bincount(chosen, minlength=len(self.names))
         return {
             name: block if count == len(block) else take(block, np.flatnonzero(chosen == number), call)
             for number, (name, count) in enumerate(zip(self.names, counts.tolist(), strict=True))
             if count
         }
+
+
+def parts_of(
+    route: ByHash | ByList, incoming: Amount, names: Sequence[str], setting: Setting
+) -> Mapping[str, Amount]:
+    """How many rows of one pass go to each output. Raises NoLength where nobody knows which rows come."""
+    if incoming.rows is None:
+        raise NoLength("split: which rows come to it shows only when it runs")
+    parts: dict[str, list[Picks]] = {name: [] for name in names}
+    for start in range(0, len(incoming.rows), BLOCK):
+        block = incoming.rows.select(slice(start, start + BLOCK))
+        chosen = route.chosen(block)
+        for number, name in enumerate(names):
+            parts[name].append(block.picks.select(np.flatnonzero(chosen == number)))
+    given = {}
+    for name, picks in parts.items():
+        rows = replace(incoming.rows, picks=joined(picks))
+        own = incoming.share(len(rows) * (setting.epochs or 1))
+        given[name] = replace(own, rows=rows)
+    return given
 
 
 def take(block: Splittable, rows: NDArray[np.intp], call: Call) -> Splittable:

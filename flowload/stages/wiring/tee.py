@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from flowload.abc.operators import Block, Call, Operator, Setting
 from flowload.blocks import Batch, Chunks, Frames
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.amount import Amount
 from flowload.graph.names import check_name
 
 __all__ = ["TeeStage", "ToAll", "tee"]
@@ -43,6 +45,15 @@ class TeeStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """One route."""
         return (ToAll(self.names),)
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,  # noqa: ARG002 - the same in every setting
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """What comes in, at every output."""
+        return dict.fromkeys(self.names, incoming[0])
 
 
 class ToAll:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from flowload.cli.view.lines import align
+from flowload.observe.figures import align
 
 
 def test_columns_are_straight_and_lines_have_no_trailing_blanks() -> None:

@@ -116,7 +116,7 @@ def test_no_rows_at_all() -> None:
         pytest.raises(NoDataError, match=message),
         (rows(Watched(0)) >> fl.batch(2)).iterate() as run,
     ):
-        list(run)
+        next(run)
     assert [table.closed for table in TABLES] == [1]
 
 

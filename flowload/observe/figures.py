@@ -1,8 +1,10 @@
-"""Numbers as people read them."""
+"""Numbers as people read them, in columns."""
 
 from __future__ import annotations
 
-__all__ = ["count", "counted", "duration", "rate", "share", "size"]
+from collections.abc import Sequence
+
+__all__ = ["align", "count", "counted", "duration", "rate", "share", "size"]
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -51,3 +53,20 @@ def scaled(number: float) -> str:
             value = number / power
             return f"{value:.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f}{letter}"
     return f"{number:.0f}" if number >= 9.95 or number == int(number) else f"{number:.1f}"
+
+
+def align(rows: Sequence[Sequence[str]], sides: str, gap: str = "  ") -> list[str]:
+    """Rows of cells as lines with straight columns.
+
+    Args:
+        rows: the cells; every row as long as `sides`.
+        sides: "<" or ">" for each column.
+        gap: what stands between columns.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        gap.join(
+            f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]

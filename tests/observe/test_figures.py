@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowload.cli.view.figures import count, counted, duration, rate, share, size
+from flowload.observe.figures import count, counted, duration, rate, share, size
 
 
 @pytest.mark.parametrize(

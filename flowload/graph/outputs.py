@@ -1,0 +1,31 @@
+"""`fl.outputs`: several drawings as one, with an output for each."""
+
+from __future__ import annotations
+
+from flowload.errors import GraphError
+
+from .build import Graph, as_graph
+from .names import check_name
+
+__all__ = ["outputs"]
+
+
+def outputs(*aside: Graph, **named: Graph) -> Graph:
+    """One graph of several, with an output for each keyword.
+
+    Args:
+        aside: graphs without outputs that belong to the drawing, such as `parts.test.drop()`.
+        named: graphs with one open end each.
+    """
+    for graph in aside:
+        if as_graph(graph, "outputs").ends:
+            raise GraphError(f"outputs() wants names for outputs: this one has {graph.end_names()}")
+    ends = []
+    for name, graph in named.items():
+        check_name(name, "an output")
+        own = as_graph(graph, "outputs").ends
+        if len(own) != 1:
+            raise GraphError(f"outputs({name}=...) wants a graph with one output; it has {graph.end_names()}")
+        ends.append((name, own[0][1]))
+    sinks = tuple(node for graph in (*aside, *named.values()) for node in graph.sinks)
+    return Graph(tuple(ends), sinks)
