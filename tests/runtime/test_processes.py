@@ -14,9 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 PREAMBLE = """\
-import asyncio, gc, itertools, os, sys, threading
+import asyncio, gc, itertools, logging, os, sys, threading
 import anyio, trio
 import flowload
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # not that a step of the loop was slow: that is the machine
 from tests.runtime.reading import run_threads
 from tests.runtime.stages import *
 from tests.runtime.stages import ints
