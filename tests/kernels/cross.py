@@ -1,14 +1,18 @@
-"""A process that compiles kernels for 64-bit ARM: `cross.py`; tells how each file of code begins, as JSON.
+"""A process that compiles kernels for 64-bit ARM: `cross.py FOLDER`; tells how each file begins, as JSON.
 
 In a process of its own, because LLVM ends the process that asks for what a processor does not have.
 
 numba compiles for the machine it runs on. Its code is taken when it is optimised and linked, and before it is
 lowered to that machine's instructions: what LLVM holds then is given to its compiler for the other one.
+
+That code is kept in FOLDER, and taken from there the next time: it takes five times as long to make as to
+compile. numba's own cache would not do: it keeps code that is lowered already.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -69,8 +73,8 @@ def compiled(text: str, triple: str, opt: int) -> bytes:
     return bytes(machine.emit_object(module))
 
 
-def main() -> None:
-    """Run the graphs, take what was compiled, and compile it once more for each target."""
+def run_graphs() -> dict[str, str]:
+    """The code of every function that running the graphs compiles, by name."""
     taken = Taken()
     numbas: Any = codegen.CPUCodeLibrary
 
@@ -82,14 +86,34 @@ def main() -> None:
         with graph.iterate(seed=0) as run:
             for _ in run:
                 pass  # to the end: a run that is left does not wait for what is being compiled
+    return taken.texts
+
+
+def kept_in(folder: Path) -> dict[str, str]:
+    """The code that lies in a folder; if none does, it is made and put there."""
+    path = folder / "kernels.json"
+    if path.exists():
+        found: dict[str, str] = json.loads(path.read_text())
+        return found
+    made = run_graphs()
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"draft-{os.getpid()}"
+    draft.write_text(json.dumps(made))
+    draft.replace(path)
+    return made
+
+
+def main(folder: str) -> None:
+    """Compile the code for each target."""
+    texts = kept_in(Path(folder))
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     heads = {}
     for triple, opt in TARGETS.items():
-        files = {name: compiled(text, triple, opt) for name, text in taken.texts.items()}
+        files = {name: compiled(text, triple, opt) for name, text in texts.items()}
         heads[triple] = {name: file[:20].hex() for name, file in files.items()}
     sys.stdout.write(json.dumps(heads))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import llvmlite
+import numba
+import pytest
+
+from flowload.kernels._jit import STAMP
+
+PROGRAM = Path(__file__).with_name("cross.py")
 
 #: How files of machine code begin there: ELF, 64 bits, little-endian, ... AArch64; Mach-O, 64 bits, arm64.
 ELF, AARCH64, MACH_O, ARM64 = "7f454c460201", "b700", "cffaedfe", "0c000001"
@@ -32,10 +42,25 @@ NEEDED = {
 }
 
 
-def test_the_kernels_compile_for_arm(tmp_path: Path) -> None:
-    # With a cache of its own, which is empty: what is known already would not be compiled.
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where `cross.py` keeps the code of the kernels, from one run of the tests to the next."""
+    if not hasattr(request.config, "cache"):  # -p no:cacheprovider
+        return tmp_path
+    of = (STAMP, PROGRAM.read_bytes(), numba.__version__, llvmlite.__version__, sys.version)
+    name = hashlib.blake2b(repr(of).encode(), digest_size=8).hexdigest()
+    caches: Path = request.config.cache.mkdir("arm-kernels")
+    for old in caches.iterdir():
+        if old.name != name:
+            shutil.rmtree(old, ignore_errors=True)
+    return caches / name
+
+
+@pytest.mark.slow
+def test_the_kernels_compile_for_arm(folder: Path, tmp_path: Path) -> None:
+    # numba's cache is an empty one: what is known already would not be compiled.
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("cross.py"))],
+        [sys.executable, str(PROGRAM), str(folder)],
         capture_output=True,
         text=True,
         check=False,
