@@ -1,16 +1,16 @@
-"""JAX: the arrays of a batch as JAX arrays; on a CPU on the same memory."""
+"""JAX: the arrays of a batch as JAX arrays, on a CPU on the same memory; and checkpoints."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from flowload.errors import MissingExtra
+from .jax_checkpoint import load_checkpoint, save_checkpoint
+from .jax_library import import_jax
 
-__all__ = ["as_jax"]
+__all__ = ["as_jax", "load_checkpoint", "save_checkpoint"]
 
 
 def as_jax(batch: Mapping[str, Any], device: Any = None) -> dict[str, Any]:
@@ -36,13 +36,3 @@ def put(jax: Any, value: Any, device: Any) -> Any:
     if not isinstance(value, np.ndarray):  # a tensor; it may lie on a GPU already
         value = jax.dlpack.from_dlpack(value)
     return jax.device_put(value, device, may_alias=True)
-
-
-def import_jax() -> Any:
-    """JAX. Raises MissingExtra that says how to install it."""
-    try:
-        return import_module("jax")
-    except ModuleNotFoundError as error:
-        if error.name != "jax":
-            raise
-        raise MissingExtra("jax is not installed; try: pip install 'flowload[jax]'") from error

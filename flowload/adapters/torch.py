@@ -1,4 +1,4 @@
-"""Torch: a graph as a data set, and packed chess positions expanded on the device."""
+"""Torch: a graph as a data set, checkpoints, and packed chess positions expanded on the device."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from typing import Any
 
 import torch
 
+from .torch_checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .torch_dataset import GraphDataset, as_iterable_dataset, only
 
-__all__ = ["GraphDataset", "as_iterable_dataset", "expand_planes", "only"]
+__all__ = [
+    "Checkpoint",
+    "GraphDataset",
+    "as_iterable_dataset",
+    "expand_planes",
+    "load_checkpoint",
+    "only",
+    "save_checkpoint",
+]
 
 PLANES, PACKED, SCALARS = 112, 104, 8
 FIRST, SECOND, THIRD, FOURTH, LOWER, RULE50, INVARIANCE, FORMAT = range(SCALARS)  #: of the layout "bits"

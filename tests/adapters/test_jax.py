@@ -89,6 +89,51 @@ array = np.arange(100.0, dtype=np.float32)
 array.flags.writeable = False
 np.testing.assert_array_equal(as_jax({"x": array}, jax.devices()[0])["x"], array)
 """,
+    "a checkpoint": """
+import tempfile
+from pathlib import Path
+import jax.numpy as jnp
+from flowload.adapters.jax import load_checkpoint, save_checkpoint
+from flowload.errors import DataError
+path = Path(tempfile.mkdtemp(dir=FOLDER)) / "a.npz"
+weights = [jnp.arange(6.0).reshape(2, 3), jnp.ones(3, jnp.bfloat16)]
+tree = {"weights": weights, "step": 3, "plain": np.arange(2)}
+assert load_checkpoint(path, tree) is None
+with graph.iterate(seed=1) as run:
+    next(run)
+    save_checkpoint(path, tree, run)
+    rest = [batch["y"].tolist() for batch in run]
+zeros = jax.tree.map(lambda leaf: leaf * 0, tree)
+found, stream = load_checkpoint(path, zeros)
+assert jax.tree.structure(found) == jax.tree.structure(tree)
+for own, wanted in zip(jax.tree.leaves(found), jax.tree.leaves(tree), strict=True):
+    assert type(own) is type(wanted) and np.asarray(own).dtype == np.asarray(wanted).dtype
+    np.testing.assert_array_equal(own, wanted)
+with graph.iterate(seed=1, state=stream) as run:
+    assert [batch["y"].tolist() for batch in run] == rest
+save_checkpoint(path, tree)
+assert load_checkpoint(path, zeros)[1] is None
+assert [entry.name for entry in path.parent.iterdir()] == ["a.npz"]
+for like, told in [
+    ({**zeros, "step": 1.5}, "tree['step']: another leaf; found int64 []; wanted float64 []"),
+    ({**zeros, "plain": np.arange(3)}, "tree['plain']: another leaf; found int64 [2]; wanted int64 [3]"),
+    ({**zeros, "more": 1}, "another tree; found tree['more'] is not in the checkpoint"),
+    ({"step": 1, "weights": zeros["weights"]}, "another tree; found tree['plain'] is only in the checkpoint"),
+]:
+    try:
+        load_checkpoint(path, like)
+    except DataError as error:
+        assert told in str(error) and "a.npz" in str(error), error
+    else:
+        raise AssertionError(told)
+path.write_bytes(path.read_bytes()[:500])
+try:
+    load_checkpoint(path, zeros)
+except DataError as error:
+    assert "a.npz: no checkpoint" in str(error)
+else:
+    raise AssertionError("a file that was cut")
+""",
 }
 
 
@@ -102,9 +147,10 @@ for what, body in BODIES.items():
 
 
 @pytest.fixture(scope="module")
-def passed() -> tuple[list[str], str]:
+def passed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], str]:
     """The bodies that ran to their end in a child, and what it wrote of one that did not."""
-    command = [sys.executable, "-c", f"{HEAD}\nBODIES = {BODIES!r}\n{TAIL}"]
+    folder = str(tmp_path_factory.mktemp("jax"))
+    command = [sys.executable, "-c", f"FOLDER = {folder!r}\n{HEAD}\nBODIES = {BODIES!r}\n{TAIL}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True)
     return done.stdout.splitlines(), done.stderr
 
@@ -120,7 +166,7 @@ def test_without_jax(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> Any:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    monkeypatch.setattr("flowload.adapters.jax.import_module", absent)
+    monkeypatch.setattr("flowload.adapters.jax_library.import_module", absent)
     with pytest.raises(
         MissingExtra, match=re.escape("jax is not installed; try: pip install 'flowload[jax]'")
     ):
