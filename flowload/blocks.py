@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.chunk_formats import ChunkFormat
+from flowload.abc.chunk_formats import CHUNK, ORIGIN, ChunkFormat
 from flowload.abc.operators import Bytes
-from flowload.abc.records import Picks, Records, Table
+from flowload.abc.records import LayoutRecords, LayoutTable, Picks
 from flowload.errors import GraphError
 
 __all__ = [
@@ -30,25 +30,6 @@ __all__ = [
     "check_rows",
     "is_shared",
 ]
-
-#: One chunk of a source file, by reference.
-CHUNK = np.dtype(
-    [
-        ("offset", "<i8"),  # of its bytes in the file
-        ("size", "<i8"),  # of its bytes in the file
-        ("inflated", "<i8"),  # bytes after decompression as the file claims them; -1: unknown
-        ("source", "<i4"),  # row in Chunks.sources
-        ("index", "<i4"),  # number of the chunk in its file, from 0
-        ("records", "<i4"),  # records as the index infers them; -1: unknown
-        ("use", "<i4"),  # how often the chunk was used before, from 0
-        ("cap", "<i4"),  # at most so many samples of this use (a shard's equal share); -1: all
-        ("gzip", "?"),  # its bytes are compressed
-    ],
-    align=True,
-)
-
-#: Where one sample came from, by reference.
-ORIGIN = np.dtype([("source", "<i4"), ("chunk", "<i4"), ("record", "<i4")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +132,9 @@ class Rows:
     Tables of the same records are alike: a run that goes on from a state may have several.
     """
 
-    table: Table = field(compare=False)
+    table: LayoutTable = field(compare=False)
     picks: Picks
-    records: Records | None = None
+    records: LayoutRecords | None = None
 
     def __len__(self) -> int:
         return len(self.picks)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from .operators import Bytes
 
 __all__ = [
+    "CHUNK",
+    "ORIGIN",
     "BulkFormat",
     "CheckedFormat",
     "ChunkFormat",
@@ -22,6 +24,26 @@ __all__ = [
     "Unpacked",
     "Uses",
 ]
+
+
+#: One chunk of a source file, by reference.
+CHUNK = np.dtype(
+    [
+        ("offset", "<i8"),  # of its bytes in the file
+        ("size", "<i8"),  # of its bytes in the file
+        ("inflated", "<i8"),  # bytes after decompression as the file claims them; -1: unknown
+        ("source", "<i4"),  # row in Chunks.sources
+        ("index", "<i4"),  # number of the chunk in its file, from 0
+        ("records", "<i4"),  # records as the index infers them; -1: unknown
+        ("use", "<i4"),  # how often the chunk was used before, from 0
+        ("cap", "<i4"),  # at most so many samples of this use (a shard's equal share); -1: all
+        ("gzip", "?"),  # its bytes are compressed
+    ],
+    align=True,
+)
+
+#: Where one sample came from, by reference.
+ORIGIN = np.dtype([("source", "<i4"), ("chunk", "<i4"), ("record", "<i4")])
 
 
 class Layout(Protocol):
@@ -50,7 +72,7 @@ class ChunkFormat(Protocol):
         """By name; the first is the default."""
 
     def index(self, path: str) -> NDArray[np.void]:
-        """Where the chunks of a file are, as rows of `flowload.blocks.CHUNK`, read from headers only.
+        """Where the chunks of a file are, as rows of `CHUNK`, read from headers only.
 
         Raises DataError (what is not a source of this format) and OSError.
         """
@@ -78,7 +100,7 @@ class ChunkFormat(Protocol):
 class Listed(NamedTuple):
     """What a file holds."""
 
-    table: NDArray[np.void]  #: its chunks: rows of `flowload.blocks.CHUNK`
+    table: NDArray[np.void]  #: its chunks: rows of `CHUNK`
     left_out: Mapping[str, int]  #: how many members are no chunks although they might be, by reason
     doubtful: Mapping[str, int] = MappingProxyType({})  #: how many are chunks although they might not be
 
@@ -129,7 +151,7 @@ class PackingFormat(Protocol):
 class Uses(NamedTuple):
     """Uses of chunks that are to be unpacked, and which records of each."""
 
-    table: NDArray[np.void]  #: rows of `flowload.blocks.CHUNK`
+    table: NDArray[np.void]  #: rows of `CHUNK`
     fds: NDArray[np.int32]  #: open files, by source; -1: that one is not open
     keys: NDArray[np.uint64]  #: of the sources: see `kernels.chunks.schedule.choose`, as for the next two
     seed: int
@@ -142,7 +164,7 @@ class Unpacked(NamedTuple):
     """Memory for what comes of them."""
 
     rows: Bytes  #: packed records: (n, row_bytes)
-    origin: NDArray[np.void]  #: (n,) of `flowload.blocks.ORIGIN`
+    origin: NDArray[np.void]  #: (n,) of `ORIGIN`
     counts: NDArray[
         np.int64
     ]  #: of each chunk its records, those taken, those that its cap cut off: (chunks, 3)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from flowload.abc.stage import Share
 from flowload.errors import RankError
 from flowload.graph import Graph, Plan, place
-from flowload.graph.node import Share
 from flowload.runtime.ranks import Joined, Ranks
 from flowload.stages.batches.batch import BatchStage
 from flowload.stages.device.to_device import ToDeviceStage

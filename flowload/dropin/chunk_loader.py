@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flowload.abc.stage import whole
 from flowload.blocks import Batch, Item
 from flowload.chance import generator, stage_key
 from flowload.errors import ClosedRun
 from flowload.graph import Graph
 from flowload.graph.engine import Batches
-from flowload.graph.node import whole
 from flowload.stages.device.to_device import to_device
 from flowload.stages.user.map import map as mapped
 from flowload.stages.user.source import source

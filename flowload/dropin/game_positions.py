@@ -106,7 +106,7 @@ class GameDatasetMemmap(Dataset[Sample]):
             for key, (shape, dtype) in table.fields(table.layouts[0], rows).items()
         }
         with table.guard:
-            table.write(rows, WRITTEN, out)
+            table.write_order(rows, WRITTEN, out)
         inputs, outputs = torch.from_numpy(out["inputs"]), torch.from_numpy(out["outputs"])
         return list(zip(inputs.unbind(), outputs.unbind(), strict=True))
 

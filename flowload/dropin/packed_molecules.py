@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.stage import whole
 from flowload.formats.molecules import PackedMolecules
 from flowload.graph import Graph
-from flowload.graph.node import whole
 from flowload.stages.batches.batch import batch
 from flowload.stages.rows.bucket import bucket
 from flowload.stages.rows.rows import rows

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import NamedTuple
 
+from flowload.abc.amount import Amount
 from flowload.errors import DataError, GraphError, NoLength
 
-from .amount import Amount
 from .plan import Plan
 
 __all__ = ["Length", "amount_of", "length_of"]

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from flowload.abc.stage import Share
 from flowload.errors import GraphError
 from flowload.graph import Graph, Plan
 from flowload.graph.even import Risk, find_risks, from_environment, shares_of
-from flowload.graph.node import Share
 
 __all__ = ["Joined", "Prepared", "Ranks"]
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.adapted_format import full_format
 from flowload.abc.chunk_formats import (
     BulkFormat,
     CheckedFormat,
@@ -24,6 +25,7 @@ from flowload.abc.chunk_formats import (
     Uses,
 )
 from flowload.abc.operators import Bytes
+from flowload.abc.simple import RecordFormat
 from flowload.blocks import CHUNK, ORIGIN, SourceFile
 from flowload.errors import DataError
 
@@ -38,7 +40,7 @@ ZEROS, ONES = 0x00, 0xFF
 EVERY = 1, 1, 0  #: the rule that takes every record: see `kernels.chunks.schedule.choose`
 
 
-def check_chunk_format(form: ChunkFormat, path: str | Path, *, chunks: int = 6) -> int:
+def check_chunk_format(given: ChunkFormat | RecordFormat, path: str | Path, *, chunks: int = 6) -> int:
     """Examine a chunk format that you wrote, on a file of it.
 
     ```python
@@ -53,7 +55,7 @@ def check_chunk_format(form: ChunkFormat, path: str | Path, *, chunks: int = 6) 
     what is packed or unpacked in bulk is what is made chunk by chunk.
 
     Args:
-        form: the format.
+        given: the format.
         path: a file of at least one chunk.
         chunks: how many of them are tried, the first and the last among them.
 
@@ -62,6 +64,7 @@ def check_chunk_format(form: ChunkFormat, path: str | Path, *, chunks: int = 6) 
 
     Raises AssertionError that tells what differs, and where; DataError where the file is none of the format.
     """
+    form: ChunkFormat = full_format(given)
     path = str(path)
     if not form.name or not form.suffixes or not any(path.lower().endswith(end) for end in form.suffixes):
         fail(f"{path}: the format {form.name!r} says that its files end in {list(form.suffixes)}")

@@ -8,12 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.records import Alike, Grouped, Numbers, Records, Sized, Table, Varied, Windowed
+from flowload.abc.adapted import AdaptedRecords, full_table
+from flowload.abc.record_powers import Bulk, Grouped, Sized
+from flowload.abc.records import LayoutRecords, LayoutTable, Numbers
+from flowload.abc.simple import Records, Table
+from flowload.abc.windows import Windowed
 from flowload.errors import FlowloadError
 from flowload.stages.rows.selection import Listed
 
@@ -27,52 +31,30 @@ __all__ = ["check_records"]
 
 THREADS = 4
 WANTED: Mapping[type, tuple[str, ...]] = {
-    Records: ("name", "layouts", "fields", "open"),
-    Table: ("layouts", "__len__", "usable", "fields", "gather", "describe", "close"),
+    LayoutRecords: ("name", "layouts", "fields", "open"),
+    LayoutTable: ("layouts", "__len__", "usable", "fields", "write", "describe", "close"),
 }
 
 
-def check_records(records: Records, *, rows: int = 40, seed: int = 0) -> int:
+def check_records(records: LayoutRecords | Records | Table, *, rows: int = 40, seed: int = 0) -> int:
     """Examine a kind of records that you wrote, such as a format of your own, on data that exist.
 
     ```python
-    @dataclass(frozen=True)
-    class Squares:
-        n: int
-        name, layouts = "squares", ("numbers",)
+    class Squares:                                    # a table: a length and a gather
+        def __len__(self):
+            return 1000
 
-        def fields(self, layout):
-            return {"square": ((), np.dtype(np.int64))}
+        def gather(self, rows):
+            return {"square": rows**2}
+
+    @dataclass(frozen=True)
+    class SquareFile:                                 # records: a value that opens it
+        path: str
 
         def open(self):
-            return Table(self)
+            return Squares()
 
-    class Table:
-        layouts = Squares.layouts
-
-        def __init__(self, records):
-            self.records = records
-
-        def __len__(self):
-            return self.records.n
-
-        def usable(self, rows, call):
-            return rows
-
-        def fields(self, layout, rows):
-            return self.records.fields(layout)
-
-        def gather(self, layout, rows, out, call):
-            np.square(rows, out=out["square"])
-            return {}
-
-        def describe(self, row):
-            return f"squares, row {row}"
-
-        def close(self):
-            pass
-
-    check_records(Squares(1000))
+    check_records(SquareFile("squares"))              # then fl.rows(SquareFile("squares")) works, too
     ```
 
     What is examined: that they are a value (equal to their copy through pickle, and printable); that tables
@@ -92,8 +74,21 @@ def check_records(records: Records, *, rows: int = 40, seed: int = 0) -> int:
 
     Raises AssertionError that tells what differs, and where; DataError where they cannot be opened or read.
     """
-    again = check_value(records)
-    with closing(records.open()) as table:
+    given: object = records  # a user wrote it
+    if isinstance(given, LayoutRecords):
+        return check_full(given, check_value(given), rows, seed)
+    if isinstance(given, Records):
+        check_value(given)
+    elif not isinstance(given, Table):
+        name = type(given).__name__
+        fail(f"{name} has no open(); records have one, and a table has a length and gather(rows)")
+    full = AdaptedRecords(given)
+    return check_full(full, full, rows, seed)
+
+
+def check_full(records: LayoutRecords, again: LayoutRecords, rows: int, seed: int) -> int:
+    """The same for records in their full form, and for their copy."""
+    with closing(opened(records)) as table:
         check_table(records, table)
         chosen = choose(len(table), rows, seed)
         usable = check_usable(table, chosen)
@@ -109,9 +104,16 @@ def check_records(records: Records, *, rows: int = 40, seed: int = 0) -> int:
     return len(usable)
 
 
-def check_value(records: Records) -> Records:
+def opened(records: LayoutRecords) -> LayoutTable:
+    """Their table, in its full form."""
+    return full_table(records.open(), records.name)
+
+
+Value = TypeVar("Value")
+
+
+def check_value(records: Value) -> Value:
     """Records cross into other processes, and are part of what makes graphs equal; their copy there."""
-    check_methods(records, Records)
     try:
         again = pickle.loads(pickle.dumps(records))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -119,8 +121,10 @@ def check_value(records: Records) -> Records:
     by_identity = type(records).__eq__ is object.__eq__  # as arrays in memory, which have no cheap equality
     if again != records and not by_identity:
         fail(f"{records!r} is not equal to its copy through pickle: records are a value")
-    if not records.layouts or len(set(records.layouts)) < len(records.layouts):
-        fail(f"layouts are {list(records.layouts)}; wanted one or more names, each once")
+    if isinstance(records, LayoutRecords):
+        check_methods(records, LayoutRecords)
+        if not records.layouts or len(set(records.layouts)) < len(records.layouts):
+            fail(f"layouts are {list(records.layouts)}; wanted one or more names, each once")
     return again  # type: ignore[no-any-return]  # of the same class
 
 
@@ -130,9 +134,9 @@ def check_methods(value: object, kind: type) -> None:
         fail(f"{type(value).__name__} has no {' and no '.join(missing)}; {kind.__name__} have {WANTED[kind]}")
 
 
-def check_table(records: Records, table: Table) -> None:
+def check_table(records: LayoutRecords, table: LayoutTable) -> None:
     """What a table says of itself."""
-    check_methods(table, Table)
+    check_methods(table, LayoutTable)
     if tuple(table.layouts) != tuple(records.layouts):
         fail(f"the table's layouts are {list(table.layouts)}; those of the records {list(records.layouts)}")
     if len(table) < 1:
@@ -150,7 +154,7 @@ def choose(length: int, rows: int, seed: int) -> Numbers:
     return np.array([length - 1, *some, 0, *some[:1]], np.int64)
 
 
-def check_usable(table: Table, chosen: Numbers) -> Numbers:
+def check_usable(table: LayoutTable, chosen: Numbers) -> Numbers:
     """Rows that can be delivered stay in their order, and the others are counted."""
     before, call = chosen.copy(), PlainCall(KEY, 0, on_error="skip")
     with guarded(table):
@@ -172,7 +176,7 @@ def check_usable(table: Table, chosen: Numbers) -> Numbers:
 class Exam:
     """One layout of a table, tried on some rows."""
 
-    table: Table
+    table: LayoutTable
     layout: str
     rows: Numbers
 
@@ -184,12 +188,12 @@ class Exam:
             fail(f"layout {self.layout!r}: fields() names no array")
         fences, out = arrays_for(fields, len(rows), fill)
         with guarded(self.table):
-            whole = self.table.gather(self.layout, rows, out, PlainCall(KEY, 0, fill=fill))
+            whole = self.table.write(self.layout, rows, out, PlainCall(KEY, 0, fill=fill))
         for key, memory in fences.items():
             if memory.broken:
-                fail(f"layout {self.layout!r}: gather() wrote outside of the array {key!r}")
+                fail(f"layout {self.layout!r}: write() wrote outside of the array {key!r}")
         if not np.array_equal(before, rows):
-            fail(f"layout {self.layout!r}: gather() changed the row numbers that it was given")
+            fail(f"layout {self.layout!r}: write() changed the row numbers that it was given")
         return dict(out), dict(whole)
 
     def check_batches(self) -> None:
@@ -228,19 +232,19 @@ class Exam:
         size = max(1, len(self.rows) // 4)
         rows = self.rows[: len(self.rows) // size * size]
         batches = [self.gather(rows[at : at + size]) for at in range(0, len(rows), size)]
-        if isinstance(self.table, Alike) and self.table.alike(self.layout):
+        if isinstance(self.table, Bulk) and self.table.alike(self.layout):
             fences, out = arrays_for(self.table.fields(self.layout, rows), len(rows), ONES)
             with guarded(self.table):
-                made = self.table.gather_many(self.layout, Listed(rows), size, out, PlainCall(KEY, 0))
+                made = self.table.write_many(self.layout, Listed(rows), size, out, PlainCall(KEY, 0))
             if any(memory.broken for memory in fences.values()):
-                fail(f"layout {self.layout!r}: gather_many() wrote outside of an array")
+                fail(f"layout {self.layout!r}: write_many() wrote outside of an array")
             for number, (arrays, whole) in enumerate(batches if made is not None else ()):
                 part = {key: array[number * size : (number + 1) * size] for key, array in out.items()}
                 self.compare((arrays, whole), (part, dict(made.whole)), "made with others")  # type: ignore[union-attr]
-        elif isinstance(self.table, Varied):
+        elif isinstance(self.table, Bulk):
             call = PlainCall(KEY, 0, fill=ONES)
             with guarded(self.table):
-                varied = self.table.gather_varied(self.layout, Listed(rows), size, call.lease, call)
+                varied = self.table.write_varied(self.layout, Listed(rows), size, call.lease, call)
             for wanted, pair in zip(
                 batches, varied[0] if varied is not None else (), strict=varied is not None
             ):
@@ -255,7 +259,7 @@ class Exam:
                 fail(f"layout {self.layout!r}: a batch {how} is something else: {changed}")
 
 
-def check_rows_alone(table: Table, rows: Numbers) -> None:
+def check_rows_alone(table: LayoutTable, rows: Numbers) -> None:
     """What is said of a row depends on the row alone."""
     said: dict[str, Callable[[Numbers], NDArray[Any]]] = {}
     if isinstance(table, Sized):
@@ -271,11 +275,11 @@ def check_rows_alone(table: Table, rows: Numbers) -> None:
             fail(f"a row by itself has another {changed}")
 
 
-def check_twice(records: Records, table: Table, rows: Numbers) -> None:
+def check_twice(records: LayoutRecords, table: LayoutTable, rows: Numbers) -> None:
     """Another table of the same records gives the same, and closing it does not concern the first."""
     layout = records.layouts[0]
     wanted, _ = Exam(table, layout, rows).gather(rows)
-    with closing(records.open()) as other:
+    with closing(opened(records)) as other:
         if len(other) != len(table):
             fail(f"opened twice, the records have {len(table)} rows and {len(other)}")
         found, _ = Exam(other, layout, rows).gather(rows)

@@ -7,7 +7,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from flowload.abc.records import Guarded, Numbers, Table, Windowed
+from flowload.abc.record_powers import Guarded
+from flowload.abc.records import LayoutTable, Numbers
+from flowload.abc.windows import Windowed
 from flowload.chance import stage_key
 
 from .bench import fail
@@ -21,7 +23,7 @@ KEY = stage_key(0, "exam", 0)
 ZEROS, ONES = 0x00, 0xFF  #: what memory holds before anybody wrote to it
 
 
-def guarded(table: Table) -> Any:
+def guarded(table: LayoutTable) -> Any:
     """The guard of a table's files, where it has one."""
     return table.guard if isinstance(table, Guarded) else nullcontext()
 

@@ -292,7 +292,7 @@ fields = table.fields("physnet", rows)
 out = {key: np.zeros((len(rows), *shape), dtype) for key, (shape, dtype) in fields.items()}
 for layout in table.layouts:
     table.usable(rows, FakeCall()); table.sizes(rows); table.padding(rows); table.group("composition", rows)
-table.gather("physnet", rows, out, FakeCall())
+table.write("physnet", rows, out, FakeCall())
 print("alive")
 """
     small.write(tmp_path, small.content(np.random.default_rng(0).integers(1, 30, 500).tolist()))

@@ -70,7 +70,7 @@ def everything(folder: Path) -> None:
         out: dict[str, Any] = {
             key: np.empty((len(rows), *shape), dtype) for key, (shape, dtype) in fields.items()
         }
-        table.gather("onehot", rows, out, PlainCall((0, 0), 0))
+        table.write("onehot", rows, out, PlainCall((0, 0), 0))
         table.group("game", rows)
     finally:
         table.close()

@@ -62,7 +62,7 @@ def compare(path: Path, rng: np.random.Generator, what: str) -> str:
             out = np.frombuffer(bytearray(b"\xa5" * (size * wanted[:1].nbytes)), np.uint8).view(dtype)
             out = out.reshape(size, *shape)
             call = FakeCall()
-            table.gather("arrays", rows, {"x": out}, call)
+            table.write("arrays", rows, {"x": out}, call)
             assert dtype.isnative, what
             differs = unlike(out, wanted[rows])
             assert not differs.any(), f"{what}: {kind}: rows {rows[differs]} of {dtype}{shape}"
@@ -97,7 +97,7 @@ def by_us(path):
                 if sum(int(np.prod(s)) * d.itemsize for s, d in fields.values()) > 1 << 20:
                     return
                 out = {key: np.empty((len(rows), *s), d) for key, (s, d) in fields.items()}
-                table.gather("arrays", rows, out, FakeCall())
+                table.write("arrays", rows, out, FakeCall())
             finally:
                 table.close()
         survives(read, f"{path}: {name}")

@@ -58,7 +58,7 @@ def check(path: Path, rng: np.random.Generator, what: str) -> None:
         fields = table.fields("arrays", rows)
         out = {name: np.empty((len(rows), *shape), dtype) for name, (shape, dtype) in fields.items()}
         call = FakeCall()
-        table.gather("arrays", rows, out, call)
+        table.write("arrays", rows, out, call)
     finally:
         table.close()
     gone = [row not in stored for row in rows.tolist()]
@@ -90,7 +90,7 @@ def read_all(path: str) -> None:
     table = LmdbRows(path, {"x": "int64"}).open()
     try:
         rows = np.arange(min(len(table), 1000))
-        table.gather("arrays", rows, {"x": np.empty(len(rows), np.int64)}, FakeCall())
+        table.write("arrays", rows, {"x": np.empty(len(rows), np.int64)}, FakeCall())
     finally:
         table.close()
 

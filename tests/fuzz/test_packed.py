@@ -70,7 +70,7 @@ def look(table: MoleculeTable, call: FakeCall) -> None:
     table.padding(rows)
     fields = table.fields("physnet", rows)
     out = {key: np.empty((len(rows), *shape), dtype) for key, (shape, dtype) in fields.items()}
-    table.gather("physnet", rows, out, call)
+    table.write("physnet", rows, out, call)
     assert np.isfinite(out["R"]).all()
 
 
@@ -83,7 +83,7 @@ def read_games(folder: Path) -> None:
         table.group("game", rows)
         fields = table.fields("onehot", rows)
         out = {key: np.empty((len(rows), *shape), dtype) for key, (shape, dtype) in fields.items()}
-        table.gather("onehot", rows, out, FakeCall())
+        table.write("onehot", rows, out, FakeCall())
     finally:
         table.close()
 

@@ -106,7 +106,7 @@ def test_random_arrays_are_read_as_zarr_python_reads_them(seed: int, fuzz_count:
             key: np.full((30, *shape), 77, kind)
             for key, (shape, kind) in table.fields("arrays", rows).items()
         }
-        table.gather("arrays", rows, out, call)
+        table.write("arrays", rows, out, call)
         what = f"seed {seed}, array {number}: {array.metadata.to_dict()}"
         assert same(next(iter(out.values())), wanted[rows]), what
         assert sum(count for _, count in call.lacks) == int(lost[rows].sum()), what

@@ -57,7 +57,7 @@ class ToyTable:
         row = {"row": ((), np.dtype(np.int64))}
         return row if layout == "plain" else {**row, "body": ((int(self.sizes(rows).max()),), np.dtype("u1"))}
 
-    def gather(
+    def write(
         self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
     ) -> Mapping[str, NDArray[Any]]:
         out["row"][:] = rows

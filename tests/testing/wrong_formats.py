@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from flowload.abc.chunk_formats import Layout
 from flowload.abc.operators import Bytes, Call
-from flowload.abc.records import Fields, Gathered, Numbers, Picks, Uniform
+from flowload.abc.record_powers import Gathered, Uniform
+from flowload.abc.records import Fields, Numbers, Picks
 from flowload.blocks import CHUNK
 from flowload.errors import DataError
 
@@ -63,7 +64,7 @@ class PlainTable(Uniform):
         first: Fields = {"row": ((), np.dtype(np.int64))}
         return first if layout == "plain" else {**first, "square": ((4,), np.dtype(np.float32))}
 
-    def gather(
+    def write(
         self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
     ) -> Mapping[str, NDArray[Any]]:
         out["row"][:] = rows
@@ -88,15 +89,15 @@ class PlainTable(Uniform):
 
 
 class Hole(PlainTable):
-    def gather(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
-        made = super().gather(layout, rows[:-1], {key: array[:-1] for key, array in out.items()}, call)
+    def write(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
+        made = super().write(layout, rows[:-1], {key: array[:-1] for key, array in out.items()}, call)
         out["row"][-1:-1] = 0
         return made
 
 
 class Outside(PlainTable):
-    def gather(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
-        made = super().gather(layout, rows, out, call)
+    def write(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
+        made = super().write(layout, rows, out, call)
         array = out["row"]
         memory = np.lib.stride_tricks.as_strided(array, (len(array) + 1,), array.strides)
         memory[-1] = 7
@@ -104,8 +105,8 @@ class Outside(PlainTable):
 
 
 class ByPlace(PlainTable):
-    def gather(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
-        made = super().gather(layout, rows, out, call)
+    def write(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
+        made = super().write(layout, rows, out, call)
         out["row"][:] += np.arange(len(rows))
         return made
 
@@ -113,8 +114,8 @@ class ByPlace(PlainTable):
 class ByTime(PlainTable):
     calls = 0
 
-    def gather(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
-        made = super().gather(layout, rows, out, call)
+    def write(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
+        made = super().write(layout, rows, out, call)
         type(self).calls += 1
         out["row"][:] += type(self).calls
         return made
@@ -128,8 +129,8 @@ class OneScratch(PlainTable):
         self.scratch = np.zeros(1000, np.int64)
         self.meet = threading.Barrier(2)
 
-    def gather(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
-        made = super().gather(layout, rows, out, call)
+    def write(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
+        made = super().write(layout, rows, out, call)
         which = threading.get_ident()
         self.scratch[: len(rows)] = rows
         if threading.current_thread() is not threading.main_thread():
@@ -141,8 +142,8 @@ class OneScratch(PlainTable):
 
 
 class ChangesRows(PlainTable):
-    def gather(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
-        made = super().gather(layout, rows, out, call)
+    def write(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
+        made = super().write(layout, rows, out, call)
         rows.sort()
         return made
 
@@ -210,8 +211,8 @@ class GroupsByPlace(PlainTable):
 
 
 class ManyShift(PlainTable):
-    def gather_many(self, layout: str, picks: Picks, size: int, out: Any, call: Any) -> Gathered | None:
-        made = super().gather_many(layout, picks, size, out, call)
+    def write_many(self, layout: str, picks: Picks, size: int, out: Any, call: Any) -> Gathered | None:
+        made = super().write_many(layout, picks, size, out, call)
         out["row"][size:] += 1
         return made
 
@@ -221,10 +222,10 @@ class Together(PlainTable):
 
     open_now: ClassVar[set[int]] = set()
 
-    def gather(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
+    def write(self, layout: str, rows: Any, out: Any, call: Any) -> Any:
         if self.n in self.open_now:
             raise OSError("closed")
-        return super().gather(layout, rows, out, call)
+        return super().write(layout, rows, out, call)
 
     def close(self) -> None:
         self.open_now.add(self.n)
@@ -244,11 +245,11 @@ def first_of(table: PlainTable) -> PlainTable:
 
 WRONG_RECORDS: list[tuple[Any, str]] = [
     (Hole, "a batch with other memory is something else"),
-    (Outside, "gather() wrote outside of the array 'row'"),
+    (Outside, "write() wrote outside of the array 'row'"),
     (ByPlace, "alone, a row is not what it is in reversed company"),
     (ByTime, "is something else"),
     (OneScratch, "a batch in several threads at once is something else"),
-    (ChangesRows, "gather() changed the row numbers that it was given"),
+    (ChangesRows, "write() changed the row numbers that it was given"),
     (OneWhole, "batches share 'constant', so it must be read-only"),
     (Swaps, "wanted some of them, in order"),
     (Invents, "wanted some of them, in order"),

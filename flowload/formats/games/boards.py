@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Call
-from flowload.abc.records import Fields, Numbers, Order, Ordered
+from flowload.abc.record_powers import Ordered
+from flowload.abc.records import Fields, Numbers, Order
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.files.arrays import map_array
 from flowload.files.guard import Guard
@@ -112,7 +113,7 @@ class BoardsTable(Ordered):
         boards = (self.boards.shape[1], 64), np.dtype(np.float32)
         return {KEY: boards, **{key: (array.shape[1:], array.dtype) for key, array in self.beside.items()}}
 
-    def write(self, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]]) -> None:
+    def write_order(self, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]]) -> None:
         """Write the rows."""
         boards = out[KEY].reshape(len(rows), -1)
         gather_boards(self.boards, rows, order, boards, self.least_first, is_large(boards.nbytes))

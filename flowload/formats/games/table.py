@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Call
-from flowload.abc.records import Fields, Numbers, Order, Ordered
+from flowload.abc.record_powers import Ordered
+from flowload.abc.records import Fields, Numbers, Order
 from flowload.errors import DataError, GraphError
 from flowload.files.guard import Guard
 from flowload.kernels.games.positions import FEATURES, gather_bits, gather_rows, owners
@@ -58,7 +59,7 @@ class GamesTable(Ordered):
         """`inputs [B, 193] float32`, `outputs [B] int64`."""
         return FIELDS
 
-    def write(self, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]]) -> None:
+    def write_order(self, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]]) -> None:
         """Write the rows. Raises DataError for one whose outcome is none."""
         inputs, outputs = out["inputs"], out["outputs"]
         packed, labels = self.columns.inputs, self.columns.outputs

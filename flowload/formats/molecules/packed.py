@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from flowload.abc.records import Fields
+from flowload.abc.stage import whole
 from flowload.errors import GraphError
-from flowload.graph.node import whole
 
 from .files import open_pack
 from .layouts import LAYOUTS, fields_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from flowload.abc.stage import share, whole
 from flowload.errors import GraphError
-from flowload.graph.node import share, whole
 
 __all__ = ["best_bucket", "padding_efficiency"]
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Bytes, Call
-from flowload.abc.records import WRITTEN, Fields, Gathered, Numbers, Order, Pair, Picks
+from flowload.abc.record_powers import Gathered, Pair
+from flowload.abc.records import WRITTEN, Fields, Numbers, Order, Picks
 from flowload.files.guard import Guard
 from flowload.kernels.molecules.composition import composition_keys
 from flowload.kernels.molecules.pad import STREAMED, mark, pad_batches, pad_molecules, take_sizes
@@ -104,11 +105,11 @@ class MoleculeTable:
         """See `fields_of`."""
         return fields_of(layout, self.slots(rows))
 
-    def gather(
+    def write(
         self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
     ) -> Mapping[str, NDArray[Any]]:
         """Write the molecules; the arrays that go with the batch are pair indices and segments."""
-        sizes, _ = self.write(layout, rows, WRITTEN, out, check=False)
+        sizes, _ = self.pad(layout, rows, WRITTEN, out, check=False)
         pairs = self.rules[layout].indices(out["R"], sizes, self.shared, call)
         return {**pairs, **self.segments(layout, len(rows), out["R"].shape[1])}
 
@@ -116,12 +117,12 @@ class MoleculeTable:
         """Where all batches are padded to one size, and no pairs are a batch's own."""
         return self.num_atoms is not None and self.rules[layout].pairs != "real"
 
-    def gather_many(
+    def write_many(
         self, layout: str, picks: Picks, size: int, out: Mapping[str, NDArray[Any]], call: Call
     ) -> Gathered | None:
         """Look at the molecules and write them in one go; None where one of them is too large or unsound."""
         rows, order = picks.lazy()
-        sizes, atoms = self.write(layout, rows, order, out, check=True)
+        sizes, atoms = self.pad(layout, rows, order, out, check=True)
         if atoms < 0:
             return None
         slots = out["R"].shape[1]
@@ -129,7 +130,7 @@ class MoleculeTable:
         whole = {**pairs, **self.segments(layout, size, slots)}
         return Gathered(whole, (atoms, slots * len(rows)))
 
-    def gather_varied(
+    def write_varied(
         self, layout: str, picks: Picks, size: int, lease: Callable[[int], Bytes], call: Call
     ) -> tuple[list[Pair], tuple[int, int]] | None:
         """Look at the molecules and write them in one go, each batch padded to its own largest."""
@@ -156,7 +157,7 @@ class MoleculeTable:
             batches.append((batch, {**pairs, **self.segments(layout, size, batch["R"].shape[1])}))
         return batches, (atoms, slots)
 
-    def write(
+    def pad(
         self, layout: str, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]], *, check: bool
     ) -> tuple[NDArray[np.int32], int]:
         """Write what has one row a molecule; the atoms of each, and of all, or -1 where one is bad."""

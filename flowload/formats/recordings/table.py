@@ -145,7 +145,7 @@ class RecordingTable:
         windows = {name: ((self.size, *shape), dtype) for name, (shape, dtype) in self.arrays().items()}
         return {**windows, "start": ((), np.dtype(np.int64))}
 
-    def gather(
+    def write(
         self,
         layout: str,  # noqa: ARG002 - there is one
         rows: Numbers,

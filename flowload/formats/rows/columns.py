@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Call
-from flowload.abc.records import MOST_ROWS, Fields, Gathered, Missing, Numbers, Picks, Uniform
+from flowload.abc.record_powers import Gathered, Uniform
+from flowload.abc.records import MOST_ROWS, Fields, Missing, Numbers, Picks
 from flowload.errors import DataError, GraphError, MissingExtra
 from flowload.files.guard import Guard
 from flowload.formats.missing import Incomplete, lacking, tell_missing, usable_rows
@@ -98,7 +99,7 @@ class ColumnTable(Uniform):
         """The columns' own."""
         return {key: (column.shape[1:], column.dtype) for key, column in self.columns.items()}
 
-    def gather(
+    def write(
         self,
         layout: str,  # noqa: ARG002 - there is one
         rows: Numbers,
@@ -112,7 +113,7 @@ class ColumnTable(Uniform):
             tell_missing(self.incomplete, rows, call)
         return {}
 
-    def gather_many(
+    def write_many(
         self,
         layout: str,
         picks: Picks,
@@ -123,7 +124,7 @@ class ColumnTable(Uniform):
         """As if they were one batch; None where rows that lack data are not to be given."""
         if self.incomplete and self.missing != "fill" and lacking(self.incomplete, picks.array()):
             return None
-        return super().gather_many(layout, picks, size, out, call)
+        return super().write_many(layout, picks, size, out, call)
 
     def describe(self, row: int) -> str:
         """The first column's file, and the row."""

@@ -180,7 +180,7 @@ class LmdbTable:
         """Those that were named."""
         return self.kinds
 
-    def gather(
+    def write(
         self,
         layout: str,  # noqa: ARG002 - there is one
         rows: Numbers,

@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import Device, OnError, Operator, Setting
-from flowload.abc.records import Attended, Records, may_drop
+from flowload.abc.records import LayoutRecords, may_drop
+from flowload.abc.stage import whole
 from flowload.blocks import Batch, Frames, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
-from flowload.graph.node import whole
 from flowload.stages.chunks.source_table import format_finder
 from flowload.stages.registry import own_formats
 from flowload.stages.rows.reopened_tables import Tables, lacking, own_records
@@ -151,10 +151,11 @@ class BatchStage(Stage):
         """Bytes of blocks that wait to be filled up, or are filled up."""
         return (self.workers or setting.cpus) * nbytes + WAITING * nbytes if self.refilled(setting) else 0
 
-    def batch_of(self, records: Records) -> int:
+    def batch_of(self, records: LayoutRecords) -> int:
         """Bytes of a batch of these records, as far as they tell."""
         layout = check_layout(records.name, records.layouts, self.layout)
-        beside = records.attending_bytes(layout, self.size) if isinstance(records, Attended) else 0
+        attending = getattr(records, "attending_bytes", None)  # see `LayoutRecords`
+        beside = 0 if attending is None else attending(layout, self.size)
         return batch_bytes(records.fields(layout), self.size) + beside
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from flowload.abc.chunk_formats import ChunkFormat, Layout
 from flowload.abc.operators import Call, Device
-from flowload.abc.records import Alike, Fields, Varied
+from flowload.abc.record_powers import Bulk
+from flowload.abc.records import Fields
 from flowload.blocks import Batch, Bundle, Frames, Rows, check_rows
 from flowload.errors import DataError, GraphError
 
@@ -69,7 +70,7 @@ class Encode:
             return 1 if alone else how_many(batch_bytes(self.fields_of(part), size), swift=False)
         fields, beside = self.fields(part), 0
         swift = isinstance(part, Rows) and getattr(part.table, "swift", False)
-        if fields is None and isinstance(part, Rows) and isinstance(part.table, Varied):
+        if fields is None and isinstance(part, Rows) and isinstance(part.table, Bulk):
             fields, beside = part.table.most(layout_of(part.table, self.layout), size)
         return 1 if fields is None else how_many(batch_bytes(fields, size) + beside, swift=swift)
 
@@ -176,7 +177,7 @@ class Encode:
         if isinstance(part, Frames):
             return self.fields_of(part)
         layout = layout_of(part.table, self.layout)
-        if not isinstance(part.table, Alike) or not part.table.alike(layout):
+        if not isinstance(part.table, Bulk) or not part.table.alike(layout):
             return None
         return part.table.fields(layout, np.empty(0, np.int64))
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Call, Device
-from flowload.abc.records import Alike, Fields, Numbers, Table, Varied
+from flowload.abc.record_powers import Bulk
+from flowload.abc.records import Fields, LayoutTable, Numbers
 from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
 from flowload.files.guard import Guard
@@ -34,7 +35,7 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 UNWATCHED = Guard()  #: of a table that reads no files, or watches them by itself
 
 
-def by_table(parts: Sequence[Rows]) -> Iterator[tuple[Table, Numbers]]:
+def by_table(parts: Sequence[Rows]) -> Iterator[tuple[LayoutTable, Numbers]]:
     """Neighbouring parts of the same records as one list of row numbers."""
     if len(parts) == 1:
         yield parts[0].table, parts[0].picks.array()
@@ -46,7 +47,7 @@ def by_table(parts: Sequence[Rows]) -> Iterator[tuple[Table, Numbers]]:
 
 
 def gathered(
-    table: Table, rows: Numbers, layout: str | None, device: Device | None, padding: Padding, call: Call
+    table: LayoutTable, rows: Numbers, layout: str | None, device: Device | None, padding: Padding, call: Call
 ) -> Batch | None:
     """The batch of these rows; None when none of them is usable.
 
@@ -62,7 +63,7 @@ def gathered(
         name = layout_of(table, layout)
         fields = table.fields(name, rows)
         out = split_lease(call.lease(batch_bytes(fields, len(rows)), device), fields, len(rows))
-        whole = table.gather(name, rows, out, call)
+        whole = table.write(name, rows, out, call)
     padding.count(table, rows)
     return Batch(out, dict(whole))
 
@@ -80,10 +81,10 @@ def gathered_many(
 
     Looks at every row while it writes it. None, or a DataError: one cannot be delivered.
     """
-    table, count = cast("Alike", block.table), len(block)
+    table, count = cast("Bulk", block.table), len(block)
     out = split_lease(call.lease(batch_bytes(fields, count), device), fields, count)
     with guard_of(table):
-        made = table.gather_many(layout_of(table, layout), block.picks, size, out, call)
+        made = table.write_many(layout_of(table, layout), block.picks, size, out, call)
     if made is None:
         return None
     padding.add(made.padding)
@@ -94,10 +95,10 @@ def gathered_varied(
     block: Rows, size: int, layout: str | None, device: Device | None, padding: Padding, call: Call
 ) -> list[Batch] | None:
     """The batches of `size` of rows that share no shape; None, or a DataError: one cannot be delivered."""
-    table = cast("Varied", block.table)
+    table = cast("Bulk", block.table)
     lease = partial(call.lease, device=device)
     with guard_of(table):
-        made = table.gather_varied(layout_of(table, layout), block.picks, size, lease, call)
+        made = table.write_varied(layout_of(table, layout), block.picks, size, lease, call)
     if made is None:
         return None
     batches, padded = made
@@ -105,7 +106,7 @@ def gathered_varied(
     return [Batch(dict(arrays), dict(whole), k > 0) for k, (arrays, whole) in enumerate(batches)]
 
 
-def guard_of(table: Table) -> Guard:
+def guard_of(table: LayoutTable) -> Guard:
     """What watches the files of a table; see `Guarded`."""
     found: Guard = getattr(
         table, "guard", UNWATCHED
@@ -113,7 +114,7 @@ def guard_of(table: Table) -> Guard:
     return found
 
 
-def layout_of(table: Table, layout: str | None) -> str:
+def layout_of(table: LayoutTable, layout: str | None) -> str:
     """The name of a table's layout; None: its first."""
     return check_layout(type(table).__name__, table.layouts, layout)
 

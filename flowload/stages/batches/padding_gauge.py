@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import TypeAlias
 
-from flowload.abc.records import Numbers, Padded, Table
+from flowload.abc.records import LayoutTable, Numbers
 
 __all__ = ["Padding"]
+
+Measure: TypeAlias = Callable[[Numbers], tuple[int, int]]
 
 
 class Padding:
@@ -16,13 +20,13 @@ class Padding:
         self.lock = threading.Lock()
         self.filled = 0
         self.places = 0
-        self.asked: Table | None = None
-        self.padded: Padded | None = None  #: that table, if its rows are padded
+        self.asked: LayoutTable | None = None
+        self.padding: Measure | None = None  #: of that table, if its rows are padded
 
-    def count(self, table: Table, rows: Numbers) -> None:
+    def count(self, table: LayoutTable, rows: Numbers) -> None:
         """Count the batch of these rows, if they are padded."""
-        padded = self.padded if table is self.asked else self.ask(table)
-        self.add(None if padded is None else padded.padding(rows))
+        padding = self.padding if table is self.asked else self.ask(table)
+        self.add(None if padding is None else padding(rows))
 
     def add(self, padding: tuple[int, int] | None) -> None:
         """Count places that hold something, and places in all; None: nothing is padded."""
@@ -31,12 +35,12 @@ class Padding:
                 self.filled += padding[0]
                 self.places += padding[1]
 
-    def ask(self, table: Table) -> Padded | None:
-        """Whether its rows are padded; asked once a table, for it takes longer than to gather a few rows."""
-        padded = table if isinstance(table, Padded) else None
+    def ask(self, table: LayoutTable) -> Measure | None:
+        """What measures its padding, if it is padded: see `Sized`."""
+        padding: Measure | None = getattr(table, "padding", None)
         with self.lock:
-            self.padded, self.asked = padded, table  # in this order: whoever finds the table finds both
-        return padded
+            self.padding, self.asked = padding, table  # in this order: whoever finds the table finds both
+        return padding
 
     def gauges(self) -> dict[str, float]:
         """`padding_efficiency`: the share of all places that holds something; nothing before the first."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.records import Grouped
+from flowload.abc.record_powers import Grouped
 from flowload.blocks import Chunks, Frames, Rows, SourceFile
 from flowload.errors import GraphError
 from flowload.stages.batches.gather import guard_of

@@ -13,8 +13,10 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.adapted_format import full_format
 from flowload.abc.chunk_formats import ChunkFormat, Listed, ListingFormat
 from flowload.abc.operators import Call, OnError, Operator, Setting
+from flowload.abc.simple import RecordFormat
 from flowload.blocks import CHUNK, Chunks, Files, SourceFile
 from flowload.errors import DataError, GraphError
 from flowload.files.identity import Identity, changed, identity_of
@@ -202,7 +204,7 @@ class Index:
 
 
 def read(
-    format: str | ChunkFormat,  # noqa: A002 - the house's word for it
+    format: str | ChunkFormat | RecordFormat,  # noqa: A002 - the house's word for it
     *,
     workers: int | None = None,
     on_error: OnError = "raise",
@@ -211,10 +213,11 @@ def read(
     """Open and index files, several at once: references to their chunks. No chunk is read yet.
 
     Args:
-        format: a name, such as "lc0", or an object that is a `ChunkFormat`.
+        format: a name, such as "lc0", or an object of your own: a `flowload.abc.RecordFormat` (an index and
+            an inflate) or, in the full form, a `flowload.abc.ChunkFormat`.
         workers: files at once; None: as many as there are CPUs.
         on_error: "skip" counts files that cannot be indexed, instead of ending the run.
         max_errors: how many files (int), or which share of the files (float), may be skipped.
     """
-    form = find_format(format) if isinstance(format, str) else format
+    form = find_format(format) if isinstance(format, str) else full_format(format)
     return place(ReadStage(format=form, workers=workers, on_error=on_error, max_errors=max_errors))

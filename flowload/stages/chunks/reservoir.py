@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from flowload.abc.chunk_formats import ChunkFormat
 from flowload.abc.operators import Bytes, Call, OnError, Operator, Setting, State
+from flowload.abc.stage import whole
 from flowload.blocks import ORIGIN, Frames, SourceFile
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.node import whole
 from flowload.kernels.chunks.exchange import exchange
 from flowload.kernels.philox import integers, permutation, stream
 from flowload.kernels.rows.gather import gather, widen

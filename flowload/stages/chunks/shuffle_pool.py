@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from flowload.abc.operators import OnError, Operator, Setting
+from flowload.abc.stage import whole
 from flowload.blocks import CHUNK, Chunks
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.node import whole
 
 from .pool import EMIT, Pool
 from .pool_choices import KNOWN, Choices

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import OnError, Operator, Setting
+from flowload.abc.stage import whole
 from flowload.blocks import Chunks, Frames
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.node import whole
 from flowload.stages.batches.row_size import RECORD, row_size
 
 from .decompress import SCRATCH, SLACK, STEP, Inflate

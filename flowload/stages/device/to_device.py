@@ -12,12 +12,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import Block, Call, Device, OnError, Operator, Setting
+from flowload.abc.stage import whole
 from flowload.blocks import Batch, Bundle, Item
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
-from flowload.graph.node import whole
 
 from .key_order import in_order
 

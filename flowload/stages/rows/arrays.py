@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Call
-from flowload.abc.records import MOST_ROWS, Fields, Numbers, Uniform
+from flowload.abc.record_powers import Uniform
+from flowload.abc.records import MOST_ROWS, Fields, Numbers
+from flowload.abc.stage import whole
 from flowload.errors import GraphError
 from flowload.files.guard import Guard
-from flowload.graph.node import whole
 from flowload.kernels.rows.take import native, take
 
 from .given_arrays import as_array
@@ -68,7 +69,7 @@ class CountedTable(Uniform):
         """`index [B] int64`."""
         return INDEX
 
-    def gather(
+    def write(
         self,
         layout: str,  # noqa: ARG002 - there is one
         rows: Numbers,
@@ -139,7 +140,7 @@ class ArrayTable(Uniform):
         """The arrays' own."""
         return {key: (array.shape[1:], native(array.dtype)) for key, array in self.arrays.items()}
 
-    def gather(
+    def write(
         self,
         layout: str,  # noqa: ARG002 - there is one
         rows: Numbers,

@@ -9,13 +9,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import Call, Mark, Operator, Setting, State
-from flowload.abc.records import Sized
+from flowload.abc.record_powers import Sized
+from flowload.abc.stage import whole
 from flowload.blocks import Rows
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
-from flowload.graph.node import whole
 from flowload.kernels.rows.sorting import sort_buckets
 
 from .pending import Collected

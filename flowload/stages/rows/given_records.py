@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from flowload.abc.records import Records
+from flowload.abc.adapted import AdaptedRecords
+from flowload.abc.records import LayoutRecords
+from flowload.abc.simple import Records as OwnRecords
+from flowload.abc.simple import Table
 from flowload.errors import DataError, GraphError
 from flowload.stages.user.samples import named, stack
 
@@ -27,13 +30,17 @@ READERS = {
     ".zarr": "ZarrRows",
     ".lmdb": "LmdbRows",
 }
+#: Whose objects are no records, though they have methods of the same names.
+LIBRARIES = {"h5py", "jax", "jaxlib", "numpy", "pandas", "pyarrow", "tensorflow", "torch", "zarr"}
 ALONE = "x"  #: the key of an array that is given without one
 
 
-def as_records(given: Any) -> Records:
+def as_records(given: Any) -> LayoutRecords:
     """The records that a user means. Raises GraphError that says what to give instead."""
-    if isinstance(given, Records):
+    if isinstance(given, LayoutRecords):
         return given
+    if is_own(given):
+        return AdaptedRecords(given)
     if isinstance(given, bool | int | np.integer):
         return Count(given if isinstance(given, bool) else int(given))
     if isinstance(given, str | Path):
@@ -45,6 +52,13 @@ def as_records(given: Any) -> Records:
         if all(library(column) == kind for column in columns.values()):
             return of_zarr(columns) if kind == "zarr" else of_hdf5(columns)
     return Arrays(columns)
+
+
+def is_own(given: Any) -> bool:
+    """Whether a user wrote `abc.Records` or a table; tensors have a `gather`, too, and files an `open`."""
+    if library(given) in LIBRARIES or isinstance(given, str | Path) or hasattr(given, "read"):
+        return False
+    return isinstance(given, Table | OwnRecords)
 
 
 def columns_of(given: Any) -> Mapping[str, Any]:
@@ -106,7 +120,7 @@ def of_samples(given: list[Any]) -> Mapping[str, Any]:
     return {ALONE: as_array(given, f"rows: {ALONE!r}")}
 
 
-def of_zarr(columns: Mapping[str, Any]) -> Records:
+def of_zarr(columns: Mapping[str, Any]) -> LayoutRecords:
     """Records that read zarr arrays where they lie."""
     places: dict[str, tuple[str, str]] = {}
     for key, array in columns.items():
@@ -121,16 +135,18 @@ def of_zarr(columns: Mapping[str, Any]) -> Records:
     reader = importlib.import_module(ZARR).ZarrRows
     roots = {root for root, _ in places.values()}
     if len(roots) == 1 and all(path for _, path in places.values()):
-        made: Records = reader(*roots, {key: path for key, (_, path) in places.items()})
+        made: LayoutRecords = reader(*roots, {key: path for key, (_, path) in places.items()})
         return made
     # Arrays by themselves, or of several folders and zips: named from the folder around all of them.
     folders = {key: Path(root, path).absolute() for key, (root, path) in places.items()}
     around = Path(os.path.commonpath([folder.parent for folder in folders.values()]))
-    apart: Records = reader(around, {key: str(folder.relative_to(around)) for key, folder in folders.items()})
+    apart: LayoutRecords = reader(
+        around, {key: str(folder.relative_to(around)) for key, folder in folders.items()}
+    )
     return apart
 
 
-def of_hdf5(columns: Mapping[str, Any]) -> Records:
+def of_hdf5(columns: Mapping[str, Any]) -> LayoutRecords:
     """Records that read HDF5 datasets where they lie; each run opens the file for itself."""
     files: set[str] = set()
     for key, dataset in columns.items():
@@ -163,7 +179,7 @@ def of_hdf5(columns: Mapping[str, Any]) -> Records:
         )
     (name,) = files
     datasets = {key: dataset.name for key, dataset in columns.items()}
-    made: Records = importlib.import_module(HDF5).Hdf5Rows(name, datasets)
+    made: LayoutRecords = importlib.import_module(HDF5).Hdf5Rows(name, datasets)
     return made
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from flowload.abc.adapted import full_table
 from flowload.abc.operators import Setting
-from flowload.abc.records import Picks, Records, Table
+from flowload.abc.records import LayoutRecords, LayoutTable, Picks
 from flowload.blocks import Rows
 from flowload.errors import GraphError
 from flowload.files.regular import refused
@@ -14,16 +15,16 @@ from flowload.files.regular import refused
 __all__ = ["Tables", "lacking", "open_table", "own_records"]
 
 
-def own_records(setting: Setting) -> list[Records]:
+def own_records(setting: Setting) -> list[LayoutRecords]:
     """The records that declarations upstream were given, nearest first."""
     given = (getattr(stage, "records", None) for stage in setting.upstream)
-    return [records for records in given if isinstance(records, Records)]
+    return [records for records in given if isinstance(records, LayoutRecords)]
 
 
-def open_table(records: Records) -> Table:
+def open_table(records: LayoutRecords) -> LayoutTable:
     """The table of records. Raises DataError, also for what the operating system says of a file."""
     try:
-        return records.open()
+        return full_table(records.open(), records.name)
     except OSError as error:
         raise refused(error, str(error.filename or repr(records))) from error
 
@@ -41,9 +42,9 @@ class Tables:
         known: the records upstream, nearest first.
     """
 
-    def __init__(self, known: Sequence[Records]) -> None:
+    def __init__(self, known: Sequence[LayoutRecords]) -> None:
         self.known = list(known)
-        self.opened: dict[int, Table] = {}
+        self.opened: dict[int, LayoutTable] = {}
 
     @classmethod
     def before(cls, setting: Setting) -> Tables:
@@ -61,7 +62,7 @@ class Tables:
             return replace(near, picks=picks)
         return Rows(self.find(number), picks, self.known[number])
 
-    def find(self, number: int) -> Table:
+    def find(self, number: int) -> LayoutTable:
         """The table of these records, opened."""
         if number >= len(self.known):
             raise GraphError("the state names rows, and no stage upstream has their records")

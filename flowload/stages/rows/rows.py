@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import Call, Operator, Setting, State
-from flowload.abc.records import MOST_ROWS, Picks, Records, Screened, Table
+from flowload.abc.record_powers import Screened
+from flowload.abc.records import MOST_ROWS, LayoutRecords, LayoutTable, Picks
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError, NoLength
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
 from flowload.stages.batches.gather import guard_of
 from flowload.stages.cursor import Cursor
 
@@ -38,12 +39,12 @@ class RowsStage(Stage):
 
     word: ClassVar[str] = "rows"
 
-    records: Records
+    records: LayoutRecords
     indices: Numbered | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.records, Records):
+        if not isinstance(self.records, LayoutRecords):
             raise GraphError(
                 f"rows: {self.records!r} is not records; wanted an object such as PackedMolecules(path), "
                 "a dict of arrays, or a number of rows"
@@ -85,11 +86,11 @@ class RowsSource:
         indices: the rows to give, in this order; None: all.
     """
 
-    def __init__(self, records: Records, indices: Numbered | None = None) -> None:
+    def __init__(self, records: LayoutRecords, indices: Numbered | None = None) -> None:
         self.records = records
         self.indices = indices
         self.cursor = Cursor()  # counts rows
-        self.table: Table | None = None
+        self.table: LayoutTable | None = None
         self.picks: Picks = Span(0, 0)
         self.unwanted: Mapping[str, int] = {}  #: rows of a pass that are not given, by reason
         self.expected: int | None = None  #: rows when the state was saved
@@ -109,7 +110,7 @@ class RowsSource:
             self.cursor.given = stop
             yield Rows(table, self.picks.select(slice(start, stop)), self.records)
 
-    def opened(self) -> Table:
+    def opened(self) -> LayoutTable:
         """The table, opened, and which of its rows a pass gives. Raises DataError."""
         self.table = open_table(self.records)
         log.debug("rows: %r: opened, %d rows", self.records, len(self.table))
@@ -167,7 +168,7 @@ class RowsSource:
             self.table.close()
 
 
-def screened(table: Table, picks: Picks) -> tuple[Picks, Mapping[str, int]]:
+def screened(table: LayoutTable, picks: Picks) -> tuple[Picks, Mapping[str, int]]:
     """The rows that a table wants to give, and how many it does not, by reason.
 
     So what counts, shuffles and shares rows behind has to do with those alone that will be in a batch. The

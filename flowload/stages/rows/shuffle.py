@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import Call, Mark, Operator, Setting, State
 from flowload.abc.records import Picks
 from flowload.blocks import Rows
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
 from flowload.kernels.rows.bijection import ROUNDS
 
 from .pending import Collected

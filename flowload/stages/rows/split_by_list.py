@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Call
-from flowload.abc.records import Table
+from flowload.abc.records import LayoutTable
 from flowload.blocks import Rows
 from flowload.errors import DataError
 
@@ -25,7 +25,7 @@ class ByList:
 
     def __init__(self, parts: Sequence[tuple[str, Numbered]]) -> None:
         self.parts = parts
-        self.table: Table | None = None
+        self.table: LayoutTable | None = None
         self.owners: NDArray[np.integer[Any]] = np.empty(0, np.int8)
 
     def route(self, block: Rows, call: Call) -> Mapping[str, Rows]:

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import Block, Call, OnError, Operator, Setting
 from flowload.blocks import Batch
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
 
 from .blocks_of_values import USER, Blaming, as_block, check_count, check_lengths, kept_whole, seen_by_user
 

@@ -19,12 +19,12 @@ from itertools import islice
 from os import PathLike
 from typing import Any, ClassVar, TypeAlias
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import Block, Call, Operator, Setting, State
+from flowload.abc.stage import whole
 from flowload.blocks import Batch, Item
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
-from flowload.graph.node import whole
 from flowload.stages.cursor import Cursor
 
 from .elements import Blocks, Samples, Values

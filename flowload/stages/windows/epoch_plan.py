@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from flowload.abc.stage import whole
 from flowload.errors import GraphError
-from flowload.graph.node import whole
 
 __all__ = ["EpochPlan", "epoch_plan"]
 

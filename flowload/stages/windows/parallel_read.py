@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Call, Device, Mark, State
-from flowload.abc.records import Windowed
+from flowload.abc.windows import Windowed
 from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
 from flowload.stages.batches.buffer_layout import batch_bytes, split_lease

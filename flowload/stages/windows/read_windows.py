@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import OnError, Operator, Setting
-from flowload.abc.records import Missing, Records, Windowed
+from flowload.abc.records import LayoutRecords, Missing
+from flowload.abc.windows import Windowed
 from flowload.blocks import Batch, Rows
 from flowload.errors import DataError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
 from flowload.stages.batches.batch import device_of
 from flowload.stages.batches.buffer_layout import batch_bytes
 from flowload.stages.rows.reopened_tables import Tables, lacking, own_records
@@ -88,7 +89,7 @@ def being_read(pieces: int, each: int) -> int:
     return pieces if each == 1 else -(-(pieces - 1) // each) + 1
 
 
-def pieces_of(records: Records) -> int:
+def pieces_of(records: LayoutRecords) -> int:
     """Pieces of one window, as far as the arrays can be opened now; else one."""
     try:
         table = records.open()
@@ -100,7 +101,7 @@ def pieces_of(records: Records) -> int:
         table.close()
 
 
-def window_bytes(records: Records) -> int:
+def window_bytes(records: LayoutRecords) -> int:
     """Bytes of one window, as far as the arrays can be opened now."""
     return batch_bytes(records.fields(records.layouts[0]), 1)
 

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import Call, OnError, Operator, Setting, State
+from flowload.abc.stage import whole
 from flowload.blocks import Batch
 from flowload.errors import DataError, GraphError, NoLength
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
-from flowload.graph.node import whole
 from flowload.kernels.philox import integers, permutation, stream
 from flowload.stages.wiring.tee import read_only
 

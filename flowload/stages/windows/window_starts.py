@@ -11,13 +11,14 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import Call, Operator, Setting, State
-from flowload.abc.records import MOST_ROWS, Missing, Numbers, Picks, Records, Windowed
+from flowload.abc.records import MOST_ROWS, LayoutRecords, Missing, Numbers, Picks
+from flowload.abc.stage import whole
+from flowload.abc.windows import Windowed
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
-from flowload.graph.node import whole
 from flowload.stages.batches.gather import guard_of
 from flowload.stages.cursor import Cursor
 from flowload.stages.rows.reopened_tables import open_table
@@ -39,7 +40,7 @@ class WindowStartsStage(Stage):
 
     word: ClassVar[str] = "window_starts"
 
-    records: Records
+    records: LayoutRecords
     count: int | None = None
     order: Order = "random"
 
@@ -83,7 +84,7 @@ class WindowStartsStage(Stage):
 class WindowStarts:
     """Opens the recordings at its first pass, in a thread; gives rows at which windows begin."""
 
-    def __init__(self, records: Records, count: int | None, order: Order) -> None:
+    def __init__(self, records: LayoutRecords, count: int | None, order: Order) -> None:
         self.records = records
         self.count = count
         self.order = order

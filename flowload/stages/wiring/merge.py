@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
+from flowload.abc.amount import Amount, together
 from flowload.abc.operators import Operator, Setting, State
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount, together
 
 from .checks import agreed
 

@@ -10,13 +10,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import OnError, Operator, Setting
+from flowload.abc.stage import Share, whole
 from flowload.blocks import Chunks, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
 from flowload.graph.even import from_environment
-from flowload.graph.node import Share, whole
 from flowload.stages.chunks.partition import ByHash, Dealing, Weigh
 from flowload.stages.chunks.source_table import format_finder
 from flowload.stages.rows.reopened_tables import Tables, own_records

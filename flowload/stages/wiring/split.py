@@ -10,14 +10,14 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import Call, Operator, Setting
 from flowload.abc.records import Picks
+from flowload.abc.stage import whole
 from flowload.blocks import Chunks, Frames, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
 from flowload.graph.names import check_name
-from flowload.graph.node import whole
 from flowload.stages.chunks.hashing import choose_output, hash_rows, salt_word, thresholds
 from flowload.stages.rows.indices import Numbered, numbered
 from flowload.stages.rows.selection import joined

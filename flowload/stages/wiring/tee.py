@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from flowload.abc.amount import Amount
 from flowload.abc.operators import Block, Call, Operator, Setting
 from flowload.blocks import Batch, Chunks, Frames
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
-from flowload.graph.amount import Amount
 from flowload.graph.names import check_name
 
 __all__ = ["TeeStage", "ToAll", "tee"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.records import Records
+from flowload.abc.records import LayoutRecords
 from flowload.testing.call import PlainCall
 from tests.kernels.games import naive as naive_games
 from tests.kernels.games.naive import play_game
@@ -43,7 +43,7 @@ def naive_arrays(paths: Sequence[Path]) -> Arrays:
     return inputs, np.array([outcome for _, outcome in found], np.int64)
 
 
-def read_all(records: Records) -> Arrays:
+def read_all(records: LayoutRecords) -> Arrays:
     """All rows of records, in order."""
     table = records.open()
     rows = np.arange(len(table))
@@ -51,6 +51,6 @@ def read_all(records: Records) -> Arrays:
         key: np.empty((len(rows), *shape), dtype)
         for key, (shape, dtype) in table.fields("onehot", rows).items()
     }
-    table.gather("onehot", rows, out, PlainCall((0, 0), 0))
+    table.write("onehot", rows, out, PlainCall((0, 0), 0))
     table.close()
     return out["inputs"], out["outputs"]

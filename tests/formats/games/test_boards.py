@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flowload as fl
-from flowload.abc.records import Records, Table
+from flowload.abc.records import LayoutRecords, LayoutTable
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.formats.games.boards import Boards
 
@@ -45,8 +45,8 @@ def test_squares_come_in_the_order_that_is_asked_for(
 def test_it_keeps_the_agreements(tmp_path: Path) -> None:
     np.save(tmp_path / "b.npy", np.zeros((3, 2), np.uint64))
     records = Boards(tmp_path / "b.npy")
-    assert isinstance(records, Records)
-    assert isinstance(records.open(), Table)
+    assert isinstance(records, LayoutRecords)
+    assert isinstance(records.open(), LayoutTable)
     assert pickle.loads(pickle.dumps(records)) == records
     table = records.open()
     assert table.describe(2) == f"{tmp_path}/b.npy, row 2"

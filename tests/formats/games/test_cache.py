@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowload.abc.records import Records
+from flowload.abc.records import LayoutRecords
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.formats.games import cache as games_cache
 from flowload.formats.games.cache import Games
@@ -30,7 +30,7 @@ def wanted(folder: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_first_run_packs_and_the_next_does_not(raw: Path, layout: str) -> None:
     records = Games(raw, layout=layout)
-    assert isinstance(records, Records)
+    assert isinstance(records, LayoutRecords)
     assert pickle.loads(pickle.dumps(records)) == records
     assert not (raw / ".flowload").exists()
     np.testing.assert_array_equal(read_all(records)[0], wanted(raw))

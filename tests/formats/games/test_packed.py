@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import flowload as fl
-from flowload.abc.records import Grouped, Records, Table
+from flowload.abc.record_powers import Grouped
+from flowload.abc.records import LayoutRecords, LayoutTable
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.formats.games.pack import pack_games
 from flowload.formats.games.packed import PackedGames
@@ -51,9 +52,9 @@ def write(folder: Path, inputs: Any, outputs: Any, save: Save = np.save) -> Path
 
 def test_it_keeps_the_agreements(packed: Path) -> None:
     records = PackedGames(packed)
-    assert isinstance(records, Records)
+    assert isinstance(records, LayoutRecords)
     table = records.open()
-    assert isinstance(table, Table)
+    assert isinstance(table, LayoutTable)
     assert isinstance(table, Grouped)
     assert pickle.loads(pickle.dumps(records)) == records
     assert records.fields("onehot") == table.fields("onehot", np.arange(3))
@@ -292,5 +293,5 @@ def test_empty_requests_give_empty_arrays(packed: Path) -> None:
     table = PackedGames(packed).open()
     none = np.empty(0, np.int64)
     out = {key: np.empty((0, *shape), dtype) for key, (shape, dtype) in table.fields("onehot", none).items()}
-    assert table.gather("onehot", none, out, PlainCall((0, 0), 0)) == {}
+    assert table.write("onehot", none, out, PlainCall((0, 0), 0)) == {}
     assert len(table.group("game", none)) == 0

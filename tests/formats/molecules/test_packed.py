@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import flowload as fl
-from flowload.abc.records import Grouped, Padded, Records, Sized, Table
+from flowload.abc.record_powers import Grouped, Sized
+from flowload.abc.records import LayoutRecords, LayoutTable
 from flowload.errors import DataError, GraphError
 from flowload.formats.molecules.packed import PackedMolecules
 from tests.formats.molecules import packs as naive
@@ -35,13 +36,13 @@ def check(found: dict[str, NDArray[Any]], wanted: naive.Content) -> None:
 
 def test_it_keeps_the_agreements(tmp_path: Path) -> None:
     records = PackedMolecules(naive.write(tmp_path / "set", naive.content([3, 1])), num_atoms=4)
-    assert isinstance(records, Records)
+    assert isinstance(records, LayoutRecords)
     assert pickle.loads(pickle.dumps(records)) == records
     table = records.open()
-    assert isinstance(table, Table)
+    assert isinstance(table, LayoutTable)
     assert isinstance(table, Sized)
     assert isinstance(table, Grouped)
-    assert isinstance(table, Padded)
+    assert isinstance(table, Sized)
     assert len(table) == 2
     assert table.sizes(np.array([1, 0, 1])).tolist() == [1, 3, 1]
     assert table.padding(np.array([0, 1])) == (4, 8)

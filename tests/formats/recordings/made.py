@@ -13,7 +13,7 @@ from numcodecs import LZ4, Blosc, GZip, Zstd
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
-from flowload.abc.records import Windowed
+from flowload.abc.windows import Windowed
 from tests.stages.fakes import FakeCall
 
 #: What version 2 calls a compressor, and version 3 a list of codecs behind "bytes".

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import flowload as fl
-from flowload.abc.records import Records, Table
+from flowload.abc.records import LayoutRecords, LayoutTable
 from flowload.testing import check_records as exam
 from tests.stages.fakes import FakeCall
 
@@ -46,24 +46,24 @@ def arrays_of(n: int, seed: int = 0) -> dict[str, NDArray[Any]]:
     }
 
 
-def read(table: Table, rows: Any) -> dict[str, NDArray[Any]]:
+def read(table: LayoutTable, rows: Any) -> dict[str, NDArray[Any]]:
     """These rows, as `batch` asks for them."""
     call = FakeCall()
     numbers = table.usable(np.asarray(rows, np.int64), call)
     fields = table.fields(table.layouts[0], numbers)
     out = {key: np.full((len(numbers), *shape), 77, dtype) for key, (shape, dtype) in fields.items()}
-    assert not table.gather(table.layouts[0], numbers, out, call)
+    assert not table.write(table.layouts[0], numbers, out, call)
     return out
 
 
-def check_records(records: Records, wanted: Mapping[str, NDArray[Any]]) -> None:
+def check_records(records: LayoutRecords, wanted: Mapping[str, NDArray[Any]]) -> None:
     """Any rows in any order, whole graphs, several threads, a child process, twice at once."""
     n = len(next(iter(wanted.values())))
-    assert isinstance(records, Records)
+    assert isinstance(records, LayoutRecords)
     assert pickle.loads(pickle.dumps(records)) == records
     assert exam(records)
     table = records.open()
-    assert isinstance(table, Table)
+    assert isinstance(table, LayoutTable)
     assert len(table) == n
     assert table.layouts == records.layouts
     rng = np.random.default_rng(1)
@@ -99,7 +99,7 @@ def same(found: Mapping[str, NDArray[Any]], wanted: Mapping[str, NDArray[Any]]) 
         np.testing.assert_array_equal(found[key], array, strict=False)
 
 
-def opened_by_a_child(records: Records) -> bool:
+def opened_by_a_child(records: LayoutRecords) -> bool:
     """Whether a fresh process, given the declaration alone, streams the same."""
     word = hashlib.sha1(usedforsecurity=False)
     with (fl.rows(records) >> fl.shuffle() >> fl.batch(7)).iterate(seed=3) as run:

@@ -163,7 +163,7 @@ def test_an_attribute_that_came_later(tmp_path: Path) -> None:
     table = TileDbRows(path).open()
     call = FakeCall()
     out = {key: np.empty(N) for key in ("x", "z")}
-    table.gather("arrays", np.arange(N), out, call)
+    table.write("arrays", np.arange(N), out, call)
     table.close()
     assert [(what.where, count) for what, count in call.lacks] == [(f"{path}: z", N - 4)]
 

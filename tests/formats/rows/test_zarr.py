@@ -138,10 +138,10 @@ def test_a_chunk_that_is_written_again_is_named(tmp_path: Path) -> None:
     array[:] = np.arange(600).reshape(100, 6)
     table, rows, out = ZarrRows(path).open(), np.arange(100), {"a": np.empty((100, 6), np.float32)}
     for _ in range(2):
-        table.gather("arrays", rows, out, FakeCall())
+        table.write("arrays", rows, out, FakeCall())
     chunk = path / "c" / "3" / "0"
     chunk.write_bytes(bytes(chunk.stat().st_size))
     os.utime(chunk, ns=(1, 1))  # whatever the clock's grain
     with pytest.raises(DataError, match=r"c/3/0: file changed; found .* bytes, written since"):
-        table.gather("arrays", rows, out, FakeCall())
+        table.write("arrays", rows, out, FakeCall())
     table.close()

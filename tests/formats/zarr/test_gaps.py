@@ -160,7 +160,7 @@ def test_windows_as_samples_of_a_batch(missing: Any, starts: list[int], tmp_path
     out = {
         key: np.zeros((len(whole), *shape), dtype) for key, (shape, dtype) in table.fields("windows").items()
     }
-    table.gather("windows", whole, out, call)
+    table.write("windows", whole, out, call)
     np.testing.assert_array_equal(out["a"], [FILLED[start : start + 10] for start in starts])
     assert [count for _, count in call.lacks] == ([3] if missing == "fill" else [])
     table.close()
@@ -208,7 +208,7 @@ def test_a_chunk_that_vanishes_after_it_was_looked_for_is_an_error(missing: Any,
     assert len(table.usable(rows, FakeCall())) == 60
     (path / "c/7/0").unlink()
     with pytest.raises(DataError, match=r"chunk c/7/0, row 28: missing"):
-        table.gather("arrays", rows, {"a": np.zeros((60, 6), "f4")}, FakeCall())
+        table.write("arrays", rows, {"a": np.zeros((60, 6), "f4")}, FakeCall())
     table.close()
 
 
@@ -217,10 +217,10 @@ def test_a_chunk_that_comes_back_is_missed_no_longer(tmp_path: Path) -> None:
     (path / "c/7/0").rename(tmp_path / "away")
     table = ZarrRows(path).open()
     first = FakeCall()
-    table.gather("arrays", np.arange(60), {"a": np.zeros((60, 6), "f4")}, first)
+    table.write("arrays", np.arange(60), {"a": np.zeros((60, 6), "f4")}, first)
     (tmp_path / "away").rename(path / "c/7/0")
     second, out = FakeCall(), {"a": np.zeros((60, 6), "f4")}
-    table.gather("arrays", np.arange(60), out, second)
+    table.write("arrays", np.arange(60), out, second)
     np.testing.assert_array_equal(out["a"], DATA)
     assert [count for _, count in first.lacks] == [4]
     assert second.lacks == []

@@ -181,12 +181,12 @@ def test_molecules_that_cannot_be_delivered_are_missing_from_their_batch_alone(
 class Refusing(CountedTable):
     """Cannot write row 5."""
 
-    def gather(
+    def write(
         self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
     ) -> Mapping[str, NDArray[Any]]:
         if 5 in rows:
             raise DataError("bad", where="row 5")
-        return super().gather(layout, rows, out, call)
+        return super().write(layout, rows, out, call)
 
 
 def test_a_bad_row_costs_its_batch_and_no_other() -> None:

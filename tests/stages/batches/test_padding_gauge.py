@@ -6,7 +6,7 @@ import numpy as np
 
 import flowload as fl
 from flowload.abc.powers import Gauged
-from flowload.abc.records import Numbers, Padded
+from flowload.abc.records import Numbers
 from flowload.stages.batches.collate import Encode
 from flowload.stages.batches.padding_gauge import Padding
 from flowload.stages.rows.arrays import Count, CountedTable
@@ -30,7 +30,6 @@ def test_shares_add_up_over_batches() -> None:
     padding.count(CountedTable(3), np.arange(3))
     assert padding.gauges() == {}
     table = PaddedTable(10)
-    assert isinstance(table, Padded)
     padding.count(table, np.array([0, 5]))
     padding.count(table, np.array([10]))
     assert padding.gauges() == {"padding_efficiency": 0.5}

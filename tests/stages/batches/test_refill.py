@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 import flowload as fl
 from flowload.abc.operators import Call
-from flowload.abc.records import Fields, Gathered, Numbers, Picks
+from flowload.abc.record_powers import Gathered, Uniform
+from flowload.abc.records import Fields, Numbers, Picks
 from flowload.blocks import Rows
 from flowload.errors import DataError, TooManyErrors
 from flowload.formats.molecules.packed import PackedMolecules
@@ -75,7 +76,7 @@ class PatchyTable:
     def fields(self, layout: str, rows: Numbers) -> Fields:
         return self.records.fields(layout)
 
-    def gather(
+    def write(
         self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
     ) -> Mapping[str, NDArray[Any]]:
         self.reads += len(rows)
@@ -86,13 +87,16 @@ class PatchyTable:
         out["row"][:] = rows
         return {"count": np.array([len(rows)])} if self.records.whole else {}
 
+    most = Uniform.most
+    write_varied = Uniform.write_varied
+
     def alike(self, layout: str) -> bool:
         return self.records.alike
 
-    def gather_many(
+    def write_many(
         self, layout: str, picks: Picks, size: int, out: Mapping[str, NDArray[Any]], call: Call
     ) -> Gathered | None:
-        whole = self.gather(layout, picks.array(), out, call)
+        whole = self.write(layout, picks.array(), out, call)
         return Gathered({"count": np.array([size])} if whole else {})
 
     def describe(self, row: int) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import flowload as fl
-from flowload.abc.records import Records, Table
+from flowload.abc.records import LayoutRecords, LayoutTable
 from flowload.errors import GraphError
 from flowload.stages.rows.arrays import Arrays, Count
 from tests.stages.fakes import FakeCall
@@ -49,10 +49,10 @@ def test_a_map_may_look_them_up() -> None:
 
 
 @pytest.mark.parametrize("records", [Arrays({"x": X}), Count(10)])
-def test_the_agreements(records: Records) -> None:
+def test_the_agreements(records: LayoutRecords) -> None:
     table = records.open()
-    assert isinstance(records, Records)
-    assert isinstance(table, Table)
+    assert isinstance(records, LayoutRecords)
+    assert isinstance(table, LayoutTable)
     assert len(table) == 10
     assert table.layouts == records.layouts
     rows = np.array([3, 3])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flowload.abc.operators import Mark
-from flowload.abc.records import Windowed
+from flowload.abc.windows import Windowed
 from flowload.blocks import Rows
 from flowload.formats.recordings.recording import Recording, recording
 from flowload.stages.rows.reopened_tables import Tables

@@ -122,7 +122,7 @@ class Bare:
         begin = turn % (len(self.order) // self.size) * self.size
         rows = self.order.select(slice(begin, begin + self.size))
         out = self.buffers[turn // self.step % ROTATION]
-        self.table.gather_many("onehot", rows, self.size, out, self.call)
+        self.table.write_many("onehot", rows, self.size, out, self.call)
 
     def run(self) -> None:
         """Until stopped."""

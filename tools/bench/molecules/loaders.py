@@ -102,7 +102,7 @@ class Bare:
         begin = turn % (len(self.order) // self.many) * self.many
         rows = self.order.select(slice(begin, begin + self.many))
         out = self.buffers[turn // self.step % ROTATION]
-        made = self.table.gather_many(LAYOUT, rows, self.size, out, self.call)
+        made = self.table.write_many(LAYOUT, rows, self.size, out, self.call)
         assert made is not None  # noqa: S101 - these molecules are sound
         return {**out, **made.whole}
 

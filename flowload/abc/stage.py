@@ -1,0 +1,134 @@
+"""The declaration of a stage: what a node of a graph does, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any, ClassVar, NamedTuple, TypeGuard
+
+from flowload.errors import GraphError, NoLength
+
+from .amount import Amount
+from .operators import OnError, Operator, Setting
+
+__all__ = ["Share", "Stage", "share", "whole"]
+
+
+class Share(NamedTuple):
+    """Which part of the stream a stage lets pass: that of one rank of a training."""
+
+    rank: int
+    world: int  #: ranks
+    even: bool  #: all ranks get the same number of samples, as long as nothing behind leaves any out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """The declaration of what one node does: a value that can be compared, printed and opened many times.
+
+    A subclass is a frozen dataclass in one file of `flowload/stages`, beside the word that users call.
+
+    Args:
+        workers: calls that may run at once; None: as many as the run has CPUs.
+        on_error: what a `DataError` does: "raise" ends the run, "skip" counts it as dropped.
+        max_errors: under "skip": how many (int), or which share of the stage's input (float below 1),
+            may be skipped before the run ends with `TooManyErrors`; None: any number.
+    """
+
+    word: ClassVar[str] = "stage"  #: what users call it; names its nodes
+    accepts: ClassVar[tuple[type, ...]] = ()  #: port types that its inputs take; empty: it is a source
+    fan_in: ClassVar[bool] = False  #: takes several inputs
+    lane: ClassVar[str] = "kernel"  #: where its calls run: "kernel" (as many threads as CPUs) or "io"
+    growing: ClassVar[bool] = False  #: a source that may never end; a field or property may override it
+    #: What its operators draw is keyed by the number of the pass already: else the run does that.
+    keyed_by_pass: ClassVar[bool] = False
+    bundles: ClassVar[bool] = False  #: takes several batches as one block; a property may override it
+    keeps: ClassVar[bool] = False  #: gives as many samples for as many, whatever they are; see `uneven`
+    cuts: ClassVar[bool] = False  #: gives as many blocks for as many samples
+
+    workers: int | None = None
+    on_error: OnError = "raise"
+    max_errors: int | float | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and not (whole(self.workers) and self.workers >= 1):
+            raise GraphError(f"{self.word}: workers is {self.workers!r}; wanted a number from 1, or None")
+        if self.on_error not in ("raise", "skip"):
+            raise GraphError(f"{self.word}: on_error is {self.on_error!r}; wanted 'raise' or 'skip'")
+        limit = self.max_errors
+        if limit is not None and not ((whole(limit) and limit >= 0) or share(limit)):
+            raise GraphError(
+                f"{self.word}: max_errors is {limit!r}; wanted a count (int) or a share below 1.0 (float)"
+            )
+        if limit is not None and self.on_error != "skip":
+            raise GraphError(f"{self.word}: max_errors needs on_error='skip'")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - the subclass's to use
+        """Output port names and what they carry, given what the inputs carry.
+
+        A lone output is named "out". An input that is not joined yet carries `object`.
+        """
+        raise GraphError(f"{self.word}: {type(self).__name__} has no gives(); it says what comes out")
+
+    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - as above
+        """The operators of one run, in order."""
+        raise GraphError(f"{self.word}: {type(self).__name__} has no open(); it makes a run's operators")
+
+    def memory(self, setting: Setting) -> int:  # noqa: ARG002 - subclasses that hold memory need it
+        """Bytes that one run of this stage holds at most, blocks in flight included."""
+        return 0
+
+    def share(self) -> Share | None:
+        """Which part of the stream it lets pass, where it shares it between ranks; None: all of it.
+
+        Raises GraphError where the environment makes no sense.
+        """
+        return None
+
+    def uneven(self, setting: Setting) -> str | None:  # noqa: ARG002 - subclasses look around
+        """Why ranks may get different numbers of samples from it, though each gives it as many.
+
+        None: they do not; or, where it is not said that it `keeps` their number, only a run can tell.
+        """
+        return "on_error='skip' leaves out what is bad" if self.on_error == "skip" else None
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],  # noqa: ARG002 - subclasses that know need it
+        setting: Setting,  # noqa: ARG002 - as above
+        opened: ExitStack,  # noqa: ARG002 - as above
+    ) -> Mapping[str, Amount]:
+        """How much each output gives in `setting.epochs` passes, given what comes in; for `len(graph)`.
+
+        Reads no sample. Tables that it opens are put on `opened`, which is closed when all stages were asked.
+        Raises NoLength where only a run can tell.
+        """
+        raise NoLength(f"{self.word!r} decides how many samples it gives when it runs")
+
+    def parameters(self) -> Mapping[str, object]:
+        """What to print beside the word: the fields that have no default or are not at it."""
+        return {
+            item.name: value
+            for item in fields(self)
+            if item.init and item.repr and not is_default(item, value := getattr(self, item.name))
+        }
+
+
+def whole(value: object) -> TypeGuard[int]:
+    """A bool is an int to Python, but never a count."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def share(value: object) -> TypeGuard[float]:
+    """Part of a whole: 0.0 to below 1.0."""
+    return isinstance(value, float) and 0 <= value < 1
+
+
+def is_default(item: Field[Any], value: object) -> bool:
+    """Whether a field holds its default."""
+    default = item.default
+    if default is MISSING and item.default_factory is not MISSING:
+        default = item.default_factory()
+    # Types first: an array compared with a default is an array, not a yes or no.
+    return value is default or (type(value) is type(default) and bool(value == default))
