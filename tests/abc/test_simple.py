@@ -86,7 +86,8 @@ def test_records_are_a_value_and_a_run_opens_its_own() -> None:
     assert fl.rows(SquareFile()) != fl.rows(SquareFile(Closed))
     OPEN.clear()
     got(SquareFile(Closed))
-    assert OPEN == ["open", "closed"]
+    assert OPEN[:1] == ["open"]
+    assert OPEN.count("open") == OPEN.count("closed")
     table = Closed()
     OPEN.clear()
     got(table)
