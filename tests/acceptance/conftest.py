@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from flowload.sample import sample_path
 from tests.acceptance.oracle import Digest, whole
 from tests.runtime.reading import FACES, Face, run_threads
+from tests.threads import give_way
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +44,7 @@ def nothing_is_left() -> Iterator[None]:
     gc.collect()
     assert run_threads() == []
     # The watcher's own thread is none of Python's: it closes its descriptors a moment after it is told.
-    moments = (threading.Event().wait(0.001) for _ in range(10_000))
-    assert any(descriptors() <= before or moment for moment in moments)
+    assert any(descriptors() <= before or give_way() for _ in range(200_000))
 
 
 def descriptors() -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from flowload.stages.chunks.rechunk import Recut
 from flowload.stages.chunks.reservoir import Exchange
 from tests.acceptance.lines import chess
 from tests.runtime.reading import FACES, Face
+from tests.threads import give_way
 
 Wrap = Callable[..., Any]
 
@@ -85,7 +85,7 @@ def delayed(method: Wrap) -> Wrap:
 
     def late(*args: Any) -> Any:
         if luck.random() < 0.5:
-            threading.Event().wait(luck.random() * 0.002)
+            give_way(luck.randrange(100))
         return method(*args)
 
     return late

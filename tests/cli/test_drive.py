@@ -19,7 +19,7 @@ from flowload.errors import DataError
 from flowload.graph import Graph
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
-from tests.threads import none_left
+from tests.threads import give_way, none_left
 
 
 class Quiet:
@@ -181,9 +181,10 @@ def test_a_signal_asks_who_does_what() -> None:
         answered.set()
 
     def asks(value: int) -> int:
-        for _ in range(400):  # the first may come before the run knows itself
+        for _ in range(10_000):  # the first may come before the run knows itself
             os.kill(os.getpid(), signal.SIGUSR1)
-            if answered.wait(0.05):
+            give_way(50)
+            if answered.is_set():
                 break
         return value
 

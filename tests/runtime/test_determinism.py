@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
-import threading
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
@@ -35,6 +34,7 @@ from tests.runtime.stages import (
     rebatch,
     step,
 )
+from tests.threads import give_way
 
 SIZES = [7, 1, 4, 9, 2, 3, 8, 5, 6, 1]
 
@@ -47,7 +47,7 @@ class Weather:
 
     def blow(self) -> None:
         if self.random.random() < 0.3:
-            threading.Event().wait(self.random.random() * 0.001)
+            give_way(self.random.randrange(50))
 
     async def blow_async(self) -> None:
         for _ in range(self.random.randrange(4)):

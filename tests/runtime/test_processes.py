@@ -17,7 +17,7 @@ PREAMBLE = """\
 import asyncio, gc, itertools, logging, os, sys, threading
 import anyio, trio
 import flowload
-logging.getLogger("asyncio").setLevel(logging.ERROR)  # not that a step of the loop was slow: that is the machine
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # that a step was slow is the machine's fault
 from tests.runtime.reading import run_threads
 from tests.runtime.stages import *
 from tests.runtime.stages import ints

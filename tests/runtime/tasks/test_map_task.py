@@ -14,6 +14,7 @@ from flowload.abc.operators import Call
 from tests.runtime.quiet import quiet
 from tests.runtime.reading import Face
 from tests.runtime.stages import Does, DoesAsync, Ints, Yields, flat, ints, numbers, origin, plus, step
+from tests.threads import give_way
 
 
 class Crowd:
@@ -40,7 +41,7 @@ def test_no_more_calls_run_at_once_than_there_are_workers(face: Face, workers: i
 
     def works(block: Ints, call: Call) -> Ints:
         with crowd:
-            threading.Event().wait(0.0005)  # lets others in, were they let
+            give_way(20)  # lets others in, were they let
         return block
 
     assert flat(face.read(numbers(60) >> step(lambda: Does(works), workers=workers), cpus=4)) == list(
