@@ -39,7 +39,7 @@ class Stage:
     word: ClassVar[str] = "stage"  #: what users call it; names its nodes
     accepts: ClassVar[tuple[type, ...]] = ()  #: port types that its inputs take; empty: it is a source
     fan_in: ClassVar[bool] = False  #: takes several inputs
-    lane: ClassVar[str] = "kernel"  #: where its calls run: "kernel" (as many threads as CPUs) or "io"
+    executor: ClassVar[str] = "kernel"  #: where its calls run: "kernel" (as many threads as CPUs) or "io"
     growing: ClassVar[bool] = False  #: a source that may never end; a field or property may override it
     #: What its operators draw is keyed by the number of the pass already: else the run does that.
     keyed_by_pass: ClassVar[bool] = False

@@ -67,7 +67,7 @@ class Drive:
         """Until the end, however it comes; what failed is kept in `error`."""
         self.batches = {end.name: 0 for end in self.graph.plan.ends}
         bell = self.bell
-        with signals(bell), ThreadPoolExecutor(len(self.batches), "flowload-reader") as lanes:
+        with signals(bell), ThreadPoolExecutor(len(self.batches), "flowload-reader") as threads:
             batches = self.graph.iterate(
                 seed=self.seed,
                 epochs=self.bounds.epochs,
@@ -83,7 +83,7 @@ class Drive:
                 self.recording(batches),
                 StallWatch(batches, self.stall, self.report) if self.stall else nullcontext(),
             ):
-                readers = self.start(batches, bell, lanes)
+                readers = self.start(batches, bell, threads)
                 word = self.watch(batches, bell)
                 self.leaving.set()
             self.stats = batches.stats()
@@ -115,12 +115,12 @@ class Drive:
                 log.info("metrics are at %s", address)
             yield
 
-    def start(self, batches: Batches, bell: Bell, lanes: ThreadPoolExecutor) -> Sequence[Future[None]]:
+    def start(self, batches: Batches, bell: Bell, threads: ThreadPoolExecutor) -> Sequence[Future[None]]:
         """A reader for each output; the last one to finish rings."""
         count = Count(self.batches, self.bounds.batches, bell, partial(self.warmed_up, batches))
         alone = len(self.batches) == 1
         readers = [
-            lanes.submit(read, iter(batches) if alone else batches[name], name, count, self.leaving)
+            threads.submit(read, iter(batches) if alone else batches[name], name, count, self.leaving)
             for name in self.batches
         ]
         left = Left(len(readers), bell)

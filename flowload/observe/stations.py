@@ -14,7 +14,7 @@ from .stats import RunStats, TaskStats
 
 __all__ = ["CONSUMER", "LOOP", "Kind", "Station", "since", "stations_of", "tasks_before"]
 
-Kind: TypeAlias = Literal["stage", "lane", "cpu", "loop", "consumer"]
+Kind: TypeAlias = Literal["stage", "executor", "cpu", "loop", "consumer"]
 
 CONSUMER, LOOP = "the consumer", "the event loop"  #: who takes time beside the stages
 
@@ -58,7 +58,7 @@ def stations_of(now: RunStats, before: RunStats | None = None) -> list[Station]:
     tasks = [since(task, past) for task, past in zip(now.tasks, tasks_before(now, before), strict=True)]
     each = 1 / delivered
     found = [task_station(task, each) for task in tasks]
-    found += lane_stations(now, tasks, each)
+    found += executor_stations(now, tasks, each)
     loop = now.loop_time - (before.loop_time if before else 0.0)
     found.append(Station("loop", LOOP, 1, {LOOP: loop * each}))
     found.append(
@@ -89,10 +89,10 @@ def task_station(task: TaskStats, each: float) -> Station:
     return Station("stage", task.name, task.workers, shares, waits)
 
 
-def lane_stations(now: RunStats, tasks: Sequence[TaskStats], each: float) -> Iterator[Station]:
+def executor_stations(now: RunStats, tasks: Sequence[TaskStats], each: float) -> Iterator[Station]:
     """Threads that several tasks share."""
-    for lane in now.lanes:
-        own = [task for task in tasks if task.lane == lane.name]
+    for executor in now.executors:
+        own = [task for task in tasks if task.executor == executor.name]
         work: dict[str, float] = {}
         for task in own:
             for stage, seconds in task.work.items():
@@ -101,9 +101,9 @@ def lane_stations(now: RunStats, tasks: Sequence[TaskStats], each: float) -> Ite
         waits = max(0.0, 1 - sum(task.cpu for task in own) / together) if together > 0 else 0.0
         shares = {stage: seconds * each for stage, seconds in work.items()}
         # As many threads as CPUs that compute most of the time: it is the CPUs that there are too few of.
-        computes = lane.threads >= now.cpus and waits < 0.5
-        kind: Kind = "cpu" if computes else "lane"
-        yield Station(kind, cpus(now) if computes else lane.name, lane.threads, shares, waits)
+        computes = executor.threads >= now.cpus and waits < 0.5
+        kind: Kind = "cpu" if computes else "executor"
+        yield Station(kind, cpus(now) if computes else executor.name, executor.threads, shares, waits)
 
 
 def held_by_consumers(now: RunStats, before: RunStats | None) -> float:

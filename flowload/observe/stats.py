@@ -15,7 +15,7 @@ __all__ = [
     "HEAD",
     "SIDES",
     "EdgeStats",
-    "LaneStats",
+    "ExecutorStats",
     "RunStats",
     "StageStats",
     "TaskStats",
@@ -57,8 +57,8 @@ class StageStats(NamedTuple):
     p95: float = 0.0  #: seconds: 95 of 100 calls took no longer
     longest: float = 0.0  #: seconds of the longest call
     cpu: float = 0.0  #: seconds of CPU of its calls, estimated from some of them; part of `busy`
-    waited: float = 0.0  #: seconds that its calls waited for a thread of their lane
-    lane: str = ""  #: where its calls run: "kernel", "io", or "loop"
+    waited: float = 0.0  #: seconds that its calls waited for a thread of their executor
+    executor: str = ""  #: where its calls run: "kernel", "io", or "loop"
     gauges: Mapping[str, float] = MappingProxyType({})  #: what its operators measure themselves: see below
     missing: int = 0  #: samples in `out` in which a fill value stands for data that were never stored
 
@@ -103,14 +103,14 @@ class TaskStats(NamedTuple):
     work: Mapping[str, float]  #: seconds of work by stage, summed over workers, calls under way included
     workers: int  #: calls that may run at once
     running: int  #: calls that run now
-    lane: str  #: where its calls run: "kernel", "io", or "loop"
+    executor: str  #: where its calls run: "kernel", "io", or "loop"
     cpu: float  #: seconds of CPU of its calls, estimated from some of them
-    waited: float  #: seconds that its calls waited for a thread of their lane
+    waited: float  #: seconds that its calls waited for a thread of their executor
     starved: float  #: seconds without work because no input came
     blocked: float  #: seconds without room for output
 
 
-class LaneStats(NamedTuple):
+class ExecutorStats(NamedTuple):
     """Threads for blocking work, at one moment."""
 
     name: str  #: "kernel": work that needs a CPU; "io": work that waits
@@ -152,7 +152,7 @@ class RunStats(NamedTuple):
     seed: int
     finished: bool  #: the stream ended by itself
     buffers_recycled: int = 0  #: leases since the start that were served from buffers that had come back
-    lanes: tuple[LaneStats, ...] = ()
+    executors: tuple[ExecutorStats, ...] = ()
     tasks: tuple[TaskStats, ...] = ()  #: in the order of the flow
     cpus: int = 1  #: CPUs that the run may use
     cpu_time: float = 0.0  #: seconds of CPU of this process since the run started, the consumer's among them
@@ -183,7 +183,7 @@ class RunStats(NamedTuple):
 def _plain_rows(stats: RunStats) -> dict[str, Any]:
     return {
         "edges": [edge._asdict() for edge in stats.edges],
-        "lanes": [lane._asdict() for lane in stats.lanes],
+        "executors": [executor._asdict() for executor in stats.executors],
         "tasks": [task._asdict() for task in stats.tasks],
     }
 

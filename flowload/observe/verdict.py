@@ -16,14 +16,14 @@ Confidence: TypeAlias = Literal["high", "fair", "low"]
 NEAR = 0.97  #: what is used nearly as much as the most used: the more special of the two is named
 DISK_RATE = 1 << 18  #: bytes from storage in a second of waiting, from which on the disk is held for it
 SHORT, FEW = 1.0, 10  #: seconds and batches under which numbers say little
-ORDER: tuple[Kind, ...] = ("consumer", "stage", "cpu", "lane", "loop")  #: the more special first
+ORDER: tuple[Kind, ...] = ("consumer", "stage", "cpu", "executor", "loop")  #: the more special first
 
 
 class Limit(NamedTuple):
     """What a run cannot be faster than."""
 
-    kind: Literal["stage", "disk", "lane", "cpu", "loop", "consumer"]
-    name: str  #: of the stage or stages, the lane, the CPUs
+    kind: Literal["stage", "disk", "executor", "cpu", "loop", "consumer"]
+    name: str  #: of the stage or stages, the executor, the CPUs
     who: str  #: the stage that takes most of it; of several, the one to make faster
     servers: int  #: workers, threads or CPUs
     used: float  #: part of its time (0 to 1) in which it worked
@@ -96,7 +96,7 @@ def limit_of(station: Station, rate: float, storage: float, seconds: float) -> L
 
 def waits_for_disk(station: Station, rate: float, storage: float, seconds: float) -> bool:
     """Its servers wait for more than they compute, while storage gives as much as a slow disk would."""
-    if station.kind not in ("stage", "lane") or station.waits < 0.5:
+    if station.kind not in ("stage", "executor") or station.waits < 0.5:
         return False
     waited = station.waits * station.demand * rate * seconds
     return waited > 0 and storage / waited > DISK_RATE

@@ -219,8 +219,8 @@ class Model:
 
 
 def widened(station: Station, name: str, workers: int) -> Station:
-    """A lane has at least as many threads as a stage of it has workers."""
-    if station.kind == "lane" and name in station.shares:
+    """An executor has at least as many threads as a stage of it has workers."""
+    if station.kind == "executor" and name in station.shares:
         return station._replace(servers=max(station.servers, workers))
     return station
 

@@ -17,7 +17,7 @@ from flowload.printable import printable, text_of
 
 from .channel import EndOfStream, ReaderGone
 
-__all__ = ["EXITS", "FAILURES", "Kept", "Noted", "as_error", "is_own_cancellation", "shortened"]
+__all__ = ["EXITS", "FAILURES", "Capture", "Noted", "as_error", "is_own_cancellation", "shortened"]
 
 EXITS = KeyboardInterrupt, SystemExit  #: what a signal's handler raises in the main thread
 FAILURES = Exception, *EXITS  #: what a task of the run may fail with: see `as_error`
@@ -26,8 +26,8 @@ ENDS = StopIteration, StopAsyncIteration, EndOfStream, ReaderGone  #: what Pytho
 Kinds: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
 
-class Kept:
-    """In `with Kept(told):` an error is handed to `told`, not raised.
+class Capture:
+    """In `with Capture(told):` an error is handed to `told`, not raised.
 
     Args:
         told: gets the error.

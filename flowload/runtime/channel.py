@@ -1,7 +1,7 @@
 """A bounded queue between two stages: one writer, and readers of which each takes the next word.
 
-Stages that are moved call `try_put`, `take_now` and `put_back` inside `with moves:`, and are told of changes;
-tasks of the loop await `put` and `take`, and anything else may be called from any thread.
+Tasks of Maps and Folds call `try_put`, `take_now` and `put_back` while they hold the run lock, and are
+notified of changes; coroutines await `put` and `take`. Everything else may be called from any thread.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from time import perf_counter
 
 from flowload.abc.operators import Mark
-from flowload.runtime.tasks.epochs import Borders
-from flowload.runtime.threads.monitor import Spot, Stillness
+from flowload.runtime.tasks.epochs import EpochBoundaries
+from flowload.runtime.threads.monitor import Monitor, Waiter
 
-from .item import Item, Word, weigh
+from .message import Message, NumberedBlock, weigh
 
-__all__ = ["Channel", "EndOfStream", "Item", "ReaderGone", "Word", "weigh"]
+__all__ = ["Channel", "EndOfStream", "Message", "NumberedBlock", "ReaderGone", "weigh"]
 
 
 class EndOfStream(Exception):  # noqa: N818 - the ordinary end, not an error
@@ -39,7 +39,7 @@ class Passed:
         self.last = -1  #: number of the last block
         self.in_order = True  #: every block had a higher number than the one before
 
-    def note(self, item: Item) -> None:
+    def note(self, item: NumberedBlock) -> None:
         """One more block."""
         self.blocks += 1
         self.samples += item.samples
@@ -57,30 +57,34 @@ class Channel:
     """
 
     def __init__(
-        self, source: str, target: str, still: Stillness, *, blocks: int = 2, nbytes: int = 1 << 30
+        self, source: str, target: str, monitor: Monitor, *, blocks: int = 2, nbytes: int = 1 << 30
     ) -> None:
-        self.still = still
+        self.monitor = monitor
         self.source = source
         self.target = target
         self.capacity = blocks
         self.max_bytes = nbytes
-        self._words: deque[Word] = deque()
+        self._messages: deque[Message] = deque()
         self._nbytes = 0
         self._ended = False
-        self.left = False  #: the reader has gone
-        self.reader: Callable[[], None] | None = None  #: told when there is something to take, or an end
-        self.writer: Callable[[], None] | None = None  #: told when there is room, or the reader has gone
-        self.hungry: Callable[[], bool] | None = None  #: whether a reader in another thread waits
-        self.borders: Borders | None = None  #: of an output: where passes end
-        self._room: Spot | None = None
+        self.reader_left = False  #: the reader has gone
+        self.notify_reader: Callable[[], None] | None = (
+            None  #: told when there is something to take, or an end
+        )
+        self.notify_writer: Callable[[], None] | None = (
+            None  #: told when there is room, or the reader has gone
+        )
+        self.reader_waits: Callable[[], bool] | None = None  #: whether a reader in another thread waits
+        self.boundaries: EpochBoundaries | None = None  #: of an output: where passes end
+        self._waiting_writer: Waiter | None = None
         self._refused = False  # a word waits for room
-        self._words_came: list[Spot] = []
+        self._waiting_readers: list[Waiter] = []
         self.passed = Passed()
         self._times = [0.0] * (blocks + 1)  # seconds, by how many words waited
         self._since = perf_counter()
 
     def __len__(self) -> int:
-        return len(self._words)
+        return len(self._messages)
 
     @property
     def nbytes(self) -> int:
@@ -93,23 +97,23 @@ class Channel:
         return self._refused
 
     @property
-    def next_word(self) -> Word | None:
-        """What `take_now` would take; inside `with moves:`."""
-        return self._words[0] if self._words else None
+    def next_message(self) -> Message | None:
+        """What `take_now` would take; inside `with run_lock:`."""
+        return self._messages[0] if self._messages else None
 
     def wanted(self) -> bool:
-        """Whether its reader waits for a word; inside `with moves:`."""
-        return bool(self._words_came) or (self.hungry is not None and self.hungry())
+        """Whether its reader waits for a word; inside `with run_lock:`."""
+        return bool(self._waiting_readers) or (self.reader_waits is not None and self.reader_waits())
 
     @property
     def at_end(self) -> bool:
         """Nothing waits, and nothing will come."""
-        return self._ended and not self._words
+        return self._ended and not self._messages
 
     @property
     def samples(self) -> int:
         """Samples of the blocks that wait."""
-        return sum(word.samples for word in self._words if isinstance(word, Item))
+        return sum(message.samples for message in self._messages if isinstance(message, NumberedBlock))
 
     def mean_depth(self) -> float:
         """Blocks waiting, mean over time; from any thread, so it only reads."""
@@ -127,120 +131,120 @@ class Channel:
                 return depth
         return len(times) - 1
 
-    async def put(self, word: Word) -> None:
+    async def put(self, message: Message) -> None:
         """Write a word; parks while there is no room for it. Raises ReaderGone."""
         while True:
-            with self.still.moves:
-                if self.try_put(word):
+            with self.monitor.run_lock:
+                if self.try_put(message):
                     return
-                spot = self._room = Spot(self.still)
+                waiter = self._waiting_writer = Waiter(self.monitor)
             try:
-                await spot.wait()
+                await waiter.wait()
             finally:
-                with self.still.moves:
-                    self._room, self._refused = None, False
+                with self.monitor.run_lock:
+                    self._waiting_writer, self._refused = None, False
 
-    async def take(self) -> Word:
+    async def take(self) -> Message:
         """Read the next word; parks while there is none. Raises EndOfStream."""
         while True:
-            with self.still.moves:
-                if (word := self.take_now()) is not None:
-                    return word
+            with self.monitor.run_lock:
+                if (message := self.take_now()) is not None:
+                    return message
                 if self._ended:
                     raise EndOfStream
-                spot = Spot(self.still)
-                self._words_came.append(spot)
+                waiter = Waiter(self.monitor)
+                self._waiting_readers.append(waiter)
             try:
-                await spot.wait()
+                await waiter.wait()
             finally:
-                with self.still.moves:  # a lane's thread may be going through them
-                    self._words_came.remove(spot)
+                with self.monitor.run_lock:  # an executor's thread may be going through them
+                    self._waiting_readers.remove(waiter)
 
-    def try_put(self, word: Word) -> bool:
-        """Write a word if there is room for it; inside `with moves:`. Raises ReaderGone."""
-        if self.left:
+    def try_put(self, message: Message) -> bool:
+        """Write a word if there is room for it; inside `with run_lock:`. Raises ReaderGone."""
+        if self.reader_left:
             raise ReaderGone
-        size = word.nbytes if isinstance(word, Item) else 0
-        if self._words and (len(self._words) >= self.capacity or self._nbytes + size > self.max_bytes):
+        size = message.nbytes if isinstance(message, NumberedBlock) else 0
+        if self._messages and (len(self._messages) >= self.capacity or self._nbytes + size > self.max_bytes):
             self._refused = True
             return False
         self._refused = False
         self._tick()
-        self._words.append(word)
-        if isinstance(word, Item) and word.block is not None:
+        self._messages.append(message)
+        if isinstance(message, NumberedBlock) and message.block is not None:
             self._nbytes += size
-            self.passed.note(word)
-        elif word is Mark.EPOCH:
+            self.passed.note(message)
+        elif message is Mark.EPOCH:
             self.passed.last = -1  # passes that are kept apart begin anew
-        if self.borders is not None:
-            self.borders.note(word)
+        if self.boundaries is not None:
+            self.boundaries.note(message)
         self._wake_reader()
         return True
 
-    def take_now(self) -> Word | None:
-        """The next word if one waits; inside `with moves:`."""
-        if not self._words:
+    def take_now(self) -> Message | None:
+        """The next word if one waits; inside `with run_lock:`."""
+        if not self._messages:
             return None
         self._tick()
-        word = self._words.popleft()
-        if isinstance(word, Item):
-            self._nbytes -= word.nbytes
+        message = self._messages.popleft()
+        if isinstance(message, NumberedBlock):
+            self._nbytes -= message.nbytes
         self._wake_writer()
-        return word
+        return message
 
-    def put_back(self, word: Word) -> None:
-        """The reader has taken a word too many: it is the next one again; inside `with moves:`."""
+    def put_back(self, message: Message) -> None:
+        """The reader has taken a word too many: it is the next one again; inside `with run_lock:`."""
         self._tick()
-        self._words.appendleft(word)
-        self._nbytes += word.nbytes if isinstance(word, Item) else 0
+        self._messages.appendleft(message)
+        self._nbytes += message.nbytes if isinstance(message, NumberedBlock) else 0
 
     def end(self) -> None:
         """The writer leaves."""
-        with self.still.moves:
+        with self.monitor.run_lock:
             self._ended = True
             self._wake_reader()
 
     def leave(self) -> None:
         """The reader leaves: what waits is let go, and no task of its waits for more."""
-        with self.still.moves:
-            self.left = True
+        with self.monitor.run_lock:
+            self.reader_left = True
             self.fail()
             self._wake_writer()
 
     def fail(self) -> None:
         """The stream broke: what waits is let go, and the reader is told at once."""
-        with self.still.moves:
+        with self.monitor.run_lock:
             self._tick()
-            self._words.clear()
+            self._messages.clear()
             self._nbytes = 0
             self.end()
 
     def grow(self) -> None:
         """Make room for one more block, for good."""
-        with self.still.moves:
+        with self.monitor.run_lock:
             self._times.append(0.0)
             self.capacity += 1
             self._wake_writer()
 
     def _wake_reader(self) -> None:
-        if self.reader is not None:
-            self.reader()
+        if self.notify_reader is not None:
+            self.notify_reader()
         # All of them: one that is being cancelled would not take the word.
-        for spot in tuple(self._words_came):
-            spot.wake()
+        for waiter in tuple(self._waiting_readers):
+            waiter.wake()
 
     def _wake_writer(self) -> None:
-        if self.writer is not None:
-            self.writer()
-        if self._room is not None:
-            self._room.wake()
+        if self.notify_writer is not None:
+            self.notify_writer()
+        if self._waiting_writer is not None:
+            self._waiting_writer.wake()
 
     def _times_now(self) -> list[float]:
         times = list(self._times)
-        times[min(len(self._words), len(times) - 1)] += max(0.0, perf_counter() - self._since)
+        times[min(len(self._messages), len(times) - 1)] += max(0.0, perf_counter() - self._since)
         return times
 
     def _tick(self) -> None:
         now = perf_counter()
-        self._times[len(self._words)] += now - self._since
+        self._times[len(self._messages)] += now - self._since
         self._since = now

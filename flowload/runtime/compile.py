@@ -14,21 +14,21 @@ from flowload.chance import stage_key
 from flowload.graph import Placed, Plan
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.tasks.call import Member
-from flowload.runtime.tasks.epochs import Borders
+from flowload.runtime.tasks.epochs import EpochBoundaries
 from flowload.runtime.tasks.map_chain import is_async
 from flowload.runtime.tasks.segment import Segment
-from flowload.runtime.threads.monitor import Stillness
+from flowload.runtime.threads.monitor import Monitor
 
 from .capture import Noted
 from .channel import Channel
 from .check_operators import check_opened
 
-__all__ = ["Assembly"]
+__all__ = ["CompiledGraph"]
 
 IO_WORKERS = 4  #: calls at once of a stage that waits for disks, where the user says nothing
 
 
-class Assembly:
+class CompiledGraph:
     """The opened operators of one run, as segments joined by channels.
 
     Args:
@@ -42,7 +42,7 @@ class Assembly:
         self,
         plan: Plan,
         pool: BufferPool,
-        still: Stillness,
+        monitor: Monitor,
         run: Setting,
     ) -> None:
         self.seed = run.seed
@@ -57,7 +57,7 @@ class Assembly:
         self.nodes: dict[str, list[Member]] = {}  #: members by node, in the order of the flow
         self.stop = np.zeros(1, np.uint8)  #: set when the run is left: see `Call.stop`
         self._pool = pool
-        self._still = still
+        self._monitor = monitor
         self._ends: dict[str, Segment] = {}  # by node: the segment of its last member
         with ExitStack() as stack:
             stack.callback(self.close)  # what was opened before a stage that cannot be
@@ -116,9 +116,9 @@ class Assembly:
         for end in plan.ends:
             target = f"output {end.name!r}"
             self.outputs[end.name] = self._channel(end.node, end.port, target=target, blocks=1)
-            self.outputs[end.name].borders = Borders(self.first_epoch, self.epochs, self.held)
+            self.outputs[end.name].boundaries = EpochBoundaries(self.first_epoch, self.epochs, self.held)
             # The reader is no task of the run: whoever waits for it, or it for whom, can still move.
-            self.outputs[end.name].still = Stillness(self._still.moves)
+            self.outputs[end.name].monitor = Monitor(self._monitor.run_lock)
 
     def _open(self, placed: Placed) -> list[Member]:
         setting = placed.setting(
@@ -165,7 +165,7 @@ class Assembly:
                 segment = Segment(
                     members=[member],
                     workers=self._workers(member),
-                    rank=len(self.segments),
+                    priority=len(self.segments),
                     first_epoch=self.first_epoch,
                     align=self.align,
                 )
@@ -187,13 +187,13 @@ class Assembly:
 
     def _channel(self, node: str, port: str, *, target: str, blocks: int = 2) -> Channel:
         source = node if port == "out" else f"{node}.{port}"
-        channel = Channel(source, target, self._still, blocks=blocks)
+        channel = Channel(source, target, self._monitor, blocks=blocks)
         self._ends[node].outputs[port] = channel
         self.channels.append(channel)
         return channel
 
     def _join(self, tail: Segment, segment: Segment, source: str, target: str) -> None:
-        channel = Channel(source, target, self._still)
+        channel = Channel(source, target, self._monitor)
         tail.outputs["out"] = channel
         segment.inputs.append(channel)
         self.channels.append(channel)
@@ -201,7 +201,7 @@ class Assembly:
     def _workers(self, member: Member) -> int:
         if not isinstance(member.operator, Map):
             return 1
-        default = max(IO_WORKERS, self.cpus) if member.stage.lane == "io" else self.cpus
+        default = max(IO_WORKERS, self.cpus) if member.stage.executor == "io" else self.cpus
         return member.stage.workers or default
 
 
@@ -214,12 +214,12 @@ def unsure(placed: Placed) -> tuple[type, ...]:
 
 
 def _share_a_hop(before: Member, behind: Member) -> bool:
-    """Neighbours of one shape that ask for the same lane and as many workers; not what is paced."""
+    """Neighbours of one shape that ask for the same executor and as many workers; not what is paced."""
     if isinstance(behind.operator, Paced):
         return False
     if isinstance(before.operator, Fold) and isinstance(behind.operator, Fold):
-        return before.stage.lane == behind.stage.lane
+        return before.stage.executor == behind.stage.executor
     if isinstance(before.operator, Map) and isinstance(behind.operator, Map):
-        same = before.stage.workers == behind.stage.workers and before.stage.lane == behind.stage.lane
+        same = before.stage.workers == behind.stage.workers and before.stage.executor == behind.stage.executor
         return same and is_async(before) == is_async(behind)
     return False

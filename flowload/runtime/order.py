@@ -16,10 +16,10 @@ from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
 from flowload.graph.length import Length, length_of
 from flowload.runtime.memory.pool import BufferPool
-from flowload.runtime.threads.monitor import Moves, Stillness
+from flowload.runtime.threads.monitor import Monitor, RunLock
 
 from .checkpoint import read_state, write_state
-from .compile import Assembly
+from .compile import CompiledGraph
 from .ranks import Prepared, Ranks
 from .run import Run
 
@@ -77,7 +77,7 @@ class Order(RunOrder):
 
     def opened(self, prepared: Prepared) -> Run:
         """The same, where others who wait are told of a failure."""
-        pool, still = BufferPool(), Stillness(Moves())
+        pool, monitor = BufferPool(), Monitor(RunLock())
         run = Setting(
             seed=self.seed,
             epochs=self.epochs,
@@ -86,11 +86,11 @@ class Order(RunOrder):
             align=self.align,
             card=self.card,
         )
-        assembly = Assembly(prepared.plan, pool, still, run)
+        compiled = CompiledGraph(prepared.plan, pool, monitor, run)
         for node, why in prepared.guards.items():
-            for member in assembly.nodes[node]:
+            for member in compiled.nodes[node]:
                 member.guard = why
-        return Run(assembly, pool, still)
+        return Run(compiled, pool, monitor)
 
     def delivered(self) -> dict[str, int]:
         """Blocks of each output that an earlier run has delivered."""

@@ -38,18 +38,18 @@ from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
 from flowload.printable import text_of
 from flowload.runtime.memory.pool import BufferPool
-from flowload.runtime.observe.accounts import check_books, check_delivered
-from flowload.runtime.observe.process import Machine
-from flowload.runtime.observe.tracing import Recorder
-from flowload.runtime.tasks.choose import Task, task_of
+from flowload.runtime.observe.accounts import check_accounts, check_delivered
+from flowload.runtime.observe.process import ProcessStats
+from flowload.runtime.observe.tracing import TraceRecorder
+from flowload.runtime.tasks.choose import TaskMain, task_for
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.eventloop import keep_ctrl_c_out
-from flowload.runtime.threads.executor import Lane
-from flowload.runtime.threads.monitor import Stillness
+from flowload.runtime.threads.executor import Executor
+from flowload.runtime.threads.monitor import Monitor
 
-from .capture import EXITS, FAILURES, Kept, as_error, shortened
-from .channel import Channel, EndOfStream, ReaderGone, Word
-from .compile import Assembly
+from .capture import EXITS, FAILURES, Capture, as_error, shortened
+from .channel import Channel, EndOfStream, Message, ReaderGone
+from .compile import CompiledGraph
 from .unchanged import check_files
 
 __all__ = ["Run"]
@@ -63,10 +63,10 @@ IO_THREADS = 8  #: blocking I/O costs no CPU, so it may have more threads than t
 class Run:
     """Opened by `start` inside an event loop; `outputs` carry what it makes; `stop` ends it."""
 
-    def __init__(self, assembly: Assembly, pool: BufferPool, still: Stillness) -> None:
-        self.assembly = assembly
+    def __init__(self, compiled: CompiledGraph, pool: BufferPool, monitor: Monitor) -> None:
+        self.compiled = compiled
         self.pool = pool
-        self.still = still
+        self.monitor = monitor
         self.failure: BaseException | None = None
         self.finished = False
         self.unclosed = 0  #: parts of it that could not be closed when it was stopped
@@ -79,31 +79,31 @@ class Run:
         self.loop_clock: int | None = None
         self.loop_began = 0.0
         self.loop_time = 0.0
-        self.machine = Machine()
-        self.recorder: Recorder | None = None
-        self._unended = set(assembly.outputs)
+        self.process = ProcessStats()
+        self.recorder: TraceRecorder | None = None
+        self._unended = set(compiled.outputs)
         self._scope: anyio.CancelScope | None = None
         self.gone: anyio.Event | None = None
-        self.lanes: dict[str, Lane] = {}  #: by name
+        self.executors: dict[str, Executor] = {}  #: by name
 
     async def start(self, group: TaskGroup) -> None:
         """Start every task, in a scope of their own, so that the reader is never cancelled with them."""
         self.began = perf_counter()
-        self.machine = Machine()
+        self.process = ProcessStats()
         self.loop_clock = _thread_clock()
         self.loop_began = time.thread_time()
         self.gone = anyio.Event()
         self._scope = anyio.CancelScope()
-        self.still.moves.rest = self.still.look
-        keep_ctrl_c_out(self._host, self._guard, Channel.take)  # the reader takes inside `with moves:`
+        self.monitor.run_lock.when_settled = self.monitor.break_deadlock
+        keep_ctrl_c_out(self._host, self._guard, Channel.take)  # the reader takes inside `with run_lock:`
         group.start_soon(self._host, name="flowload run")
 
     async def take(self, output: str) -> Block:
         """The next block of an output. Raises what failed; EndOfStream at the end."""
         while True:
-            word = await self._word(output)
-            if not isinstance(word, Mark) and word.block is not None:
-                return word.block
+            message = await self._next_message(output)
+            if not isinstance(message, Mark) and message.block is not None:
+                return message.block
 
     def delivered_one(self, block: Block, waited: float) -> int:
         """Count a block that a reader got, and the seconds that it waited; returns its samples."""
@@ -122,8 +122,8 @@ class Run:
         """End the run wherever it is, and wait until nothing of it is left."""
         if self._scope is not None and self.gone is not None:
             self._scope.cancel()
-            self.assembly.stop[0] = 1  # after it: nobody is told of the calls that this ends
-            for channel in self.assembly.outputs.values():
+            self.compiled.stop[0] = 1  # after it: nobody is told of the calls that this ends
+            for channel in self.compiled.outputs.values():
                 channel.leave()
             with anyio.CancelScope(shield=True):
                 await self.gone.wait()
@@ -132,37 +132,37 @@ class Run:
         """An output has ended whose reader got so many samples. Raises LedgerError unless it got all."""
         if isinstance(self.failure, LedgerError):
             raise self.failure  # it was told before
-        if self.finished or (self.failure is None and not self.assembly.outputs[output].left):
+        if self.finished or (self.failure is None and not self.compiled.outputs[output].reader_left):
             try:
-                check_delivered(self.assembly, output, samples)
+                check_delivered(self.compiled, output, samples)
             except LedgerError as error:
                 self.failure, self.finished = error, False
                 raise
 
     def leave(self, output: str) -> None:
         """Nobody reads this output any more."""
-        self.assembly.outputs[output].leave()
+        self.compiled.outputs[output].leave()
 
     def record(self, trace: Trace) -> None:
         """Write what is done from now on into a trace; from any thread."""
-        self.recorder = Recorder(self.assembly.segments, self.lanes.values(), trace)
+        self.recorder = TraceRecorder(self.compiled.segments, self.executors.values(), trace)
 
     def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
         """Show every block that goes into a stage to its tap before the stage has it; from any thread."""
         for name, tap in taps.items():
-            self.assembly.nodes[name][0].tap = tap
+            self.compiled.nodes[name][0].tap = tap
 
-    async def _word(self, output: str) -> Word:
-        word: Word | None = None
+    async def _next_message(self, output: str) -> Message:
+        message: Message | None = None
         with suppress(EndOfStream):  # left here: a failure is raised with no other error as its context
-            word = await self.assembly.outputs[output].take()
-        if word is None:
+            message = await self.compiled.outputs[output].take()
+        if message is None:
             await self._ended(output)
         if self.failure is not None:
             raise self.failure
-        if word is None:
+        if message is None:
             raise EndOfStream
-        return word
+        return message
 
     async def _ended(self, output: str) -> None:
         """An output is at its end; at the last one the books are checked, which may be a failure."""
@@ -177,12 +177,12 @@ class Run:
         assert self._scope is not None  # noqa: S101 - start() made it
         assert self.gone is not None  # noqa: S101
         with ExitStack() as stack:  # whoever waits is told, whatever the end raises
-            for channel in self.assembly.outputs.values():
+            for channel in self.compiled.outputs.values():
                 stack.callback(channel.end)
             stack.callback(self.gone.set)
-            stages = self.assembly.nodes
+            stages = self.compiled.nodes
             log.info(
-                "run begins: %s; seed %d, %d CPUs", ", ".join(stages), self.assembly.seed, self.assembly.cpus
+                "run begins: %s; seed %d, %d CPUs", ", ".join(stages), self.compiled.seed, self.compiled.cpus
             )
             try:
                 await self._run()
@@ -195,29 +195,29 @@ class Run:
         assert self._scope is not None  # noqa: S101 - start() made it
         with self._scope:
             async with anyio.create_task_group() as group:
-                with Kept(self._fail):  # what cannot even begin has failed like any other
-                    self._open_lanes()
-                    for segment in self.assembly.segments:
-                        task = task_of(segment, self.assembly, self.lanes, self.still)
+                with Capture(self._fail):  # what cannot even begin has failed like any other
+                    self._open_executors()
+                    for segment in self.compiled.segments:
+                        task = task_for(segment, self.compiled, self.executors, self.monitor)
                         group.start_soon(self._guard, segment, task, name=segment.name)
         if self.failure is None and not self._scope.cancelled_caught:
-            with Kept(self._fail, FlowloadError):
+            with Capture(self._fail, FlowloadError):
                 # Where somebody stopped reading, what was under way was let go, and is in no book.
-                if not any(channel.left for channel in self.assembly.channels):
-                    await check_files(self.assembly.members, self.lanes["io"])
-                    check_books(self.assembly)
+                if not any(channel.reader_left for channel in self.compiled.channels):
+                    await check_files(self.compiled.members, self.executors["io"])
+                    check_accounts(self.compiled)
                     self.finished = True
 
-    def _open_lanes(self) -> None:
-        kernels = max([self.assembly.cpus, *(s.workers for s in self.assembly.segments)])
-        waiting = len(self.assembly.waiting)
+    def _open_executors(self) -> None:
+        kernels = max([self.compiled.cpus, *(s.workers for s in self.compiled.segments)])
+        waiting = len(self.compiled.waiting)
         for name, threads in (("kernel", kernels), ("io", max(IO_THREADS, kernels) + waiting)):
-            self.lanes[name] = Lane(name, threads, self.still.moves)
-        if self.recorder is not None:  # it was there before the lanes
+            self.executors[name] = Executor(name, threads, self.monitor.run_lock)
+        if self.recorder is not None:  # it was there before the executors
             self.record(self.recorder.trace)
 
-    async def _guard(self, segment: Segment, task: Task) -> None:
-        with self.still.task(), Kept(self._fail):
+    async def _guard(self, segment: Segment, task: TaskMain) -> None:
+        with self.monitor.task(), Capture(self._fail):
             try:
                 await task()
             except ReaderGone:
@@ -231,25 +231,25 @@ class Run:
             shortened(self.failure)
             assert self._scope is not None  # noqa: S101 - tasks run inside it
             self._scope.cancel()
-            self.assembly.stop[0] = 1
-            for channel in self.assembly.outputs.values():
+            self.compiled.stop[0] = 1
+            for channel in self.compiled.outputs.values():
                 channel.fail()
 
     async def _clean_up(self) -> None:
         """Close everything, each, whatever the others raise."""
-        self.assembly.stop[0] = 1
-        for operator in () if self.finished else self.assembly.waiting:
-            with Kept(self._not_closed):
+        self.compiled.stop[0] = 1
+        for operator in () if self.finished else self.compiled.waiting:
+            with Capture(self._not_closed):
                 operator.stop(failed=self.failure is not None)
-        for lane in self.lanes.values():
-            with Kept(self._not_closed, FAILURES):
-                for name in await lane.close(PATIENCE):
+        for executor in self.executors.values():
+            with Capture(self._not_closed, FAILURES):
+                for name in await executor.close(PATIENCE):
                     log.error("thread %s is stuck in a call; the run is left without it", name)
-        for close in (self.assembly.close, self.assembly.release, self.pool.close):
-            with Kept(self._not_closed, FAILURES):
+        for close in (self.compiled.close, self.compiled.release, self.pool.close):
+            with Capture(self._not_closed, FAILURES):
                 close()
         self.loop_time = time.thread_time() - self.loop_began
-        self.machine.stop()
+        self.process.stop()
         self.ended = perf_counter()
 
     def _outcome(self) -> str:

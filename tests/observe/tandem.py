@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from flowload.observe.stats import LaneStats, RunStats, TaskStats
+from flowload.observe.stats import ExecutorStats, RunStats, TaskStats
 from tests.cli.moments import moment
 
 __all__ = ["Stage", "Tandem"]
@@ -19,7 +19,7 @@ class Stage:
     name: str
     cost: float
     workers: int = 1
-    lane: str = "kernel"
+    executor: str = "kernel"
     cpu: float = 1.0  #: part of the cost
     inbox: int = 0
     running: int = 0
@@ -33,7 +33,7 @@ class Stage:
 
 @dataclass
 class Tandem:
-    """The stages, a consumer of a cost of its own, and lanes of so many threads. Queues hold two blocks."""
+    """The stages, a consumer of a cost of its own, executors of so many threads, queues of two blocks."""
 
     stages: Sequence[Stage]
     consumer: float
@@ -48,7 +48,7 @@ class Tandem:
 
     def run(self, blocks: int) -> RunStats:
         """Until the consumer has had so many blocks."""
-        taker = Stage("consumer", self.consumer, lane="")
+        taker = Stage("consumer", self.consumer, executor="")
         line = [*self.stages, taker]
         events: list[tuple[float, int, int]] = []
         count = 0
@@ -71,8 +71,8 @@ class Tandem:
 
     def may_begin(self, line: Sequence[Stage], place: int) -> bool:
         stage = line[place]
-        threads = self.threads.get(stage.lane, 1)
-        busy = sum(other.running for other in line if other.lane == stage.lane)
+        threads = self.threads.get(stage.executor, 1)
+        busy = sum(other.running for other in line if other.executor == stage.executor)
         return stage.has_worker and (place == 0 or stage.inbox > 0) and busy < threads
 
     def move(self, line: Sequence[Stage]) -> None:
@@ -86,17 +86,21 @@ class Tandem:
     def stats(self) -> RunStats:
         """What a run would say of itself."""
         tasks = tuple(
-            TaskStats(s.name, {s.name: s.work}, s.workers, s.running, s.lane, s.work * s.cpu, 0.0, 0.0, 0.0)
+            TaskStats(
+                s.name, {s.name: s.work}, s.workers, s.running, s.executor, s.work * s.cpu, 0.0, 0.0, 0.0
+            )
             for s in self.stages
         )
-        lanes = tuple(LaneStats(name, threads, 0, 0, 0, 0.0, 0.0) for name, threads in self.threads.items())
+        executors = tuple(
+            ExecutorStats(name, threads, 0, 0, 0, 0.0, 0.0) for name, threads in self.threads.items()
+        )
         return moment(
             elapsed=self.now,
             delivered=self.delivered * self.samples,
             blocks_delivered=self.delivered,
             consumer_wait=self.now - self.consumed,
             tasks=tasks,
-            lanes=lanes,
+            executors=executors,
             cpus=self.cpus,
             cpu_time=sum(task.cpu for task in tasks),
         )

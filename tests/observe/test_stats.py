@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import flowload as fl
-from flowload.observe.stats import EdgeStats, LaneStats, RunStats, StageStats, TaskStats
+from flowload.observe.stats import EdgeStats, ExecutorStats, RunStats, StageStats, TaskStats
 
 
 def stage(name: str) -> StageStats:
@@ -44,7 +44,7 @@ def run() -> RunStats:
         buffer_bytes=4096,
         seed=5,
         finished=False,
-        lanes=(LaneStats("kernel", 2, 1, 3, 100, 0.5, 0.1),),
+        executors=(ExecutorStats("kernel", 2, 1, 3, 100, 0.5, 0.1),),
         tasks=(TaskStats("read", {"read": 0.5}, 2, 1, "kernel", 0.4, 0.1, 0.25, 0.125),),
     )
 
@@ -72,7 +72,7 @@ def test_as_json_is_plain_and_complete() -> None:
         }
     ]
     assert plain["tasks"][0]["work"] == {"read": 0.5}
-    assert plain["lanes"][0]["name"] == "kernel"
+    assert plain["executors"][0]["name"] == "kernel"
 
 
 def test_a_snapshot_does_not_change() -> None:

@@ -47,19 +47,19 @@ def test_the_limit_and_the_gain_are_those_of_a_simulation(
     rows: list[tuple[float, int]], consumer: float, threads: int
 ) -> None:
     stages = row([cost for cost, _ in rows], [workers for _, workers in rows])
-    lanes = {"kernel": threads}
+    executors = {"kernel": threads}
     known = bounds(stages, consumer, threads)
     ranked = sorted(known, key=lambda name: known[name])
     assume(known[ranked[1]] > 1.1 * known[ranked[0]])
 
-    found = verdict_on(Tandem([replace(s) for s in stages], consumer, lanes, cpus=threads))
+    found = verdict_on(Tandem([replace(s) for s in stages], consumer, executors, cpus=threads))
     heaviest = max(stages, key=lambda stage: stage.cost).name
     who = heaviest if ranked[0] == "all" else ranked[0]
     if ranked[0] == "all":
         assume(sorted(s.cost for s in stages)[-2] < 0.95 * max(s.cost for s in stages))
     assert found.limit.who == who
 
-    faster = Tandem(*halved(stages, consumer, who), lanes, cpus=threads)
+    faster = Tandem(*halved(stages, consumer, who), executors, cpus=threads)
     measured = faster.run(BLOCKS).delivered / faster.now / found.rate * 1.0
     assert found.gain == pytest.approx(measured, rel=0.15)
 
@@ -96,11 +96,11 @@ def test_threads_that_compute_are_called_cpus_and_threads_that_wait_a_lane() -> 
     assert found.limit.part == pytest.approx(0.6, abs=0.02)
     asleep = [replace(stage, cpu=0.1, work=0.0) for stage in row([2.0, 3.0], [4, 4])]
     found = verdict_on(Tandem(asleep, 0.1, {"kernel": 2}))
-    assert (found.limit.kind, found.limit.name, found.limit.servers) == ("lane", "kernel", 2)
+    assert (found.limit.kind, found.limit.name, found.limit.servers) == ("executor", "kernel", 2)
 
 
 def test_a_stage_that_waits_while_storage_is_read_waits_for_the_disk() -> None:
-    stages = [Stage("read", 2.0, 2, lane="io", cpu=0.1), Stage("encode", 0.2)]
+    stages = [Stage("read", 2.0, 2, executor="io", cpu=0.1), Stage("encode", 0.2)]
     stats = Tandem(stages, 0.1).run(BLOCKS)
     for read, kind in ((0, "stage"), (10**9, "disk")):
         found = judge(stats._replace(storage_bytes=read))
@@ -121,7 +121,7 @@ def test_a_loop_at_its_limit_is_named() -> None:
     )
     assert found is not None
     assert (found.limit.kind, found.limit.name) == ("loop", LOOP)
-    assert {station.kind for station in found.stations} == {"stage", "lane", "cpu", "loop", "consumer"}
+    assert {station.kind for station in found.stations} == {"stage", "executor", "cpu", "loop", "consumer"}
 
 
 def test_what_was_before_does_not_count() -> None:

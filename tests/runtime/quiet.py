@@ -27,4 +27,4 @@ async def quiet(batches: Any) -> Run:
 
 def works(run: Run) -> bool:
     """A thread of the run has work."""
-    return any(lane.open_jobs for lane in run.lanes.values())
+    return any(executor.open_jobs for executor in run.executors.values())

@@ -107,7 +107,7 @@ class Hands(Step):
     """A step that blocking I/O would take."""
 
     word: ClassVar[str] = "hands"
-    lane: ClassVar[str] = "io"
+    executor: ClassVar[str] = "io"
 
 
 # ---- operators

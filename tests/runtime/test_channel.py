@@ -11,19 +11,19 @@ import pytest
 
 from flowload.abc.operators import Mark
 from flowload.runtime import channel as channel_module
-from flowload.runtime.channel import Channel, EndOfStream, Item, ReaderGone, Word
-from flowload.runtime.threads.monitor import Moves, Spot, Stillness
+from flowload.runtime.channel import Channel, EndOfStream, Message, NumberedBlock, ReaderGone
+from flowload.runtime.threads.monitor import Monitor, RunLock, Waiter
 from tests.runtime.stages import Ints, ints
 
 pytestmark = pytest.mark.anyio
 
 
 def channel(**bounds: int) -> Channel:
-    return Channel("a", "b", Stillness(Moves()), **bounds)
+    return Channel("a", "b", Monitor(RunLock()), **bounds)
 
 
-def item(number: int, size: int = 1) -> Item:
-    return Item.of(number, ints(range(size)))
+def item(number: int, size: int = 1) -> NumberedBlock:
+    return NumberedBlock.of(number, ints(range(size)))
 
 
 async def parks(work: Callable[[], Awaitable[Any]]) -> bool:
@@ -43,7 +43,7 @@ async def stop_when_still(scope: anyio.CancelScope) -> None:
 
 async def test_words_come_out_in_order() -> None:
     line = channel(blocks=9)
-    words: list[Word] = [item(0), Mark.EPOCH, item(1), Item(2, None), Mark.CAUGHT_UP]
+    words: list[Message] = [item(0), Mark.EPOCH, item(1), NumberedBlock(2, None), Mark.CAUGHT_UP]
     for word in words:
         await line.put(word)
     assert (len(line), line.nbytes) == (5, 16)
@@ -89,7 +89,7 @@ async def test_a_writer_goes_on_when_there_is_room() -> None:
             except EndOfStream:
                 break
             assert len(line) <= 1
-    assert [word.number for word in got if isinstance(word, Item)] == list(range(20))
+    assert [word.number for word in got if isinstance(word, NumberedBlock)] == list(range(20))
     assert not line.writer_waits
 
 
@@ -159,14 +159,14 @@ async def test_whoever_is_cancelled_takes_nothing_away() -> None:
     assert await parks(lambda: line.put(item(1)))
     assert not line.writer_waits
     taken = await line.take()
-    assert isinstance(taken, Item)
+    assert isinstance(taken, NumberedBlock)
     assert taken.number == 0
     assert line.take_now() is None
 
 
 async def test_of_several_readers_each_takes_the_next() -> None:
     line = channel()
-    got: list[Word] = []
+    got: list[Message] = []
 
     async def read() -> None:
         try:
@@ -181,23 +181,23 @@ async def test_of_several_readers_each_takes_the_next() -> None:
             group.start_soon(read)
         await anyio.wait_all_tasks_blocked()
         group.start_soon(write, line, 30)
-    assert [word.number for word in got if isinstance(word, Item)] == list(range(30))
+    assert [word.number for word in got if isinstance(word, NumberedBlock)] == list(range(30))
 
 
 async def test_whoever_is_told_finds_a_word_or_the_end() -> None:
     line = channel()
     seen: list[Any] = []
-    line.reader = lambda: seen.append("end" if line.at_end else line.take_now())
+    line.notify_reader = lambda: seen.append("end" if line.at_end else line.take_now())
     await line.put(Mark.EPOCH)
     await line.put(item(0))
     line.end()
-    assert [type(word) for word in seen] == [Mark, Item, str]
+    assert [type(word) for word in seen] == [Mark, NumberedBlock, str]
 
 
 async def test_a_writer_is_told_of_room_and_of_its_reader_leaving() -> None:
     line = channel(blocks=1)
     seen: list[bool] = []
-    line.writer = lambda: seen.append(line.left)
+    line.notify_writer = lambda: seen.append(line.reader_left)
     puts = [line.try_put(item(0)), line.try_put(item(1))]
     waits = [line.writer_waits]
     line.take_now()
@@ -221,8 +221,8 @@ async def test_many_threads_write_and_read() -> None:
                 pass
         line.end()
 
-    def put(word: Word) -> bool:
-        with line.still.moves:
+    def put(word: Message) -> bool:
+        with line.monitor.run_lock:
             return line.try_put(word)
 
     writer = threading.Thread(target=write_all)
@@ -231,16 +231,16 @@ async def test_many_threads_write_and_read() -> None:
     with pytest.raises(EndOfStream):
         await line.take()
     writer.join()
-    assert [word.number for word in got if isinstance(word, Item)] == list(range(200))
+    assert [word.number for word in got if isinstance(word, NumberedBlock)] == list(range(200))
 
 
 async def test_every_reader_is_woken_while_one_of_them_goes() -> None:
-    """A lane's thread goes through the readers that wait, and the loop takes one of them away meanwhile."""
+    """A thread goes through the readers that wait, and the loop takes one of them away meanwhile."""
     line = channel()
-    with line.still.moves:
-        first, second = Spot(line.still), Spot(line.still)
+    with line.monitor.run_lock:
+        first, second = Waiter(line.monitor), Waiter(line.monitor)
 
-    class Goes(Spot):
+    class Goes(Waiter):
         """Stands for a reader whose task runs as soon as it is woken."""
 
         def __init__(self) -> None:
@@ -248,10 +248,10 @@ async def test_every_reader_is_woken_while_one_of_them_goes() -> None:
 
         def wake(self) -> None:
             first.wake()
-            line._words_came.remove(self)
+            line._waiting_readers.remove(self)
 
-    line._words_came += [Goes(), second]
-    with line.still.moves:
+    line._waiting_readers += [Goes(), second]
+    with line.monitor.run_lock:
         line.try_put(item(0))
     assert first._woken
     assert second._woken
@@ -261,19 +261,19 @@ async def test_whoever_waited_takes_itself_off_the_list_inside_the_lock() -> Non
     line = channel(blocks=1)
     inside: list[bool] = []
 
-    class Looks(list[Spot]):
-        def remove(self, spot: Spot) -> None:
-            inside.append(line.still.moves._depth > 0)
-            super().remove(spot)
+    class Looks(list[Waiter]):
+        def remove(self, waiter: Waiter) -> None:
+            inside.append(line.monitor.run_lock._depth > 0)
+            super().remove(waiter)
 
-    line._words_came = Looks()
+    line._waiting_readers = Looks()
     async with anyio.create_task_group() as group:
         group.start_soon(line.take)
         await anyio.wait_all_tasks_blocked()
         await line.put(item(0))
     assert await parks(line.take)
     assert inside == [True, True]
-    assert line._words_came == []
+    assert line._waiting_readers == []
 
 
 async def test_a_writer_that_waited_takes_itself_off_inside_the_lock() -> None:
@@ -281,11 +281,11 @@ async def test_a_writer_that_waited_takes_itself_off_inside_the_lock() -> None:
         inside: ClassVar[list[bool]] = []
 
         def __setattr__(self, name: str, value: Any) -> None:
-            if name == "_room" and value is None and hasattr(self, "_room"):
-                self.inside.append(self.still.moves._depth > 0)
+            if name == "_waiting_writer" and value is None and hasattr(self, "_waiting_writer"):
+                self.inside.append(self.monitor.run_lock._depth > 0)
             super().__setattr__(name, value)
 
-    line = Looks("a", "b", Stillness(Moves()), blocks=1)
+    line = Looks("a", "b", Monitor(RunLock()), blocks=1)
     await line.put(item(0))
     assert await parks(lambda: line.put(item(1)))
     async with anyio.create_task_group() as group:
@@ -324,6 +324,6 @@ async def test_the_mean_depth_is_over_time(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_item_knows_its_weight() -> None:
-    assert Item.of(3, ints(range(5))).nbytes == 40
-    assert Item.of(3, None) == Item(3, None, 0)
-    assert isinstance(Item.of(3, ints([1])).block, Ints)
+    assert NumberedBlock.of(3, ints(range(5))).nbytes == 40
+    assert NumberedBlock.of(3, None) == NumberedBlock(3, None, 0)
+    assert isinstance(NumberedBlock.of(3, ints([1])).block, Ints)

@@ -8,9 +8,9 @@ import pytest
 
 from flowload.abc.operators import Call, Setting
 from flowload.graph import Graph, place
-from flowload.runtime.compile import IO_WORKERS, Assembly
+from flowload.runtime.compile import IO_WORKERS, CompiledGraph
 from flowload.runtime.memory.pool import BufferPool
-from flowload.runtime.threads.monitor import Moves, Stillness
+from flowload.runtime.threads.monitor import Monitor, RunLock
 from tests.runtime.stages import (
     Does,
     DoesAsync,
@@ -26,8 +26,8 @@ from tests.runtime.stages import (
 )
 
 
-def assemble(graph: Graph, *, cpus: int = 3) -> Assembly:
-    return Assembly(graph.plan, BufferPool(), Stillness(Moves()), Setting(seed=0, epochs=1, cpus=cpus))
+def assemble(graph: Graph, *, cpus: int = 3) -> CompiledGraph:
+    return CompiledGraph(graph.plan, BufferPool(), Monitor(RunLock()), Setting(seed=0, epochs=1, cpus=cpus))
 
 
 def segments(graph: Graph) -> list[str]:
@@ -71,12 +71,12 @@ def test_neighbouring_folds_share_a_hop_and_maps_between_part_them() -> None:
 
 def test_the_operators_of_one_stage_are_numbered_and_may_lie_in_several_hops() -> None:
     graph = numbers(1) >> step(Folds, lambda: Does(lambda block, _: block), name="a") >> plus(1, name="b")
-    assembly = assemble(graph)
-    assert [segment.name for segment in assembly.segments] == ["origin", "a.0", "a.1 > b"]
-    assert [channel.source for channel in assembly.channels] == ["origin", "a.0", "b"]
-    assert [channel.target for channel in assembly.channels] == ["a", "a.1", "output 'out'"]
-    assert [member.name for member in assembly.members] == ["origin", "a.0", "a.1", "b"]
-    assert assembly.segment_of("a") is assembly.segments[2]
+    compiled = assemble(graph)
+    assert [segment.name for segment in compiled.segments] == ["origin", "a.0", "a.1 > b"]
+    assert [channel.source for channel in compiled.channels] == ["origin", "a.0", "b"]
+    assert [channel.target for channel in compiled.channels] == ["a", "a.1", "output 'out'"]
+    assert [member.name for member in compiled.members] == ["origin", "a.0", "a.1", "b"]
+    assert compiled.segment_of("a") is compiled.segments[2]
 
 
 def test_ports_are_named_where_there_are_several() -> None:
@@ -118,8 +118,8 @@ def test_what_was_opened_before_a_stage_that_cannot_be_is_closed() -> None:
 
 
 def test_blocks_that_wait_inside_are_let_go_and_those_of_an_output_are_not() -> None:
-    assembly = assemble(numbers(1) >> plus(1))
-    for channel in assembly.channels:
-        channel._words.append(object())  # type: ignore[arg-type]  # only counted
-    assembly.release()
-    assert [len(channel) for channel in assembly.channels] == [0, 1]
+    compiled = assemble(numbers(1) >> plus(1))
+    for channel in compiled.channels:
+        channel._messages.append(object())  # type: ignore[arg-type]  # only counted
+    compiled.release()
+    assert [len(channel) for channel in compiled.channels] == [0, 1]

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from flowload.runtime.compile import Assembly
+from flowload.runtime.compile import CompiledGraph
 from flowload.runtime.memory.pool import BufferPool
-from flowload.runtime.threads.executor import Lane
+from flowload.runtime.threads.executor import Executor
 from tests.runtime.reading import Face, run_threads
 from tests.runtime.stages import flat, numbers, plus
 
 PLACES: dict[str, tuple[type, str]] = {
-    "lane": (Lane, "close"),
-    "stages": (Assembly, "close"),
-    "blocks": (Assembly, "release"),
+    "executor": (Executor, "close"),
+    "stages": (CompiledGraph, "close"),
+    "blocks": (CompiledGraph, "release"),
     "memory": (BufferPool, "close"),
 }
 
@@ -37,7 +37,7 @@ def breaking(monkeypatch: pytest.MonkeyPatch, kind: type, name: str) -> list[str
     original: Callable[..., Any] = getattr(kind, name)
     done: list[str] = []
 
-    if kind is Lane:
+    if kind is Executor:
 
         async def broken_async(self: Any, *args: Any) -> Any:
             await original(self, *args)
@@ -63,7 +63,7 @@ def test_what_cannot_be_closed_is_the_failure_of_a_run_that_ended(
     done = breaking(monkeypatch, *PLACES[place])
     with pytest.raises(OSError, match="cannot be closed"):
         face.read(numbers(9, 3) >> plus(1))
-    assert done == (["kernel", "io"] if place == "lane" else [PLACES[place][1]])
+    assert done == (["kernel", "io"] if place == "executor" else [PLACES[place][1]])
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -82,9 +82,9 @@ def test_a_lane_that_cannot_be_opened_or_used_is_a_failure(
 ) -> None:
     """As where the system gives no more threads."""
 
-    def refuse(self: Lane, *args: Any, **how: Any) -> None:
+    def refuse(self: Executor, *args: Any, **how: Any) -> None:
         raise RuntimeError("no more threads")
 
-    monkeypatch.setattr(Lane, method, refuse)
+    monkeypatch.setattr(Executor, method, refuse)
     with pytest.raises(RuntimeError, match="no more threads"):
         face.read(numbers(9, 3) >> plus(1))

@@ -48,13 +48,13 @@ def test_outputs_by_name() -> None:
 
 def test_a_run_uses_the_cpus_that_it_may_use_or_those_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "usable_cpus", lambda: 5)
-    assert order(numbers(1)).open().assembly.cpus == 5
-    assert order(numbers(1), cpus=3).open().assembly.cpus == 3
+    assert order(numbers(1)).open().compiled.cpus == 5
+    assert order(numbers(1), cpus=3).open().compiled.cpus == 3
 
 
 def test_each_opening_is_a_run_of_its_own() -> None:
     one = order(numbers(1) >> plus(1))
     first, second = one.open(), one.open()
     assert first.pool is not second.pool
-    members = zip(first.assembly.members, second.assembly.members, strict=True)
+    members = zip(first.compiled.members, second.compiled.members, strict=True)
     assert all(a is not b and a.operator is not b.operator for a, b in members)

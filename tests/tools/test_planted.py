@@ -12,7 +12,7 @@ import pytest
 import flowload as fl
 from flowload.blocks import Batch
 from flowload.observe.durations import Durations
-from flowload.runtime.threads.timing import Shift
+from flowload.runtime.threads.timing import JobTiming
 from flowload.sample import sample_path
 from tools.bench import planted as planting
 from tools.bench.observe import blind
@@ -53,12 +53,12 @@ def test_spinning_uses_a_cpu() -> None:
 
 
 def test_blind_means_that_nothing_is_measured() -> None:
-    made, shift = Durations(), Shift()
+    made, timing = Durations(), JobTiming()
     with blind():
         made.note(1.0)
-        shift.begin()
+        timing.begin()
     assert made.count == 0
-    assert shift.began == 0.0
+    assert timing.began == 0.0
     made.note(1.0)
     assert made.count == 1
 

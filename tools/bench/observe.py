@@ -22,7 +22,7 @@ from flowload.observe.durations import Durations
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.verdict import Verdict, judge
-from flowload.runtime.threads.timing import Shift, Tally
+from flowload.runtime.threads.timing import JobTiming, TimingTotals
 
 from .graphs import draw
 from .hops import drawn
@@ -37,10 +37,10 @@ TIMES = 10.0  #: the slowed stage takes so many times the whole pipeline's time 
 #: What is done for statistics alone, at every call and block.
 WATCHING = (
     (Durations, "note"),
-    (Shift, "begin"),
-    (Shift, "end"),
-    (Tally, "queue"),
-    (Tally, "enter"),
+    (JobTiming, "begin"),
+    (JobTiming, "end"),
+    (TimingTotals, "queue"),
+    (TimingTotals, "enter"),
 )
 
 

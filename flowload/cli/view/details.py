@@ -35,7 +35,7 @@ def details(row: Row, stage: StageStats, now: RunStats) -> Iterator[tuple[str, s
     yield "blocks in, out", f"{count(stage.blocks_in)}, {count(stage.blocks_out)}"
     yield "bytes in, out", f"{size(stage.bytes_in)}, {size(stage.bytes_out)}"
     yield "rate now, overall", f"{rate(stage.rate)}, {rate(stage.rate_overall)}"
-    yield "workers busy", f"{stage.running} of {stage.workers}, {stage.lane} lane"
+    yield "workers busy", f"{stage.running} of {stage.workers}, {stage.executor} executor"
     times = [duration_of(seconds) for seconds in (stage.p50, stage.p95, stage.longest)]
     yield "call p50, p95, longest", ", ".join(times)
     yield "busy, CPU", f"{duration(stage.busy)}, {duration(stage.cpu)}"

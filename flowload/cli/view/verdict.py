@@ -54,9 +54,10 @@ def named(limit: Limit, *, brief: bool = False) -> str:
     short, long = {
         "stage": (who, f"{who} ({workers}, {time})"),
         "disk": (f"the disk, for {who}", f"the disk: {who} ({workers}, {time}) waits for it"),
-        "lane": (
-            f"the {limit.name} lane, above all {who}",
-            f"the {limit.name} lane ({limit.servers} threads, {time}); {share(limit.part)} of that is {who}",
+        "executor": (
+            f"the {limit.name} executor, above all {who}",
+            f"the {limit.name} executor ({limit.servers} threads, {time});"
+            f" {share(limit.part)} of that is {who}",
         ),
         "cpu": (
             f"CPU time, above all of {who}",

@@ -88,8 +88,8 @@ class AsyncBatches:
 
     def epoch_of(self, output: str) -> int:
         """The same of one output; before its first batch the first pass."""
-        borders = None if self.run is None else self.channel(output).borders
-        return self.order.first_epoch if borders is None else borders.epoch
+        boundaries = None if self.run is None else self.channel(output).boundaries
+        return self.order.first_epoch if boundaries is None else boundaries.epoch
 
     def begin(self, output: str) -> None:
         """A loop over an output begins. Raises ClosedRun when that has ended."""
@@ -140,7 +140,7 @@ class AsyncBatches:
     def channel(self, output: str) -> Channel:
         """Where an output's blocks come from, once `take` has given the first."""
         assert self.run is not None  # noqa: S101 - it gave a block
-        return self.run.assembly.outputs[output]
+        return self.run.compiled.outputs[output]
 
     def _too_short(self, output: str) -> GraphError:
         wanted = self.order.delivered()[output]
@@ -154,9 +154,9 @@ class AsyncBatches:
         assert self.run is not None  # noqa: S101 - it gave the block
         with self._counting:
             self.delivered[output] = part = self.delivered[output] + 1
-            borders = self.run.assembly.outputs[output].borders
-            if borders is not None and borders.ends:
-                borders.reached(part)
+            boundaries = self.run.compiled.outputs[output].boundaries
+            if boundaries is not None and boundaries.ends:
+                boundaries.reached(part)
             self._samples[output] += self.run.delivered_one(block, waited)
         return hand_over(block)
 

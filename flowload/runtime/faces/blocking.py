@@ -24,8 +24,8 @@ from flowload.runtime.run import PATIENCE
 
 from .asynchronous import AsyncBatches, check_output, only_output, parts_of
 from .ended import Ended
-from .handoff import Door
-from .loop_thread import Crossing
+from .handoff import OutputEnd
+from .loop_thread import LoopThread
 
 __all__ = ["Batches"]
 
@@ -42,7 +42,7 @@ class Batches:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._crossing: Crossing | None = None
+        self._loop_thread: LoopThread | None = None
         self._closed = False
         self._process = os.getpid()
         self._opening = threading.Lock()
@@ -51,7 +51,7 @@ class Batches:
         self._only: str | None = None  # the output's name, when there is one and it was asked for
 
     def __enter__(self) -> Self:
-        if self._crossing is not None or self._closed:
+        if self._loop_thread is not None or self._closed:
             raise ClosedRun("a run is entered once; graph.iterate() makes another")
         self._open()
         return self
@@ -85,7 +85,11 @@ class Batches:
 
     def epoch_of(self, output: str) -> int:
         """The same of one output; before its first batch the first pass."""
-        return self._order.first_epoch if self._crossing is None else self._crossing.batches.epoch_of(output)
+        return (
+            self._order.first_epoch
+            if self._loop_thread is None
+            else self._loop_thread.batches.epoch_of(output)
+        )
 
     def __len__(self) -> int:
         """Batches that this run gives from its beginning on; see `Graph.__len__`. Raises NoLength."""
@@ -107,48 +111,52 @@ class Batches:
 
     def next(self, output: str) -> Any:
         """What the reader gets of an output's next block; StopIteration at the end, then ClosedRun."""
-        crossing = self._crossing
-        if crossing is None or self._closed or os.getpid() != self._process:
-            crossing = self._opened()  # or it says why not; asked here, for it is asked for every batch
-        pier = crossing.piers[output]
-        if pier.reader != get_ident():
-            pier.read_by(get_ident())
-        if (part := pier.at_hand()) is not None:
-            return crossing.batches.hand_over(output, part, 0.0)
+        loop_thread = self._loop_thread
+        if loop_thread is None or self._closed or os.getpid() != self._process:
+            loop_thread = self._opened()  # or it says why not; asked here, for it is asked for every batch
+        handoff = loop_thread.handoffs[output]
+        if handoff.reader_thread != get_ident():
+            handoff.note_reader(get_ident())
+        if (part := handoff.next_part()) is not None:
+            return loop_thread.batches.hand_over(output, part, 0.0)
         began = perf_counter()
-        word: Block | Door | None = None
+        message: Block | OutputEnd | None = None
         try:
-            word = self._get(crossing, output)
+            message = self._get(loop_thread, output)
         finally:
-            if word is None:  # a signal's handler has raised: the traceback would keep the run alive
+            if message is None:  # a signal's handler has raised: the traceback would keep the run alive
                 self.close()
-        if isinstance(word, Door):
-            pier.ready.put(word)  # the door stays closed for whoever asks again
-            if pier.door is not None and pier.door.error is not None:
-                raise pier.door.error
-            if pier.alone():
-                crossing.batches.check_delivered(output)
+        if isinstance(message, OutputEnd):
+            handoff.queue.put(message)  # the door stays closed for whoever asks again
+            if handoff.end is not None and handoff.end.error is not None:
+                raise handoff.end.error
+            if handoff.one_reader():
+                loop_thread.batches.check_delivered(output)
             self._ended.once(output, get_ident())
             raise StopIteration
-        assert crossing.bell is not None  # noqa: S101 - start() waited for it
-        if pier.waits and pier.low():  # it is set before a last look at what lies here: none is missed
-            crossing.bell.ring()
-        first, *others = parts_of(word)
-        pier.rest.extend(others)
-        return crossing.batches.hand_over(output, first, perf_counter() - began)
+        assert loop_thread.wakeup is not None  # noqa: S101 - start() waited for it
+        if (
+            handoff.held_back and handoff.half_empty()
+        ):  # it is set before a last look at what lies here: none is missed
+            loop_thread.wakeup.call()
+        first, *others = parts_of(message)
+        handoff.parts.extend(others)
+        return loop_thread.batches.hand_over(output, first, perf_counter() - began)
 
-    def _get(self, crossing: Crossing, output: str) -> Block | Door:
+    def _get(self, loop_thread: LoopThread, output: str) -> Block | OutputEnd:
         """Wait for a block; say so when it may never come because another output is not read."""
-        pier = crossing.piers[output]
+        handoff = loop_thread.handoffs[output]
         while True:
-            pier.hungry = True
+            handoff.reader_blocked = True
             try:
-                if pier.ready.empty():
-                    crossing.asked(pier)
-                return pier.ready.get(timeout=PATIENCE)
+                if handoff.queue.empty():
+                    loop_thread.note_waiting(handoff)
+                return handoff.queue.get(timeout=PATIENCE)
             except Empty:
-                piers = crossing.piers.items()
-                unread = [name for name, pier in piers if not pier.ended and not pier.ready.empty()]
+                handoffs = loop_thread.handoffs.items()
+                unread = [
+                    name for name, handoff in handoffs if not handoff.ended and not handoff.queue.empty()
+                ]
                 if unread and output not in self._told:
                     self._told.add(output)
                     names = ", ".join(map(repr, unread))
@@ -156,15 +164,15 @@ class Batches:
                         "%r has waited for %g s while nobody reads %s: %s", output, PATIENCE, names, HINT
                     )
             finally:
-                pier.hungry = False
+                handoff.reader_blocked = False
 
     def close(self) -> None:
         """End the run; nothing of it is left afterwards. May be called again."""
         self._closed = True
-        if self._crossing is not None and os.getpid() == self._process:
-            self._crossing.stop()
-            for pier in self._crossing.piers.values():
-                pier.clear()
+        if self._loop_thread is not None and os.getpid() == self._process:
+            self._loop_thread.stop()
+            for handoff in self._loop_thread.handoffs.values():
+                handoff.clear()
 
     def stats(self) -> RunStats:
         """The run at this moment, also after it was left."""
@@ -172,9 +180,9 @@ class Batches:
 
     def _begun(self) -> AsyncBatches:
         self._check_process()
-        if self._crossing is None:
+        if self._loop_thread is None:
             raise ClosedRun("this run has not begun")
-        return self._crossing.batches
+        return self._loop_thread.batches
 
     def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
         """Show every block that goes into a stage to its tap before the stage has it; from any thread."""
@@ -190,7 +198,9 @@ class Batches:
 
     def state_dict(self) -> State:
         """What `graph.iterate(state=...)` goes on from: after the last batch that was handed out."""
-        delivered = self._order.delivered() if self._crossing is None else self._crossing.batches.delivered
+        delivered = (
+            self._order.delivered() if self._loop_thread is None else self._loop_thread.batches.delivered
+        )
         return self._order.write(delivered)
 
     def _check_process(self) -> None:
@@ -200,29 +210,29 @@ class Batches:
                 " threads do not survive a fork: open a run in the child, or start children by spawn"
             )
 
-    def _opened(self) -> Crossing:
+    def _opened(self) -> LoopThread:
         self._check_process()
         if self._closed:
             raise ClosedRun("this run was left; graph.iterate() makes another")
-        return self._crossing or self._open()
+        return self._loop_thread or self._open()
 
-    def _open(self) -> Crossing:
+    def _open(self) -> LoopThread:
         with self._opening:  # two threads may ask for the first batches of two outputs
-            if self._crossing is None:
-                crossing = Crossing(self._order)
+            if self._loop_thread is None:
+                loop_thread = LoopThread(self._order)
                 # Garbage and the interpreter's exit press the stop button as well.
-                weakref.finalize(self, _stop, weakref.ref(crossing))
-                crossing.start()
-                self._crossing = crossing
-            return self._crossing
+                weakref.finalize(self, _stop, weakref.ref(loop_thread))
+                loop_thread.start()
+                self._loop_thread = loop_thread
+            return self._loop_thread
 
 
-def _stop(crossing: weakref.ref[Crossing]) -> None:
+def _stop(loop_thread: weakref.ref[LoopThread]) -> None:
     """Stop a run that still has its thread, which keeps it alive.
 
     A failure's traceback leads from the run to its reader's object: a run held here would be held for ever.
     """
-    if (alive := crossing()) is not None:
+    if (alive := loop_thread()) is not None:
         alive.stop()
 
 

@@ -7,54 +7,54 @@ from itertools import pairwise
 
 from flowload.errors import LedgerError
 from flowload.observe.ledger import Passage, check_ledger
-from flowload.runtime.compile import Assembly
+from flowload.runtime.compile import CompiledGraph
 from flowload.runtime.tasks.segment import Segment
 
-__all__ = ["check_books", "check_delivered"]
+__all__ = ["check_accounts", "check_delivered"]
 
 
-def check_books(assembly: Assembly) -> None:
+def check_accounts(compiled: CompiledGraph) -> None:
     """The end of a stream that ended by itself. Raises TooManyErrors (budgets by share), LedgerError."""
-    for member in assembly.members:
+    for member in compiled.members:
         member.check_budget(final=True)
-    check_ledger(((member.name, member.meter) for member in assembly.members), passages(assembly))
+    check_ledger(((member.name, member.meter) for member in compiled.members), passages(compiled))
 
 
-def check_delivered(assembly: Assembly, output: str, samples: int) -> None:
+def check_delivered(compiled: CompiledGraph, output: str, samples: int) -> None:
     """The end of an output whose reader got so many samples. Raises LedgerError unless it got all."""
-    passed = assembly.outputs[output].passed.samples
+    passed = compiled.outputs[output].passed.samples
     if samples != passed:
         wrong = Passage(f"output {output!r}", f"the reader of {output!r}", passed, passed, samples).wrong
         raise LedgerError(f"samples do not add up; {wrong}")
 
 
-def passages(assembly: Assembly) -> Iterator[Passage]:
+def passages(compiled: CompiledGraph) -> Iterator[Passage]:
     """Every passage of a run, in the order of the flow, but for what its readers took."""
-    for segment in assembly.segments:
+    for segment in compiled.segments:
         if segment.inputs:
-            yield entry(segment, assembly)
+            yield entry(segment, compiled)
         for one, other in pairwise(segment.members):
             given = one.meter.out
             yield Passage(one.name, other.name, given, given, other.meter.taken)
-    for name, channel in assembly.outputs.items():
+    for name, channel in compiled.outputs.items():
         passed = channel.passed
         yield Passage(
             source=channel.source,
             target=f"output {name!r}",
-            gave=assembly.gave(channel),
+            gave=compiled.gave(channel),
             queued=passed.samples,
             took=passed.samples,
             in_order=passed.in_order,
         )
 
 
-def entry(segment: Segment, assembly: Assembly) -> Passage:
+def entry(segment: Segment, compiled: CompiledGraph) -> Passage:
     """What came over the queues before a segment: those of a Turn together, whose account is one."""
     inputs = segment.inputs
     return Passage(
         source=" + ".join(channel.source for channel in inputs),
         target=segment.members[0].name,
-        gave=sum(assembly.gave(channel) for channel in inputs),
+        gave=sum(compiled.gave(channel) for channel in inputs),
         queued=sum(channel.passed.samples for channel in inputs),
         took=segment.members[0].meter.taken,
         waits=sum(channel.samples for channel in inputs),

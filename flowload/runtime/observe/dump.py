@@ -24,20 +24,20 @@ SHOWN = 3  #: sources that a block names
 def dump(run: Run) -> Dump:
     """The run now; may be called from any thread."""
     calls = sorted([*in_threads(run), *in_loop(run)], key=lambda call: -call.seconds)
-    tasks = [line for segment in run.assembly.segments for line in states(segment)]
+    tasks = [line for segment in run.compiled.segments for line in states(segment)]
     tasks += [
         f"nobody takes the batches of output {name!r}: {len(channel)} wait"
-        for name, channel in run.assembly.outputs.items()
-        if len(channel) and not channel.left
+        for name, channel in run.compiled.outputs.items()
+        if len(channel) and not channel.reader_left
     ]
     return Dump(tuple(calls), tuple(tasks))
 
 
 def in_threads(run: Run) -> Iterator[Held]:
-    """Calls that lane threads are at."""
+    """Calls that executor threads are at."""
     frames = sys._current_frames()  # noqa: SLF001 - the documented way to other threads' stacks
-    for lane in tuple(run.lanes.values()):
-        for thread, job in zip(lane.threads, tuple(lane.at_work), strict=False):
+    for executor in tuple(run.executors.values()):
+        for thread, job in zip(executor.threads, tuple(executor.at_work), strict=False):
             frame = frames.get(thread.ident or 0)
             if job is not None and frame is not None:
                 chain = [found for found, _ in traceback.walk_stack(frame)]
@@ -46,7 +46,7 @@ def in_threads(run: Run) -> Iterator[Held]:
 
 def in_loop(run: Run) -> Iterator[Held]:
     """Calls that are coroutines and wait for something."""
-    for segment in run.assembly.segments:
+    for segment in run.compiled.segments:
         for job in tuple(segment.async_jobs):
             chain = list(coroutine_frames(job.coroutine))[::-1]
             if chain:
@@ -70,13 +70,13 @@ def held(run: Run, job: Job, chain: list[FrameType], thread: str) -> Held:
     around = [frame.f_locals for frame in chain[place:]]
     call = next((each["call"] for each in around if isinstance(each.get("call"), RunCall)), None)
     block = next((made for each in around if (made := block_of(each)) is not None), None)
-    segment = next(each for each in run.assembly.segments if each.rank == job.rank)
+    segment = next(each for each in run.compiled.segments if each.priority == job.priority)
     return Held(
         stage=segment.name if member is None else member.node,
         block=None if call is None else call.number,
         source=described(block),
         thread=thread,
-        seconds=perf_counter() - job.shift.began,
+        seconds=perf_counter() - job.timing.began,
         stack=tuple(traceback.format_list(stack_of(chain[:place] or chain))),
     )
 

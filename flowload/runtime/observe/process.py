@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from time import process_time
 
-__all__ = ["Machine"]
+__all__ = ["ProcessStats"]
 
 IO = Path("/proc/self/io")
 
 
-class Machine:
+class ProcessStats:
     """Counts from when it is made until it is stopped; asked only by snapshots."""
 
     def __init__(self, io: Path = IO) -> None:

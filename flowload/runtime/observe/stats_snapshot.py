@@ -9,28 +9,28 @@ from time import perf_counter
 
 from flowload.abc.operators import Turn
 from flowload.abc.powers import Gauged
-from flowload.observe.stats import EdgeStats, LaneStats, RunStats, StageStats, TaskStats
+from flowload.observe.stats import EdgeStats, ExecutorStats, RunStats, StageStats, TaskStats
 from flowload.printable import printable
 from flowload.runtime.channel import Channel
 from flowload.runtime.run import Run
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.map_chain import is_async
 from flowload.runtime.tasks.segment import Segment
-from flowload.runtime.threads.executor import Lane
-from flowload.runtime.threads.timing import Tally
+from flowload.runtime.threads.executor import Executor
+from flowload.runtime.threads.timing import TimingTotals
 
 __all__ = ["snapshot"]
 
 
 def snapshot(run: Run) -> RunStats:
     """The run now; may be called from any thread."""
-    assembly = run.assembly
+    compiled = run.compiled
     buffers = run.pool.stats()
-    cpu_time, storage_bytes = run.machine.taken()
-    tasks = tuple(_task(run, segment) for segment in assembly.segments)
+    cpu_time, storage_bytes = run.process.taken()
+    tasks = tuple(_task(run, segment) for segment in compiled.segments)
     return RunStats(
-        stages={name: _stage(run, name, tasks) for name in assembly.nodes},
-        edges=tuple(_edge(channel) for channel in assembly.channels),
+        stages={name: _stage(run, name, tasks) for name in compiled.nodes},
+        edges=tuple(_edge(channel) for channel in compiled.channels),
         elapsed=(run.ended or perf_counter()) - run.began,
         delivered=run.delivered,
         blocks_delivered=run.blocks_delivered,
@@ -39,38 +39,38 @@ def snapshot(run: Run) -> RunStats:
         buffers_leased=buffers.leased,
         buffers_made=buffers.made,
         buffer_bytes=buffers.leased_bytes + buffers.free_bytes,
-        seed=assembly.seed,
+        seed=compiled.seed,
         finished=run.finished,
         buffers_recycled=buffers.served - buffers.made,
-        lanes=tuple(map(_lane, tuple(run.lanes.values()))),
+        executors=tuple(map(_executor, tuple(run.executors.values()))),
         tasks=tasks,
-        cpus=assembly.cpus,
+        cpus=compiled.cpus,
         cpu_time=cpu_time,
         storage_bytes=storage_bytes,
-        outputs=len(assembly.outputs),
+        outputs=len(compiled.outputs),
         chunk_wait=run.waits.stats(),
-        epochs=assembly.epochs,
-        first_epoch=assembly.first_epoch,
+        epochs=compiled.epochs,
+        first_epoch=compiled.first_epoch,
         unclosed=run.unclosed,
     )
 
 
 def _task(run: Run, segment: Segment) -> TaskStats:
-    lane, tally = _lane_of(run, segment)
+    executor, totals = _executor_of(run, segment)
     starved, blocked = segment.waits(perf_counter())
     work: dict[str, float] = {}
     for member in segment.members:
         work[member.node] = work.get(member.node, 0.0) + member.meter.busy
     add_under_way(work, _under_way(run, segment))
-    on_cpu = 0.0 if lane == "loop" else 1.0 if tally is None else tally.cpu_share
+    on_cpu = 0.0 if executor == "loop" else 1.0 if totals is None else totals.cpu_share
     return TaskStats(
         name=segment.name,
         work=work,
         workers=segment.workers,
         running=_running(run, segment),
-        lane=lane,
+        executor=executor,
         cpu=sum(work.values()) * on_cpu,
-        waited=0.0 if tally is None else tally.waited,
+        waited=0.0 if totals is None else totals.waited,
         starved=starved,
         blocked=blocked,
     )
@@ -81,9 +81,16 @@ def _under_way(run: Run, segment: Segment) -> float:
     if run.ended:
         return 0.0
     now = perf_counter()
-    jobs = [job for lane in tuple(run.lanes.values()) for job in tuple(lane.at_work) if job is not None]
+    jobs = [
+        job
+        for executor in tuple(run.executors.values())
+        for job in tuple(executor.at_work)
+        if job is not None
+    ]
     return sum(
-        max(0.0, now - job.shift.began) for job in jobs if job.rank == segment.rank and job.shift.began
+        max(0.0, now - job.timing.began)
+        for job in jobs
+        if job.priority == segment.priority and job.timing.began
     )
 
 
@@ -94,25 +101,25 @@ def add_under_way(work: dict[str, float], seconds: float) -> None:
         work[stage] = past + seconds * (past / together if together else 1 / len(work))
 
 
-def _lane_of(run: Run, segment: Segment) -> tuple[str, Tally | None]:
+def _executor_of(run: Run, segment: Segment) -> tuple[str, TimingTotals | None]:
     first = segment.members[0]
     if is_async(first) or isinstance(first.operator, Turn):
         return "loop", None  # its CPU time is the loop's
-    for lane in tuple(run.lanes.values()):
-        if (tally := lane.tallies.get(segment.rank)) is not None:
-            return lane.name, tally
-    return first.stage.lane, None
+    for executor in tuple(run.executors.values()):
+        if (totals := executor.timings.get(segment.priority)) is not None:
+            return executor.name, totals
+    return first.stage.executor, None
 
 
 def _running(run: Run, segment: Segment) -> int:
     """Calls that run now: those that threads are at, or that the loop has under way."""
-    jobs = [job for lane in tuple(run.lanes.values()) for job in lane.at_work if job is not None]
-    here = sum(job.rank == segment.rank for job in jobs)
+    jobs = [job for executor in tuple(run.executors.values()) for job in executor.at_work if job is not None]
+    here = sum(job.priority == segment.priority for job in jobs)
     return here or (segment.running if is_async(segment.members[0]) else 0)
 
 
 def _stage(run: Run, name: str, tasks: Sequence[TaskStats]) -> StageStats:
-    members = run.assembly.nodes[name]
+    members = run.compiled.nodes[name]
     meters = [member.meter for member in members]
     first, last = meters[0], meters[-1]
     dropped: Counter[str] = Counter()
@@ -149,7 +156,7 @@ def _stage(run: Run, name: str, tasks: Sequence[TaskStats]) -> StageStats:
         longest=slowest.most,
         cpu=min(busy, sum(task.cpu * share_of(task, name) for task in own)),
         waited=sum(task.waited for task in own),
-        lane=own[-1].lane,
+        executor=own[-1].executor,
         gauges=_gauges(members),
         missing=sum(meter.missing for meter in meters),
     )
@@ -172,7 +179,7 @@ def share_of(task: TaskStats, stage: str) -> float:
 
 def _bytes_in(run: Run, member: Member) -> int:
     """What came in over a queue, or from the neighbour in the same hop; a source makes its own."""
-    for segment in run.assembly.segments:
+    for segment in run.compiled.segments:
         place = next((k for k, other in enumerate(segment.members) if other is member), None)
         if place is not None and place > 0:
             return segment.members[place - 1].meter.bytes_out
@@ -196,17 +203,17 @@ def _edge(channel: Channel) -> EdgeStats:
     )
 
 
-def _lane(lane: Lane) -> LaneStats:
-    tallies = list(lane.tallies.values())
-    running = sum(job is not None for job in lane.at_work)
-    return LaneStats(
-        name=lane.name,
-        threads=lane.limit,
+def _executor(executor: Executor) -> ExecutorStats:
+    timings = list(executor.timings.values())
+    running = sum(job is not None for job in executor.at_work)
+    return ExecutorStats(
+        name=executor.name,
+        threads=executor.limit,
         running=running,
-        queued=lane.waiting,
-        done=sum(tally.done for tally in tallies),
-        work=sum(tally.work for tally in tallies),
-        waited=sum(tally.waited for tally in tallies),
+        queued=executor.waiting,
+        done=sum(totals.done for totals in timings),
+        work=sum(totals.work for totals in timings),
+        waited=sum(totals.waited for totals in timings),
     )
 
 

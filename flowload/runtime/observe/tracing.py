@@ -1,4 +1,4 @@
-"""From a run to its trace: told by lanes and segments of what they have done, when somebody listens."""
+"""From a run to its trace: told by executors and segments of what they have done, when somebody listens."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import partial
 from typing import NamedTuple
 
 from flowload.observe.trace import Add, Line, Trace, Track
-from flowload.runtime.channel import Item, Word
+from flowload.runtime.channel import Message, NumberedBlock
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.segment import Segment
-from flowload.runtime.threads.executor import Job, Lane
+from flowload.runtime.threads.executor import Executor, Job
 
-__all__ = ["Recorder"]
+__all__ = ["TraceRecorder"]
 
 
 class Told(NamedTuple):
@@ -23,26 +23,26 @@ class Told(NamedTuple):
     members: tuple[Member, ...]  #: they
 
 
-class Recorder:
+class TraceRecorder:
     """Writes what a run does into a trace: a track for each thread, and for each stage and thread.
 
     What can be put together later is: it is told of every job.
     """
 
-    def __init__(self, segments: Sequence[Segment], lanes: Iterable[Lane], trace: Trace) -> None:
+    def __init__(self, segments: Sequence[Segment], executors: Iterable[Executor], trace: Trace) -> None:
         self.trace = trace
-        self.segments = {segment.rank: segment for segment in segments}
+        self.segments = {segment.priority: segment for segment in segments}
         self.told: dict[tuple[int, str], Told] = {}  #: by rank and thread
         self.waits: dict[tuple[str, str], Add] = {}  #: by who waits for what
         self.busy: dict[str, float] = {}  #: seconds of each operator that are in the trace
         for segment in segments:
             segment.waited = partial(self.waited, segment.name)
-        for lane in tuple(lanes):
-            lane.seen = self.seen
+        for executor in tuple(executors):
+            executor.seen = self.seen
 
     def seen(self, thread: str, job: Job) -> None:
         """A job is done; told by the thread that did it, before anybody else knows."""
-        told = self.told.get((job.rank, thread)) or self.tell(job.rank, thread)
+        told = self.told.get((job.priority, thread)) or self.tell(job.priority, thread)
         result = job.result
         first = count = 0
         if told.maps:
@@ -56,20 +56,20 @@ class Recorder:
                         place += 1  # noqa: SIM113 - enumerate() takes longer
         else:
             took = self.took_since(told.members)
-            words = result[0] if isinstance(result, tuple) and result else result
-            if isinstance(words, list):  # parts for several outputs, which are numbered later, are no list
-                first, count = span_of(words)
-        shift = job.shift
-        began = shift.began
-        told.add(began, shift.ended, began - shift.queued, first, count, took)
+            messages = result[0] if isinstance(result, tuple) and result else result
+            if isinstance(messages, list):  # parts for several outputs, which are numbered later, are no list
+                first, count = span_of(messages)
+        timing = job.timing
+        began = timing.began
+        told.add(began, timing.ended, began - timing.queued, first, count, took)
 
-    def tell(self, rank: int, thread: str) -> Told:
+    def tell(self, priority: int, thread: str) -> Told:
         """Made once."""
-        segment, short = self.segments[rank], thread.removeprefix("flowload-")
+        segment, short = self.segments[priority], thread.removeprefix("flowload-")
         members = tuple(segment.members)
         parts = tuple((Track("stages", f"{each.node} in {short}"), each.name) for each in members)
         add = self.trace.adder(Line(Track("threads", short), segment.name, parts))
-        found = self.told[rank, thread] = Told(add, segment.is_map, members)
+        found = self.told[priority, thread] = Told(add, segment.is_map, members)
         return found
 
     def took_since(self, members: tuple[Member, ...]) -> list[float]:
@@ -82,17 +82,17 @@ class Recorder:
         return seconds
 
     def waited(self, who: str, why: str, began: float, ended: float) -> None:
-        """Somebody has waited for long; told inside `with moves:`, or in the loop."""
+        """Somebody has waited for long; told inside `with run_lock:`, or in the loop."""
         add = self.waits.get((who, why))
         if add is None:
             add = self.waits[who, why] = self.trace.adder(Line(Track("waits", who), why))
         add(began, ended)
 
 
-def span_of(words: list[Word]) -> tuple[int, int]:
+def span_of(messages: list[Message]) -> tuple[int, int]:
     """The number of the first block among words, and how many blocks there are: they are neighbours."""
-    for word in words:
-        if isinstance(word, Item):
-            last = next(other for other in reversed(words) if isinstance(other, Item))
-            return word.number, last.number - word.number + 1
+    for message in messages:
+        if isinstance(message, NumberedBlock):
+            last = next(other for other in reversed(messages) if isinstance(other, NumberedBlock))
+            return message.number, last.number - message.number + 1
     return 0, 0

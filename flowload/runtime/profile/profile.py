@@ -13,7 +13,7 @@ from flowload.errors import ClosedRun, GraphError
 from flowload.graph import Graph, Placed
 from flowload.observe.stats import RunStats
 from flowload.observe.whatif import Replay, Trial
-from flowload.runtime.capture import Kept
+from flowload.runtime.capture import Capture
 from flowload.runtime.faces.blocking import Batches
 from flowload.runtime.order import Order
 
@@ -97,8 +97,8 @@ class Reading:
 
     def through(self, seconds: float, caches: dict[str, Cache]) -> tuple[RunStats | None, RunStats]:
         """Let it warm up, keep inputs, then measure: the snapshots around that. Raises what it raises."""
-        with ThreadPoolExecutor(len(self.outputs), "flowload-reader") as lanes:
-            readers = [lanes.submit(self.read, self.batches[name]) for name in self.outputs]
+        with ThreadPoolExecutor(len(self.outputs), "flowload-reader") as executors:
+            readers = [executors.submit(self.read, self.batches[name]) for name in self.outputs]
             left = Left(len(readers), self.began, self.stopped)
             for reader in readers:
                 reader.add_done_callback(left.gone)
@@ -180,7 +180,7 @@ def trials_of(
         tell(f"{placed.name}: alone")
         kept = caches[placed.name].kept
         errors: list[Exception] = []
-        with Kept(errors.append):
+        with Capture(errors.append):
             replays = tuple(replays_of(placed, kept, plans[placed.name], each, now.cpus))
             trial = trial._replace(
                 replays=replays, note="" if replays else "as it ran: too slow to be run alone"

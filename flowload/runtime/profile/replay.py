@@ -16,13 +16,13 @@ from flowload.graph import End, Node, Origin, Placed, Plan, Stage
 from flowload.observe.stations import since, tasks_before
 from flowload.observe.stats import RunStats
 from flowload.observe.whatif import Replay
-from flowload.runtime.capture import Kept
+from flowload.runtime.capture import Capture
 from flowload.runtime.channel import EndOfStream
-from flowload.runtime.compile import Assembly
+from flowload.runtime.compile import CompiledGraph
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.observe.stats_snapshot import snapshot
 from flowload.runtime.run import Run
-from flowload.runtime.threads.monitor import Moves, Stillness
+from flowload.runtime.threads.monitor import Monitor, RunLock
 
 from .recorded_inputs import copied
 
@@ -93,8 +93,8 @@ def replay(
         cpus: CPUs to use.
     """
     plan = alone(placed, blocks, workers, seconds)
-    pool, still = BufferPool(), Stillness(Moves())
-    now, before, parallel = anyio.run(_through, lambda: _opened(plan, pool, still, cpus), seconds)
+    pool, monitor = BufferPool(), Monitor(RunLock())
+    now, before, parallel = anyio.run(_through, lambda: _opened(plan, pool, monitor, cpus), seconds)
     return account(now, before, placed.name, parallel=parallel)
 
 
@@ -108,8 +108,8 @@ def alone(placed: Placed, blocks: Sequence[Block], workers: int | None, seconds:
     return Plan((source, target), (End("out", placed.name, "out"),))
 
 
-def _opened(plan: Plan, pool: BufferPool, still: Stillness, cpus: int) -> Run:
-    return Run(Assembly(plan, pool, still, Setting(seed=0, epochs=1, cpus=cpus)), pool, still)
+def _opened(plan: Plan, pool: BufferPool, monitor: Monitor, cpus: int) -> Run:
+    return Run(CompiledGraph(plan, pool, monitor, Setting(seed=0, epochs=1, cpus=cpus)), pool, monitor)
 
 
 async def _through(opened: Callable[[], Run], seconds: float) -> tuple[RunStats, RunStats | None, bool]:
@@ -120,12 +120,12 @@ async def _through(opened: Callable[[], Run], seconds: float) -> tuple[RunStats,
     async with anyio.create_task_group() as group:
         await run.start(group)
         # Raised below, where no group wraps it.
-        with Kept(errors.append), anyio.move_on_after(seconds * PATIENCE + 1.0):
+        with Capture(errors.append), anyio.move_on_after(seconds * PATIENCE + 1.0):
             await _read(run, seconds, warm)
         await run.stop()
     for error in errors:
         raise error
-    parallel = any(segment.is_map for segment in run.assembly.segments if segment.rank > 0)
+    parallel = any(segment.is_map for segment in run.compiled.segments if segment.priority > 0)
     return snapshot(run), warm[0] if warm else None, parallel
 
 

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from flowload.runtime.capture import FAILURES, Kept
+from flowload.runtime.capture import FAILURES, Capture
 from flowload.runtime.threads.eventloop import Signal, keep_ctrl_c_out
 from flowload.runtime.threads.executor import Job
-from flowload.runtime.threads.monitor import Moves
+from flowload.runtime.threads.monitor import RunLock
 
 from .segment import Segment
 
@@ -21,17 +21,17 @@ __all__ = ["Coroutines"]
 class Coroutines:
     """Begins jobs that any thread brings; a task must be begun by a task, so one waits for them."""
 
-    def __init__(self, segment: Segment, moves: Moves) -> None:
+    def __init__(self, segment: Segment, run_lock: RunLock) -> None:
         self._segment = segment
-        self._moves = moves
+        self._run_lock = run_lock
         self._jobs: deque[Job] = deque()
         self._came = Signal()
         keep_ctrl_c_out(self._begin_all, self._do)
 
     def submit(self, job: Job) -> None:
-        """Begin a job soon; inside `with moves:`."""
-        job.rank = self._segment.rank
-        job.shift.begin()
+        """Begin a job soon; inside `with run_lock:`."""
+        job.priority = self._segment.priority
+        job.timing.begin()
         self._segment.async_jobs.add(job)
         self._jobs.append(job)
         self._came.set()
@@ -41,7 +41,7 @@ class Coroutines:
         errors: list[BaseException] = []
         async with anyio.create_task_group() as group:
             group.start_soon(self._begin_all, group)
-            with Kept(errors.append, FAILURES):  # raised below, where no group wraps it
+            with Capture(errors.append, FAILURES):  # raised below, where no group wraps it
                 await run()
             group.cancel_scope.cancel()
         for error in errors:
@@ -59,5 +59,5 @@ class Coroutines:
             await job.do_async()
         finally:
             self._segment.async_jobs.discard(job)
-        with self._moves:
+        with self._run_lock:
             job.finish()

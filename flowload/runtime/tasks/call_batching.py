@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowload.runtime.channel import Channel
 
-__all__ = ["Bunching"]
+__all__ = ["CallBatching"]
 
 KNOWN = 256  #: calls that are seen before their length is trusted
 TRIP = 0.002  #: seconds that a trip may take for the sake of fewer trips
@@ -13,7 +13,7 @@ SMALL = 4 << 20  #: bytes that the calls of a trip make, where that is more than
 WEIGHT = 1 / 32  #: of a call in the mean
 
 
-class Bunching:
+class CallBatching:
     """Learns how long calls take, and how much they make."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Bunching:
         self.size += (nbytes - self.size) * weight
 
     @property
-    def bunch(self) -> int:
+    def calls_per_trip(self) -> int:
         """Calls that fit into a trip."""
         if self.calls < KNOWN:
             return 1
@@ -40,9 +40,9 @@ class Bunching:
 
         The queue is made as long as they need.
         """
-        bunch = self.bunch
-        if bunch == 1:
+        calls_per_trip = self.calls_per_trip
+        if calls_per_trip == 1:
             return 1
-        while source.capacity < workers * bunch:
+        while source.capacity < workers * calls_per_trip:
             source.grow()
-        return min(bunch, -(-(len(source) + 1) // workers))
+        return min(calls_per_trip, -(-(len(source) + 1) // workers))

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TypeAlias
 
 from flowload.abc.operators import Route, Source, Turn
-from flowload.runtime.compile import Assembly
-from flowload.runtime.threads.executor import Lane
-from flowload.runtime.threads.monitor import Stillness
+from flowload.runtime.compile import CompiledGraph
+from flowload.runtime.threads.executor import Executor
+from flowload.runtime.threads.monitor import Monitor
 
 from .async_calls import Coroutines
 from .fold_task import FoldTask
@@ -20,27 +20,29 @@ from .segment import Segment
 from .source_task import run_source
 from .wiring_task import TurnTask, run_route, run_turn
 
-__all__ = ["Task", "task_of"]
+__all__ = ["TaskMain", "task_for"]
 
-Task: TypeAlias = Callable[[], Awaitable[None]]
+TaskMain: TypeAlias = Callable[[], Awaitable[None]]
 
 
-def task_of(segment: Segment, assembly: Assembly, lanes: Mapping[str, Lane], still: Stillness) -> Task:
+def task_for(
+    segment: Segment, compiled: CompiledGraph, executors: Mapping[str, Executor], monitor: Monitor
+) -> TaskMain:
     """The task of a segment; in the loop that will run it."""
     first = segment.members[0]
-    operator, lane = first.operator, lanes[first.stage.lane]
+    operator, executor = first.operator, executors[first.stage.executor]
     if isinstance(operator, Source):
-        return partial(run_source, segment, lanes["io"], assembly.epochs)
+        return partial(run_source, segment, executors["io"], compiled.epochs)
     if isinstance(operator, Route):
-        return partial(run_route, segment, lane)
+        return partial(run_route, segment, executor)
     if isinstance(operator, Turn):
         turn = TurnTask(segment)
-        still.remedies.append(turn.relieve)
+        monitor.deadlock_breakers.append(turn.break_deadlock)
         return partial(run_turn, turn)
     if not segment.is_map:
-        behind = assembly.outputs.values(), segments_behind(segment, assembly.segments)
-        return FoldTask(segment, still, lane, behind).run
+        behind = compiled.outputs.values(), segments_behind(segment, compiled.segments)
+        return FoldTask(segment, monitor, executor, behind).run
     if not is_async(first):
-        return MapTask(segment, still, partial(lane.submit, rank=segment.rank)).run
-    coroutines = Coroutines(segment, still.moves)
-    return partial(coroutines.during, MapTask(segment, still, coroutines.submit).run)
+        return MapTask(segment, monitor, partial(executor.submit, priority=segment.priority)).run
+    coroutines = Coroutines(segment, monitor.run_lock)
+    return partial(coroutines.during, MapTask(segment, monitor, coroutines.submit).run)

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 
 from flowload.abc.operators import Mark
-from flowload.runtime.item import Item, Word
+from flowload.runtime.message import Message, NumberedBlock
 
-__all__ = ["Borders", "Epochs"]
+__all__ = ["EpochBoundaries", "Epochs"]
 
 log = logging.getLogger("flowload")
 
@@ -30,16 +30,16 @@ class Epochs:
         self.number = first
         self.align = align
 
-    def passed(self, word: Word) -> bool:
+    def passed(self, message: Message) -> bool:
         """A word goes by; True where a pass ends that has nothing in common with the next."""
-        if word is Mark.EPOCH and self.align:
+        if message is Mark.EPOCH and self.align:
             self.number += 1
             return True
         return False
 
 
-class Borders:
-    """Where passes end among the parts that an output gives. Written inside `with moves:`, read elsewhere.
+class EpochBoundaries:
+    """Where passes end among the parts that an output gives. Written inside `with run_lock:`, read elsewhere.
 
     Args:
         first: number of the first pass.
@@ -59,17 +59,17 @@ class Borders:
             deque()
         )  #: parts before the end of a pass, and how many passes end there
 
-    def note(self, word: Word) -> None:
+    def note(self, message: Message) -> None:
         """A word was written."""
-        if word is Mark.EPOCH:
+        if message is Mark.EPOCH:
             if self._endless:
                 self._look()
             if self.ends and self.ends[-1][0] == self.parts:  # not taken: no part behind it was handed out
                 self.ends[-1][1] += 1
             else:
                 self.ends.append([self.parts, 1])
-        elif isinstance(word, Item) and word.block is not None:
-            self.parts += len(getattr(word.block, "bundled", (None,)))
+        elif isinstance(message, NumberedBlock) and message.block is not None:
+            self.parts += len(getattr(message.block, "bundled", (None,)))
 
     def _look(self) -> None:
         """Tell once of a run that goes on for ever and gives nothing, because all of each pass is dropped.

@@ -13,7 +13,7 @@ from typing import cast
 from flowload.abc.operators import Block, Fold, Mark
 from flowload.abc.powers import Holding, Idling, Marked
 from flowload.errors import DataError
-from flowload.runtime.channel import Item, Word
+from flowload.runtime.channel import Message, NumberedBlock
 
 from .call import Member, RunCall
 from .epochs import Epochs
@@ -36,11 +36,11 @@ class FoldChain:
         self._epochs = [epochs() for _ in range(len(members) + 1)]  # of each fold, and of what comes out
         self._made = 0
         self.idles = any(isinstance(fold, Idling) for fold in self._folds)  #: can make blocks without input
-        self.out: Iterator[Word] = iter(())  #: what `advance` goes through
+        self.out: Iterator[Message] = iter(())  #: what `advance` goes through
 
-    def feed(self, words: Iterable[Word]) -> None:
+    def feed(self, messages: Iterable[Message]) -> None:
         """Take words; `advance` makes what comes of them."""
-        self.out = self._all(list(words))
+        self.out = self._all(list(messages))
 
     def finish(self) -> None:
         """The stream is over; `advance` makes what is still held."""
@@ -50,31 +50,31 @@ class FoldChain:
         """No input waits; `advance` makes what a fold can give without."""
         self.out = self._idle()
 
-    def advance(self, words: int, seconds: float) -> tuple[list[Word], bool]:
+    def advance(self, messages: int, seconds: float) -> tuple[list[Message], bool]:
         """Make words for a while: at most so many, for about so long; True when there are no more."""
-        made: list[Word] = []
+        made: list[Message] = []
         began = perf_counter()
-        for word in self.out:
-            made.append(word)
-            if len(made) >= words or perf_counter() - began > seconds:
+        for message in self.out:
+            made.append(message)
+            if len(made) >= messages or perf_counter() - began > seconds:
                 return made, False
         return made, True
 
-    def _all(self, words: list[Word]) -> Iterator[Word]:
-        for word in words:
-            if isinstance(word, Mark):
-                yield from self._mark(0, word)
-            elif word.block is not None:
-                yield from self._push(0, word)
+    def _all(self, messages: list[Message]) -> Iterator[Message]:
+        for message in messages:
+            if isinstance(message, Mark):
+                yield from self._mark(0, message)
+            elif message.block is not None:
+                yield from self._push(0, message)
 
-    def _push(self, k: int, item: Item) -> Iterator[Word]:
+    def _push(self, k: int, item: NumberedBlock) -> Iterator[Message]:
         if k == len(self._members):
             self._made += 1
-            return iter((Item(self._made - 1, item.block, item.nbytes, item.samples),))
+            return iter((NumberedBlock(self._made - 1, item.block, item.nbytes, item.samples),))
         call = self._call(k, item.block, item.samples)
         return self._each(k, call, partial(self._folds[k].push, item.block, call), item)
 
-    def _mark(self, k: int, mark: Mark) -> Iterator[Word]:
+    def _mark(self, k: int, mark: Mark) -> Iterator[Message]:
         if k == len(self._members):
             if self._epochs[k].passed(mark):
                 self._made = 0
@@ -90,15 +90,15 @@ class FoldChain:
             self._taken[k] = 0
         yield from self._mark(k + 1, mark)
 
-    def _flush(self) -> Iterator[Word]:
+    def _flush(self) -> Iterator[Message]:
         for k in range(len(self._folds)):
             yield from self._empty(k)
 
-    def _empty(self, k: int) -> Iterator[Word]:
+    def _empty(self, k: int) -> Iterator[Message]:
         call = self._call(k)
         yield from self._each(k, call, partial(self._folds[k].flush, call), empties=True)
 
-    def _idle(self) -> Iterator[Word]:
+    def _idle(self) -> Iterator[Message]:
         for k, member in enumerate(self._members):
             operator = member.operator
             if isinstance(operator, Idling):
@@ -116,10 +116,10 @@ class FoldChain:
         k: int,
         call: RunCall,
         make: Callable[[], Iterable[Block]],
-        item: Item | None = None,
+        item: NumberedBlock | None = None,
         *,
         empties: bool = False,
-    ) -> Iterator[Word]:
+    ) -> Iterator[Message]:
         """What becomes of all that one call of a fold gives; `item`: what it took, which a dump names."""
         holds = self._holding[k]
         run = _run(self._members[k], holds, call, make, blocks=int(item is not None), empties=empties)
@@ -148,18 +148,18 @@ def _run(
     *,
     blocks: int,
     empties: bool,
-) -> Generator[Item, None, None]:
+) -> Generator[NumberedBlock, None, None]:
     """One call of a fold: time it, weigh and count what it gives, settle it when it has given everything."""
     source: Iterator[Block] | None = None
     try:
         while True:
             began = perf_counter()
-            made: Item | None = None
+            made: NumberedBlock | None = None
             try:
                 with member:
                     source = iter(make()) if source is None else source
                     if (block := next(source, End.END)) is not End.END:
-                        made = Item.of(0, given(block))
+                        made = NumberedBlock.of(0, given(block))
             except DataError as error:
                 call.reject_all(error)
             call.seconds += perf_counter() - began

@@ -7,25 +7,25 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from flowload.abc.powers import Paced
-from flowload.runtime.channel import Channel, Item, Word
-from flowload.runtime.threads.executor import Job, Lane
-from flowload.runtime.threads.monitor import Stillness
+from flowload.runtime.channel import Channel, Message, NumberedBlock
+from flowload.runtime.threads.executor import Executor, Job
+from flowload.runtime.threads.monitor import Monitor
 
 from .fold_chain import FoldChain
 from .pacing import Pacing
 from .segment import Segment
-from .task import Mover
+from .task import Task
 
 __all__ = ["FoldTask"]
 
 #: How much one hop takes in and makes: enough to pay for the hop, little enough to bound memory.
-TAKE, WORDS, SECONDS = 2, 2, 0.005
+TAKE, MESSAGES, SECONDS = 2, 2, 0.005
 
 #: Where so many hops in a row made so few bytes, as with references, a hop makes more words.
-LIGHT_HOPS, LIGHT_BYTES, LIGHT_WORDS = 64, 1 << 18, 32
+LIGHT_HOPS, LIGHT_BYTES, LIGHT_MESSAGES = 64, 1 << 18, 32
 
 
-class FoldTask(Mover):
+class FoldTask(Task):
     """Folds are serial: one hop at a time, and the next when what the last one made was sent.
 
     Args:
@@ -35,27 +35,27 @@ class FoldTask(Mover):
     def __init__(
         self,
         segment: Segment,
-        still: Stillness,
-        lane: Lane,
+        monitor: Monitor,
+        executor: Executor,
         behind: tuple[Iterable[Channel], Sequence[Segment]] = ((), ()),
     ) -> None:
-        super().__init__(segment, still)
+        super().__init__(segment, monitor)
         first = segment.members[0].operator
         self._pacing: Pacing | None = None
         if isinstance(first, Paced):
-            self._pacing = Pacing(first, segment, *behind, still.moves, self.tell)
-            still.checks.append(self._pacing.relieve)
+            self._pacing = Pacing(first, segment, *behind, monitor.run_lock, self.schedule)
+            monitor.checks.append(self._pacing.relieve)
         self._take = TAKE if self._pacing is None else 1  # there is room for one at a time
-        self._lane = lane
+        self._executor = executor
         self._chain = FoldChain(segment.members, segment.epochs)
-        self._made: deque[Word] = deque()  # not sent yet
+        self._made: deque[Message] = deque()  # not sent yet
         self._job: Job | None = None
         self._spent = True  # nothing more comes of what was fed
         self._flushed = False
         self._rested = False  # idle folds were asked, and gave nothing
         self._light = 0  # hops in a row that made few bytes
 
-    def move(self) -> Channel | None:
+    def step(self) -> Channel | None:
         """Send on what was made, then make more: of what was fed, of what waits, of what idle folds hold."""
         if self._job is not None:
             if not self._job.done:
@@ -83,11 +83,11 @@ class FoldTask(Mover):
     def _feed(self) -> bool:
         """Give the folds something to make words of; False: there is nothing."""
         source = self.segment.inputs[0]
-        words: list[Word] = []
-        while len(words) < self._take and (word := source.take_now()) is not None:
-            words.append(word)
-        if words:
-            self._chain.feed(words)
+        messages: list[Message] = []
+        while len(messages) < self._take and (message := source.take_now()) is not None:
+            messages.append(message)
+        if messages:
+            self._chain.feed(messages)
             self._rested = False
         elif source.at_end:
             if self._flushed:
@@ -105,16 +105,16 @@ class FoldTask(Mover):
     def _hop(self) -> None:
         self.segment.going = self._chain.out
         self.segment.running = 1
-        words = LIGHT_WORDS if self._light >= LIGHT_HOPS else WORDS
-        self._job = Job(partial(self._chain.advance, words, SECONDS), self.tell)
-        self._lane.submit(self._job, rank=self.segment.rank)
+        messages = LIGHT_MESSAGES if self._light >= LIGHT_HOPS else MESSAGES
+        self._job = Job(partial(self._chain.advance, messages, SECONDS), self.schedule)
+        self._executor.submit(self._job, priority=self.segment.priority)
 
     def _took(self, job: Job) -> None:
         self._job = None
         self.segment.running = 0
         made, self._spent = job.outcome()
         self._made.extend(made)
-        nbytes = sum(word.nbytes for word in made if isinstance(word, Item))
+        nbytes = sum(message.nbytes for message in made if isinstance(message, NumberedBlock))
         self._light = self._light + 1 if nbytes <= LIGHT_BYTES else 0
         if made:
             self._rested = False

@@ -8,7 +8,7 @@ from time import perf_counter
 
 from flowload.abc.operators import Map
 from flowload.errors import DataError
-from flowload.runtime.channel import Item, weigh
+from flowload.runtime.channel import NumberedBlock, weigh
 
 from .call import Member, RunCall
 
@@ -24,7 +24,7 @@ class MapChain:
     def __init__(self, members: Sequence[Member]) -> None:
         self._steps = [(member, member.operator) for member in members if isinstance(member.operator, Map)]
 
-    def apply(self, item: Item, epoch: int = 0) -> tuple[Item, Calls]:
+    def apply(self, item: NumberedBlock, epoch: int = 0) -> tuple[NumberedBlock, Calls]:
         """Take one block of a pass through, in a thread."""
         calls: Calls = []
         number, block, nbytes, samples = item
@@ -42,9 +42,9 @@ class MapChain:
                 block, samples, nbytes = None, 0, 0
             call.seconds = perf_counter() - began
             calls.append((member, call, None if block is None else (samples, nbytes)))
-        return Item(number, block, nbytes, samples), calls
+        return NumberedBlock(number, block, nbytes, samples), calls
 
-    async def apply_async(self, item: Item, epoch: int = 0) -> tuple[Item, Calls]:
+    async def apply_async(self, item: NumberedBlock, epoch: int = 0) -> tuple[NumberedBlock, Calls]:
         """Take one block of a pass through Maps that are coroutine functions, in the loop."""
         calls: Calls = []
         number, block, nbytes, samples = item
@@ -62,7 +62,7 @@ class MapChain:
                 block, samples, nbytes = None, 0, 0
             call.seconds = perf_counter() - began
             calls.append((member, call, None if block is None else (samples, nbytes)))
-        return Item(number, block, nbytes, samples), calls
+        return NumberedBlock(number, block, nbytes, samples), calls
 
 
 def is_async(member: Member) -> bool:

@@ -8,42 +8,44 @@ from functools import partial
 
 from flowload.abc.operators import Mark
 from flowload.abc.powers import Completing
-from flowload.runtime.channel import Channel, Item, Word
+from flowload.runtime.channel import Channel, Message, NumberedBlock
 from flowload.runtime.threads.executor import Job
-from flowload.runtime.threads.monitor import Stillness
+from flowload.runtime.threads.monitor import Monitor
 
-from .call_batching import Bunching
+from .call_batching import CallBatching
 from .map_chain import Calls, MapChain, is_async
 from .segment import Segment
-from .task import Mover
+from .task import Task
 
 __all__ = ["AHEAD", "MapTask"]
 
 AHEAD = 1  #: jobs beyond those that run: while the oldest takes its time, the others need not wait
 
 
-class MapTask(Mover):
+class MapTask(Task):
     """A window of jobs: at most `workers` run, `AHEAD` more are begun or wait to be sent on.
 
-    A job is one call, or several where calls are short: see `Bunching`.
+    A job is one call, or several where calls are short: see `CallBatching`.
 
     Args:
-        start: sets a job going; whoever does it calls `Job.finish` inside `with moves:`.
+        start: sets a job going; whoever does it calls `Job.finish` inside `with run_lock:`.
     """
 
-    def __init__(self, segment: Segment, still: Stillness, start: Callable[[Job], object]) -> None:
-        super().__init__(segment, still)
+    def __init__(self, segment: Segment, monitor: Monitor, start: Callable[[Job], object]) -> None:
+        super().__init__(segment, monitor)
         chain = MapChain(segment.members)
         self._apply = chain.apply
         self._apply_async = chain.apply_async if is_async(segment.members[0]) else None
-        self._bunching = Bunching()
+        self._call_batching = CallBatching()
         self._epochs = segment.epochs()
         self._start = start
         self._room = segment.workers + AHEAD
-        self._entries: deque[Job | Word] = deque()  # in the order of the input; words that need no call, too
+        self._entries: deque[Job | Message] = (
+            deque()
+        )  # in the order of the input; words that need no call, too
         self._queue: deque[Job] = deque()  # begun, but not set going
 
-    def move(self) -> Channel | None:
+    def step(self) -> Channel | None:
         """Send on what is done, and begin what there is room for."""
         source = self.segment.inputs[0]
         while True:
@@ -89,19 +91,19 @@ class MapTask(Mover):
 
     def _unpack(self, job: Job) -> None:
         """The words that a job made, in its place."""
-        words = []
-        for word, calls in job.outcome():
-            self._bunching.note(_settle(calls), word.nbytes)
-            words.append(word)
-        self._entries.extendleft(reversed(words))
+        messages = []
+        for message, calls in job.outcome():
+            self._call_batching.note(_settle(calls), message.nbytes)
+            messages.append(message)
+        self._entries.extendleft(reversed(messages))
 
     def _begin(self, source: Channel) -> bool:
         """Begin calls for the blocks that wait, as far as there is room; marks keep their place."""
         begun = False
-        while len(self._entries) < self._room and (word := source.take_now()) is not None:
+        while len(self._entries) < self._room and (message := source.take_now()) is not None:
             begun = True
-            if isinstance(word, Item) and word.block is not None:
-                items = self._with_neighbours(word, source)
+            if isinstance(message, NumberedBlock) and message.block is not None:
+                items = self._with_neighbours(message, source)
                 work = partial(
                     self._call_async if self._apply_async else self._call, items, self._epochs.number
                 )
@@ -110,28 +112,28 @@ class MapTask(Mover):
                 self._queue.append(job)
                 self._set_going()
             else:
-                self._entries.append(word)
-                self._epochs.passed(word)
+                self._entries.append(message)
+                self._epochs.passed(message)
         return begun
 
-    def _with_neighbours(self, first: Item, source: Channel) -> list[Item]:
+    def _with_neighbours(self, first: NumberedBlock, source: Channel) -> list[NumberedBlock]:
         """The blocks of the job that this one begins."""
         items = [first]
-        most = 1 if self._apply_async else self._bunching.most(source, self.segment.workers)
-        while len(items) < most and (word := source.take_now()) is not None:
-            if not isinstance(word, Item) or word.block is None:
-                source.put_back(word)  # it keeps its place behind them
+        most = 1 if self._apply_async else self._call_batching.most(source, self.segment.workers)
+        while len(items) < most and (message := source.take_now()) is not None:
+            if not isinstance(message, NumberedBlock) or message.block is None:
+                source.put_back(message)  # it keeps its place behind them
                 break
-            items.append(word)
+            items.append(message)
         return items
 
-    def _call(self, items: list[Item], epoch: int) -> list[tuple[Item, Calls]]:
+    def _call(self, items: list[NumberedBlock], epoch: int) -> list[tuple[NumberedBlock, Calls]]:
         items.reverse()
         return [
             self._apply(items.pop(), epoch) for _ in range(len(items))
         ]  # one that is done with is not kept alive
 
-    async def _call_async(self, items: list[Item], epoch: int) -> list[tuple[Item, Calls]]:
+    async def _call_async(self, items: list[NumberedBlock], epoch: int) -> list[tuple[NumberedBlock, Calls]]:
         assert self._apply_async is not None  # noqa: S101 - asked before
         return [await self._apply_async(items.pop(), epoch)]
 
@@ -143,7 +145,7 @@ class MapTask(Mover):
     def _done(self) -> None:
         self.segment.running -= 1
         self._set_going()
-        self.tell()
+        self.schedule()
 
 
 def _settle(calls: Calls) -> float:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from flowload.abc.powers import Paced
-from flowload.runtime.channel import Channel, Item
-from flowload.runtime.faces.wakeup import Doorbell
-from flowload.runtime.threads.monitor import Moves
+from flowload.runtime.channel import Channel, NumberedBlock
+from flowload.runtime.faces.wakeup import Wakeup
+from flowload.runtime.threads.monitor import RunLock
 
 from .segment import Segment
 
@@ -20,14 +20,14 @@ __all__ = ["Pacing", "segments_behind"]
 
 
 class Pacing:
-    """Holds a fold back; all but `__init__` inside `with moves:`, in any thread. Made in the loop.
+    """Holds a fold back; all but `__init__` inside `with run_lock:`, in any thread. Made in the loop.
 
     Args:
         fold: the first of its segment.
         segment: it.
         outputs: of the run, where readers may wait.
         behind: the segments between.
-        moves: the run's.
+        run_lock: the run's.
         tell: has the fold's task look again.
     """
 
@@ -37,31 +37,31 @@ class Pacing:
         segment: Segment,
         outputs: Iterable[Channel],
         behind: Sequence[Segment],
-        moves: Moves,
-        tell: Callable[[], None],
+        run_lock: RunLock,
+        schedule: Callable[[], None],
     ) -> None:
         self.fold = fold
         self.segment = segment
         self.outputs = tuple(outputs)
         self.behind = behind
-        self.moves = moves
-        self.tell = tell
+        self.run_lock = run_lock
+        self.schedule = schedule
         self.held = False  #: a block waits that there is no room for
         # By the loop: whoever gives something back may hold any lock, for garbage is collected anywhere.
-        self.bell = Doorbell(self.look_again)
-        fold.watch(self.bell.ring)
+        self.wakeup = Wakeup(self.look_again)
+        fold.watch(self.wakeup.call)
 
     def holds_back(self) -> bool:
         """Whether the next block has to wait."""
-        word = self.segment.inputs[0].next_word
-        block = word.block if isinstance(word, Item) else None
+        message = self.segment.inputs[0].next_message
+        block = message.block if isinstance(message, NumberedBlock) else None
         self.held = block is not None and not self.fold.room(block)
         return self.held
 
     def look_again(self) -> None:
         """Something was given back. In the loop."""
-        with self.moves:
-            self.tell()
+        with self.run_lock:
+            self.schedule()
 
     def relieve(self) -> None:
         """If the reader waits in vain, there is room."""
@@ -69,7 +69,7 @@ class Pacing:
             if self.holds_back():  # else something was given back, and the loop has not said so yet
                 self.fold.relieve()
             self.held = False
-            self.tell()
+            self.schedule()
 
     def on_its_way(self) -> bool:
         """Whether anything is between this fold and the readers."""

@@ -11,7 +11,7 @@ from types import GeneratorType
 from typing import Any, ClassVar
 
 from flowload.abc.operators import Map, Mark, Route
-from flowload.runtime.channel import Channel, Item, Word
+from flowload.runtime.channel import Channel, Message, NumberedBlock
 from flowload.runtime.threads.executor import Job
 
 from .call import Member
@@ -28,7 +28,7 @@ class Segment:
 
     members: list[Member]
     workers: int = 1
-    rank: int = 0  #: place in the flow: what is further on is done first
+    priority: int = 0  #: place in the flow: what is further on is done first
     first_epoch: int = 0  #: number of the run's first pass
     align: bool = False  #: passes are kept apart
     inputs: list[Channel] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Segment:
         """What its task is called."""
         return " > ".join(member.name for member in self.members)
 
-    async def take(self, which: int = 0) -> Word:
+    async def take(self, which: int = 0) -> Message:
         """The next word of an input; the time that it takes counts as starved."""
         began = self.takes_since = perf_counter()
         try:
@@ -64,14 +64,14 @@ class Segment:
             if self.waited is not None and now - began > self.long_wait:
                 self.waited("no input", began, now)
 
-    async def put(self, word: Word, port: str = "out") -> None:
+    async def put(self, message: Message, port: str = "out") -> None:
         """Write a word; the time that it takes counts as blocked. Raises TypeError for a block of a sink."""
         if port not in self.outputs:
-            self.check_sink(word)
+            self.check_sink(message)
             return
         began = self.puts_since = perf_counter()
         try:
-            await self.outputs[port].put(word)
+            await self.outputs[port].put(message)
         finally:
             self.puts_since = None
             now = perf_counter()
@@ -95,11 +95,11 @@ class Segment:
         for port in self.outputs:
             await self.put(mark, port)
 
-    def check_sink(self, word: Word) -> None:
+    def check_sink(self, message: Message) -> None:
         """Raise TypeError for a block that nobody would get: the stage says that it gives nothing."""
-        if isinstance(word, Item) and word.block is not None:
+        if isinstance(message, NumberedBlock) and message.block is not None:
             with self.members[-1]:
-                kind = type(word.block).__name__
+                kind = type(message.block).__name__
                 raise TypeError(f"gave a {kind}, but gives() names no output; return None, and drop it")
 
     def gave(self, port: str) -> int:

@@ -12,8 +12,8 @@ from typing import Any
 
 from flowload.abc.operators import Block, Mark, Source
 from flowload.errors import NoDataError
-from flowload.runtime.channel import Item, Word
-from flowload.runtime.threads.executor import Lane
+from flowload.runtime.channel import Message, NumberedBlock
+from flowload.runtime.threads.executor import Executor
 
 from .call import Member, RunCall
 from .segment import Segment
@@ -21,12 +21,12 @@ from .segment import Segment
 __all__ = ["run_source"]
 
 #: How much one hop makes: enough to pay for the hop, little enough to stop within.
-WORDS, SECONDS = 8, 0.005
+MESSAGES, SECONDS = 8, 0.005
 
 
-async def run_source(segment: Segment, lane: Lane, epochs: int | None) -> None:
+async def run_source(segment: Segment, executor: Executor, epochs: int | None) -> None:
     """Write every pass of the source, each closed by a mark."""
-    task = SourceTask(segment, lane)
+    task = SourceTask(segment, executor)
     first = segment.first_epoch
     for epoch in count(first) if epochs is None else range(first, first + epochs):
         if segment.align:
@@ -57,9 +57,9 @@ def begun(stream: object) -> Iterator[Block | Mark] | AsyncIterator[Block | Mark
 class SourceTask:
     """Numbers the blocks over all passes; in each anew where passes are kept apart."""
 
-    def __init__(self, segment: Segment, lane: Lane) -> None:
+    def __init__(self, segment: Segment, executor: Executor) -> None:
         self.segment = segment
-        self.lane = lane
+        self.executor = executor
         self.member: Member = segment.members[0]
         self.number = 0
 
@@ -80,10 +80,10 @@ class SourceTask:
         ended = False
         while not ended:
             self.segment.running = 1
-            words, ended = await self.lane.run(partial(self._pull, stream, call))
+            messages, ended = await self.executor.run(partial(self._pull, stream, call))
             self.segment.running = 0
-            for word in words:
-                await self.segment.put(word)
+            for message in messages:
+                await self.segment.put(message)
 
     async def _write_async(self, stream: AsyncIterator[Block | Mark], call: RunCall) -> None:
         guard: Any = aclosing(stream) if hasattr(stream, "aclose") else nullcontext()
@@ -92,34 +92,34 @@ class SourceTask:
             async with guard:
                 async for made in stream:
                     call.seconds = perf_counter() - began
-                    word = self._count(made, call)
+                    message = self._count(made, call)
                     self._settle(call)
-                    await self.segment.put(word)
+                    await self.segment.put(message)
                     began = perf_counter()
         self._settle(call)
 
-    def _pull(self, stream: Iterator[Block | Mark], call: RunCall) -> tuple[list[Word], bool]:
+    def _pull(self, stream: Iterator[Block | Mark], call: RunCall) -> tuple[list[Message], bool]:
         """Some of what comes next, counted; and whether that was the last. In a thread."""
         began = perf_counter()
-        words: list[Word] = []
+        messages: list[Message] = []
         ended = False
         with self.member:
-            for made in islice(stream, WORDS):
-                words.append(self._count(made, call))
+            for made in islice(stream, MESSAGES):
+                messages.append(self._count(made, call))
                 if perf_counter() - began > SECONDS:
                     break
             else:
-                ended = len(words) < WORDS
+                ended = len(messages) < MESSAGES
         call.seconds = perf_counter() - began
         self._settle(call)
-        return words, ended
+        return messages, ended
 
-    def _count(self, made: Block | Mark, call: RunCall) -> Word:
+    def _count(self, made: Block | Mark, call: RunCall) -> Message:
         """The word for a block; into the books, behind what was dropped before it."""
         self._enter(call)
         if isinstance(made, Mark):
             return made
-        item = Item.of(self.number, made)
+        item = NumberedBlock.of(self.number, made)
         meter = self.member.meter
         meter.in_ += item.samples
         meter.taken += item.samples

@@ -4,69 +4,69 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from flowload.runtime.capture import FAILURES, Kept
-from flowload.runtime.channel import Channel, ReaderGone, Word
+from flowload.runtime.capture import FAILURES, Capture
+from flowload.runtime.channel import Channel, Message, ReaderGone
 from flowload.runtime.threads.eventloop import Signal
-from flowload.runtime.threads.monitor import Stillness
+from flowload.runtime.threads.monitor import Monitor
 
 from .segment import Segment
 
-__all__ = ["Mover"]
+__all__ = ["Task"]
 
 
-class Mover:
+class Task:
     """Subclasses say in `move` what there is to do now; it is called again after every change around them.
 
     A task of the loop owns it: `run` returns when the stream has ended, and raises what failed. Everything
-    else happens inside `with moves:`.
+    else happens inside `with run_lock:`.
     """
 
-    def __init__(self, segment: Segment, still: Stillness) -> None:
+    def __init__(self, segment: Segment, monitor: Monitor) -> None:
         self.segment = segment
-        self.moves = still.moves
+        self.run_lock = monitor.run_lock
         self.over = False
-        self._told = False
-        self._kept = Kept(self._failed, FAILURES)
+        self._scheduled = False
+        self._capture = Capture(self._failed, FAILURES)
         self._error: BaseException | None = None
         self._ended = Signal()
-        self._parked: Stillness | None = None
+        self._parked: Monitor | None = None
         self._starved = False
         self.held_back = False  #: it waits for room that no channel has to give
         self._since = perf_counter()
         for channel in segment.inputs:
-            channel.reader = self.tell
+            channel.notify_reader = self.schedule
         for channel in segment.outputs.values():
-            channel.writer = self.tell
+            channel.notify_writer = self.schedule
 
     async def run(self) -> None:
         """Be moved until the stream ends. Raises what failed."""
-        with self.moves:
-            self.tell()
+        with self.run_lock:
+            self.schedule()
         try:
             await self._ended
         finally:
-            with self.moves:
+            with self.run_lock:
                 self.stop()
         if self._error is not None:
             raise self._error
 
-    def tell(self) -> None:
+    def schedule(self) -> None:
         """Something around it has changed."""
-        if not self._told and not self.over:
-            self._told = True
-            self.moves.due(self._go)
+        if not self._scheduled and not self.over:
+            self._scheduled = True
+            self.run_lock.defer(self._run_step)
 
-    def move(self) -> Channel | None:
+    def step(self) -> Channel | None:
         """Do what can be done; the channel that it waits for now; None: a call of its own is under way."""
         raise NotImplementedError
 
-    def send(self, word: Word) -> Channel | None:
+    def send(self, message: Message) -> Channel | None:
         """Write a word; the channel itself if that has no room. Raises ReaderGone; TypeError in a sink."""
         channel = self.segment.outputs.get("out")
         if channel is None:
-            self.segment.check_sink(word)
+            self.segment.check_sink(message)
             return None
-        return None if channel.try_put(word) else channel
+        return None if channel.try_put(message) else channel
 
     def end(self) -> None:
         """The stream has ended."""
@@ -79,13 +79,13 @@ class Mover:
         self.over = True
         self._ended.set()
 
-    def _go(self) -> None:
-        self._told = False
+    def _run_step(self) -> None:
+        self._scheduled = False
         if self.over:
             return
-        with self._kept:
+        with self._capture:
             try:
-                waits_for = self.move()
+                waits_for = self.step()
             except ReaderGone:
                 self.segment.leave()
                 self.stop()
@@ -99,7 +99,7 @@ class Mover:
 
     def _park(self, channel: Channel | None) -> None:
         """Count as parked, and time it: starved before an input, blocked before an output."""
-        still = None if channel is None else channel.still
+        monitor = None if channel is None else channel.monitor
         if self._parked is not None:
             now = perf_counter()
             if self._starved:
@@ -110,12 +110,12 @@ class Mover:
                 self.segment.waited("no input" if self._starved else "no room", self._since, now)
             self.segment.takes_since = self.segment.puts_since = None
             self._parked.count(-1)
-        self._parked = still
-        if still is not None:
+        self._parked = monitor
+        if monitor is not None:
             self._since = perf_counter()
             self._starved = channel in self.segment.inputs and not self.held_back
             if self._starved:
                 self.segment.takes_since = self._since
             else:
                 self.segment.puts_since = self._since
-            still.count(1)
+            monitor.count(1)

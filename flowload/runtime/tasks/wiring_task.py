@@ -10,8 +10,8 @@ from time import perf_counter
 
 from flowload.abc.operators import Mark, Route, Turn
 from flowload.errors import DataError, GraphError
-from flowload.runtime.channel import EndOfStream, Item, ReaderGone, Word
-from flowload.runtime.threads.executor import Lane
+from flowload.runtime.channel import EndOfStream, Message, NumberedBlock, ReaderGone
+from flowload.runtime.threads.executor import Executor
 
 from .call import Member
 from .segment import Segment
@@ -19,21 +19,21 @@ from .segment import Segment
 __all__ = ["run_route", "run_turn"]
 
 
-async def run_route(segment: Segment, lane: Lane) -> None:
+async def run_route(segment: Segment, executor: Executor) -> None:
     """Send the parts of every block to their outputs; marks go to all."""
     numbers = dict.fromkeys(segment.outputs, 0)
     member = segment.members[0]
     epochs = segment.epochs()
     try:
         while True:
-            word = await segment.take()
-            if isinstance(word, Mark):
-                if epochs.passed(word):
+            message = await segment.take()
+            if isinstance(message, Mark):
+                if epochs.passed(message):
                     numbers = dict.fromkeys(segment.outputs, 0)
-                await _each(segment, dict.fromkeys(segment.outputs, word))
-            elif word.block is not None:
-                work = partial(_route, member, segment.outputs, word, epochs.number)
-                parts = await lane.run(work, rank=segment.rank)
+                await _each(segment, dict.fromkeys(segment.outputs, message))
+            elif message.block is not None:
+                work = partial(_route, member, segment.outputs, message, epochs.number)
+                parts = await executor.run(work, priority=segment.priority)
                 numbered = {port: part._replace(number=numbers[port]) for port, part in parts.items()}
                 await _each(segment, numbered)
                 for port, part in parts.items():
@@ -43,17 +43,21 @@ async def run_route(segment: Segment, lane: Lane) -> None:
         segment.end()
 
 
-def _route(member: Member, ports: Collection[str], item: Item, epoch: int = 0) -> Mapping[str, Item]:
+def _route(
+    member: Member, ports: Collection[str], item: NumberedBlock, epoch: int = 0
+) -> Mapping[str, NumberedBlock]:
     """The parts of a block; their numbers are given later."""
     assert isinstance(member.operator, Route)  # noqa: S101 - the plan made this task for it
     call = member.call(item.number, item.block, item.samples, epoch=epoch)
     began = perf_counter()
-    parts: dict[str, Item] = {}
+    parts: dict[str, NumberedBlock] = {}
     try:
         with member:
             routed = member.operator.route(item.block, call)
             check_ports(routed, ports)
-            parts = {port: part for port, each in routed.items() if (part := Item.of(0, each)).samples}
+            parts = {
+                port: part for port, each in routed.items() if (part := NumberedBlock.of(0, each)).samples
+            }
     except DataError as error:
         call.reject_all(error)
     call.seconds = perf_counter() - began
@@ -73,12 +77,12 @@ def check_ports(routed: object, ports: Collection[str]) -> None:
             raise GraphError(f"route() gave a part for the output {port!r}; this stage has {names}")
 
 
-async def _each(segment: Segment, words: Mapping[str, Word]) -> None:
+async def _each(segment: Segment, messages: Mapping[str, Message]) -> None:
     """Write to the outputs that are still read; ReaderGone when none is."""
-    for port, word in words.items():
+    for port, message in messages.items():
         with suppress(ReaderGone):
-            await segment.put(word, port)
-    if all(channel.left for channel in segment.outputs.values()):
+            await segment.put(message, port)
+    if all(channel.reader_left for channel in segment.outputs.values()):
         raise ReaderGone
 
 
@@ -128,37 +132,37 @@ class TurnTask:
         with member:
             which = check_choice(operator.choose(ready), ready)
         try:
-            word = await self._wait_for(which)
+            message = await self._wait_for(which)
         except EndOfStream:
             self.alive.remove(which)
             await self._catch_up()
         else:
-            await self._pass_on(operator, which, word)
+            await self._pass_on(operator, which, message)
 
-    async def _wait_for(self, which: int) -> Word:
+    async def _wait_for(self, which: int) -> Message:
         self.waits_for = which
         try:
             return await self.segment.take(which)
         finally:
             self.waits_for = None
 
-    def relieve(self) -> None:
+    def break_deadlock(self) -> None:
         """Everything stands still: give room to the inputs that are full while another is waited for."""
         if self.waits_for is not None:
             for k in self.alive:
                 if k != self.waits_for and self.segment.inputs[k].writer_waits:
                     self.segment.inputs[k].grow()
 
-    async def _pass_on(self, operator: Turn, which: int, word: Word) -> None:
-        if isinstance(word, Mark):
-            await self._mark(which, word)
-        elif word.block is not None:
+    async def _pass_on(self, operator: Turn, which: int, message: Message) -> None:
+        if isinstance(message, Mark):
+            await self._mark(which, message)
+        elif message.block is not None:
             member = self.segment.members[0]
             with member:
-                operator.took(which, word.samples)
-            member.settle(member.call(self.number, word.block, word.samples, epoch=self.epochs.number))
-            member.meter.gave(word.samples, word.nbytes)
-            await self.segment.put(word._replace(number=self.number))
+                operator.took(which, message.samples)
+            member.settle(member.call(self.number, message.block, message.samples, epoch=self.epochs.number))
+            member.meter.gave(message.samples, message.nbytes)
+            await self.segment.put(message._replace(number=self.number))
             self.number += 1
 
     async def _mark(self, which: int, mark: Mark) -> None:

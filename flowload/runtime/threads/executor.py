@@ -12,26 +12,26 @@ from typing import Any
 
 import anyio
 
-from flowload.runtime.capture import Kept, as_error, is_own_cancellation
+from flowload.runtime.capture import Capture, as_error, is_own_cancellation
 
 from .eventloop import Signal
-from .monitor import Moves
-from .timing import Shift, Tally
+from .monitor import RunLock
+from .timing import JobTiming, TimingTotals
 
-__all__ = ["Job", "Lane"]
+__all__ = ["Executor", "Job"]
 
 
 class Job:
-    """One piece of work in a lane; `wait` in the loop for what became of it."""
+    """One piece of work in an executor; `wait` in the loop for what became of it."""
 
-    __slots__ = ("_signal", "coroutine", "done", "error", "rank", "result", "shift", "then", "work")
+    __slots__ = ("_signal", "coroutine", "done", "error", "priority", "result", "then", "timing", "work")
 
     def __init__(self, work: Callable[[], Any], then: Callable[[], None] | None = None) -> None:
         self.work: Callable[[], Any] | None = work
-        self.then = then  #: called inside `with moves:` when the work is done
-        self.rank = 0
+        self.then = then  #: called inside `with run_lock:` when the work is done
+        self.priority = 0
         self.coroutine: Any = None  #: what `do_async` waits for
-        self.shift = Shift()
+        self.timing = JobTiming()
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = False
@@ -40,19 +40,19 @@ class Job:
     def do(self) -> None:
         """Run the work in the calling thread; its outcome is kept, never raised here."""
         work = self._begun()
-        with Kept(self._failed, BaseException):
+        with Capture(self._failed, BaseException):
             self.result = work()
 
     async def do_async(self) -> None:
         """Run work that is a coroutine function in the loop; raises only a cancellation."""
         work = self._begun()
-        with Kept(self._failed, BaseException, unless=is_own_cancellation):
+        with Capture(self._failed, BaseException, unless=is_own_cancellation):
             self.coroutine = work()
             self.result = await self.coroutine
 
     def _begun(self) -> Callable[[], Any]:
         work, self.work = self.work, None
-        assert work is not None, "a job is done once"  # noqa: S101 - a broken lane, not bad input
+        assert work is not None, "a job is done once"  # noqa: S101 - a broken executor, not bad input
         return work
 
     def _failed(self, error: BaseException) -> None:
@@ -60,7 +60,7 @@ class Job:
         self.error = as_error(error)
 
     def finish(self) -> None:
-        """Tell whoever waits; inside `with moves:`."""
+        """Tell whoever waits; inside `with run_lock:`."""
         self.done = True
         if self.then is not None:
             self.then()
@@ -81,7 +81,7 @@ class Job:
         return self.outcome()
 
 
-class Lane:
+class Executor:
     """Threads that take jobs from one queue: those of the highest rank first, and of a rank in order.
 
     Ranks rise with the flow, so that what is nearly done is done first: little is under way, and it is still
@@ -89,17 +89,17 @@ class Lane:
     what follows from it, too, and finds its next one at once.
     """
 
-    def __init__(self, name: str, threads: int, moves: Moves) -> None:
+    def __init__(self, name: str, threads: int, run_lock: RunLock) -> None:
         self.name = name
         self.limit = threads
-        self.moves = moves
+        self.run_lock = run_lock
         self._jobs: list[tuple[int, int, Job]] = []  # a heap: rank (negative), number, job
         self._numbers = count()
         self._turns: SimpleQueue[bool] = SimpleQueue()  # one True a job; False sends a thread home
         self._threads: list[threading.Thread] = []
         self.open_jobs = 0
         self.at_work: list[Job | None] = []  #: what each thread does now
-        self.tallies: dict[int, Tally] = {}  #: by rank
+        self.timings: dict[int, TimingTotals] = {}  #: by rank
         self.seen: Callable[[str, Job], None] | None = None  #: told of every job that is done, and where
         self._home: deque[str] = deque()  # names of threads that went home; append is atomic
         self._all_home: Signal | None = None
@@ -114,27 +114,27 @@ class Lane:
         """Jobs that no thread has taken yet."""
         return len(self._jobs)
 
-    def submit(self, job: Job, *, rank: int = 0) -> Job:
+    def submit(self, job: Job, *, priority: int = 0) -> Job:
         """Queue a job; from any thread."""
-        with self.moves:
-            job.rank = rank
-            if (tally := self.tallies.get(rank)) is None:
-                tally = self.tallies[rank] = Tally()
-            tally.queue(job.shift)
-            heappush(self._jobs, (-rank, next(self._numbers), job))
+        with self.run_lock:
+            job.priority = priority
+            if (totals := self.timings.get(priority)) is None:
+                totals = self.timings[priority] = TimingTotals()
+            totals.queue(job.timing)
+            heappush(self._jobs, (-priority, next(self._numbers), job))
             self.open_jobs += 1
             if len(self._threads) < min(self.limit, self.open_jobs):
                 self._start_thread()
             self._turns.put(True)
         return job
 
-    async def run(self, work: Callable[[], Any], *, rank: int = 0) -> Any:
-        """Do work in the lane and wait for its result."""
-        return await self.submit(Job(work), rank=rank).wait()
+    async def run(self, work: Callable[[], Any], *, priority: int = 0) -> Any:
+        """Do work in the executor and wait for its result."""
+        return await self.submit(Job(work), priority=priority).wait()
 
     async def close(self, patience: float) -> list[str]:
         """Drop what has not begun, wait for what has; names of threads that outlasted the patience (s)."""
-        with self.moves:
+        with self.run_lock:
             self._jobs.clear()
         if self._threads:
             self._all_home = Signal()
@@ -165,14 +165,14 @@ class Lane:
         while self._turns.get():
             job = self._next()
             if job is not None:
-                job.shift.begin()
+                job.timing.begin()
                 self.at_work[place] = job
                 job.do()
-                job.shift.end()
+                job.timing.end()
                 self.at_work[place] = None
                 if self.seen is not None:  # before the lock: others need not wait for it
                     self.seen(name, job)
-                with self.moves:
+                with self.run_lock:
                     self._finish(job)
                 del job  # else this thread would keep the last result alive while it waits
         self._home.append(name)
@@ -187,6 +187,6 @@ class Lane:
             return None  # close() has emptied the queue
 
     def _finish(self, job: Job) -> None:
-        self.tallies[job.rank].enter(job.shift)
+        self.timings[job.priority].enter(job.timing)
         job.finish()
         self.open_jobs -= 1

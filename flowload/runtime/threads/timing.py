@@ -1,16 +1,16 @@
-"""Where the time of a lane's threads went, by rank: how long jobs waited, took, and needed a CPU."""
+"""Where the time of an executor's threads went, by rank: how long jobs waited, took, and needed a CPU."""
 
 from __future__ import annotations
 
 from time import perf_counter, thread_time
 
-__all__ = ["Shift", "Tally"]
+__all__ = ["JobTiming", "TimingTotals"]
 
 #: Asking for a thread's CPU time costs a microsecond or two: of short jobs, one in so many is asked.
 EVERY, LONG = 16, 1e-3
 
 
-class Shift:
+class JobTiming:
     """The times of one job. Written by the thread that does it."""
 
     __slots__ = ("asks", "began", "cpu", "ended", "queued")
@@ -33,8 +33,8 @@ class Shift:
         self.ended = perf_counter()
 
 
-class Tally:
-    """The times of all jobs of one rank; entered inside `with moves:`."""
+class TimingTotals:
+    """The times of all jobs of one rank; entered inside `with run_lock:`."""
 
     __slots__ = ("_asked_cpu", "_asked_work", "_last", "done", "waited", "work")
 
@@ -45,20 +45,20 @@ class Tally:
         self._asked_cpu = self._asked_work = 0.0
         self._last = 0.0
 
-    def queue(self, shift: Shift) -> None:
+    def queue(self, timing: JobTiming) -> None:
         """A job is queued."""
-        shift.queued = perf_counter()
-        shift.asks = self._last > LONG or self.done % EVERY == 0
+        timing.queued = perf_counter()
+        timing.asks = self._last > LONG or self.done % EVERY == 0
 
-    def enter(self, shift: Shift) -> None:
+    def enter(self, timing: JobTiming) -> None:
         """A job is done."""
-        work = shift.ended - shift.began
+        work = timing.ended - timing.began
         self.done += 1
         self.work += work
-        self.waited += shift.began - shift.queued
+        self.waited += timing.began - timing.queued
         self._last = work
-        if shift.asks:
-            self._asked_cpu += shift.cpu
+        if timing.asks:
+            self._asked_cpu += timing.cpu
             self._asked_work += work
 
     @property

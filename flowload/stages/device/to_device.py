@@ -48,7 +48,7 @@ class ToDeviceStage(Stage):
     prefetch: int | None = None
 
     @property
-    def lane(self) -> str:  # type: ignore[override]  # a class variable elsewhere
+    def executor(self) -> str:  # type: ignore[override]  # a class variable elsewhere
         """For a card "io": a call may wait for it, and takes no CPU."""
         return "kernel" if self.on_cpu() or self.target.startswith(PLAIN) else "io"
 
@@ -125,7 +125,7 @@ class ToDeviceStage(Stage):
 
     def memory(self, setting: Setting) -> int:
         """Bytes on the card: of the batch, or window, that the consumer has, and of those ahead of it."""
-        if self.lane == "kernel":
+        if self.executor == "kernel":
             return 0
         from .card_memory import on_the_way  # noqa: PLC0415 - imports torch
 

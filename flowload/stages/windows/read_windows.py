@@ -41,7 +41,7 @@ class ReadWindowsStage(Stage):
     accepts: ClassVar[tuple[type, ...]] = (Rows,)
     keeps: ClassVar[bool] = True
     cuts: ClassVar[bool] = True
-    lane: ClassVar[str] = "io"
+    executor: ClassVar[str] = "io"
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
         """A batch a window: one row a sample."""

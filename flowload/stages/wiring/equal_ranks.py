@@ -47,7 +47,7 @@ class EqualRanksStage(Stage):
 
     word: ClassVar[str] = "equal_ranks"
     accepts: ClassVar[tuple[type, ...]] = (object,)
-    lane: ClassVar[str] = "io"
+    executor: ClassVar[str] = "io"
     bundles: ClassVar[bool] = True
 
     agreement: Agreement

@@ -44,7 +44,7 @@ def test_without_a_batch_there_is_none() -> None:
     [
         ("disk", "read", "the disk: 'read' (2 workers, 41.2 us a sample) waits for it"),
         ("cpu", "2 CPUs", "the 2 CPUs (41.2 us a sample); 60 % of that is 'read'"),
-        ("lane", "io", "the io lane (2 threads, 41.2 us a sample); 60 % of that is 'read'"),
+        ("executor", "io", "the io executor (2 threads, 41.2 us a sample); 60 % of that is 'read'"),
         ("loop", "the event loop", "the event loop (41.2 us a sample): make blocks larger"),
         ("consumer", "the consumer", "the consumer (41.2 us a sample)"),
     ],

@@ -22,7 +22,7 @@ from flowload.errors import ClosedRun, GraphError
 from flowload.graph import Graph, outputs
 from flowload.runtime.faces import blocking as bridge
 from flowload.runtime.faces.asynchronous import AsyncBatches
-from flowload.runtime.faces.loop_thread import Crossing
+from flowload.runtime.faces.loop_thread import LoopThread
 from tests.runtime.reading import run_threads
 from tests.runtime.stages import (
     Does,
@@ -247,8 +247,8 @@ def test_an_interrupted_reader_ends_its_run(monkeypatch: pytest.MonkeyPatch) -> 
 
     run = waiting().iterate()
     next(iter(run))
-    pier = run._crossing.piers["out"]  # type: ignore[attr-defined]  # of this engine's runs
-    monkeypatch.setattr(pier, "ready", Interrupted())
+    handoff = run._loop_thread.handoffs["out"]  # type: ignore[attr-defined]  # of this engine's runs
+    monkeypatch.setattr(handoff, "queue", Interrupted())
     with pytest.raises(KeyboardInterrupt):
         next(iter(run))
     assert run_threads() == []
@@ -257,12 +257,12 @@ def test_an_interrupted_reader_ends_its_run(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_reader_interrupted_while_its_run_opens_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(crossing: Crossing) -> None:
-        monkeypatch.setattr(crossing, "_ready", Interrupted())
-        begin(crossing)
+    def start(loop_thread: LoopThread) -> None:
+        monkeypatch.setattr(loop_thread, "_ready", Interrupted())
+        begin(loop_thread)
 
-    begin = Crossing.start
-    monkeypatch.setattr(Crossing, "start", start)
+    begin = LoopThread.start
+    monkeypatch.setattr(LoopThread, "start", start)
     run = endless().iterate()
     with pytest.raises(KeyboardInterrupt):
         run.__enter__()
@@ -271,10 +271,10 @@ def test_a_reader_interrupted_while_its_run_opens_leaves_nothing(monkeypatch: py
 
 def test_a_run_that_is_left_before_its_thread_has_begun_ends() -> None:
     order = endless().iterate()._order  # type: ignore[attr-defined]  # of this engine's runs
-    crossing = Crossing(order)
-    crossing.leave()
-    crossing.start()
-    crossing.stop()
+    loop_thread = LoopThread(order)
+    loop_thread.leave()
+    loop_thread.start()
+    loop_thread.stop()
     assert run_threads() == []
 
 
@@ -286,8 +286,8 @@ def test_what_lay_ready_is_let_go_when_the_run_is_left() -> None:
 
     with (endless() >> step(lambda: Does(leases))).iterate() as run:
         kept = [next(iter(run)) for _ in range(3)]
-        pier = run._crossing.piers["out"]  # type: ignore[attr-defined]  # of this engine's runs
-        while pier.ready.empty():
+        handoff = run._loop_thread.handoffs["out"]  # type: ignore[attr-defined]  # of this engine's runs
+        while handoff.queue.empty():
             os.sched_yield()
         assert run.stats().buffers_leased > 3
     gc.collect()
@@ -371,7 +371,7 @@ def test_an_output_that_has_ended_is_not_called_unread(monkeypatch: pytest.Monke
     split = numbers(2, 2) >> fan_out("even", "odd")
     graph = outputs(even=split["even"], odd=split["odd"] >> step(lambda: Does(slow)))
     with graph.iterate() as run:
-        run._crossing.piers["odd"].ready = Counts()  # type: ignore[attr-defined]  # of this engine's runs
+        run._loop_thread.handoffs["odd"].queue = Counts()  # type: ignore[attr-defined]  # of this engine's runs
         assert flat(run["even"]) == [0]
         assert flat(run["odd"]) == [1]
     assert len(empties) >= 3

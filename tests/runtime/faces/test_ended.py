@@ -79,7 +79,7 @@ def test_a_failure_is_raised_again_and_is_no_end() -> None:
             with pytest.raises(ZeroDivisionError):
                 list(batches)
         # The loop has been left, and has said so to whoever still waits.
-        vars(batches)["_crossing"].thread.join()
+        vars(batches)["_loop_thread"].thread.join()
         for _ in range(4):
             with pytest.raises(ZeroDivisionError):
                 list(batches)

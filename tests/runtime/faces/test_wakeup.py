@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from flowload.runtime.faces.wakeup import Doorbell
+from flowload.runtime.faces.wakeup import Wakeup
 
 pytestmark = pytest.mark.anyio
 
@@ -22,8 +22,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_a_ring_is_answered_in_the_loop() -> None:
     threads: list[threading.Thread] = []
-    bell = Doorbell(lambda: threads.append(threading.current_thread()))
-    ringer = threading.Thread(target=bell.ring)
+    wakeup = Wakeup(lambda: threads.append(threading.current_thread()))
+    ringer = threading.Thread(target=wakeup.call)
     ringer.start()
     await until(lambda: bool(threads))
     ringer.join()
@@ -32,9 +32,9 @@ async def test_a_ring_is_answered_in_the_loop() -> None:
 
 async def test_rings_before_the_answer_count_as_one() -> None:
     answers: list[int] = []
-    bell = Doorbell(lambda: answers.append(1))
+    wakeup = Wakeup(lambda: answers.append(1))
     for _ in range(5):
-        bell.ring()
+        wakeup.call()
     await until(lambda: bool(answers))
     await anyio.wait_all_tasks_blocked()
     assert answers == [1]
@@ -46,10 +46,10 @@ async def test_a_ring_during_the_answer_is_answered() -> None:
     def answer() -> None:
         answers.append(1)
         if len(answers) < 3:
-            bell.ring()
+            wakeup.call()
 
-    bell = Doorbell(answer)
-    bell.ring()
+    wakeup = Wakeup(answer)
+    wakeup.call()
     await until(lambda: len(answers) == 3)
 
 
@@ -60,12 +60,12 @@ async def test_what_is_laid_down_before_a_ring_is_found_by_an_answer() -> None:
     def answer() -> None:
         found.extend(laid[len(found) :])
 
-    bell = Doorbell(answer)
+    wakeup = Wakeup(answer)
 
     def lay(start: int) -> None:
         for n in range(200):
             laid.append(start + n)
-            bell.ring()
+            wakeup.call()
 
     threads = [threading.Thread(target=lay, args=(1000 * k,)) for k in range(4)]
     for thread in threads:
@@ -77,24 +77,24 @@ async def test_what_is_laid_down_before_a_ring_is_found_by_an_answer() -> None:
 
 
 def test_nobody_answers_when_the_loop_has_gone(anyio_backend: str) -> None:
-    async def make() -> Doorbell:
-        return Doorbell(lambda: None)
+    async def make() -> Wakeup:
+        return Wakeup(lambda: None)
 
-    bell = anyio.run(make, backend=anyio_backend)
-    bell.ring()
-    bell.ring()
+    wakeup = anyio.run(make, backend=anyio_backend)
+    wakeup.call()
+    wakeup.call()
 
 
 async def test_a_ring_that_was_interrupted_can_be_rung_again(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: list[int] = []
-    bell = Doorbell(lambda: answers.append(1))
+    wakeup = Wakeup(lambda: answers.append(1))
 
     def interrupt(_: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(bell, "_schedule", interrupt)
+        patch.setattr(wakeup, "_schedule", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            bell.ring()
-    bell.ring()
+            wakeup.call()
+    wakeup.call()
     await until(lambda: answers == [1])

@@ -12,10 +12,10 @@ import flowload as fl
 from flowload.errors import LedgerError
 from flowload.graph import Graph
 from flowload.observe.ledger import Passage
-from flowload.runtime.channel import Channel, Item
+from flowload.runtime.channel import Channel, NumberedBlock
 from flowload.runtime.faces import asynchronous as stream
 from flowload.runtime.faces import blocking as bridge
-from flowload.runtime.faces.handoff import Pier
+from flowload.runtime.faces.handoff import Handoff
 from flowload.runtime.tasks import wiring_task as wiring
 from flowload.runtime.tasks.fold_chain import FoldChain
 from flowload.runtime.tasks.fold_task import FoldTask
@@ -83,7 +83,7 @@ class Halves:
 
 def holds(word: Any, value: int) -> bool:
     """A word is the block with this number in it."""
-    return isinstance(word, Item) and isinstance(word.block, Ints) and value in word.block.values
+    return isinstance(word, NumberedBlock) and isinstance(word.block, Ints) and value in word.block.values
 
 
 def without(words: Iterable[Any], value: int = 30) -> list[Any]:
@@ -112,7 +112,7 @@ def a_queue_doubles(patch: pytest.MonkeyPatch) -> None:
     def take_now(self: Channel) -> Any:
         word = took(self)
         if self.target == "one" and holds(word, 30) and next(again, False):
-            self._words.appendleft(word)  # type: ignore[arg-type]  # it is one
+            self._messages.appendleft(word)  # type: ignore[arg-type]  # it is one
         return word
 
     patch.setattr(Channel, "take_now", take_now)
@@ -156,11 +156,11 @@ def a_map_task_doubles(patch: pytest.MonkeyPatch) -> None:
 def a_chain_of_maps_forgets(patch: pytest.MonkeyPatch) -> None:
     apply = MapChain.apply
 
-    def forgets(self: MapChain, item: Item, *more: Any) -> Any:
+    def forgets(self: MapChain, item: NumberedBlock, *more: Any) -> Any:
         if len(self._steps) == 2 and holds(item, 30):
             member = self._steps[0][0]
             call = member.call(item.number, item.block, item.samples)
-            return Item(item.number, None), [(member, call, (item.samples, item.nbytes))]
+            return NumberedBlock(item.number, None), [(member, call, (item.samples, item.nbytes))]
         return apply(self, item, *more)
 
     patch.setattr(MapChain, "apply", forgets)
@@ -176,7 +176,7 @@ def a_fold_task_forgets_what_goes_in(patch: pytest.MonkeyPatch) -> None:
 def a_chain_of_folds_forgets(patch: pytest.MonkeyPatch) -> None:
     push = FoldChain._push
 
-    def forgets(self: FoldChain, k: int, item: Item) -> Any:
+    def forgets(self: FoldChain, k: int, item: NumberedBlock) -> Any:
         return iter(()) if k == 1 and len(self._members) == 2 and holds(item, 30) else push(self, k, item)
 
     patch.setattr(FoldChain, "_push", forgets)
@@ -209,7 +209,7 @@ def a_route_forgets(patch: pytest.MonkeyPatch) -> None:
 def a_route_loses_a_part(patch: pytest.MonkeyPatch) -> None:
     route = wiring._route
 
-    def forgets(member: Any, ports: Any, item: Item, *more: Any) -> Any:
+    def forgets(member: Any, ports: Any, item: NumberedBlock, *more: Any) -> Any:
         parts = route(member, ports, item, *more)
         if holds(item, 30):
             member.meter.out -= parts["even"].samples
@@ -256,7 +256,7 @@ def a_queue_swaps(patch: pytest.MonkeyPatch) -> None:
     put, kept = Channel.try_put, list[Any]()
 
     def swaps(self: Channel, word: Any) -> bool:
-        if self.target != "cut" or not isinstance(word, Item):
+        if self.target != "cut" or not isinstance(word, NumberedBlock):
             return put(self, word)
         if holds(word, 30):
             kept.append(word)
@@ -337,8 +337,8 @@ def test_a_batch_that_is_lost_where_bundles_part_is_told(face: Face, monkeypatch
 
 
 def test_a_batch_that_the_hand_over_loses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    at_hand = Pier.at_hand
-    monkeypatch.setattr(Pier, "at_hand", lambda self: at_hand(self) and at_hand(self))
+    at_hand = Handoff.next_part
+    monkeypatch.setattr(Handoff, "next_part", lambda self: at_hand(self) and at_hand(self))
     with pytest.raises(LedgerError, match=r"the reader of 'out'"), small_batches().iterate() as run:
         for _ in run:
             pass
@@ -360,11 +360,11 @@ def test_of_several_threads_nobody_is_told_too_early() -> None:
     """One may have taken a batch, and not counted it, when another finds the end: nobody asks then."""
     with small_batches().iterate() as run:
         next(run)
-        pier = run._crossing.piers["out"]  # type: ignore[attr-defined]  # of the synchronous face
-        pier.read_by(-1)
-        assert not pier.alone()
-        monkey = pier.at_hand
-        pier.at_hand = lambda: monkey() and monkey()
+        handoff = run._loop_thread.handoffs["out"]  # type: ignore[attr-defined]  # of the synchronous face
+        handoff.note_reader(-1)
+        assert not handoff.one_reader()
+        monkey = handoff.next_part
+        handoff.next_part = lambda: monkey() and monkey()
         assert sum(len(batch["x"]) for batch in run) < 990
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from time import process_time
 
-from flowload.runtime.observe.process import Machine
+from flowload.runtime.observe.process import ProcessStats
 
 
 def spin(seconds: float) -> None:
@@ -17,17 +17,17 @@ def spin(seconds: float) -> None:
 def test_cpu_time_and_bytes_since_then_and_no_further_than_the_end(tmp_path: Path) -> None:
     io = tmp_path / "io"
     io.write_text("rchar: 9\nread_bytes: 100\nwrite_bytes: 5\n")
-    machine = Machine(io)
+    process = ProcessStats(io)
     spin(0.02)
     io.write_text("rchar: 9\nread_bytes: 150\nwrite_bytes: 5\n")
-    cpu, read = machine.taken()
+    cpu, read = process.taken()
     assert cpu >= 0.02
     assert read == 50
-    machine.stop()
-    last = machine.taken()
+    process.stop()
+    last = process.taken()
     spin(0.01)
-    assert machine.taken() == last
+    assert process.taken() == last
 
 
 def test_a_system_that_does_not_say(tmp_path: Path) -> None:
-    assert Machine(tmp_path / "nothing").taken()[1] == 0
+    assert ProcessStats(tmp_path / "nothing").taken()[1] == 0

@@ -209,13 +209,13 @@ def test_service_times_bytes_in_and_tasks(face: Face) -> None:
     stats = final(face, graph, cpus=2)
     one, two, cut = (stats.stages[name] for name in ("one", "two", "step"))
     assert (one.bytes_in, two.bytes_in, cut.bytes_in, cut.bytes_out) == (320, 320, 320, 320)
-    assert (one.calls, one.lane) == (20, "kernel")
+    assert (one.calls, one.executor) == (20, "kernel")
     assert 0 < one.p50 <= one.p95 <= one.longest <= one.busy
     assert 0 < one.cpu <= one.busy
     origin, maps, fold = stats.tasks
     assert (maps.name, list(maps.work), maps.workers) == ("one > two", ["one", "two"], 2)
-    assert (origin.lane, fold.lane, fold.workers) == ("io", "kernel", 1)
-    assert {lane.name: lane.done for lane in stats.lanes}["kernel"] > 20
+    assert (origin.executor, fold.executor, fold.workers) == ("io", "kernel", 1)
+    assert {executor.name: executor.done for executor in stats.executors}["kernel"] > 20
     assert stats.stages["origin"].bytes_in == 0
     assert stats.cpus == 2
     assert 0 < stats.cpu_time < 60
@@ -246,7 +246,7 @@ async def test_calls_that_run_now_are_counted_where_they_run(anyio_backend: str)
         finally:
             over.set()
         assert stats.stages["slow"].running == stats.tasks[-1].running == 2
-        assert {lane.name: lane.running for lane in stats.lanes}["kernel"] == 2
+        assert {executor.name: executor.running for executor in stats.executors}["kernel"] == 2
         assert stats.stages["slow"].busy == 0.0, "no call is over"
         assert stats.tasks[-1].work["slow"] > 0.0, "but two are under way"
         assert [len(batch) async for batch in batches] == [1, 1]
@@ -255,7 +255,7 @@ async def test_calls_that_run_now_are_counted_where_they_run(anyio_backend: str)
 
 @pytest.mark.anyio
 async def test_waits_that_are_not_over_count(anyio_backend: str) -> None:
-    """Nothing moves, and time goes by."""
+    """Nothing run_lock, and time goes by."""
     free = anyio.Event()
 
     class Slow(Yields):

@@ -5,54 +5,55 @@ from __future__ import annotations
 import pytest
 
 from flowload.abc.operators import Call
-from flowload.runtime.channel import Channel, Item
-from flowload.runtime.tasks.call_batching import KNOWN, MOST, SMALL, Bunching
-from flowload.runtime.threads.monitor import Moves, Stillness
+from flowload.runtime.channel import Channel, NumberedBlock
+from flowload.runtime.tasks.call_batching import KNOWN, MOST, SMALL, CallBatching
+from flowload.runtime.threads.monitor import Monitor, RunLock
 from tests.runtime.reading import Face
 from tests.runtime.stages import Does, Folds, Ints, flat, ints, numbers, plus, step
 
 pytestmark = pytest.mark.anyio
 
 
-def learned(seconds: float, calls: int = 2 * KNOWN, nbytes: int = 0) -> Bunching:
-    bunching = Bunching()
+def learned(seconds: float, calls: int = 2 * KNOWN, nbytes: int = 0) -> CallBatching:
+    call_batching = CallBatching()
     for _ in range(calls):
-        bunching.note(seconds, nbytes)
-    return bunching
+        call_batching.note(seconds, nbytes)
+    return call_batching
 
 
 @pytest.mark.parametrize(
-    ("seconds", "bunch"), [(0.0, MOST), (20e-6, MOST), (120e-6, 16), (0.5e-3, 4), (1.5e-3, 1), (1.0, 1)]
+    ("seconds", "calls_per_trip"),
+    [(0.0, MOST), (20e-6, MOST), (120e-6, 16), (0.5e-3, 4), (1.5e-3, 1), (1.0, 1)],
 )
-def test_the_shorter_the_calls_the_more_share_a_trip(seconds: float, bunch: int) -> None:
-    assert learned(seconds).bunch == bunch
+def test_the_shorter_the_calls_the_more_share_a_trip(seconds: float, calls_per_trip: int) -> None:
+    assert learned(seconds).calls_per_trip == calls_per_trip
 
 
-@pytest.mark.parametrize(("nbytes", "bunch"), [(SMALL // 4, 4), (SMALL - 1, 1), (SMALL * 9, 1)])
-def test_the_more_they_make_the_fewer_share_a_trip(nbytes: int, bunch: int) -> None:
-    assert learned(20e-6, nbytes=nbytes).bunch == bunch
+@pytest.mark.parametrize(("nbytes", "calls_per_trip"), [(SMALL // 4, 4), (SMALL - 1, 1), (SMALL * 9, 1)])
+def test_the_more_they_make_the_fewer_share_a_trip(nbytes: int, calls_per_trip: int) -> None:
+    assert learned(20e-6, nbytes=nbytes).calls_per_trip == calls_per_trip
 
 
 def test_a_few_calls_say_nothing_yet() -> None:
-    assert learned(0.0, KNOWN - 1).bunch == 1
+    assert learned(0.0, KNOWN - 1).calls_per_trip == 1
 
 
 def test_it_learns_anew_when_calls_become_long() -> None:
-    bunching = learned(20e-6)
+    call_batching = learned(20e-6)
     for _ in range(100):
-        bunching.note(5e-3, 0)
-    assert bunching.bunch == 1
+        call_batching.note(5e-3, 0)
+    assert call_batching.calls_per_trip == 1
 
 
 async def test_each_worker_gets_its_share_of_what_waits() -> None:
-    source = Channel("a", "b", Stillness(Moves()), blocks=2)
-    bunching = learned(120e-6)
-    assert bunching.most(source, 2) == 1
+    source = Channel("a", "b", Monitor(RunLock()), blocks=2)
+    call_batching = learned(120e-6)
+    assert call_batching.most(source, 2) == 1
     assert source.capacity == 32
     for number in range(9):  # and the one that was taken
-        assert source.try_put(Item.of(number, ints([number])))
-    assert bunching.most(source, 2) == 5
-    assert bunching.most(source, 1) == 10
+        assert source.try_put(NumberedBlock.of(number, ints([number])))
+    assert call_batching.most(source, 2) == 5
+    assert call_batching.most(source, 1) == 10
     assert learned(1.0).most(source, 1) == 1
 
 

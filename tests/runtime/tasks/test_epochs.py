@@ -16,8 +16,8 @@ import flowload as fl
 from flowload.abc.operators import Block, Call, Mark
 from flowload.errors import GraphError
 from flowload.graph import Graph, place
-from flowload.runtime.channel import Item
-from flowload.runtime.tasks.epochs import Borders, Epochs
+from flowload.runtime.channel import NumberedBlock
+from flowload.runtime.tasks.epochs import EpochBoundaries, Epochs
 from flowload.testing import run_plain
 from tests.runtime.reading import Face
 from tests.runtime.stages import (
@@ -272,7 +272,7 @@ def test_epochs_count_where_passes_are_kept_apart() -> None:
         epochs = Epochs(5, align=align)
         seen = []
         for _ in range(2):
-            assert not epochs.passed(Item(0, None))
+            assert not epochs.passed(NumberedBlock(0, None))
             assert not epochs.passed(Mark.CAUGHT_UP)
             assert epochs.passed(Mark.EPOCH) is align
             seen.append(epochs.number)
@@ -280,22 +280,22 @@ def test_epochs_count_where_passes_are_kept_apart() -> None:
 
 
 def test_borders_are_crossed_by_the_part_behind_them() -> None:
-    borders = Borders(2, 3)
+    boundaries = EpochBoundaries(2, 3)
     words: list[Any] = [
-        Item(0, ints([1])),
+        NumberedBlock(0, ints([1])),
         Mark.EPOCH,
         Mark.EPOCH,
-        Item(1, None),
-        Item(2, ints([1])),
+        NumberedBlock(1, None),
+        NumberedBlock(2, ints([1])),
         Mark.EPOCH,
     ]
-    for word in [*words, Item(3, ints([1]))]:
-        borders.note(word)
-    assert len(borders.ends) == 2
+    for word in [*words, NumberedBlock(3, ints([1]))]:
+        boundaries.note(word)
+    assert len(boundaries.ends) == 2
     seen = []
     for part in (1, 2, 3):
-        borders.reached(part)
-        seen.append(borders.epoch)
+        boundaries.reached(part)
+        seen.append(boundaries.epoch)
     assert seen == [2, 4, 4]  # behind the last pass there is none
 
 
@@ -304,9 +304,9 @@ def test_a_run_without_end_that_gives_nothing_says_so(caplog: pytest.LogCaptureF
         """How often that was told, over passes that give nothing, each with so many samples held back."""
         caplog.clear()
         waiting = iter(held)
-        borders = Borders(0, None, lambda: next(waiting))
+        boundaries = EpochBoundaries(0, None, lambda: next(waiting))
         for _ in held:
-            borders.note(Mark.EPOCH)
+            boundaries.note(Mark.EPOCH)
         return caplog.text.count("whole passes give nothing")
 
     assert in_vain(0, 0) == 1
@@ -314,7 +314,7 @@ def test_a_run_without_end_that_gives_nothing_says_so(caplog: pytest.LogCaptureF
     assert in_vain(3, 6, 9, 12) == 0  # something is being filled
     assert in_vain(3, 3) == 0
     assert in_vain(3, 3, 3) == 1
-    finite = Borders(0, 9, lambda: 1 // 0)
+    finite = EpochBoundaries(0, 9, lambda: 1 // 0)
     finite.note(Mark.EPOCH)  # which tells at its end
 
 

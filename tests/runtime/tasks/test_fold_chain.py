@@ -9,7 +9,7 @@ import pytest
 
 from flowload.abc.operators import Block, Call, Mark, OnError
 from flowload.errors import DataError
-from flowload.runtime.channel import Item, Word
+from flowload.runtime.channel import Message, NumberedBlock
 from flowload.runtime.tasks import fold_chain as folds_module
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.fold_chain import FoldChain
@@ -65,13 +65,13 @@ def members(*operators: Any, on_error: OnError = "raise") -> list[Member]:
     ]
 
 
-def items(*sizes: int) -> list[Word]:
+def items(*sizes: int) -> list[Message]:
     numbers = iter(range(sum(sizes)))
-    return [Item.of(k, ints(next(numbers) for _ in range(size))) for k, size in enumerate(sizes)]
+    return [NumberedBlock.of(k, ints(next(numbers) for _ in range(size))) for k, size in enumerate(sizes)]
 
 
-def everything(chain: FoldChain) -> list[Word]:
-    made: list[Word] = []
+def everything(chain: FoldChain) -> list[Message]:
+    made: list[Message] = []
     ended = False
     while not ended:
         words, ended = chain.advance(3, 9.0)
@@ -80,13 +80,13 @@ def everything(chain: FoldChain) -> list[Word]:
     return made
 
 
-def shown(words: Iterable[Word]) -> list[Any]:
+def shown(words: Iterable[Message]) -> list[Any]:
     return [word if isinstance(word, Mark) else (word.number, word.block.values.tolist()) for word in words]  # type: ignore[union-attr]  # folds give no empty items
 
 
 def test_blocks_go_through_all_and_are_numbered_anew() -> None:
     chain = FoldChain(members(Rebatches(3), Rebatches(2)))
-    chain.feed([*items(2, 5), Item(2, None)])
+    chain.feed([*items(2, 5), NumberedBlock(2, None)])
     assert shown(everything(chain)) == [(0, [0, 1]), (1, [2, 3]), (2, [4, 5])]
     chain.finish()
     assert shown(everything(chain)) == [(3, [6])]

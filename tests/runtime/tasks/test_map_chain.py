@@ -10,7 +10,7 @@ import pytest
 
 from flowload.abc.operators import Block, Call, OnError
 from flowload.errors import DataError
-from flowload.runtime.channel import Item
+from flowload.runtime.channel import NumberedBlock
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.map_chain import Calls, MapChain, is_async
 from tests.runtime.stages import Does, DoesAsync, Ints, Step, ints
@@ -44,7 +44,7 @@ def bad(block: Ints, call: Call) -> Ints:
     raise DataError("bad", where="a.txt: 1")
 
 
-def apply(chain: MapChain, item: Item, shape: str) -> tuple[Item, Calls]:
+def apply(chain: MapChain, item: NumberedBlock, shape: str) -> tuple[NumberedBlock, Calls]:
     if shape == "thread":
         return chain.apply(item)
     return anyio.run(chain.apply_async, item)
@@ -65,7 +65,7 @@ shapes = pytest.mark.parametrize("shape", ["thread", "loop"])
 @shapes
 def test_a_block_goes_through_all_and_keeps_its_number(shape: str) -> None:
     both = members(make(doubled, shape), make(doubled, shape))
-    item, calls = apply(MapChain(both), Item.of(7, ints([1, 2])), shape)
+    item, calls = apply(MapChain(both), NumberedBlock.of(7, ints([1, 2])), shape)
     assert (item.number, item.nbytes) == (7, 16)
     assert isinstance(item.block, Ints)
     assert item.block.values.tolist() == [4, 8]
@@ -79,23 +79,23 @@ def test_a_block_goes_through_all_and_keeps_its_number(shape: str) -> None:
 @shapes
 def test_where_nothing_is_left_the_place_stays(shape: str) -> None:
     both = members(make(nothing, shape), make(doubled, shape))
-    item, calls = apply(MapChain(both), Item.of(7, ints([1, 2])), shape)
-    assert item == Item(7, None)
+    item, calls = apply(MapChain(both), NumberedBlock.of(7, ints([1, 2])), shape)
+    assert item == NumberedBlock(7, None)
     assert [(member, call.drops) for member, call, _ in calls] == [(both[0], [("unwanted", 2)])]
 
 
 @shapes
 def test_a_bad_block_is_raised_with_its_stage(shape: str) -> None:
     with pytest.raises(DataError) as caught:
-        apply(MapChain(members(make(bad, shape))), Item.of(7, ints([1, 2])), shape)
+        apply(MapChain(members(make(bad, shape))), NumberedBlock.of(7, ints([1, 2])), shape)
     assert caught.value.__notes__ == ["in stage 'map', declared at here.py:1"]
 
 
 @shapes
 def test_a_bad_block_is_skipped(shape: str) -> None:
     both = members(make(bad, shape), make(doubled, shape), on_error="skip")
-    item, calls = apply(MapChain(both), Item.of(7, ints([1, 2])), shape)
-    assert item == Item(7, None)
+    item, calls = apply(MapChain(both), NumberedBlock.of(7, ints([1, 2])), shape)
+    assert item == NumberedBlock(7, None)
     ((member, call, _),) = calls
     member.settle(call)
     assert (member.meter.in_, dict(member.meter.dropped)) == (2, {"bad": 2})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from flowload.abc.operators import Mark
-from flowload.runtime.channel import Channel, EndOfStream, Item, ReaderGone
+from flowload.runtime.channel import Channel, EndOfStream, NumberedBlock, ReaderGone
 from flowload.runtime.tasks import segment as segment_module
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.segment import Segment
-from flowload.runtime.threads.monitor import Moves, Stillness
+from flowload.runtime.threads.monitor import Monitor, RunLock
 from tests.runtime.stages import Does, Folds, Step, ints
 
 pytestmark = pytest.mark.anyio
@@ -28,9 +28,9 @@ def member(name: str, operator: object) -> Member:
 
 
 def segment(*ports: str) -> Segment:
-    still = Stillness(Moves())
-    made = Segment(members=[member("a", Folds()), member("b", Folds())], inputs=[Channel("x", "a", still)])
-    made.outputs = {port: Channel("b", port, still) for port in ports}
+    monitor = Monitor(RunLock())
+    made = Segment(members=[member("a", Folds()), member("b", Folds())], inputs=[Channel("x", "a", monitor)])
+    made.outputs = {port: Channel("b", port, monitor) for port in ports}
     return made
 
 
@@ -42,7 +42,7 @@ def test_its_name_says_who_shares_the_hop() -> None:
 
 async def test_words_go_to_a_port_and_marks_to_all(anyio_backend: str) -> None:
     one = segment("out", "aside")
-    await one.put(Item.of(0, ints([1])))
+    await one.put(NumberedBlock.of(0, ints([1])))
     await one.put_all(Mark.EPOCH)
     assert [len(channel) for channel in one.outputs.values()] == [2, 1]
     one.end()
@@ -55,9 +55,9 @@ async def test_words_go_to_a_port_and_marks_to_all(anyio_backend: str) -> None:
 
 async def test_a_sink_has_nowhere_to_write_to(anyio_backend: str) -> None:
     await segment().put(Mark.EPOCH)
-    await segment().put(Item.of(0, None))
+    await segment().put(NumberedBlock.of(0, None))
     with pytest.raises(TypeError, match="gave a Ints, but gives\\(\\) names no output") as caught:
-        await segment().put(Item.of(0, ints([1])))
+        await segment().put(NumberedBlock.of(0, ints([1])))
     assert "in stage" in caught.value.__notes__[0]
 
 

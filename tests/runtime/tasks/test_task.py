@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowload.abc.operators import Mark
-from flowload.runtime.channel import Channel, Item, Word
+from flowload.runtime.channel import Channel, Message, NumberedBlock
 from flowload.runtime.tasks.call_batching import KNOWN
-from flowload.runtime.tasks.fold_task import LIGHT_HOPS, LIGHT_WORDS, WORDS, FoldTask
+from flowload.runtime.tasks.fold_task import LIGHT_HOPS, LIGHT_MESSAGES, MESSAGES, FoldTask
 from flowload.runtime.tasks.map_task import AHEAD, MapTask
 from flowload.runtime.tasks.segment import Segment
-from flowload.runtime.tasks.task import Mover
+from flowload.runtime.tasks.task import Task
 from flowload.runtime.threads.executor import Job
-from flowload.runtime.threads.monitor import Moves, Stillness
+from flowload.runtime.threads.monitor import Monitor, RunLock
 from tests.runtime.stages import Does, Folds, Ints, ints
 from tests.runtime.tasks.test_map_chain import members
 
@@ -27,14 +27,14 @@ pytestmark = pytest.mark.anyio
 
 
 class Desk:
-    """A lane whose jobs are done when the test says so, in any order."""
+    """An executor whose jobs are done when the test says so, in any order."""
 
-    def __init__(self, moves: Moves) -> None:
-        self.moves = moves
+    def __init__(self, run_lock: RunLock) -> None:
+        self.run_lock = run_lock
         self.jobs: list[Job] = []
         self.most = 0
 
-    def submit(self, job: Job, *, rank: int = 0) -> Job:
+    def submit(self, job: Job, *, priority: int = 0) -> Job:
         self.jobs.append(job)
         self.most = max(self.most, len(self.jobs))
         return job
@@ -42,7 +42,7 @@ class Desk:
     def do(self, which: int = 0) -> None:
         job = self.jobs.pop(which)
         job.do()
-        with self.moves:
+        with self.run_lock:
             job.finish()
 
 
@@ -50,28 +50,28 @@ class Bench:
     """One stage between two channels."""
 
     def __init__(self, operator: Any, *, workers: int = 2, room: int = 2) -> None:
-        self.moves = Moves()
-        self.still = Stillness(self.moves)
-        self.source = Channel("a", "b", self.still, blocks=99)
-        self.target = Channel("b", "c", self.still, blocks=room)
+        self.run_lock = RunLock()
+        self.monitor = Monitor(self.run_lock)
+        self.source = Channel("a", "b", self.monitor, blocks=99)
+        self.target = Channel("b", "c", self.monitor, blocks=room)
         self.segment = Segment(
             members=members(operator), workers=workers, inputs=[self.source], outputs={"out": self.target}
         )
-        self.desk = Desk(self.moves)
-        self.task: Mover = (
-            MapTask(self.segment, self.still, self.desk.submit)
+        self.desk = Desk(self.run_lock)
+        self.task: Task = (
+            MapTask(self.segment, self.monitor, self.desk.submit)
             if isinstance(operator, Does)
-            else FoldTask(self.segment, self.still, self.desk)  # type: ignore[arg-type]  # as much of a lane as it needs
+            else FoldTask(self.segment, self.monitor, self.desk)  # type: ignore[arg-type]  # as much of an executor as it needs
         )
 
-    def give(self, *words: Word) -> None:
+    def give(self, *words: Message) -> None:
         for word in words:
-            with self.moves:
+            with self.run_lock:
                 assert self.source.try_put(word)
 
-    def take(self) -> Word | None:
+    def take(self) -> Message | None:
         """The next word that comes out."""
-        with self.moves:
+        with self.run_lock:
             return self.target.take_now()
 
     def over(self) -> bool:
@@ -81,15 +81,15 @@ class Bench:
     def taken(self) -> list[Any]:
         """Everything that comes out without another call: numbers of blocks, and marks."""
         words = iter(self.take, None)
-        return [word.number if isinstance(word, Item) else word for word in words]
+        return [word.number if isinstance(word, NumberedBlock) else word for word in words]
 
 
 def same(block: Ints, call: Any) -> Ints:
     return block
 
 
-def blocks(count: int) -> list[Item]:
-    return [Item.of(number, ints([number])) for number in range(count)]
+def blocks(count: int) -> list[NumberedBlock]:
+    return [NumberedBlock.of(number, ints([number])) for number in range(count)]
 
 
 async def test_results_are_sent_on_in_the_order_of_their_calls() -> None:
@@ -106,7 +106,7 @@ async def test_the_calls_of_one_trip_keep_their_order() -> None:
     bench = Bench(Does(same), workers=1, room=99)
     assert isinstance(bench.task, MapTask)
     for _ in range(KNOWN):
-        bench.task._bunching.note(0.0, 0)  # calls are known to be short: several share a trip
+        bench.task._call_batching.note(0.0, 0)  # calls are known to be short: several share a trip
     bench.give(*blocks(20), Mark.EPOCH, *blocks(23)[20:])
     trips = 0
     while bench.desk.jobs:
@@ -118,7 +118,7 @@ async def test_the_calls_of_one_trip_keep_their_order() -> None:
 
 async def test_a_mark_and_a_block_of_nothing_keep_their_place() -> None:
     bench = Bench(Does(same), room=9)
-    bench.give(blocks(1)[0], Mark.EPOCH, Item(1, None), Mark.CAUGHT_UP)
+    bench.give(blocks(1)[0], Mark.EPOCH, NumberedBlock(1, None), Mark.CAUGHT_UP)
     assert bench.taken() == []
     bench.desk.do()
     assert bench.taken() == [0, Mark.EPOCH, 1, Mark.CAUGHT_UP]
@@ -174,7 +174,7 @@ async def test_when_the_reader_has_gone_the_input_is_left(operator: Any) -> None
     bench.give(*blocks(3))
     bench.target.leave()
     bench.desk.do()
-    assert bench.source.left
+    assert bench.source.reader_left
     assert bench.over()
     await bench.task.run()
 
@@ -212,10 +212,10 @@ async def test_a_fold_makes_no_more_before_what_it_made_is_sent() -> None:
     bench = Bench(Folds(repeats), room=1)
     bench.give(*blocks(1))
     bench.desk.do()
-    for number in range(WORDS - 1):
+    for number in range(MESSAGES - 1):
         assert not bench.desk.jobs
         word = bench.take()
-        assert isinstance(word, Item)
+        assert isinstance(word, NumberedBlock)
         assert word.number == number
     assert len(bench.desk.jobs) == 1  # the last of a hop found room
 
@@ -229,8 +229,8 @@ async def test_an_idle_fold_that_gives_nothing_is_not_asked_again_before_somethi
             return ints([7]) if len(asked) == 2 else None
 
     bench = Bench(Idles(), room=9)
-    with bench.moves:
-        bench.task.tell()
+    with bench.run_lock:
+        bench.task.schedule()
     taken = []
     for _ in range(3):
         while bench.desk.jobs and len(asked) < 20:  # it would be asked for ever
@@ -245,13 +245,13 @@ async def test_folds_of_little_make_more_in_a_hop_after_so_many_hops() -> None:
     def repeats(block: Ints, call: Any) -> Any:
         return itertools.repeat(block)
 
-    bench = Bench(Folds(repeats), room=LIGHT_WORDS)
+    bench = Bench(Folds(repeats), room=LIGHT_MESSAGES)
     bench.give(*blocks(1))
     hops = []
     for _ in range(LIGHT_HOPS + 2):
         bench.desk.do()
         hops.append(len(bench.taken()))
-    assert hops == [WORDS] * LIGHT_HOPS + [LIGHT_WORDS] * 2
+    assert hops == [MESSAGES] * LIGHT_HOPS + [LIGHT_MESSAGES] * 2
 
 
 class Clock:
@@ -270,8 +270,8 @@ async def test_waiting_is_starved_or_blocked(operator: Any, monkeypatch: pytest.
     monkeypatch.setattr("flowload.runtime.tasks.task.perf_counter", clock)
     bench = Bench(operator, room=1, workers=1)
     segment = bench.segment
-    with bench.moves:
-        bench.task.tell()  # it waits for its input
+    with bench.run_lock:
+        bench.task.schedule()  # it waits for its input
     clock.now = 5.0
     bench.give(*blocks(2))
     clock.now = 7.0  # a call is under way
@@ -288,19 +288,19 @@ async def test_waiting_is_starved_or_blocked(operator: Any, monkeypatch: pytest.
 async def test_it_is_parked_while_it_waits_and_only_then() -> None:
     bench = Bench(Does(same), room=1, workers=1)
     seen: list[bool] = []
-    bench.still.remedies.append(lambda: seen.append(True))
+    bench.monitor.deadlock_breakers.append(lambda: seen.append(True))
 
     def parked(change: Callable[[], Any]) -> bool:
         seen.clear()
-        with bench.moves:
+        with bench.run_lock:
             change()
-        with bench.moves:
-            bench.still.look()
+        with bench.run_lock:
+            bench.monitor.break_deadlock()
         return bool(seen)
 
-    with bench.still.task():
+    with bench.monitor.task():
         states = [
-            parked(bench.task.tell),
+            parked(bench.task.schedule),
             parked(lambda: bench.give(*blocks(2))),
             parked(bench.desk.do),
             parked(bench.desk.do),
@@ -324,8 +324,8 @@ def test_any_order_of_doing_gives_one_order_of_results(
         bench.give(*blocks(count))
         bench.source.end()
         got: list[Any] = []
-        with bench.moves:
-            bench.task.tell()
+        with bench.run_lock:
+            bench.task.schedule()
         while not bench.target.at_end:
             if bench.desk.jobs and order.random() < 0.7:
                 bench.desk.do(order.randrange(len(bench.desk.jobs)))

@@ -10,11 +10,11 @@ import pytest
 
 from flowload.abc.operators import Block, Call, Mark, Setting
 from flowload.graph import Graph, place
-from flowload.runtime.channel import Channel, Item
-from flowload.runtime.compile import Assembly
+from flowload.runtime.channel import Channel, NumberedBlock
+from flowload.runtime.compile import CompiledGraph
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.tasks.wiring_task import TurnTask, run_turn
-from flowload.runtime.threads.monitor import Moves, Stillness
+from flowload.runtime.threads.monitor import Monitor, RunLock
 from tests.runtime.reading import Face, Taker
 from tests.runtime.stages import (
     Cycle,
@@ -178,29 +178,29 @@ def test_a_turn_is_asked_about_those_that_have_not_ended(face: Face) -> None:
 
 @pytest.mark.anyio
 async def test_a_turn_asks_for_room_only_while_it_waits_for_an_input(anyio_backend: str) -> None:
-    still = Stillness(Moves())
+    monitor = Monitor(RunLock())
     graph = [numbers(1), numbers(1)] >> in_turn()
-    assembly = Assembly(graph.plan, BufferPool(), still, Setting(seed=0, epochs=1, cpus=1))
-    segment = assembly.segment_of("junction")
+    compiled = CompiledGraph(graph.plan, BufferPool(), monitor, Setting(seed=0, epochs=1, cpus=1))
+    segment = compiled.segment_of("junction")
     task, (first, second) = TurnTask(segment), segment.inputs
     async with anyio.create_task_group() as group:
         group.start_soon(run_turn, task)
         group.start_soon(write, second)
         await anyio.wait_all_tasks_blocked()
-        task.relieve()  # the first is waited for, and the second is full
+        task.break_deadlock()  # the first is waited for, and the second is full
         grown = [channel.capacity for channel in (first, second)]
         group.start_soon(write, first)
         await anyio.wait_all_tasks_blocked()
         assert first.writer_waits
         assert second.writer_waits
-        task.relieve()  # it is the reader of the output that is waited for
+        task.break_deadlock()  # it is the reader of the output that is waited for
         assert [channel.capacity for channel in (first, second)] == grown == [2, 3]
         group.cancel_scope.cancel()
 
 
 async def write(line: Channel) -> None:
     for number in range(9):
-        await line.put(Item.of(number, ints([number])))
+        await line.put(NumberedBlock.of(number, ints([number])))
 
 
 @pytest.mark.parametrize("ports", [1, 2, 5])

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
-from flowload.runtime.threads.executor import Job, Lane
-from flowload.runtime.threads.monitor import Moves
+from flowload.runtime.threads.executor import Executor, Job
+from flowload.runtime.threads.monitor import RunLock
 
 pytestmark = pytest.mark.anyio
 
@@ -19,22 +19,22 @@ PATIENCE = 20.0
 
 
 async def test_work_is_done_in_a_thread_and_its_result_comes_back() -> None:
-    lane = Lane("kernel", 2, Moves())
-    thread = await lane.run(threading.current_thread)
+    executor = Executor("kernel", 2, RunLock())
+    thread = await executor.run(threading.current_thread)
     assert thread.name == "flowload-kernel-0"
     assert thread.daemon
-    assert await lane.close(PATIENCE) == []
+    assert await executor.close(PATIENCE) == []
     assert not thread.is_alive()
 
 
 async def test_an_error_comes_back_as_it_is() -> None:
-    lane = Lane("kernel", 1, Moves())
+    executor = Executor("kernel", 1, RunLock())
     error = ValueError("x")
     with pytest.raises(ValueError, match="x") as caught:
-        await lane.run(raises(error))
+        await executor.run(raises(error))
     assert caught.value is error
-    assert await lane.run(lambda: 7) == 7  # the thread lives on
-    await lane.close(PATIENCE)
+    assert await executor.run(lambda: 7) == 7  # the thread lives on
+    await executor.close(PATIENCE)
 
 
 def raises(error: BaseException) -> Callable[[], Any]:
@@ -45,28 +45,28 @@ def raises(error: BaseException) -> Callable[[], Any]:
 
 
 async def test_threads_start_when_there_is_work_and_not_beyond_the_limit() -> None:
-    lane = Lane("kernel", 3, Moves())
+    executor = Executor("kernel", 3, RunLock())
     barrier = threading.Barrier(3)
-    threads = [len(lane.threads)]
-    await lane.run(int)
-    threads.append(len(lane.threads))
-    jobs = [lane.submit(Job(barrier.wait)) for _ in range(6)]
-    threads.append(len(lane.threads))
-    assert threads == [0, 1, lane.limit]
+    threads = [len(executor.threads)]
+    await executor.run(int)
+    threads.append(len(executor.threads))
+    jobs = [executor.submit(Job(barrier.wait)) for _ in range(6)]
+    threads.append(len(executor.threads))
+    assert threads == [0, 1, executor.limit]
     assert sorted([await job.wait() for job in jobs]) == [0, 0, 1, 1, 2, 2]
-    await lane.close(PATIENCE)
+    await executor.close(PATIENCE)
 
 
 async def test_a_waiting_thread_is_used_again() -> None:
-    lane = Lane("kernel", 3, Moves())
+    executor = Executor("kernel", 3, RunLock())
     for n in range(5):
-        assert await lane.run(partial(int, n)) == n
-    assert len(lane.threads) == 1
-    await lane.close(PATIENCE)
+        assert await executor.run(partial(int, n)) == n
+    assert len(executor.threads) == 1
+    await executor.close(PATIENCE)
 
 
 async def test_of_what_waits_the_highest_rank_is_done_first_and_else_the_oldest() -> None:
-    lane = Lane("kernel", 1, Moves())
+    executor = Executor("kernel", 1, RunLock())
     held, go = threading.Event(), threading.Event()
     log: list[str] = []
 
@@ -74,32 +74,32 @@ async def test_of_what_waits_the_highest_rank_is_done_first_and_else_the_oldest(
         held.set()
         go.wait()
 
-    first = lane.submit(Job(hold))
+    first = executor.submit(Job(hold))
     held.wait()
     jobs = [
-        lane.submit(Job(partial(log.append, f"{rank}{letter}")), rank=rank)
+        executor.submit(Job(partial(log.append, f"{priority}{letter}")), priority=priority)
         for letter in "abc"
-        for rank in (1, 3, 2)
+        for priority in (1, 3, 2)
     ]
     go.set()
     for job in (first, *jobs):
         await job.wait()
     assert log == ["3a", "3b", "3c", "2a", "2b", "2c", "1a", "1b", "1c"]
-    await lane.close(PATIENCE)
+    await executor.close(PATIENCE)
 
 
 async def test_the_thread_that_did_a_job_does_what_follows() -> None:
-    lane = Lane("kernel", 1, Moves())
+    executor = Executor("kernel", 1, RunLock())
     told: list[threading.Thread] = []
-    job = Job(lambda: 5, lambda: lane.moves.due(lambda: told.append(threading.current_thread())))
-    assert await lane.submit(job).wait() == await job.wait() == job.outcome() == 5
-    await lane.close(PATIENCE)
-    assert told == list(lane.threads)
-    assert lane.open_jobs == 0
+    job = Job(lambda: 5, lambda: executor.run_lock.defer(lambda: told.append(threading.current_thread())))
+    assert await executor.submit(job).wait() == await job.wait() == job.outcome() == 5
+    await executor.close(PATIENCE)
+    assert told == list(executor.threads)
+    assert executor.open_jobs == 0
 
 
 async def test_closing_waits_for_what_has_begun_and_drops_the_rest() -> None:
-    lane = Lane("kernel", 1, Moves())
+    executor = Executor("kernel", 1, RunLock())
     held, go = threading.Event(), threading.Event()
     log: list[str] = []
 
@@ -108,45 +108,45 @@ async def test_closing_waits_for_what_has_begun_and_drops_the_rest() -> None:
         go.wait()
         log.append("begun")
 
-    lane.submit(Job(hold))
-    lane.submit(Job(lambda: log.append("dropped")))
+    executor.submit(Job(hold))
+    executor.submit(Job(lambda: log.append("dropped")))
     held.wait()
     async with anyio.create_task_group() as group:
-        group.start_soon(lane.close, PATIENCE)
+        group.start_soon(executor.close, PATIENCE)
         await anyio.wait_all_tasks_blocked()
         go.set()
     assert log == ["begun"]
-    assert not lane.threads[0].is_alive()
+    assert not executor.threads[0].is_alive()
 
 
 async def test_closing_leaves_a_thread_that_is_stuck_and_names_it() -> None:
-    lane = Lane("kernel", 1, Moves())
+    executor = Executor("kernel", 1, RunLock())
     held, go = threading.Event(), threading.Event()
 
     def hold() -> None:
         held.set()
         go.wait()
 
-    lane.submit(Job(hold))
+    executor.submit(Job(hold))
     held.wait()
-    assert await lane.close(0.01) == ["flowload-kernel-0"]
+    assert await executor.close(0.01) == ["flowload-kernel-0"]
     go.set()
-    lane.threads[0].join()
+    executor.threads[0].join()
 
 
 async def test_a_lane_without_work_is_closed_at_once() -> None:
-    assert await Lane("kernel", 2, Moves()).close(PATIENCE) == []
+    assert await Executor("kernel", 2, RunLock()).close(PATIENCE) == []
 
 
 async def test_a_cancelled_waiter_leaves_the_job_to_be_done() -> None:
-    lane = Lane("kernel", 1, Moves())
+    executor = Executor("kernel", 1, RunLock())
     go = threading.Event()
-    job = lane.submit(Job(go.wait))
+    job = executor.submit(Job(go.wait))
     with anyio.move_on_after(0):
         await job.wait()
     go.set()
     assert await job.wait() is True
-    await lane.close(PATIENCE)
+    await executor.close(PATIENCE)
 
 
 async def test_a_result_is_not_kept_alive_by_its_thread() -> None:
@@ -160,11 +160,11 @@ async def test_a_result_is_not_kept_alive_by_its_thread() -> None:
             self.gone.set()
 
     gone = threading.Event()
-    lane = Lane("kernel", 1, Moves())
-    made = await lane.run(lambda: Result(gone))
+    executor = Executor("kernel", 1, RunLock())
+    made = await executor.run(lambda: Result(gone))
     del made
     assert gone.wait(PATIENCE)  # the thread lets go a moment after it has told of it
-    await lane.close(PATIENCE)
+    await executor.close(PATIENCE)
 
 
 async def test_a_job_in_the_loop() -> None:

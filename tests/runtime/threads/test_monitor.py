@@ -12,7 +12,7 @@ import pytest
 
 from flowload.graph import Graph
 from flowload.runtime.observe.stats_snapshot import snapshot
-from flowload.runtime.threads.monitor import Moves, Spot, Stillness
+from flowload.runtime.threads.monitor import Monitor, RunLock, Waiter
 from tests.runtime.quiet import quiet
 from tests.runtime.reading import Face
 from tests.runtime.stages import (
@@ -119,113 +119,113 @@ async def test_a_slow_branch_is_not_taken_for_a_still_one(anyio_backend: str) ->
 
 
 def test_stillness_counts_tasks_and_who_is_parked() -> None:
-    moves, calls = Moves(), []
-    still = Stillness(moves)
-    moves.rest = still.look
-    still.remedies.append(lambda: calls.append(1))
-    with moves:
+    run_lock, calls = RunLock(), []
+    monitor = Monitor(run_lock)
+    run_lock.when_settled = monitor.break_deadlock
+    monitor.deadlock_breakers.append(lambda: calls.append(1))
+    with run_lock:
         pass
     assert not calls  # no tasks: nothing stands still
-    with still.task():
-        with moves:
-            still.count(1)
+    with monitor.task():
+        with run_lock:
+            monitor.count(1)
         assert len(calls) == 1
-        with still.task():
+        with monitor.task():
             assert len(calls) == 1  # one of two
         assert len(calls) == 2  # that one has gone
-        with moves:
-            still.count(-1)
+        with run_lock:
+            monitor.count(-1)
         assert len(calls) == 2
 
 
 async def test_a_spot_is_parked_until_it_is_woken(anyio_backend: str) -> None:
-    moves, calls = Moves(), []
-    still = Stillness(moves)
-    moves.rest = still.look
+    run_lock, calls = RunLock(), []
+    monitor = Monitor(run_lock)
+    run_lock.when_settled = monitor.break_deadlock
 
-    def remedy() -> None:
+    def breaker() -> None:
         calls.append(1)
-        spot.wake()
-        spot.wake()  # once is enough
+        waiter.wake()
+        waiter.wake()  # once is enough
 
-    still.remedies.append(remedy)
-    with still.task():
-        with moves:
-            spot = Spot(still)
-        await spot.wait()
+    monitor.deadlock_breakers.append(breaker)
+    with monitor.task():
+        with run_lock:
+            waiter = Waiter(monitor)
+        await waiter.wait()
         assert calls == [1]
-        with moves:
+        with run_lock:
             pass
         assert calls == [1]
 
 
 async def test_a_spot_that_is_cancelled_is_parked_no_more(anyio_backend: str) -> None:
-    still = Stillness(Moves())
+    monitor = Monitor(RunLock())
     calls: list[int] = []
-    still.remedies.append(lambda: calls.append(1))
-    with still.task():
-        with still.moves:
-            spot = Spot(still)
-            still.look()
+    monitor.deadlock_breakers.append(lambda: calls.append(1))
+    with monitor.task():
+        with monitor.run_lock:
+            waiter = Waiter(monitor)
+            monitor.break_deadlock()
         with anyio.move_on_after(0):
-            await spot.wait()
-        still.look()
+            await waiter.wait()
+        monitor.break_deadlock()
     assert calls == [1]
 
 
 async def test_a_spot_is_woken_from_any_thread(anyio_backend: str) -> None:
-    still = Stillness(Moves())
-    with still.moves:
-        spot = Spot(still)
+    monitor = Monitor(RunLock())
+    with monitor.run_lock:
+        waiter = Waiter(monitor)
 
     def wake() -> None:
-        with still.moves:
-            spot.wake()
+        with monitor.run_lock:
+            waiter.wake()
 
     thread = threading.Thread(target=wake)
     thread.start()
-    await spot.wait()
+    await waiter.wait()
     thread.join()
 
 
 def test_what_is_due_is_done_before_the_lock_is_given_up_and_never_within() -> None:
-    moves = Moves()
+    run_lock = RunLock()
     log: list[str] = []
 
     def first() -> None:
-        with moves:  # no end of the outermost: nothing is done here
-            moves.due(lambda: log.append("second"))
+        with run_lock:  # no end of the outermost: nothing is done here
+            run_lock.defer(lambda: log.append("second"))
         log.append("first")
 
-    with moves:
-        moves.due(first)
+    with run_lock:
+        run_lock.defer(first)
         log.append("begun")
     assert log == ["begun", "first", "second"]
 
 
 def test_a_chain_of_any_length_needs_no_deeper_stack() -> None:
-    moves = Moves()
+    run_lock = RunLock()
     left = [100_000]
 
     def step_on() -> None:
         left[0] -= 1
         if left[0]:
-            with moves:
-                moves.due(step_on)
+            with run_lock:
+                run_lock.defer(step_on)
 
-    with moves:
-        moves.due(step_on)
+    with run_lock:
+        run_lock.defer(step_on)
     assert left == [0]
 
 
 def test_one_thread_at_a_time() -> None:
-    moves = Moves()
+    run_lock = RunLock()
     inside: list[int] = []
     most: list[int] = []
 
     def enter() -> None:
         for _ in range(300):
-            with moves:
+            with run_lock:
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -240,13 +240,13 @@ def test_one_thread_at_a_time() -> None:
 
 
 def test_an_error_in_between_gives_the_lock_up() -> None:
-    moves = Moves()
-    with pytest.raises(ValueError, match="x"), moves:
+    run_lock = RunLock()
+    with pytest.raises(ValueError, match="x"), run_lock:
         raise ValueError("x")
     entered: list[int] = []
 
     def enter() -> None:
-        with moves:
+        with run_lock:
             entered.append(1)
 
     thread = threading.Thread(target=enter)

@@ -6,10 +6,10 @@ from typing import NamedTuple, TypeAlias
 
 from flowload.abc.operators import Block, Mark
 
-__all__ = ["Item", "Word", "weigh"]
+__all__ = ["Message", "NumberedBlock", "weigh"]
 
 
-class Item(NamedTuple):
+class NumberedBlock(NamedTuple):
     """A block in its place: `number` counts the blocks of this stream from 0.
 
     The block is None where a Map made nothing of it: the place stays, so that what is keyed by
@@ -22,7 +22,7 @@ class Item(NamedTuple):
     samples: int = 0  #: in the block
 
     @classmethod
-    def of(cls, number: int, block: Block | None) -> Item:
+    def of(cls, number: int, block: Block | None) -> NumberedBlock:
         """The item, weighed; in a thread, where that costs the loop nothing."""
         samples, nbytes = weigh(block)
         return cls(number, block, nbytes, samples)
@@ -39,4 +39,4 @@ def weigh(block: Block | None) -> tuple[int, int]:
         raise TypeError(f"gave a {kind}, which is no block: something with a length and nbytes") from error
 
 
-Word: TypeAlias = Item | Mark  #: what a channel carries
+Message: TypeAlias = NumberedBlock | Mark  #: what a channel carries
