@@ -162,7 +162,15 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Named arrays with one row a sample, and those that go with the whole; what a consumer gets is both."""
+    """Named arrays with one row a sample, and those that go with the whole; what a consumer gets is both.
+
+    Examples:
+        >>> batch = fl.Batch({"x": np.arange(4), "y": np.zeros((4, 2))})
+        >>> len(batch), batch["y"].shape
+        (4, (4, 2))
+        >>> batch.select(np.array([0, 3]))["x"].tolist()
+        [0, 3]
+    """
 
     arrays: dict[str, Any]
     whole: dict[str, Any] = field(default_factory=dict)  #: such as pair indices: not one row a sample

@@ -34,6 +34,23 @@ class Stage:
         on_error: what a `DataError` does: "raise" ends the run, "skip" counts it as dropped.
         max_errors: under "skip": how many (int), or which share of the stage's input (float below 1),
             may be skipped before the run ends with `TooManyErrors`; None: any number.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class Double(fl.Stage):
+        ...     word = "double"
+        ...     accepts = (fl.Batch,)
+        ...     def gives(self, incoming):
+        ...         return {"out": fl.Batch}
+        ...     def open(self, setting):
+        ...         return [self]
+        ...     def apply(self, block, call):
+        ...         return fl.Batch({"x": block["x"] * 2})
+        >>> graph = fl.rows({"x": np.arange(3)}) >> fl.batch(3) >> fl.place(Double())
+        >>> with graph.iterate() as batches:
+        ...     print(next(batches)["x"])
+        [0 2 4]
     """
 
     word: ClassVar[str] = "stage"  #: what users call it; names its nodes

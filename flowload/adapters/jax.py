@@ -26,6 +26,12 @@ def as_jax(batch: Mapping[str, Any], device: Any = None) -> dict[str, Any]:
         device: a JAX device or sharding; None: JAX's default.
 
     Raises MissingExtra.
+
+    Examples:
+        >>> graph = fl.rows({"x": np.arange(3.0, dtype=np.float32)}) >> fl.batch(3)
+        >>> with graph.iterate() as batches:
+        ...     print(as_jax(next(batches))["x"].sum())
+        3.0
     """
     jax = import_jax()
     return {key: put(jax, value, device) for key, value in batch.items()}

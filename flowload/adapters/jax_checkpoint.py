@@ -38,6 +38,12 @@ def save_checkpoint(path: str | os.PathLike[str], tree: Any, batches: Stated | N
         path: the file; `numpy.load` reads it, too.
         tree: JAX's word for nested dicts, lists and tuples of arrays and numbers.
         batches: the run; None: it is over, and the next one begins a pass.
+
+    Examples:
+        >>> save_checkpoint("run.npz", {"weights": np.ones(2), "step": 3})
+        >>> tree, stream = load_checkpoint("run.npz", like={"weights": np.zeros(2), "step": 0})
+        >>> int(tree["step"]), stream
+        (3, None)
     """
     stream = None if batches is None else batches.state_dict()
     leaves = {name: np.asarray(leaf) for name, leaf in named_leaves(tree)}
@@ -58,6 +64,10 @@ def load_checkpoint(path: str | os.PathLike[str], like: Any) -> tuple[Any, State
         like: a tree of the same structure, shapes and dtypes.
 
     Raises DataError for a file that is something else, and for other leaves than those of `like`.
+
+    Examples:
+        >>> load_checkpoint("not-there-yet.npz", like={"step": 0}) is None
+        True
     """
     if not Path(path).exists():
         return None

@@ -53,7 +53,17 @@ class Sample(NamedTuple):
 
 
 class Collector:
-    """Asks the run when Prometheus asks; between, it costs nothing."""
+    """Asks the run when Prometheus asks; between, it costs nothing.
+
+    Examples:
+        >>> from prometheus_client import CollectorRegistry
+        >>> registry = CollectorRegistry()
+        >>> with (fl.rows(10) >> fl.batch(5)).iterate() as batches:
+        ...     registry.register(Collector(batches))
+        ...     sizes = [len(batch["index"]) for batch in batches]
+        ...     print(registry.get_sample_value("flowload_delivered_batches_total"))
+        2
+    """
 
     def __init__(self, run: Asked) -> None:
         self.run = run
@@ -184,6 +194,14 @@ def serve_metrics(
         names: further names under which it may be asked, such as that of a service in a cluster.
 
     Raises MissingExtra, and OSError where the port is taken.
+
+    Examples:
+        >>> from urllib.request import urlopen
+        >>> with (fl.rows(10) >> fl.batch(5)).iterate() as batches, serve_metrics(batches) as address:
+        ...     sizes = [len(batch["index"]) for batch in batches]
+        ...     page = urlopen(address).read().decode()
+        >>> [line for line in page.splitlines() if line.startswith("flowload_delivered_samples_total")]
+        ['flowload_delivered_samples_total 10.0']
     """
     try:
         from prometheus_client import CollectorRegistry, make_wsgi_app  # noqa: PLC0415 - an extra

@@ -38,6 +38,14 @@ def expand_planes(bits: Any, scalars: Any = None) -> torch.Tensor:
         scalars: [B, 8] uint8, on the same device.
 
     Raises ValueError for other shapes.
+
+    Examples:
+        >>> games = fl.discover(sample_path("chess")) >> fl.read("lc0") >> fl.unpack()
+        >>> def first(layout):
+        ...     with (games >> fl.batch(64, layout=layout) >> fl.to_device("cpu")).iterate() as batches:
+        ...         return next(batches)
+        >>> bool((expand_planes(first("bits")) == first("tensors")["planes"]).all())
+        True
     """
     if isinstance(bits, Mapping):
         bits, scalars = bits["bits"], bits["scalars"]

@@ -30,7 +30,13 @@ class Stated(Protocol):
 
 
 class Checkpoint(NamedTuple):
-    """What `save_checkpoint` saved."""
+    """What `save_checkpoint` saved.
+
+    Examples:
+        >>> save_checkpoint("done.pt", {"step": 7})
+        >>> load_checkpoint("done.pt")
+        Checkpoint(values={'step': 7}, stream=None)
+    """
 
     values: dict[str, Any]
     stream: (
@@ -58,6 +64,18 @@ def save_checkpoint(
         batches: the run; None: it is over, and the next one begins a pass.
 
     Raises ValueError for the key "flowload", OSError; RankError where rank 0 could not write.
+
+    Examples:
+        >>> import torch
+        >>> net = torch.nn.Linear(2, 1)
+        >>> graph = fl.rows({"x": np.zeros((8, 2), np.float32)}) >> fl.batch(2)
+        >>> with graph.iterate(seed=0) as batches:
+        ...     batch = next(batches)
+        ...     save_checkpoint("run.pt", {"net": net.state_dict(), "step": 1}, batches)
+        >>> saved = load_checkpoint("run.pt")
+        >>> with graph.iterate(seed=0, state=saved.stream) as batches:
+        ...     print(saved.values["step"], sum(1 for _ in batches))
+        1 3
     """
     if OWN in values:
         raise ValueError(f"values have the key {OWN!r}, under which the stream is kept; wanted another name")
@@ -93,6 +111,10 @@ def load_checkpoint(path: str | os.PathLike[str], device: Any = "cpu") -> Checkp
 
     Raises DataError for a file that is something else, or of which the streams are of another number of ranks
     (in the middle of a pass; between two it does not matter); RankError where ranks see different files.
+
+    Examples:
+        >>> load_checkpoint("not-there-yet.pt") is None
+        True
     """
     found = read(Path(path), device)
     rank, world = place()

@@ -31,7 +31,15 @@ def as_iterable_dataset(
     even: Even = "auto",
     cpus: int | None = None,
 ) -> GraphDataset:
-    """A graph as a data set: what `Graph.as_torch_dataset` returns; see there."""
+    """A graph as a data set: what `Graph.as_torch_dataset` returns; see there.
+
+    Examples:
+        >>> import torch
+        >>> graph = fl.rows({"x": np.arange(6)}) >> fl.batch(3)
+        >>> loader = torch.utils.data.DataLoader(as_iterable_dataset(graph), batch_size=None)
+        >>> [batch["x"].tolist() for batch in loader]
+        [[0, 1, 2], [3, 4, 5]]
+    """
     return GraphDataset(graph, seed=seed, epochs=epochs, length=length, even=even, cpus=cpus)
 
 
@@ -42,6 +50,12 @@ class GraphDataset(IterableDataset[Any]):
 
     An iteration begins, and is counted, when its first batch is asked for: some trainers call `iter()` only
     to see whether they may.
+
+    Examples:
+        >>> dataset = (fl.rows({"x": np.arange(6)}) >> fl.shuffle() >> fl.batch(6)).as_torch_dataset(seed=1)
+        >>> first, second = (next(iter(dataset))["x"] for _ in range(2))
+        >>> bool((first == second).all())
+        False
     """
 
     def __init__(
@@ -191,6 +205,10 @@ def only(batches: list[Any]) -> Any:
     """The one batch of a list of one: the `data_collator` (or `collate_fn`) of loaders that insist on a size.
 
     With Hugging Face's `Trainer`: `per_device_train_batch_size=1, data_collator=only`.
+
+    Examples:
+        >>> only([{"x": 1}])
+        {'x': 1}
     """
     (batch,) = batches
     return batch

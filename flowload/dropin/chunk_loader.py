@@ -49,7 +49,7 @@ class RandomChunkLoader:
 
     Raises ValueError for sizes that make no window.
 
-    Example:
+    Examples:
         >>> data = np.zeros((1000, 8), np.float32)
         >>> loader = RandomChunkLoader(lambda start, end: (data[start:end],), 1000, 100, "cpu")
         >>> loader.start_epoch(num_chunks=3)

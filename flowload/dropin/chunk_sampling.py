@@ -22,7 +22,7 @@ def calculate_chunk_params(
 
     Raises ValueError that says which number to change where there would be nothing.
 
-    Example:
+    Examples:
         >>> calculate_chunk_params(967_680, 65_536, 256, 1)
         (14, 256, 3780)
     """
@@ -59,7 +59,7 @@ def sample_batch_within_chunk(
     Returns `(batch_indices [batch_size], selected_neurons [n], needed_indices [m])`; the last are the
     selected neurons and the columns of their rows, sorted, each once. Raises ValueError.
 
-    Example:
+    Examples:
         >>> wmat = torch.tensor([1, 0]), torch.tensor([0, 1, 2])
         >>> rows, chosen, needed = sample_batch_within_chunk(torch.zeros(8, 2), None, *wmat, 4, 3, 1, "cpu")
     """

@@ -40,7 +40,7 @@ def preprocess_dataset_to_memmap(
     Raises DataError for the first bad game (file, byte, game and ply), NoDataError where there are none, and
     OSError, such as for a full disk; then nothing is left.
 
-    Example:
+    Examples:
         >>> from flowload.sample import sample_path
         >>> preprocess_dataset_to_memmap(sample_path("games"), "packed/dataset")
     """
@@ -64,7 +64,7 @@ class GameDatasetMemmap(Dataset[Sample]):
 
     Raises FileNotFoundError that says how to make the files, and DataError where they do not fit.
 
-    Example:
+    Examples:
         >>> from flowload.sample import sample_path
         >>> preprocess_dataset_to_memmap(sample_path("games"), "packed/dataset")
         >>> inputs, outcome = GameDatasetMemmap("packed/dataset")[0]

@@ -20,7 +20,7 @@ class ChunkLatencyStats:
     A run of a graph measures the same by itself: `batches.stats().chunk_wait` has first, mean, p50, p95 and
     longest of the waits for windows, and `stages["read_windows"]` the reading.
 
-    Example:
+    Examples:
         >>> stats = ChunkLatencyStats()
         >>> stats.record_chunk_get(0.012)
         >>> stats.chunk_get_mean_ms

@@ -23,6 +23,10 @@ class FilePathProviderConfig:
     Args:
         directory: with the `.tar` and `.gz` files, or a pattern.
         watch: False: the files that are there now; passes over them go on all the same.
+
+    Examples:
+        >>> FilePathProviderConfig("games", watch=False).directory
+        'games'
     """
 
     directory: str | os.PathLike[str]
@@ -35,6 +39,10 @@ class ChunkSourceLoaderConfig:
 
     Args:
         threads: files at once; None: as many as there are CPUs.
+
+    Examples:
+        >>> ChunkSourceLoaderConfig(threads=2).threads
+        2
     """
 
     threads: int | None = None
@@ -42,7 +50,12 @@ class ChunkSourceLoaderConfig:
 
 @dataclass
 class ShufflingChunkPoolConfig:
-    """The newest chunks (games), in random order: `fl.shuffle_pool(num_chunks)`."""
+    """The newest chunks (games), in random order: `fl.shuffle_pool(num_chunks)`.
+
+    Examples:
+        >>> ShufflingChunkPoolConfig(num_chunks=500_000).num_chunks
+        500000
+    """
 
     num_chunks: int = 50_000
 
@@ -55,6 +68,10 @@ class ChunkUnpackerConfig:
         rate: share of a game's positions that one use takes; None, without a count: all.
         count: positions that one use takes, instead of a rate.
         threads: games at once; None: as many as there are CPUs.
+
+    Examples:
+        >>> ChunkUnpackerConfig(rate=0.03).rate
+        0.03
     """
 
     rate: float | None = None
@@ -64,14 +81,24 @@ class ChunkUnpackerConfig:
 
 @dataclass
 class ShufflingFrameSamplerConfig:
-    """Positions that are shuffled among each other: `fl.reservoir(reservoir_size)`."""
+    """Positions that are shuffled among each other: `fl.reservoir(reservoir_size)`.
+
+    Examples:
+        >>> ShufflingFrameSamplerConfig(reservoir_size=1_000).reservoir_size
+        1000
+    """
 
     reservoir_size: int = 1_000_000
 
 
 @dataclass
 class TensorGeneratorConfig:
-    """How positions become tensors: `fl.batch(batch_size, layout="tensors", workers=threads)`."""
+    """How positions become tensors: `fl.batch(batch_size, layout="tensors", workers=threads)`.
+
+    Examples:
+        >>> TensorGeneratorConfig(batch_size=1024).batch_size
+        1024
+    """
 
     batch_size: int = 1024
     threads: int | None = None
@@ -79,7 +106,15 @@ class TensorGeneratorConfig:
 
 @dataclass
 class DataLoaderConfig:
-    """The stages of a loader, in the order of the flow; see `DataLoader`."""
+    """The stages of a loader, in the order of the flow; see `DataLoader`.
+
+    Examples:
+        >>> from flowload.dropin import ChunkUnpackerConfig, FilePathProviderConfig
+        >>> files, rate = FilePathProviderConfig("games"), ChunkUnpackerConfig(rate=0.03)
+        >>> config = DataLoaderConfig(files, chunk_unpacker=rate)
+        >>> config.chunk_unpacker.rate
+        0.03
+    """
 
     file_path_provider: FilePathProviderConfig
     chunk_source_loader: ChunkSourceLoaderConfig = field(default_factory=ChunkSourceLoaderConfig)

@@ -42,7 +42,7 @@ class DataLoader:
         config: its stages.
         seed: everything random follows from it.
 
-    Example:
+    Examples:
         >>> from flowload.dropin import FilePathProviderConfig, ShufflingFrameSamplerConfig
         >>> from flowload.sample import sample_path
         >>> files, sampler = FilePathProviderConfig(sample_path("chess")), ShufflingFrameSamplerConfig(1000)

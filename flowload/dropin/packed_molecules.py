@@ -43,7 +43,7 @@ class PackedMemmapLoader:
         bucket_size: molecules that are sorted by size together, so that batches need less padding.
         seed: every order follows from it.
 
-    Example:
+    Examples:
         >>> from flowload.sample import sample_path
         >>> loader = PackedMemmapLoader(sample_path("molecules"), batch_size=32)
         >>> shapes = [batch["R"].shape for batch in loader.batches(num_atoms=26)]
@@ -143,7 +143,7 @@ def split_loader(
         train_fraction: share of the molecules for training, 0 to 1; the number is rounded down.
         seed: of a random division; None: the first ones of `loader.indices` are for training.
 
-    Example:
+    Examples:
         >>> from flowload.sample import sample_path
         >>> train, valid = split_loader(PackedMemmapLoader(sample_path("molecules"), 32), 0.8, seed=1)
     """

@@ -95,7 +95,7 @@ def create_zarr_loader(
 
     Raises NoDataError and DataError for what is no such array, ValueError for columns that it lacks.
 
-    Example:
+    Examples:
         >>> from flowload.sample import sample_path
         >>> load_fn = create_zarr_loader(sample_path("neural"), 2, stim_column_idx=1, num_stim_dims=4)
         >>> data, stimulus = load_fn(0, 100)

@@ -36,6 +36,14 @@ class Graph(Countable):
 
     `head >> tail` joins two graphs, `[left, right] >> fl.merge()` several; `graph["train"]`, or
     `graph.train`, is the same drawing with that one end. Raises GraphError as soon as a wiring is wrong.
+
+    Examples:
+        >>> graph = fl.rows({"x": np.arange(10)}) >> fl.shuffle() >> fl.batch(4)
+        >>> [row["name"] for row in graph.describe()]
+        ['rows', 'shuffle', 'batch']
+        >>> with graph.iterate(seed=0) as batches:
+        ...     print(sum(len(batch["x"]) for batch in batches))
+        10
     """
 
     engine: ClassVar[Engine[Graph] | None] = None  #: what runs graphs; bound by the package
@@ -256,6 +264,11 @@ def place(stage: Stage, *, name: str | None = None) -> Graph:
     """A graph of one node: what every word such as `fl.read` returns.
 
     The line of the user's code that called the word is kept for messages.
+
+    Examples:
+        >>> from flowload.stages.rows.shuffle import ShuffleStage
+        >>> fl.place(ShuffleStage()) == fl.shuffle()
+        True
     """
     if name is not None:
         check_node_name(name)

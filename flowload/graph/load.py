@@ -53,6 +53,14 @@ def pipeline(function: Callable[P, Graph]) -> Pipeline[P]:
 
     Every parameter needs a type (str, int, float, bool, Path, Literal, a list or tuple of these, or None
     beside them) and a default. Raises GraphError.
+
+    Examples:
+        >>> @fl.pipeline
+        ... def numbers(*, rows: int = 10, batch_size: int = 4) -> fl.Graph:
+        ...     return fl.rows(rows) >> fl.batch(batch_size)
+        >>> with numbers(rows=8).iterate() as batches:
+        ...     print([len(batch["index"]) for batch in batches])
+        [4, 4]
     """
     if not isinstance(function, FunctionType):
         raise GraphError(f"@pipeline marks a function, not {function!r}")
@@ -68,6 +76,20 @@ def load(path: FilePath, /, **options: object) -> Graph:
 
     Raises GraphError (no such file, not one pipeline), OptionError (an unknown option, a value that
     does not fit), and whatever the file raises, noted with its path.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> text = '''
+        ... import flowload as fl
+        ...
+        ... @fl.pipeline
+        ... def numbers(*, rows: int = 10, batch_size: int = 4) -> fl.Graph:
+        ...     return fl.rows(rows) >> fl.batch(batch_size)
+        ... '''
+        >>> _ = Path("numbers.py").write_text(text)
+        >>> with fl.load("numbers.py", batch_size=5).iterate() as batches:
+        ...     print([len(batch["index"]) for batch in batches])
+        [5, 5]
     """
     with executed(Path(path)) as drawer:
         checked = drawer.checked(options, os.fspath(path))

@@ -16,6 +16,15 @@ def outputs(*aside: Graph, **named: Graph) -> Graph:
     Args:
         aside: graphs without outputs that belong to the drawing, such as `parts.test.drop()`.
         named: graphs with one open end each.
+
+    Examples:
+        >>> parts = fl.rows({"x": np.arange(100)}) >> fl.split(train=0.8, valid=0.2)
+        >>> train, valid = parts.train >> fl.shuffle() >> fl.batch(10), parts.valid >> fl.batch(10)
+        >>> graph = fl.outputs(train=train, valid=valid)
+        >>> with graph.iterate() as run:
+        ...     sizes = [sum(len(batch["x"]) for batch in run[name]) for name in ("train", "valid")]
+        >>> sum(sizes)
+        100
     """
     for graph in aside:
         if as_graph(graph, "outputs").ends:

@@ -19,12 +19,22 @@ HERE = Path(__file__).parent
 
 
 def sample_names() -> list[str]:
-    """The samples, in order."""
+    """The samples, in order.
+
+    Examples:
+        >>> sample_names()
+        ['chess', 'games', 'molecules', 'neural']
+    """
     return sorted(entry.name for entry in HERE.iterdir() if entry.is_dir() and entry.name[0] not in "._")
 
 
 def sample_path(name: str) -> Path:
-    """The folder of a sample; ValueError lists the samples if there is none of that name."""
+    """The folder of a sample; ValueError lists the samples if there is none of that name.
+
+    Examples:
+        >>> sorted(path.suffix for path in sample_path("chess").iterdir())
+        ['.tar', '.tar']
+    """
     samples = sample_names()
     if name not in samples:
         raise ValueError(f"there is no sample {name!r}; there are {', '.join(map(repr, samples))}")

@@ -63,6 +63,13 @@ def check_chunk_format(given: ChunkFormat | RecordFormat, path: str | Path, *, c
         how many records these hold.
 
     Raises AssertionError that tells what differs, and where; DataError where the file is none of the format.
+
+    Examples:
+        >>> from flowload.formats.lc0 import FORMAT
+        >>> from flowload.testing import check_chunk_format
+        >>> first = min(sample_path("chess").glob("*.tar"))
+        >>> check_chunk_format(FORMAT, first, chunks=2) > 0
+        True
     """
     form: ChunkFormat = full_format(given)
     path = str(path)

@@ -42,6 +42,17 @@ def drive(
         epochs: passes of a source.
         on_error: the error policy.
         flush: end the stream; without it, folds keep what they hold.
+
+    Examples:
+        >>> from flowload.testing import drive
+        >>> class Every:
+        ...     def push(self, block, call):
+        ...         call.drop(len(block) // 2, "thinned")
+        ...         return [block.select(np.arange(0, len(block), 2))]
+        ...     def flush(self, call):
+        ...         return []
+        >>> drive([Every()], [fl.Batch({"x": np.arange(4)})])[0]["x"].tolist()
+        [0, 2]
     """
     seats = in_a_row(operators, name, seed=seed, on_error=on_error)
     seats[-1].readers = AnyPort(out="out")
@@ -60,6 +71,13 @@ def run_plain(graph: Graph, *, seed: int = 0, epochs: int = 1, output: str | Non
         graph: a whole drawing, from its source to its outputs.
         seed, epochs: as for `graph.iterate`.
         output: whose blocks; None: those of the only output.
+
+    Examples:
+        >>> from flowload.testing import run_plain
+        >>> graph = fl.rows({"x": np.arange(5)}) >> fl.shuffle() >> fl.batch(5)
+        >>> with graph.iterate(seed=3) as batches:
+        ...     print((next(batches)["x"] == run_plain(graph, seed=3)[0]["x"]).all())
+        True
     """
     graph.check()
     names = [end.name for end in graph.plan.ends]

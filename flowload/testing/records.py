@@ -73,6 +73,16 @@ def check_records(records: LayoutRecords | Records | Table, *, rows: int = 40, s
         how many rows could be used.
 
     Raises AssertionError that tells what differs, and where; DataError where they cannot be opened or read.
+
+    Examples:
+        >>> from flowload.testing import check_records
+        >>> class Squares:
+        ...     def __len__(self):
+        ...         return 1000
+        ...     def gather(self, rows):
+        ...         return {"square": rows**2}
+        >>> check_records(Squares()) > 0
+        True
     """
     given: object = records  # a user wrote it
     if isinstance(given, LayoutRecords):

@@ -56,6 +56,12 @@ def check_resume(
         how many cuts were tried.
 
     Raises AssertionError that tells what differs, and behind which cut.
+
+    Examples:
+        >>> from flowload.testing import check_resume
+        >>> batches = [fl.Batch({"x": np.arange(3)}), fl.Batch({"x": np.arange(5)})]
+        >>> check_resume(fl.batch(4), batches) > 0
+        True
     """
     bench = set_up(stage, blocks, seed=seed, epochs=epochs, cpus=cpus)
     journal = Journal()

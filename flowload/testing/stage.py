@@ -52,6 +52,12 @@ def check_stage(
         what came out under the first seed.
 
     Raises AssertionError that tells what differs, and where.
+
+    Examples:
+        >>> from flowload.testing import check_stage
+        >>> made = check_stage(fl.map(lambda batch: {"y": batch["x"] ** 2}), [fl.Batch({"x": np.arange(3)})])
+        >>> made[0]["y"]
+        array([0, 1, 4])
     """
     words = tuple(blocks)
     benches = [set_up(stage, words, seed=seed, epochs=epochs, cpus=cpus) for seed in seeds]

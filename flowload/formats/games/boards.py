@@ -40,6 +40,13 @@ class Boards:
         path: (N, K) uint64.
         first: which bit of a word is element 0 of its board: the "most" significant one, or the "least".
         beside: `.npy` files of N rows by their key in a batch, such as `{"outputs": "labels.npy"}`.
+
+    Examples:
+        >>> from flowload.formats.games import Boards
+        >>> np.save("boards.npy", np.array([[1], [3]], np.uint64))
+        >>> with (fl.rows(Boards("boards.npy", first="least")) >> fl.batch(2)).iterate() as batches:
+        ...     print(next(batches)["boards"][1, 0, :4])
+        [1. 1. 0. 0.]
     """
 
     path: File

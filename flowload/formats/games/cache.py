@@ -39,6 +39,14 @@ class Games:
         packed: the folder for packed files, each layout in its own; None: `.flowload` beside the data, or in
             the user's cache where nothing can be written there.
         layout: how games are packed: "bits", "uint8" or "float32"; see `pack_games`.
+
+    Examples:
+        >>> from flowload.formats.games import Games
+        >>> records = Games(sample_path("games"), packed="packed")
+        >>> with (fl.rows(records) >> fl.shuffle() >> fl.batch(1024)).iterate() as batches:
+        ...     batch = next(batches)
+        >>> batch["inputs"].shape, batch["outputs"].dtype
+        ((1024, 193), dtype('int64'))
     """
 
     data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]

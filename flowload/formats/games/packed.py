@@ -42,6 +42,14 @@ class PackedGames:
     Args:
         path: a folder that holds one packing; or the prefix of one, such as `data/positions`; or its file
             `..._bits.npy` or `..._inputs.npy`.
+
+    Examples:
+        >>> from flowload.formats.games import PackedGames
+        >>> np.save("data_inputs.npy", np.zeros((6, 193), np.float32))
+        >>> np.save("data_outputs.npy", np.array([0, 1, 2, 0, 1, 2]))
+        >>> with (fl.rows(PackedGames("data")) >> fl.batch(6)).iterate() as batches:
+        ...     print(next(batches)["outputs"])
+        [0 1 2 0 1 2]
     """
 
     path: str | os.PathLike[str]

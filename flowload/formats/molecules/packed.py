@@ -45,6 +45,14 @@ class PackedMolecules:
             it out, before anything is shuffled, shared or cut into batches, and counts it.
         check_values: read everything when it is opened, and raise for the first number that is not as it
             should be; 100 million atoms take seconds.
+
+    Examples:
+        >>> from flowload.formats.molecules import PackedMolecules
+        >>> molecules = fl.rows(PackedMolecules(sample_path("molecules"), num_atoms=26))
+        >>> with (molecules >> fl.batch(8, layout="masked")).iterate() as batches:
+        ...     batch = next(batches)
+        >>> {key: batch[key].shape for key in ("Z", "R", "F", "E")}
+        {'Z': (8, 26), 'R': (8, 26, 3), 'F': (8, 26, 3), 'E': (8,)}
     """
 
     path: str | os.PathLike[str]

@@ -22,13 +22,31 @@ Arrays: TypeAlias = dict[str, Any]  #: of either layout
 
 
 def centred(batch: Arrays) -> Arrays:
-    """The mean place of the atoms of each molecule becomes 0."""
+    """The mean place of the atoms of each molecule becomes 0.
+
+    Examples:
+        >>> from flowload.formats.molecules import PackedMolecules, centred
+        >>> molecules = fl.rows(PackedMolecules(sample_path("molecules"))) >> fl.batch(8, layout="masked")
+        >>> with (molecules >> fl.map(centred)).iterate() as batches:
+        ...     print(np.allclose(next(batches)["R"].sum(axis=1), 0, atol=1e-3))
+        True
+    """
     centre(batch["R"], sizes_of(batch))
     return batch
 
 
 def rotated(batch: Arrays, rng: np.random.Generator) -> Arrays:
-    """Every molecule is turned about 0 with its forces, each by a rotation of its own, uniform over all."""
+    """Every molecule is turned about 0 with its forces, each by a rotation of its own, uniform over all.
+
+    Examples:
+        >>> from flowload.formats.molecules import PackedMolecules, rotated
+        >>> molecules = fl.rows(PackedMolecules(sample_path("molecules"))) >> fl.batch(8, layout="masked")
+        >>> turned = molecules >> fl.map(rotated, random=True)
+        >>> with molecules.iterate() as packed, turned.iterate() as batches:
+        ...     left, right = next(packed)["R"], next(batches)["R"]
+        >>> np.allclose(np.linalg.norm(left, axis=-1), np.linalg.norm(right, axis=-1), atol=1e-4)
+        True
+    """
     turns = rng.normal(size=(len(batch["R"]), 4))
     turns /= np.linalg.norm(turns, axis=1, keepdims=True)
     turn(batch["R"], turns)
@@ -38,11 +56,19 @@ def rotated(batch: Arrays, rng: np.random.Generator) -> Arrays:
 
 @dataclass(frozen=True, kw_only=True)
 class InUnits:
-    """Gives batches in these units. Raises GraphError for unknown ones.
+    """Gives batches in these units, of those that are packed: kcal/mol and angstrom. Raises GraphError for unknown ones.
 
     Args:
         energy: of energies: "kcal/mol", "kJ/mol", "eV", "meV", "hartree" or "rydberg".
         length: of positions: "angstrom", "bohr", "nm" or "pm". Forces are in energy/length.
+
+    Examples:
+        >>> from flowload.formats.molecules import InUnits, PackedMolecules
+        >>> molecules = fl.rows(PackedMolecules(sample_path("molecules"))) >> fl.batch(8, layout="masked")
+        >>> in_ev = molecules >> fl.map(InUnits(energy="eV"))
+        >>> with molecules.iterate() as packed, in_ev.iterate() as batches:
+        ...     print(np.allclose(next(packed)["E"], next(batches)["E"] * 23.0605, rtol=1e-4))
+        True
     """
 
     energy: str

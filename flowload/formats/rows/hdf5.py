@@ -33,6 +33,15 @@ class Hdf5Rows:
             None: all datasets of the root group.
         missing: what a row does that lacks data: "fill" gives the fill value, and counts the row; "raise" is
             an error; "skip" drops the row, and counts it.
+
+    Examples:
+        >>> import h5py
+        >>> from flowload.formats.rows import Hdf5Rows
+        >>> with h5py.File("a.h5", "w") as file:
+        ...     file["images"], file["labels"] = np.zeros((10, 4, 4)), np.arange(10)
+        >>> with (fl.rows(Hdf5Rows("a.h5", ("images", "labels"))) >> fl.batch(5)).iterate() as batches:
+        ...     print(next(batches)["images"].shape)
+        (5, 4, 4)
     """
 
     path: str

@@ -49,6 +49,15 @@ class LmdbRows:
         database: name of one inside the environment; None: the unnamed one.
         missing: what a row does whose key is not there: "fill" gives zeros, and counts the row; "raise" is an
             error; "skip" drops the row, and counts it.
+
+    Examples:
+        >>> import lmdb
+        >>> from flowload.formats.rows import LmdbRows
+        >>> with lmdb.open("a.lmdb", map_size=2**20) as database, database.begin(write=True) as writing:
+        ...     _ = [writing.put(str(row).encode(), np.float32([row, row]).tobytes()) for row in range(4)]
+        >>> with (fl.rows(LmdbRows("a.lmdb", {"x": ("float32", (2,))})) >> fl.batch(4)).iterate() as batches:
+        ...     print(next(batches)["x"][3])
+        [3. 3.]
     """
 
     path: str

@@ -36,6 +36,14 @@ class NpyRows:
         missing: as for other records; it changes nothing, for of a `.npy` file nothing can be missing. One
             that is shorter than its header says is an error, and what a sparse file has no blocks for is
             zeros by the rules of the file system, which nobody can tell from zeros that were written.
+
+    Examples:
+        >>> from flowload.formats.rows import NpyRows
+        >>> np.save("x.npy", np.eye(3)), np.save("y.npy", np.arange(3))
+        (None, None)
+        >>> with (fl.rows(NpyRows(["x.npy", "y.npy"])) >> fl.batch(3)).iterate() as batches:
+        ...     print(next(batches)["y"])
+        [0 1 2]
     """
 
     paths: Choice  #: key and path

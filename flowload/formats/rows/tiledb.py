@@ -38,6 +38,14 @@ class TileDbRows:
         attributes: names, or names by key of the batch; None: all.
         missing: what a row does of which cells were never written: "fill" gives the fill value, and counts
             the row; "raise" is an error; "skip" drops the row, and counts it.
+
+    Examples:
+        >>> import tiledb
+        >>> from flowload.formats.rows import TileDbRows
+        >>> tiledb.from_numpy("a.tiledb", np.arange(8.0).reshape(4, 2)).close()
+        >>> with (fl.rows(TileDbRows("a.tiledb")) >> fl.batch(4)).iterate() as batches:
+        ...     print(*(array[3] for array in next(batches).values()))
+        [6. 7.]
     """
 
     uri: str

@@ -42,6 +42,15 @@ class ZarrRows:
         missing: what rows do whose chunks do not exist: "fill" gives them with the array's fill value, and
             counts and tells them; "raise" is an error; "skip" drops them, counted as "missing". Where no
             chunk of an array exists, that is an error always.
+
+    Examples:
+        >>> import zarr
+        >>> from flowload.formats.rows import ZarrRows
+        >>> group = zarr.open_group("a.zarr", mode="w")
+        >>> _ = group.create_array("x", data=np.arange(12.0).reshape(6, 2), chunks=(2, 2))
+        >>> with (fl.rows(ZarrRows("a.zarr")) >> fl.batch(6)).iterate() as batches:
+        ...     print(next(batches)["x"][5])
+        [10. 11.]
     """
 
     location: str

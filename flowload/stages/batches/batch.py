@@ -203,6 +203,12 @@ def batch(
         on_error: what a bad sample does: "raise" ends the run, "skip" counts it as dropped, alone. Arrays
             that do not fit those of the same batch are bad, too.
         max_errors: under "skip": how many samples (int) or which share (float) may be skipped.
+
+    Examples:
+        >>> graph = fl.rows({"x": np.arange(10)}) >> fl.batch(4)
+        >>> with graph.iterate() as batches:
+        ...     print([batch["x"].tolist() for batch in batches])
+        [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     """
     return place(
         BatchStage(

@@ -218,6 +218,12 @@ def read(
         workers: files at once; None: as many as there are CPUs.
         on_error: "skip" counts files that cannot be indexed, instead of ending the run.
         max_errors: how many files (int), or which share of the files (float), may be skipped.
+
+    Examples:
+        >>> with (fl.discover(sample_path("chess")) >> fl.read("lc0")).iterate() as run:
+        ...     chunks = next(run)
+        >>> len(chunks) > 1, chunks.sources[0].path.endswith(".tar")
+        (True, True)
     """
     form = find_format(format) if isinstance(format, str) else full_format(format)
     return place(ReadStage(format=form, workers=workers, on_error=on_error, max_errors=max_errors))

@@ -208,5 +208,11 @@ def reservoir(frames: int, *, on_error: OnError = "raise", max_errors: int | flo
         on_error: what records of another format than the first do: "raise" ends the run, "skip" counts
             them as dropped.
         max_errors: under "skip": how many records (int) or which share (float) may be skipped.
+
+    Examples:
+        >>> games = fl.discover(sample_path("chess")) >> fl.read("lc0") >> fl.unpack()
+        >>> with (games >> fl.reservoir(1000) >> fl.batch(256)).iterate(seed=0) as batches:
+        ...     print(next(batches)["planes"].shape)
+        (256, 112, 8, 8)
     """
     return place(ReservoirStage(frames=frames, on_error=on_error, max_errors=max_errors))

@@ -69,5 +69,11 @@ def shuffle_pool(chunks: int, *, on_error: OnError = "raise", max_errors: int | 
         on_error: what chunks of another format than the first do: "raise" ends the run, "skip" counts them
             as dropped.
         max_errors: under "skip": how many chunks (int) or which share (float) may be skipped.
+
+    Examples:
+        >>> graph = fl.discover(sample_path("chess")) >> fl.read("lc0") >> fl.shuffle_pool(10)
+        >>> with graph.iterate(seed=0) as run:
+        ...     print(sum(len(chunks) for chunks in run))
+        24
     """
     return place(ShufflePoolStage(chunks=chunks, on_error=on_error, max_errors=max_errors))

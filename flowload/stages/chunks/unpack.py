@@ -139,6 +139,14 @@ def unpack(
         checks: "values": a chunk is bad, too, if values in it break a rule of its format; counted by rule.
             Policies are looked at in those records that are taken, everything else in all.
             "none": values are taken as they are.
+
+    Examples:
+        >>> games = fl.discover(sample_path("chess")) >> fl.read("lc0")
+        >>> def positions(rate, epochs):
+        ...     with (games >> fl.unpack(rate=rate) >> fl.batch(256)).iterate(epochs=epochs) as batches:
+        ...         return sum(len(batch["planes"]) for batch in batches)
+        >>> positions(1.0, epochs=1) == positions(0.25, epochs=4)
+        True
     """
     return place(
         UnpackStage(

@@ -261,6 +261,12 @@ def to_device(
         workers: calls at once; None: as many as there are CPUs. A GPU takes one batch after the other.
         on_error: "skip" counts batches that failed with a DataError, instead of ending the run.
         max_errors: how many samples (int) or which share (float) may be skipped.
+
+    Examples:
+        >>> graph = fl.rows({"x": np.arange(3)}) >> fl.batch(3) >> fl.to_device("cpu")
+        >>> with graph.iterate() as batches:
+        ...     print(next(batches)["x"])
+        tensor([0, 1, 2])
     """
     return place(
         ToDeviceStage(

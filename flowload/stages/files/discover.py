@@ -100,6 +100,12 @@ def discover(
         rescan: seconds after which watched folders are searched again, for file systems without events.
 
     Raises NoDataError, when the run starts, for a pattern, folder or file that gives nothing.
+
+    Examples:
+        >>> graph = fl.discover(sample_path("chess")) >> fl.read("lc0")
+        >>> with graph.iterate() as run:
+        ...     print(sum(len(chunks) for chunks in run), "games")
+        24 games
     """
     texts = as_texts(patterns)
     if watch:

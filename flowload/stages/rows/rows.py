@@ -203,6 +203,13 @@ def rows(records: Any, *, indices: object = None) -> Graph:
             where they lie; or a number n, for batches `{"index": ...}` that a `map` of yours looks up.
         indices: the rows to give, in this order, perhaps some of them repeatedly: an array, list or range of
             row numbers, or a `.npy` file of them; None: every row once.
+
+    Examples:
+        >>> graph = fl.rows({"x": np.eye(4), "y": [1, 0, 0, 1]}, indices=[3, 0]) >> fl.batch(2)
+        >>> with graph.iterate() as batches:
+        ...     print(next(batches))
+        {'x': array([[0., 0., 0., 1.],
+               [1., 0., 0., 0.]]), 'y': array([1, 1])}
     """
     return place(
         RowsStage(

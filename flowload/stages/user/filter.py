@@ -133,5 +133,14 @@ def filter(  # noqa: A001 - the word that users know; this module does not use t
         on_error: "skip" counts blocks whose call raised, instead of ending the run.
         max_errors: how many samples (int) or which share (float) may be skipped.
         reason: what the ledger calls what was dropped.
+
+    Examples:
+        >>> even = fl.filter(lambda batch: batch["x"] % 2 == 0)
+        >>> graph = fl.rows({"x": np.arange(10)}) >> fl.batch(5) >> even
+        >>> with graph.iterate() as batches:
+        ...     print([batch["x"].tolist() for batch in batches])
+        ...     print(batches.stats().stages["filter"].dropped)
+        [[0, 2, 4], [6, 8]]
+        {'filtered': 5}
     """
     return place(FilterStage(fn=fn, reason=reason, workers=workers, on_error=on_error, max_errors=max_errors))

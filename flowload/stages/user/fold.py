@@ -85,5 +85,16 @@ def fold(
         gives: the class of blocks that come out; None: the same.
         on_error: what a `DataError` in `push` does: "raise" ends the run, "skip" counts the block as dropped.
         max_errors: under "skip": how many samples (int) or which share (float) may be skipped.
+
+    Examples:
+        >>> class Halves:
+        ...     def push(self, block, call):
+        ...         half = len(block) // 2
+        ...         return [block.select(np.arange(half)), block.select(np.arange(half, len(block)))]
+        ...     def flush(self, call):
+        ...         return []
+        >>> with (fl.rows({"x": np.arange(6)}) >> fl.batch(6) >> fl.fold(Halves)).iterate() as batches:
+        ...     print([batch["x"].tolist() for batch in batches])
+        [[0, 1, 2], [3, 4, 5]]
     """
     return place(FoldStage(make=make, takes=takes, carries=gives, on_error=on_error, max_errors=max_errors))

@@ -178,6 +178,16 @@ def map(  # noqa: A001 - the word that users know; this module does not use the 
         on_error: "skip" counts blocks whose call raised, instead of ending the run.
         max_errors: how many samples (int) or which share (float) may be skipped.
         gives: the class of the blocks that come out, where it is not that of those that go in.
+
+    Examples:
+        >>> def noisy(batch, rng):
+        ...     return {"x": batch["x"] + rng.normal(size=len(batch["x"]))}
+        >>> graph = fl.rows({"x": np.zeros(6)}) >> fl.batch(3) >> fl.map(noisy, random=True, workers=2)
+        >>> def run():
+        ...     with graph.iterate(seed=0) as batches:
+        ...         return [batch["x"].tolist() for batch in batches]
+        >>> run() == run()
+        True
     """
     return place(
         MapStage(

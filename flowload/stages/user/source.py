@@ -214,5 +214,12 @@ def source(factory: Factory, *, samples: bool | int | None = None, gives: type =
             sample). None: as False, with a warning where the elements look as if they were samples.
         gives: the class of the blocks, such as `flowload.blocks.Batch`, where wiring is to be checked early;
             `flowload.blocks.Item`: each element goes on as it is, whatever it is.
+
+    Examples:
+        >>> data = [(np.zeros((2, 2)), label) for label in range(5)]
+        >>> samples = fl.source(lambda: ({"x": image, "y": label} for image, label in data), samples=True)
+        >>> with (samples >> fl.batch(4)).iterate() as batches:
+        ...     print([batch["y"].tolist() for batch in batches])
+        [[0, 1, 2, 3], [4]]
     """
     return place(SourceStage(factory=factory, samples=samples, carries=gives))

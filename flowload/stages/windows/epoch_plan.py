@@ -11,7 +11,13 @@ __all__ = ["EpochPlan", "epoch_plan"]
 
 
 class EpochPlan(NamedTuple):
-    """What an epoch consists of."""
+    """What an epoch consists of.
+
+    Examples:
+        >>> plan = fl.epoch_plan(rows=1536, size=512, batch=64)
+        >>> plan.batches_per_epoch, plan.chunks_per_epoch
+        (24, 3)
+    """
 
     batches_per_epoch: int
     chunks_per_epoch: int  #: windows: `windows(count=...)`
@@ -32,6 +38,10 @@ def epoch_plan(rows: int, size: int, batch: int, passes: int = 1) -> EpochPlan:
         passes: how often each row is used, on average, as the start of a sample.
 
     Raises GraphError that says which number to change where there would be nothing.
+
+    Examples:
+        >>> fl.epoch_plan(rows=967_680, size=65_536, batch=256)
+        EpochPlan(batches_per_epoch=3780, chunks_per_epoch=14, batches_per_chunk=256)
     """
     for name, value in (("rows", rows), ("size", size), ("batch", batch), ("passes", passes)):
         if not whole(value) or value < 1:

@@ -124,6 +124,12 @@ def read_windows(
         on_error: what a corrupt chunk does: "raise" ends the run, "skip" counts what was to be read, and
             drops the rest of its window.
         max_errors: under "skip": how many pieces (int) or which share (float) may be skipped.
+
+    Examples:
+        >>> starts = fl.window_starts(sample_path("neural"), 512, order="sequential")
+        >>> with (starts >> fl.read_windows(workers=2)).iterate() as windows:
+        ...     print([(int(window["start"]), window["timeseries"].shape) for window in windows])
+        [(0, (512, 32, 4)), (512, (512, 32, 4)), (1024, (512, 32, 4))]
     """
     return place(ReadWindowsStage(workers=workers, on_error=on_error, max_errors=max_errors))
 
@@ -164,6 +170,12 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
         workers: see `read_windows`.
         on_error: see `read_windows`.
         max_errors: see `read_windows`.
+
+    Examples:
+        >>> graph = fl.windows(sample_path("neural"), 256, count=4, columns=2)
+        >>> with graph.iterate(seed=0) as windows:
+        ...     print([window["timeseries"].shape for window in windows])
+        [(256, 32, 2), (256, 32, 2), (256, 32, 2), (256, 32, 2)]
     """
     starts = window_starts(
         arrays, size, count=count, order=order, columns=columns, neurons=neurons, missing=missing

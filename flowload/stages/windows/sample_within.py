@@ -211,6 +211,16 @@ def sample_within(
         per_window: batches of a window; None: its rows // batch. See `epoch_plan`.
         on_error: what a recording that is too short does: "raise" ends the run, "skip" counts its rows.
         max_errors: under "skip": how many rows (int) or which share (float) may be skipped.
+
+    Examples:
+        >>> recording = sample_path("neural")
+        >>> windows = fl.windows(recording, 512, count=1)
+        >>> graph = windows >> fl.sample_within(64, steps=8, neurons=4, graph=recording)
+        >>> with graph.iterate(seed=0) as batches:
+        ...     batch = next(batches)
+        >>> now, later = batch["timeseries"][batch["index"]], batch["timeseries"][batch["index"] + 8]
+        >>> now.shape, sorted(batch)
+        ((64, 32, 4), ['index', 'neurons', 'start', 'timeseries'])
     """
     return place(
         SampleWithinStage(

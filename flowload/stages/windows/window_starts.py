@@ -215,6 +215,12 @@ def window_starts(
 
     Between the two the windows can be shared with `shard`, parted with `split(by="recording", ...)` and,
     where they are sequential, shuffled. The arguments are those of `windows`.
+
+    Examples:
+        >>> starts = fl.window_starts(sample_path("neural"), 256, order="sequential") >> fl.shuffle()
+        >>> with (starts >> fl.read_windows()).iterate(seed=0) as windows:
+        ...     print(sorted(int(window["start"]) for window in windows))
+        [0, 256, 512, 768, 1024, 1280]
     """
     records = importlib.import_module(FORMAT).recording(
         arrays, size, columns=columns, neurons=neurons, missing=missing

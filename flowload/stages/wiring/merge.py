@@ -70,5 +70,11 @@ def merge() -> Graph:
     """Take one block of each input in turn: `[left, right] >> fl.merge()`.
 
     An input that has ended is left out. The order depends on the inputs alone, never on which is faster.
+
+    Examples:
+        >>> left, right = (fl.rows({"x": np.full(4, number)}) >> fl.batch(2) for number in (1, 2))
+        >>> with ([left, right] >> fl.merge()).iterate() as batches:
+        ...     print([batch["x"].tolist() for batch in batches])
+        [[1, 1], [2, 2], [1, 1], [2, 2]]
     """
     return place(MergeStage())

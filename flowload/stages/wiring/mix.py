@@ -101,5 +101,11 @@ def mix(*weights: float) -> Graph:
 
     Args:
         weights: one positive number for each input.
+
+    Examples:
+        >>> own, other = (fl.rows({"x": np.full(9, number)}) >> fl.batch(1) for number in (1, 2))
+        >>> with ([own, other] >> fl.mix(3, 1)).iterate() as batches:
+        ...     print(sum(next(batches)["x"][0] == 1 for _ in range(8)), "of 8 are own")
+        6 of 8 are own
     """
     return place(MixStage(weights=weights))

@@ -149,5 +149,13 @@ def shard(
         on_error: "skip" counts chunks whose length nobody can know without reading them (damaged ones, as a
             rule), on every rank alike, instead of ending the run.
         max_errors: how many chunks (int) or which share (float) may be skipped.
+
+    Examples:
+        >>> def rank(number):
+        ...     graph = fl.rows({"x": np.arange(6)}) >> fl.shard(number, world=2) >> fl.batch(10)
+        ...     with graph.iterate() as batches:
+        ...         return next(batches)["x"].tolist()
+        >>> rank(0), rank(1)
+        ([0, 2, 4], [1, 3, 5])
     """
     return place(ShardStage(rank=rank, world=world, even=even, on_error=on_error, max_errors=max_errors))

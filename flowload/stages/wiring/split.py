@@ -187,6 +187,13 @@ def split(*, by: str | None = None, salt: float | str | None = None, **parts: An
         parts: the outputs' names and shares; where they do not add up to 1 they are taken in proportion,
             which is said. Or, for rows, names and row numbers: arrays, lists, or `.npy` files of them; rows
             that no part names are dropped, and counted.
+
+    Examples:
+        >>> parts = fl.rows({"x": np.arange(1000)}) >> fl.split(train=0.9, valid=0.1)
+        >>> with (parts.drop("train") >> fl.batch(1000)).iterate() as batches:
+        ...     valid = next(batches)["x"]
+        >>> 70 < len(valid) < 130
+        True
     """
     for name, part in parts.items():
         refuse_option(name, part)

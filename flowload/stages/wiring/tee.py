@@ -96,6 +96,12 @@ def tee(*names: str | int) -> Graph:
     """Give every block to several outputs, read-only: `tee("train", "log")`, or `tee(2)` for "0" and "1".
 
     The samples are counted once for each output.
+
+    Examples:
+        >>> both = fl.rows({"x": np.arange(4)}) >> fl.batch(4) >> fl.tee("train", "log")
+        >>> with both.iterate() as run:
+        ...     print(next(run["train"])["x"], next(run["log"])["x"])
+        [0 1 2 3] [0 1 2 3]
     """
     first = names[0] if len(names) == 1 else None
     if isinstance(first, int):

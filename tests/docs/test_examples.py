@@ -1,0 +1,67 @@
+"""Every public word has an example in its docstring, and what the example says is what happens."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flowload as fl
+from flowload.sample import sample_path
+
+PUBLIC = (
+    "flowload",
+    "flowload.adapters.jax",
+    "flowload.adapters.prometheus",
+    "flowload.adapters.torch",
+    "flowload.dropin",
+    "flowload.formats.games",
+    "flowload.formats.molecules",
+    "flowload.formats.rows",
+    "flowload.sample",
+    "flowload.testing",
+)
+ITSELF = {"flowload.FlowloadError"}  #: of which nobody makes one
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def public_names() -> list[str]:
+    return [
+        f"{module}.{name}"
+        for module in PUBLIC
+        for name in importlib.import_module(module).__all__
+        if f"{module}.{name}" not in ITSELF
+    ]
+
+
+@pytest.mark.parametrize("full", public_names())
+def test_the_example_of_a_public_name(full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(full.rpartition(".")[0])
+    value = getattr(module, full.rpartition(".")[2])
+    names = {**vars(inspect.getmodule(value)), "fl": fl, "np": np, "sample_path": sample_path}
+    names |= {name: getattr(module, name) for name in module.__all__} if module is not fl else {}
+    run(full, inspect.getdoc(value) or "", names)
+
+
+def run(full: str, text: str, names: dict[str, Any]) -> None:
+    """Run the examples of a docstring. Fails where there is none."""
+    test = doctest.DocTestParser().get_doctest(text, names, full, None, 0)
+    assert test.examples, f"{full} has no example"
+    told: list[str] = []
+    write: Callable[[str], object] = told.append
+    result = doctest.DocTestRunner(optionflags=OPTIONS, verbose=False).run(test, out=write)
+    assert result.failed == 0, "".join(told)
+
+
+def test_an_example_that_is_wrong_is_seen() -> None:
+    with pytest.raises(AssertionError, match=r"Expected:\s+3\s+Got:\s+2"):
+        run("two", ">>> 1 + 1\n3\n", {})
+    with pytest.raises(AssertionError, match="no example"):
+        run("none", "Words.", {})
