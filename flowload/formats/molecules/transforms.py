@@ -56,7 +56,7 @@ def rotated(batch: Arrays, rng: np.random.Generator) -> Arrays:
 
 @dataclass(frozen=True, kw_only=True)
 class InUnits:
-    """Gives batches in these units, of those that are packed: kcal/mol and angstrom. Raises GraphError for unknown ones.
+    """Gives batches in these units; packed ones are in kcal/mol and angstrom. GraphError for unknown ones.
 
     Args:
         energy: of energies: "kcal/mol", "kJ/mol", "eV", "meV", "hartree" or "rydberg".
