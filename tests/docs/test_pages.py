@@ -7,10 +7,12 @@ import doctest
 import io
 import json
 import re
+import sys
 import tomllib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -46,8 +48,12 @@ PAGES = [page for page in all_pages() if page.name != "README.md"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=map(name_of, PAGES))
-def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path, clone: Path) -> None:
-    names: dict[str, Any] = {"__name__": "page"}
+def test_the_code_of_a_page_runs_from_top_to_bottom(
+    page: Path, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("page")  # a module as others, so that its classes can be pickled
+    monkeypatch.setitem(sys.modules, "page", module)
+    names = vars(module)
     printed = ""
     for block in blocks_of(page):
         where = f"{name_of(page)}:{block.line}"
