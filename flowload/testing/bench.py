@@ -67,7 +67,7 @@ class Bench:
         then: Callable[[list[Made]], None] | None = None,
     ) -> list[Made]:
         """All that comes out; `after` is called behind every word, `then` before anything is closed."""
-        kept = Kept()
+        kept = KeptOutputs()
         with Plain(self.open(), fill=fill, watch=watch) as plain:
             for word in self.stream(plain):
                 kept.take(plain.feed(word))
@@ -82,7 +82,7 @@ class Bench:
         return kept.made
 
 
-class Kept:
+class KeptOutputs:
     """Blocks that came out, and what they held when they did: a consumer may keep them for ever."""
 
     def __init__(self) -> None:

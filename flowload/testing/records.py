@@ -19,7 +19,7 @@ from flowload.abc.records import LayoutRecords, LayoutTable, Numbers
 from flowload.abc.simple import Records, Table
 from flowload.abc.windows import Windowed
 from flowload.errors import FlowloadError
-from flowload.stages.rows.selection import Listed
+from flowload.stages.rows.selection import RowList
 
 from .bench import fail
 from .call import PlainCall
@@ -245,7 +245,7 @@ class Exam:
         if isinstance(self.table, Bulk) and self.table.alike(self.layout):
             fences, out = arrays_for(self.table.fields(self.layout, rows), len(rows), ONES)
             with guarded(self.table):
-                made = self.table.write_many(self.layout, Listed(rows), size, out, PlainCall(KEY, 0))
+                made = self.table.write_many(self.layout, RowList(rows), size, out, PlainCall(KEY, 0))
             if any(memory.broken for memory in fences.values()):
                 fail(f"layout {self.layout!r}: write_many() wrote outside of an array")
             for number, (arrays, whole) in enumerate(batches if made is not None else ()):
@@ -254,7 +254,7 @@ class Exam:
         elif isinstance(self.table, Bulk):
             call = PlainCall(KEY, 0, fill=ONES)
             with guarded(self.table):
-                varied = self.table.write_varied(self.layout, Listed(rows), size, call.lease, call)
+                varied = self.table.write_varied(self.layout, RowList(rows), size, call.lease, call)
             for wanted, pair in zip(
                 batches, varied[0] if varied is not None else (), strict=varied is not None
             ):

@@ -13,12 +13,12 @@ import pytest
 
 import flowload as fl
 from flowload.graph import Graph
-from flowload.stages.batches.collate import Encode
-from flowload.stages.batches.rebatch import Cut
-from flowload.stages.chunks.decompress import Inflate
-from flowload.stages.chunks.pool import Pool
+from flowload.stages.batches.collate import Collate
+from flowload.stages.batches.rebatch import Rebatch
+from flowload.stages.chunks.decompress import Decompress
+from flowload.stages.chunks.pool import ChunkPool
 from flowload.stages.chunks.read import Index
-from flowload.stages.chunks.rechunk import Recut
+from flowload.stages.chunks.rechunk import Rechunk
 from flowload.stages.chunks.reservoir import Exchange
 from tests.acceptance.lines import chess
 from tests.runtime.reading import FACES, Face
@@ -69,12 +69,12 @@ def weather(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowload.stages.chunks.unpack.BLOCK", 1 << 20)
     for operator, method in (
         (Index, "apply"),
-        (Inflate, "apply"),
-        (Encode, "apply"),
-        (Pool, "push"),
-        (Recut, "push"),
+        (Decompress, "apply"),
+        (Collate, "apply"),
+        (ChunkPool, "push"),
+        (Rechunk, "push"),
         (Exchange, "push"),
-        (Cut, "push"),
+        (Rebatch, "push"),
     ):
         monkeypatch.setattr(operator, method, delayed(getattr(operator, method)))
 

@@ -13,8 +13,8 @@ import torch
 
 import flowload as fl
 from flowload.blocks import Batch
-from flowload.stages.batches.collate import Encode
-from flowload.stages.batches.rebatch import Cut
+from flowload.stages.batches.collate import Collate
+from flowload.stages.batches.rebatch import Rebatch
 from flowload.stages.device import cuda
 from flowload.stages.device.on_card import CudaBatch
 from tests.device.cards import MODES, Mode
@@ -191,12 +191,12 @@ def test_rows_on_a_card_that_wait_for_their_batch_are_saved(mode: Mode, cards: I
     card = cards(mode=mode)
     copies, wanted = cuda.ToCuda(0), on_cpu("rows")
     first, second = (copies.copy(Batch({"x": x, "n": n}), FakeCall()) for x, n in wanted[:2])
-    cut = Cut(40, drop_last=False)
+    cut = Rebatch(40, drop_last=False)
     assert not list(cut.push(first, FakeCall()))
-    again = Cut(40, drop_last=False)
+    again = Rebatch(40, drop_last=False)
     again.restore(json.loads(json.dumps(cut.state())))
     (pieces,) = again.push(second, FakeCall())
-    made = Encode(None, None).apply(pieces, FakeCall())
+    made = Collate(None, None).apply(pieces, FakeCall())
     assert isinstance(made, CudaBatch)
     check(made.deliver(), [np.concatenate([a, b[:8]]) for a, b in zip(*wanted[:2], strict=True)], 0)
     copies.close()

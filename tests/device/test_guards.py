@@ -17,7 +17,7 @@ import torch
 import flowload as fl
 from flowload.blocks import Batch
 from flowload.graph import Graph
-from flowload.runtime.memory.mapping import Mapping
+from flowload.runtime.memory.mapping import PinnedMap
 from flowload.stages.device import card_memory, cuda, on_card, under_way
 from flowload.stages.user import blocks_of_values as values
 from flowload.stages.windows import sample_within
@@ -181,7 +181,7 @@ def locked_after(card: Cards, runs: int = 6) -> int:
 
 def test_page_locks_must_end_with_their_memory(monkeypatch: Patch, cards: Install) -> None:
     card = cards(mode="prompt")
-    monkeypatch.setattr(Mapping, "__del__", lambda self: None)
+    monkeypatch.setattr(PinnedMap, "__del__", lambda self: None)
     assert locked_after(card)
     card.locked.clear()
 

@@ -17,7 +17,7 @@ from flowload.errors import DataError
 from flowload.formats.lc0.format import FORMAT, Lc0
 from flowload.formats.lc0.records import RECORDS
 from flowload.kernels._jit import CHECKED
-from flowload.stages.chunks.decompress import Inflate
+from flowload.stages.chunks.decompress import Decompress
 from flowload.stages.chunks.sampling import Sampling
 from tests.fuzz.mutate import mutants, survives
 from tests.kernels import strategies
@@ -77,7 +77,7 @@ def in_tar(data: bytes) -> bytes:
 def unpack(path: Path, told: list[bytes], *, checked: bool) -> None:
     """Everything from the file to arrays of each layout; the records go to `told`."""
     chunks = Chunks(FORMAT, (SourceFile(str(path)),), FORMAT.index(str(path)))
-    operator = Inflate(Sampling(), seed=1, limit=LIMIT, checked=checked)
+    operator = Decompress(Sampling(), seed=1, limit=LIMIT, checked=checked)
     try:
         frames = operator.apply(chunks, FakeCall())
     finally:

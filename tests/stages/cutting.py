@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from flowload.blocks import Batch, Frames
-from flowload.stages.batches.collate import Encode
-from flowload.stages.batches.rebatch import Cut
+from flowload.stages.batches.collate import Collate
+from flowload.stages.batches.rebatch import Rebatch
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, toy_frames
 
@@ -19,8 +19,8 @@ __all__ = ["SIZES", "arrays_of", "batches_of", "cut", "frames_of"]
 SIZES = st.lists(st.integers(0, 12), max_size=8)  #: of blocks
 
 
-def cut(size: int, *, drop_last: bool = False) -> Cut:
-    return Cut(size, drop_last=drop_last, find=lambda name: {TOY.name: TOY}[name])
+def cut(size: int, *, drop_last: bool = False) -> Rebatch:
+    return Rebatch(size, drop_last=drop_last, find=lambda name: {TOY.name: TOY}[name])
 
 
 def batches_of(
@@ -31,7 +31,7 @@ def batches_of(
     drop_last: bool = False,
     layout: str | None = None,
 ) -> list[Batch]:
-    fold, encode = cut(size, drop_last=drop_last), Encode(layout, None)
+    fold, encode = cut(size, drop_last=drop_last), Collate(layout, None)
     pieces = [made for block in blocks for made in fold.push(block, call)]
     made = [encode.batch(piece.parts, call) for piece in [*pieces, *fold.flush(call)]]
     return [batch for batch in made if batch is not None]

@@ -12,7 +12,7 @@ from flowload.blocks import Batch, Chunks, Frames, SourceFile
 from flowload.formats.lc0.format import FORMAT
 from flowload.graph import Graph
 from flowload.stages.batches.batch import batch
-from flowload.stages.chunks.decompress import Inflate
+from flowload.stages.chunks.decompress import Decompress
 from flowload.stages.chunks.reservoir import reservoir
 from flowload.stages.chunks.sampling import Sampling
 from flowload.stages.chunks.shuffle_pool import shuffle_pool
@@ -35,7 +35,7 @@ def games(sample_tar: Path) -> list[Chunks]:
 @pytest.fixture(scope="module")
 def frames(games: list[Chunks]) -> list[Frames]:
     """Some of their records."""
-    inflate = Inflate(Sampling(num=1, den=20), seed=0, limit=1 << 26)
+    inflate = Decompress(Sampling(num=1, den=20), seed=0, limit=1 << 26)
     made = [inflate.apply(block, FakeCall()) for block in games]
     inflate.close()
     return [block for block in made if block is not None]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from flowload.abc.operators import Block, Call, Mark
 from flowload.abc.records import Fields, Numbers
 from flowload.blocks import Rows
-from flowload.stages.rows.selection import Span
+from flowload.stages.rows.selection import RowRange
 
 __all__ = ["ToyRecords", "ToyTable", "blocks_of", "numbers_of", "passes_of"]
 
@@ -85,7 +85,7 @@ def blocks_of(sizes: Iterable[int], records: ToyRecords | None = None) -> list[R
     ends = np.cumsum([0, *sizes]).tolist()
     records = records or ToyRecords(max(ends[-1], 1))
     table = records.open()
-    return [Rows(table, Span(a, b), records) for a, b in pairwise(ends) if b > a]
+    return [Rows(table, RowRange(a, b), records) for a, b in pairwise(ends) if b > a]
 
 
 def passes_of(blocks: Sequence[Block], passes: int = 2) -> list[Block | Mark]:

@@ -17,7 +17,7 @@ import numpy as np
 from flowload.abc.operators import Bytes, Device
 from flowload.platforms import advise
 
-__all__ = ["Memory", "Watch"]
+__all__ = ["BufferMemory", "Watch"]
 
 HUGE = 2 << 20  #: bytes of a huge page
 UNIX = hasattr(mmap, "MAP_ANONYMOUS")
@@ -30,10 +30,10 @@ class Watch(weakref.ref[Any]):
 
     __slots__ = ("memory",)
 
-    memory: Memory
+    memory: BufferMemory
 
 
-class Mapping(mmap.mmap):
+class PinnedMap(mmap.mmap):
     """A mapping that undoes what was done to its pages before they are unmapped.
 
     By its own finalizer, the one thing that always runs, and before the pages go: the weak references of an
@@ -57,7 +57,7 @@ class Mapping(mmap.mmap):
     __del__ = release
 
 
-LATE: deque[Mapping] = deque()  #: mappings that nobody uses, and that their device could not release
+LATE: deque[PinnedMap] = deque()  #: mappings that nobody uses, and that their device could not release
 
 
 def release_late() -> None:
@@ -67,7 +67,7 @@ def release_late() -> None:
             LATE.popleft().release()
 
 
-class Memory:
+class BufferMemory:
     """A mapping of `size` bytes, prepared for its device; shown to one lease at a time.
 
     Args:
@@ -84,7 +84,7 @@ class Memory:
         # one. (MADV_DONTFORK would do, but the child would later unmap what lies there by then.) The slack
         # lets the start lie on a huge page's border; it is never touched, so it costs addresses, not memory.
         slack = HUGE - mmap.PAGESIZE if size >= HUGE else 0
-        self.map = Mapping(-1, size + slack, **(PRIVATE if device is None else SHARED))
+        self.map = PinnedMap(-1, size + slack, **(PRIVATE if device is None else SHARED))
         self.start = -address(self.map) % HUGE if slack else 0
         if slack:
             # One fault then brings 2 MiB in.

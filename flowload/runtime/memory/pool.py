@@ -26,7 +26,7 @@ import numpy as np
 from flowload.abc.operators import Bytes, Device
 from flowload.errors import ClosedRun
 
-from .mapping import Memory, Watch
+from .mapping import BufferMemory, Watch
 
 __all__ = ["BufferPool", "BufferStats", "size_class"]
 
@@ -65,8 +65,8 @@ class BufferPool:
         self.window = window
         self.lock = threading.Lock()
         self.returned: deque[Watch] = deque()  # filled by callbacks, in any thread
-        self.leased: set[Memory] = set()
-        self.stacks: dict[tuple[Device | None, int], Stack] = {}  # free memory, by device and size
+        self.leased: set[BufferMemory] = set()
+        self.stacks: dict[tuple[Device | None, int], FreeStack] = {}  # free memory, by device and size
         self.in_use = 0  # bytes
         self.peaks = (0, 0)  # most bytes in use: this window, the one before
         self.made = 0
@@ -86,7 +86,9 @@ class BufferPool:
         for old in unused:
             old.free()
         if memory is None:
-            memory = Memory(size_class(nbytes), device)  # outside the lock: page-locking takes milliseconds
+            memory = BufferMemory(
+                size_class(nbytes), device
+            )  # outside the lock: page-locking takes milliseconds
         array = memory.show(nbytes, self.returned.append)
         with self.lock:
             if self.closed:
@@ -129,7 +131,7 @@ class BufferPool:
             self.leased.discard(memory)
             memory.free()
 
-    def pop_returned(self) -> Memory | None:
+    def pop_returned(self) -> BufferMemory | None:
         """The memory that came back first."""
         if not self.returned:  # asked for every lease: cheaper than an error
             return None
@@ -142,7 +144,7 @@ class BufferPool:
 
     # `find` takes the lock for all that follows.
 
-    def find(self, size: int, device: Device | None) -> tuple[Memory | None, list[Memory]]:
+    def find(self, size: int, device: Device | None) -> tuple[BufferMemory | None, list[BufferMemory]]:
         """Free memory for a lease if there is any, and memory to let go."""
         with self.lock:
             if self.closed:
@@ -164,10 +166,10 @@ class BufferPool:
             memory.idle_since = self.served
             key = memory.device, memory.size
             if (stack := self.stacks.get(key)) is None:
-                stack = self.stacks[key] = Stack()
+                stack = self.stacks[key] = FreeStack()
             stack.free.append(memory)
 
-    def take(self, size: int, device: Device | None) -> Memory | None:
+    def take(self, size: int, device: Device | None) -> BufferMemory | None:
         """Free memory that fits: the smallest, and of that the last used."""
         bound = size * FITS
         while size <= bound:
@@ -177,14 +179,14 @@ class BufferPool:
             size = size_class(size + 1)
         return None
 
-    def roll(self) -> list[Memory]:
+    def roll(self) -> list[BufferMemory]:
         """Begin a new window; the memory that nobody needed in the old one."""
         self.peaks = self.in_use, self.peaks[0]
         unused = [memory for stack in self.stacks.values() for memory in stack.cut()]
         self.stacks = {key: stack for key, stack in self.stacks.items() if stack.free}
         return unused
 
-    def trim(self, size: int) -> list[Memory]:
+    def trim(self, size: int) -> list[BufferMemory]:
         """Before `size` more bytes are made: the free memory to let go, longest idle first."""
         free = sorted((m for stack in self.stacks.values() for m in stack.free), key=attrgetter("idle_since"))
         excess = sum(memory.size for memory in free) - SPARE * max(*self.peaks, self.in_use + size)
@@ -198,25 +200,25 @@ class BufferPool:
         return unused
 
 
-class Stack:
+class FreeStack:
     """Free memory of one size: the last used on top, and how much of it nobody needed lately."""
 
     def __init__(self) -> None:
-        self.free: list[Memory] = []
+        self.free: list[BufferMemory] = []
         self.low = 0  # fewest that were free since the window began
 
-    def pop(self) -> Memory:
+    def pop(self) -> BufferMemory:
         """The last used."""
         memory = self.free.pop()
         self.low = min(self.low, len(self.free))
         return memory
 
-    def remove(self, memory: Memory) -> None:
+    def remove(self, memory: BufferMemory) -> None:
         """Let go of this one."""
         self.free.remove(memory)
         self.low = min(self.low, len(self.free))
 
-    def cut(self) -> list[Memory]:
+    def cut(self) -> list[BufferMemory]:
         """Begin a new window: take out what lay at the bottom all through the old one."""
         unused, self.free = self.free[: self.low], self.free[self.low :]
         self.low = len(self.free)

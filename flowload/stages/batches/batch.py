@@ -16,16 +16,16 @@ from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
 from flowload.stages.chunks.source_table import format_finder
 from flowload.stages.registry import own_formats
-from flowload.stages.rows.reopened_tables import Tables, lacking, own_records
+from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
 from .buffer_layout import batch_bytes
 from .bundle import how_many
-from .collate import Encode, find_layout
+from .collate import Collate, find_layout
 from .gather import check_layout
-from .rebatch import Cut
-from .refill import Finish, Refill
+from .rebatch import Rebatch
+from .refill import CollateRefilled, Refill
 from .row_size import row_size
-from .written import EncodeUsable
+from .written import CollateUsable
 
 __all__ = ["BatchStage", "batch"]
 
@@ -80,12 +80,12 @@ class BatchStage(Stage):
         for records in own_records(setting):
             check_layout(records.name, records.layouts, self.layout)
         device, refilled = device_of(setting), self.refilled(setting)
-        encode = EncodeUsable(self.layout, device) if refilled else Encode(self.layout, device)
-        cut = Cut(
+        encode = CollateUsable(self.layout, device) if refilled else Collate(self.layout, device)
+        cut = Rebatch(
             self.size,
             drop_last=self.drop_last and not refilled,
             find=format_finder(setting),
-            tables=Tables.before(setting),
+            tables=ReopenedTables.before(setting),
             together=encode.together if setting.bundles else None,
             misfit=encode.misfit if self.on_error == "skip" else None,
         )
@@ -95,10 +95,10 @@ class BatchStage(Stage):
             self.size,
             drop_last=self.drop_last,
             find=format_finder(setting),
-            tables=Tables.before(setting),
+            tables=ReopenedTables.before(setting),
             misfit=encode.misfit if self.on_error == "skip" else None,
         )
-        return cut, encode, refill, Finish(self.layout, device, encode.padding)
+        return cut, encode, refill, CollateRefilled(self.layout, device, encode.padding)
 
     def refilled(self, setting: Setting) -> bool:
         """Whether samples may be dropped while batches are made, so that these must be filled up."""

@@ -19,15 +19,15 @@ from flowload.errors import DataError, GraphError
 from .buffer_layout import batch_bytes, split_lease
 from .bundle import bundle, how_many
 from .gather import by_table, gathered, gathered_many, gathered_varied, layout_of
-from .padding_gauge import Padding
+from .padding_gauge import PaddingGauge
 
-__all__ = ["Encode", "Part", "Pieces", "find_layout"]
+__all__ = ["BatchParts", "Collate", "Part", "find_layout"]
 
 Part: TypeAlias = Frames | Batch | Rows
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
+class BatchParts:
     """The rows of one batch, still where they came; or those of several batches of `size`, in one part."""
 
     parts: tuple[Part, ...]
@@ -44,7 +44,7 @@ class Pieces:
         return self.rows
 
 
-class Encode:
+class Collate:
     """A map: one lease a batch, and every record written to it once.
 
     Args:
@@ -53,10 +53,12 @@ class Encode:
         padding: counts how much of padded batches holds something.
     """
 
-    def __init__(self, layout: str | None, device: Device | None, padding: Padding | None = None) -> None:
+    def __init__(
+        self, layout: str | None, device: Device | None, padding: PaddingGauge | None = None
+    ) -> None:
         self.layout = layout
         self.device = device
-        self.padding = Padding() if padding is None else padding
+        self.padding = PaddingGauge() if padding is None else padding
         self.known: tuple[object, Fields | None] = (None, None)  # what was asked for last, and its fields
 
     def gauges(self) -> Mapping[str, float]:
@@ -74,7 +76,7 @@ class Encode:
             fields, beside = part.table.most(layout_of(part.table, self.layout), size)
         return 1 if fields is None else how_many(batch_bytes(fields, size) + beside, swift=swift)
 
-    def apply(self, block: Pieces, call: Call) -> Batch | Bundle | None:
+    def apply(self, block: BatchParts, call: Call) -> Batch | Bundle | None:
         """The arrays of a batch, or of several. Raises DataError where its parts do not go together."""
         if block.size is None:
             return self.batch(block.parts, call)

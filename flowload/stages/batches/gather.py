@@ -18,7 +18,7 @@ from flowload.errors import GraphError
 from flowload.files.guard import Guard
 
 from .buffer_layout import batch_bytes, split_lease
-from .padding_gauge import Padding
+from .padding_gauge import PaddingGauge
 
 __all__ = [
     "by_table",
@@ -47,7 +47,12 @@ def by_table(parts: Sequence[Rows]) -> Iterator[tuple[LayoutTable, Numbers]]:
 
 
 def gathered(
-    table: LayoutTable, rows: Numbers, layout: str | None, device: Device | None, padding: Padding, call: Call
+    table: LayoutTable,
+    rows: Numbers,
+    layout: str | None,
+    device: Device | None,
+    padding: PaddingGauge,
+    call: Call,
 ) -> Batch | None:
     """The batch of these rows; None when none of them is usable.
 
@@ -74,7 +79,7 @@ def gathered_many(
     fields: Fields,
     layout: str | None,
     device: Device | None,
-    padding: Padding,
+    padding: PaddingGauge,
     call: Call,
 ) -> tuple[Arrays, Arrays] | None:
     """The arrays of batches of `size` of rows that are `Alike`, one behind the other, and those of each.
@@ -92,7 +97,7 @@ def gathered_many(
 
 
 def gathered_varied(
-    block: Rows, size: int, layout: str | None, device: Device | None, padding: Padding, call: Call
+    block: Rows, size: int, layout: str | None, device: Device | None, padding: PaddingGauge, call: Call
 ) -> list[Batch] | None:
     """The batches of `size` of rows that share no shape; None, or a DataError: one cannot be delivered."""
     table = cast("Bulk", block.table)

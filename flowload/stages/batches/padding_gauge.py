@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 from flowload.abc.records import LayoutTable, Numbers
 
-__all__ = ["Padding"]
+__all__ = ["PaddingGauge"]
 
 Measure: TypeAlias = Callable[[Numbers], tuple[int, int]]
 
 
-class Padding:
+class PaddingGauge:
     """Places that hold something, and places in all; several threads may count at once."""
 
     def __init__(self) -> None:

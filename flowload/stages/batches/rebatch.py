@@ -16,18 +16,18 @@ from flowload.blocks import ORIGIN, Batch, Frames, Rows, SourceFile
 from flowload.errors import DataError
 from flowload.stages.chunks.source_table import FindFormat, sources_from_state, sources_to_state
 from flowload.stages.registry import find_format
-from flowload.stages.rows.reopened_tables import Tables
+from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.stages.rows.selection import joined, picks_from_state
 from flowload.stages.user.blocks_of_values import check_lengths
 
-from .collate import Part, Pieces
+from .collate import BatchParts, Part
 
-__all__ = ["Cut"]
+__all__ = ["Rebatch"]
 
 log = logging.getLogger("flowload")
 
 
-class Cut:
+class Rebatch:
     """A fold: every `size` rows become one block of pieces; the rest waits for more.
 
     What waits is named by reference in a snapshot where it is records, and kept as values where it is
@@ -48,14 +48,14 @@ class Cut:
         *,
         drop_last: bool,
         find: FindFormat = find_format,
-        tables: Tables | None = None,
+        tables: ReopenedTables | None = None,
         together: Callable[[Part, int], int] | None = None,
         misfit: Callable[[Part, Part], DataError | None] | None = None,
     ) -> None:
         self.size = size
         self.drop_last = drop_last
         self.find = find
-        self.tables = Tables(()) if tables is None else tables
+        self.tables = ReopenedTables(()) if tables is None else tables
         self.together = together
         self.misfit = misfit
         self.late: list[State] = []  # restored rows that wait for their table
@@ -63,7 +63,7 @@ class Cut:
         self.held = 0  #: rows that wait
         self.made = 0  # batches
 
-    def push(self, block: Part, call: Call) -> Iterator[Pieces]:
+    def push(self, block: Part, call: Call) -> Iterator[BatchParts]:
         """The batches that are complete with this block. Raises DataError for arrays of different lengths."""
         if isinstance(block, Batch):
             check_lengths(block, call)
@@ -77,7 +77,7 @@ class Cut:
             if count > 1 and not self.held:
                 begin, first = first, first + count * self.size
                 self.made += count
-                yield Pieces((whole_or_part(block, begin, first),), self.size)
+                yield BatchParts((whole_or_part(block, begin, first),), self.size)
                 continue
             end = min(length, first + self.size - self.held)
             self.parts.append(whole_or_part(block, first, end))
@@ -94,13 +94,13 @@ class Cut:
             call.reject(error, len(block))
         return error is None
 
-    def take(self) -> Pieces:
+    def take(self) -> BatchParts:
         """What waits, as one block."""
         parts, self.parts, self.held = self.parts, [], 0
         self.made += 1
-        return Pieces(tuple(parts))
+        return BatchParts(tuple(parts))
 
-    def flush(self, call: Call) -> Iterator[Pieces]:
+    def flush(self, call: Call) -> Iterator[BatchParts]:
         """The last, smaller batch, unless it is to be dropped."""
         self.arrive(None)
         if self.held and not self.drop_last:

@@ -9,21 +9,21 @@ from flowload.abc.operators import Call
 from flowload.blocks import Batch, Bundle
 
 from .bundle import bundle
-from .collate import Encode, Part, Pieces
-from .rebatch import Cut
-from .written import Quiet, Written, cut_out, merged
+from .collate import BatchParts, Collate, Part
+from .rebatch import Rebatch
+from .written import QuietCall, Written, cut_out, merged
 
-__all__ = ["Finish", "Refill"]
+__all__ = ["CollateRefilled", "Refill"]
 
 
-class Refill(Cut):
+class Refill(Rebatch):
     """A fold: lets full batches pass as they are; behind the first bad sample, cuts the stream anew.
 
     It sees batches in their order, so what comes out is the good samples in their order, cut to size: the
-    same for any number of workers. What waits is named by reference, as in `Cut`.
+    same for any number of workers. What waits is named by reference, as in `Rebatch`.
     """
 
-    def push(self, block: Written, call: Call) -> Iterator[Written | Pieces]:  # type: ignore[override]
+    def push(self, block: Written, call: Call) -> Iterator[Written | BatchParts]:  # type: ignore[override]
         """The batches that are complete with these samples."""
         if block.finished is not None and not self.held and len(block) % self.size == 0:
             self.made += len(block) // self.size
@@ -40,17 +40,17 @@ class Refill(Cut):
             self.parts += cut_out(parts, end, self.held)
             self.held -= end
             self.made += count
-            yield Pieces(tuple(cut_out(parts, 0, end)), self.size if count > 1 else None)
+            yield BatchParts(tuple(cut_out(parts, 0, end)), self.size if count > 1 else None)
 
     def waiting(self) -> list[Part]:
         """What waits, where it came."""
         return came_from(self.parts)
 
 
-class Finish(Encode):
+class CollateRefilled(Collate):
     """A map: batches that were cut anew are made of the arrays of the old ones, or written anew."""
 
-    def apply(self, block: Written | Pieces, call: Call) -> Batch | Bundle | None:
+    def apply(self, block: Written | BatchParts, call: Call) -> Batch | Bundle | None:
         """A batch, or a bundle."""
         if isinstance(block, Written):
             return block.finished
@@ -63,12 +63,12 @@ class Finish(Encode):
             made = self.joined(arrays, call)
             return made if block.size is None else bundle(made.arrays, block.size, {})
         parts = merged(came_from(block.parts))
-        return self.anew(parts, block.size, Quiet(call))
+        return self.anew(parts, block.size, QuietCall(call))
 
     def anew(self, parts: Sequence[Part], size: int | None, call: Call) -> Batch | Bundle | None:
         """Batches of samples that are known to be good."""
         if size is None or len(parts) == 1:
-            return super().apply(Pieces(tuple(parts), size), call)
+            return super().apply(BatchParts(tuple(parts), size), call)
         firsts = range(0, sum(map(len, parts)), size)
         cut = [tuple(cut_out(parts, first, first + size)) for first in firsts]
         return Bundle.of(made for pieces in cut if (made := self.batch(pieces, call)) is not None)

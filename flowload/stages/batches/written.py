@@ -12,11 +12,11 @@ import numpy as np
 from flowload.abc.operators import Bytes, Call, Device
 from flowload.blocks import Batch, Bundle, Rows
 from flowload.errors import DataError
-from flowload.stages.rows.selection import Listed, joined, narrow
+from flowload.stages.rows.selection import RowList, joined, narrow
 
-from .collate import Encode, Part, Pieces
+from .collate import BatchParts, Collate, Part
 
-__all__ = ["EncodeUsable", "Quiet", "Written", "merged"]
+__all__ = ["CollateUsable", "QuietCall", "Written", "merged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def merged(parts: Iterable[Part]) -> list[Part]:
     return found
 
 
-class Quiet:
+class QuietCall:
     """A call that tells nothing of what is missing: it was told when these samples were written first."""
 
     def __init__(self, call: Call) -> None:
@@ -131,7 +131,7 @@ class Quiet:
         self.call.opened(count)
 
 
-class Attempt(Quiet):
+class TrialCall(QuietCall):
     """A call that fails with the first sample that is dropped or rejected; until `settle` nothing is told."""
 
     def __init__(self, call: Call) -> None:
@@ -157,15 +157,15 @@ class Attempt(Quiet):
             self.call.missing(count, what)
 
 
-class EncodeUsable(Encode):
+class CollateUsable(Collate):
     """A map: writes batches as if every sample were good; where one is not, finds out which are.
 
     So no sample is read twice before the first bad one is met, and behind it none of a batch without any.
     """
 
-    def apply(self, block: Pieces, call: Call) -> Written | None:  # type: ignore[override]  # see `Refill`
+    def apply(self, block: BatchParts, call: Call) -> Written | None:  # type: ignore[override]  # see `Refill`
         """The good samples of a batch, or of several; None when none of them is."""
-        attempt = Attempt(call)
+        attempt = TrialCall(call)
         try:
             made = super().apply(block, attempt)
         except DataError:
@@ -186,7 +186,7 @@ class EncodeUsable(Encode):
         for part in merged(parts):
             if isinstance(part, Rows):
                 numbers = part.table.usable(part.picks.array(), call)
-                good += self.readable(replace(part, picks=Listed(narrow(numbers))), call)
+                good += self.readable(replace(part, picks=RowList(narrow(numbers))), call)
             else:
                 good += self.readable(part, call)
         return Written(tuple(merged(good))) if good else None
@@ -195,7 +195,7 @@ class EncodeUsable(Encode):
         """The samples that can be written: all, or those of either half."""
         if not len(part):
             return
-        attempt = Attempt(call)
+        attempt = TrialCall(call)
         try:
             super().batch((part,), attempt)
         except DataError as error:

@@ -18,17 +18,17 @@ from flowload.files.regular import refused
 
 from .open_files import OpenFiles, Reader
 from .rechunk import claimed_bytes
-from .record_buffer import Rows
+from .record_buffer import RecordBuffer
 from .sampling import Sampling
 
-__all__ = ["SCRATCH", "SLACK", "STEP", "Inflate"]
+__all__ = ["SCRATCH", "SLACK", "STEP", "Decompress"]
 
 SCRATCH = 2 << 20  #: bytes that most chunks fit into
 STEP = 1 << 19  #: samples of a block are leased in multiples of so many bytes
 SLACK = 64  #: bytes that an inflater may want beyond the end, to see that it is the end
 
 
-class Inflate:
+class Decompress:
     """A map; a bad chunk is rejected alone, the others of its block go on.
 
     A chunk is inflated into scratch memory that stays in the cache, and what is taken of it is packed, or
@@ -85,12 +85,12 @@ class Inflate:
         packer = self.packer_of(block.format)
         if self.sampling.everything and packer.one is None:
             # Leases of one size are each other's: the memory that comes next was just in use.
-            return Work(block, packer, Rows(call, max(int(claims.sum()) + SLACK, self.room)), None)
+            return Work(block, packer, RecordBuffer(call, max(int(claims.sum()) + SLACK, self.room)), None)
         row = None if packer.one is None else packer.one.row_bytes
         expected = self.sampling.most_bytes(block.table, claims, row)
         in_the_file = 0 if packer.bulk is None else min(int(block.table["size"].max()), self.limit)
         scratch = self.scratch(int(claims.max()) + SLACK + in_the_file, call)
-        rows = Rows(call, -(-int(expected.sum()) // STEP) * STEP, packer.one)
+        rows = RecordBuffer(call, -(-int(expected.sum()) // STEP) * STEP, packer.one)
         return Work(block, packer, rows, scratch)
 
     def packer_of(self, form: ChunkFormat) -> Packer:
@@ -172,7 +172,7 @@ class Work:
 
     block: Chunks
     packer: Packer
-    rows: Rows
+    rows: RecordBuffer
     scratch: Bytes | None  #: None: chunks are inflated straight into `rows`
     origins: list[NDArray[np.void]] = field(default_factory=list)  #: of the records so far
     opened: int = 0

@@ -18,14 +18,14 @@ from flowload.stages.registry import find_format
 
 from .source_table import FindFormat, chunks_from_state, chunks_to_state
 
-__all__ = ["ByHash", "Dealing", "Weigh"]
+__all__ = ["Partition", "PartitionByHash", "Weigh"]
 
 Weigh: TypeAlias = Callable[[Chunks], NDArray[np.int64]]
 
 SALT = 0x7368617264  #: so that a chunk's rank says nothing about its phase in `unpack`
 
 
-class Dealing:
+class Partition:
     """A fold; every rank runs the same one on the same stream, and lets only its own chunks go on.
 
     A chunk goes to the rank with the smallest total so far. A rank's own chunks go on as far as the
@@ -128,7 +128,7 @@ def unknown_length(chunks: Chunks, row: int) -> DataError:
     return DataError("unknown length", where=where, found="none", wanted=wanted)
 
 
-class ByHash:
+class PartitionByHash:
     """A fold without memory: a hash of file name and chunk number says whose a chunk is.
 
     Whatever the order in which ranks see the files, each chunk is one rank's; shares are equal on average.

@@ -14,16 +14,16 @@ from flowload.errors import DataError
 from flowload.kernels.chunks.exchange import exchange
 from flowload.stages.registry import find_format
 
-from .pool_choices import KNOWN, Choices
+from .pool_choices import KNOWN, PoolChoices
 from .source_table import FindFormat, SourceTable, chunks_from_state, chunks_to_state
 
-__all__ = ["Pool", "check_format"]
+__all__ = ["ChunkPool", "check_format"]
 
 EMIT = 256  #: references of a block
 FIRST = 1024  #: rows at first
 
 
-class Pool:
+class ChunkPool:
     """A fold that holds up to `size` references, in an order that is uniformly random at any time.
 
     While there is room, chunk t takes the place of a random one of those before it or its own, and the
@@ -40,13 +40,13 @@ class Pool:
     """
 
     def __init__(
-        self, size: int, *, growing: bool, find: FindFormat = find_format, choices: Choices | None = None
+        self, size: int, *, growing: bool, find: FindFormat = find_format, choices: PoolChoices | None = None
     ) -> None:
         self.size = size
         self.growing = growing
         self.find = find
         self.caught_up = False
-        self.choices = Choices(growing=growing) if choices is None else choices
+        self.choices = PoolChoices(growing=growing) if choices is None else choices
         self.table = np.empty(min(size, FIRST), CHUNK)
         self.inside = 0  # chunks in the table: rows 0 .. inside - 1
         self.waiting: list[Chunks] = []  # blocks of a pass whose chunks are counted

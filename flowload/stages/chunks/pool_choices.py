@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from flowload.abc.operators import Call, State
 from flowload.kernels.philox import integers, stream
 
-__all__ = ["KNOWN", "Choices"]
+__all__ = ["KNOWN", "PoolChoices"]
 
 FILL, EXCHANGE = 0, 1  #: streams of random numbers
 KNOWN = 1 << 16  #: chunks of a pass that are counted before a choice is made, where that must be
 
 
-class Choices:
+class PoolChoices:
     """The random choices of a pool.
 
     A pool draws a number for each chunk that it takes in and for each that it exchanges, and a run goes on

@@ -14,7 +14,7 @@ from flowload.stages.registry import find_format
 
 from .source_table import FindFormat, chunks_from_state, chunks_to_state, compact, concatenate
 
-__all__ = ["Cost", "Recut", "claimed_bytes"]
+__all__ = ["Cost", "Rechunk", "claimed_bytes"]
 
 Cost: TypeAlias = Callable[[NDArray[np.void]], NDArray[np.int64]]
 
@@ -31,7 +31,7 @@ def claimed_bytes(table: NDArray[np.void], limit: int) -> NDArray[np.int64]:
     return np.clip(believed, 1, limit).astype(np.int64)
 
 
-class Recut:
+class Rechunk:
     """A fold that closes a block before the chunk that would make it cost more than `target`.
 
     So borders depend on the chunks and their order alone, not on the blocks in which they came, and many

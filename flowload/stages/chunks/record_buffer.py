@@ -9,10 +9,10 @@ from flowload.abc.chunk_formats import PackingFormat
 from flowload.abc.operators import Bytes, Call
 from flowload.kernels.rows.gather import gather, widen
 
-__all__ = ["Rows"]
+__all__ = ["RecordBuffer"]
 
 
-class Rows:
+class RecordBuffer:
     """Records one after the other, all rows as long as the longest record.
 
     Args:

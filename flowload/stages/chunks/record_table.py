@@ -12,12 +12,12 @@ from flowload.blocks import ORIGIN
 from flowload.kernels.rows.gather import widen
 from flowload.platforms import advise
 
-__all__ = ["Slots"]
+__all__ = ["RecordTable"]
 
 FIRST = 1024  #: rows at first
 
 
-class Slots:
+class RecordTable:
     """Rows of bytes and where each came from; grows by doubling up to `limit` rows.
 
     The bytes lie in a mapping of their own: pages that were never written cost nothing, the system may

@@ -17,10 +17,10 @@ from flowload.stages.registry import find_format
 from .pool import EMIT, FIRST, check_format
 from .source_table import FindFormat, SourceTable, chunks_from_state, chunks_to_state
 
-__all__ = ["Passes"]
+__all__ = ["RepeatingPool"]
 
 
-class Passes:
+class RepeatingPool:
     """A fold over a stream that never ends: holds the newest `size` chunks, gives them when asked.
 
     Until the source has told what it knows, chunks are only collected. From then on the window is given

@@ -20,7 +20,7 @@ from flowload.kernels.philox import integers, permutation, stream
 from flowload.kernels.rows.gather import gather, widen
 from flowload.stages.batches.row_size import row_size
 
-from .record_table import Slots
+from .record_table import RecordTable
 from .source_table import SourceTable, sources_from_state, sources_to_state
 
 __all__ = ["Exchange", "ReservoirStage", "reservoir"]
@@ -73,7 +73,7 @@ class Exchange:
         self.exchanged = 0  # records since the reservoir was full
         self.format: ChunkFormat | None = None
         self.sources = SourceTable()
-        self.slots = Slots(size)
+        self.slots = RecordTable(size)
 
     @property
     def held(self) -> int:
@@ -174,7 +174,7 @@ class Exchange:
         origin = np.empty(len(columns["source"]), ORIGIN)
         for name in ORIGIN.names or ():
             origin[name] = columns[name]
-        self.sources, self.slots = SourceTable(), Slots(self.size)
+        self.sources, self.slots = SourceTable(), RecordTable(self.size)
         origin["source"] = self.sources.adopt(sources_from_state(state["sources"]), origin["source"])
         self.slots.origin = origin
         self.count, self.exchanged, self.format = len(origin), state["exchanged"], None

@@ -12,9 +12,9 @@ from flowload.blocks import CHUNK, Chunks
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 
-from .pool import EMIT, Pool
-from .pool_choices import KNOWN, Choices
-from .repeating_pool import Passes
+from .pool import EMIT, ChunkPool
+from .pool_choices import KNOWN, PoolChoices
+from .repeating_pool import RepeatingPool
 from .source_table import HELD, format_finder
 
 __all__ = ["ShufflePoolStage", "shuffle_pool"]
@@ -46,9 +46,9 @@ class ShufflePoolStage(Stage):
         find = format_finder(setting)
         first = setting.first_epoch
         if growing and setting.epochs != 1:
-            return (Passes(self.chunks, find=find, first_epoch=first),)
-        choices = Choices(first, align=setting.align, growing=growing)
-        return (Pool(self.chunks, growing=growing, find=find, choices=choices),)
+            return (RepeatingPool(self.chunks, find=find, first_epoch=first),)
+        choices = PoolChoices(first, align=setting.align, growing=growing)
+        return (ChunkPool(self.chunks, growing=growing, find=find, choices=choices),)
 
     def memory(self, setting: Setting) -> int:
         """The index, where every chunk is a file of its own; chunks of one file share what that costs."""

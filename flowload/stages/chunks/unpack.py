@@ -17,8 +17,8 @@ from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.stages.batches.row_size import RECORD, row_size
 
-from .decompress import SCRATCH, SLACK, STEP, Inflate
-from .rechunk import Recut, claimed_bytes
+from .decompress import SCRATCH, SLACK, STEP, Decompress
+from .rechunk import Rechunk, claimed_bytes
 from .sampling import Sampling
 from .source_table import format_finder
 
@@ -78,8 +78,8 @@ class UnpackStage(Stage):
         """Cut the stream into equal pieces of work; inflate and sample each."""
         growing = any(stage.growing for stage in setting.upstream)
         block = block_bytes(setting)
-        recut = Recut(block - SLACK, self.cost, growing=growing, find=format_finder(setting))
-        inflate = Inflate(
+        recut = Rechunk(block - SLACK, self.cost, growing=growing, find=format_finder(setting))
+        inflate = Decompress(
             self.sampling,
             seed=setting.seed,
             limit=self.max_chunk_bytes,

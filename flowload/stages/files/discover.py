@@ -13,8 +13,8 @@ from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.stages.registry import own_formats
 
-from .list_source import Listing
-from .watch_source import Watching
+from .list_source import ListSource
+from .watch_source import WatchSource
 
 __all__ = ["DiscoverStage", "WatchStage", "discover"]
 
@@ -43,7 +43,7 @@ class DiscoverStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """A source that lists."""
-        return (Listing(self.patterns, wanted_suffixes(setting)),)
+        return (ListSource(self.patterns, wanted_suffixes(setting)),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class WatchStage(DiscoverStage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """A source that lists and then listens."""
         suffixes = wanted_suffixes(setting)
-        return (Watching(self.patterns, suffixes, settle=self.settle, rescan=self.rescan),)
+        return (WatchSource(self.patterns, suffixes, settle=self.settle, rescan=self.rescan),)
 
 
 def as_texts(patterns: object) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 from watchfiles import _rust_notify as rust  # documented: "Rust backend direct usage"
 
-__all__ = ["FolderNotices", "Notices"]
+__all__ = ["FileEvents", "FolderEvents"]
 
 log = logging.getLogger("flowload")
 
@@ -20,7 +20,7 @@ DEBOUNCE = 200  #: ms that events are gathered at most
 LONGEST = 3600.0  #: seconds of one wait
 
 
-class Notices(Protocol):
+class FileEvents(Protocol):
     """Tells paths at which something appeared, changed or went."""
 
     async def wait(self, seconds: float) -> set[str]:
@@ -30,7 +30,7 @@ class Notices(Protocol):
         """Stop listening."""
 
 
-class FolderNotices:
+class FolderEvents:
     """Listens to folders through watchfiles, from its making on: a search afterwards misses nothing.
 
     Where the system cannot listen (its limit of watches is reached), it says so and only waits: then new
@@ -45,7 +45,7 @@ class FolderNotices:
             log.warning("cannot listen to %s (%s); searching from time to time", ", ".join(roots), error)
 
     async def wait(self, seconds: float) -> set[str]:
-        """See `Notices`. A cancelled wait ends the thread that it waits in."""
+        """See `FileEvents`. A cancelled wait ends the thread that it waits in."""
         if self.watcher is None:
             await anyio.sleep(seconds)
             return set()

@@ -17,7 +17,7 @@ from flowload.errors import DataError, NoDataError
 from flowload.files.regular import translated
 from flowload.files.visible import visible
 
-__all__ = ["GoOn", "Place", "Search", "anything", "natural", "visible"]
+__all__ = ["GoOn", "Pattern", "Search", "anything", "natural", "visible"]
 
 Natural: TypeAlias = tuple[tuple[str | int, ...], str]
 GoOn: TypeAlias = Callable[[], None]
@@ -41,7 +41,7 @@ def anything() -> None:
 
 
 @dataclass(frozen=True)
-class Place:
+class Pattern:
     """One pattern, folder or file as a user wrote it, split into where to look and what fits.
 
     Args:
@@ -59,7 +59,7 @@ class Place:
     named: bool = False
 
     @classmethod
-    def of(cls, text: str, suffixes: tuple[str, ...], *, absolute: bool = False) -> Place:
+    def of(cls, text: str, suffixes: tuple[str, ...], *, absolute: bool = False) -> Pattern:
         """What a text means on this disk: a folder if there is one, else a pattern, else a file.
 
         Raises DataError where nobody can say, such as for a name that is too long.
@@ -72,7 +72,7 @@ class Place:
             raise DataError("no home folder", where=text, found=str(error), wanted=wanted) from error
 
     @classmethod
-    def split(cls, text: str, suffixes: tuple[str, ...], *, absolute: bool) -> Place:
+    def split(cls, text: str, suffixes: tuple[str, ...], *, absolute: bool) -> Pattern:
         """The same. Raises OSError, RuntimeError for a user without a home, and ValueError."""
         path = Path(text).expanduser()
         if absolute:
@@ -93,7 +93,7 @@ class Place:
     def find(self, go_on: GoOn = anything) -> list[str]:
         """The files that are here now. Raises DataError for a folder that cannot be read."""
         with translated(self.text):
-            found = Walk(go_on).files(self.root, self.parts, frozenset())
+            found = FolderWalk(go_on).files(self.root, self.parts, frozenset())
             return [path.removeprefix("./") for path in found if self.takes(name_of(path))]
 
     def wants(self, path: str) -> bool:
@@ -134,12 +134,12 @@ class Place:
 class Search:
     """All places of one `discover`, looked at together."""
 
-    places: tuple[Place, ...]
+    places: tuple[Pattern, ...]
 
     @classmethod
     def of(cls, texts: Iterable[str], suffixes: tuple[str, ...] = (), *, absolute: bool = False) -> Search:
         """What texts mean on this disk now."""
-        return cls(tuple(Place.of(text, suffixes, absolute=absolute) for text in texts))
+        return cls(tuple(Pattern.of(text, suffixes, absolute=absolute) for text in texts))
 
     def find(self, go_on: GoOn = anything) -> list[str]:
         """Every file that is here now, once, in natural order; NoDataError for a place without files.
@@ -240,7 +240,7 @@ def matches(name: str, part: str) -> bool:
     return fnmatchcase(name, part) and (not name.startswith(".") or part.startswith("."))
 
 
-class Walk:
+class FolderWalk:
     """Looks through folders.
 
     Args:

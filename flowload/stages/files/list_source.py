@@ -12,7 +12,7 @@ from flowload.stages.cursor import Cursor
 
 from .glob import GoOn, Search, name_of
 
-__all__ = ["Listing", "in_blocks"]
+__all__ = ["ListSource", "in_blocks"]
 
 LARGEST = 64  #: paths a block at most
 BLOCKS = 64  #: blocks a listing at least, as far as it has files: they are indexed in parallel
@@ -27,7 +27,7 @@ def in_blocks(paths: Sequence[str], epoch: int = 0, start: int = 0) -> Iterator[
         start = end
 
 
-class Listing:
+class ListSource:
     """Lists at its first pass, so that every pass of a run has the same files."""
 
     def __init__(self, texts: tuple[str, ...], suffixes: tuple[str, ...]) -> None:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .glob import natural
-from .writers import Look, Verdict
+from .writers import FileState, WriterState
 
-__all__ = ["Arrivals"]
+__all__ = ["ReadyFiles"]
 
 log = logging.getLogger("flowload")
 
-Probe: TypeAlias = Callable[[str], Look | None]
+Probe: TypeAlias = Callable[[str], FileState | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Sighting:
     since: float
 
 
-class Arrivals:
+class ReadyFiles:
     """Knows what was told and what is still being written.
 
     A path is told once: a later change is logged and ignored, since chunks of the file may be in use.
@@ -74,11 +74,11 @@ class Arrivals:
                 ready.append(path)
         return sorted(ready, key=natural)
 
-    def is_complete(self, path: str, look: Look, now: float) -> bool:
+    def is_complete(self, path: str, look: FileState, now: float) -> bool:
         """Whether a waiting file is complete; keeps what it looked like."""
-        if look.verdict is not Verdict.UNSURE:
+        if look.verdict is not WriterState.UNSURE:
             self.waiting[path] = None  # a writer was seen: stillness begins anew
-            return look.verdict is Verdict.COMPLETE
+            return look.verdict is WriterState.COMPLETE
         seen = self.waiting[path]
         if seen is None or (seen.size, seen.mtime_ns) != (look.size, look.mtime_ns):
             seen = self.waiting[path] = Sighting(look.size, look.mtime_ns, now)

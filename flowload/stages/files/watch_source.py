@@ -14,22 +14,22 @@ from flowload.abc.operators import Block, Call, Mark, State
 from flowload.blocks import Files
 from flowload.errors import ClosedRun
 
-from .events import FolderNotices, Notices
+from .events import FileEvents, FolderEvents
 from .glob import GoOn, Search, anything
 from .list_source import in_blocks
-from .ready import Arrivals, Probe
-from .writers import Looks
+from .ready import Probe, ReadyFiles
+from .writers import LookAtFiles
 
-__all__ = ["Watching"]
+__all__ = ["WatchSource"]
 
 TICK = 0.25  #: seconds between looks at files that are still being written: closing a file is no event
 SHARE = 50  #: a search again takes at most one part in so many of the time
 
 T = TypeVar("T")
-Listen = Callable[[Sequence[str], bool], Notices]
+Listen = Callable[[Sequence[str], bool], FileEvents]
 
 
-class Watching:
+class WatchSource:
     """Tells every file once, when it is complete; never ends by itself.
 
     A file is complete when it was closed after writing or renamed to its name. `Mark.CAUGHT_UP` follows the
@@ -50,7 +50,7 @@ class Watching:
         *,
         settle: float,
         rescan: float,
-        listen: Listen = FolderNotices,
+        listen: Listen = FolderEvents,
         probe: Probe | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -58,13 +58,13 @@ class Watching:
         self.suffixes = suffixes
         self.rescan = rescan
         self.listen = listen
-        self.probe = probe or Looks()
+        self.probe = probe or LookAtFiles()
         self.clock = clock
-        self.arrivals = Arrivals(settle)
+        self.arrivals = ReadyFiles(settle)
         self.search = Search(())
         self.next_search = 0.0
         self.number = 0  # of the pass
-        self.notices: Notices | None = None
+        self.notices: FileEvents | None = None
         self.go_on: GoOn = anything
         self.telling: deque[Files | Mark] = deque()
         self.newest: float | None = None  #: when the last file came, by the clock
@@ -98,7 +98,7 @@ class Watching:
         if first or ready:
             self.telling.append(Mark.CAUGHT_UP)
 
-    def begin(self) -> Notices:
+    def begin(self) -> FileEvents:
         """Listen before the first search, so that nothing falls between the two. Raises NoDataError."""
         self.search = Search.of(self.texts, self.suffixes, absolute=True)
         self.search.check(self.go_on)

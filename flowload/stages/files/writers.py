@@ -13,7 +13,7 @@ import time
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-__all__ = ["Look", "Looks", "Verdict", "filesystem", "nobody_writes"]
+__all__ = ["FileState", "LookAtFiles", "WriterState", "filesystem", "nobody_writes"]
 
 #: File systems on which this kernel sees every writer. Elsewhere (network, FUSE, overlay) others may.
 LOCAL = frozenset({"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "ramfs", "tmpfs", "xfs", "zfs"})
@@ -24,7 +24,7 @@ LONG_AGO = 60.0
 OCTAL = re.compile(r"\\([0-7]{3})")  # how mountinfo writes blanks in names
 
 
-class Verdict(enum.Enum):
+class WriterState(enum.Enum):
     """What can be said of a file."""
 
     COMPLETE = "complete"
@@ -32,21 +32,21 @@ class Verdict(enum.Enum):
     UNSURE = "unsure"  #: nobody can tell; a file that stays as it is for a while is complete
 
 
-class Look(NamedTuple):
+class FileState(NamedTuple):
     """A file at one moment."""
 
-    verdict: Verdict
+    verdict: WriterState
     size: int  #: bytes
     mtime_ns: int
 
 
-class Looks:
+class LookAtFiles:
     """Looks at files; remembers which folders lie where the kernel sees every writer."""
 
     def __init__(self) -> None:
         self.local: dict[str, bool] = {}
 
-    def __call__(self, path: str) -> Look | None:
+    def __call__(self, path: str) -> FileState | None:
         """What can be said of a file now; None when it is gone or is no regular file."""
         try:
             info = Path(path).stat()
@@ -54,16 +54,16 @@ class Looks:
             return None
         if not stat.S_ISREG(info.st_mode):
             return None
-        return Look(self.judge(path, info), info.st_size, info.st_mtime_ns)
+        return FileState(self.judge(path, info), info.st_size, info.st_mtime_ns)
 
-    def judge(self, path: str, info: os.stat_result) -> Verdict:
+    def judge(self, path: str, info: os.stat_result) -> WriterState:
         """The verdict on a regular file."""
         if info.st_size == 0:
-            return Verdict.WRITING
+            return WriterState.WRITING
         free = nobody_writes(path) if self.is_local(path.rpartition(os.sep)[0]) else None
         if free is None:
-            return Verdict.COMPLETE if time.time() - info.st_mtime > LONG_AGO else Verdict.UNSURE
-        return Verdict.COMPLETE if free else Verdict.WRITING
+            return WriterState.COMPLETE if time.time() - info.st_mtime > LONG_AGO else WriterState.UNSURE
+        return WriterState.COMPLETE if free else WriterState.WRITING
 
     def is_local(self, folder: str) -> bool:
         """Whether this kernel sees every writer of the files in a folder."""

@@ -18,9 +18,9 @@ from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.kernels.rows.sorting import sort_buckets
 
-from .pending import Collected
-from .reopened_tables import Tables
-from .selection import Listed
+from .pending import PendingRows
+from .reopened_tables import ReopenedTables
+from .selection import RowList
 
 __all__ = ["Bucket", "BucketStage", "bucket"]
 
@@ -49,7 +49,7 @@ class BucketStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold."""
-        return (Bucket(self.size, tables=Tables.before(setting)),)
+        return (Bucket(self.size, tables=ReopenedTables.before(setting)),)
 
     def amount(
         self,
@@ -68,9 +68,9 @@ class BucketStage(Stage):
 class Bucket:
     """A fold: cuts the stream into buckets, and sorts each by size, stable. A bucket ends with its pass."""
 
-    def __init__(self, size: int, *, tables: Tables) -> None:
+    def __init__(self, size: int, *, tables: ReopenedTables) -> None:
         self.size = size
-        self.waiting = Collected("bucket", tables)
+        self.waiting = PendingRows("bucket", tables)
 
     @property
     def held(self) -> int:
@@ -127,7 +127,7 @@ def by_size(block: Rows, size: int) -> Rows:
     else:
         order = np.empty(len(rows), np.int64)
         sort_buckets(order, sizes, size, np.empty(largest + 2, np.int64))
-    return replace(block, picks=Listed(rows[order]))
+    return replace(block, picks=RowList(rows[order]))
 
 
 def bucket(size: int) -> Graph:

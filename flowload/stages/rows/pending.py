@@ -9,15 +9,15 @@ from flowload.abc.records import Picks
 from flowload.blocks import Rows
 from flowload.errors import GraphError
 
-from .reopened_tables import Tables
-from .selection import Listed, Span, joined, narrow, picks_from_state
+from .reopened_tables import ReopenedTables
+from .selection import RowList, RowRange, joined, narrow, picks_from_state
 
-__all__ = ["Collected"]
+__all__ = ["PendingRows"]
 
 MANY = 64  #: small parts that are joined to a large one
 
 
-class Collected:
+class PendingRows:
     """Picks from one table, in order.
 
     Args:
@@ -25,7 +25,7 @@ class Collected:
         tables: those that a restored state may name.
     """
 
-    def __init__(self, word: str, tables: Tables) -> None:
+    def __init__(self, word: str, tables: ReopenedTables) -> None:
         self.word = word
         self.tables = tables
         self.number: int | None = None  #: of the table; None: nothing has come yet
@@ -45,9 +45,9 @@ class Collected:
             raise GraphError(
                 f"{self.word}: rows of different records come together here; use it before they are merged"
             )
-        self.number, self.block = number, replace(block, picks=Span(0, 0))
+        self.number, self.block = number, replace(block, picks=RowRange(0, 0))
         picks = block.picks
-        self.small.append(Listed(narrow(picks.numbers)) if isinstance(picks, Listed) else picks)
+        self.small.append(RowList(narrow(picks.numbers)) if isinstance(picks, RowList) else picks)
         self.count += len(block)
         if len(self.small) >= MANY:  # each number is copied twice in all, however many come
             self.large.append(joined(self.small))

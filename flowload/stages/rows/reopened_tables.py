@@ -12,7 +12,7 @@ from flowload.blocks import Rows
 from flowload.errors import GraphError
 from flowload.files.regular import refused
 
-__all__ = ["Tables", "lacking", "open_table", "own_records"]
+__all__ = ["ReopenedTables", "lacking", "open_table", "own_records"]
 
 
 def own_records(setting: Setting) -> list[LayoutRecords]:
@@ -35,7 +35,7 @@ def lacking(setting: Setting) -> str | None:
     return "missing='skip' leaves out what was never stored" if skip else None
 
 
-class Tables:
+class ReopenedTables:
     """Names tables by number in a state; opens one anew only where no block brings it.
 
     Args:
@@ -47,7 +47,7 @@ class Tables:
         self.opened: dict[int, LayoutTable] = {}
 
     @classmethod
-    def before(cls, setting: Setting) -> Tables:
+    def before(cls, setting: Setting) -> ReopenedTables:
         """Those before a stage."""
         return cls(own_records(setting))
 

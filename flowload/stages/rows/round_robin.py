@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from flowload.abc.operators import Call, State
 from flowload.blocks import Rows
 
-from .pending import Collected
-from .reopened_tables import Tables
+from .pending import PendingRows
+from .reopened_tables import ReopenedTables
 
-__all__ = ["InTurn"]
+__all__ = ["RoundRobin"]
 
 
-class InTurn:
+class RoundRobin:
     """A fold; every rank runs the same one on the same stream: place p is for rank p modulo world.
 
     Args:
@@ -23,12 +23,12 @@ class InTurn:
         tables: those that a restored state may name.
     """
 
-    def __init__(self, rank: int, world: int, *, even: bool, tables: Tables) -> None:
+    def __init__(self, rank: int, world: int, *, even: bool, tables: ReopenedTables) -> None:
         self.rank = rank
         self.world = world
         self.even = even
         self.seen = 0  # rows of the stream
-        self.waiting = Collected("shard", tables)  # this rank's row of a turn that is not full yet
+        self.waiting = PendingRows("shard", tables)  # this rank's row of a turn that is not full yet
 
     @property
     def held(self) -> int:

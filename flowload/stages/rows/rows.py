@@ -24,7 +24,7 @@ from flowload.stages.cursor import Cursor
 from .given_records import as_records
 from .indices import Numbered, check_range, numbered, read_numbers
 from .reopened_tables import open_table
-from .selection import Listed, Span, joined, narrow
+from .selection import RowList, RowRange, joined, narrow
 
 __all__ = ["RowsSource", "RowsStage", "rows", "screened"]
 
@@ -91,7 +91,7 @@ class RowsSource:
         self.indices = indices
         self.cursor = Cursor()  # counts rows
         self.table: LayoutTable | None = None
-        self.picks: Picks = Span(0, 0)
+        self.picks: Picks = RowRange(0, 0)
         self.unwanted: Mapping[str, int] = {}  #: rows of a pass that are not given, by reason
         self.expected: int | None = None  #: rows when the state was saved
 
@@ -121,13 +121,13 @@ class RowsSource:
     def chosen(self, size: int) -> Picks:
         """The rows of a pass. Raises DataError for numbers that the table does not have."""
         if self.indices is None:
-            return Span(0, size)
+            return RowRange(0, size)
         where = self.indices if isinstance(self.indices, str) else "rows: indices"
         numbers = read_numbers(self.indices, where)
         check_range(numbers, size, where)
         if not len(numbers):
             raise NoDataError("no row numbers", where=where, found="0 rows", wanted="at least one")
-        return Listed(narrow(numbers))
+        return RowList(narrow(numbers))
 
     def check_size(self, size: int) -> None:
         """Raise DataError where there are no rows, too many, or not those of the saved state."""
@@ -181,7 +181,7 @@ def screened(table: LayoutTable, picks: Picks) -> tuple[Picks, Mapping[str, int]
     for start in range(0, len(picks), BLOCK):
         part = picks.select(slice(start, start + BLOCK))
         rows, reasons = table.screen(part.array())
-        kept.append(part if len(rows) == len(part) else Listed(narrow(rows)))
+        kept.append(part if len(rows) == len(part) else RowList(narrow(rows)))
         unwanted.update(reasons)
     if not +unwanted:
         return picks, {}

@@ -15,13 +15,13 @@ from flowload.abc.operators import State
 from flowload.abc.records import WRITTEN, Numbers, Order, Picks
 from flowload.kernels.rows.bijection import halves, write_rows
 
-__all__ = ["Listed", "Permuted", "Span", "joined", "narrow", "picks_from_state"]
+__all__ = ["PermutedRows", "RowList", "RowRange", "joined", "narrow", "picks_from_state"]
 
 SMALL = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class RowRange:
     """Numbers from `start` up to `stop` in steps of `step`, which is above 0."""
 
     start: int
@@ -41,8 +41,8 @@ class Span:
         if isinstance(which, slice):
             part = range(self.start, self.stop, self.step)[which]
             if part.step > 0:
-                return Span(part.start, max(part.stop, part.start), part.step)
-        return Listed(self.array()[which])
+                return RowRange(part.start, max(part.stop, part.start), part.step)
+        return RowList(self.array()[which])
 
     def array(self) -> Numbers:
         """The numbers themselves."""
@@ -62,7 +62,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Listed:
+class RowList:
     """Any numbers: int64, or int32 while they wait."""
 
     numbers: NDArray[np.int64] | NDArray[np.int32]
@@ -75,9 +75,9 @@ class Listed:
         """Of the list."""
         return int(self.numbers.nbytes)
 
-    def select(self, which: NDArray[Any] | slice) -> Listed:
+    def select(self, which: NDArray[Any] | slice) -> RowList:
         """Those that an index array, a mask or a slice names."""
-        return Listed(self.numbers[which])
+        return RowList(self.numbers[which])
 
     def array(self) -> Numbers:
         """The numbers themselves."""
@@ -98,12 +98,12 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Permuted:
+class PermutedRows:
     """Places `span` of a random order of `base`; computed by whoever asks, in that thread."""
 
     base: Picks
     keys: NDArray[np.uint64]  #: which order; see `flowload.kernels.rows.bijection`
-    span: Span
+    span: RowRange
 
     def __len__(self) -> int:
         return len(self.span)
@@ -116,7 +116,11 @@ class Permuted:
     def select(self, which: NDArray[Any] | slice) -> Picks:
         """Those that an index array, a mask or a slice names."""
         part = self.span.select(which)
-        return Permuted(self.base, self.keys, part) if isinstance(part, Span) else Listed(self.array()[which])
+        return (
+            PermutedRows(self.base, self.keys, part)
+            if isinstance(part, RowRange)
+            else RowList(self.array()[which])
+        )
 
     def array(self) -> Numbers:
         """The numbers themselves."""
@@ -126,7 +130,7 @@ class Permuted:
 
     def lazy(self) -> tuple[Numbers, Order]:
         """Room and an order, where a place of the order is a number already: a kernel needs nothing else."""
-        whole = isinstance(self.base, Span) and (self.base.start, self.base.step) == (0, 1)
+        whole = isinstance(self.base, RowRange) and (self.base.start, self.base.step) == (0, 1)
         return self.places() if whole else (self.array(), WRITTEN)
 
     def places(self) -> tuple[Numbers, Order]:
@@ -147,13 +151,13 @@ class Permuted:
 def joined(parts: Sequence[Picks]) -> Picks:
     """Several picks as one: 24 bytes where they are neighbouring ranges, else 4 bytes a number, or 8."""
     parts = [part for part in parts if len(part)]
-    spans = [part for part in parts if isinstance(part, Span) and part.step == 1]
+    spans = [part for part in parts if isinstance(part, RowRange) and part.step == 1]
     if len(spans) == len(parts) > 0 and all(a.stop == b.start for a, b in pairwise(spans)):
-        return Span(spans[0].start, spans[-1].stop)
+        return RowRange(spans[0].start, spans[-1].stop)
     if len(parts) == 1:
         return parts[0]
-    lists = [narrow(part.numbers if isinstance(part, Listed) else part.array()) for part in parts]
-    return Listed(np.concatenate([np.empty(0, np.int32), *lists]))
+    lists = [narrow(part.numbers if isinstance(part, RowList) else part.array()) for part in parts]
+    return RowList(np.concatenate([np.empty(0, np.int32), *lists]))
 
 
 def narrow(numbers: NDArray[np.int64] | NDArray[np.int32]) -> NDArray[np.int64] | NDArray[np.int32]:
@@ -165,9 +169,9 @@ def narrow(numbers: NDArray[np.int64] | NDArray[np.int32]) -> NDArray[np.int64] 
 def picks_from_state(state: State) -> Picks:
     """The picks that gave this state."""
     if "span" in state:
-        return Span(*state["span"])
+        return RowRange(*state["span"])
     if "permuted" in state:
         keys = np.array(state["keys"], np.uint64)
-        return Permuted(picks_from_state(state["base"]), keys, Span(*state["permuted"]))
+        return PermutedRows(picks_from_state(state["base"]), keys, RowRange(*state["permuted"]))
     little = np.frombuffer(base64.b64decode(state["listed"]), state["dtype"])
-    return Listed(little.astype(np.int64) if little.itemsize == 8 else little.astype(np.int32))
+    return RowList(little.astype(np.int64) if little.itemsize == 8 else little.astype(np.int32))

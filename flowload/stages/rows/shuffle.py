@@ -16,9 +16,9 @@ from flowload.blocks import Rows
 from flowload.graph import Graph, Stage, place
 from flowload.kernels.rows.bijection import ROUNDS
 
-from .pending import Collected
-from .reopened_tables import Tables
-from .selection import Listed, Permuted, Span
+from .pending import PendingRows
+from .reopened_tables import ReopenedTables
+from .selection import PermutedRows, RowList, RowRange
 
 __all__ = ["Shuffle", "ShuffleStage", "shuffle"]
 
@@ -42,7 +42,7 @@ class ShuffleStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold."""
-        return (Shuffle(tables=Tables.before(setting), first_epoch=setting.first_epoch),)
+        return (Shuffle(tables=ReopenedTables.before(setting), first_epoch=setting.first_epoch),)
 
     def amount(
         self,
@@ -66,8 +66,8 @@ class Shuffle:
         first_epoch: number of the first pass: the order of a pass depends on its number alone.
     """
 
-    def __init__(self, *, tables: Tables, first_epoch: int = 0) -> None:
-        self.waiting = Collected("shuffle", tables)
+    def __init__(self, *, tables: ReopenedTables, first_epoch: int = 0) -> None:
+        self.waiting = PendingRows("shuffle", tables)
         self.first_epoch = first_epoch
         self.passes = first_epoch  # number of the pass that is collected
 
@@ -117,8 +117,8 @@ def drawn(base: Picks, rng: np.random.Generator) -> Picks:
     """A random order of all of these."""
     n = len(base)
     if n <= EXACT:
-        return Listed(base.at(rng.permutation(n)))
-    return Permuted(base, rng.integers(0, WORD, ROUNDS, np.uint64), Span(0, n))
+        return RowList(base.at(rng.permutation(n)))
+    return PermutedRows(base, rng.integers(0, WORD, ROUNDS, np.uint64), RowRange(0, n))
 
 
 def shuffle() -> Graph:

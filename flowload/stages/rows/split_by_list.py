@@ -15,12 +15,12 @@ from flowload.errors import DataError
 
 from .indices import Numbered, check_range, read_numbers
 
-__all__ = ["ByList"]
+__all__ = ["SplitByList"]
 
 NOBODY = -1
 
 
-class ByList:
+class SplitByList:
     """Sends each row to the part that names it; a byte a row, two where there are more than 127 parts."""
 
     def __init__(self, parts: Sequence[tuple[str, Numbered]]) -> None:

@@ -12,9 +12,9 @@ from flowload.blocks import Batch, Item
 from flowload.errors import DataError
 
 from .blocks_of_values import as_block, has_rows, lengths_of, unequal
-from .samples import Stack
+from .samples import SampleStack
 
-__all__ = ["Blocks", "Samples", "Values"]
+__all__ = ["Blocks", "Elements", "Samples"]
 
 log = logging.getLogger("flowload")
 
@@ -24,7 +24,7 @@ SMALL = 64  #: rows of a block that may as well be the first axis of a sample
 SAY = "if each element is one sample, say so: fl.source(fn, samples=True)"
 
 
-class Values:
+class Elements:
     """Each element is one value as it is, whatever it is: the user has said `gives=Item`."""
 
     def __init__(self) -> None:
@@ -44,18 +44,18 @@ class Values:
         return None
 
 
-class Samples(Values):
+class Samples(Elements):
     """Each element is a sample."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self.most = most
-        self.stack = Stack(most, "source")
+        self.stack = SampleStack(most, "source")
 
     def begin(self, given: int) -> None:
         """A pass begins behind so many samples."""
         super().begin(given)
-        first, self.stack = self.stack.first, Stack(self.most, "source")
+        first, self.stack = self.stack.first, SampleStack(self.most, "source")
         self.stack.number = given
         if first is not None:  # every pass has samples like those of the first
             self.stack.adopt(first)
@@ -74,7 +74,7 @@ class Samples(Values):
         return block
 
 
-class Blocks(Values):
+class Blocks(Elements):
     """Each element is a dict of arrays, with one row a sample in each; a block; or a value.
 
     Args:

@@ -16,7 +16,7 @@ from flowload.graph import Graph, Stage, place
 from .blocks_of_values import USER, Blaming, seen_by_user
 from .map import check_callable, is_async
 
-__all__ = ["FilterStage", "Kept", "KeptAsync", "filter"]
+__all__ = ["FilterStage", "Filtered", "FilteredAsync", "filter"]
 
 
 @runtime_checkable
@@ -53,11 +53,11 @@ class FilterStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """One map, waiting or not as the function does."""
-        kind = KeptAsync if is_async(self.fn) else Kept
+        kind = FilteredAsync if is_async(self.fn) else Filtered
         return (kind(self.fn, self.reason, self.on_error),)
 
 
-class Kept:
+class Filtered:
     """Asks a plain function; several calls may run at once."""
 
     def __init__(self, fn: Callable[[Any], Any], reason: str, on_error: OnError) -> None:
@@ -72,7 +72,7 @@ class Kept:
         return None
 
 
-class KeptAsync:
+class FilteredAsync:
     """Awaits a coroutine function."""
 
     def __init__(self, fn: Callable[[Any], Awaitable[Any]], reason: str, on_error: OnError) -> None:

@@ -15,7 +15,7 @@ from flowload.errors import DataError, GraphError
 from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
 from flowload.stages.rows.given_arrays import as_array
 
-__all__ = ["SAMPLES", "Stack", "named", "stack"]
+__all__ = ["SAMPLES", "SampleStack", "named", "stack"]
 
 SAMPLES = 256  #: of a block: a hop between stages, of 100 us at most, is then below 1 us a sample
 BYTES = 4 << 20  #: of a block, where samples are large
@@ -45,7 +45,7 @@ def stack(samples: Iterable[Any], where: str) -> dict[str, NDArray[Any]]:
     return {key: np.stack(column) for key, column in columns.items()}
 
 
-class Stack:
+class SampleStack:
     """Copies samples, as they come, to the rows of a block: whoever gives them may use their memory again.
 
     Args:

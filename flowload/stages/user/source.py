@@ -27,7 +27,7 @@ from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
 from flowload.stages.cursor import Cursor
 
-from .elements import Blocks, Samples, Values
+from .elements import Blocks, Elements, Samples
 from .samples import SAMPLES
 
 __all__ = ["Given", "GivenAsync", "SourceStage", "source"]
@@ -89,12 +89,12 @@ class SourceStage(Stage):
             raise NoLength("source: the function decides how many samples it gives when it runs")
         return {"out": Amount(samples=len(self.factory) * (setting.epochs or 1))}
 
-    def elements(self, setting: Setting) -> Values:
+    def elements(self, setting: Setting) -> Elements:
         """What becomes of each element."""
         if self.samples:
             return Samples(SAMPLES if self.samples is True else self.samples)
         if self.carries is Item:
-            return Values()
+            return Elements()
         cut = any(stage.word == "batch" for stage in setting.downstream)
         return Blocks(doubtful=self.samples is None and cut)
 
@@ -102,7 +102,7 @@ class SourceStage(Stage):
 class Given:
     """Iterates anew in every pass."""
 
-    def __init__(self, factory: Any, elements: Values | None = None) -> None:
+    def __init__(self, factory: Any, elements: Elements | None = None) -> None:
         self.factory = factory
         self.elements = Blocks(doubtful=False) if elements is None else elements
         self.cursor = Cursor()
@@ -147,7 +147,7 @@ class Given:
 class GivenAsync:
     """Iterates anew in every pass, asynchronously."""
 
-    def __init__(self, factory: Any, elements: Values | None = None) -> None:
+    def __init__(self, factory: Any, elements: Elements | None = None) -> None:
         self.factory = factory
         self.elements = Blocks(doubtful=False) if elements is None else elements
         self.cursor = Cursor()

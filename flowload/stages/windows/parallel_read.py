@@ -21,8 +21,8 @@ from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
 from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
 from flowload.stages.batches.gather import guard_of
-from flowload.stages.rows.reopened_tables import Tables
-from flowload.stages.rows.selection import Span
+from flowload.stages.rows.reopened_tables import ReopenedTables
+from flowload.stages.rows.selection import RowRange
 
 __all__ = ["CutWindows", "JoinPieces", "Piece", "ReadPieces", "Target"]
 
@@ -32,7 +32,7 @@ class Target:
 
     def __init__(self, block: Rows, row: int) -> None:
         table = windowed(block.table)
-        self.origin = Rows(table, Span(row, row + 1), block.records)
+        self.origin = Rows(table, RowRange(row, row + 1), block.records)
         self.table = table
         self.row = row
         self.recording, self.start, self.rows = table.window(row)
@@ -130,7 +130,7 @@ class JoinPieces:
         tables: those that a restored state may name.
     """
 
-    def __init__(self, reading: ReadPieces, tables: Tables) -> None:
+    def __init__(self, reading: ReadPieces, tables: ReopenedTables) -> None:
         self.reading = reading
         self.tables = tables
         self.target: Target | None = None
@@ -193,7 +193,7 @@ class JoinPieces:
         row = state["row"]
         self.target = None
         if row is not None:
-            self.target = Target(self.tables.block(state["records"], Span(row, row + 1), None), row)
+            self.target = Target(self.tables.block(state["records"], RowRange(row, row + 1), None), row)
 
     def close(self) -> None:
         """Let go of the table that a restored state opened."""

@@ -16,7 +16,7 @@ from flowload.errors import DataError
 from flowload.graph import Graph, Stage, place
 from flowload.stages.batches.batch import device_of
 from flowload.stages.batches.buffer_layout import batch_bytes
-from flowload.stages.rows.reopened_tables import Tables, lacking, own_records
+from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
 from .parallel_read import CutWindows, JoinPieces, ReadPieces
 from .window_starts import Limits, Order, window_starts
@@ -55,7 +55,7 @@ class ReadWindowsStage(Stage):
         """Cut each window by reference, read its pieces at once, and give it when the last one has come."""
         device = device_of(setting)
         reading = ReadPieces(device)
-        return CutWindows(), reading, JoinPieces(reading, tables=Tables.before(setting))
+        return CutWindows(), reading, JoinPieces(reading, tables=ReopenedTables.before(setting))
 
     def amount(
         self,

@@ -22,7 +22,7 @@ from flowload.graph import Graph, Stage, place
 from flowload.stages.batches.gather import guard_of
 from flowload.stages.cursor import Cursor
 from flowload.stages.rows.reopened_tables import open_table
-from flowload.stages.rows.selection import Listed, Span, joined
+from flowload.stages.rows.selection import RowList, RowRange, joined
 
 __all__ = ["Limits", "Order", "WindowStarts", "WindowStartsStage", "window_starts"]
 
@@ -110,7 +110,7 @@ class WindowStarts:
     def picks(self, table: Windowed, number: int, call: Call) -> Iterator[Picks]:
         """All starts of pass `number`."""
         if self.order == "random":
-            yield Listed(random_starts(table, self.count, call.rng(number)))
+            yield RowList(random_starts(table, self.count, call.rng(number)))
         else:
             yield from self.spans(table)
 
@@ -118,7 +118,7 @@ class WindowStarts:
         """All starts of a pass in order, by recording."""
         begin, left = 0, self.count
         for length in table.lengths:
-            span: Picks = Span(begin, begin + length, table.size)
+            span: Picks = RowRange(begin, begin + length, table.size)
             span = span if left is None else span.select(slice(0, left))
             left = left if left is None else left - len(span)
             begin += length

@@ -13,7 +13,7 @@ from flowload.graph import Graph, Stage, place
 
 from .checks import agreed
 
-__all__ = ["InTurn", "MergeStage", "merge"]
+__all__ = ["MergeStage", "TakeTurns", "merge"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class MergeStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """One turn."""
-        return (InTurn(),)
+        return (TakeTurns(),)
 
     def amount(
         self,
@@ -43,7 +43,7 @@ class MergeStage(Stage):
         return {"out": together(incoming)}
 
 
-class InTurn:
+class TakeTurns:
     """Round and round over the inputs that have not ended."""
 
     def __init__(self) -> None:

@@ -17,10 +17,10 @@ from flowload.blocks import Chunks, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
 from flowload.graph.even import from_environment
-from flowload.stages.chunks.partition import ByHash, Dealing, Weigh
+from flowload.stages.chunks.partition import Partition, PartitionByHash, Weigh
 from flowload.stages.chunks.source_table import format_finder
-from flowload.stages.rows.reopened_tables import Tables, own_records
-from flowload.stages.rows.round_robin import InTurn
+from flowload.stages.rows.reopened_tables import ReopenedTables, own_records
+from flowload.stages.rows.round_robin import RoundRobin
 
 __all__ = ["ShardStage", "shard"]
 
@@ -67,10 +67,10 @@ class ShardStage(Stage):
         """One fold. Raises GraphError where the environment makes no sense."""
         rank, world, _ = self.share()
         if own_records(setting):
-            return (InTurn(rank, world, even=self.even, tables=Tables.before(setting)),)
+            return (RoundRobin(rank, world, even=self.even, tables=ReopenedTables.before(setting)),)
         if any(stage.growing for stage in setting.upstream):
-            return (ByHash(rank, world, setting.seed),)
-        return (Dealing(rank, world, weigher(setting), find=format_finder(setting)),)
+            return (PartitionByHash(rank, world, setting.seed),)
+        return (Partition(rank, world, weigher(setting), find=format_finder(setting)),)
 
     def amount(
         self,

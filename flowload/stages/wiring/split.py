@@ -21,12 +21,12 @@ from flowload.graph.names import check_name
 from flowload.stages.chunks.hashing import choose_output, hash_rows, salt_word, thresholds
 from flowload.stages.rows.indices import Numbered, numbered
 from flowload.stages.rows.selection import joined
-from flowload.stages.rows.split_by_list import ByList
+from flowload.stages.rows.split_by_list import SplitByList
 
 from .checks import check_weights
 from .split_options import refuse_option, tell_shares
 
-__all__ = ["ByHash", "SplitStage", "split"]
+__all__ = ["SplitByHash", "SplitStage", "split"]
 
 Splittable: TypeAlias = Chunks | Frames | Rows
 
@@ -67,7 +67,7 @@ class SplitStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One route. A second split in a row has a hash of its own, or it would cut along the first."""
         before = sum(isinstance(stage, SplitStage) for stage in setting.upstream)
-        return (ByHash(self.weights, before + salt_word(self.salt), self.by),)
+        return (SplitByHash(self.weights, before + salt_word(self.salt), self.by),)
 
     def amount(
         self,
@@ -77,7 +77,7 @@ class SplitStage(Stage):
     ) -> Mapping[str, Amount]:
         """The rows of each output: their hashes are looked at."""
         (route,) = self.open(setting)
-        assert isinstance(route, ByHash)  # noqa: S101 - made above
+        assert isinstance(route, SplitByHash)  # noqa: S101 - made above
         return parts_of(route, incoming[0], [name for name, _ in self.weights], setting)
 
 
@@ -105,7 +105,7 @@ class ListedStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """One route."""
-        return (ByList(self.parts),)
+        return (SplitByList(self.parts),)
 
     def amount(
         self,
@@ -114,10 +114,10 @@ class ListedStage(Stage):
         opened: ExitStack,  # noqa: ARG002 - the table is open
     ) -> Mapping[str, Amount]:
         """The rows of each list, as far as they come."""
-        return parts_of(ByList(self.parts), incoming[0], [name for name, _ in self.parts], setting)
+        return parts_of(SplitByList(self.parts), incoming[0], [name for name, _ in self.parts], setting)
 
 
-class ByHash:
+class SplitByHash:
     """Sends rows by the hash of their chunk, of their group, or of their own number."""
 
     def __init__(self, weights: Sequence[tuple[str, float]], salt: int, by: str | None = None) -> None:
@@ -142,7 +142,7 @@ class ByHash:
 
 
 def parts_of(
-    route: ByHash | ByList, incoming: Amount, names: Sequence[str], setting: Setting
+    route: SplitByHash | SplitByList, incoming: Amount, names: Sequence[str], setting: Setting
 ) -> Mapping[str, Amount]:
     """How many rows of one pass go to each output. Raises NoLength where nobody knows which rows come."""
     if incoming.rows is None:

@@ -15,7 +15,7 @@ from flowload.errors import DataError, GraphError, MissingExtra
 from flowload.formats.missing import check_missing
 from flowload.formats.rows.columns import ColumnTable, check_path, import_extra, pairs_of
 from flowload.formats.rows.npy import MappedColumn
-from flowload.stages.rows.selection import Listed
+from flowload.stages.rows.selection import RowList
 from tests.stages.fakes import FakeCall
 
 
@@ -150,7 +150,7 @@ def test_rows_that_lack_data_are_filled_and_counted_once_each_and_told_for_each_
     call, table = FakeCall(), holed()
     assert table.usable(ROWS, call) is ROWS
     out = {key: np.empty(4, np.int64) for key in table.columns}
-    assert table.write_many("arrays", Listed(ROWS), 4, out, call) is not None
+    assert table.write_many("arrays", RowList(ROWS), 4, out, call) is not None
     assert (out["a"].tolist(), out["b"].tolist()) == ([-1, 0, 3, 1], [-1, 0, -1, 1])
     assert [(what.where, count) for what, count in call.lacks] == [("f: a", 1), ("f: b", 1)]
 
@@ -160,13 +160,13 @@ def test_nothing_is_told_where_nothing_is_missing() -> None:
     rows = np.array([0, 1], np.int64)
     out = {key: np.empty(2, np.int64) for key in table.columns}
     assert table.usable(rows, call) is rows
-    assert table.write_many("arrays", Listed(rows), 2, out, call) is not None
+    assert table.write_many("arrays", RowList(rows), 2, out, call) is not None
     assert call.lacks == []
 
 
 def test_rows_that_lack_data_are_skipped_and_counted_by_that_reason() -> None:
     call, table = FakeCall(), holed("skip")
-    assert table.write_many("arrays", Listed(ROWS), 4, {}, call) is None
+    assert table.write_many("arrays", RowList(ROWS), 4, {}, call) is None
     assert table.usable(ROWS, call).tolist() == [0, 1]
     assert call.drops == {"missing": 2}
     assert call.lacks == []
@@ -174,7 +174,7 @@ def test_rows_that_lack_data_are_skipped_and_counted_by_that_reason() -> None:
 
 def test_rows_that_lack_data_are_an_error_that_names_row_and_set() -> None:
     table = holed("raise")
-    assert table.write_many("arrays", Listed(ROWS), 4, {}, FakeCall()) is None
+    assert table.write_many("arrays", RowList(ROWS), 4, {}, FakeCall()) is None
     with pytest.raises(DataError, match=r"^f: a, row 5: missing; found 4 rows, not row 5; wanted 6 rows$"):
         table.usable(ROWS, FakeCall())
     call = FakeCall(on_error="skip")

@@ -6,13 +6,13 @@ import weakref
 import numpy as np
 import pytest
 
-from flowload.runtime.memory.mapping import HUGE, Memory, Watch
+from flowload.runtime.memory.mapping import HUGE, BufferMemory, Watch
 from tests.runtime.views import Ledger
 
 
 @pytest.mark.parametrize("size", [mmap.PAGESIZE, HUGE, 2 * HUGE + mmap.PAGESIZE])
 def test_all_of_it_is_there_and_shown_exactly(size: int) -> None:
-    memory = Memory(size, None)
+    memory = BufferMemory(size, None)
     array = memory.show(size - 3, lambda _: None)
     array[:] = 7
     assert array.size == size - 3
@@ -22,19 +22,19 @@ def test_all_of_it_is_there_and_shown_exactly(size: int) -> None:
 
 
 def test_big_memory_starts_on_the_border_of_a_huge_page() -> None:
-    assert Memory(HUGE, None).face.ctypes.data % HUGE == 0
+    assert BufferMemory(HUGE, None).face.ctypes.data % HUGE == 0
 
 
 def test_a_system_without_huge_pages_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mmap, "MADV_HUGEPAGE", 12345)
-    assert Memory(HUGE, None).face.size == HUGE
+    assert BufferMemory(HUGE, None).face.size == HUGE
     monkeypatch.delattr(mmap, "MADV_HUGEPAGE")
-    assert Memory(HUGE, None).face.size == HUGE
+    assert BufferMemory(HUGE, None).face.size == HUGE
 
 
 def test_the_end_of_every_showing_is_told_once() -> None:
     ended: list[Watch] = []
-    memory = Memory(mmap.PAGESIZE, None)
+    memory = BufferMemory(mmap.PAGESIZE, None)
     for count in (1, 2):
         array = memory.show(10, ended.append)
         view = array[2:4].view(np.int8)
@@ -47,7 +47,7 @@ def test_the_end_of_every_showing_is_told_once() -> None:
 def test_another_may_be_told_instead_unless_it_is_over() -> None:
     first: list[Watch] = []
     second: list[Watch] = []
-    memory = Memory(mmap.PAGESIZE, None)
+    memory = BufferMemory(mmap.PAGESIZE, None)
     memory.tell_instead(second.append)
     array = memory.show(10, first.append)
     memory.tell_instead(second.append)
@@ -58,14 +58,14 @@ def test_another_may_be_told_instead_unless_it_is_over() -> None:
 
 def test_a_device_is_told_before_and_after() -> None:
     device = Ledger()
-    memory = Memory(mmap.PAGESIZE, device)
+    memory = BufferMemory(mmap.PAGESIZE, device)
     assert device.registered == {memory.face.ctypes.data: mmap.PAGESIZE}
     memory.free()
     assert not device.registered
 
 
 def test_a_view_outlives_the_memory_object() -> None:
-    memory = Memory(mmap.PAGESIZE, None)
+    memory = BufferMemory(mmap.PAGESIZE, None)
     array = memory.show(10, lambda _: None)
     array[:] = 5
     gone = weakref.ref(memory)

@@ -28,10 +28,10 @@ from flowload.kernels.rows.bijection import ROUNDS
 from flowload.sample import sample_path
 from flowload.stages.batches.buffer_layout import batch_bytes
 from flowload.stages.batches.bundle import MOST, SWIFT, TARGET, bundle, how_many
-from flowload.stages.batches.collate import Encode, Part
+from flowload.stages.batches.collate import Collate, Part
 from flowload.stages.device.to_device import ToCpu
 from flowload.stages.rows.arrays import Arrays, CountedTable
-from flowload.stages.rows.selection import Listed, Permuted, Span
+from flowload.stages.rows.selection import PermutedRows, RowList, RowRange
 from flowload.testing import check_stage
 from tests.formats.molecules.packs import content, write
 from tests.runtime.reading import FACES, Face
@@ -44,7 +44,7 @@ def made_of(
     blocks: Iterable[Part], size: int, call: FakeCall, *, bundled: bool, layout: str | None = None
 ) -> tuple[list[Batch], list[int]]:
     """The batches, and how many came together."""
-    fold, encode = cut(size), Encode(layout, None)
+    fold, encode = cut(size), Collate(layout, None)
     fold.together = encode.together if bundled else None
     pieces = [piece for block in blocks for piece in fold.push(block, call)]
     made = [encode.apply(piece, call) for piece in [*pieces, *fold.flush(call)]]
@@ -71,7 +71,7 @@ def same(blocks: Callable[[], list[Part]], size: int, layout: str | None = None)
 def rows_of(records: Any, blocks: Sequence[Sequence[int]]) -> list[Part]:
     """References to rows."""
     table = records.open()
-    return [Rows(table, Listed(np.array(block, np.int64)), records) for block in blocks]
+    return [Rows(table, RowList(np.array(block, np.int64)), records) for block in blocks]
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.integers(1, 9))
@@ -107,10 +107,10 @@ def test_an_order_that_the_kernel_computes_gives_the_rows_of_its_numbers(tmp_pat
     ]
     for records, count in known:
         table, keys = records.open(), np.random.default_rng(1).integers(0, 2**32, ROUNDS, np.uint64)
-        order = Permuted(Span(0, count), keys, Span(0, count))
+        order = PermutedRows(RowRange(0, count), keys, RowRange(0, count))
         for bundled in (False, True):
             parts: tuple[list[Part], ...] = tuple(
-                [Rows(table, picks, records)] for picks in (order, Listed(order.array()))
+                [Rows(table, picks, records)] for picks in (order, RowList(order.array()))
             )
             found, wanted = (made_of(part, 3, FakeCall(), bundled=bundled)[0] for part in parts)
             for one, two in zip(found, wanted, strict=True):
@@ -190,7 +190,7 @@ class Refusing(CountedTable):
 
 
 def test_a_bad_row_costs_its_batch_and_no_other() -> None:
-    blocks: list[Part] = [Rows(Refusing(12), Listed(np.arange(12)))]
+    blocks: list[Part] = [Rows(Refusing(12), RowList(np.arange(12)))]
     call = FakeCall(on_error="skip")
     found, counts = made_of(blocks, 2, call, bundled=True)
     assert counts == [5]
@@ -203,7 +203,7 @@ def test_a_bad_row_costs_its_batch_and_no_other() -> None:
 
 def test_where_all_are_bad_nothing_comes() -> None:
     call = FakeCall(on_error="skip")
-    assert made_of([Rows(Refusing(12), Listed(np.array([5, 5])))], 1, call, bundled=True) == ([], [])
+    assert made_of([Rows(Refusing(12), RowList(np.array([5, 5])))], 1, call, bundled=True) == ([], [])
     assert call.drops == {"bad": 2}
 
 

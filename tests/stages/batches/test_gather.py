@@ -10,16 +10,16 @@ import pytest
 import flowload as fl
 from flowload.blocks import Batch, Bundle, Rows
 from flowload.errors import GraphError
-from flowload.stages.batches.collate import Encode, Pieces
+from flowload.stages.batches.collate import BatchParts, Collate
 from flowload.stages.batches.gather import by_table, check_layout, gathered
-from flowload.stages.batches.padding_gauge import Padding
-from flowload.stages.rows.selection import Span
+from flowload.stages.batches.padding_gauge import PaddingGauge
+from flowload.stages.rows.selection import RowRange
 from tests.stages.fakes import FakeCall
 from tests.stages.toy_rows import ToyRecords, blocks_of, numbers_of
 
 
 def encoded(parts: list[Rows], layout: str | None = None, call: FakeCall | None = None) -> Batch | None:
-    made = Encode(layout, None).apply(Pieces(tuple(parts)), call or FakeCall())
+    made = Collate(layout, None).apply(BatchParts(tuple(parts)), call or FakeCall())
     assert not isinstance(made, Bundle)
     return made
 
@@ -27,7 +27,7 @@ def encoded(parts: list[Rows], layout: str | None = None, call: FakeCall | None 
 def test_parts_of_one_table_are_one_list() -> None:
     records = ToyRecords(10)
     one, two = blocks_of([4, 6], records), blocks_of([5], ToyRecords(5))
-    again = Rows(records.open(), Span(0, 2), records)  # another table of the same records
+    again = Rows(records.open(), RowRange(0, 2), records)  # another table of the same records
     found = [(len(table), rows.tolist()) for table, rows in by_table([*one, *two, again])]
     assert found == [(10, list(range(10))), (5, [0, 1, 2, 3, 4]), (10, [0, 1])]
     assert [rows.tolist() for _, rows in by_table([*one, again])] == [[*range(10), 0, 1]]
@@ -88,7 +88,7 @@ def test_a_device_prepares_the_memory() -> None:
 
     call, lock = FakeCall(), Lock()
     table = ToyRecords(5).open()
-    batch = gathered(table, np.array([4, 0]), None, lock, Padding(), call)
+    batch = gathered(table, np.array([4, 0]), None, lock, PaddingGauge(), call)
     assert batch is not None
     assert batch.arrays["row"].tolist() == [4, 0]
     assert call.devices == [lock]

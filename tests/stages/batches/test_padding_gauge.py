@@ -7,8 +7,8 @@ import numpy as np
 import flowload as fl
 from flowload.abc.powers import Gauged
 from flowload.abc.records import Numbers
-from flowload.stages.batches.collate import Encode
-from flowload.stages.batches.padding_gauge import Padding
+from flowload.stages.batches.collate import Collate
+from flowload.stages.batches.padding_gauge import PaddingGauge
 from flowload.stages.rows.arrays import Count, CountedTable
 
 
@@ -25,7 +25,7 @@ class PaddedCount(Count):
 
 
 def test_shares_add_up_over_batches() -> None:
-    padding = Padding()
+    padding = PaddingGauge()
     assert padding.gauges() == {}
     padding.count(CountedTable(3), np.arange(3))
     assert padding.gauges() == {}
@@ -36,7 +36,7 @@ def test_shares_add_up_over_batches() -> None:
 
 
 def test_batch_shows_the_efficiency_of_its_own_rows() -> None:
-    assert isinstance(Encode(None, None), Gauged)
+    assert isinstance(Collate(None, None), Gauged)
     records: Any = PaddedCount(10)
     with (fl.rows(records) >> fl.batch(4)).iterate() as batches:
         assert sum(len(batch["index"]) for batch in batches) == 10

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from flowload.abc.powers import Resumable
 from flowload.blocks import Batch, Rows
 from flowload.errors import DataError
-from flowload.stages.batches.collate import Encode
-from flowload.stages.batches.rebatch import Cut
-from flowload.stages.rows.reopened_tables import Tables
+from flowload.stages.batches.collate import Collate
+from flowload.stages.batches.rebatch import Rebatch
+from flowload.stages.rows.reopened_tables import ReopenedTables
 from tests.stages.cutting import SIZES, arrays_of, batches_of, cut, frames_of
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import toy_frames
@@ -32,7 +32,7 @@ def test_arrays_of_different_lengths_are_not_cut_apart() -> None:
 @pytest.mark.parametrize("kind", ["frames", "arrays"])
 def test_held_is_what_waits_and_nothing_behind_the_end(kind: str, drop_last: bool) -> None:
     blocks = frames_of([3, 4, 9, 2]) if kind == "frames" else arrays_of([3, 4, 9, 2])
-    fold, call, came, held = Cut(8, drop_last=drop_last), FakeCall(), 0, []
+    fold, call, came, held = Rebatch(8, drop_last=drop_last), FakeCall(), 0, []
     for block in blocks:
         came += len(block)
         made = [sum(map(len, pieces.parts)) for pieces in fold.push(block, call)]
@@ -49,7 +49,7 @@ def test_held_is_what_waits_and_nothing_behind_the_end(kind: str, drop_last: boo
 
 
 def test_a_fold_that_is_restored_forgets_what_it_held() -> None:
-    fold, call = Cut(8, drop_last=False), FakeCall()
+    fold, call = Rebatch(8, drop_last=False), FakeCall()
     empty = json.loads(json.dumps(fold.state()))
     list(fold.push(arrays_of([5])[0], call))
     fold.restore(empty)
@@ -81,7 +81,7 @@ def test_it_goes_on_from_its_state_and_its_records(kind: str, sizes: list[int], 
         rows = [toy_frames(1, first=r, tag=c, chunk=c).data for _, c, r in origin.tolist()]
         assert [sources[s].name for s, _, _ in origin.tolist()] == [f"{c}.toy" for _, c, _ in origin.tolist()]
         other.refill(replace(toy_frames(0), data=np.concatenate(rows), origin=origin))
-    encode = Encode(None, None)
+    encode = Collate(None, None)
     left, right = (
         [encode.batch(piece.parts, call) for block in blocks[at:] for piece in fold.push(block, call)]
         + [encode.batch(piece.parts, call) for piece in fold.flush(call)]
@@ -97,7 +97,7 @@ def test_it_goes_on_from_its_state_and_its_records(kind: str, sizes: list[int], 
 
 def test_rows_wait_by_reference_and_know_their_table() -> None:
     near, far = ToyRecords(4), ToyRecords(9)
-    fold, again = (Cut(20, drop_last=False, tables=Tables([near, far])) for _ in range(2))
+    fold, again = (Rebatch(20, drop_last=False, tables=ReopenedTables([near, far])) for _ in range(2))
     for block in (*blocks_of([4], near), *blocks_of([2, 7], far), *blocks_of([1], near)):
         assert not list(fold.push(block, FakeCall()))
     again.restore(json.loads(json.dumps(fold.state())))

@@ -21,9 +21,9 @@ from flowload.blocks import Rows
 from flowload.errors import DataError, TooManyErrors
 from flowload.formats.molecules.packed import PackedMolecules
 from flowload.formats.rows.lmdb import LmdbRows
-from flowload.stages.batches.collate import Pieces
-from flowload.stages.batches.written import EncodeUsable
-from flowload.stages.rows.selection import Span
+from flowload.stages.batches.collate import BatchParts
+from flowload.stages.batches.written import CollateUsable
+from flowload.stages.rows.selection import RowRange
 from flowload.testing import check_resume, check_stage
 from tests.formats.molecules.packs import content, write
 from tests.stages.fakes import FakeCall
@@ -185,9 +185,9 @@ def test_the_budget_counts_rows_not_batches() -> None:
 def test_nothing_is_read_twice_before_the_first_bad_row(alike: bool) -> None:
     for bad, most in (((), 640), ((638,), 640 + 8 * 16)):
         table = PatchyTable(Patchy(640, bad, alike=alike))
-        encode, call = EncodeUsable(None, None), FakeCall(on_error="skip")
+        encode, call = CollateUsable(None, None), FakeCall(on_error="skip")
         for first in range(0, 640, 16):
-            made = encode.apply(Pieces((Rows(table, Span(first, first + 16)),)), call)
+            made = encode.apply(BatchParts((Rows(table, RowRange(first, first + 16)),)), call)
             assert made is not None
             assert (made.finished is None) == (first == 624 and bool(bad))
         assert 640 <= table.reads <= most
@@ -222,7 +222,7 @@ class Opened:
 def test_it_passes_the_exam_and_goes_on_from_any_cut(kind: tuple[bool, bool]) -> None:
     records = Patchy(61, (0, 3, 4, 5, 17, 30, 59), (), *kind)
     table = records.open()
-    blocks = [Rows(table, Span(a, b), records) for a, b in ((0, 7), (7, 20), (20, 21), (21, 61))]
+    blocks = [Rows(table, RowRange(a, b), records) for a, b in ((0, 7), (7, 20), (20, 21), (21, 61))]
     stage = fl.batch(6, on_error="skip")
     check_stage(stage, blocks)
     check_resume(fl.rows(records) >> stage)

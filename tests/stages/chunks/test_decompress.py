@@ -8,7 +8,7 @@ import pytest
 
 from flowload.blocks import Chunks, Frames
 from flowload.errors import DataError
-from flowload.stages.chunks.decompress import Inflate
+from flowload.stages.chunks.decompress import Decompress
 from flowload.stages.chunks.sampling import Sampling
 from flowload.stages.chunks.source_table import concatenate
 from tests.stages.fakes import FakeCall
@@ -18,7 +18,7 @@ from tests.stages.toy import NARROW, STRIDE, check_origin, toy_file, used
 def inflate(
     chunks: Chunks, call: FakeCall, *, seed: int = 3, limit: int = 1 << 20, **rule: int
 ) -> Frames | None:
-    operator = Inflate(Sampling(**rule), seed=seed, limit=limit)
+    operator = Decompress(Sampling(**rule), seed=seed, limit=limit)
     try:
         return operator.apply(chunks, call)
     finally:

@@ -18,7 +18,7 @@ from flowload.blocks import CHUNK, ORIGIN, Chunks, Frames, SourceFile
 from flowload.formats.containers import native
 from flowload.formats.lc0.format import FORMAT, Lc0
 from flowload.formats.lc0.records import RECORDS
-from flowload.stages.chunks.decompress import Inflate
+from flowload.stages.chunks.decompress import Decompress
 from flowload.stages.chunks.sampling import Sampling
 from flowload.stages.chunks.source_table import concatenate
 from tests.kernels import strategies
@@ -95,7 +95,7 @@ def run(
 
     real = Lc0.unpack
     call = FakeCall(on_error="skip")
-    operator = Inflate(Sampling(**rule), seed=5, limit=limit, checked=checked)
+    operator = Decompress(Sampling(**rule), seed=5, limit=limit, checked=checked)
     with monkeypatch.context() as patch:
         patch.setattr(Lc0, "unpack", unpack)
         patch.setattr(Lc0, "in_bulk", bulk)
@@ -249,7 +249,7 @@ def test_a_zlib_ng_that_shows_nothing_is_done_without(
         with monkeypatch.context() as patch:
             patch.setattr("flowload.formats.containers.native.ctypes.CDLL", lambda _: Hidden())
             assert native.native_functions() is None
-            operator = Inflate(Sampling(), seed=5, limit=1 << 22)
+            operator = Decompress(Sampling(), seed=5, limit=1 << 22)
             frames = operator.apply(chunks_of(sample_tar), FakeCall())
             operator.close()
     finally:

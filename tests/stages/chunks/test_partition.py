@@ -17,8 +17,8 @@ from flowload.abc.powers import Marked
 from flowload.blocks import Chunks
 from flowload.errors import DataError
 from flowload.graph import Stage
-from flowload.stages.chunks.decompress import Inflate
-from flowload.stages.chunks.partition import Dealing
+from flowload.stages.chunks.decompress import Decompress
+from flowload.stages.chunks.partition import Partition
 from flowload.stages.chunks.unpack import UnpackStage
 from flowload.stages.wiring.shard import ShardStage
 from tests.stages.fakes import FakeCall
@@ -33,11 +33,11 @@ class Reading(Stage):
     format: object = TOY
 
 
-def opened(rank: int, world: int, unpack: UnpackStage | None = None) -> Dealing:
+def opened(rank: int, world: int, unpack: UnpackStage | None = None) -> Partition:
     downstream = (Stage(), *([unpack] if unpack else []))
     setting = replace(SETTING, upstream=(Reading(),), downstream=downstream)
     (fold,) = ShardStage(rank=rank, world=world).open(setting)
-    assert isinstance(fold, Dealing)
+    assert isinstance(fold, Partition)
     return fold
 
 
@@ -101,7 +101,7 @@ def test_a_cut_chunk_gives_what_its_cap_says(tmp_path: Path) -> None:
     for rank in range(2):
         fold, call = opened(rank, 2, unpack), FakeCall()
         out = [*fold.push(chunks, call), *fold.flush(call)]
-        inflate = Inflate(unpack.sampling, seed=SETTING.seed, limit=1 << 20)
+        inflate = Decompress(unpack.sampling, seed=SETTING.seed, limit=1 << 20)
         made = [inflate.apply(block, FakeCall()) for block in out]
         inflate.close()
         rows.append([row for frames in made if frames is not None for row in where_from(frames.data)])

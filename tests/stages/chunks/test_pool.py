@@ -13,25 +13,25 @@ from hypothesis import strategies as st
 from flowload.abc.operators import Mark
 from flowload.blocks import Chunks
 from flowload.errors import DataError
-from flowload.stages.chunks.pool import EMIT, Pool
-from flowload.stages.chunks.repeating_pool import Passes
+from flowload.stages.chunks.pool import EMIT, ChunkPool
+from flowload.stages.chunks.repeating_pool import RepeatingPool
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, ToyFormat, pieces, references, toy_chunks
 
 
-def pool(size: int, *, growing: bool = False) -> Pool:
-    return Pool(size, growing=growing, find=lambda name: {TOY.name: TOY}[name])
+def pool(size: int, *, growing: bool = False) -> ChunkPool:
+    return ChunkPool(size, growing=growing, find=lambda name: {TOY.name: TOY}[name])
 
 
-def passes(size: int) -> Passes:
-    return Passes(size, find=lambda name: {TOY.name: TOY}[name])
+def passes(size: int) -> RepeatingPool:
+    return RepeatingPool(size, find=lambda name: {TOY.name: TOY}[name])
 
 
 def refs(blocks: Iterable[Chunks]) -> list[tuple[str, int]]:
     return [row for block in blocks for row in references(block)]
 
 
-def epoch(fold: Pool, blocks: Iterable[Chunks], call: FakeCall) -> list[Chunks]:
+def epoch(fold: ChunkPool, blocks: Iterable[Chunks], call: FakeCall) -> list[Chunks]:
     out = [made for block in blocks for made in fold.push(block, call)]
     return out + list(fold.mark(Mark.EPOCH, call))
 
@@ -156,7 +156,7 @@ def test_a_pool_goes_on_from_its_state(count: int, size: int, at: int) -> None:
     assert refs(epoch(other, [second], call)) == refs(epoch(one, [second], call))
 
 
-def idle_all(fold: Pool | Passes, call: FakeCall, limit: int = 10_000) -> list[Chunks]:
+def idle_all(fold: ChunkPool | RepeatingPool, call: FakeCall, limit: int = 10_000) -> list[Chunks]:
     """What a fold gives while nothing comes in, up to about so many chunks."""
     out: list[Chunks] = []
     while sum(map(len, out)) < limit and (block := fold.idle(call)) is not None:

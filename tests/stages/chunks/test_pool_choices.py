@@ -11,8 +11,8 @@ import pytest
 import flowload.stages.chunks.pool as pool_module
 from flowload.abc.operators import Block, Mark
 from flowload.blocks import Chunks
-from flowload.stages.chunks.pool import Pool
-from flowload.stages.chunks.pool_choices import Choices
+from flowload.stages.chunks.pool import ChunkPool
+from flowload.stages.chunks.pool_choices import PoolChoices
 from flowload.testing.drive import drive
 from tests.stages.toy import toy_chunks
 
@@ -29,7 +29,7 @@ def order(made: Sequence[Block]) -> list[int]:
 def passes(
     size: int, count: int, first: int, number: int, *, of: int = 7, align: bool = False
 ) -> list[list[int]]:
-    pool = Pool(size, growing=False, choices=Choices(first, align=align))
+    pool = ChunkPool(size, growing=False, choices=PoolChoices(first, align=align))
     whole = order(drive([pool], blocks(count, of) * number))
     return [whole[at : at + count] for at in range(0, count * number, count)]
 
@@ -62,24 +62,26 @@ def test_a_pass_that_is_too_long_to_be_counted_draws_by_itself(
 
 
 def test_what_waits_to_be_counted_is_held_and_let_go_early_where_there_is_much() -> None:
-    pool = Pool(5, growing=False, choices=Choices(2))
+    pool = ChunkPool(5, growing=False, choices=PoolChoices(2))
     assert drive([pool], blocks(30, 10)[:-1], flush=False) == []
     assert pool.held == 30
 
 
 def test_it_goes_on_where_it_was_saved() -> None:
     words: Any = blocks(30, 4)
-    whole = order(drive([Pool(6, growing=False, choices=Choices(3, align=True))], words * 2))
+    whole = order(drive([ChunkPool(6, growing=False, choices=PoolChoices(3, align=True))], words * 2))
     for cut in range(len(words) * 2):
-        pool = Pool(6, growing=False, choices=Choices(3, align=True))
+        pool = ChunkPool(6, growing=False, choices=PoolChoices(3, align=True))
         before = drive([pool], (words * 2)[:cut], flush=False)
-        again = Pool(6, growing=False, find=lambda _: words[0].format, choices=Choices(3, align=True))
+        again = ChunkPool(
+            6, growing=False, find=lambda _: words[0].format, choices=PoolChoices(3, align=True)
+        )
         again.restore(pool.state())
         assert again.held == pool.held
         assert order(before) + rest_of(again, (words * 2)[cut:]) == whole
 
 
-def rest_of(pool: Pool, words: list[Any]) -> list[int]:
+def rest_of(pool: ChunkPool, words: list[Any]) -> list[int]:
     """What it gives for these words; its books began elsewhere."""
     from flowload.chance import stage_key  # noqa: PLC0415
     from flowload.testing.call import PlainCall  # noqa: PLC0415
@@ -95,13 +97,13 @@ def rest_of(pool: Pool, words: list[Any]) -> list[int]:
 def test_a_growing_pool_draws_by_the_number_of_its_pass() -> None:
     def orders(first: int) -> list[int]:
         return order(
-            drive([Pool(50, growing=True, choices=Choices(first, growing=True))], blocks(40, 8)[:-1])
+            drive([ChunkPool(50, growing=True, choices=PoolChoices(first, growing=True))], blocks(40, 8)[:-1])
         )
 
     assert sorted(orders(0)) == sorted(orders(3)) == list(range(40))
-    assert orders(0) == order(drive([Pool(50, growing=True)], blocks(40, 8)[:-1]))
+    assert orders(0) == order(drive([ChunkPool(50, growing=True)], blocks(40, 8)[:-1]))
     assert orders(0) != orders(3)
-    assert not Choices(3, growing=True).open
+    assert not PoolChoices(3, growing=True).open
 
 
 def test_numbers_are_those_of_one_stream() -> None:
@@ -110,11 +112,11 @@ def test_numbers_are_those_of_one_stream() -> None:
             return 1, 2
 
     call: Any = Keyed()
-    whole, part = Choices(), Choices(2)
+    whole, part = PoolChoices(), PoolChoices(2)
     numbers = [whole.fill(0, 5, call).tolist() for _ in range(3)]
     part.counted(5, 9)
     assert part.fill(0, 5, call).tolist() == numbers[2]
-    whole, part = Choices(), Choices(2)
+    whole, part = PoolChoices(), PoolChoices(2)
     numbers = [whole.exchange(4, 6, call).tolist() for _ in range(3)]
     part.counted(10, 4)
     assert part.exchange(4, 6, call).tolist() == numbers[2]

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from flowload.abc.operators import Mark
 from flowload.abc.powers import Idling
 from flowload.blocks import Chunks
-from flowload.stages.chunks.rechunk import Recut, claimed_bytes
+from flowload.stages.chunks.rechunk import Rechunk, claimed_bytes
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, pieces, references, toy_chunks
 
 LIMIT = 1000
 
 
-def recut(*, growing: bool = False) -> Recut:
-    return Recut(
+def recut(*, growing: bool = False) -> Rechunk:
+    return Rechunk(
         100,
         lambda table: claimed_bytes(table, LIMIT),
         growing=growing,

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.stages.chunks.record_buffer import Rows
+from flowload.stages.chunks.record_buffer import RecordBuffer
 from tests.stages.fakes import FakeCall
 
 part = st.tuples(
@@ -17,7 +17,7 @@ part = st.tuples(
 
 @given(nbytes=st.integers(0, 100), parts=st.lists(part, max_size=8))
 def test_rows_are_what_was_taken(nbytes: int, parts: list[tuple[int, int, bool, list[int] | None]]) -> None:
-    rows = Rows(FakeCall(), nbytes)
+    rows = RecordBuffer(FakeCall(), nbytes)
     model: list[list[int]] = []
     value = 0
     for stride, count, in_place, picks in parts:
@@ -36,7 +36,7 @@ def test_rows_are_what_was_taken(nbytes: int, parts: list[tuple[int, int, bool, 
 
 def test_what_fits_is_not_copied() -> None:
     call = FakeCall()
-    rows = Rows(call, 100)
+    rows = RecordBuffer(call, 100)
     for _ in range(3):
         rows.rest[:30] = 7
         rows.take(rows.rest[:30].reshape(3, 10), None)

@@ -5,12 +5,12 @@ import sys
 import numpy as np
 import pytest
 
-from flowload.stages.chunks.record_table import Slots
+from flowload.stages.chunks.record_table import RecordTable
 
 
 @pytest.mark.parametrize("in_place", [sys.platform == "linux", False])
 def test_what_it_holds_survives_growth_and_longer_rows(in_place: bool) -> None:
-    slots = Slots(50_000, in_place=in_place)
+    slots = RecordTable(50_000, in_place=in_place)
     model = np.empty((0, 0), np.uint8)
     for count, stride in [(3, 5), (1000, 5), (1001, 5), (1001, 8), (20_000, 8), (50_000, 8)]:
         slots.reserve(count, stride, len(model))
@@ -26,7 +26,7 @@ def test_what_it_holds_survives_growth_and_longer_rows(in_place: bool) -> None:
 
 
 def test_shorter_records_need_no_new_rows() -> None:
-    slots = Slots(100)
+    slots = RecordTable(100)
     slots.reserve(10, 8, 0)
     before = slots.rows
     slots.reserve(10, 5, 10)
@@ -34,7 +34,7 @@ def test_shorter_records_need_no_new_rows() -> None:
 
 
 def test_close_gives_the_memory_back() -> None:
-    slots = Slots(100)
+    slots = RecordTable(100)
     slots.reserve(100, 8, 0)
     slots.close()
     assert slots.memory is None

@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 
 from flowload.abc.operators import Mark
 from flowload.blocks import Chunks
-from flowload.stages.chunks.pool import Pool
-from flowload.stages.chunks.repeating_pool import Passes
+from flowload.stages.chunks.pool import ChunkPool
+from flowload.stages.chunks.repeating_pool import RepeatingPool
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, pieces, references, toy_chunks
 
 
-def passes(size: int) -> Passes:
-    return Passes(size, find=lambda name: {TOY.name: TOY}[name])
+def passes(size: int) -> RepeatingPool:
+    return RepeatingPool(size, find=lambda name: {TOY.name: TOY}[name])
 
 
 def refs(blocks: Iterable[Chunks]) -> list[tuple[str, int]]:
     return [row for block in blocks for row in references(block)]
 
 
-def idle_all(fold: Pool | Passes, call: FakeCall, limit: int = 10_000) -> list[Chunks]:
+def idle_all(fold: ChunkPool | RepeatingPool, call: FakeCall, limit: int = 10_000) -> list[Chunks]:
     """What a fold gives while nothing comes in, up to about so many chunks."""
     out: list[Chunks] = []
     while sum(map(len, out)) < limit and (block := fold.idle(call)) is not None:

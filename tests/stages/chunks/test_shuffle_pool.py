@@ -9,8 +9,8 @@ from flowload.abc.operators import Fold, Setting
 from flowload.abc.powers import Idling, Marked
 from flowload.errors import GraphError
 from flowload.graph import Stage
-from flowload.stages.chunks.pool import Pool
-from flowload.stages.chunks.repeating_pool import Passes
+from flowload.stages.chunks.pool import ChunkPool
+from flowload.stages.chunks.repeating_pool import RepeatingPool
 from flowload.stages.chunks.shuffle_pool import ShufflePoolStage, shuffle_pool
 
 SETTING = Setting(seed=3, epochs=1, cpus=2)
@@ -23,7 +23,13 @@ class Watching(Stage):
 
 @pytest.mark.parametrize(
     ("growing", "epochs", "kind"),
-    [(False, 1, Pool), (False, None, Pool), (True, 1, Pool), (True, None, Passes), (True, 3, Passes)],
+    [
+        (False, 1, ChunkPool),
+        (False, None, ChunkPool),
+        (True, 1, ChunkPool),
+        (True, None, RepeatingPool),
+        (True, 3, RepeatingPool),
+    ],
 )
 def test_which_fold_it_opens(growing: bool, epochs: int | None, kind: type) -> None:
     upstream = (Stage(), Watching() if growing else Stage())

@@ -15,7 +15,7 @@ from flowload.abc.operators import Setting
 from flowload.blocks import SourceFile
 from flowload.errors import GraphError
 from flowload.graph import Stage
-from flowload.stages.chunks.pool import Pool
+from flowload.stages.chunks.pool import ChunkPool
 from flowload.stages.chunks.shuffle_pool import ShufflePoolStage
 from flowload.stages.chunks.source_table import (
     SourceTable,
@@ -109,7 +109,7 @@ def test_many_loose_files_cost_what_is_counted() -> None:
     """A chunk a file: references, sources, and the paths themselves; measured, not reckoned."""
     count = 20_000
     stage = ShufflePoolStage(chunks=count)
-    pool, call = Pool(count, growing=False), FakeCall()
+    pool, call = ChunkPool(count, growing=False), FakeCall()
     list(pool.push(toy_chunks(3, files=3), call))  # whatever a first call costs
     list(pool.flush(call))
     wide = toy_chunks(64, files=64)

@@ -13,8 +13,8 @@ from flowload.abc.operators import Setting
 from flowload.blocks import Files
 from flowload.errors import GraphError
 from flowload.stages.files.discover import DiscoverStage, WatchStage, discover, wanted_suffixes
-from flowload.stages.files.list_source import Listing
-from flowload.stages.files.watch_source import Watching
+from flowload.stages.files.list_source import ListSource
+from flowload.stages.files.watch_source import WatchSource
 from flowload.testing import check_resume, check_stage
 from tests.stages.toy import TOY
 
@@ -62,8 +62,8 @@ def test_the_exam(tmp_path: Path) -> None:
 def test_what_is_opened() -> None:
     (listing,) = DiscoverStage(patterns=("data",)).open(setting())
     (watching,) = WatchStage(patterns=("data",)).open(setting([Neighbour(TOY)]))
-    assert isinstance(listing, Listing)
-    assert isinstance(watching, Watching)
+    assert isinstance(listing, ListSource)
+    assert isinstance(watching, WatchSource)
     assert watching.suffixes == (".toy",)
 
 

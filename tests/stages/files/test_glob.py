@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from flowload.errors import ClosedRun, DataError, NoDataError
 from flowload.stages.files import glob as finding
-from flowload.stages.files.glob import Place, Search, entries, natural, visible
+from flowload.stages.files.glob import Pattern, Search, entries, natural, visible
 
 NAMES = st.sampled_from(["a", "b1", "b10", ".h", "x.tar", "y.gz", "z.tar.part", "_"])
 TREES = st.sets(st.lists(NAMES, min_size=1, max_size=3).map(tuple), max_size=12)
@@ -210,7 +210,7 @@ def test_what_an_event_may_mean(tmp_path: Path) -> None:
 
 
 def test_a_place_is_a_value(tmp_path: Path) -> None:
-    assert Place.of(str(tmp_path), ()) == Place.of(str(tmp_path), ())
+    assert Pattern.of(str(tmp_path), ()) == Pattern.of(str(tmp_path), ())
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from flowload.abc.operators import Source
 from flowload.blocks import Files
 from flowload.errors import DataError
-from flowload.stages.files.list_source import Listing, in_blocks
+from flowload.stages.files.list_source import ListSource, in_blocks
 from tests.stages.fakes import FakeCall
 
 
-def listing(folder: Path, count: int = 0) -> Listing:
+def listing(folder: Path, count: int = 0) -> ListSource:
     for number in range(count):
         (folder / f"{number}.tar").touch()
-    return Listing((str(folder),), (".tar",))
+    return ListSource((str(folder),), (".tar",))
 
 
 def told(blocks: list[Files]) -> list[str]:

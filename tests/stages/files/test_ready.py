@@ -8,27 +8,27 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flowload.stages.files.ready import Arrivals
-from flowload.stages.files.writers import Look, Verdict
+from flowload.stages.files.ready import ReadyFiles
+from flowload.stages.files.writers import FileState, WriterState
 
 
 class Disk:
     """A disk on which files are what a test says."""
 
     def __init__(self) -> None:
-        self.files: dict[str, Look] = {}
+        self.files: dict[str, FileState] = {}
 
-    def write(self, path: str, verdict: Verdict, size: int = 1, mtime_ns: int = 0) -> None:
-        self.files[path] = Look(verdict, size, mtime_ns)
+    def write(self, path: str, verdict: WriterState, size: int = 1, mtime_ns: int = 0) -> None:
+        self.files[path] = FileState(verdict, size, mtime_ns)
 
-    def __call__(self, path: str) -> Look | None:
+    def __call__(self, path: str) -> FileState | None:
         return self.files.get(path)
 
 
 def test_complete_files_are_ready_once_in_natural_order() -> None:
-    disk, arrivals = Disk(), Arrivals(settle=5)
+    disk, arrivals = Disk(), ReadyFiles(settle=5)
     for name in ("b10", "b9", "a"):
-        disk.write(name, Verdict.COMPLETE)
+        disk.write(name, WriterState.COMPLETE)
     arrivals.feed(["b10", "b9", "a", "b9"])
     assert arrivals.ready(disk, 0) == ["a", "b9", "b10"]
     arrivals.feed(["a"])
@@ -36,63 +36,63 @@ def test_complete_files_are_ready_once_in_natural_order() -> None:
 
 
 def test_a_file_that_is_being_written_waits() -> None:
-    disk, arrivals = Disk(), Arrivals(settle=5)
-    disk.write("a", Verdict.WRITING)
+    disk, arrivals = Disk(), ReadyFiles(settle=5)
+    disk.write("a", WriterState.WRITING)
     arrivals.feed(["a"])
     assert arrivals.ready(disk, 0) == []
     assert arrivals.ready(disk, 1000) == []
     assert list(arrivals.waiting) == ["a"]
-    disk.write("a", Verdict.COMPLETE)
+    disk.write("a", WriterState.COMPLETE)
     assert arrivals.ready(disk, 1001) == ["a"]
     assert not arrivals.waiting
 
 
 def test_where_nobody_can_tell_stillness_does() -> None:
-    disk, arrivals = Disk(), Arrivals(settle=5)
-    disk.write("a", Verdict.UNSURE, size=1)
+    disk, arrivals = Disk(), ReadyFiles(settle=5)
+    disk.write("a", WriterState.UNSURE, size=1)
     arrivals.feed(["a"])
     assert arrivals.ready(disk, 10) == []
     assert arrivals.ready(disk, 14) == []
-    disk.write("a", Verdict.UNSURE, size=2)
+    disk.write("a", WriterState.UNSURE, size=2)
     assert arrivals.ready(disk, 15) == []
-    disk.write("a", Verdict.UNSURE, size=2, mtime_ns=7)
+    disk.write("a", WriterState.UNSURE, size=2, mtime_ns=7)
     assert arrivals.ready(disk, 19) == []
     assert arrivals.ready(disk, 23.9) == []
     assert arrivals.ready(disk, 24) == ["a"]
 
 
 def test_without_settling_a_first_look_is_enough() -> None:
-    disk, arrivals = Disk(), Arrivals(settle=0)
-    disk.write("a", Verdict.UNSURE)
+    disk, arrivals = Disk(), ReadyFiles(settle=0)
+    disk.write("a", WriterState.UNSURE)
     arrivals.feed(["a"])
     assert arrivals.ready(disk, 0) == ["a"]
 
 
 def test_a_file_deleted_before_it_was_told_is_forgotten() -> None:
-    disk, arrivals = Disk(), Arrivals(settle=5)
-    disk.write("a", Verdict.WRITING)
+    disk, arrivals = Disk(), ReadyFiles(settle=5)
+    disk.write("a", WriterState.WRITING)
     arrivals.feed(["a"])
     arrivals.ready(disk, 0)
     del disk.files["a"]
     assert arrivals.ready(disk, 1) == []
     assert not arrivals.waiting
-    disk.write("a", Verdict.COMPLETE)
+    disk.write("a", WriterState.COMPLETE)
     arrivals.feed(["a"])
     assert arrivals.ready(disk, 2) == ["a"]
 
 
 def test_a_later_change_is_logged_once_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    disk, arrivals = Disk(), Arrivals(settle=5)
-    disk.write("a", Verdict.COMPLETE)
+    disk, arrivals = Disk(), ReadyFiles(settle=5)
+    disk.write("a", WriterState.COMPLETE)
     arrivals.feed(["a"])
     arrivals.changed(["a", "b"], disk)
     assert arrivals.ready(disk, 0) == ["a"]
     arrivals.changed(["a"], disk)
     assert not caplog.records
-    disk.write("a", Verdict.WRITING, size=2)
+    disk.write("a", WriterState.WRITING, size=2)
     arrivals.changed(["a"], disk)
-    disk.write("a", Verdict.COMPLETE, size=3)
+    disk.write("a", WriterState.COMPLETE, size=3)
     arrivals.changed(["a"], disk)
     arrivals.feed(["a"])
     assert arrivals.ready(disk, 1) == []
@@ -100,7 +100,9 @@ def test_a_later_change_is_logged_once_and_not_told(caplog: pytest.LogCaptureFix
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from("abc"), st.sampled_from([*Verdict, None]), st.integers(0, 2), st.booleans()),
+    st.tuples(
+        st.sampled_from("abc"), st.sampled_from([*WriterState, None]), st.integers(0, 2), st.booleans()
+    ),
     max_size=40,
 )
 
@@ -108,16 +110,16 @@ STEPS = st.lists(
 @given(STEPS)
 @example(
     [
-        ("a", Verdict.UNSURE, 0, True),
+        ("a", WriterState.UNSURE, 0, True),
         ("b", None, 0, False),
-        ("a", Verdict.WRITING, 1, False),
-        ("a", Verdict.UNSURE, 0, False),
+        ("a", WriterState.WRITING, 1, False),
+        ("a", WriterState.UNSURE, 0, False),
     ]
 )
 def test_only_complete_or_settled_files_are_told_and_none_twice(
-    steps: list[tuple[str, Verdict | None, int, bool]],
+    steps: list[tuple[str, WriterState | None, int, bool]],
 ) -> None:
-    disk, arrivals = Disk(), Arrivals(settle=3)
+    disk, arrivals = Disk(), ReadyFiles(settle=3)
     told: list[str] = []
     unchanged: dict[str, int] = {}
     for now, (path, verdict, size, notice) in enumerate(steps):
@@ -134,7 +136,7 @@ def test_only_complete_or_settled_files_are_told_and_none_twice(
         for ready in arrivals.ready(disk, now):
             look = disk(ready)
             assert look is not None
-            settled = look.verdict is Verdict.UNSURE and now - unchanged[ready] >= 3
-            assert look.verdict is Verdict.COMPLETE or settled
+            settled = look.verdict is WriterState.UNSURE and now - unchanged[ready] >= 3
+            assert look.verdict is WriterState.COMPLETE or settled
             told.append(ready)
     assert len(told) == len(set(told))

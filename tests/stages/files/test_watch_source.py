@@ -15,8 +15,8 @@ from flowload.abc.operators import Mark, Source
 from flowload.abc.powers import Closing
 from flowload.blocks import Files
 from flowload.errors import NoDataError
-from flowload.stages.files.watch_source import TICK, Watching
-from flowload.stages.files.writers import LOCAL, Look, Verdict, filesystem, nobody_writes
+from flowload.stages.files.watch_source import TICK, WatchSource
+from flowload.stages.files.writers import LOCAL, FileState, WriterState, filesystem, nobody_writes
 from tests.stages.fakes import FakeCall
 from tests.threads import none_left
 
@@ -36,8 +36,8 @@ class Script:
         self.roots: list[str] = []
         self.closed = 0
 
-    def watching(self, rescan: float = 10.0) -> Watching:
-        return Watching(
+    def watching(self, rescan: float = 10.0) -> WatchSource:
+        return WatchSource(
             (f"{self.folder}/{self.pattern}",),
             (".tar",),
             settle=5.0,
@@ -66,14 +66,14 @@ class Script:
     def close(self) -> None:
         self.closed += 1
 
-    def probe(self, path: str) -> Look | None:
+    def probe(self, path: str) -> FileState | None:
         if not Path(path).exists():
             return None
-        verdict = Verdict.WRITING if Path(path).name in self.writing else Verdict.COMPLETE
-        return Look(verdict, 1, 1)
+        verdict = WriterState.WRITING if Path(path).name in self.writing else WriterState.COMPLETE
+        return FileState(verdict, 1, 1)
 
 
-async def told(watching: Watching) -> list[str]:
+async def told(watching: WatchSource) -> list[str]:
     """Names up to the next mark."""
     found: list[str] = []
     async for word in watching.epoch(0, FakeCall()):
@@ -246,7 +246,7 @@ async def test_a_real_folder(tmp_path: Path) -> None:
     (tmp_path / "0.tar").write_bytes(b"there before")
     if filesystem(str(tmp_path)) not in LOCAL or nobody_writes(f"{tmp_path}/0.tar") is None:
         pytest.skip("the kernel does not tell who writes here")
-    watching = Watching((str(tmp_path),), (".tar",), settle=0.0, rescan=math.inf)
+    watching = WatchSource((str(tmp_path),), (".tar",), settle=0.0, rescan=math.inf)
     with anyio.fail_after(60):
         try:
             assert await told(watching) == ["0.tar"]
@@ -272,7 +272,7 @@ def test_a_run_follows_a_folder_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_cancelled_watch_stops_at_once(tmp_path: Path) -> None:
-    watching = Watching((str(tmp_path),), (".tar",), settle=0.0, rescan=math.inf)
+    watching = WatchSource((str(tmp_path),), (".tar",), settle=0.0, rescan=math.inf)
     assert await told(watching) == []
     with anyio.fail_after(30):
         async with anyio.create_task_group() as group:

@@ -12,11 +12,18 @@ from pathlib import Path
 import pytest
 
 from flowload.stages.files import writers as complete
-from flowload.stages.files.writers import LOCAL, Look, Looks, Verdict, filesystem, nobody_writes
+from flowload.stages.files.writers import (
+    LOCAL,
+    FileState,
+    LookAtFiles,
+    WriterState,
+    filesystem,
+    nobody_writes,
+)
 
 HELD = """
 import fcntl, os, sys
-from flowload.stages import complete
+from flowload.stages.files import writers as complete
 
 path, warned = sys.argv[1], sys.argv[2] == "warned"
 plain = fcntl.fcntl
@@ -52,20 +59,20 @@ def leased(file: Path) -> Path:
     return file
 
 
-def verdict(path: Path) -> Verdict:
-    look = Looks()(str(path))
+def verdict(path: Path) -> WriterState:
+    look = LookAtFiles()(str(path))
     assert look is not None
     return look.verdict
 
 
 def test_a_file_is_complete_when_its_last_writer_closes_it(leased: Path) -> None:
     with leased.open("ab"), leased.open("ab") as second:
-        assert verdict(leased) is Verdict.WRITING
+        assert verdict(leased) is WriterState.WRITING
         second.close()
-        assert verdict(leased) is Verdict.WRITING
-    assert verdict(leased) is Verdict.COMPLETE
+        assert verdict(leased) is WriterState.WRITING
+    assert verdict(leased) is WriterState.COMPLETE
     with leased.open("rb"):
-        assert verdict(leased) is Verdict.COMPLETE
+        assert verdict(leased) is WriterState.COMPLETE
 
 
 def test_a_writer_in_another_process_is_seen(leased: Path) -> None:
@@ -74,9 +81,9 @@ def test_a_writer_in_another_process_is_seen(leased: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        assert verdict(leased) is Verdict.WRITING
+        assert verdict(leased) is WriterState.WRITING
         child.communicate(b"\n")
-    assert verdict(leased) is Verdict.COMPLETE
+    assert verdict(leased) is WriterState.COMPLETE
 
 
 @pytest.mark.parametrize(("way", "ends"), [("warned", 0), ("unwarned", -signal.SIGIO)])
@@ -87,30 +94,30 @@ def test_who_opens_the_file_during_the_lease_does_not_kill_us(leased: Path, way:
 
 
 def test_a_look_tells_size_and_time(file: Path) -> None:
-    look = Looks()(str(file))
-    assert isinstance(look, Look)
+    look = LookAtFiles()(str(file))
+    assert isinstance(look, FileState)
     assert (look.size, look.mtime_ns) == (4, file.stat().st_mtime_ns)
 
 
 def test_an_empty_file_is_about_to_be_written(tmp_path: Path) -> None:
     (tmp_path / "a.tar").touch()
-    assert verdict(tmp_path / "a.tar") is Verdict.WRITING
+    assert verdict(tmp_path / "a.tar") is WriterState.WRITING
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
-    assert Looks()(str(tmp_path)) is None
-    assert Looks()(str(tmp_path / "gone")) is None
+    assert LookAtFiles()(str(tmp_path)) is None
+    assert LookAtFiles()(str(tmp_path / "gone")) is None
     (tmp_path / "dangling").symlink_to(tmp_path / "gone")
-    assert Looks()(str(tmp_path / "dangling")) is None
+    assert LookAtFiles()(str(tmp_path / "dangling")) is None
     os.mkfifo(tmp_path / "fifo")
-    assert Looks()(str(tmp_path / "fifo")) is None
+    assert LookAtFiles()(str(tmp_path / "fifo")) is None
 
 
 def test_where_others_may_write_nobody_can_tell(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(complete, "mounts", lambda: ["1 0 0:1 / / rw - nfs4 server:/ rw"])
-    assert verdict(file) is Verdict.UNSURE
+    assert verdict(file) is WriterState.UNSURE
     os.utime(file, (0, 0))
-    assert verdict(file) is Verdict.COMPLETE
+    assert verdict(file) is WriterState.COMPLETE
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "no"), OSError(22, "no"), OSError(37, "no")])
@@ -168,7 +175,7 @@ def test_a_folder_is_asked_for_once(file: Path, monkeypatch: pytest.MonkeyPatch)
         return "nfs"
 
     monkeypatch.setattr(complete, "filesystem", ask)
-    looks = Looks()
+    looks = LookAtFiles()
     looks(str(file))
     looks(str(file))
     assert asked == [str(file.parent)]

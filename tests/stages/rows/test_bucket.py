@@ -18,8 +18,8 @@ from flowload.errors import GraphError
 from flowload.stages.rows import bucket as module
 from flowload.stages.rows.arrays import Count
 from flowload.stages.rows.bucket import Bucket, BucketStage, bucket
-from flowload.stages.rows.reopened_tables import Tables
-from flowload.stages.rows.selection import Span
+from flowload.stages.rows.reopened_tables import ReopenedTables
+from flowload.stages.rows.selection import RowRange
 from flowload.testing import check_resume, check_stage, drive
 from tests.kernels.rows.naive_order import by_size
 from tests.stages.toy_rows import ToyRecords, ToyTable, blocks_of, numbers_of, passes_of
@@ -31,7 +31,7 @@ def sizes_of(rows: Sequence[int]) -> list[int]:
 
 @given(st.lists(st.integers(1, 15), min_size=1, max_size=6), st.integers(1, 20), st.integers(1, 3))
 def test_buckets_are_cut_from_the_stream_and_sorted(blocks: list[int], size: int, passes: int) -> None:
-    made = drive([Bucket(size, tables=Tables(()))], passes_of(blocks_of(blocks), passes))
+    made = drive([Bucket(size, tables=ReopenedTables(()))], passes_of(blocks_of(blocks), passes))
     n = sum(blocks)
     wanted = []
     for _ in range(passes):
@@ -46,14 +46,14 @@ def test_buckets_are_cut_from_the_stream_and_sorted(blocks: list[int], size: int
 
 def test_huge_sizes_are_sorted_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SORTED_BY_COUNTING", 2)
-    (made,) = drive([Bucket(15, tables=Tables(()))], blocks_of([30]))
+    (made,) = drive([Bucket(15, tables=ReopenedTables(()))], blocks_of([30]))
     wanted = [first + k for first in (0, 15) for k in by_size(sizes_of(range(first, first + 15)))]
     assert list(numbers_of([made])) == wanted
 
 
 def test_blocks_of_many_buckets_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AT_ONCE", 10)
-    made = drive([Bucket(4, tables=Tables(()))], blocks_of([3, 30]))
+    made = drive([Bucket(4, tables=ReopenedTables(()))], blocks_of([3, 30]))
     assert [len(block) for block in made] == [8, 8, 8, 8, 1]
 
 
@@ -71,7 +71,7 @@ def test_the_exam(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_without_sizes() -> None:
     records = Count(10)
     with pytest.raises(GraphError, match=r"the rows of CountedTable have no sizes; leave bucket\(\) out"):
-        drive([Bucket(4, tables=Tables(()))], [Rows(records.open(), Span(0, 10), records)])
+        drive([Bucket(4, tables=ReopenedTables(()))], [Rows(records.open(), RowRange(0, 10), records)])
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, True, "9"])

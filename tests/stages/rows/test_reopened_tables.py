@@ -12,8 +12,8 @@ from flowload.abc.operators import Setting
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError
 from flowload.graph import Stage
-from flowload.stages.rows.reopened_tables import Tables, open_table, own_records
-from flowload.stages.rows.selection import Span
+from flowload.stages.rows.reopened_tables import ReopenedTables, open_table, own_records
+from flowload.stages.rows.selection import RowRange
 from tests.stages.toy_rows import ToyRecords, ToyTable
 
 NEAR, FAR = ToyRecords(3), ToyRecords(4)
@@ -29,35 +29,35 @@ def test_records_upstream_nearest_first() -> None:
     stages = (Stage(), Holding(records=NEAR), Holding(records="text"), Holding(records=FAR))
     setting = Setting(seed=0, epochs=1, cpus=1, upstream=stages)
     assert own_records(setting) == [NEAR, FAR]
-    assert Tables.before(setting).known == [NEAR, FAR]
+    assert ReopenedTables.before(setting).known == [NEAR, FAR]
 
 
 def test_a_table_near_by_is_used() -> None:
-    tables = Tables([NEAR, FAR])
-    block = Rows(FAR.open(), Span(0, 4), FAR)
+    tables = ReopenedTables([NEAR, FAR])
+    block = Rows(FAR.open(), RowRange(0, 4), FAR)
     assert tables.number(block) == 1
-    made = tables.block(1, Span(2, 3), block)
+    made = tables.block(1, RowRange(2, 3), block)
     assert made.table is block.table
-    assert (made.picks, made.records) == (Span(2, 3), FAR)
+    assert (made.picks, made.records) == (RowRange(2, 3), FAR)
     assert not tables.opened
 
 
 def test_another_is_opened_once_and_closed() -> None:
-    tables = Tables([NEAR, FAR])
-    block = Rows(FAR.open(), Span(0, 4), FAR)
-    made = tables.block(0, Span(0, 3), block)
+    tables = ReopenedTables([NEAR, FAR])
+    block = Rows(FAR.open(), RowRange(0, 4), FAR)
+    made = tables.block(0, RowRange(0, 3), block)
     assert made.records is NEAR
     assert isinstance(made.table, ToyTable)
-    assert tables.block(0, Span(0, 1), None).table is made.table
+    assert tables.block(0, RowRange(0, 1), None).table is made.table
     tables.close()
     tables.close()
     assert made.table.closed == 1
 
 
 def test_rows_without_records_are_those_of_the_nearest() -> None:
-    assert Tables([NEAR]).number(Rows(NEAR.open(), Span(0, 1))) == 0
+    assert ReopenedTables([NEAR]).number(Rows(NEAR.open(), RowRange(0, 1))) == 0
     with pytest.raises(GraphError, match="no stage upstream has their records"):
-        Tables(()).block(0, Span(0, 1), None)
+        ReopenedTables(()).block(0, RowRange(0, 1), None)
 
 
 class Unreadable(ToyRecords):

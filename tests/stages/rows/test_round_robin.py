@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import flowload as fl
 from flowload.blocks import Rows
 from flowload.graph import Graph
-from flowload.stages.rows.reopened_tables import Tables
-from flowload.stages.rows.round_robin import InTurn
+from flowload.stages.rows.reopened_tables import ReopenedTables
+from flowload.stages.rows.round_robin import RoundRobin
 from flowload.testing import check_resume, check_stage, run_plain
 from tests.stages.fakes import FakeCall
 from tests.stages.toy_rows import ToyRecords, blocks_of, numbers_of, passes_of
@@ -21,7 +21,7 @@ from tests.stages.toy_rows import ToyRecords, blocks_of, numbers_of, passes_of
 
 def share(blocks: list[Rows], rank: int, world: int, *, even: bool) -> tuple[list[int], Counter[str]]:
     """What a rank gives, and what it counts as dropped."""
-    fold, call = InTurn(rank, world, even=even, tables=Tables(())), FakeCall()
+    fold, call = RoundRobin(rank, world, even=even, tables=ReopenedTables(())), FakeCall()
     made = [out for block in blocks for out in fold.push(block, call)]
     assert fold.held <= 1
     assert not list(fold.flush(call))

@@ -16,7 +16,7 @@ from flowload.errors import DataError, GraphError, NoDataError
 from flowload.files.guard import Guard
 from flowload.stages.rows.arrays import Arrays, Count
 from flowload.stages.rows.rows import BLOCK, RowsSource, RowsStage, rows, screened
-from flowload.stages.rows.selection import Span
+from flowload.stages.rows.selection import RowRange
 from flowload.testing import check_resume, check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy_rows import ToyRecords, ToyTable, numbers_of
@@ -205,7 +205,9 @@ def test_what_was_dropped_is_not_counted_again_by_a_pass_that_goes_on() -> None:
     source.restore({"epoch": 0, "given": 4, "rows": 60})
     assert list(numbers_of(source.epoch(0, call))) == [row for row in range(60) if row * 7 % 5 == 2][4:]
     assert not call.drops
-    assert all(isinstance(picks, Span) for picks in [screened(ToyTable(ToyRecords(9)), Span(0, 9))[0]])
+    assert all(
+        isinstance(picks, RowRange) for picks in [screened(ToyTable(ToyRecords(9)), RowRange(0, 9))[0]]
+    )
 
 
 @pytest.mark.parametrize("n", [2**40 + 1, 2**62, 2**63, 2**70])

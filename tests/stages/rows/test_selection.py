@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from flowload.abc.records import WRITTEN, Picks
 from flowload.kernels.rows.bijection import ROUNDS, write_rows
-from flowload.stages.rows.selection import Listed, Permuted, Span, joined, narrow, picks_from_state
+from flowload.stages.rows.selection import PermutedRows, RowList, RowRange, joined, narrow, picks_from_state
 
-SPANS = st.builds(Span, st.integers(0, 50), st.integers(0, 90), st.integers(1, 7))
+SPANS = st.builds(RowRange, st.integers(0, 50), st.integers(0, 90), st.integers(1, 7))
 LISTS = st.lists(st.integers(0, 2**40), max_size=30).map(
-    lambda found: Listed(narrow(np.array(found, np.int64)))
+    lambda found: RowList(narrow(np.array(found, np.int64)))
 )
 KEYS = st.integers(0, 2**32).map(
     lambda seed: np.random.default_rng(seed).integers(0, 2**32, ROUNDS, np.uint64)
@@ -25,11 +25,13 @@ KEYS = st.integers(0, 2**32).map(
 
 
 @st.composite
-def permuted(draw: st.DrawFn) -> Permuted:
+def permuted(draw: st.DrawFn) -> PermutedRows:
     base = draw((SPANS | LISTS).filter(len))
     n = len(base)
     start = draw(st.integers(0, n))
-    return Permuted(base, draw(KEYS), Span(start, draw(st.integers(start, n)), draw(st.integers(1, 3))))
+    return PermutedRows(
+        base, draw(KEYS), RowRange(start, draw(st.integers(start, n)), draw(st.integers(1, 3)))
+    )
 
 
 PICKS: st.SearchStrategy[Picks] = st.one_of(SPANS, LISTS, permuted())
@@ -76,9 +78,9 @@ def test_what_a_kernel_writes_are_the_numbers(picks: Picks) -> None:
 
 def test_an_order_of_all_rows_is_left_to_the_kernel() -> None:
     keys = np.arange(ROUNDS, dtype=np.uint64)
-    assert len(Permuted(Span(0, 99), keys, Span(3, 50)).lazy()[1][-1]) == ROUNDS
-    for base in (Span(1, 99), Span(0, 99, 2), Listed(np.arange(99))):
-        assert Permuted(base, keys, Span(3, 50)).lazy()[1] is WRITTEN
+    assert len(PermutedRows(RowRange(0, 99), keys, RowRange(3, 50)).lazy()[1][-1]) == ROUNDS
+    for base in (RowRange(1, 99), RowRange(0, 99, 2), RowList(np.arange(99))):
+        assert PermutedRows(base, keys, RowRange(3, 50)).lazy()[1] is WRITTEN
 
 
 @given(PICKS)
@@ -97,16 +99,16 @@ def test_joined_is_one_behind_the_other(parts: list[Picks]) -> None:
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=9))
 def test_neighbouring_ranges_stay_a_range(sizes: list[int]) -> None:
     ends = np.cumsum([5, *sizes]).tolist()
-    assert joined([Span(a, b) for a, b in pairwise(ends)]) == Span(5, ends[-1])
+    assert joined([RowRange(a, b) for a, b in pairwise(ends)]) == RowRange(5, ends[-1])
 
 
 def test_what_they_keep_alive() -> None:
     numbers = np.arange(1000)[::-1]
-    assert Span(0, 10**12).nbytes < 100
-    assert Listed(numbers).nbytes == 8000
-    assert joined([Listed(numbers), Listed(numbers)]).nbytes == 8000  # 4 bytes each
-    assert joined([Listed(numbers), Span(2**31 - 1, 2**31 + 1)]).nbytes == 8 * 1002
-    assert Permuted(Span(0, 10**12), np.zeros(ROUNDS, np.uint64), Span(0, 10**12)).nbytes < 100
+    assert RowRange(0, 10**12).nbytes < 100
+    assert RowList(numbers).nbytes == 8000
+    assert joined([RowList(numbers), RowList(numbers)]).nbytes == 8000  # 4 bytes each
+    assert joined([RowList(numbers), RowRange(2**31 - 1, 2**31 + 1)]).nbytes == 8 * 1002
+    assert PermutedRows(RowRange(0, 10**12), np.zeros(ROUNDS, np.uint64), RowRange(0, 10**12)).nbytes < 100
 
 
 @pytest.mark.parametrize("numbers", [[], [2**31 - 1], [2**31], [0, 2**62]])

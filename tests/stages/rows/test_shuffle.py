@@ -12,8 +12,8 @@ import flowload as fl
 from flowload.abc.operators import Mark, Setting
 from flowload.blocks import Rows
 from flowload.stages.rows import shuffle as module
-from flowload.stages.rows.reopened_tables import Tables
-from flowload.stages.rows.selection import Listed, Permuted, Span
+from flowload.stages.rows.reopened_tables import ReopenedTables
+from flowload.stages.rows.selection import PermutedRows, RowList, RowRange
 from flowload.stages.rows.shuffle import ShuffleStage, drawn, shuffle
 from flowload.testing import check_resume, check_stage, drive
 from flowload.testing.call import PlainCall
@@ -25,7 +25,7 @@ SETTING = Setting(seed=0, epochs=1, cpus=1)
 def order_of(sizes: list[int], seed: int = 0, name: str = "shuffle", passes: int = 1) -> list[list[int]]:
     """Row numbers of each pass."""
     words = passes_of(blocks_of(sizes), passes)
-    made = list(numbers_of(drive([module.Shuffle(tables=Tables(()))], words, seed=seed, name=name)))
+    made = list(numbers_of(drive([module.Shuffle(tables=ReopenedTables(()))], words, seed=seed, name=name)))
     orders: list[list[int]] = np.array(made).reshape(passes, -1).tolist()
     return orders
 
@@ -57,9 +57,12 @@ def test_every_order_of_a_small_set_is_equally_likely() -> None:
 
 def test_above_the_limit_nothing_is_held() -> None:
     call = PlainCall((1, 2), 0)
-    few, many = drawn(Span(0, module.EXACT), call.rng(0)), drawn(Span(0, module.EXACT + 1), call.rng(0))
-    assert isinstance(few, Listed)
-    assert isinstance(many, Permuted)
+    few, many = (
+        drawn(RowRange(0, module.EXACT), call.rng(0)),
+        drawn(RowRange(0, module.EXACT + 1), call.rng(0)),
+    )
+    assert isinstance(few, RowList)
+    assert isinstance(many, PermutedRows)
     assert many.nbytes < 100
     assert sorted(many.array().tolist()) == list(range(module.EXACT + 1))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import flowload as fl
 from flowload.errors import DataError, GraphError
-from flowload.stages.rows.split_by_list import ByList
+from flowload.stages.rows.split_by_list import SplitByList
 from flowload.stages.wiring.split import ListedStage
 from flowload.testing import check_resume, check_stage, run_plain
 from tests.stages.fakes import FakeCall
@@ -23,7 +23,7 @@ from tests.stages.toy_rows import ToyRecords, blocks_of, numbers_of
 @given(st.lists(st.sampled_from("abc-"), min_size=1, max_size=40), st.integers(1, 9))
 def test_each_row_goes_to_the_part_that_names_it(owners: list[str], size: int) -> None:
     parts = [(name, np.flatnonzero(np.array(owners) == name)[::-1]) for name in "abc"]
-    route, call = ByList(parts), FakeCall()
+    route, call = SplitByList(parts), FakeCall()
     records = ToyRecords(len(owners))
     found: dict[str, list[int]] = {name: [] for name in "abc"}
     sizes = [min(size, len(owners) - start) for start in range(0, len(owners), size)]
@@ -37,7 +37,7 @@ def test_each_row_goes_to_the_part_that_names_it(owners: list[str], size: int) -
 
 def test_more_parts_than_a_byte_can_count() -> None:
     parts = [(f"part{k}", np.array([k])) for k in range(300)]
-    made = ByList(parts).route(blocks_of([300])[0], FakeCall())
+    made = SplitByList(parts).route(blocks_of([300])[0], FakeCall())
     assert {name: list(numbers_of([part])) for name, part in made.items()} == {
         f"part{k}": [k] for k in range(300)
     }
@@ -89,7 +89,7 @@ def test_lists_that_do_not_fit_the_table(parts: Any, message: str) -> None:
 
 
 def test_a_row_that_a_part_names_twice_comes_once() -> None:
-    made = ByList([("a", np.array([3, 3]))]).route(blocks_of([8])[0], FakeCall())
+    made = SplitByList([("a", np.array([3, 3]))]).route(blocks_of([8])[0], FakeCall())
     assert list(numbers_of([made["a"]])) == [3]
 
 

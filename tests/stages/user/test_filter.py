@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flowload.abc.operators import Block, Map, OnError, Setting
 from flowload.blocks import Batch, Files, Frames, Item
 from flowload.errors import DataError, GraphError
-from flowload.stages.user.filter import FilterStage, Kept, KeptAsync
+from flowload.stages.user.filter import Filtered, FilteredAsync, FilterStage
 from flowload.stages.user.filter import filter as filter_
 from flowload.testing import check_stage
 from tests.stages.fakes import FakeCall, both
@@ -111,7 +111,7 @@ async def test_an_error_stays_bare_or_is_counted(fn: Any) -> None:
 @given(st.lists(st.booleans(), min_size=1, max_size=50))
 def test_what_passes_and_what_is_dropped_is_everything(mask: list[bool]) -> None:
     call, rows = FakeCall(), len(mask)
-    made = Kept(lambda _: np.array(mask), "odd", "raise").apply(batch(rows), call)
+    made = Filtered(lambda _: np.array(mask), "odd", "raise").apply(batch(rows), call)
     kept = [row for row, stays in enumerate(mask) if stays]
     assert (made.arrays["x"].tolist() if isinstance(made, Batch) else []) == kept
     assert call.drops.total() == rows - len(kept)
@@ -134,7 +134,7 @@ def test_the_word() -> None:
 
 
 def test_coroutine_functions_are_recognised() -> None:
-    for fn, kind in zip(both(lambda _: True), (Kept, KeptAsync), strict=True):
+    for fn, kind in zip(both(lambda _: True), (Filtered, FilteredAsync), strict=True):
         (operator,) = FilterStage(fn=fn).open(SETTING)
         assert isinstance(operator, kind)
 

@@ -17,7 +17,7 @@ import flowload as fl
 from flowload.blocks import Batch, Item
 from flowload.errors import DataError, GraphError
 from flowload.stages.user.elements import LOOK, SMALL
-from flowload.stages.user.samples import BYTES, SAMPLES, Stack, stack
+from flowload.stages.user.samples import BYTES, SAMPLES, SampleStack, stack
 from flowload.testing import check_resume
 from tests.stages.fakes import FakeCall
 
@@ -100,7 +100,7 @@ def test_asynchronous_samples() -> None:
 @given(st.integers(0, 40), st.integers(1, 12), st.integers(1, 3))
 def test_blocks_against_numpy(count: int, most: int, width: int) -> None:
     data = np.arange(count * width).reshape(count, width)
-    made, call = Stack(most, "source"), FakeCall()
+    made, call = SampleStack(most, "source"), FakeCall()
     blocks = [made.take({"x": row, "y": row[0]}, call) for row in data]
     found = [block for block in [*blocks, made.rest()] if block is not None]
     assert [len(block) for block in found] == [most] * (count // most) + [count % most] * (count % most > 0)

@@ -13,8 +13,8 @@ from flowload.abc.operators import Mark
 from flowload.abc.windows import Windowed
 from flowload.blocks import Rows
 from flowload.formats.recordings.recording import Recording, recording
-from flowload.stages.rows.reopened_tables import Tables
-from flowload.stages.rows.selection import Span
+from flowload.stages.rows.reopened_tables import ReopenedTables
+from flowload.stages.rows.selection import RowRange
 from flowload.stages.windows.parallel_read import CutWindows, JoinPieces, Piece, ReadPieces
 from tests.formats.recordings.made import numbers, write_array
 from tests.stages.fakes import FakeCall
@@ -30,11 +30,11 @@ def records(tmp_path: Path) -> Recording:
 def cut(records: Recording) -> tuple[Windowed, list[Piece]]:
     """The pieces of its windows side by side."""
     table = records.open()
-    return table, list(CutWindows().push(Rows(table, Span(0, 60, 20), records), FakeCall()))
+    return table, list(CutWindows().push(Rows(table, RowRange(0, 60, 20), records), FakeCall()))
 
 
 def join(records: Recording, reading: ReadPieces) -> JoinPieces:
-    return JoinPieces(reading, Tables([records]))
+    return JoinPieces(reading, ReopenedTables([records]))
 
 
 def test_a_window_comes_with_its_last_piece(records: Recording) -> None:

@@ -12,10 +12,10 @@ from flowload.abc.operators import Setting, Turn
 from flowload.blocks import Batch, Frames
 from flowload.errors import GraphError
 from flowload.stages.user.source import source
-from flowload.stages.wiring.merge import InTurn, MergeStage, merge
+from flowload.stages.wiring.merge import MergeStage, TakeTurns, merge
 
 
-def taken(lengths: list[int], turn: InTurn) -> list[int]:
+def taken(lengths: list[int], turn: TakeTurns) -> list[int]:
     """The order in which inputs of these many blocks are taken."""
     left = list(lengths)
     order = []
@@ -28,12 +28,12 @@ def taken(lengths: list[int], turn: InTurn) -> list[int]:
 
 
 def test_round_and_round_over_those_that_are_left() -> None:
-    assert taken([3, 1, 2], InTurn()) == [0, 1, 2, 0, 2, 0]
+    assert taken([3, 1, 2], TakeTurns()) == [0, 1, 2, 0, 2, 0]
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=5))
 def test_no_input_waits_for_more_than_one_turn_of_each_other(lengths: list[int]) -> None:
-    order = taken(lengths, InTurn())
+    order = taken(lengths, TakeTurns())
     assert [order.count(way) for way in range(len(lengths))] == lengths
     counts = [0] * len(lengths)
     for which in order:
@@ -44,7 +44,7 @@ def test_no_input_waits_for_more_than_one_turn_of_each_other(lengths: list[int])
 
 
 def test_a_state_keeps_whose_turn_it_is() -> None:
-    turn, again = InTurn(), InTurn()
+    turn, again = TakeTurns(), TakeTurns()
     turn.took(turn.choose([0, 1, 2]), 10)
     again.restore(json.loads(json.dumps(turn.state())))
     assert again.choose([0, 1, 2]) == 1

@@ -10,8 +10,8 @@ from flowload.abc.operators import Fold, Setting
 from flowload.blocks import Rows
 from flowload.errors import GraphError
 from flowload.graph import Stage
-from flowload.stages.chunks.partition import ByHash, Dealing
-from flowload.stages.rows.round_robin import InTurn
+from flowload.stages.chunks.partition import Partition, PartitionByHash
+from flowload.stages.rows.round_robin import RoundRobin
 from flowload.stages.rows.rows import RowsStage
 from flowload.stages.wiring.shard import ShardStage, shard
 from tests.stages.fakes import FakeCall
@@ -33,7 +33,7 @@ def test_over_a_growing_source_the_order_does_not_matter() -> None:
     shares = []
     for rank in range(3):
         (fold,) = ShardStage(rank=rank, world=3).open(replace(SETTING, upstream=(Watching(),)))
-        assert isinstance(fold, ByHash)
+        assert isinstance(fold, PartitionByHash)
         assert isinstance(fold, Fold)
         call = FakeCall()
         own, same = (
@@ -52,12 +52,12 @@ def test_torchrun_says_who_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     (fold,) = ShardStage().open(SETTING)
-    assert isinstance(fold, Dealing)
+    assert isinstance(fold, Partition)
     assert (fold.rank, len(fold.totals)) == (0, 1)
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("WORLD_SIZE", "4")
     (fold,) = ShardStage().open(SETTING)
-    assert isinstance(fold, Dealing)
+    assert isinstance(fold, Partition)
     assert (fold.rank, len(fold.totals)) == (2, 4)
     with pytest.raises(GraphError, match="rank is 2; wanted 0 to 1, for world=2"):
         ShardStage(world=2).open(SETTING)
@@ -89,6 +89,6 @@ def test_the_word_makes_a_stage() -> None:
 def test_rows_are_dealt_in_turn() -> None:
     setting = replace(SETTING, upstream=(RowsStage(records=ToyRecords(9)),))
     (fold,) = ShardStage(rank=1, world=3, even=False).open(setting)
-    assert isinstance(fold, InTurn)
+    assert isinstance(fold, RoundRobin)
     assert (fold.rank, fold.world, fold.even) == (1, 3, False)
     assert shard(0, 2).nodes()[0].stage.gives([Rows]) == {"out": Rows}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from flowload.abc.operators import Route, Setting
 from flowload.blocks import ORIGIN, Chunks, Frames, Rows, SourceFile
 from flowload.errors import GraphError
-from flowload.stages.wiring.split import ByHash, SplitStage, split
+from flowload.stages.wiring.split import SplitByHash, SplitStage, split
 from flowload.testing import check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, references, toy_chunks, toy_frames, where_from
@@ -25,14 +25,14 @@ TWO = (("train", 0.7), ("valid", 0.3))
 CODE = """
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import references, toy_chunks
-from flowload.stages.wiring.split import ByHash
-parts = ByHash((("train", 0.7), ("valid", 0.3)), 0).route(toy_chunks(200, files=4), FakeCall())
+from flowload.stages.wiring.split import SplitByHash
+parts = SplitByHash((("train", 0.7), ("valid", 0.3)), 0).route(toy_chunks(200, files=4), FakeCall())
 print(references(parts["valid"]))
 """
 
 
 def routed(count: int, call: FakeCall | None = None) -> Mapping[str, Chunks | Frames | Rows]:
-    return ByHash(TWO, 0).route(toy_chunks(count, files=4), call or FakeCall())
+    return SplitByHash(TWO, 0).route(toy_chunks(count, files=4), call or FakeCall())
 
 
 def mixed_frames(chunks: list[tuple[int, int]]) -> Frames:
@@ -78,14 +78,14 @@ def test_the_way_does_not_depend_on_the_pass_the_folder_or_the_block() -> None:
 
 
 def split_of(chunks: Chunks, name: str = "valid") -> Chunks:
-    part = ByHash(TWO, 0).route(chunks, FakeCall()).get(name, chunks.select(slice(0)))
+    part = SplitByHash(TWO, 0).route(chunks, FakeCall()).get(name, chunks.select(slice(0)))
     assert isinstance(part, Chunks)
     return part
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=60))
 def test_frames_of_one_chunk_are_never_separated(chunks: list[tuple[int, int]]) -> None:
-    parts = ByHash(TWO, 0).route(mixed_frames(chunks), FakeCall())
+    parts = SplitByHash(TWO, 0).route(mixed_frames(chunks), FakeCall())
     ways: dict[tuple[int, int], set[str]] = {}
     found = []
     for name, part in parts.items():
@@ -101,7 +101,7 @@ def test_frames_of_one_chunk_are_never_separated(chunks: list[tuple[int, int]]) 
 def test_frames_that_move_are_in_leased_memory_of_their_own() -> None:
     frames = mixed_frames([(source, chunk) for source in range(4) for chunk in range(5)])
     call = FakeCall()
-    parts = ByHash(TWO, 0).route(frames, call)
+    parts = SplitByHash(TWO, 0).route(frames, call)
     assert sum(call.leases) == frames.data.nbytes
     for part in parts.values():
         assert isinstance(part, Frames)
@@ -112,7 +112,7 @@ def test_frames_that_move_are_in_leased_memory_of_their_own() -> None:
 def test_a_block_that_goes_one_way_whole_is_not_copied() -> None:
     frames = toy_frames(5)
     call = FakeCall()
-    (part,) = ByHash(TWO, 0).route(frames, call).values()
+    (part,) = SplitByHash(TWO, 0).route(frames, call).values()
     assert part is frames
     assert not call.leases
 
@@ -121,7 +121,7 @@ def test_a_second_split_does_not_cut_along_the_first() -> None:
     first = SplitStage(weights=TWO)
     setting = Setting(seed=0, epochs=1, cpus=1, upstream=(first,))
     (again,) = first.open(setting)
-    assert isinstance(again, ByHash)
+    assert isinstance(again, SplitByHash)
     assert isinstance(again, Route)
     assert again.salt == 1
     parts = again.route(split_of(toy_chunks(1000), "train"), FakeCall())

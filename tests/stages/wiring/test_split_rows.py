@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import flowload as fl
 from flowload.blocks import Chunks, Rows
 from flowload.errors import GraphError
-from flowload.stages.wiring.split import ByHash
+from flowload.stages.wiring.split import SplitByHash
 from flowload.testing import check_resume, check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy_rows import ToyRecords, blocks_of, numbers_of
@@ -33,7 +33,7 @@ print(parts_of([500])["valid"], parts_of([500], "trio")["valid"])
 
 
 def parts_of(sizes: Iterable[int], by: str | None = None, salt: int = 0) -> dict[str, list[int]]:
-    route = ByHash(TWO, salt, by)
+    route = SplitByHash(TWO, salt, by)
     found: dict[str, list[int]] = {"train": [], "valid": []}
     for block in blocks_of(sizes):
         for name, part in route.route(block, FakeCall()).items():

@@ -16,7 +16,7 @@ from flowload.abc.records import Picks
 from flowload.formats.games.packed import PackedGames
 from flowload.runtime.memory.pool import BufferPool
 from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
-from flowload.stages.rows.selection import Span
+from flowload.stages.rows.selection import RowRange
 from flowload.stages.rows.shuffle import drawn
 from flowload.testing.call import PlainCall
 from tools.bench.cpu import cpu_seconds
@@ -135,7 +135,7 @@ class Bare:
 
 def random_order(count: int) -> Picks:
     """All rows, in an order as `shuffle` gives them."""
-    return drawn(Span(0, count), np.random.default_rng(0))
+    return drawn(RowRange(0, count), np.random.default_rng(0))
 
 
 def as_order(corpus: Corpus, batch: int, seed: int) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
