@@ -49,3 +49,47 @@ def test_who_imports_what_lies_above_is_caught(tree: Path, file: str, line: str,
     done = lint(tree)
     assert done.returncode != 0
     assert contract in done.stdout
+
+
+#: A line in a file that has no business there, and the contract that it breaks.
+INTRUSIONS = {
+    "stages/files/seen.py": ("flowload.stages.chunks.pool", "the inside of chunks is their own"),
+    "formats/rows/npy.py": (
+        "flowload.formats.hdf5.file",
+        "HDF5 files are read by their rows, and by molecules in one",
+    ),
+    "formats/rows/runs.py": (
+        "flowload.formats.zarr.chunks.grid",
+        "zarr chunks are read by zarr arrays, and counted by recordings",
+    ),
+    "formats/rows/lmdb.py": (
+        "flowload.formats.containers.tar",
+        "containers are read by the formats in them",
+    ),
+    "formats/games/table.py": (
+        "flowload.formats.molecules.convert.units",
+        "molecules are converted by the command line, and known in their units",
+    ),
+    "adapters/engine.py": ("flowload.runtime.run", "the inside of a run is the runtime's own"),
+    "runtime/run.py": (
+        "flowload.runtime.threads.timing",
+        "where blocking work goes is known to who gives it",
+    ),
+    "runtime/order.py": ("flowload.runtime.memory.mapping", "leases are made where runs are opened"),
+    "stages/rows/indices.py": ("flowload.kernels._jit", "one JIT policy, for kernels alone"),
+    "stages/rows/shuffle.py": (
+        "flowload.stages.batches.written",
+        "the inside of a stage's room is its own",
+    ),
+    "stages/rows/rows.py": ("flowload.stages.device.cuda", "the inside of a device's stage is its own"),
+    "stages/wiring/mix.py": ("flowload.stages.files.glob", "how files are found is the sources' own"),
+    "stages/wiring/tee.py": ("flowload.stages.windows.csr", "how windows are cut is their own"),
+}
+
+
+def test_who_imports_the_inside_of_another_package_is_caught(tree: Path) -> None:
+    for file, (module, _) in INTRUSIONS.items():
+        with (tree / "flowload" / file).open("a") as source:
+            source.write(f"\nimport {module}\n")
+    told = lint(tree).stdout
+    assert [law for _, law in INTRUSIONS.values() if f"{law} BROKEN" not in told] == []
