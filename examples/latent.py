@@ -165,7 +165,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--data", type=Path, default=sample_path("neural"), help="folder with timeseries.zarr and connectome")
     add("--out", type=Path, default=Path("runs/latent"), help="folder of checkpoint and log")
-    add("--epochs", type=number, default=8)
+    add("--epochs", type=number, default=4)
     add("--steps", type=number, default=2**62, help="stop after so many steps in all")
     add("--size", type=number, default=128, help="rows of a window")
     add("--batch-size", type=number, default=32, help="samples of a batch")

@@ -195,7 +195,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--data", default=str(sample_path("chess")), help="folder, pattern or files with commas between")
     add("--out", type=Path, default=Path("runs/lc0"), help="folder of checkpoint and log")
-    add("--epochs", type=number, default=3)
+    add("--epochs", type=number, default=2)
     add("--steps", type=number, default=2**62, help="stop after so many steps in all")
     add("--batch-size", type=number, default=128, help="positions of a batch, of each rank")
     add("--learning-rate", type=float, default=1e-3)

@@ -210,7 +210,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--data", type=Path, default=sample_path("molecules"), help="folder of packed molecules")
     add("--out", type=Path, default=Path("runs/physnet_jax"), help="folder of checkpoint and log")
-    add("--epochs", type=number, default=20)
+    add("--epochs", type=number, default=8)
     add("--steps", type=number, default=2**62, help="stop after so many steps in all")
     add("--batch-size", type=number, default=16, help="molecules of a batch")
     add("--num-atoms", type=number, help="drop larger molecules, and pad to so many; none: the largest")

@@ -199,7 +199,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--data", type=Path, default=sample_path("molecules"), help="folder of packed molecules")
     add("--out", type=Path, default=Path("runs/physnet"), help="folder of checkpoint and log")
-    add("--epochs", type=number, default=20)
+    add("--epochs", type=number, default=8)
     add("--steps", type=number, default=2**62, help="stop after so many steps in all")
     add("--batch-size", type=number, default=16, help="molecules of a batch")
     add("--bucket-size", type=number, default=128, help="molecules that are sorted by size")

@@ -39,9 +39,7 @@ class Checkpoint(NamedTuple):
     """
 
     values: dict[str, Any]
-    stream: (
-        State | None
-    )  #: this rank's, for `graph.iterate(state=...)`; None: of the next pass, nothing was read
+    stream: State | None  #: this rank's, for `graph.iterate(state=...)`; None: a pass begins
 
 
 def save_checkpoint(
