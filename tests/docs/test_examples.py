@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ import numpy as np
 import pytest
 
 import flowload as fl
+import flowload.abc
+import flowload.errors
 from flowload.sample import sample_path
+
+from .pages import ROOT
 
 PUBLIC = (
     "flowload",
@@ -28,6 +33,7 @@ PUBLIC = (
     "flowload.testing",
 )
 ITSELF = {"flowload.FlowloadError"}  #: of which nobody makes one
+CONSTANTS = {"CHUNK", "ORIGIN"}  #: dtypes, described where they are used
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -65,3 +71,11 @@ def test_an_example_that_is_wrong_is_seen() -> None:
         run("two", ">>> 1 + 1\n3\n", {})
     with pytest.raises(AssertionError, match="no example"):
         run("none", "Words.", {})
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs/reference").glob("*.md"))
+    shown = set(re.findall(r"^::: (\S+)$", pages, re.MULTILINE))
+    names = {*public_names(), *(f"flowload.errors.{name}" for name in flowload.errors.__all__)}
+    names |= {f"flowload.abc.{name}" for name in flowload.abc.__all__ if name not in CONSTANTS}
+    assert names - shown == set()
