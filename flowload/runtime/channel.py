@@ -1,4 +1,4 @@
-"""A bounded queue between two stages: one writer, and readers of which each takes the next word.
+"""A bounded queue between two stages: one writer, and readers of which each takes the next message.
 
 Tasks of Maps and Folds call `try_put`, `take_now` and `put_back` while they hold the run lock, and are
 notified of changes; coroutines await `put` and `take`. Everything else may be called from any thread.
@@ -52,8 +52,15 @@ class Passed:
 class Channel:
     """Bounded in blocks and in bytes; one block always fits.
 
-    The end is a closed door, not a word: when the writer has left and the queue is empty, `take` raises
-    EndOfStream; when the reader has left, `put` raises ReaderGone.
+    The end is no message: when the writer has left and the queue is empty, `take` raises EndOfStream; when
+    the reader has left, `put` raises ReaderGone.
+
+    Args:
+        source: what writes, for messages and statistics.
+        target: what reads.
+        monitor: counts its parked tasks; of the reader's own thread, one that nobody asks.
+        blocks: capacity.
+        nbytes: capacity in bytes.
     """
 
     def __init__(
@@ -68,19 +75,15 @@ class Channel:
         self._nbytes = 0
         self._ended = False
         self.reader_left = False  #: the reader has gone
-        self.notify_reader: Callable[[], None] | None = (
-            None  #: told when there is something to take, or an end
-        )
-        self.notify_writer: Callable[[], None] | None = (
-            None  #: told when there is room, or the reader has gone
-        )
+        self.notify_reader: Callable[[], None] | None = None  #: there is a message, or the end
+        self.notify_writer: Callable[[], None] | None = None  #: there is room, or the reader has gone
         self.reader_waits: Callable[[], bool] | None = None  #: whether a reader in another thread waits
         self.boundaries: EpochBoundaries | None = None  #: of an output: where passes end
         self._waiting_writer: Waiter | None = None
-        self._refused = False  # a word waits for room
+        self._refused = False  # a message waits for room
         self._waiting_readers: list[Waiter] = []
         self.passed = Passed()
-        self._times = [0.0] * (blocks + 1)  # seconds, by how many words waited
+        self._times = [0.0] * (blocks + 1)  # seconds, by how many messages waited
         self._since = perf_counter()
 
     def __len__(self) -> int:
@@ -88,41 +91,41 @@ class Channel:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the blocks that wait."""
+        """Bytes of the blocks in the queue."""
         return self._nbytes
 
     @property
     def writer_waits(self) -> bool:
-        """Its writer has a word that there was no room for."""
+        """Whether the writer waits for room."""
         return self._refused
 
     @property
     def next_message(self) -> Message | None:
-        """What `take_now` would take; inside `with run_lock:`."""
+        """What `take_now` would return; holding the run lock."""
         return self._messages[0] if self._messages else None
 
     def wanted(self) -> bool:
-        """Whether its reader waits for a word; inside `with run_lock:`."""
+        """Whether a reader waits for a message; holding the run lock."""
         return bool(self._waiting_readers) or (self.reader_waits is not None and self.reader_waits())
 
     @property
     def at_end(self) -> bool:
-        """Nothing waits, and nothing will come."""
+        """The queue is empty, and the writer has left."""
         return self._ended and not self._messages
 
     @property
     def samples(self) -> int:
-        """Samples of the blocks that wait."""
+        """Samples of the blocks in the queue."""
         return sum(message.samples for message in self._messages if isinstance(message, NumberedBlock))
 
     def mean_depth(self) -> float:
-        """Blocks waiting, mean over time; from any thread, so it only reads."""
+        """Mean length of the queue over time; from any thread, so it only reads."""
         times = self._times_now()
         passed = sum(times)
         return sum(k * seconds for k, seconds in enumerate(times)) / passed if passed else 0.0
 
     def depth_quantile(self, share: float) -> int:
-        """Blocks waiting, at most so many for this share of the time; from any thread."""
+        """The length that the queue did not exceed for this share of the time; from any thread."""
         times = self._times_now()
         wanted, seen = share * sum(times), 0.0
         for depth, seconds in enumerate(times):
@@ -132,7 +135,7 @@ class Channel:
         return len(times) - 1
 
     async def put(self, message: Message) -> None:
-        """Write a word; parks while there is no room for it. Raises ReaderGone."""
+        """Write a message; parks while there is no room for it. Raises ReaderGone."""
         while True:
             with self.monitor.run_lock:
                 if self.try_put(message):
@@ -145,7 +148,7 @@ class Channel:
                     self._waiting_writer, self._refused = None, False
 
     async def take(self) -> Message:
-        """Read the next word; parks while there is none. Raises EndOfStream."""
+        """Read the next message; parks while there is none. Raises EndOfStream."""
         while True:
             with self.monitor.run_lock:
                 if (message := self.take_now()) is not None:
@@ -157,11 +160,11 @@ class Channel:
             try:
                 await waiter.wait()
             finally:
-                with self.monitor.run_lock:  # an executor's thread may be going through them
+                with self.monitor.run_lock:  # an executor's thread may be iterating over them
                     self._waiting_readers.remove(waiter)
 
     def try_put(self, message: Message) -> bool:
-        """Write a word if there is room for it; inside `with run_lock:`. Raises ReaderGone."""
+        """Write a message if there is room for it; holding the run lock. Raises ReaderGone."""
         if self.reader_left:
             raise ReaderGone
         size = message.nbytes if isinstance(message, NumberedBlock) else 0
@@ -182,7 +185,7 @@ class Channel:
         return True
 
     def take_now(self) -> Message | None:
-        """The next word if one waits; inside `with run_lock:`."""
+        """The next message, or None; holding the run lock."""
         if not self._messages:
             return None
         self._tick()
@@ -193,7 +196,7 @@ class Channel:
         return message
 
     def put_back(self, message: Message) -> None:
-        """The reader has taken a word too many: it is the next one again; inside `with run_lock:`."""
+        """Undo the latest `take_now`; holding the run lock."""
         self._tick()
         self._messages.appendleft(message)
         self._nbytes += message.nbytes if isinstance(message, NumberedBlock) else 0
@@ -205,14 +208,14 @@ class Channel:
             self._wake_reader()
 
     def leave(self) -> None:
-        """The reader leaves: what waits is let go, and no task of its waits for more."""
+        """The reader leaves: the queue is dropped, and tasks that wait for a message get the end."""
         with self.monitor.run_lock:
             self.reader_left = True
             self.fail()
             self._wake_writer()
 
     def fail(self) -> None:
-        """The stream broke: what waits is let go, and the reader is told at once."""
+        """The stream broke: the queue is dropped, and the reader gets the end at once."""
         with self.monitor.run_lock:
             self._tick()
             self._messages.clear()
@@ -220,7 +223,7 @@ class Channel:
             self.end()
 
     def grow(self) -> None:
-        """Make room for one more block, for good."""
+        """Raise the capacity by one block, for good."""
         with self.monitor.run_lock:
             self._times.append(0.0)
             self.capacity += 1
@@ -229,7 +232,7 @@ class Channel:
     def _wake_reader(self) -> None:
         if self.notify_reader is not None:
             self.notify_reader()
-        # All of them: one that is being cancelled would not take the word.
+        # All of them: one that is being cancelled would not take the message.
         for waiter in tuple(self._waiting_readers):
             waiter.wake()
 

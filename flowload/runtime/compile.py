@@ -34,7 +34,7 @@ class CompiledGraph:
     Args:
         plan: what to open.
         pool: memory for leases.
-        still: of the run.
+        monitor: of the run.
         run: what is the same for all stages of it.
     """
 
@@ -70,7 +70,7 @@ class CompiledGraph:
         return (member for members in self.nodes.values() for member in members)
 
     def gave(self, channel: Channel) -> int:
-        """Samples that were given for a channel, by the account of the operator before it."""
+        """Samples written to a channel, by the account of the operator that wrote them."""
         return next(
             segment.gave(port)
             for segment in self.segments
@@ -117,7 +117,8 @@ class CompiledGraph:
             target = f"output {end.name!r}"
             self.outputs[end.name] = self._channel(end.node, end.port, target=target, blocks=1)
             self.outputs[end.name].boundaries = EpochBoundaries(self.first_epoch, self.epochs, self.held)
-            # The reader is no task of the run: whoever waits for it, or it for whom, can still move.
+            # The reader is no task of the run: a task that waits for it is in no deadlock. So an output has a
+            # monitor of its own, which counts and is never asked.
             self.outputs[end.name].monitor = Monitor(self._monitor.run_lock)
 
     def _open(self, placed: Placed) -> list[Member]:

@@ -1,4 +1,5 @@
-# What a run promises. Each line has a test in tests/runtime: test_contract.py, test_books.py (the books).
+# What a run promises. Each line has a test in tests/runtime: test_contract.py, and
+# observe/test_accounts.py for the accounts.
 #
 # A stage fails:      every other stage is cancelled; the reader gets what failed, and only that, noted
 #                     with its stage and the line that declared it. What Python takes for an end, a
@@ -56,7 +57,7 @@ __all__ = ["Run"]
 
 log = logging.getLogger("flowload")
 
-PATIENCE = 5.0  #: seconds that a run waits for a call that is under way
+PATIENCE = 5.0  #: seconds that a stopped run waits for calls that are under way
 IO_THREADS = 8  #: blocking I/O costs no CPU, so it may have more threads than there are CPUs
 
 
@@ -165,7 +166,7 @@ class Run:
         return message
 
     async def _ended(self, output: str) -> None:
-        """An output is at its end; at the last one the books are checked, which may be a failure."""
+        """An output has ended; behind the last one the accounts are checked, which may fail the run."""
         self._unended.discard(output)
         if self.failure is None and not self._unended:
             assert self.gone is not None  # noqa: S101 - an output ends only after start()

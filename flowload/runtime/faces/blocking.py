@@ -127,7 +127,7 @@ class Batches:
             if message is None:  # a signal's handler has raised: the traceback would keep the run alive
                 self.close()
         if isinstance(message, OutputEnd):
-            handoff.queue.put(message)  # the door stays closed for whoever asks again
+            handoff.queue.put(message)  # the end stays for whoever asks again
             if handoff.end is not None and handoff.end.error is not None:
                 raise handoff.end.error
             if handoff.one_reader():

@@ -1,4 +1,4 @@
-"""An output that has ended says so once to each of its readers, and refuses to be read again."""
+"""The end of an output is an ordinary one once for each reader; reading on is an error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Ended"]
 
 
 class Ended:
-    """Who was told that an output has ended.
+    """Which readers have been told that an output has ended.
 
     The first end is an ordinary one (`StopIteration`); whoever asks again would take silence for an empty
     epoch. Several threads or tasks may read one output: each is told once.
@@ -25,7 +25,7 @@ class Ended:
         told.add(reader)
 
     def check(self, output: str) -> None:
-        """A new loop begins. Raises ClosedRun when the output has ended."""
+        """Check that a new loop may begin. Raises ClosedRun when the output has ended."""
         if output in self._told:
             raise _spent(output)
 

@@ -20,7 +20,10 @@ __all__ = ["LoopThread"]
 
 
 class LoopThread:
-    """The thread with the event loop. Knows nothing of the reader's object, which may be garbage."""
+    """A thread with an event loop, in it an `AsyncBatches`, and a `Handoff` for each output.
+
+    It holds no reference to the reader's object: when that is garbage, its finalizer stops this thread.
+    """
 
     def __init__(self, order: Order) -> None:
         self.batches = AsyncBatches(order)
@@ -43,20 +46,20 @@ class LoopThread:
             raise error
 
     def note_waiting(self, handoff: Handoff) -> None:
-        """A reader waits: a fold that was held back until it gives something back may have to go on."""
+        """Note that a reader waits: a paced fold may have to go on without getting memory back."""
         run = self.batches.run
         if run is not None and run.compiled.paced:
-            with run.monitor.run_lock:  # who gives up the lock looks
+            with run.monitor.run_lock:  # on its release the monitor checks
                 handoff.note_waiting()
 
     def leave(self) -> None:
-        """Press the stop button; from any thread."""
+        """Ask the run to stop; from any thread, returns at once."""
         self._left = True
         if self.wakeup is not None:
             self.wakeup.call()
 
     def stop(self, patience: float = 2 * PATIENCE) -> None:
-        """Press the stop button and wait until the thread has gone."""
+        """Stop the run and wait until the thread has ended, for at most `patience` seconds."""
         self.leave()
         # Garbage is collected in any thread; one of a run's own must not wait for the end of a run.
         if self.thread.is_alive() and not threading.current_thread().name.startswith("flowload-"):
@@ -67,7 +70,7 @@ class LoopThread:
             anyio.run(self._serve)
 
     def _failed(self, error: BaseException) -> None:
-        """Raised where the run is read."""
+        """Have an error raised where the run is read."""
         self._ready.put(error)
         for handoff in self.handoffs.values():
             handoff.end_with(error)
@@ -75,7 +78,7 @@ class LoopThread:
     async def _serve(self) -> None:
         self.wakeup = Wakeup(self._answer)
         with anyio.CancelScope() as self._scope:
-            self._answer()  # it may have been left before there was a wakeup to ring
+            self._answer()  # it may have been left before there was a wakeup to call
             async with self.batches:
                 self._ready.put(None)
                 async with anyio.create_task_group() as group:
@@ -85,7 +88,8 @@ class LoopThread:
             handoff.end_with(None)
 
     async def _forward(self, name: str, handoff: Handoff) -> None:
-        """Let blocks cross, one ahead of the reader; the loop has to do with the first and the end only."""
+        """Forward one output. Only its first block and its end go through the event loop, the rest through
+        `Handoff.fill`."""
         with Capture(handoff.close):
             try:
                 block = await self.batches.take(name)

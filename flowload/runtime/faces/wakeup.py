@@ -1,4 +1,4 @@
-"""The only door from threads into the event loop."""
+"""From any thread into the event loop: the only way in, with repeated calls merged into one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ __all__ = ["Wakeup"]
 
 
 class Wakeup:
-    """Lets any thread have `answer` called in the loop; rings before the answer count as one.
+    """Lets any thread have `answer` called in the event loop; calls before it has run count as one.
 
-    Made inside the loop that answers (asyncio or trio). An answer costs one wake-up however many calls
-    finished meanwhile: hand-offs by the hundred a second stay cheap.
+    Made inside that loop (asyncio or trio). An answer costs one wake-up of the loop however many calls there
+    were meanwhile: hand-offs by the hundred a second stay cheap. Takes no lock, so a finalizer may call it.
+
+    Args:
+        answer: called in the loop's thread.
     """
 
     def __init__(self, answer: Callable[[], None]) -> None:
@@ -22,7 +25,7 @@ class Wakeup:
         self._pending = False
 
     def call(self) -> None:
-        """Ask for an answer soon; a loop that is gone does not answer any more."""
+        """Have `answer` called soon; does nothing once the loop is closed."""
         if self._pending:
             return
         heard = False
@@ -33,10 +36,10 @@ class Wakeup:
         except RuntimeError:
             pass  # both event loops say this once they are closed: nobody is left to be told
         finally:
-            if not heard:  # perhaps Ctrl-C in between: a wakeup that seems rung would never ring again
+            if not heard:  # perhaps Ctrl-C in between: one that seems pending would never call again
                 self._pending = False
 
     def _open(self) -> None:
-        # Cleared first: what is rung for during the answer gets an answer of its own.
+        # Cleared first: a call during the answer gets an answer of its own.
         self._pending = False
         self._answer()

@@ -1,4 +1,4 @@
-"""One mapping of anonymous memory, and how a lease sees it."""
+"""One mapping of anonymous memory, perhaps page-locked for a device, and how a lease sees it."""
 
 from __future__ import annotations
 

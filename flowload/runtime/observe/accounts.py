@@ -1,4 +1,4 @@
-"""The books of a run, asked once, at its end: every operator's own, and what went between two of them."""
+"""Checks at the end of a run that no sample was lost: in every operator, and between each and the next."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["check_accounts", "check_delivered"]
 
 
 def check_accounts(compiled: CompiledGraph) -> None:
-    """The end of a stream that ended by itself. Raises TooManyErrors (budgets by share), LedgerError."""
+    """Check a run whose stream ended by itself. Raises TooManyErrors (budgets by share), LedgerError."""
     for member in compiled.members:
         member.check_budget(final=True)
     check_ledger(((member.name, member.meter) for member in compiled.members), passages(compiled))
 
 
 def check_delivered(compiled: CompiledGraph, output: str, samples: int) -> None:
-    """The end of an output whose reader got so many samples. Raises LedgerError unless it got all."""
+    """Check that the reader of an output that ended got all samples. Raises LedgerError."""
     passed = compiled.outputs[output].passed.samples
     if samples != passed:
         wrong = Passage(f"output {output!r}", f"the reader of {output!r}", passed, passed, samples).wrong

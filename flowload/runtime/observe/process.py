@@ -1,4 +1,4 @@
-"""What the whole process took of the machine since a moment: CPU time, bytes from storage."""
+"""CPU time of the process and bytes it read from storage, since a moment."""
 
 from __future__ import annotations
 

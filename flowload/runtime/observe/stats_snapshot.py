@@ -125,7 +125,7 @@ def _stage(run: Run, name: str, tasks: Sequence[TaskStats]) -> StageStats:
     dropped: Counter[str] = Counter()
     for meter in meters:
         dropped.update(dict(meter.dropped))  # copied in one step: a thread may be counting
-    # Operators inside one stage may count in different units (chunks, then frames): the books of each
+    # Operators inside one stage may count in different units (chunks, then frames): the accounts of each
     # balance by themselves, so those before the last only add what they dropped or hold.
     inside = sum(meter.dropped.total() + meter.held for meter in meters[:-1])
     calls = sum(meter.calls for meter in meters)

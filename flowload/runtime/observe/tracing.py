@@ -1,4 +1,4 @@
-"""From a run to its trace: told by executors and segments of what they have done, when somebody listens."""
+"""Writes jobs and long waits of a run into a trace: executors and segments call it where one is wanted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TraceRecorder:
     def __init__(self, segments: Sequence[Segment], executors: Iterable[Executor], trace: Trace) -> None:
         self.trace = trace
         self.segments = {segment.priority: segment for segment in segments}
-        self.told: dict[tuple[int, str], Told] = {}  #: by rank and thread
+        self.told: dict[tuple[int, str], Told] = {}  #: by priority and thread
         self.waits: dict[tuple[str, str], Add] = {}  #: by who waits for what
         self.busy: dict[str, float] = {}  #: seconds of each operator that are in the trace
         for segment in segments:
@@ -90,7 +90,7 @@ class TraceRecorder:
 
 
 def span_of(messages: list[Message]) -> tuple[int, int]:
-    """The number of the first block among words, and how many blocks there are: they are neighbours."""
+    """The number of the first block among messages, and how many blocks there are: they are neighbours."""
     for message in messages:
         if isinstance(message, NumberedBlock):
             last = next(other for other in reversed(messages) if isinstance(other, NumberedBlock))

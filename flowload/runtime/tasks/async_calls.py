@@ -1,4 +1,4 @@
-"""Where coroutine functions are called: as tasks of the event loop."""
+"""Runs the jobs of Maps that are coroutine functions: as tasks of the event loop, not in threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ __all__ = ["Coroutines"]
 
 
 class Coroutines:
-    """Begins jobs that any thread brings; a task must be begun by a task, so one waits for them."""
+    """Starts a task of the event loop for each job that is submitted, from any thread.
+
+    A task can only be started from a task of its group, so one waits for jobs (`_begin_all`).
+    """
 
     def __init__(self, segment: Segment, run_lock: RunLock) -> None:
         self._segment = segment
@@ -29,7 +32,7 @@ class Coroutines:
         keep_ctrl_c_out(self._begin_all, self._do)
 
     def submit(self, job: Job) -> None:
-        """Begin a job soon; inside `with run_lock:`."""
+        """Start a job soon; holding the run lock."""
         job.priority = self._segment.priority
         job.timing.begin()
         self._segment.async_jobs.add(job)
@@ -37,7 +40,7 @@ class Coroutines:
         self._came.set()
 
     async def during(self, run: Callable[[], Awaitable[None]]) -> None:
-        """Begin jobs as long as this runs; raises what that raises. Jobs under way are cancelled with it."""
+        """Start jobs while `run` runs; raises what that raises, and cancels the jobs that are left then."""
         errors: list[BaseException] = []
         async with anyio.create_task_group() as group:
             group.start_soon(self._begin_all, group)

@@ -141,14 +141,14 @@ class Member(Noted):
                 self.operator.close()
 
     def settle(self, call: RunCall, *, blocks: int = 1) -> None:
-        """Enter a finished call into the books, in the order of the stream. May raise TooManyErrors."""
+        """Account for a finished call; called in stream order. May raise TooManyErrors."""
         meter = self.meter
         meter.blocks_in += blocks
         meter.durations.note(call.seconds)
         self.enter(call)
 
     def enter(self, call: RunCall) -> None:
-        """Enter the samples of a call alone. May raise TooManyErrors, or GraphError: see `guard`."""
+        """Account for the samples of a call alone. May raise TooManyErrors, or GraphError: see `guard`."""
         meter = self.meter
         if self.guard is not None and (call.drops or call.rejects):
             with self:

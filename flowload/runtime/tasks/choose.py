@@ -1,4 +1,4 @@
-"""Which task runs a segment: the one for the shape of its operators."""
+"""Which task runs a segment: by the shape of its operators (Source, Map, Fold, Route, Turn)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TaskMain: TypeAlias = Callable[[], Awaitable[None]]
 def task_for(
     segment: Segment, compiled: CompiledGraph, executors: Mapping[str, Executor], monitor: Monitor
 ) -> TaskMain:
-    """The task of a segment; in the loop that will run it."""
+    """The coroutine function that runs a segment to its end; called in the event loop that will run it."""
     first = segment.members[0]
     operator, executor = first.operator, executors[first.stage.executor]
     if isinstance(operator, Source):

@@ -1,4 +1,4 @@
-"""Which pass a task is in, and which one a reader is in."""
+"""Counting epochs (passes over the data): in a task, and for the reader of an output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Epochs:
         self.align = align
 
     def passed(self, message: Message) -> bool:
-        """A word goes by; True where a pass ends that has nothing in common with the next."""
+        """Count a message; True where a pass ends that has nothing in common with the next."""
         if message is Mark.EPOCH and self.align:
             self.number += 1
             return True
@@ -39,7 +39,9 @@ class Epochs:
 
 
 class EpochBoundaries:
-    """Where passes end among the parts that an output gives. Written inside `with run_lock:`, read elsewhere.
+    """Where epochs end in what an output gives: which epoch the reader's latest batch belongs to.
+
+    Written while holding the run lock, read by the reader's thread.
 
     Args:
         first: number of the first pass.
@@ -60,7 +62,7 @@ class EpochBoundaries:
         )  #: parts before the end of a pass, and how many passes end there
 
     def note(self, message: Message) -> None:
-        """A word was written."""
+        """Note that a message was written."""
         if message is Mark.EPOCH:
             if self._endless:
                 self._look()

@@ -1,4 +1,4 @@
-"""Neighbouring Folds as one: words go in, words come out, lazily."""
+"""Neighbouring Folds as one object: messages in, messages out, lazily, without threads or waiting."""
 
 from __future__ import annotations
 
@@ -26,20 +26,23 @@ def _one_pass() -> Epochs:
 
 
 class FoldChain:
-    """Used by one thread at a time. Its calls settle here: folds see the stream in order anyway."""
+    """Feeds each fold with what the one before it gives. Used by one thread at a time.
+
+    Calls are accounted for here, not by the task as in Maps: folds see the stream in order anyway.
+    """
 
     def __init__(self, members: Sequence[Member], epochs: Callable[[], Epochs] = _one_pass) -> None:
         self._members = members
         self._folds = [member.operator for member in members if isinstance(member.operator, Fold)]
         self._holding = [holding(fold) for fold in self._folds]  # once: a static look takes 7 us
-        self._taken = [0] * len(members)  # words that each fold has taken: numbers its calls
+        self._taken = [0] * len(members)  # messages that each fold has taken: numbers its calls
         self._epochs = [epochs() for _ in range(len(members) + 1)]  # of each fold, and of what comes out
         self._made = 0
         self.idles = any(isinstance(fold, Idling) for fold in self._folds)  #: can make blocks without input
         self.out: Iterator[Message] = iter(())  #: what `advance` goes through
 
     def feed(self, messages: Iterable[Message]) -> None:
-        """Take words; `advance` makes what comes of them."""
+        """Take messages; `advance` makes what comes of them."""
         self.out = self._all(list(messages))
 
     def finish(self) -> None:
@@ -51,7 +54,7 @@ class FoldChain:
         self.out = self._idle()
 
     def advance(self, messages: int, seconds: float) -> tuple[list[Message], bool]:
-        """Make words for a while: at most so many, for about so long; True when there are no more."""
+        """Make at most so many messages, for about so long (s); True: there are no more."""
         made: list[Message] = []
         began = perf_counter()
         for message in self.out:

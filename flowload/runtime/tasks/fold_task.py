@@ -1,4 +1,4 @@
-"""Neighbouring Folds at work: words in, words out, one hop at a time."""
+"""Task of neighbouring Folds: one job at a time in an executor, messages in and messages out, in order."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from .task import Task
 
 __all__ = ["FoldTask"]
 
-#: How much one hop takes in and makes: enough to pay for the hop, little enough to bound memory.
+#: Messages that one job takes and makes at most, and seconds after which it stops: enough to pay for the way
+#: to a thread (about 100 us), little enough to bound memory and to keep rows in the cache for who takes them.
 TAKE, MESSAGES, SECONDS = 2, 2, 0.005
 
-#: Where so many hops in a row made so few bytes, as with references, a hop makes more words.
+#: After LIGHT_HOPS jobs in a row that made at most LIGHT_BYTES each (references, not arrays), a job makes
+#: LIGHT_MESSAGES: memory is no reason to stop early then.
 LIGHT_HOPS, LIGHT_BYTES, LIGHT_MESSAGES = 64, 1 << 18, 32
 
 
 class FoldTask(Task):
-    """Folds are serial: one hop at a time, and the next when what the last one made was sent.
+    """Folds are serial: one job at a time, and the next when what the last one made was sent.
 
     Args:
         behind: for a fold that is paced: the run's outputs, and the segments between.
@@ -56,7 +58,7 @@ class FoldTask(Task):
         self._light = 0  # hops in a row that made few bytes
 
     def step(self) -> Channel | None:
-        """Send on what was made, then make more: of what was fed, of what waits, of what idle folds hold."""
+        """Send what was made, then make more: from what was fed, from the input, from idle folds."""
         if self._job is not None:
             if not self._job.done:
                 return None
@@ -76,12 +78,12 @@ class FoldTask(Task):
         return None
 
     def stop(self) -> None:
-        """Let go of what waits."""
+        """Drop what waits to be sent."""
         super().stop()
         self._made.clear()
 
     def _feed(self) -> bool:
-        """Give the folds something to make words of; False: there is nothing."""
+        """Feed the chain from the input; False: there is nothing to make messages from."""
         source = self.segment.inputs[0]
         messages: list[Message] = []
         while len(messages) < self._take and (message := source.take_now()) is not None:

@@ -1,4 +1,4 @@
-"""Neighbouring Maps as one: a block goes through all of them in one hop."""
+"""Neighbouring Maps as one object: a block goes through all of them in one job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Calls = list[tuple[Member, RunCall, tuple[int, int] | None]]
 
 
 class MapChain:
-    """Has no state, so several threads may use it at once."""
+    """Calls the Maps one after the other on a block. Has no state: several threads may use it at once."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._steps = [(member, member.operator) for member in members if isinstance(member.operator, Map)]

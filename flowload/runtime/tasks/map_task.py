@@ -1,4 +1,4 @@
-"""Neighbouring Maps at work: calls begin as soon as a block comes, and what they made is sent on in order."""
+"""Task of neighbouring Maps: calls begin when a block comes, run in parallel, and are sent on in order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .task import Task
 
 __all__ = ["AHEAD", "MapTask"]
 
-AHEAD = 1  #: jobs beyond those that run: while the oldest takes its time, the others need not wait
+AHEAD = 1  #: jobs beyond `workers`: while the oldest is slow, the others finish and need not wait for it
 
 
 class MapTask(Task):
@@ -28,7 +28,7 @@ class MapTask(Task):
     A job is one call, or several where calls are short: see `CallBatching`.
 
     Args:
-        start: sets a job going; whoever does it calls `Job.finish` inside `with run_lock:`.
+        start: submits a job; whoever runs it calls `Job.finish` while holding the run lock.
     """
 
     def __init__(self, segment: Segment, monitor: Monitor, start: Callable[[Job], object]) -> None:
@@ -40,13 +40,11 @@ class MapTask(Task):
         self._epochs = segment.epochs()
         self._start = start
         self._room = segment.workers + AHEAD
-        self._entries: deque[Job | Message] = (
-            deque()
-        )  # in the order of the input; words that need no call, too
-        self._queue: deque[Job] = deque()  # begun, but not set going
+        self._entries: deque[Job | Message] = deque()  # in input order; also messages that need no call
+        self._queue: deque[Job] = deque()  # not submitted yet: `workers` jobs run
 
     def step(self) -> Channel | None:
-        """Send on what is done, and begin what there is room for."""
+        """Send on what is done, begin what there is room for; see `Task.step`."""
         source = self.segment.inputs[0]
         while True:
             blocked = self._send()
@@ -60,13 +58,13 @@ class MapTask(Task):
         return source
 
     def stop(self) -> None:
-        """Let go of what waits; what is set going is not waited for."""
+        """Drop what waits; jobs that run are not waited for."""
         super().stop()
         self._entries.clear()
         self._queue.clear()
 
     def _send(self) -> Channel | None:
-        """Settle and send on what the oldest calls made; the channel that has no room for more."""
+        """Settle and send the results of the oldest jobs; returns the channel that has no room for more."""
         while self._entries:
             entry = self._entries[0]
             if isinstance(entry, Job):
@@ -75,7 +73,7 @@ class MapTask(Task):
                 self._entries.popleft()
                 self._unpack(entry)
             else:
-                if entry is Mark.EPOCH:  # asked again when there is room for it: that does no harm
+                if entry is Mark.EPOCH:  # called again if there is no room now: harmless
                     self._complete()
                 if (blocked := self.send(entry)) is not None:
                     return blocked
@@ -83,14 +81,14 @@ class MapTask(Task):
         return None
 
     def _complete(self) -> None:
-        """All calls of a pass, or of the stream, are over."""
+        """Tell the operators that all calls of a pass, or of the stream, are over."""
         for member in self.segment.members:
             if isinstance(member.operator, Completing):
                 with member:
                     member.operator.complete()
 
     def _unpack(self, job: Job) -> None:
-        """The words that a job made, in its place."""
+        """Put the messages that a job made in its place among the entries."""
         messages = []
         for message, calls in job.outcome():
             self._call_batching.note(_settle(calls), message.nbytes)
@@ -98,7 +96,7 @@ class MapTask(Task):
         self._entries.extendleft(reversed(messages))
 
     def _begin(self, source: Channel) -> bool:
-        """Begin calls for the blocks that wait, as far as there is room; marks keep their place."""
+        """Begin calls for the blocks that wait, while there is room. Returns whether any began."""
         begun = False
         while len(self._entries) < self._room and (message := source.take_now()) is not None:
             begun = True
@@ -117,7 +115,7 @@ class MapTask(Task):
         return begun
 
     def _with_neighbours(self, first: NumberedBlock, source: Channel) -> list[NumberedBlock]:
-        """The blocks of the job that this one begins."""
+        """The blocks of one job: this one and, where calls are short, those behind it."""
         items = [first]
         most = 1 if self._apply_async else self._call_batching.most(source, self.segment.workers)
         while len(items) < most and (message := source.take_now()) is not None:
@@ -149,7 +147,7 @@ class MapTask(Task):
 
 
 def _settle(calls: Calls) -> float:
-    """Enter the calls of one block into the books; the seconds that they took."""
+    """Account for the calls of one block; returns the seconds that they took."""
     seconds = 0.0
     for member, call, made in calls:
         if made is not None:

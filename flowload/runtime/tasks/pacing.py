@@ -1,8 +1,8 @@
-"""Folds that are given a block only when they have room for what becomes of it, such as copies on a card.
+"""Back-pressure by memory: a fold such as the copy to a card gets a block only when there is room for it.
 
-What there is room for depends on the reader, who gives things back when it likes. A reader that keeps them,
-and waits for more, would wait for ever. So when it waits and nothing is on its way to it, the fold is told
-to count no more what is in use.
+Room comes back when the reader drops what it was given. A reader that keeps everything and waits for more
+would wait for ever: so when it waits and nothing is on its way to it, the fold is told (`Paced.relieve`) to
+stop counting what is in use.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Pacing", "segments_behind"]
 
 
 class Pacing:
-    """Holds a fold back; all but `__init__` inside `with run_lock:`, in any thread. Made in the loop.
+    """Holds a fold back; all but `__init__` is called holding the run lock. Made in the event loop.
 
     Args:
         fold: the first of its segment.
@@ -59,12 +59,12 @@ class Pacing:
         return self.held
 
     def look_again(self) -> None:
-        """Something was given back. In the loop."""
+        """Have the task try again: memory was given back. In the event loop."""
         with self.run_lock:
             self.schedule()
 
     def relieve(self) -> None:
-        """If the reader waits in vain, there is room."""
+        """Let the block through if the reader waits and nothing is on its way to it."""
         if self.held and any(output.wanted() for output in self.outputs) and not self.on_its_way():
             if self.holds_back():  # else something was given back, and the loop has not said so yet
                 self.fold.relieve()

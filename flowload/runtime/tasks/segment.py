@@ -22,13 +22,13 @@ __all__ = ["Segment"]
 
 @dataclass(kw_only=True)
 class Segment:
-    """Neighbouring operators of one shape, the channels before and behind them, and where time went."""
+    """Neighbouring operators that share a task, the channels before and behind them, and where time went."""
 
-    long_wait: ClassVar[float] = 5e-4  #: seconds: a shorter one is not told, it is the way through a queue
+    long_wait: ClassVar[float] = 5e-4  #: seconds: a shorter wait is not traced, it is the way through a queue
 
     members: list[Member]
     workers: int = 1
-    priority: int = 0  #: place in the flow: what is further on is done first
+    priority: int = 0  #: place in the flow, unique: later segments are run first
     first_epoch: int = 0  #: number of the run's first pass
     align: bool = False  #: passes are kept apart
     inputs: list[Channel] = field(default_factory=list)
@@ -39,8 +39,8 @@ class Segment:
     takes_since: float | None = None  #: it waits for input since then
     puts_since: float | None = None  #: it waits for room since then
     running: int = 0  #: calls that run now
-    going: Any = None  #: the generator that makes its words
-    waited: Callable[[str, float, float], None] | None = None  #: told of long waits: why, from, to
+    going: Any = None  #: the generator that makes its messages; closed at the end
+    waited: Callable[[str, float, float], None] | None = None  #: called on long waits: why, from, to (s)
     async_jobs: set[Job] = field(default_factory=set)  #: its calls that the loop has under way
 
     def epochs(self) -> Epochs:
@@ -53,7 +53,7 @@ class Segment:
         return " > ".join(member.name for member in self.members)
 
     async def take(self, which: int = 0) -> Message:
-        """The next word of an input; the time that it takes counts as starved."""
+        """The next message of an input; the time that it takes counts as starved."""
         began = self.takes_since = perf_counter()
         try:
             return await self.inputs[which].take()
@@ -65,7 +65,7 @@ class Segment:
                 self.waited("no input", began, now)
 
     async def put(self, message: Message, port: str = "out") -> None:
-        """Write a word; the time that it takes counts as blocked. Raises TypeError for a block of a sink."""
+        """Write a message; the time that it takes counts as blocked. Raises TypeError in a sink."""
         if port not in self.outputs:
             self.check_sink(message)
             return
@@ -108,12 +108,12 @@ class Segment:
         return self.given[port] if isinstance(last.operator, Route) else last.meter.out
 
     def end(self) -> None:
-        """No more output: the doors behind are closed."""
+        """End all outputs: no more messages come."""
         for channel in self.outputs.values():
             channel.end()
 
     def leave(self) -> None:
-        """No more input is wanted: whoever writes it may stop."""
+        """Leave all inputs: whoever writes them may stop."""
         for channel in self.inputs:
             channel.leave()
 

@@ -20,7 +20,8 @@ from .segment import Segment
 
 __all__ = ["run_source"]
 
-#: How much one hop makes: enough to pay for the hop, little enough to stop within.
+#: Messages that one job makes at most, and seconds after which it stops: enough to pay for the way to a
+#: thread (about 100 us), little enough that a run which is left ends soon.
 MESSAGES, SECONDS = 8, 0.005
 
 
@@ -115,7 +116,7 @@ class SourceTask:
         return messages, ended
 
     def _count(self, made: Block | Mark, call: RunCall) -> Message:
-        """The word for a block; into the books, behind what was dropped before it."""
+        """Number a block and account for it, behind what was dropped before it."""
         self._enter(call)
         if isinstance(made, Mark):
             return made
@@ -128,12 +129,12 @@ class SourceTask:
         return item
 
     def _settle(self, call: RunCall) -> None:
-        """One hop is over."""
+        """Account for one job."""
         self._enter(call)
         self.member.settle(call, blocks=0)
 
     def _enter(self, call: RunCall) -> None:
-        """What a source drops has come in before."""
+        """Account for what a source dropped: it counts as its input first."""
         call.found = None
         if not call.drops and not call.rejects:
             return

@@ -1,4 +1,4 @@
-"""What Maps and Folds have in common at work: they are moved by whoever brings news, in any thread."""
+"""Base of the tasks of Maps and Folds: state machines that any thread may step, under the run lock."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ __all__ = ["Task"]
 
 
 class Task:
-    """Subclasses say in `move` what there is to do now; it is called again after every change around them.
+    """A segment at work. `step` (of subclasses) does what can be done now; every change around it repeats it.
 
-    A task of the loop owns it: `run` returns when the stream has ended, and raises what failed. Everything
-    else happens inside `with run_lock:`.
+    A task of the event loop owns it: `run` returns when the stream has ended, and raises what failed.
+    Everything else is called while holding the run lock, by whichever thread brought the change: mostly one
+    of an executor that has just finished a call.
     """
 
     def __init__(self, segment: Segment, monitor: Monitor) -> None:
@@ -31,7 +32,7 @@ class Task:
         self._ended = Signal()
         self._parked: Monitor | None = None
         self._starved = False
-        self.held_back = False  #: it waits for room that no channel has to give
+        self.held_back = False  #: it waits for room in memory, not in a channel: counts as blocked
         self._since = perf_counter()
         for channel in segment.inputs:
             channel.notify_reader = self.schedule
@@ -39,7 +40,7 @@ class Task:
             channel.notify_writer = self.schedule
 
     async def run(self) -> None:
-        """Be moved until the stream ends. Raises what failed."""
+        """Wait in the event loop until the stream has ended. Raises what failed."""
         with self.run_lock:
             self.schedule()
         try:
@@ -51,17 +52,17 @@ class Task:
             raise self._error
 
     def schedule(self) -> None:
-        """Something around it has changed."""
+        """Have `step` called before the run lock is released; several calls until then count as one."""
         if not self._scheduled and not self.over:
             self._scheduled = True
             self.run_lock.defer(self._run_step)
 
     def step(self) -> Channel | None:
-        """Do what can be done; the channel that it waits for now; None: a call of its own is under way."""
+        """One step; returns the channel that blocks it, or None while a call of its own runs."""
         raise NotImplementedError
 
     def send(self, message: Message) -> Channel | None:
-        """Write a word; the channel itself if that has no room. Raises ReaderGone; TypeError in a sink."""
+        """Write a message; returns the channel if it has no room. Raises ReaderGone; TypeError in a sink."""
         channel = self.segment.outputs.get("out")
         if channel is None:
             self.segment.check_sink(message)
@@ -69,12 +70,12 @@ class Task:
         return None if channel.try_put(message) else channel
 
     def end(self) -> None:
-        """The stream has ended."""
+        """End the outputs and stop."""
         self.segment.end()
         self.stop()
 
     def stop(self) -> None:
-        """It is moved no more."""
+        """Stop scheduling `step`, and let `run` return; idempotent."""
         self._park(None)
         self.over = True
         self._ended.set()

@@ -101,7 +101,7 @@ async def run_turn(task: TurnTask) -> None:
 
 
 class TurnTask:
-    """What is open, what waits at the end of its pass, and what is waited for."""
+    """A fan-in at work: which inputs are open, which wait at the end of their pass, which one is awaited."""
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
@@ -117,7 +117,7 @@ class TurnTask:
         self.fresh = deepcopy(member.operator) if segment.align else member.operator
 
     async def step(self) -> None:
-        """Take one word."""
+        """Take one message."""
         ready = [k for k in self.alive if k not in self.at_mark]
         if not ready:
             self.at_mark.clear()
@@ -147,7 +147,11 @@ class TurnTask:
             self.waits_for = None
 
     def break_deadlock(self) -> None:
-        """Everything stands still: give room to the inputs that are full while another is waited for."""
+        """All tasks are parked: grow the inputs that are full while another is awaited.
+
+        A split and this merge may enclose branches that fill unevenly: the split waits for room in one, this
+        task for a block of the other. Growing by a block at a time bounds what that costs to what it needs.
+        """
         if self.waits_for is not None:
             for k in self.alive:
                 if k != self.waits_for and self.segment.inputs[k].writer_waits:

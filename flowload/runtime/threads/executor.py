@@ -22,14 +22,19 @@ __all__ = ["Executor", "Job"]
 
 
 class Job:
-    """One piece of work in an executor; `wait` in the loop for what became of it."""
+    """One piece of work for an executor, with its outcome: a result or an error. Runs once.
+
+    Args:
+        work: what is done; for `do_async` a coroutine function.
+        then: called with the run lock held when the work is done, also after an error.
+    """
 
     __slots__ = ("_signal", "coroutine", "done", "error", "priority", "result", "then", "timing", "work")
 
     def __init__(self, work: Callable[[], Any], then: Callable[[], None] | None = None) -> None:
         self.work: Callable[[], Any] | None = work
-        self.then = then  #: called inside `with run_lock:` when the work is done
-        self.priority = 0
+        self.then = then
+        self.priority = 0  #: the segment's; see `Executor`
         self.coroutine: Any = None  #: what `do_async` waits for
         self.timing = JobTiming()
         self.result: Any = None
@@ -60,7 +65,7 @@ class Job:
         self.error = as_error(error)
 
     def finish(self) -> None:
-        """Tell whoever waits; inside `with run_lock:`."""
+        """Mark it done and notify whoever waits; holding the run lock."""
         self.done = True
         if self.then is not None:
             self.then()
@@ -68,13 +73,13 @@ class Job:
             self._signal.set()
 
     def outcome(self) -> Any:
-        """The result, or the error raised."""
+        """The result; raises the work's error."""
         if self.error is not None:
             raise self.error
         return self.result
 
     async def wait(self) -> Any:
-        """The outcome, when it is done."""
+        """Wait in the event loop until the work is done; its outcome."""
         self._signal = Signal()
         if not self.done:  # asked after the signal was made: `finish` looks in the other order
             await self._signal
@@ -82,25 +87,32 @@ class Job:
 
 
 class Executor:
-    """Threads that take jobs from one queue: those of the highest rank first, and of a rank in order.
+    """Threads that take jobs from one queue: the highest priority first, in order within a priority.
 
-    Ranks rise with the flow, so that what is nearly done is done first: little is under way, and it is still
-    in the cache. Threads start when there is work for them, up to `threads`. The thread that did a job does
-    what follows from it, too, and finds its next one at once.
+    A job's priority is its segment's place in the flow, so what is nearly done is done first: little is under
+    way, and it is still in the cache. Threads start when there is work for them. The thread that did a job
+    does what follows from it, too (see `RunLock`), and finds its next job at once.
+
+    Args:
+        name: "kernel" or "io"; threads are called flowload-<name>-<number>.
+        threads: start at most so many.
+        run_lock: of the run.
     """
 
     def __init__(self, name: str, threads: int, run_lock: RunLock) -> None:
         self.name = name
         self.limit = threads
         self.run_lock = run_lock
-        self._jobs: list[tuple[int, int, Job]] = []  # a heap: rank (negative), number, job
+        self._jobs: list[tuple[int, int, Job]] = []  # a heap of (-priority, number, job)
         self._numbers = count()
         self._turns: SimpleQueue[bool] = SimpleQueue()  # one True a job; False sends a thread home
         self._threads: list[threading.Thread] = []
         self.open_jobs = 0
-        self.at_work: list[Job | None] = []  #: what each thread does now
-        self.timings: dict[int, TimingTotals] = {}  #: by rank
-        self.seen: Callable[[str, Job], None] | None = None  #: told of every job that is done, and where
+        self.at_work: list[Job | None] = []  #: what each thread does now; None: it waits
+        self.timings: dict[int, TimingTotals] = {}  #: by priority
+        self.seen: Callable[[str, Job], None] | None = (
+            None  #: called with thread name and job, without the run lock
+        )
         self._home: deque[str] = deque()  # names of threads that went home; append is atomic
         self._all_home: Signal | None = None
 
@@ -115,7 +127,7 @@ class Executor:
         return len(self._jobs)
 
     def submit(self, job: Job, *, priority: int = 0) -> Job:
-        """Queue a job; from any thread."""
+        """Queue a job; from any thread. Returns the same job."""
         with self.run_lock:
             job.priority = priority
             if (totals := self.timings.get(priority)) is None:
@@ -129,11 +141,18 @@ class Executor:
         return job
 
     async def run(self, work: Callable[[], Any], *, priority: int = 0) -> Any:
-        """Do work in the executor and wait for its result."""
+        """Do work in a thread and wait in the event loop for its result; raises its error."""
         return await self.submit(Job(work), priority=priority).wait()
 
     async def close(self, patience: float) -> list[str]:
-        """Drop what has not begun, wait for what has; names of threads that outlasted the patience (s)."""
+        """Drop jobs that have not begun, wait for those that have, join the threads.
+
+        Args:
+            patience: seconds to wait.
+
+        Returns:
+            Names of the threads that are still in a call then.
+        """
         with self.run_lock:
             self._jobs.clear()
         if self._threads:

@@ -1,4 +1,4 @@
-"""Where the time of an executor's threads went, by rank: how long jobs waited, took, and needed a CPU."""
+"""Where the time of an executor's threads went, by segment: how long jobs waited, took, and needed a CPU."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from time import perf_counter, thread_time
 
 __all__ = ["JobTiming", "TimingTotals"]
 
-#: Asking for a thread's CPU time costs a microsecond or two: of short jobs, one in so many is asked.
+#: `thread_time` costs a microsecond or two, as much as a short call: it is read for one job in EVERY, and for
+#: each that follows one longer than LONG (s), where it costs nothing worth mentioning.
 EVERY, LONG = 16, 1e-3
 
 
 class JobTiming:
-    """The times of one job. Written by the thread that does it."""
+    """When one job was queued, began and ended (s, `perf_counter`), and its CPU time (s) if that is sampled.
+
+    Written by the thread that does the job.
+    """
 
     __slots__ = ("asks", "began", "cpu", "ended", "queued")
 
     def __init__(self) -> None:
-        self.asks = False  #: the CPU time is wanted
+        self.asks = False  #: its CPU time is sampled
         self.queued = self.began = self.ended = 0.0  #: as `perf_counter` says
         self.cpu = 0.0  #: seconds
 
@@ -34,7 +38,7 @@ class JobTiming:
 
 
 class TimingTotals:
-    """The times of all jobs of one rank; entered inside `with run_lock:`."""
+    """Sums over all jobs of one segment; updated while holding the run lock."""
 
     __slots__ = ("_asked_cpu", "_asked_work", "_last", "done", "waited", "work")
 
@@ -46,12 +50,12 @@ class TimingTotals:
         self._last = 0.0
 
     def queue(self, timing: JobTiming) -> None:
-        """A job is queued."""
+        """Note that a job was queued, and choose whether its CPU time is sampled."""
         timing.queued = perf_counter()
         timing.asks = self._last > LONG or self.done % EVERY == 0
 
     def enter(self, timing: JobTiming) -> None:
-        """A job is done."""
+        """Add the times of a job that is done."""
         work = timing.ended - timing.began
         self.done += 1
         self.work += work
@@ -63,5 +67,5 @@ class TimingTotals:
 
     @property
     def cpu_share(self) -> float:
-        """CPU seconds of a second of work; 1 where nobody was asked."""
+        """CPU seconds per second of work, of the sampled jobs; 1 where none was sampled."""
         return min(1.0, self._asked_cpu / self._asked_work) if self._asked_work else 1.0
