@@ -11,6 +11,7 @@ The same command goes on where it was stopped: OUT/checkpoint.pt holds net, opti
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,14 @@ SIDE, CLASSES = 16, 4
 HDF5 = (".h5", ".hdf5")
 
 
+def hdf5() -> Any:
+    """The library for HDF5, an extra."""
+    try:
+        return importlib.import_module("h5py")
+    except ModuleNotFoundError as error:
+        raise SystemExit("HDF5 needs h5py: pip install 'flowload[hdf5]'") from error
+
+
 def make(path: Path, rows: int = 4096) -> None:
     """Write images of stripes in four directions, and noise, under another name first: all or nothing."""
     rng = np.random.default_rng(0)
@@ -44,9 +53,7 @@ def make(path: Path, rows: int = 4096) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".partial.{path.name}")
     if path.suffix in HDF5:
-        import h5py  # noqa: PLC0415 - an extra
-
-        with h5py.File(draft, "w") as file:
+        with hdf5().File(draft, "w") as file:
             for name, array in arrays.items():
                 file.create_dataset(name, data=array, chunks=(256, *array.shape[1:]))
     else:
@@ -61,9 +68,7 @@ def make(path: Path, rows: int = 4096) -> None:
 def opened(path: Path) -> Iterator[Mapping[str, Any]]:
     """The arrays of a set, for reading."""
     if path.suffix in HDF5:
-        import h5py  # noqa: PLC0415 - an extra
-
-        with h5py.File(path) as file:
+        with hdf5().File(path) as file:
             yield {name: file[name] for name in ARRAYS}
     else:
         group = zarr.open_group(path, mode="r")

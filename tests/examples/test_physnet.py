@@ -20,6 +20,7 @@ QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_exp
 TINY = ["--batch-size", "8", "--features", "8", "--interactions", "1", "--learning-rate", "0.003"]
 
 
+@pytest.mark.slow
 def test_rotations_in_torch(tmp_path: Path) -> None:
     model = script.main(["--out", str(tmp_path), "--steps", "5", "--features", "16"])
     model.eval()
@@ -38,6 +39,7 @@ def test_rotations_in_torch(tmp_path: Path) -> None:
     torch.testing.assert_close((down - up) / 2e-2, force[:, 0, 0], rtol=2e-2, atol=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("jax") is None, reason="no jax")
 def test_jax_learns_and_a_kill_changes_nothing(tmp_path: Path) -> None:
     def child(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:

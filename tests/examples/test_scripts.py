@@ -67,6 +67,7 @@ def differing(one: torch.nn.Module, other: torch.nn.Module) -> list[str]:
     return [name for name, value in mine.items() if not torch.equal(value, yours[name])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_it_learns_and_a_kill_changes_nothing(name: str, tmp_path: Path) -> None:
     steps, word, _ = SCRIPTS[name]
@@ -100,6 +101,7 @@ def test_it_validates_and_ends_after_its_epochs(name: str, tmp_path: Path) -> No
     assert (tmp_path / "out/checkpoint.pt").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_waits_are_told_by_epoch(tmp_path: Path) -> None:
     run("latent", tmp_path, "--steps", "100000", "--epochs", "2", "--passes", "1")
     told = [line for line in log(tmp_path) if "valid loss" in line]
@@ -115,6 +117,13 @@ def test_rows_of_hdf5_and_of_zarr_are_the_same(tmp_path: Path) -> None:
     )
     assert differing(one, other) == []
     assert {path.name for path in tmp_path.iterdir()} == {"h5", "zarr", "own.h5", "own.zarr"}
+
+
+def test_hdf5_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(SystemExit, match="pip install 'flowload\\[hdf5\\]'"):
+        run("rows", tmp_path / "out", "--data", str(tmp_path / "own.h5"))
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
