@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,9 +18,10 @@ from .drop import Drop
 from .engine import Batches, Engine, Even, RunOrder, Stream
 from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow
 from .join import join, rename
-from .names import check_name
+from .names import check_node_name
 from .node import Node, Port, Stage
 from .plan import Placed, Plan, make_plan
+from .user_line import user_line
 
 __all__ = ["Graph", "as_graph", "place"]
 
@@ -278,13 +278,6 @@ def place(stage: Stage, *, name: str | None = None) -> Graph:
     return Graph(ends, () if ports else (node,))
 
 
-def check_node_name(name: object) -> None:
-    """Raise GraphError unless a node can have this name."""
-    check_name(name, "a node")
-    if name == "total":
-        raise GraphError("a node cannot be named 'total': memory() keeps that word for the sum")
-
-
 def as_graph(value: object, side: str) -> Graph:
     """The operand, if it is a graph."""
     if isinstance(value, Graph):
@@ -300,13 +293,3 @@ def as_graph(value: object, side: str) -> Graph:
     if side != "outputs":
         where = f"'>>' joins graphs; on its {side}"
     raise GraphError(f"{where} is {value!r}{hint}")
-
-
-def user_line() -> str:
-    """File and line of the nearest caller outside this package."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] != "flowload":
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return "?"
