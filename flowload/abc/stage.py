@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, ClassVar, NamedTuple, TypeGuard
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, TypeGuard
 from flowload.errors import GraphError, NoLength
 
 from .amount import Amount
+from .needs import Need
 from .operators import OnError, Operator, Setting
 
 __all__ = ["Share", "Stage", "share", "whole"]
@@ -95,6 +96,10 @@ class Stage:
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - subclasses that hold memory need it
         """Bytes that one run of this stage holds at most, blocks in flight included."""
         return 0
+
+    def needs(self, setting: Setting) -> Iterable[Need]:  # noqa: ARG002 - subclasses that run kernels need it
+        """Kernels that its operators call, see `Compiled`: what takes long to compile, or all."""
+        return ()
 
     def share(self) -> Share | None:
         """Which part of the stream it lets pass, where it shares it between ranks; None: all of it.

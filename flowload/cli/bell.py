@@ -20,6 +20,7 @@ class Bell:
     def __init__(self) -> None:
         # Not an Event: its lock is not safe in a signal handler that interrupts the waiting thread.
         self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.opening = False  #: nobody listens yet: a signal interrupts the main thread itself
 
     def ring(self, word: str) -> None:
         """Say why to stop."""
@@ -53,7 +54,10 @@ def on_demand(answer: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def signals(bell: Bell) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM ring; a second one acts as it always did, should stopping take long."""
+    """Let the first Ctrl-C or SIGTERM ring; a second one acts as it always did, should stopping take long.
+
+    While nobody listens yet, KeyboardInterrupt is raised as well.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals belong to the main thread
         return
@@ -62,6 +66,8 @@ def signals(bell: Bell) -> Iterator[None]:
     def answer(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, before[signal.Signals(number)])
         bell.ring(WORDS[signal.Signals(number)])
+        if bell.opening:
+            raise KeyboardInterrupt
 
     for number in WORDS:
         signal.signal(number, answer)

@@ -66,7 +66,19 @@ class Drive:
     def run(self) -> Ended:
         """Until the end, however it comes; what failed is kept in `error`."""
         self.batches = {end.name: 0 for end in self.graph.plan.ends}
+        try:
+            return self.whole()
+        except KeyboardInterrupt:
+            if not self.bell.opening:
+                raise
+            # Before it began, such as while kernels were compiled: there is nothing to account for.
+            self.ended = cast("Ended", self.bell.wait(0.0) or "interrupted")
+            return self.ended
+
+    def whole(self) -> Ended:
+        """From opening to the end."""
         bell = self.bell
+        bell.opening = True
         with signals(bell), ThreadPoolExecutor(len(self.batches), "flowload-reader") as threads:
             batches = self.graph.iterate(
                 seed=self.seed,
@@ -83,6 +95,7 @@ class Drive:
                 self.recording(batches),
                 StallWatch(batches, self.stall, self.report) if self.stall else nullcontext(),
             ):
+                bell.opening = False
                 readers = self.start(batches, bell, threads)
                 word = self.watch(batches, bell)
                 self.leaving.set()

@@ -33,6 +33,8 @@ def perform(drive: Drive, *, verbose: bool) -> int:
     status = status_after(drive)
     if drive.stats is None or status == 2:
         drive.screen.close(None, {})
+        if drive.ended in STATUS:
+            say(f"The run was {drive.ended} before it began.", err=True)
     else:
         drive.screen.close(drive.stats, drive.batches)
         books = ledger(drive.stats, as_asked=as_asked(drive))

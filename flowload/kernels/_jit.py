@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import numba
 from numba import types
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import CPUDispatcher
 
-__all__ = ["CHECKED", "kernel"]
+from ._parts import PartCompiler, set_environments
+
+__all__ = ["CHECKED", "Kernel", "Kinds", "kernel"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Kinds: TypeAlias = tuple[Any, ...]  #: numba's types of arguments
+plain: Any = types.unliteral
 
 
 def digest_of(folder: Path) -> str:
@@ -32,8 +36,13 @@ CHECKED = bool(getattr(numba.config, "BOUNDSCHECK", None))  #: by NUMBA_BOUNDSCH
 STAMP = digest_of(Path(__file__).parent) + "-checked" * CHECKED
 
 
-#: No kernel is handed to C code as a callback.
-POLICY = {"nopython": True, "nogil": True, "error_model": "numpy", "boundscheck": False, "no_cfunc_wrapper": True}
+POLICY = {
+    "nopython": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "boundscheck": False,
+    "no_cfunc_wrapper": True,  # no kernel is handed to C code as a callback
+}
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -48,7 +57,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     Under NUMBA_BOUNDSCHECK=1 indices are checked, and so are the reads and writes of `words`; such kernels
     have a cache of their own.
     """
-    if numba.config.DISABLE_JIT:
+    if getattr(numba.config, "DISABLE_JIT", False):
         return function
     compiled = Kernel(function, targetoptions=dict(POLICY))
     enable_cache(compiled, function)
@@ -59,23 +68,53 @@ class Kernel(CPUDispatcher):
     """A compiled function; what other kernels get of it is compiled apart, as a part of theirs.
 
     Most of the time of a cold start went into what nobody needs of such parts: an entry from Python, a cache
-    file, and a version for each literal argument (which LLVM makes by itself where it inlines). Without these,
-    the kernels that `flowload run pipelines/chess.py` uses compile in 0.57 of the time.
+    file, and a version for each literal argument (which LLVM makes by itself where it inlines). Without
+    these, the kernels that `flowload run pipelines/chess.py` uses compile in 0.7 of the time.
     """
 
+    _cache: Any  # numba's
+
     @cached_property
-    def part(self) -> CPUDispatcher:
+    def part(self) -> Any:
         """The same function, to be called by kernels alone."""
-        return CPUDispatcher(self.py_func, targetoptions={**POLICY, "no_cpython_wrapper": True})
+        options = {**POLICY, "no_cpython_wrapper": True}
+        return CPUDispatcher(self.py_func, targetoptions=options, pipeline_class=PartCompiler)
+
+    def add_overload(self, cres: Any) -> None:
+        """Enter code that was compiled, or loaded."""
+        set_environments(cres)
+        super().add_overload(cres)
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """What a kernel calls for arguments of these types; values of literals do not matter."""
-        named = {name: types.unliteral(kind) for name, kind in kws.items()}
-        return self.part.get_call_template(tuple(map(types.unliteral, args)), named)
+        named = {name: plain(kind) for name, kind in kws.items()}
+        return self.part.get_call_template(tuple(map(plain, args)), named)
 
     def get_overload(self, sig: Any) -> Any:
         """The code of what `get_call_template` gave."""
         return self.part.get_overload(sig)
+
+    def kinds(self, args: Iterable[object]) -> Kinds:
+        """The types of arguments, which code is compiled for."""
+        return tuple(map(self.typeof_pyval, args))
+
+    def is_there(self, kinds: Kinds) -> bool:
+        """Whether there is code for these types: in this process, or on disk, where a call finds it."""
+        if kinds in self.overloads:
+            return True
+        if self.folder is None:
+            return False
+        # numba has no word for this: its own look loads the code as well, and what it takes to load it.
+        cache: Any = self._cache
+        target: Any = self.targetctx
+        key = cache._index_key(kinds, target.codegen())  # noqa: SLF001
+        return key in cache._cache_file._load_index()  # noqa: SLF001
+
+    @property
+    def folder(self) -> Path | None:
+        """Where compiled code is kept; None: nowhere."""
+        path = self._cache.cache_path
+        return None if path is None else Path(path)
 
 
 def enable_cache(compiled: Dispatcher[Callable[P, R]], function: Callable[P, R]) -> None:

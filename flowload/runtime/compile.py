@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache, partial
 
 import numpy as np
 
+from flowload.abc.needs import Need
 from flowload.abc.operators import Block, Fold, Map, Operator, Setting, Source
 from flowload.abc.powers import Paced, Stopping
 from flowload.chance import stage_key
@@ -56,6 +57,7 @@ class CompiledGraph:
         self.outputs: dict[str, Channel] = {}
         self.nodes: dict[str, list[Member]] = {}  #: members by node, in the order of the flow
         self.stop = np.zeros(1, np.uint8)  #: set when the run is left: see `Call.stop`
+        self.needs: list[Need] = []  #: see `Stage.needs`
         self._pool = pool
         self._monitor = monitor
         self._ends: dict[str, Segment] = {}  # by node: the segment of its last member
@@ -132,6 +134,7 @@ class CompiledGraph:
         )
         with Noted(placed.name, placed.node.where):
             opened = placed.stage.open(setting)
+            self.needs += placed.stage.needs(setting)
         operators = check_opened(placed, opened)
         single = len(operators) == 1
         return [

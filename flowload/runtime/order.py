@@ -19,6 +19,7 @@ from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.threads.monitor import Monitor, RunLock
 
 from .checkpoint import read_state, write_state
+from .cold_start import compile_kernels
 from .compile import CompiledGraph
 from .ranks import Prepared, Ranks
 from .run import Run
@@ -65,6 +66,17 @@ class Order(RunOrder):
         if not self.ranks.others:
             return prepare()
         return await anyio.to_thread.run_sync(prepare, abandon_on_cancel=True)
+
+    async def begun(self) -> Run:
+        """The run, opened and compiled, but not started."""
+        prepared = await self.prepared()
+        run = self.open(prepared)
+        with ExitStack() as stack:
+            for undo in (run.pool.close, run.compiled.release, run.compiled.close, prepared.leave):
+                stack.callback(undo)
+            await compile_kernels(run.compiled.needs, run.compiled.cpus)
+            stack.pop_all()
+        return run
 
     def open(self, prepared: Prepared | None = None) -> Run:
         """Open every stage; in the event loop that will run it."""

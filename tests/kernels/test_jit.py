@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from flowload.kernels import _jit
+from flowload.kernels import _jit, _parts
 from flowload.kernels._jit import kernel
 
 MODULE = """
@@ -96,3 +96,51 @@ def test_cache_of_a_package_that_cannot_be_written_goes_to_the_user(tmp_path: Pa
     assert [run[:2] for run in runs] == [["42", "0"], ["42", "1"]]
     assert Path(runs[1][2]).is_relative_to(tmp_path)
     assert not Path(runs[1][2]).is_relative_to(package)
+
+
+def test_what_a_kernel_calls_is_compiled_once_as_its_part_whatever_its_literals() -> None:
+    @kernel
+    def after(x: int) -> int:
+        return x + 1
+
+    @kernel
+    def thrice(x: int) -> int:
+        return after(0) + after(7) + after(x)
+
+    known: Any = after
+    assert thrice(1) == 1 + 8 + 2
+    assert not known.overloads, "an entry from Python that nobody asked for"
+    assert len(known.part.overloads) == 1
+    assert after(1) == 2
+
+
+RAISING = """
+import flowload.kernels._jit as jit
+
+@jit.kernel
+def positive(x: int) -> int:
+    if x < 0:
+        raise ValueError("below 0", x)
+    return x
+
+@jit.kernel
+def twice(x: int) -> int:
+    return 2 * positive(x)
+
+if __name__ == "__main__":
+    assert twice(3) == 6
+    try:
+        twice(-1)
+    except ValueError as error:
+        print(error.args, sum(twice.stats.cache_hits.values()))
+"""
+
+
+def test_a_part_is_no_machine_code_of_its_own_and_raises_all_the_same(tmp_path: Path) -> None:
+    assert _parts.PartCompiler is _parts.LinkedCompiler, "numba has become another: see kernels/_parts.py"
+    module = tmp_path / "raising.py"
+    module.write_text(RAISING)
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for hits in (0, 1):  # compiled, and loaded
+        done = subprocess.run([sys.executable, module], capture_output=True, text=True, env=env, check=True)
+        assert done.stdout.strip() == f"('below 0', -1) {hits}"

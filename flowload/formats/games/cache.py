@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from flowload.abc.needs import Need
 from flowload.abc.records import Fields
 from flowload.errors import NoDataError
 from flowload.observe.preparation import Preparation
@@ -18,7 +19,7 @@ from .files import find_games
 from .layouts import Packing, check_packing_layout
 from .pack import PREFIX, pack_games
 from .packed import PackedGames, find_packing
-from .table import FIELDS, GamesTable
+from .table import FIELDS, GamesTable, table_needs
 
 __all__ = ["Games"]
 
@@ -76,6 +77,10 @@ class Games:
         """Where these are packed."""
         root = cache_folder(sources) if self.packed is None else Path(self.packed)
         return root / self.layout
+
+    def needs(self, layout: str | None) -> Iterable[Need]:
+        """The kernels of what is packed as bits."""
+        return table_needs() if layout is not None and self.layout == "bits" else ()
 
     def open(self) -> GamesTable:
         """Pack if need be, and map. Raises what `pack_games` and `PackedGames.open` raise."""

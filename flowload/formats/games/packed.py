@@ -7,7 +7,8 @@ white is to move), `outputs [B] int64` (0 black wins, 1 draw, 2 white wins).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.needs import Need
 from flowload.abc.records import Fields
 from flowload.errors import DataError, NoDataError
 from flowload.files.arrays import Dump, map_array, read_array
@@ -22,7 +24,7 @@ from flowload.files.guard import Guard
 from flowload.kernels.games.positions import BITS, FEATURES
 
 from .layouts import Packing
-from .table import FIELDS, Columns, GamesTable
+from .table import FIELDS, Columns, GamesTable, table_needs
 
 __all__ = ["PackedGames", "find_packing"]
 
@@ -61,6 +63,12 @@ class PackedGames:
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - there is one
         """`inputs [B, 193] float32`, `outputs [B] int64`."""
         return FIELDS
+
+    def needs(self, layout: str | None) -> Iterator[Need]:
+        """The kernels of what we packed."""
+        with suppress(DataError):  # raised when it is opened
+            if layout is not None and find_packing(self.path).file("bits").exists():
+                yield from table_needs()
 
     def open(self) -> GamesTable:
         """Map the files. Raises DataError where size, shape or dtype do not fit, NoDataError for no rows."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.needs import Need
 from flowload.abc.operators import Call
 from flowload.abc.record_powers import Ordered
-from flowload.abc.records import Fields, Numbers, Order
+from flowload.abc.records import WRITTEN, Fields, Numbers, Order
 from flowload.errors import DataError, GraphError
 from flowload.files.guard import Guard
-from flowload.kernels.games.positions import FEATURES, gather_bits, gather_rows, owners
+from flowload.kernels.games.positions import BITS, FEATURES, gather_bits, gather_rows, owners
 from flowload.kernels.streaming import is_large
 
-__all__ = ["FIELDS", "Columns", "GamesTable"]
+__all__ = ["FIELDS", "Columns", "GamesTable", "table_needs"]
 
 FIELDS: Fields = {
     "inputs": ((FEATURES,), np.dtype(np.float32)),
@@ -32,6 +33,15 @@ class Columns(NamedTuple):
     outputs: NDArray[Any] | None  #: (N,) uint8 or int64; None: inside
     games: NDArray[np.uint64] | None  #: (g, 2), in memory: first row and hash; None: nobody kept them
     guard: Guard  #: of the files: the arrays are read inside `with guard:`
+
+
+def table_needs() -> Iterator[Need]:
+    """The kernels that a table calls whose rows have their outcome inside."""
+    packed, inputs = np.empty((2, BITS), np.uint8), np.empty((2, FEATURES), np.float32)
+    packed.flags.writeable = False  # a file's, mapped
+    numbers = np.empty(2, np.int64)
+    yield gather_bits, (packed, numbers, WRITTEN, inputs, numbers, False)
+    yield owners, (np.empty((2, 2), np.uint64), numbers, np.empty(2, np.uint64))
 
 
 class GamesTable(Ordered):

@@ -7,17 +7,18 @@ that end in `.gz` are compressed chunks, the others raw ones; `LICENSE` and hidd
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.chunk_formats import ChunkFormat, Layout, Listed, Unpacked, Uses
+from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes
-from flowload.blocks import CHUNK
+from flowload.blocks import CHUNK, ORIGIN
 from flowload.errors import DataError, NoDataError
 from flowload.files.regular import opened
 from flowload.formats.containers import gzip as gz
@@ -27,13 +28,15 @@ from flowload.formats.containers.tar_links import follow_links
 from flowload.kernels.chess.packing import pack_records, unpack_records
 from flowload.kernels.chess.unpacking import STREAM, Columns, Files, Room, unpack_chunks
 
-from .layouts import BITS, TENSORS, TUPLE
+from .layouts import BITS, TENSORS, TUPLE, Lc0Layout
 from .records import SIZES, check_chunk, check_rows, infer_records
 from .rules import check_values
 
 __all__ = ["FORMAT", "Lc0"]
 
-LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (TENSORS, TUPLE, BITS)})
+LAYOUTS: Mapping[str, Lc0Layout] = MappingProxyType(
+    {layout.name: layout for layout in (TENSORS, TUPLE, BITS)}
+)
 COLUMNS = ("offset", "size", "inflated", "source", "index", "use", "cap", "gzip")  #: that kernels read
 WANTED = "a .tar or .gz file"
 #: Which of them a tar program would leave on disk is the last; of tars that were joined each may be meant.
@@ -104,16 +107,19 @@ class Lc0:
         """Read, inflate, check, sample and pack chunks by `kernels.chess.unpacking`; only if `in_bulk`."""
         functions = native_functions()
         assert functions is not None, "asked before"  # noqa: S101 - a stage's mistake, not bad input
-        return unpack_chunks(
-            functions,
-            np.zeros(STREAM, np.int64),
-            Files(uses.fds, uses.keys),
-            Columns(*(uses.table[name] for name in COLUMNS)),
-            (np.uint64(uses.seed), uses.rule),
-            scratch,
-            (uses.limit, uses.checked),
-            Room(out.rows, out.origin.view(np.int32).reshape(-1, 3), out.counts),
-        )
+        return unpack_chunks(functions, *unpacking(uses, scratch, out))
+
+    def needs(self, layout: str | None) -> Iterator[Need]:
+        """The kernels of `unpack`, and of the layout."""
+        functions = native_functions()
+        if functions is not None:
+            memory, numbers = np.empty((2, self.row_bytes), np.uint8), np.empty((2, 3), np.int64)
+            fds, keys = np.empty(2, np.int32), np.empty(2, np.uint64)
+            uses = Uses(np.empty(2, CHUNK), fds, keys, 0, (1, 1, 0), 0)
+            out = Unpacked(memory, np.empty(2, ORIGIN), numbers)
+            yield unpack_chunks, (functions, *unpacking(uses, memory[0], out))
+        if layout is not None:
+            yield LAYOUTS[layout].need()
 
     def records(self, rows: Bytes) -> Bytes:
         """Records as they are on disk, of rows packed or not: (n, 8396), zeros behind each."""
@@ -133,6 +139,19 @@ class Lc0:
 
 
 FORMAT: ChunkFormat = Lc0()
+
+
+def unpacking(uses: Uses, scratch: Bytes, out: Unpacked) -> tuple[Any, ...]:
+    """What `unpack_chunks` takes, but for the functions."""
+    return (
+        np.zeros(STREAM, np.int64),
+        Files(uses.fds, uses.keys),
+        Columns(*(uses.table[name] for name in COLUMNS)),
+        (np.uint64(uses.seed), uses.rule),
+        scratch,
+        (uses.limit, uses.checked),
+        Room(out.rows, out.origin.view(np.int32).reshape(-1, 3), out.counts),
+    )
 
 
 def chunk_members(fd: int, path: str) -> tuple[list[Member], Mapping[str, int]]:

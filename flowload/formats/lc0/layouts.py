@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes
 from flowload.kernels.chess.layouts import encode_bits, encode_tensors, encode_tuple
 from flowload.kernels.streaming import is_large
@@ -22,19 +23,24 @@ F32, U64, U8 = np.dtype("<f4"), np.dtype("<u8"), np.dtype("u1")
 
 @dataclass(frozen=True)
 class Lc0Layout:
-    """Named arrays, and the function that fills them.
+    """Named arrays, and the kernel that fills them.
 
-    `write` takes records (n, stride), per key the part of the batch that they fill, and whether to write past
-    the caches; it returns the first row that is no record, or -1.
+    The kernel takes records (n, stride), the part of each array that they fill, and whether to write past the
+    caches; it returns the first row that is no record, or -1.
     """
 
     name: str
     shapes: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
-    write: Callable[[Bytes, Mapping[str, NDArray[Any]], bool], int]
+    kernel: Callable[..., int]
 
     def fields(self) -> Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Per key: the shape of one sample, and the dtype."""
         return self.shapes
+
+    def need(self) -> Need:
+        """The kernel, and arguments like those of `encode`."""
+        parts = {key: np.empty((2, *shape), dtype) for key, (shape, dtype) in self.shapes.items()}
+        return self.kernel, (np.empty((2, 2), np.uint8), *flat(parts), False)
 
     def encode(self, rows: Bytes, out: Mapping[str, NDArray[Any]], start: int) -> None:
         """Write records of any versions, one a row, to `out[key][start : start + n]`; without the GIL.
@@ -54,25 +60,14 @@ class Lc0Layout:
                 raise ValueError(f"out[{key!r}] from {start} on gives {found}; wanted {wanted}")
             parts[key] = part
             nbytes += out[key].nbytes
-        if self.write(rows, parts, is_large(nbytes)) >= 0:
+        if self.kernel(rows, *flat(parts), is_large(nbytes)) >= 0:
             check_rows(rows, "a batch")
 
 
-def write_tensors(rows: Bytes, out: Mapping[str, NDArray[Any]], streamed: bool) -> int:
-    """Fill the layout "tensors"."""
-    planes = out["planes"].reshape(len(rows), -1)
-    return encode_tensors(rows, planes, out["probabilities"], out["values"], streamed)
-
-
-def write_tuple(rows: Bytes, out: Mapping[str, NDArray[Any]], streamed: bool) -> int:
-    """Fill the layout "tuple"."""
-    planes = out["planes"].reshape(len(rows), -1)
-    return encode_tuple(rows, planes, out["probs"], out["winner"], out["best_q"], out["plies_left"], streamed)
-
-
-def write_bits(rows: Bytes, out: Mapping[str, NDArray[Any]], streamed: bool) -> int:
-    """Fill the layout "bits"."""
-    return encode_bits(rows, out["bits"], out["scalars"], out["probabilities"], out["values"], streamed)
+def flat(parts: Mapping[str, NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    """The arrays as kernels take them: planes as one row a sample."""
+    for key, part in parts.items():
+        yield part.reshape(len(part), -1) if key == "planes" else part
 
 
 #: What lc0's C++ loader gives: input planes, policy target, and six rows of (q, d, m): result, best, played,
@@ -80,7 +75,7 @@ def write_bits(rows: Bytes, out: Mapping[str, NDArray[Any]], streamed: bool) -> 
 TENSORS = Lc0Layout(
     "tensors",
     {"planes": ((112, 8, 8), F32), "probabilities": ((1858,), F32), "values": ((6, 3), F32)},
-    write_tensors,
+    encode_tensors,
 )
 
 #: The training tuple of lc0's Python parser: planes, policy, win-draw-loss of the game and of the search,
@@ -94,7 +89,7 @@ TUPLE = Lc0Layout(
         "best_q": ((3,), F32),
         "plies_left": ((), F32),
     },
-    write_tuple,
+    encode_tuple,
 )
 
 #: As "tensors", but with the planes packed: 840 bytes instead of 28,672, to be expanded on the device.
@@ -125,5 +120,5 @@ BITS = Lc0Layout(
         "probabilities": ((1858,), F32),
         "values": ((6, 3), F32),
     },
-    write_bits,
+    encode_bits,
 )

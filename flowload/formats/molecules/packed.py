@@ -8,11 +8,12 @@ int32`. `layout="masked"`: `Z, R, F, E, Qtot`, and `mask [B, A] bool`. Units: Å
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from flowload.abc.needs import Need
 from flowload.abc.records import Fields
 from flowload.abc.stage import whole
 from flowload.errors import GraphError
@@ -20,7 +21,7 @@ from flowload.errors import GraphError
 from .files import open_pack
 from .layouts import LAYOUTS, fields_of
 from .pairs import PairRule, Pairs
-from .table import MoleculeTable
+from .table import MoleculeTable, table_needs
 
 __all__ = ["PackedMolecules"]
 
@@ -91,6 +92,11 @@ class PackedMolecules:
     def attending_bytes(self, layout: str, size: int) -> int:
         """Of pair indices that are a batch's own; 0 without `num_atoms`."""
         return 0 if self.num_atoms is None else self.rule(layout).own_bytes(size, self.num_atoms)
+
+    def needs(self, layout: str | None) -> Iterator[Need]:
+        """The kernels that look at molecules, write them, and name pairs."""
+        if layout is not None:
+            yield from table_needs(layout, self.num_atoms, self.rule(layout))
 
     def open(self) -> MoleculeTable:
         """Map and check. Raises DataError that names the file, what was found, and what was wanted."""

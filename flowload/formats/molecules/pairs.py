@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.needs import Need
 from flowload.abc.operators import Call
 from flowload.errors import GraphError
 from flowload.kernels.molecules.pairs import fill_pairs, fill_pairs_within, room_within
@@ -59,6 +60,15 @@ class PairRule:
             molecules = len(sizes) if self.pairs == "batch" else 1
             dst, src = shared.get(make_pairs, molecules, places.shape[1])
         return {"dst_idx": dst, "src_idx": src}
+
+    def needs(self) -> Iterator[Need]:
+        """The kernels that name pairs."""
+        sizes, places, stop = np.empty(2, np.int32), np.empty((2, 2), np.float32), np.empty(2, np.uint8)
+        if self.cutoff is not None:
+            yield room_within, (places, sizes, 0.0, stop)
+            yield fill_pairs_within, (sizes, sizes, places, sizes, 0.0, stop)
+        elif self.pairs != "none":
+            yield fill_pairs, (sizes, sizes, sizes, 0, stop)
 
     def own_bytes(self, molecules: int, slots: int) -> int:
         """Bytes at most of the indices that a batch has for itself."""

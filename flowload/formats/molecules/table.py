@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes, Call
 from flowload.abc.record_powers import Gathered, Pair
 from flowload.abc.records import WRITTEN, Fields, Numbers, Order, Picks
 from flowload.files.guard import Guard
 from flowload.kernels.molecules.composition import composition_keys
 from flowload.kernels.molecules.pad import STREAMED, mark, pad_batches, pad_molecules, take_sizes
-from flowload.kernels.molecules.ragged import count_places, largest, longest, widths_of
+from flowload.kernels.molecules.ragged import count_places, first_misfit, largest, longest, widths_of
 from flowload.kernels.molecules.sound import find_unsound
 
 from .files import Pack
@@ -29,6 +30,36 @@ __all__ = ["MoleculeTable"]
 
 
 PART = 1 << 14  #: molecules that are looked at in one call: a run that is left does not wait for all
+
+
+def as_mapped(kind: type[np.generic]) -> NDArray[Any]:
+    """An array like one of a file."""
+    array = np.empty(2, kind)
+    array.flags.writeable = False
+    return array
+
+
+def table_needs(layout: str, num_atoms: int | None, rule: PairRule) -> Iterator[Need]:
+    """The kernels that a table calls for batches of a layout."""
+    numbers, places, energies = as_mapped(np.int32), as_mapped(np.float32), as_mapped(np.float64)
+    atoms, labels, rows = (numbers, places, places), (energies, energies), np.empty(2, np.int64)
+    sizes, mask = np.empty(2, np.int32), np.empty((2, 2), np.bool_)
+    flat, wide = np.empty(2, np.float32), np.empty((2, 2), np.float32)
+    targets, packed = (np.empty(2), np.empty(2)), (atoms, labels, rows)
+    yield find_unsound, (atoms, labels, rows, rows, 0, np.empty(2, np.uint8))
+    arrays = sizes.reshape(1, 2), wide, wide
+    yield pad_molecules, (packed, rows, WRITTEN, arrays, targets, sizes, True, True)
+    if num_atoms is None or rule.pairs == "real":
+        yield widths_of, (rows, rows, WRITTEN, 0, rows)
+        yield pad_batches, (packed, rows, rows, (sizes, flat, flat), targets, sizes, True)
+    yield longest, (rows,)
+    yield first_misfit, (rows, sizes, 0)
+    yield largest, (rows, rows)
+    yield count_places, (rows, rows)
+    yield take_sizes, (rows, rows, sizes)
+    if LAYOUTS[layout].mask:
+        yield mark, (sizes, mask)
+    yield from rule.needs()
 
 
 class MoleculeTable:

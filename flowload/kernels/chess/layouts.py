@@ -3,7 +3,8 @@
 Rows (n, stride) uint8 hold records of any versions, packed or not; the arrays are C-contiguous. Each kernel
 returns the first row that is no record, or -1; what lies behind a bad row is not written.
 
-`streamed`: write past the caches, as is better for a batch that `streaming.is_large`.
+`streamed`: write past the caches, as is better for a batch that `streaming.is_large`; planes only where they
+begin on a cache line.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from flowload.kernels._jit import kernel
 from flowload.kernels.prefetch import LINE
 from flowload.kernels.streaming import address, fence
 
-from .planes import LAST, stream_planes, write_bits, write_planes
-from .policy import stream_policy, write_policy
+from .planes import write_bits, write_planes
+from .policy import write_policy
 from .records import MOVES, is_record
 from .values import write_outcome, write_values
 
@@ -33,12 +34,13 @@ def encode_tensors(
     streamed: bool,
 ) -> int:
     """Planes (n, 7168), policy (n, 1858) and values (n, 6, 3)."""
-    bad, scratch = -1, np.empty(max(MOVES, LAST), np.float32)
+    bad, scratch, past = -1, np.empty((1, MOVES), np.float32), streamed and address(planes) % LINE == 0
     for i in range(len(rows)):
         if not is_record(rows, i, 0):
             bad = i
             break
-        write_inputs(rows, i, planes, probabilities, scratch, streamed)
+        write_planes(rows, i, planes, scratch, past)
+        write_policy(rows, i, probabilities, scratch, past)
         write_values(rows, i, values)
     fence()
     return bad
@@ -55,33 +57,16 @@ def encode_tuple(
     streamed: bool,
 ) -> int:
     """Planes (n, 7168), policy (n, 1858), winner (n, 3), best_q (n, 3) and plies left (n,)."""
-    bad, scratch = -1, np.empty(max(MOVES, LAST), np.float32)
+    bad, scratch, past = -1, np.empty((1, MOVES), np.float32), streamed and address(planes) % LINE == 0
     for i in range(len(rows)):
         if not is_record(rows, i, 0):
             bad = i
             break
-        write_inputs(rows, i, planes, probs, scratch, streamed)
+        write_planes(rows, i, planes, scratch, past)
+        write_policy(rows, i, probs, scratch, past)
         write_outcome(rows, i, winner, best_q, plies_left)
     fence()
     return bad
-
-
-@kernel
-def write_inputs(
-    rows: Bytes,
-    i: int,
-    planes: NDArray[np.float32],
-    policy: NDArray[np.float32],
-    scratch: NDArray[np.float32],
-    streamed: bool,
-) -> None:
-    """Planes and policy of record i; the planes are streamed where they begin on a cache line."""
-    if streamed and address(planes) % LINE == 0:
-        stream_planes(rows, i, planes, scratch[:LAST])
-        stream_policy(rows, i, policy, scratch[:MOVES])
-    else:
-        write_planes(rows, i, planes)
-        write_policy(rows, i, policy)
 
 
 @kernel
@@ -94,16 +79,13 @@ def encode_bits(
     streamed: bool,
 ) -> int:
     """Packed planes (n, 104) and (n, 8), policy (n, 1858) and values (n, 6, 3)."""
-    bad, scratch = -1, np.empty(MOVES, np.float32)
+    bad, scratch = -1, np.empty((1, MOVES), np.float32)
     for i in range(len(rows)):
         if not is_record(rows, i, 0):
             bad = i
             break
         write_bits(rows, i, bits, scalars)
-        if streamed:
-            stream_policy(rows, i, probabilities, scratch)
-        else:
-            write_policy(rows, i, probabilities)
+        write_policy(rows, i, probabilities, scratch, streamed)
         write_values(rows, i, values)
     fence()
     return bad

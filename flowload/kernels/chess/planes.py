@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +12,7 @@ from flowload.kernels.words import byte_at, int_at, spread_bits, word_at
 
 from .records import FLAGS, PLANES, format_of, shift_of
 
-__all__ = ["LAST", "expand_planes", "stream_planes", "write_bits", "write_planes"]
+__all__ = ["LAST", "expand_planes", "write_bits", "write_planes"]
 
 FLOAT_PLANE = 256  #: bytes of one plane of 64 float32
 FLOAT_FRAME = 112 * FLOAT_PLANE
@@ -22,30 +20,29 @@ LAST = 8 * 64  #: floats of planes 104 to 111
 
 
 @kernel
-def write_planes(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
-    """The planes of valid record i: rows (n, stride) uint8 to row i of out (n, 7168), both C-contiguous."""
-    at = i * rows.shape[1]
-    word = int_at(rows, at)
-    form = format_of(rows, at, word)
-    at += shift_of(word)
-    for plane in range(104):
-        start = i * FLOAT_FRAME + plane * FLOAT_PLANE
-        spread_bits(out, start, word_at(rows, at + PLANES + 8 * plane))
-    write_last(out, i, 104, form, rows, at + FLAGS)
+def write_planes(
+    rows: Bytes, i: int, out: NDArray[np.float32], scratch: NDArray[np.float32], streamed: bool
+) -> None:
+    """The planes of valid record i: rows (n, stride) uint8 to row i of out (n, 7168), both C-contiguous.
 
-
-@kernel
-def stream_planes(rows: Bytes, i: int, out: NDArray[np.float32], scratch: NDArray[np.float32]) -> None:
-    """The same past the caches; `out` begins on a cache line, `scratch` has LAST floats."""
+    `streamed`: past the caches; `out` begins on a cache line, and `scratch` (1, n) has LAST floats or more.
+    """
     at = i * rows.shape[1]
     word = int_at(rows, at)
     form = format_of(rows, at, word)
     at += shift_of(word)
     start = i * FLOAT_FRAME
     for plane in range(104):
-        stream_bits(out, start + plane * FLOAT_PLANE, word_at(rows, at + PLANES + 8 * plane))
-    write_last(scratch.reshape(1, -1), 0, 0, form, rows, at + FLAGS)
-    stream_bytes(out, start + 104 * FLOAT_PLANE, scratch, 0, 4 * LAST)
+        bits = word_at(rows, at + PLANES + 8 * plane)
+        if streamed:
+            stream_bits(out, start + plane * FLOAT_PLANE, bits)
+        else:
+            spread_bits(out, start + plane * FLOAT_PLANE, bits)
+    if streamed:
+        write_last(scratch, 0, 0, form, rows, at + FLAGS)
+        stream_bytes(out, start + 104 * FLOAT_PLANE, scratch, 0, 4 * LAST)
+    else:
+        write_last(out, i, 104, form, rows, at + FLAGS)
 
 
 @kernel
@@ -79,25 +76,25 @@ def write_last(out: NDArray[np.float32], i: int, first: int, form: int, data: By
     """
     if form == 1:
         for k in range(4):
-            fill(out, i, first + k, byte_at(data, at + k))
+            fill(out, i, first + k, float(byte_at(data, at + k)))
     else:
         for k in range(2):
-            fill(out, i, first + k, 0)
+            fill(out, i, first + k, 0.0)
             write_rank(out, i, first + k, 0, byte_at(data, at + k))
             write_rank(out, i, first + k, 7, byte_at(data, at + 2 + k))
-            fill(out, i, first + 2 + k, 0)
+            fill(out, i, first + 2 + k, 0.0)
     if form <= 2:
-        fill(out, i, first + 4, byte_at(data, at + 4))
+        fill(out, i, first + 4, float(byte_at(data, at + 4)))
     else:
-        fill(out, i, first + 4, 0)
+        fill(out, i, first + 4, 0.0)
         write_rank(out, i, first + 4, 7, byte_at(data, at + 4))
     fill(out, i, first + 5, byte_at(data, at + 5) / (99 if form <= 3 else 100))
-    fill(out, i, first + 6, 1 if form >= 132 and byte_at(data, at + 6) >= 128 else 0)
-    fill(out, i, first + 7, 1)
+    fill(out, i, first + 6, 1.0 if form >= 132 and byte_at(data, at + 6) >= 128 else 0.0)
+    fill(out, i, first + 7, 1.0)
 
 
 @kernel
-def fill(out: NDArray[np.float32], i: int, plane: int, value: Any) -> None:
+def fill(out: NDArray[np.float32], i: int, plane: int, value: float) -> None:
     """One plane, all the same."""
     for square in range(64):
         out[i, 64 * plane + square] = value

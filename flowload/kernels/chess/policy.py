@@ -13,20 +13,22 @@ from flowload.kernels.words import float_at, int_at
 from .packing import spread_policy
 from .records import MOVES, POLICY, PROBABILITIES, is_packed, shift_of
 
-__all__ = ["stream_policy", "write_policy"]
+__all__ = ["write_policy"]
 
 
 @kernel
-def write_policy(rows: Bytes, i: int, out: NDArray[np.float32]) -> None:
-    """The policy of valid record i, bit for bit: rows (n, stride) uint8 to row i of out (n, 1858)."""
-    read_policy(rows, i, out, i)
+def write_policy(
+    rows: Bytes, i: int, out: NDArray[np.float32], scratch: NDArray[np.float32], streamed: bool
+) -> None:
+    """The policy of valid record i, bit for bit: rows (n, stride) uint8 to row i of out (n, 1858).
 
-
-@kernel
-def stream_policy(rows: Bytes, i: int, out: NDArray[np.float32], scratch: NDArray[np.float32]) -> None:
-    """The same past the caches; `scratch` has MOVES floats."""
-    read_policy(rows, i, scratch.reshape(1, -1), 0)
-    stream_bytes(out, i * POLICY, scratch, 0, POLICY)
+    `streamed`: past the caches; `scratch` (1, n) has MOVES floats or more.
+    """
+    if streamed:
+        read_policy(rows, i, scratch, 0)
+        stream_bytes(out, i * POLICY, scratch, 0, POLICY)
+    else:
+        read_policy(rows, i, out, i)
 
 
 @kernel

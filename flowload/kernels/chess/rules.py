@@ -33,7 +33,16 @@ from .records import (
     shift_of,
 )
 
-__all__ = ["HIGHEST", "LEAST_SUM", "LOWEST", "MOST_SUM", "RULE50", "first_broken", "first_wrong_policy"]
+__all__ = [
+    "HIGHEST",
+    "LEAST_SUM",
+    "LOWEST",
+    "MOST_SUM",
+    "RULE50",
+    "first_broken",
+    "first_wrong_policy",
+    "have_policies",
+]
 
 VISITS, PLAYED, BEST = 8340, 8344, 8346  #: u32, u16, u16, from version 6
 Q_ST, D_ST = 8352, 8356  #: they mean something from version 7
@@ -135,6 +144,15 @@ def first_wrong_policy(rows: Bytes, which: NDArray[np.int64]) -> int:
         if not has_policy(rows, row * rows.shape[1]):
             return int(row)
     return -1
+
+
+@kernel
+def have_policies(rows: Bytes, begin: int, end: int) -> bool:
+    """Whether the policy of each of these of valid rows (n, stride), packed or not, is one."""
+    for row in range(begin, end):  # noqa: SIM110 - numba has no `all` of a generator
+        if not has_policy(rows, row * rows.shape[1]):
+            return False
+    return True
 
 
 @kernel

@@ -20,7 +20,7 @@ from flowload.kernels.words import int_at
 
 from .packing import pack_records
 from .records import first_bad, size_of
-from .rules import first_broken, first_wrong_policy
+from .rules import first_broken, have_policies
 
 __all__ = ["STREAM", "Columns", "Files", "Functions", "Room", "inflate_into", "unpack_chunks"]
 
@@ -163,7 +163,7 @@ def unpack_chunks(
         end = at + len(which)
         if end > len(out.rows) or pack_records(records, which, out.rows[at:end]) >= 0:
             break
-        if checked and first_wrong_policy(out.rows[at:end], np.arange(end - at)) >= 0:
+        if checked and not have_policies(out.rows, at, end):
             break
         for k in range(len(which)):
             out.origin[at + k, 0] = source

@@ -50,7 +50,7 @@ class AsyncBatches:
     async def __aenter__(self) -> Self:
         if self.run is not None:
             raise ClosedRun("a run is entered once; graph.stream() makes another")
-        self.run = self.order.open(await self.order.prepared())
+        self.run = await self.order.begun()
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         keep_ctrl_c_out(self._leave)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
 from flowload.abc.amount import Amount
+from flowload.abc.needs import Compiled, Need
 from flowload.abc.operators import Device, OnError, Operator, Setting
 from flowload.abc.records import LayoutRecords, may_drop
 from flowload.abc.stage import whole
@@ -123,6 +124,15 @@ class BatchStage(Stage):
         bad = self.uneven(setting) or ("what turns out bad is left out" if self.refilled(setting) else None)
         given = Amount(samples=samples - rest if self.drop_last else samples, blocks=blocks)
         return {"out": given.doubted(incoming[0].unsure).doubted(bad)}
+
+    def needs(self, setting: Setting) -> Iterator[Need]:
+        """Those that write the layout."""
+        for known in own_formats(setting.upstream):
+            if isinstance(known, Compiled):
+                yield from known.needs(self.layout or next(iter(known.layouts)))
+        for records in own_records(setting):
+            if isinstance(records, Compiled):
+                yield from records.needs(self.layout or records.layouts[0])
 
     def memory(self, setting: Setting) -> int:
         """Batches at work and on their way, and the records that they are made of."""

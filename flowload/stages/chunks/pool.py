@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.chunk_formats import ChunkFormat
+from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes, Call, Mark, State
 from flowload.blocks import CHUNK, Chunks
 from flowload.errors import DataError
 from flowload.kernels.chunks.exchange import exchange
 from flowload.stages.registry import find_format
 
-from .pool_choices import KNOWN, PoolChoices
-from .source_table import FindFormat, SourceTable, chunks_from_state, chunks_to_state
+from .pool_choices import KNOWN, PoolChoices, drawing
+from .source_table import FindFormat, SourceTable, chunks_from_state, chunks_to_state, counting
 
-__all__ = ["ChunkPool", "check_format"]
+__all__ = ["ChunkPool", "check_format", "pooling"]
 
 EMIT = 256  #: references of a block
 FIRST = 1024  #: rows at first
@@ -173,6 +174,14 @@ class ChunkPool:
             chunks = chunks_from_state(state["chunks"], self.find)
             self.format, self.inside, self.table = chunks.format, len(chunks), chunks.table
             self.table["source"] = self.sources.adopt(chunks.sources, self.table["source"])
+
+
+def pooling() -> Iterator[Need]:
+    """Kernels that a `ChunkPool` calls."""
+    table = as_bytes(np.empty(2, CHUNK))
+    yield drawing()
+    yield exchange, (table, table, np.empty(2, np.int64))
+    yield from counting()
 
 
 def as_bytes(table: NDArray[np.void]) -> Bytes:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.needs import Need
 from flowload.abc.operators import Call, State
 from flowload.kernels.philox import integers, stream
 
-__all__ = ["KNOWN", "PoolChoices"]
+__all__ = ["KNOWN", "PoolChoices", "drawing"]
 
 FILL, EXCHANGE = 0, 1  #: streams of random numbers
 KNOWN = 1 << 16  #: chunks of a pass that are counted before a choice is made, where that must be
+
+
+def drawing() -> Need:
+    """The kernel that draws numbers for folds."""
+    return integers, (np.empty(2, np.int64), 1, 0, stream((0, 0)), 0)
 
 
 class PoolChoices:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.chunk_formats import ChunkFormat
+from flowload.abc.needs import Need
 from flowload.abc.operators import Call, Mark, State
 from flowload.blocks import CHUNK, Chunks
 from flowload.kernels.chunks.window import draw, join
@@ -15,9 +16,19 @@ from flowload.kernels.philox import integers, stream
 from flowload.stages.registry import find_format
 
 from .pool import EMIT, FIRST, check_format
-from .source_table import FindFormat, SourceTable, chunks_from_state, chunks_to_state
+from .pool_choices import drawing
+from .source_table import FindFormat, SourceTable, chunks_from_state, chunks_to_state, counting
 
-__all__ = ["RepeatingPool"]
+__all__ = ["RepeatingPool", "passing"]
+
+
+def passing() -> Iterator[Need]:
+    """Kernels that `RepeatingPool` calls."""
+    numbers = np.empty(2, np.int64)
+    yield drawing()
+    yield draw, (numbers, numbers, numbers, 0, numbers)
+    yield join, (numbers, numbers, 0, 0, 0)
+    yield from counting()
 
 
 class RepeatingPool:

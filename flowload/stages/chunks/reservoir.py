@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.chunk_formats import ChunkFormat
+from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes, Call, OnError, Operator, Setting, State
 from flowload.abc.stage import whole
 from flowload.blocks import ORIGIN, Frames, SourceFile
@@ -20,8 +21,9 @@ from flowload.kernels.philox import integers, permutation, stream
 from flowload.kernels.rows.gather import gather, widen
 from flowload.stages.batches.row_size import row_size
 
+from .pool_choices import drawing
 from .record_table import RecordTable
-from .source_table import SourceTable, sources_from_state, sources_to_state
+from .source_table import SourceTable, counting, sources_from_state, sources_to_state
 
 __all__ = ["Exchange", "ReservoirStage", "reservoir"]
 
@@ -51,6 +53,18 @@ class ReservoirStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - the same in every setting
         """The exchange."""
         return (Exchange(self.frames),)
+
+    def needs(self, setting: Setting) -> Iterator[Need]:  # noqa: ARG002 - the same in every setting
+        """Those of the exchange."""
+        rows, numbers = np.empty((2, 2), np.uint8), np.empty(2, np.int64)
+        origin = as_numbers(np.empty(2, ORIGIN))
+        yield drawing()
+        yield permutation, (numbers, stream((0, 0)), 0)
+        yield widen, (rows, rows)
+        yield exchange, (rows, rows, numbers)
+        yield exchange, (origin, origin, numbers)
+        yield gather, (rows, rows, numbers)
+        yield from counting()
 
     def memory(self, setting: Setting) -> int:
         """Its rows. Blocks on the way out are counted above: in their own memory, or when no more come."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from flowload.abc.needs import Need
 from flowload.abc.operators import OnError, Operator, Setting
 from flowload.abc.stage import whole
 from flowload.blocks import CHUNK, Chunks
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 
-from .pool import EMIT, ChunkPool
+from .pool import EMIT, ChunkPool, pooling
 from .pool_choices import KNOWN, PoolChoices
-from .repeating_pool import RepeatingPool
+from .repeating_pool import RepeatingPool, passing
 from .source_table import HELD, format_finder
 
 __all__ = ["ShufflePoolStage", "shuffle_pool"]
@@ -49,6 +50,11 @@ class ShufflePoolStage(Stage):
             return (RepeatingPool(self.chunks, find=find, first_epoch=first),)
         choices = PoolChoices(first, align=setting.align, growing=growing)
         return (ChunkPool(self.chunks, growing=growing, find=find, choices=choices),)
+
+    def needs(self, setting: Setting) -> Iterable[Need]:
+        """Those of its fold."""
+        again = setting.epochs != 1 and any(stage.growing for stage in setting.upstream)
+        return passing() if again else pooling()
 
     def memory(self, setting: Setting) -> int:
         """The index, where every chunk is a file of its own; chunks of one file share what that costs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.chunk_formats import ChunkFormat
+from flowload.abc.needs import Need
 from flowload.abc.operators import Setting, State
-from flowload.blocks import CHUNK, Chunks, SourceFile
+from flowload.blocks import CHUNK, ORIGIN, Chunks, SourceFile
 from flowload.files.identity import Identity
 from flowload.kernels.chunks.counting import count_each, renumber
 from flowload.stages.registry import find_format, own_formats
@@ -178,6 +179,13 @@ def tally(
     used = all_times.nonzero()[0]
     lookup[used] = np.arange(len(used))
     return used, renumbered(column, lookup), all_times[used]
+
+
+def counting() -> Iterator[Need]:
+    """Kernels that a `SourceTable` calls."""
+    column, numbers = np.empty(2, ORIGIN)["source"], np.empty(2, np.int32)
+    yield count_each, (column, np.empty(2, np.int64))
+    yield renumber, (column, numbers, numbers)
 
 
 def counted(column: NDArray[np.int32], size: int) -> NDArray[np.int64]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.needs import Compiled, Need
 from flowload.abc.operators import OnError, Operator, Setting
 from flowload.abc.stage import whole
 from flowload.blocks import Chunks, Frames
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.stages.batches.row_size import RECORD, row_size
+from flowload.stages.registry import own_formats
 
 from .decompress import SCRATCH, SLACK, STEP, Decompress
 from .rechunk import Rechunk, claimed_bytes
@@ -93,6 +96,11 @@ class UnpackStage(Stage):
         claims = claimed_bytes(table, self.max_chunk_bytes)
         work: NDArray[np.int64] = np.maximum(-(-claims // LIGHT), self.sampling.most_bytes(table, claims))
         return work
+
+    def needs(self, setting: Setting) -> Iterable[Need]:
+        """Those that read the format."""
+        formats = (form for form in own_formats(setting.upstream) if isinstance(form, Compiled))
+        return chain.from_iterable(form.needs(None) for form in formats)
 
     def memory(self, setting: Setting) -> int:
         """Blocks at work and on their way, and scratch where chunks are sampled or packed."""

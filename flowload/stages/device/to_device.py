@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from flowload.abc.amount import Amount
+from flowload.abc.needs import Need
 from flowload.abc.operators import Block, Call, Device, OnError, Operator, Setting
 from flowload.abc.stage import whole
 from flowload.blocks import Batch, Bundle, Item
@@ -122,6 +124,10 @@ class ToDeviceStage(Stage):
     def on_cpu(self) -> bool:
         """Whether batches stay in the memory of the CPU."""
         return self.target == "cpu" or (self.target == "auto" and not has_gpu())
+
+    def needs(self, setting: Setting) -> Iterable[Need]:  # noqa: ARG002 - the same in every setting
+        """torch itself takes as long to import as a kernel to compile."""
+        return [(import_module, ("torch",))]
 
     def memory(self, setting: Setting) -> int:
         """Bytes on the card: of the batch, or window, that the consumer has, and of those ahead of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from flowload.abc.amount import Amount
+from flowload.abc.needs import Need
 from flowload.abc.operators import Call, Mark, Operator, Setting, State
 from flowload.abc.record_powers import Sized
 from flowload.abc.stage import whole
@@ -59,6 +60,11 @@ class BucketStage(Stage):
     ) -> Mapping[str, Amount]:
         """What comes in."""
         return {"out": incoming[0].doubted(self.uneven(setting))}
+
+    def needs(self, setting: Setting) -> Iterable[Need]:  # noqa: ARG002 - the same in every setting
+        """The kernel that sorts."""
+        numbers = np.empty(2, np.int64)
+        return [(sort_buckets, (numbers, np.empty(2, np.int32), 1, numbers))]
 
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
         """Numbers, sizes and order of a block, and the one that is made of it."""

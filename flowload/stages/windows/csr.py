@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.needs import Need
 from flowload.errors import DataError, NoDataError
 from flowload.files.arrays import read_array
 from flowload.kernels.rows.neighbours import check_csr, with_neighbours
@@ -92,6 +93,11 @@ class CSR:
         out = np.empty(len(self), np.int64)
         count = with_neighbours(out, np.zeros(len(self), np.uint8), rows, self.indptr, self.indices)
         return out[:count].copy()
+
+    def need(self) -> Need:
+        """The kernel that `closure` calls."""
+        numbers = np.empty(2, np.int64)
+        return with_neighbours, (numbers, np.empty(2, np.uint8), numbers, self.indptr, self.indices)
 
 
 def check_matrix(graph: Any) -> None:

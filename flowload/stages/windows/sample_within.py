@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.amount import Amount
+from flowload.abc.needs import Need
 from flowload.abc.operators import Call, OnError, Operator, Setting, State
 from flowload.abc.stage import whole
 from flowload.blocks import Batch
@@ -82,6 +83,14 @@ class SampleWithinStage(Stage):
     def batches_of(self, rows: int) -> int:
         """How many batches a window of so many rows makes."""
         return 0 if rows <= self.steps else self.per_window or rows // self.batch
+
+    def needs(self, setting: Setting) -> Iterator[Need]:  # noqa: ARG002 - the same in every setting
+        """Those that draw indices, and neurons."""
+        numbers, words = np.empty(2, np.int64), stream((0, 0))
+        yield integers, (numbers, 1, 0, words, 0)
+        if self.graph is not None:
+            yield permutation, (numbers, words, 0)
+            yield self.graph.need()
 
     def uneven(self, setting: Setting) -> str | None:
         """A shorter window gives fewer batches; in random order only shorter recordings do."""

@@ -13,7 +13,7 @@ from flowload.kernels.chess.planes import write_bits, write_planes
 from flowload.kernels.chess.policy import write_policy
 from flowload.kernels.chess.values import write_outcome, write_values
 from tests.kernels import naive, strategies
-from tests.kernels.every import every
+from tests.kernels.every import SCRATCH, every
 from tests.kernels.memory import on_a_line
 
 WIDE = 8396  # fits whatever a test's policy holds
@@ -44,8 +44,8 @@ def tensors(rows: Bytes, out: list[np.ndarray[Any, np.dtype[np.float32]]], strea
 @given(strategies.rows())
 def test_tensors_are_what_the_single_kernels_write(streamed: bool, rows: Bytes) -> None:
     wanted = shapes(len(rows), (7168,), (1858,), (6, 3))
-    every(write_planes, rows, wanted[0])
-    every(write_policy, rows, wanted[1])
+    every(write_planes, rows, wanted[0], SCRATCH, False)
+    every(write_policy, rows, wanted[1], SCRATCH, False)
     every(write_values, rows, wanted[2])
     for source in (rows, packed(rows)):
         found = shapes(len(rows), (7168,), (1858,), (6, 3))
@@ -58,8 +58,8 @@ def test_tensors_are_what_the_single_kernels_write(streamed: bool, rows: Bytes) 
 def test_tuples_are_what_the_single_kernels_write(streamed: bool, rows: Bytes) -> None:
     sizes: list[tuple[int, ...]] = [(7168,), (1858,), (3,), (3,), ()]
     wanted = shapes(len(rows), *sizes)
-    every(write_planes, rows, wanted[0])
-    every(write_policy, rows, wanted[1])
+    every(write_planes, rows, wanted[0], SCRATCH, False)
+    every(write_policy, rows, wanted[1], SCRATCH, False)
     every(write_outcome, rows, *wanted[2:])
     for source in (rows, packed(rows)):
         found = shapes(len(rows), *sizes)
@@ -75,7 +75,7 @@ def test_bits_are_what_the_single_kernels_write(streamed: bool, rows: Bytes) -> 
     bits, scalars = np.empty((n, 104), np.uint64), np.empty((n, 8), np.uint8)
     wanted = shapes(n, (1858,), (6, 3))
     every(write_bits, rows, bits, scalars)
-    every(write_policy, rows, wanted[0])
+    every(write_policy, rows, wanted[0], SCRATCH, False)
     every(write_values, rows, wanted[1])
     for source in (rows, packed(rows)):
         found = shapes(n, (1858,), (6, 3))

@@ -8,12 +8,12 @@ from flowload.abc.operators import Bytes
 from flowload.formats.lc0.records import INPUT_FORMATS
 from flowload.kernels.chess.planes import expand_planes, write_bits, write_planes
 from tests.kernels import naive, strategies
-from tests.kernels.every import every
+from tests.kernels.every import SCRATCH, every
 
 
 def encoded(rows: Bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     out = np.full((len(rows), 7168), 7, np.float32)
-    every(write_planes, rows, out)
+    every(write_planes, rows, out, SCRATCH, False)
     return out
 
 
@@ -46,7 +46,7 @@ def test_output_may_lie_at_any_address() -> None:
     memory = np.zeros(3 * 28672 + 64, np.uint8)
     for shift in (0, 4, 1):
         out = memory[shift : shift + 3 * 28672].view(np.float32).reshape(3, 7168)
-        every(write_planes, rows, out)
+        every(write_planes, rows, out, SCRATCH, False)
         assert np.array_equal(out, encoded(rows))
     assert not memory[3 * 28672 + 4 :].any()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from flowload.abc.operators import Bytes
 from flowload.formats.lc0.records import INPUT_FORMATS, RECORDS
 from flowload.kernels.chess.packing import pack_records
-from flowload.kernels.chess.rules import first_broken, first_wrong_policy
+from flowload.kernels.chess.rules import first_broken, first_wrong_policy, have_policies
 from tests.kernels import naive, strategies
 
 NUMBERS = [0.0, -0.0, 1.0, -1.0, 1.0000001, -1.0000001, 0.5, np.nan, np.inf, -np.inf, -1e-30, 3e38, 2.0]
@@ -93,6 +93,9 @@ def test_policies_against_the_slow_twin_packed_or_not(
     assert first_wrong_policy(records, all_of(records)) == wanted
     assert first_wrong_policy(rows, all_of(rows)) == wanted
     assert first_wrong_policy(rows, np.array([0, 2])) == -1
+    assert have_policies(rows, 0, 3) == (wanted == -1)
+    assert have_policies(rows, 0, 1)
+    assert have_policies(rows, 2, 3)
 
 
 @pytest.mark.parametrize("name", ["played_idx", "best_idx"])
