@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from flowload.cli.commands.new import new
 from flowload.cli.commands.pack import pack
 from flowload.cli.commands.profile import profile
 from flowload.cli.commands.run import run
@@ -28,6 +29,7 @@ def program() -> None:
     """Training data from disk to device, through a graph that accounts for every sample."""
 
 
+program.add_command(new)
 program.add_command(pack)
 program.add_command(profile)
 program.add_command(run)

@@ -17,6 +17,7 @@ from flowload.printable import printable
 
 from .build import Graph
 from .options import Option, accept, known_option, read_options
+from .shipped import hint, located
 
 __all__ = ["Pipeline", "executed", "load", "noted", "options_of", "pipeline"]
 
@@ -71,7 +72,7 @@ def load(path: FilePath, /, **options: object) -> Graph:
     """Draw the graph of a pipeline file.
 
     Args:
-        path: the file; it is executed.
+        path: the file; it is executed. Or the name of a pipeline that ships with flowload, such as "chess".
         options: values for the parameters of its `@pipeline` function.
 
     Raises GraphError (no such file, not one pipeline), OptionError (an unknown option, a value that
@@ -106,6 +107,7 @@ def options_of(path: FilePath, /) -> tuple[Option, ...]:
 @contextmanager
 def executed(path: Path) -> Iterator[Pipeline[...]]:
     """The one pipeline of a file; meanwhile its module can be imported by its name."""
+    path = located(path)
     source = read_source(path)
     module = ModuleType(path.stem)
     # Dataclasses and type hints look up the module that they are in; a name of its own hides no other.
@@ -123,12 +125,12 @@ def executed(path: Path) -> Iterator[Pipeline[...]]:
 def read_source(path: Path) -> bytes:
     """The file's bytes, without waiting for the writer of a pipe. Raises GraphError."""
     if path.suffix != ".py":
-        raise GraphError(f"{path} is not a pipeline file; wanted a Python file (.py)")
+        raise GraphError(f"{path} is not a pipeline file; wanted a Python file (.py){hint(path)}")
     try:
         with opened(path, "a Python file") as fd, os.fdopen(fd, "rb", closefd=False) as file:
             return file.read()
     except NoDataError as error:
-        raise GraphError(f"no pipeline file {path}: No such file or directory") from error
+        raise GraphError(f"no pipeline file {path}: No such file or directory{hint(path)}") from error
     except DataError as error:
         raise GraphError(f"no pipeline file {path}: {error.found or error.reason}") from error
 

@@ -37,7 +37,7 @@ def sample(name: str | None, folder: Path | None) -> int:
             write(source, folder)
     except OSError as error:
         raise click.UsageError(f"{folder}: {error.strerror or error}") from error
-    say(f"{told(name, folder)} in {folder}; try: flowload run pipelines/{name}.py --data {folder}")
+    say(f"{told(name, folder)} in {folder}; try: flowload run {name} --data {folder}")
     return 0
 
 

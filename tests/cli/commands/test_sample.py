@@ -30,7 +30,7 @@ def test_every_sample_is_written_as_it_is(name: str, tmp_path: Path, capsys: Cap
     assert main(["sample", name, str(folder)]) == 0
     told = capsys.readouterr()
     assert told.out.startswith(f"{name}: {len(content(folder))} file")
-    assert told.out.endswith(f"in {folder}; try: flowload run pipelines/{name}.py --data {folder}\n")
+    assert told.out.endswith(f"in {folder}; try: flowload run {name} --data {folder}\n")
     assert told.err == ""
     assert content(folder) == content(sample_path(name))
     assert names(tmp_path / "new") == ["data"]
