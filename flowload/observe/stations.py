@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from .stats import RunStats, TaskStats
 
-__all__ = ["CONSUMER", "LOOP", "Kind", "Station", "since", "stations_of", "tasks_before"]
+__all__ = ["CONSUMER", "LOCK", "LOOP", "Kind", "Station", "since", "stations_of", "tasks_before"]
 
-Kind: TypeAlias = Literal["stage", "executor", "cpu", "loop", "consumer"]
+Kind: TypeAlias = Literal["stage", "lock", "executor", "cpu", "loop", "consumer"]
 
-CONSUMER, LOOP = "the consumer", "the event loop"  #: who takes time beside the stages
+CONSUMER, LOOP, LOCK = "the consumer", "the event loop", "Python's lock"  #: who takes time beside the stages
 
 
 class Station(NamedTuple):
@@ -64,6 +64,7 @@ def stations_of(now: RunStats, before: RunStats | None = None) -> list[Station]:
     found.append(
         Station("consumer", CONSUMER, now.outputs, {CONSUMER: held_by_consumers(now, before) * each})
     )
+    found.append(lock_station(now, before, tasks, each))
     found.append(cpu_station(now, before, tasks, each))
     return [station for station in found if station.demand > 0]
 
@@ -78,14 +79,27 @@ def since(task: TaskStats, before: TaskStats | None) -> TaskStats:
     if before is None:
         return task
     work = {s: max(0.0, seconds - before.work.get(s, 0.0)) for s, seconds in task.work.items()}
-    return task._replace(work=work, cpu=max(0.0, task.cpu - before.cpu))
+    return task._replace(
+        work=work,
+        cpu=max(0.0, task.cpu - before.cpu),
+        lock=max(0.0, task.lock - before.lock),
+        lock_held=max(0.0, task.lock_held - before.lock_held),
+    )
+
+
+def without_lock(task: TaskStats) -> dict[str, float]:
+    """Its seconds of work by stage, but for those in which it waited for Python's lock."""
+    together = sum(task.work.values())
+    rest = max(0.0, 1 - task.lock / together) if together > 0 else 0.0
+    return {stage: seconds * rest for stage, seconds in task.work.items()}
 
 
 def task_station(task: TaskStats, each: float) -> Station:
     """The workers of a task."""
-    together = sum(task.work.values())
+    work = without_lock(task)
+    together = sum(work.values())
     waits = max(0.0, 1 - task.cpu / together) if together > 0 else 0.0
-    shares = {stage: seconds * each for stage, seconds in task.work.items()}
+    shares = {stage: seconds * each for stage, seconds in work.items()}
     return Station("stage", task.name, task.workers, shares, waits)
 
 
@@ -95,7 +109,7 @@ def executor_stations(now: RunStats, tasks: Sequence[TaskStats], each: float) ->
         own = [task for task in tasks if task.executor == executor.name]
         work: dict[str, float] = {}
         for task in own:
-            for stage, seconds in task.work.items():
+            for stage, seconds in without_lock(task).items():
                 work[stage] = work.get(stage, 0.0) + seconds
         together = sum(work.values())
         waits = max(0.0, 1 - sum(task.cpu for task in own) / together) if together > 0 else 0.0
@@ -104,6 +118,18 @@ def executor_stations(now: RunStats, tasks: Sequence[TaskStats], each: float) ->
         computes = executor.threads >= now.cpus and waits < 0.5
         kind: Kind = "cpu" if computes else "executor"
         yield Station(kind, cpus(now) if computes else executor.name, executor.threads, shares, waits)
+
+
+def lock_station(now: RunStats, before: RunStats | None, tasks: Sequence[TaskStats], each: float) -> Station:
+    """Python's lock: one server for all threads; of no demand where the system does not tell who holds it."""
+    shares: dict[str, float] = {}
+    for task in tasks:
+        together = sum(task.work.values())
+        for stage, seconds in task.work.items():
+            part = task.lock_held * seconds / together if together > 0 else 0.0
+            shares[stage] = shares.get(stage, 0.0) + part * each
+    outside = now.consumers_lock - (before.consumers_lock if before else 0.0)
+    return Station("lock", LOCK, 1, {**shares, CONSUMER: max(0.0, outside) * each})
 
 
 def held_by_consumers(now: RunStats, before: RunStats | None) -> float:

@@ -61,6 +61,7 @@ class StageStats(NamedTuple):
     executor: str = ""  #: where its calls run: "kernel", "io", or "loop"
     gauges: Mapping[str, float] = MappingProxyType({})  #: what its operators measure themselves: see below
     missing: int = 0  #: samples in `out` in which a fill value stands for data that were never stored
+    lock: float = 0.0  #: seconds of `busy` in which calls waited for Python's lock; see `TaskStats`
 
 
 # Gauges are numbers since the start of the run, by name. The name ends in the unit: `_seconds`, `_bytes`; one
@@ -108,6 +109,8 @@ class TaskStats(NamedTuple):
     waited: float  #: seconds that its calls waited for a thread of their executor
     starved: float  #: seconds without work because no input came
     blocked: float  #: seconds without room for output
+    lock: float = 0.0  #: seconds of `work` in which calls waited for Python's lock, estimated from moments
+    lock_held: float = 0.0  #: seconds in which calls held it; 0, as `lock`, where the system does not tell
 
 
 class ExecutorStats(NamedTuple):
@@ -161,6 +164,7 @@ class RunStats(NamedTuple):
     chunk_wait: WaitStats = WaitStats()
     epochs: int | None = None  #: passes over the data that were asked for; None: until stopped
     first_epoch: int = 0  #: number of the first of them
+    consumers_lock: float = 0.0  #: seconds in which others held Python's lock; see `TaskStats`
     unclosed: int = 0  #: parts of a run that was stopped which could not be closed; the log has the errors
 
     def as_json(self) -> dict[str, Any]:

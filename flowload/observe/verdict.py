@@ -16,13 +16,13 @@ Confidence: TypeAlias = Literal["high", "fair", "low"]
 NEAR = 0.97  #: what is used nearly as much as the most used: the more special of the two is named
 DISK_RATE = 1 << 18  #: bytes from storage in a second of waiting, from which on the disk is held for it
 SHORT, FEW = 1.0, 10  #: seconds and batches under which numbers say little
-ORDER: tuple[Kind, ...] = ("consumer", "stage", "cpu", "executor", "loop")  #: the more special first
+ORDER: tuple[Kind, ...] = ("consumer", "stage", "lock", "cpu", "executor", "loop")  #: the more special first
 
 
 class Limit(NamedTuple):
     """What a run cannot be faster than."""
 
-    kind: Literal["stage", "disk", "executor", "cpu", "loop", "consumer"]
+    kind: Literal["stage", "lock", "disk", "executor", "cpu", "loop", "consumer"]
     name: str  #: of the stage or stages, the executor, the CPUs
     who: str  #: the stage that takes most of it; of several, the one to make faster
     servers: int  #: workers, threads or CPUs
@@ -42,6 +42,7 @@ class Verdict(NamedTuple):
     confidence: Confidence
     why: str  #: the reason for that confidence
     stations: tuple[Station, ...]  #: everybody, the most used first
+    short: bool = False  #: too little was looked at to tell
 
 
 def judge(now: RunStats, before: RunStats | None = None) -> Verdict | None:
@@ -70,6 +71,7 @@ def judge(now: RunStats, before: RunStats | None = None) -> Verdict | None:
         confidence=confidence,
         why=why,
         stations=tuple(sorted(stations, key=lambda station: station.bound)),
+        short=seconds < SHORT or batches < FEW,
     )
 
 

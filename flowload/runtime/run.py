@@ -46,6 +46,7 @@ from flowload.runtime.tasks.choose import TaskMain, task_for
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.eventloop import keep_ctrl_c_out
 from flowload.runtime.threads.executor import Executor
+from flowload.runtime.threads.lock_probe import LockProbe, threads_of
 from flowload.runtime.threads.monitor import Monitor
 
 from .capture import EXITS, FAILURES, Capture, as_error, shortened
@@ -58,6 +59,8 @@ __all__ = ["Run"]
 log = logging.getLogger("flowload")
 
 PATIENCE = 5.0  #: seconds that a stopped run waits for calls that are under way
+GLANCE = 0.05  #: seconds between two looks at who has Python's lock: 0.2 ms each
+SETTLED = 0.5  #: seconds before the first: short runs need none
 IO_THREADS = 8  #: blocking I/O costs no CPU, so it may have more threads than there are CPUs
 
 
@@ -81,6 +84,7 @@ class Run:
         self.loop_began = 0.0
         self.loop_time = 0.0
         self.process = ProcessStats()
+        self.lock = LockProbe()
         self.recorder: TraceRecorder | None = None
         self._unended = set(compiled.outputs)
         self._scope: anyio.CancelScope | None = None
@@ -195,12 +199,15 @@ class Run:
     async def _run(self) -> None:
         assert self._scope is not None  # noqa: S101 - start() made it
         with self._scope:
-            async with anyio.create_task_group() as group:
-                with Capture(self._fail):  # what cannot even begin has failed like any other
-                    self._open_executors()
-                    for segment in self.compiled.segments:
-                        task = task_for(segment, self.compiled, self.executors, self.monitor)
-                        group.start_soon(self._guard, segment, task, name=segment.name)
+            async with anyio.create_task_group() as watchers:
+                watchers.start_soon(self._watch_lock)
+                async with anyio.create_task_group() as group:
+                    with Capture(self._fail):  # what cannot even begin has failed like any other
+                        self._open_executors()
+                        for segment in self.compiled.segments:
+                            task = task_for(segment, self.compiled, self.executors, self.monitor)
+                            group.start_soon(self._guard, segment, task, name=segment.name)
+                watchers.cancel_scope.cancel()
         if self.failure is None and not self._scope.cancelled_caught:
             with Capture(self._fail, FlowloadError):
                 # Where somebody stopped reading, what was under way was let go, and is in no book.
@@ -208,6 +215,15 @@ class Run:
                     await check_files(self.compiled.members, self.executors["io"])
                     check_accounts(self.compiled)
                     self.finished = True
+
+    async def _watch_lock(self) -> None:
+        """Look now and then who has Python's lock."""
+        if self.lock.where is None:
+            return
+        await anyio.sleep(SETTLED)
+        while True:
+            self.lock.look(threads_of(self.executors.values()), 4 * GLANCE)
+            await anyio.sleep(GLANCE)
 
     def _open_executors(self) -> None:
         kernels = max([self.compiled.cpus, *(s.workers for s in self.compiled.segments)])
@@ -246,7 +262,7 @@ class Run:
             with Capture(self._not_closed, FAILURES):
                 for name in await executor.close(PATIENCE):
                     log.error("thread %s is stuck in a call; the run is left without it", name)
-        for close in (self.compiled.close, self.compiled.release, self.pool.close):
+        for close in (self.lock.close, self.compiled.close, self.compiled.release, self.pool.close):
             with Capture(self._not_closed, FAILURES):
                 close()
         self.loop_time = time.thread_time() - self.loop_began

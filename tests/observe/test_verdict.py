@@ -10,7 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from flowload.observe.stations import CONSUMER, LOOP
+from flowload.cli.view.verdict import brief, told
+from flowload.observe.stations import CONSUMER, LOCK, LOOP
+from flowload.observe.stats import RunStats
 from flowload.observe.verdict import Verdict, judge
 from tests.cli.moments import moment
 from tests.observe.tandem import Stage, Tandem
@@ -170,3 +172,57 @@ def test_when_nothing_is_near_its_limit_that_is_said() -> None:
     assert found is not None
     assert found.confidence == "low"
     assert "nothing is near its limit" in found.why
+
+
+def locked(workers: int, *, wait: float, held: float, cost: float = 2.0) -> RunStats:
+    """A run of two stages, of which the second is `workers` threads that compute in Python."""
+    stages = row([0.2, cost], [1, workers])
+    stats = Tandem(stages, 0.1, {"kernel": 8}, cpus=8).run(BLOCKS)
+    first, second = stats.tasks
+    work = sum(second.work.values())
+    second = second._replace(cpu=work * (1 - wait), lock=work * wait, lock_held=stats.elapsed * held)
+    return stats._replace(tasks=(first, second))
+
+
+def test_two_workers_that_share_pythons_lock_are_told_so_and_not_that_more_would_help() -> None:
+    # Two calls at once, each of which waits for half of its time: the lock is held all the time.
+    found = judge(locked(2, wait=0.5, held=1.0))
+    assert found is not None
+    assert (found.limit.kind, found.limit.name, found.limit.who) == ("lock", LOCK, "s1")
+    assert found.gain == pytest.approx(2.0, rel=0.15)
+    words = "\n".join(told(found))
+    assert "Python's lock" in words
+    assert "more workers do not help" in words
+
+
+def test_one_worker_in_python_is_its_own_limit_and_the_lock_is_the_next() -> None:
+    found = judge(locked(1, wait=0.0, held=0.9))
+    assert found is not None
+    assert (found.limit.kind, found.limit.who) == ("stage", "s1")
+    assert found.gain == pytest.approx(2.0, rel=0.15)
+
+
+def test_what_waits_for_the_lock_is_not_blamed_for_it() -> None:
+    stats = locked(1, wait=0.0, held=0.95, cost=2.0)
+    first, second = stats.tasks
+    work = sum(second.work.values())
+    # The first stage takes as long as the second, but only because the second has the lock.
+    victim = first._replace(work={"s0": work}, cpu=0.1 * work, lock=0.9 * work)
+    found = judge(stats._replace(tasks=(victim, second)))
+    assert found is not None
+    assert found.limit.who == "s1"
+
+
+def test_where_the_system_does_not_tell_there_is_no_lock() -> None:
+    assert all(
+        station.kind != "lock" for station in verdict_on(Tandem(row([1.0], [1]), 0.5, {"kernel": 8})).stations
+    )
+
+
+def test_a_short_run_gets_words_and_no_numbers() -> None:
+    found = judge(Tandem(row([1.0, 4.0], [1, 1]), 0.5, {"kernel": 8}).run(3))
+    assert found is not None
+    assert found.short
+    assert told(found) == [f"limit: too short to tell; {found.why}"]
+    assert brief(found) == f"too short to tell: {found.why}"
+    assert not verdict_on(Tandem(row([1.0, 4.0], [1, 1]), 0.5, {"kernel": 8})).short

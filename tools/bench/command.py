@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from flowload.cli.sheet import open_sheet
 
 from .machine import keep_to
+from .planted import How
 from .settings import SHARED, Settings, default_data
 
 __all__ = ["main"]
@@ -84,7 +85,10 @@ def hops(blocks: int, rounds: int, cpus: int) -> None:
 @click.option("--blocks", default=1000, show_default=True, help="Blocks of one measurement of the cost.")
 @click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
 @click.option(
-    "--how", type=click.Choice(["spin", "sleep"]), default="spin", help="What slow stages do. [spin]"
+    "--how",
+    type=click.Choice(["spin", "sleep", "python", "locked"]),
+    default="spin",
+    help="What slow stages do. [spin]",
 )
 @click.option("--turns", default=3, show_default=True, help="Measurements of each slow-down, in turn.")
 @click.option("--only", metavar="STAGE", multiple=True, help="Only slow-downs of these stages.")
@@ -95,7 +99,7 @@ def observe(  # noqa: PLR0913 - parameters are options
     rounds: int,
     blocks: int,
     cpus: int,
-    how: Literal["spin", "sleep"],
+    how: How,
     turns: int,
     only: tuple[str, ...],
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from time import sleep, thread_time
@@ -13,7 +13,7 @@ from flowload.graph import Stage
 
 __all__ = ["Calls", "How", "planted"]
 
-How: TypeAlias = Literal["spin", "sleep"]
+How: TypeAlias = Literal["spin", "sleep", "python", "locked"]
 
 PIECE = bytes(1 << 19)  #: hashed at a time: long enough that threads rarely meet at the interpreter's lock
 
@@ -23,6 +23,31 @@ def spin(seconds: float) -> None:
     until = thread_time() + seconds
     while thread_time() < until:
         sha256(PIECE).digest()
+
+
+def compute(seconds: float) -> None:
+    """Use a CPU for so long in Python itself: with the interpreter's lock, but for others in between."""
+    until = thread_time() + seconds
+    total = 0
+    while thread_time() < until:
+        for number in range(2_000):
+            total += number * number
+
+
+def hold(seconds: float) -> None:
+    """Use a CPU for so long in C, with the interpreter's lock: others wait until each call is over."""
+    until = thread_time() + seconds
+    while thread_time() < until:
+        sorted(NUMBERS, key=None)
+
+
+NUMBERS = [number * 7919 % 100_003 for number in range(20_000)]  #: sorted in 1 to 3 ms
+WASTES: Mapping[str, Callable[[float], None]] = {
+    "spin": spin,
+    "sleep": sleep,
+    "python": compute,
+    "locked": hold,
+}
 
 
 class Calls:
@@ -38,7 +63,7 @@ def planted(stage: Stage, seconds: float, how: How) -> Iterator[Calls]:
     kind = type(stage)
     calls = Calls()
     own = kind.open
-    waste: Callable[[float], None] = spin if how == "spin" else sleep
+    waste = WASTES[how]
 
     def opened(self: Stage, setting: Setting) -> Sequence[Operator]:
         operators = list(own(self, setting))

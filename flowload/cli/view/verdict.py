@@ -14,6 +14,8 @@ def told(verdict: Verdict | None) -> list[str]:
     """What limits now, what it is worth, and how sure that is: three lines at most."""
     if verdict is None:
         return ["limit: unknown; nothing was delivered yet"]
+    if verdict.short:
+        return [f"limit: too short to tell; {verdict.why}"]
     then = named(verdict.then, brief=True)
     return [
         f"limit: {named(verdict.limit)}, used {share(verdict.limit.used)}",
@@ -26,6 +28,8 @@ def brief(verdict: Verdict | None) -> str:
     """One line, for pictures."""
     if verdict is None:
         return "nothing was delivered yet"
+    if verdict.short:
+        return f"too short to tell: {verdict.why}"
     limit = named(verdict.limit, brief=True)
     used = share(verdict.limit.used)
     return f"{limit} limits ({used} used); 2 x faster: {gained(verdict)} (confidence {verdict.confidence})"
@@ -62,6 +66,11 @@ def named(limit: Limit, *, brief: bool = False) -> str:
         "cpu": (
             f"CPU time, above all of {who}",
             f"the {limit.name} ({time}); {share(limit.part)} of that is {who}",
+        ),
+        "lock": (
+            f"Python's lock, above all held by {who}",
+            f"Python's lock ({time}), which one thread has at a time; {share(limit.part)} of that is {who}:"
+            " more workers do not help, numpy or a kernel does",
         ),
         "loop": ("the event loop", f"the event loop ({time}): make blocks larger"),
         "consumer": ("the consumer", f"the consumer ({time})"),

@@ -17,6 +17,7 @@ from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.map_chain import is_async
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.executor import Executor
+from flowload.runtime.threads.lock_probe import CONSUMER
 from flowload.runtime.threads.timing import TimingTotals
 
 __all__ = ["snapshot"]
@@ -27,7 +28,7 @@ def snapshot(run: Run) -> RunStats:
     compiled = run.compiled
     buffers = run.pool.stats()
     cpu_time, storage_bytes = run.process.taken()
-    tasks = tuple(_task(run, segment) for segment in compiled.segments)
+    tasks, outside = _with_lock(run, [_task(run, segment) for segment in compiled.segments])
     return RunStats(
         stages={name: _stage(run, name, tasks) for name in compiled.nodes},
         edges=tuple(_edge(channel) for channel in compiled.channels),
@@ -52,6 +53,7 @@ def snapshot(run: Run) -> RunStats:
         epochs=compiled.epochs,
         first_epoch=compiled.first_epoch,
         unclosed=run.unclosed,
+        consumers_lock=outside,
     )
 
 
@@ -62,6 +64,7 @@ def _task(run: Run, segment: Segment) -> TaskStats:
     for member in segment.members:
         work[member.node] = work.get(member.node, 0.0) + member.meter.busy
     add_under_way(work, _under_way(run, segment))
+    together = sum(work.values())
     on_cpu = 0.0 if executor == "loop" else 1.0 if totals is None else totals.cpu_share
     return TaskStats(
         name=segment.name,
@@ -69,11 +72,24 @@ def _task(run: Run, segment: Segment) -> TaskStats:
         workers=segment.workers,
         running=_running(run, segment),
         executor=executor,
-        cpu=sum(work.values()) * on_cpu,
+        cpu=together * on_cpu,
         waited=0.0 if totals is None else totals.waited,
         starved=starved,
         blocked=blocked,
+        lock=run.lock.times.waited(segment.priority, together, together * on_cpu),
     )
+
+
+def _with_lock(run: Run, tasks: Sequence[TaskStats]) -> tuple[tuple[TaskStats, ...], float]:
+    """Tasks with the seconds in which they held Python's lock; and those of threads outside the run."""
+    priorities = [segment.priority for segment in run.compiled.segments]
+    cpu = {priority: task.cpu for priority, task in zip(priorities, tasks, strict=True)}
+    held = run.lock.times.held(cpu)
+    found = [
+        task._replace(lock_held=held.get(priority, 0.0))
+        for priority, task in zip(priorities, tasks, strict=True)
+    ]
+    return tuple(found), held.get(CONSUMER, 0.0)
 
 
 def _under_way(run: Run, segment: Segment) -> float:
@@ -159,6 +175,7 @@ def _stage(run: Run, name: str, tasks: Sequence[TaskStats]) -> StageStats:
         executor=own[-1].executor,
         gauges=_gauges(members),
         missing=sum(meter.missing for meter in meters),
+        lock=min(busy, sum(task.lock * share_of(task, name) for task in own)),
     )
 
 

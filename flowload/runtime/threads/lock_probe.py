@@ -1,0 +1,243 @@
+"""Who holds Python's lock, and who waits for it: looked at some twenty times a second, on Linux.
+
+The system says of every thread whether it runs, and in which call it sleeps (`/proc/self/task/*/syscall`). A
+thread that waits for the lock sleeps in a futex that lies inside the interpreter's own state, `_PyRuntime`;
+one that waits for a disk, a library or a lock of the user's does not. Nothing in the threads themselves is
+changed or slowed down, and they are seen while this one has no lock: seen by one that holds it, the only
+thread that runs Python would seem to wait for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from flowload.kernels.glance import glance
+
+from .executor import Executor
+
+__all__ = ["CONSUMER", "LockProbe", "LockTimes", "Seen", "addresses", "read_line", "threads_of"]
+
+FUTEX = {"x86_64": b"202", "aarch64": b"98"}  #: the number of the system call
+STATE_BYTES = 1 << 20  #: `_PyRuntime` has 100 to 700 KB
+PAUSE = 250  #: us: those who were woken sleep again, or run, after 20 to 100
+WIDTH = 64  #: bytes of a line that are looked at: the call and its first argument
+SURE = 0.03  #: of all looks: waits that are rarer may be for the probe itself
+LATE = 0.5  #: of the interpreter's switch interval: only who computes in Python keeps others for so long
+
+CONSUMER = -1  #: in the place of a segment's priority: a thread outside the run
+OTHERS = 16  #: threads outside the run that are looked at, at most
+
+
+class Seen(NamedTuple):
+    """What a thread did at one moment."""
+
+    who: int  #: the priority of the segment whose call it was at; or `CONSUMER`
+    waits: bool  #: for Python's lock
+    runs: bool  #: on a CPU, or would if it had one
+
+
+def threads_of(executors: Iterable[Executor]) -> list[tuple[int, int]]:
+    """What the threads of a run, and those of others that run Python, are at; without the caller's own."""
+    own = {threading.get_native_id()}
+    found = []
+    for executor in executors:
+        for thread, job in zip(executor.threads, tuple(executor.at_work), strict=False):
+            native = thread.native_id
+            if native is not None:
+                own.add(native)
+                if job is not None:
+                    found.append((job.priority, native))
+    others = [thread.native_id for thread in threading.enumerate()]
+    return (
+        found + [(CONSUMER, native) for native in others if native is not None and native not in own][:OTHERS]
+    )
+
+
+class LockTimes:
+    """How long each waited for Python's lock and held it, estimated from moments."""
+
+    def __init__(self) -> None:
+        self.looks: dict[int, int] = {}  #: how often each was seen
+        self.waits: dict[int, int] = {}  #: of these, waiting for the lock
+        self.sleeps: dict[int, int] = {}  #: or for something else
+        self.locked = 0.0  #: somebody held it
+        self.sure: dict[int, float] = {}  #: of `locked`, by whom, where only one can have
+        self.maybe: dict[int, float] = {}  #: of the rest, equal parts of those who can have
+
+    def add(self, seen: Sequence[Seen], seconds: float, *, late: bool) -> None:
+        """What was seen stands for so many seconds. `late`: the lock came back only after a while.
+
+        Somebody waits, or it came late: then somebody holds the lock, and it is one of those who run.
+        """
+        for one in seen:
+            self.looks[one.who] = self.looks.get(one.who, 0) + 1
+            if not one.runs:
+                book = self.waits if one.waits else self.sleeps
+                book[one.who] = book.get(one.who, 0) + 1
+        running = [one.who for one in seen if one.runs]
+        if not running or not (late or any(one.waits for one in seen)):
+            return
+        self.locked += seconds
+        holders = self.sure if len(running) == 1 else self.maybe
+        for who in running:
+            holders[who] = holders.get(who, 0.0) + seconds / len(running)
+
+    def waited(self, who: int, work: float, cpu: float) -> float:
+        """Seconds of work in which it waited for the lock.
+
+        What needed no CPU is what it waited for: the lock, as often as it was seen to, and other things.
+        Taken from moments alone it would be too little: who has just been woken seems to run.
+        """
+        waits = self.waits.get(who, 0)
+        if waits < SURE * self.looks.get(who, 0) or not waits:
+            return 0.0
+        return max(0.0, work - cpu) * waits / (waits + self.sleeps.get(who, 0))
+
+    def held(self, most: Mapping[int, float]) -> dict[int, float]:
+        """Seconds in which each held it.
+
+        What is doubtful is shared as what is sure, and nobody held it for longer than it had a CPU.
+
+        Args:
+            most: seconds of CPU of each; who is not there has no limit.
+        """
+        weights = {who: self.sure.get(who, 0.0) + 0.1 * self.maybe.get(who, 0.0) for who in self.known()}
+        found = dict.fromkeys(weights, 0.0)
+        rest = self.locked
+        while rest > 1e-9 and (together := sum(weights.values())) > 0:
+            given, full = 0.0, []
+            for who, weight in weights.items():
+                part = rest * weight / together
+                room = most.get(who, float("inf")) - found[who]
+                found[who] += min(part, max(0.0, room))
+                given += min(part, max(0.0, room))
+                full += [who] if part >= room else []
+            rest -= given
+            if not full:
+                break
+            for who in full:
+                del weights[who]
+        return found
+
+    def known(self) -> set[int]:
+        """Everybody who may have held it."""
+        return self.sure.keys() | self.maybe.keys()
+
+
+class Addresses(NamedTuple):
+    """What is asked for, as numbers."""
+
+    usleep: int
+    pread: int
+    state: int  #: where the interpreter's state begins
+    futex: bytes  #: number of the system call
+
+
+@cache
+def addresses() -> Addresses | None:
+    """None where nothing can be seen: another system, a closed one, an interpreter without the lock."""
+    futex = FUTEX.get(os.uname().machine)
+    locked = getattr(sys, "_is_gil_enabled", lambda: True)()
+    if sys.platform != "linux" or futex is None or not locked or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return None
+    try:
+        library = ctypes.CDLL(None)
+        state = ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, "_PyRuntime"))
+        usleep, pread = (ctypes.cast(library[name], ctypes.c_void_p).value for name in ("usleep", "pread"))
+        with open_line(os.getpid()) as line:
+            if not line.readable():
+                return None
+    except (OSError, ValueError, AttributeError):
+        return None
+    return Addresses(usleep or 0, pread or 0, state, futex)
+
+
+class Line:
+    """The file that says what a thread does."""
+
+    def __init__(self, native: int) -> None:
+        self.fd = os.open(f"/proc/self/task/{native}/syscall", os.O_RDONLY)
+
+    def readable(self) -> bool:
+        """Whether this process may read it: some containers forbid it."""
+        try:
+            return bool(os.pread(self.fd, WIDTH, 0))
+        except OSError:
+            return False
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+
+
+def open_line(native: int) -> Line:
+    """The line of a thread by its number in the system. Raises OSError."""
+    return Line(native)
+
+
+class LockProbe:
+    """Looks at threads; `close` it. Does nothing where `addresses` knows nothing."""
+
+    def __init__(self) -> None:
+        self.where = addresses()
+        self.times = LockTimes()
+        self.lines: dict[int, Line] = {}
+        self.before: float | None = None
+
+    def look(self, threads: Iterable[tuple[int, int]], most: float) -> None:
+        """Look once.
+
+        Args:
+            threads: what each does (see `Seen.who`), and its number in the system.
+            most: seconds that one look stands for at most, however long ago the last was.
+        """
+        if self.where is None:
+            return
+        found = [(who, native) for who, native in threads if self.line_of(native) is not None]
+        now = perf_counter()
+        seconds = 0.0 if self.before is None else min(most, now - self.before)
+        self.before = now
+        if not found:
+            return
+        fds = np.array([self.lines[native].fd for _, native in found], np.int64)
+        text, sizes = np.zeros((len(fds), WIDTH), np.uint8), np.zeros(len(fds), np.int64)
+        began = perf_counter()
+        glance(self.where.usleep, self.where.pread, PAUSE, fds, text, sizes)
+        late = perf_counter() - began - PAUSE * 1e-6 > LATE * sys.getswitchinterval()
+        lines = [bytes(row[: max(0, size)]) for row, size in zip(text, sizes.tolist(), strict=True)]
+        seen = [read_line(who, line, self.where) for (who, _), line in zip(found, lines, strict=True)]
+        self.times.add(seen, seconds, late=late)
+
+    def line_of(self, native: int) -> Line | None:
+        """The line of a thread; None: it has ended."""
+        if native not in self.lines:
+            with suppress(OSError):
+                self.lines[native] = open_line(native)
+        return self.lines.get(native)
+
+    def close(self) -> None:
+        """Close every file."""
+        while self.lines:
+            os.close(self.lines.popitem()[1].fd)
+
+
+def read_line(who: int, line: bytes, where: Addresses) -> Seen:
+    """What a line of the system says of a thread."""
+    words = line.split()
+    if not words or words[0] == b"running":
+        return Seen(who, waits=False, runs=bool(words))
+    futex = words[0] == where.futex and len(words) > 1
+    waits = futex and where.state <= int(words[1], 16) < where.state + STATE_BYTES
+    return Seen(who, waits=waits, runs=False)

@@ -1,0 +1,192 @@
+"""Python's lock: who waits for it and who has it, by real threads and by moments that are made up."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from flowload.runtime.threads import lock_probe
+from flowload.runtime.threads.lock_probe import (
+    CONSUMER,
+    Addresses,
+    LockProbe,
+    LockTimes,
+    Seen,
+    addresses,
+    read_line,
+)
+
+WHERE = Addresses(usleep=1, pread=2, state=0x7F0000000000, futex=b"202")
+TRIES = 400  #: looks, of which one is enough; a busy machine hides many
+
+sees = pytest.mark.skipif(addresses() is None, reason="the system does not tell what threads do")
+
+
+def runs(*who: int) -> list[Seen]:
+    return [Seen(one, waits=False, runs=True) for one in who]
+
+
+def waits(*who: int) -> list[Seen]:
+    return [Seen(one, waits=True, runs=False) for one in who]
+
+
+def sleeps(*who: int) -> list[Seen]:
+    return [Seen(one, waits=False, runs=False) for one in who]
+
+
+@pytest.mark.parametrize(
+    ("line", "waits", "runs"),
+    [
+        (b"running\n", False, True),
+        (b"202 0x7f0000001230 0x189 0x0", True, False),
+        (b"202 0x7effffffffff 0x189 0x0", False, False),
+        (b"202 0x7f0000100000 0x189 0x0", False, False),
+        (b"230 0x7f0000001230 0x0", False, False),
+        (b"-1 0x7ffd 0x7f0000", False, False),
+        (b"202", False, False),
+        (b"", False, False),
+    ],
+    ids=["runs", "lock", "below", "above", "sleep", "no call", "cut off", "gone"],
+)
+def test_lines_of_the_system(line: bytes, waits: bool, runs: bool) -> None:
+    assert read_line(5, line, WHERE) == Seen(5, waits=waits, runs=runs)
+
+
+def test_who_runs_while_another_waits_has_the_lock() -> None:
+    times = LockTimes()
+    times.add(runs(1) + waits(2), 0.05, late=False)
+    times.add(runs(1), 0.05, late=True)
+    times.add(runs(1), 0.05, late=False)  # nobody wants it
+    times.add(sleeps(1, 2), 0.05, late=True)  # nobody is there who could have it
+    assert times.locked == pytest.approx(0.1)
+    assert times.held({}) == pytest.approx({1: 0.1})
+
+
+def test_what_is_doubtful_is_shared_as_what_is_sure() -> None:
+    times = LockTimes()
+    for _ in range(9):
+        times.add(runs(1), 1.0, late=True)
+    times.add(runs(2), 1.0, late=True)
+    for _ in range(10):
+        times.add(runs(1, 2), 1.0, late=True)
+    held = times.held({})
+    assert sum(held.values()) == pytest.approx(20)
+    assert held[1] / held[2] == pytest.approx(9.5 / 1.5)
+
+
+def test_nobody_holds_it_longer_than_it_computes() -> None:
+    times = LockTimes()
+    for _ in range(10):
+        times.add(runs(1, 2), 1.0, late=True)
+    assert times.held({1: 1.0, 2: 20.0}) == pytest.approx({1: 1.0, 2: 9.0})
+    assert times.held({1: 1.0, 2: 2.0}) == pytest.approx({1: 1.0, 2: 2.0})
+    assert times.held({1: 1.0}) == pytest.approx({1: 1.0, 2: 9.0})
+    assert LockTimes().held({1: 1.0}) == {}
+
+
+def test_waits_are_the_part_of_what_needed_no_cpu() -> None:
+    times = LockTimes()
+    for _ in range(3):
+        times.add(waits(1) + runs(2), 0.05, late=False)
+    times.add(sleeps(1) + runs(2), 0.05, late=False)
+    assert times.waited(1, work=10.0, cpu=2.0) == pytest.approx(6.0)
+    assert times.waited(2, work=10.0, cpu=2.0) == 0.0
+    assert times.waited(3, work=10.0, cpu=2.0) == 0.0
+    assert times.waited(1, work=1.0, cpu=2.0) == 0.0
+
+
+def test_a_rare_wait_is_the_probes_own() -> None:
+    times = LockTimes()
+    times.add(waits(1) + runs(2), 0.05, late=False)
+    for _ in range(99):
+        times.add(runs(1), 0.05, late=False)
+    assert times.waited(1, work=10.0, cpu=2.0) == 0.0
+
+
+@contextmanager
+def at_work(*works: Callable[[], object]) -> Iterator[list[tuple[int, int]]]:
+    """Threads that do their work again and again; what they are, as `look` takes it."""
+    over = threading.Event()
+    begun = threading.Barrier(len(works) + 1)
+
+    def go_on(work: Callable[[], object]) -> None:
+        begun.wait()
+        while not over.is_set():
+            work()
+
+    threads = [threading.Thread(target=go_on, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    begun.wait()
+    try:
+        yield [(k, thread.native_id or 0) for k, thread in enumerate(threads)]
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def python() -> int:
+    return sum(k * k for k in range(20_000))
+
+
+def kernel() -> bytes:
+    return hashlib.sha256(bytes(1 << 22)).digest()
+
+
+@sees
+def test_two_that_compute_in_python_wait_for_each_other() -> None:
+    probe = LockProbe()
+    with at_work(python, python) as threads:
+        for _ in range(TRIES):
+            probe.look(threads, 1.0)
+            if min(probe.times.waits.get(k, 0) for k in (0, 1)) and probe.times.locked:
+                break
+    probe.close()
+    assert min(probe.times.waits.get(k, 0) for k in (0, 1)) > 0
+    assert probe.times.held({}).keys() == {0, 1}
+
+
+@sees
+def test_a_kernel_and_a_lock_of_the_users_are_not_pythons_lock() -> None:
+    probe, mine = LockProbe(), threading.Lock()
+    with mine, at_work(kernel, lambda: mine.acquire(timeout=0.02)) as threads:
+        for _ in range(20):
+            probe.look(threads, 1.0)
+    probe.close()
+    assert probe.times.waits.get(1, 0) <= 2  # between two tries it is Python, for a moment
+    assert probe.times.sleeps.get(1, 0) > 10
+
+
+@sees
+def test_files_are_closed_and_threads_that_ended_are_let_go() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    probe = LockProbe()
+    with at_work(kernel) as threads:
+        probe.look(threads, 1.0)
+        assert len(probe.lines) == 1
+    probe.look([*threads, (1, 2**22 + 1)], 1.0)  # the first has ended, the second never was
+    probe.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_where_the_system_does_not_tell_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_probe, "addresses", lambda: None)
+    probe = LockProbe()
+    probe.look([(1, os.getpid())], 1.0)
+    assert probe.times.held({}) == {}
+    assert not probe.lines
+    probe.close()
+
+
+def test_others_are_the_consumers() -> None:
+    found = lock_probe.threads_of([])
+    own = threading.get_native_id()
+    assert own not in [native for _, native in found]
+    assert {who for who, _ in found} <= {CONSUMER}
