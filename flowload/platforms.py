@@ -8,7 +8,7 @@ from __future__ import annotations
 import mmap
 import sys
 
-__all__ = ["advise", "complaint"]
+__all__ = ["advise", "complaint", "size_class"]
 
 
 def complaint() -> str | None:
@@ -40,3 +40,12 @@ def advise(memory: mmap.mmap, name: str, start: int, length: int) -> bool:
 
 if (reason := complaint()) is not None:
     raise ImportError(reason)
+
+
+def size_class(nbytes: int) -> int:
+    """The size in bytes of the memory for a lease: at most 1/8 more, in whole pages.
+
+    Slightly different sizes share a class, so that they reuse each other's memory.
+    """
+    step = max(mmap.PAGESIZE, 1 << max(0, (nbytes - 1).bit_length() - 4))
+    return -(-nbytes // step) * step

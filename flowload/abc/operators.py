@@ -119,6 +119,9 @@ class Call(Protocol):
     def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
         """A writable buffer, 64-byte aligned, contents undefined, recycled when its last view is gone."""
 
+    def keep(self, value: object) -> None:
+        """Keep an object alive until the last view of each lease that this call takes from now on is gone."""
+
     def drop(self, count: int, reason: str) -> None:
         """Count samples that end here on purpose."""
 

@@ -117,7 +117,7 @@ class Gauged(Protocol):
 
 @runtime_checkable
 class Paced(Protocol):
-    """A fold that makes things of which few may be in use, such as copies on a card.
+    """A fold or a map that makes things of which few may be in use, such as copies on a card.
 
     It is given a block when it has room for what becomes of it; or when the reader waits though nothing is on
     its way: then the reader keeps what there is, and will not give it back for waiting longer.
@@ -125,6 +125,9 @@ class Paced(Protocol):
 
     def room(self, block: Any) -> bool:
         """Whether there is room for what becomes of this block; asked inside the run's lock."""
+
+    def began(self, block: Any) -> None:
+        """This block will be given to it, soon; said inside the run's lock, in the order of the stream."""
 
     def watch(self, moved: Callable[[], None]) -> None:
         """Call this, from any thread, even in a garbage collection, when there may be more room."""

@@ -80,6 +80,9 @@ class PlainCall:
         start = -memory.ctypes.data % LINE
         return memory[start : start + nbytes]
 
+    def keep(self, value: object) -> None:
+        """See `Call.keep`; nobody asks for it here."""
+
     def drop(self, count: int, reason: str) -> None:
         """See `Call.drop`."""
         self.dropped[reason] += count

@@ -203,24 +203,6 @@ def test_a_new_run_reserves_nothing_more(path: str, cards: Install) -> None:
     assert len(reserved) == 1
 
 
-@pytest.mark.parametrize("per_window", [None, 20])
-@pytest.mark.parametrize("cpus", [1, 8])
-def test_memory_says_what_windows_take(cpus: int, per_window: int | None, path: str, cards: Install) -> None:
-    """Of the card exactly; of page-locked memory nearly: how far it is read ahead depends on the threads."""
-    card = cards(mode="prompt")
-    graph = fl.windows(path, 2048, count=40)
-    if per_window:
-        graph = graph >> fl.sample_within(64, steps=8, per_window=per_window)
-    graph = graph >> fl.to_device("cuda", prefetch=1)
-    with graph.iterate(seed=1, cpus=cpus) as batches:
-        for batch in batches:
-            batch["start"].sum()
-    del batch, batches
-    told = graph.memory(cpus=cpus)
-    assert 0.9 < card.memory[0].peak_reserved / told["to_device"] < 1.1
-    assert 0.7 < card.peak_locked / told["read_windows"] < 1.1
-
-
 @pytest.mark.parametrize(("nbytes", "most"), [(1000, 20), (1 << 20, 8), (8 << 20, 5), (100 << 20, 2)])
 def test_memory_of_small_batches_is_bounded_by_queues(nbytes: int, most: int) -> None:
     assert most * nbytes <= on_the_way(nbytes) <= 2.1 * most * nbytes

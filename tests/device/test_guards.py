@@ -49,7 +49,7 @@ def forgotten(batch: Any, **changes: Any) -> Batch:
 
 
 def test_what_a_copy_reads_must_be_kept(monkeypatch: Patch, cards: Install) -> None:
-    monkeypatch.setattr(under_way.Underway, "add", lambda self, done, source: None)
+    monkeypatch.setattr(under_way.Underway, "add", lambda self, done, source, **how: None)
     assert taken_out(monkeypatch, cards, lambda: rows("cuda"))
 
 
@@ -58,7 +58,7 @@ def test_what_a_copy_reads_must_be_kept_when_the_next_one_fails(monkeypatch: Pat
     monkeypatch.setattr(
         under_way.Underway,
         "add",
-        lambda self, done, source: None if sys.exc_info()[0] else real(self, done, source),
+        lambda self, done, source, **how: None if sys.exc_info()[0] else real(self, done, source, **how),
     )
     found = []
     for mode in MODES:

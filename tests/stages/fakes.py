@@ -33,6 +33,7 @@ class FakeCall:
     leases: list[int] = field(default_factory=list)
     devices: list[Device | None] = field(default_factory=list)
     entered: int = 0
+    kept: list[object] = field(default_factory=list)
     lacks: list[tuple[DataError, int]] = field(default_factory=list)
     stop: Bytes = field(default_factory=lambda: np.zeros(1, np.uint8))
 
@@ -56,6 +57,9 @@ class FakeCall:
         memory = np.full(nbytes + 64, 0xA5, dtype=np.uint8)
         start = -memory.ctypes.data % 64
         return memory[start : start + nbytes]
+
+    def keep(self, value: object) -> None:
+        self.kept.append(value)
 
     def drop(self, count: int, reason: str) -> None:
         if count:

@@ -103,9 +103,14 @@ class BufferMemory:
             self.map.undo = partial(unregister, device, address(self.map) + self.start, self.size)
             self.map.process = os.getpid()
 
-    def show(self, nbytes: int, gone: Callable[[Watch], object]) -> Bytes:
-        """The first `nbytes`, through a buffer object of its own; `gone` is called when that ends."""
-        buffer = self.kind.from_buffer(self.map, self.start)
+    def show(self, nbytes: int, gone: Callable[[Watch], object], kept: object = None) -> Bytes:
+        """The first `nbytes`, through a buffer object of its own; `gone` is called when that ends.
+
+        Then `kept` goes, too: behind that call, so that who sees it go finds the memory returned.
+        """
+        buffer: Any = self.kind.from_buffer(self.map, self.start)
+        if kept is not None:
+            buffer.kept = kept
         self.tell(buffer, gone)
         return np.frombuffer(memoryview(buffer), np.uint8, nbytes)
 

@@ -15,7 +15,6 @@ and never reused while anybody sees it:
 
 from __future__ import annotations
 
-import mmap
 import threading
 from collections import deque
 from operator import attrgetter
@@ -25,12 +24,14 @@ import numpy as np
 
 from flowload.abc.operators import Bytes, Device
 from flowload.errors import ClosedRun
+from flowload.platforms import size_class
 
 from .mapping import BufferMemory, Watch
 
-__all__ = ["BufferPool", "BufferStats", "size_class"]
+__all__ = ["BufferPool", "BufferStats"]
 
 FITS = 5 / 4  #: free memory serves a lease if it is at most so many times as large
+FITS_DEVICE = 8  #: the same of memory that a device has prepared: a last, smaller batch prepares no more
 SPARE = 2  #: free bytes are kept up to so many times the bytes that were in use lately
 
 
@@ -43,15 +44,6 @@ class BufferStats(NamedTuple):
     free_bytes: int  #: their size
     made: int  #: buffers allocated since the pool was made
     served: int  #: leases given since the pool was made
-
-
-def size_class(nbytes: int) -> int:
-    """The size in bytes of the memory for a lease: at most 1/8 more, in whole pages.
-
-    Slightly different sizes share a class, so that they reuse each other's memory.
-    """
-    step = max(mmap.PAGESIZE, 1 << max(0, (nbytes - 1).bit_length() - 4))
-    return -(-nbytes // step) * step
 
 
 class BufferPool:
@@ -73,8 +65,8 @@ class BufferPool:
         self.served = 0
         self.closed = False
 
-    def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
-        """A writable array of exactly `nbytes`, page-aligned, contents undefined.
+    def lease(self, nbytes: int, device: Device | None = None, kept: object = None) -> Bytes:
+        """A writable array of exactly `nbytes`, page-aligned, contents undefined; it keeps `kept` alive.
 
         Memory is registered with its device once, and never changes it. Raises ClosedRun after `close`.
         """
@@ -86,10 +78,9 @@ class BufferPool:
         for old in unused:
             old.free()
         if memory is None:
-            memory = BufferMemory(
-                size_class(nbytes), device
-            )  # outside the lock: page-locking takes milliseconds
-        array = memory.show(nbytes, self.returned.append)
+            # Outside the lock: page-locking takes milliseconds.
+            memory = BufferMemory(size_class(nbytes), device)
+        array = memory.show(nbytes, self.returned.append, kept)
         with self.lock:
             if self.closed:
                 memory.tell_instead(self.give_late)
@@ -171,7 +162,7 @@ class BufferPool:
 
     def take(self, size: int, device: Device | None) -> BufferMemory | None:
         """Free memory that fits: the smallest, and of that the last used."""
-        bound = size * FITS
+        bound = size * (FITS if device is None else FITS_DEVICE)
         while size <= bound:
             stack = self.stacks.get((device, size))
             if stack is not None and stack.free:

@@ -26,13 +26,14 @@ log = logging.getLogger("flowload")
 #: A share of skipped inputs says little before this many came in; at the end it is checked anyway.
 _ENOUGH = 100
 
-Lease = Callable[[int, Device | None], Bytes]
+Lease = Callable[..., Bytes]  #: see `BufferPool.lease`
 
 
 class RunCall:
     """The `Call` that operators see; not valid after the call."""
 
     __slots__ = (
+        "_kept",
         "_keys",
         "_lease",
         "_skip",
@@ -56,6 +57,7 @@ class RunCall:
         self.seconds = 0.0
         self._keys = member.keys if member.keys_at is None or not epoch else member.keys_at(epoch)
         self._lease = member.lease
+        self._kept: object = None
         self.stop = member.stop  #: see `Call.stop`
         self._skip = member.stage.on_error == "skip"
 
@@ -74,7 +76,11 @@ class RunCall:
 
     def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
         """See `Call.lease`."""
-        return self._lease(nbytes, device)
+        return self._lease(nbytes, device) if self._kept is None else self._lease(nbytes, device, self._kept)
+
+    def keep(self, value: object) -> None:
+        """See `Call.keep`."""
+        self._kept = value
 
     def drop(self, count: int, reason: str) -> None:
         """See `Call.drop`."""

@@ -39,10 +39,10 @@ def task_for(
         turn = TurnTask(segment)
         monitor.deadlock_breakers.append(turn.break_deadlock)
         return partial(run_turn, turn)
+    behind = compiled.outputs.values(), segments_behind(segment, compiled.segments)
     if not segment.is_map:
-        behind = compiled.outputs.values(), segments_behind(segment, compiled.segments)
         return FoldTask(segment, monitor, executor, behind).run
     if not is_async(first):
-        return MapTask(segment, monitor, partial(executor.submit, priority=segment.priority)).run
+        return MapTask(segment, monitor, partial(executor.submit, priority=segment.priority), behind).run
     coroutines = Coroutines(segment, monitor.run_lock)
     return partial(coroutines.during, MapTask(segment, monitor, coroutines.submit).run)

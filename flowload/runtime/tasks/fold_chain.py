@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from enum import Enum
 from functools import partial
@@ -43,7 +44,7 @@ class FoldChain:
 
     def feed(self, messages: Iterable[Message]) -> None:
         """Take messages; `advance` makes what comes of them."""
-        self.out = self._all(list(messages))
+        self.out = self._all(deque(messages))
 
     def finish(self) -> None:
         """The stream is over; `advance` makes what is still held."""
@@ -63,8 +64,9 @@ class FoldChain:
                 return made, False
         return made, True
 
-    def _all(self, messages: list[Message]) -> Iterator[Message]:
-        for message in messages:
+    def _all(self, messages: deque[Message]) -> Iterator[Message]:
+        while messages:  # a block that is done with is not kept alive
+            message = messages.popleft()
             if isinstance(message, Mark):
                 yield from self._mark(0, message)
             elif message.block is not None:

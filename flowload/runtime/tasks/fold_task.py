@@ -88,6 +88,8 @@ class FoldTask(Task):
         messages: list[Message] = []
         while len(messages) < self._take and (message := source.take_now()) is not None:
             messages.append(message)
+            if self._pacing is not None and isinstance(message, NumberedBlock) and message.block is not None:
+                self._pacing.began(message.block)
         if messages:
             self._chain.feed(messages)
             self._rested = False

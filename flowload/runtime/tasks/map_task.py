@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from flowload.abc.operators import Mark
-from flowload.abc.powers import Completing
+from flowload.abc.powers import Completing, Paced
 from flowload.runtime.channel import Channel, Message, NumberedBlock
 from flowload.runtime.threads.executor import Job
 from flowload.runtime.threads.monitor import Monitor
 
 from .call_batching import CallBatching
 from .map_chain import Calls, MapChain, is_async
+from .pacing import Pacing
 from .segment import Segment
 from .task import Task
 
@@ -25,21 +27,35 @@ AHEAD = 1  #: jobs beyond `workers`: while the oldest is slow, the others finish
 class MapTask(Task):
     """A window of jobs: at most `workers` run, `AHEAD` more are begun or wait to be sent on.
 
-    A job is one call, or several where calls are short: see `CallBatching`.
+    A job is one call, or several where calls are short: see `CallBatching`. Where the first map is paced, its
+    own bound is the only one: so many are begun or wait, and no fewer.
 
     Args:
         start: submits a job; whoever runs it calls `Job.finish` while holding the run lock.
+        behind: for a map that is paced: the run's outputs, and the segments between.
     """
 
-    def __init__(self, segment: Segment, monitor: Monitor, start: Callable[[Job], object]) -> None:
+    def __init__(
+        self,
+        segment: Segment,
+        monitor: Monitor,
+        start: Callable[[Job], object],
+        behind: tuple[Iterable[Channel], Sequence[Segment]] = ((), ()),
+    ) -> None:
         super().__init__(segment, monitor)
+        first = segment.members[0].operator
+        self._pacing: Pacing | None = None
+        if isinstance(first, Paced):
+            self._pacing = Pacing(first, segment, *behind, monitor.run_lock, self.schedule)
+            monitor.checks.append(self._check)
+            monitor.deadlock_breakers.append(self._pacing.relieve_where_all_stands_still)
         chain = MapChain(segment.members)
         self._apply = chain.apply
         self._apply_async = chain.apply_async if is_async(segment.members[0]) else None
         self._call_batching = CallBatching()
         self._epochs = segment.epochs()
         self._start = start
-        self._room = segment.workers + AHEAD
+        self._room = segment.workers + AHEAD if self._pacing is None else sys.maxsize
         self._entries: deque[Job | Message] = deque()  # in input order; also messages that need no call
         self._queue: deque[Job] = deque()  # not submitted yet: `workers` jobs run
 
@@ -50,6 +66,9 @@ class MapTask(Task):
             blocked = self._send()
             if not self._begin(source):
                 break
+        if self._pacing is not None:
+            self._pacing.sends = bool(self._entries)
+            self.held_back = self._pacing.held and not self._entries
         if self._entries:
             return blocked
         if source.at_end:
@@ -62,6 +81,24 @@ class MapTask(Task):
         super().stop()
         self._entries.clear()
         self._queue.clear()
+
+    def _check(self) -> None:
+        """Go on where something came back, or the reader waits in vain; here, for the loop may be busy."""
+        assert self._pacing is not None  # noqa: S101 - made with it
+        if self._pacing.held and not self._pacing.holds_back():
+            self.schedule()
+        self._pacing.relieve()
+
+    def _next(self, source: Channel) -> Message | None:
+        """The next message, if there is one, and room for what becomes of it."""
+        if self._pacing is None:
+            return source.take_now()
+        if self._pacing.holds_back():
+            return None
+        message = source.take_now()
+        if isinstance(message, NumberedBlock) and message.block is not None:
+            self._pacing.began(message.block)
+        return message
 
     def _send(self) -> Channel | None:
         """Settle and send the results of the oldest jobs; returns the channel that has no room for more."""
@@ -98,7 +135,7 @@ class MapTask(Task):
     def _begin(self, source: Channel) -> bool:
         """Begin calls for the blocks that wait, while there is room. Returns whether any began."""
         begun = False
-        while len(self._entries) < self._room and (message := source.take_now()) is not None:
+        while len(self._entries) < self._room and (message := self._next(source)) is not None:
             begun = True
             if isinstance(message, NumberedBlock) and message.block is not None:
                 items = self._with_neighbours(message, source)
@@ -118,7 +155,7 @@ class MapTask(Task):
         """The blocks of one job: this one and, where calls are short, those behind it."""
         items = [first]
         most = 1 if self._apply_async else self._call_batching.most(source, self.segment.workers)
-        while len(items) < most and (message := source.take_now()) is not None:
+        while len(items) < most and (message := self._next(source)) is not None:
             if not isinstance(message, NumberedBlock) or message.block is None:
                 source.put_back(message)  # it keeps its place behind them
                 break

@@ -1,14 +1,15 @@
-"""Back-pressure by memory: a fold such as the copy to a card gets a block only when there is room for it.
+"""Back-pressure by memory: a fold or a map such as the copy to a card gets a block when there is room for it.
 
 Room comes back when the reader drops what it was given. A reader that keeps everything and waits for more
-would wait for ever: so when it waits and nothing is on its way to it, the fold is told (`Paced.relieve`) to
-stop counting what is in use.
+would wait for ever: so when it waits and nothing is on its way to it, the operator is told (`Paced.relieve`)
+to stop counting what is in use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from flowload.abc.operators import Block
 from flowload.abc.powers import Paced
 from flowload.runtime.channel import Channel, NumberedBlock
 from flowload.runtime.faces.wakeup import Wakeup
@@ -20,43 +21,54 @@ __all__ = ["Pacing", "segments_behind"]
 
 
 class Pacing:
-    """Holds a fold back; all but `__init__` is called holding the run lock. Made in the event loop.
+    """Holds an operator back; all but `__init__` and `ring` is called holding the run lock. Made in the loop.
 
     Args:
-        fold: the first of its segment.
+        operator: the first of its segment.
         segment: it.
         outputs: of the run, where readers may wait.
         behind: the segments between.
         run_lock: the run's.
-        tell: has the fold's task look again.
+        schedule: has the operator's task look again.
     """
 
     def __init__(
         self,
-        fold: Paced,
+        operator: Paced,
         segment: Segment,
         outputs: Iterable[Channel],
         behind: Sequence[Segment],
         run_lock: RunLock,
         schedule: Callable[[], None],
     ) -> None:
-        self.fold = fold
+        self.operator = operator
         self.segment = segment
         self.outputs = tuple(outputs)
         self.behind = behind
         self.run_lock = run_lock
         self.schedule = schedule
         self.held = False  #: a block waits that there is no room for
+        self.sends = False  #: what was made waits for room behind: nobody lacks more of it
         # By the loop: whoever gives something back may hold any lock, for garbage is collected anywhere.
         self.wakeup = Wakeup(self.look_again)
-        fold.watch(self.wakeup.call)
+        operator.watch(self.ring)
 
     def holds_back(self) -> bool:
         """Whether the next block has to wait."""
         message = self.segment.inputs[0].next_message
         block = message.block if isinstance(message, NumberedBlock) else None
-        self.held = block is not None and not self.fold.room(block)
+        self.held = block is not None  # said before it is asked: what comes back behind the answer rings
+        self.held = block is not None and not self.operator.room(block)
         return self.held
+
+    def began(self, block: Block) -> None:
+        """A block was taken."""
+        self.operator.began(block)
+
+    def ring(self) -> None:
+        """Something was given back: in any thread, perhaps in a garbage collection."""
+        if self.held:
+            self.wakeup.call()
 
     def look_again(self) -> None:
         """Have the task try again: memory was given back. In the event loop."""
@@ -65,16 +77,33 @@ class Pacing:
 
     def relieve(self) -> None:
         """Let the block through if the reader waits and nothing is on its way to it."""
-        if self.held and any(output.wanted() for output in self.outputs) and not self.on_its_way():
-            if self.holds_back():  # else something was given back, and the loop has not said so yet
-                self.fold.relieve()
-            self.held = False
-            self.schedule()
+        if self.held and self.reader_waits() and not self.on_its_way():
+            self.relieve_now()
+
+    def relieve_where_all_stands_still(self) -> None:
+        """The same where something is on its way, but waits for more: a merge for its other input, say."""
+        if self.held and not self.sends and self.reader_waits():
+            self.relieve_now()
+
+    def relieve_now(self) -> None:
+        """There is room."""
+        if self.holds_back():  # else something was given back, and the loop has not said so yet
+            self.operator.relieve()
+        self.held = False
+        self.schedule()
+
+    def reader_waits(self) -> bool:
+        """Whether anybody waits for an output."""
+        return any(output.wanted() for output in self.outputs)
 
     def on_its_way(self) -> bool:
-        """Whether anything is between this fold and the readers."""
-        return any(segment.running or any(map(len, segment.inputs)) for segment in self.behind) or any(
-            len(channel) for channel in self.outputs if channel.wanted()
+        """Whether anything is between this operator and the readers, or in it."""
+        segments = (self.segment, *self.behind)
+        return (
+            self.sends
+            or any(segment.running for segment in segments)
+            or any(len(channel) for segment in self.behind for channel in segment.inputs)
+            or any(len(channel) for channel in self.outputs if channel.wanted())
         )
 
 

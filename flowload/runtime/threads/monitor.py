@@ -47,6 +47,11 @@ class RunLock:
             self._depth -= 1
             self._lock.release()
 
+    @property
+    def pending(self) -> bool:
+        """Whether something is due; inside `with run_lock:`."""
+        return bool(self._deferred)
+
     def defer(self, call: Callable[[], None]) -> None:
         """Have a function called before the lock is released; only while holding it."""
         self._deferred.append(call)
@@ -95,6 +100,8 @@ class Monitor:
         """Run the checks and, if every task is parked, the deadlock breakers; holding the run lock."""
         for check in self.checks:
             check()
+        if self.run_lock.pending:  # a check has made something move: it is looked again behind that
+            return
         if self._tasks and self._parked >= self._tasks:
             for breaker in self.deadlock_breakers:
                 breaker()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from flowload.abc.amount import Amount
@@ -15,7 +16,9 @@ from flowload.abc.stage import whole
 from flowload.blocks import Batch, Frames, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.platforms import size_class
 from flowload.stages.chunks.source_table import format_finder
+from flowload.stages.device.places import InPlaces, goes_to_card, of_batches, workers_between
 from flowload.stages.registry import own_formats
 from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
@@ -90,8 +93,11 @@ class BatchStage(Stage):
             together=encode.together if setting.bundles else None,
             misfit=encode.misfit if self.on_error == "skip" else None,
         )
+        workers = (self.workers or setting.cpus) + workers_between(setting)
+        places = partial(of_batches, workers)
+        made: Operator = encode if device is None else InPlaces(encode, places(0), places)
         if not refilled:
-            return cut, encode
+            return cut, made
         refill = Refill(
             self.size,
             drop_last=self.drop_last,
@@ -99,7 +105,7 @@ class BatchStage(Stage):
             tables=ReopenedTables.before(setting),
             misfit=encode.misfit if self.on_error == "skip" else None,
         )
-        return cut, encode, refill, CollateRefilled(self.layout, device, encode.padding)
+        return cut, made, refill, CollateRefilled(self.layout, device, encode.padding)
 
     def refilled(self, setting: Setting) -> bool:
         """Whether samples may be dropped while batches are made, so that these must be filled up."""
@@ -142,12 +148,19 @@ class BatchStage(Stage):
         if known or not formats:
             nbytes = max(known, default=0)
             together = how_many(nbytes, swift=True) if setting.bundles else 1
-            return under_way(nbytes, workers, together) + self.refilling(setting, nbytes * together)
+            return self.made(setting, nbytes, together) + self.refilling(setting, nbytes * together)
         fields = find_layout(formats[0], self.layout).fields()
         nbytes = batch_bytes(fields, self.size)
-        batches = under_way(nbytes, workers, how_many(nbytes, swift=False) if setting.bundles else 1)
+        batches = self.made(setting, nbytes, how_many(nbytes, swift=False) if setting.bundles else 1)
         records = (workers + WAITING) * self.size * row_size(setting)
         return batches + records + self.refilling(setting, nbytes)
+
+    def made(self, setting: Setting, nbytes: int, together: int) -> int:
+        """Bytes of all batches of a run, where one has so many, and so many go together."""
+        workers = self.workers or setting.cpus
+        if goes_to_card(setting):
+            return of_batches(workers + workers_between(setting), nbytes) * size_class(nbytes)
+        return under_way(nbytes, workers, together)
 
     def given_bytes(self, setting: Setting) -> int:
         """Bytes of one batch, as far as they are known, for whoever stands behind it."""

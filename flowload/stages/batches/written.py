@@ -115,6 +115,10 @@ class QuietCall:
         """See `Call.lease`."""
         return self.call.lease(nbytes, device)
 
+    def keep(self, value: object) -> None:
+        """See `Call.keep`."""
+        self.call.keep(value)
+
     def drop(self, count: int, reason: str) -> None:
         """See `Call.drop`."""
         self.call.drop(count, reason)

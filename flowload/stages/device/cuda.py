@@ -12,7 +12,7 @@ Imports torch: imported only when a GPU may be there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -49,13 +49,15 @@ class ToCuda:
     Args:
         index: of the card.
         prefetch: see `card_memory.ahead`.
+        large: batches are so large, and their sources so few, that each copy is waited for: see `places`.
     """
 
     held = 0
 
-    def __init__(self, index: int, prefetch: int | None = None) -> None:
+    def __init__(self, index: int, prefetch: int | None = None, *, large: bool = False) -> None:
         self.device = torch.device("cuda", index)
         self.stream = copy_stream(index)
+        self.large = large
         self.underway = Underway()
         self.memory = CardMemory(prefetch)
         self.shared = SharedTensors(self.device)
@@ -72,7 +74,7 @@ class ToCuda:
             batch = as_batch(wrapped(batch), call)
         sizes = self.sizes(batch)
         self.memory.wait(sizes)
-        keep: list[object] = [batch]  # it holds what it shares with others
+        keep: list[object] = list(self.sources(batch))
         ready = torch.cuda.Event(blocking=True)
         try:
             with torch.cuda.stream(self.stream):
@@ -82,11 +84,22 @@ class ToCuda:
                 arrays, own = self.copied(source.arrays), self.copied(source.whole)
         finally:
             ready.record(self.stream)
-            self.underway.add(ready, keep)
+            self.underway.add(ready, keep, at_once=self.large or "shared" in sizes)
         copies = [self.memory.add("own", [*arrays.values(), *own.values()])] if "own" in sizes else []
         whole = in_order({**own, **shared}, batch.whole)
         copies += self.memory.shared(shared.values())
         return CudaBatch(arrays, whole, more=batch.more, ready=(ready,), copies=(*given_by(batch), *copies))
+
+    def sources(self, batch: Batch) -> Iterator[object]:
+        """What copies of a batch read. Not what lies on the card: its page-locked source may go."""
+        if isinstance(batch, CudaBatch):
+            yield batch
+        yield from batch.arrays.values()
+        yield from (array for array in batch.whole.values() if not self.lies_there(array))
+
+    def lies_there(self, array: Any) -> bool:
+        """Whether it is shared by batches, and was copied for one before."""
+        return is_shared(array) and self.shared.knows(array)
 
     def take(self, batch: Batch) -> None:
         """Let the current stream wait for tensors that are on a card already."""
@@ -101,7 +114,7 @@ class ToCuda:
         """Bytes that a batch needs on the card, by kind: see `Copied`."""
         own = shared = 0
         for array in batch.whole.values():
-            shared += array.nbytes if is_shared(array) and not self.shared.knows(array) else 0
+            shared += array.nbytes if is_shared(array) and not self.lies_there(array) else 0
         for array in (*batch.arrays.values(), *(a for a in batch.whole.values() if not is_shared(a))):
             there = is_on_card(array) and array.device == self.device
             own += 0 if there else getattr(array, "nbytes", 0)
@@ -111,6 +124,9 @@ class ToCuda:
         """See `Paced`."""
         first = getattr(block, "bundled", (block,))[0]
         return not isinstance(first, Batch) or self.memory.room(self.sizes(first))
+
+    def began(self, block: Block) -> None:
+        """See `Paced`; what it takes is counted when it is copied, for blocks come one at a time."""
 
     def watch(self, moved: Callable[[], None]) -> None:
         """See `Paced`."""

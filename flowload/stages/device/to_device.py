@@ -55,6 +55,11 @@ class ToDeviceStage(Stage):
         return "kernel" if self.on_cpu() or self.target.startswith(PLAIN) else "io"
 
     @property
+    def page_locks(self) -> bool:
+        """Whether the memory of batches is page-locked, for copies to a card that torch calls "cuda"."""
+        return self.executor == "io"
+
+    @property
     def bundles(self) -> bool:  # type: ignore[override]  # a class variable elsewhere
         """On a CPU, where batches are looked at, not copied."""
         return self.on_cpu()
@@ -105,7 +110,9 @@ class ToDeviceStage(Stage):
         if index is not None:
             from .cuda import ToCuda  # noqa: PLC0415 - imports torch
 
-            return (ToCuda(index, self.prefetch),)
+            words = [stage.word for stage in setting.upstream]
+            large = "read_windows" in words and "sample_within" not in words
+            return (ToCuda(index, self.prefetch, large=large),)
         if self.on_cpu():
             return (ToCpu(),)
         from .plain_copies import PlainCopies, find_device  # noqa: PLC0415 - imports torch
@@ -244,7 +251,7 @@ def to_device(
 
     On the CPU nothing is copied: tensors lie on the leased memory of the batch. For a GPU batches are
     encoded into page-locked memory and copied ahead, in a stream of their own, while the consumer works;
-    the consumer's current stream waits for the copy, the consumer's thread does not. At most four copies are
+    the consumer's current stream waits for the copy, the consumer's thread does not. At most two copies are
     under way at once, and few batches lie on the GPU ahead: see `prefetch`. All runs of a process share one
     stream of each GPU, so an epoch reserves no more memory than the one before.
 

@@ -9,10 +9,9 @@ from contextlib import suppress
 from typing import Protocol
 
 from .page_lock import forbids
+from .places import UNDER_WAY
 
 __all__ = ["Event", "Underway"]
-
-UNDER_WAY = 4  #: copies that are queued and not done, at most
 
 
 class Event(Protocol):
@@ -48,14 +47,14 @@ class Underway:
         self.lock = threading.Lock()
         self.copies: deque[tuple[Event, object]] = deque()
 
-    def add(self, done: Event, source: object) -> None:
+    def add(self, done: Event, source: object, *, at_once: bool = False) -> None:
         """Keep `source` alive until the event has completed, and let go of what completed before.
 
-        Waits for the oldest where too many are under way.
+        Waits for the oldest where too many are under way; `at_once`: for all of them.
         """
         with self.lock:
             self.copies.append((done, source))
-            while len(self.copies) > self.most:
+            while len(self.copies) > (0 if at_once else self.most):
                 self.copies[0][0].synchronize()
                 self.copies.popleft()
             while self.copies and self.copies[0][0].query():

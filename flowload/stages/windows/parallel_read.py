@@ -21,10 +21,11 @@ from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
 from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
 from flowload.stages.batches.gather import guard_of
+from flowload.stages.device.places import InPlaces, Place, of_windows
 from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.stages.rows.selection import RowRange
 
-__all__ = ["CutWindows", "JoinPieces", "Piece", "ReadPieces", "Target"]
+__all__ = ["CutWindows", "JoinPieces", "Piece", "ReadInPlaces", "ReadPieces", "Target"]
 
 
 class Target:
@@ -41,11 +42,13 @@ class Target:
         self.nbytes = batch_bytes(self.fields, self.rows)
         self.lock = threading.Lock()
         self.out: dict[str, NDArray[Any]] = {}
+        self.place: Place | None = None  #: of its memory, where that is page-locked
 
     def read(self, number: int, device: Device | None, call: Call) -> None:
         """Read a piece to its place. Raises DataError."""
         with self.lock:
             if not self.out:
+                call.keep(self.place)
                 self.out = split_lease(call.lease(self.nbytes, device), self.fields, self.rows)
         with guard_of(self.table):
             self.table.read(self.row, self.pieces[number], self.out, call)
@@ -120,6 +123,37 @@ class ReadPieces:
         routes = [way.replace(" + ", "_").replace(" ", "_") for way in self.table.routes.values()]
         ways = [f"arrays_by_{way}" for way in routes]
         return {"missing_chunks": float(self.table.missing), **{way: float(ways.count(way)) for way in ways}}
+
+
+class ReadInPlaces(InPlaces):
+    """The same to page-locked memory: the first piece of a window takes a place, the others have it.
+
+    Args:
+        reading: what reads.
+        workers: pieces that are read at once.
+        beside: windows that others keep so long, such as a map behind.
+    """
+
+    def __init__(self, reading: ReadPieces, workers: int, beside: int = 0) -> None:
+        super().__init__(reading, workers + 1)
+        self.reading = reading
+        self.workers = workers
+        self.beside = beside
+
+    def room(self, block: Piece) -> bool:
+        """See `Paced`."""
+        table = block.target.table
+        self.places.most = of_windows(self.workers, len(table.pieces(0))) + self.beside
+        return block.target.place is not None or super().room(block)
+
+    def began(self, block: Piece) -> None:
+        """See `Paced`."""
+        if block.target.place is None:
+            block.target.place = self.places.take()
+
+    def apply(self, block: Piece, call: Call) -> Piece:
+        """Read a piece. Raises DataError."""
+        return self.reading.apply(block, call)
 
 
 class JoinPieces:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,11 +14,13 @@ from flowload.abc.windows import Windowed
 from flowload.blocks import Batch, Rows
 from flowload.errors import DataError
 from flowload.graph import Graph, Stage, place
+from flowload.platforms import size_class
 from flowload.stages.batches.batch import device_of
 from flowload.stages.batches.buffer_layout import batch_bytes
+from flowload.stages.device.places import goes_to_card, of_windows, workers_between
 from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
-from .parallel_read import CutWindows, JoinPieces, ReadPieces
+from .parallel_read import CutWindows, JoinPieces, ReadInPlaces, ReadPieces
 from .window_starts import Limits, Order, window_starts
 
 __all__ = ["ReadWindowsStage", "read_windows", "windows"]
@@ -55,7 +57,10 @@ class ReadWindowsStage(Stage):
         """Cut each window by reference, read its pieces at once, and give it when the last one has come."""
         device = device_of(setting)
         reading = ReadPieces(device)
-        return CutWindows(), reading, JoinPieces(reading, tables=ReopenedTables.before(setting))
+        joining = JoinPieces(reading, tables=ReopenedTables.before(setting))
+        if device is None:
+            return CutWindows(), reading, joining
+        return CutWindows(), ReadInPlaces(reading, self.at_once(setting), workers_between(setting)), joining
 
     def amount(
         self,
@@ -71,13 +76,23 @@ class ReadWindowsStage(Stage):
 
     def memory(self, setting: Setting) -> int:
         """Windows under way: those whose pieces are read, and those that wait behind."""
-        workers = self.workers or max(IO_WORKERS, setting.cpus)
+        workers = self.at_once(setting)
+        if goes_to_card(setting):
+            return sum(
+                (of_windows(workers, pieces_of(records)) + workers_between(setting))
+                * size_class(leased_bytes(records))
+                for records in own_records(setting)[:1]
+            )
         sampled = any(stage.word == "sample_within" for stage in setting.downstream)
         return sum(
             (being_read(workers + READ, pieces_of(records)) + (SAMPLED if sampled else GIVEN))
             * window_bytes(records)
             for records in own_records(setting)[:1]
         )
+
+    def at_once(self, setting: Setting) -> int:
+        """Pieces that are read at once."""
+        return self.workers or max(IO_WORKERS, setting.cpus)
 
     def given_bytes(self, setting: Setting) -> int:
         """Bytes of one window, for whoever stands behind it."""
@@ -91,12 +106,26 @@ def being_read(pieces: int, each: int) -> int:
 
 def pieces_of(records: LayoutRecords) -> int:
     """Pieces of one window, as far as the arrays can be opened now; else one."""
+    with opened(records) as table:
+        return 1 if table is None else len(table.pieces(0))
+
+
+def leased_bytes(records: LayoutRecords) -> int:
+    """Bytes of the buffer of one window: those of its arrays alone."""
+    with opened(records) as table:
+        return 0 if table is None else batch_bytes(table.arrays(), table.window(0)[2])
+
+
+@contextmanager
+def opened(records: LayoutRecords) -> Iterator[Windowed | None]:
+    """The arrays, if they can be opened now, and have windows."""
     try:
         table = records.open()
     except DataError:
-        return 1
+        yield None
+        return
     try:
-        return len(table.pieces(0)) if isinstance(table, Windowed) else 1
+        yield table if isinstance(table, Windowed) else None
     finally:
         table.close()
 

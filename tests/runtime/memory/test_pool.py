@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from flowload.abc.operators import Bytes
 from flowload.errors import ClosedRun
-from flowload.runtime.memory.pool import BufferPool, size_class
+from flowload.platforms import size_class
+from flowload.runtime.memory.pool import BufferPool
 from tests.runtime.views import VIEWS, Ledger, cycle
 
 
