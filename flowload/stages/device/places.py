@@ -146,8 +146,9 @@ class InPlaces:
         self.places.relieve()
 
     def apply(self, block: Any, call: Call) -> Any:
-        """What the map makes of it."""
-        call.keep(self.begun.popleft())
+        """What the map makes of it. Outside of a run nobody says that it begins, and it takes no place."""
+        if self.begun:
+            call.keep(self.begun.popleft())
         made = self.inner.apply(block, call)
         if self.known is not None and made is not None:
             self.places.most, self.known = self.known(made.nbytes), None  # type: ignore[union-attr]  # it is no coroutine
