@@ -257,6 +257,7 @@ def test_what_commands_say() -> None:
     assert [name for name in others if name not in {"screen.py", "run.py"}] == []  # these print Text
 
 
+@pytest.mark.slow
 def test_the_command_line_on_a_tar_with_an_evil_member(tmp_path: Path) -> None:
     name = EVIL.replace("\ud800", "").replace("\n", "") + ".gz"
     with tarfile.open(tmp_path / "a.tar", "w") as tar:

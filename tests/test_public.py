@@ -36,6 +36,7 @@ def test_every_error_is_one_of_ours() -> None:
         assert issubclass(getattr(flowload.errors, name), flowload.FlowloadError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["flowload", "flowload.cli"])
 def test_importing_brings_in_neither_torch_nor_what_only_some_runs_need(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
@@ -45,6 +46,7 @@ def test_importing_brings_in_neither_torch_nor_what_only_some_runs_need(module: 
     assert not loaded & {"torch", "trio", "pytest", "ray"}
 
 
+@pytest.mark.slow
 def test_importing_starts_no_thread_and_touches_no_signal() -> None:
     code = (
         "import signal, threading; before = [signal.getsignal(n) for n in signal.valid_signals()];"

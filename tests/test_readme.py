@@ -33,6 +33,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs_from_top_to_bottom(
     clone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

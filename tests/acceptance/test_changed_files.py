@@ -190,6 +190,7 @@ def molecules(folder: Path) -> Data:
 KINDS = [npy, own_map, hdf5, hdf5_chunks, hdf5_gzip, lmdb, zarr, zarr_2, zarr_zip, games, boards, molecules]
 
 
+@pytest.mark.hammer
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_named_and_no_other_row_is_given(
@@ -275,6 +276,7 @@ def test_a_file_between_its_index_and_its_reading(tars: list[Path]) -> None:
 # ---- what ended the process
 
 
+@pytest.mark.slow
 def test_offsets_that_are_written_to_lead_no_kernel_astray(tmp_path: Path) -> None:
     code = """
 import sys, numpy as np, flowload as fl

@@ -91,6 +91,7 @@ def delayed(method: Wrap) -> Wrap:
     return late
 
 
+@pytest.mark.hammer
 @pytest.mark.usefixtures("weather")
 @pytest.mark.parametrize("cpus", [1, 2, 4])
 @pytest.mark.parametrize("workers", [1, 2, 4, 8])

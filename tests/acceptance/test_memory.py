@@ -21,6 +21,7 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
+@pytest.mark.slow
 def test_many_epochs_take_no_more_than_is_estimated(sample: list[Path]) -> None:
     graph = chess(sample, size=256, reservoir=1000)
     for batch in graph.iterate(epochs=2, cpus=2):  # kernels and libraries are loaded

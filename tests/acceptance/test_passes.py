@@ -69,6 +69,7 @@ GRAPHS: dict[str, Callable[[], fl.Graph]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_pass_that_is_kept_apart_is_a_run_of_its_own(name: str) -> None:
     make = GRAPHS[name]

@@ -85,6 +85,7 @@ def test_ranks_together_are_the_whole() -> None:
     assert Counter(row for own in shares for row in own) == dict.fromkeys(range(1000), 1)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_exactly() -> None:
     graph = drawn()
 
@@ -147,6 +148,7 @@ print(own() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
 def test_a_process_over_20_million_rows_stays_small() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, check=True, text=True)

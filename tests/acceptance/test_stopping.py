@@ -91,6 +91,7 @@ def test_in_a_thread(sample: list[Path]) -> None:
     assert found == [10]
 
 
+@pytest.mark.hammer
 @pytest.mark.parametrize("runs", [20])
 def test_many_runs_leave_nothing(sample: list[Path], face: Face, runs: int) -> None:
     graph = endless(sample)
@@ -156,6 +157,7 @@ STREAM = """
 SCRIPTS = [ITERATE, FOREVER, *(STREAM.format(backend=backend) for backend in BACKENDS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", SCRIPTS, ids=["iterate", "no with", *BACKENDS])
 def test_ctrl_c_in_a_script(body: str, tmp_path: Path) -> None:
     head = """
@@ -182,6 +184,7 @@ def test_ctrl_c_in_a_script(body: str, tmp_path: Path) -> None:
     assert "Exception ignored" not in err
 
 
+@pytest.mark.slow
 def test_ctrl_c_of_the_command() -> None:
     argv = ["-m", "flowload.cli", "run", "pipelines/chess.py", "--epochs", "inf", "--layout", "bits"]
     process = started(*argv)

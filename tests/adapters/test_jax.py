@@ -155,6 +155,7 @@ def passed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], str]:
     return done.stdout.splitlines(), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("jax") is None, reason="no jax")
 @pytest.mark.parametrize("what", BODIES)
 def test_in_a_child(what: str, passed: tuple[list[str], str]) -> None:

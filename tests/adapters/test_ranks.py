@@ -62,6 +62,7 @@ def check_steps(found: Sequence[Any], world: int) -> None:
     assert all(told["threads"] == [] for told in found)
 
 
+@pytest.mark.slow
 def test_two_ranks_make_as_many_steps(tmp_path: Path) -> None:
     found = ranks(2, "odd", "left", "alone", "bare", folder=tmp_path)
     assert [rank.code for rank in found] == [0, 0], found
@@ -76,6 +77,7 @@ def test_two_ranks_make_as_many_steps(tmp_path: Path) -> None:
         assert "there are 2 ranks, and the graph has no fl.shard()" in rank.log
 
 
+@pytest.mark.slow
 def test_of_three_who_goes_is_named_and_who_dies_is_noticed(tmp_path: Path) -> None:
     found = ranks(3, "most", "gone", "dead", folder=tmp_path)
     check_steps([rank.told[0] for rank in found], 3)

@@ -36,6 +36,7 @@ def positions(count: int, seed: int) -> tuple[Any, Any]:
     return bits, scalars
 
 
+@pytest.mark.slow
 @given(st.integers(0, 40), st.integers(0, 2**32))
 @settings(max_examples=30, deadline=None)
 def test_planes_are_those_of_the_kernel(count: int, seed: int) -> None:
@@ -56,6 +57,7 @@ def test_every_byte_of_every_scalar(form: int) -> None:
     assert same(expand_planes(bits, scalars), by_kernel(bits, scalars))
 
 
+@pytest.mark.slow
 def test_every_bit_of_every_plane() -> None:
     bits = np.zeros((104 * 64, 104), np.uint64)
     which = np.arange(104 * 64)
@@ -106,6 +108,7 @@ def test_quotients_are_those_of_exact_arithmetic() -> None:
         assert (found.view(np.uint32) == wanted.view(np.uint32)).all()
 
 
+@pytest.mark.slow
 def test_tensors_stay_where_they_are_whatever_the_default_device_and_dtype_are() -> None:
     bits, scalars = positions(50, 3)
     torch.set_default_dtype(torch.float16)
@@ -132,6 +135,7 @@ def test_autocast_changes_no_bit(dtype: torch.dtype) -> None:
         assert same(expand_planes(bits, scalars), by_kernel(bits, scalars))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 @pytest.mark.parametrize("backend", ["eager", "aot_eager", "inductor"])
 def test_compiled_it_changes_no_bit(backend: str) -> None:

@@ -211,6 +211,7 @@ def test_the_only_batch_of_a_list() -> None:
         assert order(loader) == order(run)
 
 
+@pytest.mark.slow
 def test_drawing_does_not_import_torch() -> None:
     code = "import sys, flowload as fl; fl.rows(9) >> fl.batch(2); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

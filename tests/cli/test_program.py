@@ -53,6 +53,7 @@ def test_ctrl_c_while_the_file_is_executed_is_status_130(write: object, capsys: 
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_on_a_terminal_the_table_is_live(count: str) -> None:
     leader, follower = pty.openpty()
     command = [*FLOWLOAD, "run", count, "--epochs", "inf", "--seconds", "0.7"]
@@ -67,6 +68,7 @@ def test_on_a_terminal_the_table_is_live(count: str) -> None:
     assert "Stopped after 0.7 s, as asked" in last
 
 
+@pytest.mark.slow
 def test_a_terminal_without_a_check_mark_gets_something_else(count: str) -> None:
     command, env = [*FLOWLOAD, "run", count], {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, env=env, capture_output=True, check=True, text=True)
@@ -87,6 +89,7 @@ def read_all(leader: int) -> str:
         parts.append(part)
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_stops_it_without_noise(count: str) -> None:
     command = [*FLOWLOAD, "run", count]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

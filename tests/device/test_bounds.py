@@ -35,6 +35,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 # --- page-locks -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_page_lock_is_left_by_maps_that_fail(cards: Install) -> None:
     card = cards(mode="prompt")
     assert locked_after(card, runs=10) == 0
@@ -192,6 +193,7 @@ def test_nor_does_a_loop_wait_for_ever_that_keeps_them(path: str, cards: Install
     assert anyio.run(stream) == 12
 
 
+@pytest.mark.slow
 def test_a_new_run_reserves_nothing_more(path: str, cards: Install) -> None:
     card = cards(mode="prompt")
     reserved = set()

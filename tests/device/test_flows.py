@@ -33,6 +33,7 @@ def on_cpu(name: str, seed: int = 1) -> list[list[Any]]:
         return [[np.asarray(leaf).copy() for leaf in leaves(batch)] for batch in batches]
 
 
+@pytest.mark.hammer
 @pytest.mark.parametrize("name", FLOWS)
 def test_every_graph_gives_what_it_gives_on_the_cpu(name: str, mode: Mode, cards: Install) -> None:
     card = cards(mode=mode)
@@ -42,6 +43,7 @@ def test_every_graph_gives_what_it_gives_on_the_cpu(name: str, mode: Mode, cards
     assert card.checks >= len(on_cpu(name))
 
 
+@pytest.mark.hammer
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", ["rows", "tee", "kernels", "filter", "pairs"])
 def test_every_reader_gets_it(name: str, reader: str, mode: Mode, cards: Install) -> None:
@@ -57,6 +59,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
     return record(str(tmp_path_factory.mktemp("recording")))
 
 
+@pytest.mark.hammer
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("first", ["sample_within", "to_device"])
 def test_windows_that_batches_share(first: str, reader: str, mode: Mode, path: str, cards: Install) -> None:

@@ -53,6 +53,7 @@ def test_what_a_copy_reads_must_be_kept(monkeypatch: Patch, cards: Install) -> N
     assert taken_out(monkeypatch, cards, lambda: rows("cuda"))
 
 
+@pytest.mark.slow
 def test_what_a_copy_reads_must_be_kept_when_the_next_one_fails(monkeypatch: Patch, cards: Install) -> None:
     real = under_way.Underway.add
     monkeypatch.setattr(
@@ -93,6 +94,7 @@ def test_what_a_map_made_must_be_waited_for(monkeypatch: Patch, cards: Install) 
     assert taken_out(monkeypatch, cards, lambda: FLOWS["map"]("cuda"), "side")
 
 
+@pytest.mark.slow
 def test_arrays_that_stay_whole_must_keep_it_too(monkeypatch: Patch, cards: Install, tmp_path: Any) -> None:
     monkeypatch.setattr(values, "replace", forgotten)
     assert of_windows(cards, str(tmp_path), lambda path: windows(path, "cuda") >> fl.map(lambda b: b), "side")

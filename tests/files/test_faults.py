@@ -61,6 +61,7 @@ def run(folder: Path, code: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_many_threads_read_a_map_that_is_cut(tmp_path: Path) -> None:
     code = """
 guard, rows = mapped()
@@ -88,6 +89,7 @@ print(maps < 2000, faults().words[0])
     assert said.splitlines()[-1] == "True 1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after"),
     [("faulthandler.enable()", ""), ("", "faulthandler.enable(); other = mapped()"), ("", "")],
@@ -114,6 +116,7 @@ print("not reached")
     assert ("most recent call first" in bad) == bool(before + after)
 
 
+@pytest.mark.slow
 def test_a_handler_of_the_users_gets_what_is_sent(tmp_path: Path) -> None:
     code = """
 got = []
@@ -136,6 +139,7 @@ foreign()  # cannot be ignored
     assert returned == -signal.SIGBUS
 
 
+@pytest.mark.slow
 def test_the_handler_comes_back_where_another_took_its_place(tmp_path: Path) -> None:
     code = """
 guard, rows = mapped()
@@ -157,6 +161,7 @@ print(faults().words[1])
     assert said.splitlines() == ["alive", "2"]
 
 
+@pytest.mark.slow
 def test_a_map_that_has_gone_is_watched_no_more(tmp_path: Path) -> None:
     code = """
 guard, rows = mapped()
@@ -178,6 +183,7 @@ foreign()
     assert returned == -signal.SIGBUS
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_children_are_guarded_too(tmp_path: Path) -> None:
     code = """
@@ -202,6 +208,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert said.splitlines() == ["11 False", "True", "foreign", str(-signal.SIGBUS)]
 
 
+@pytest.mark.slow
 def test_more_maps_than_one(tmp_path: Path) -> None:
     code = """
 many = [mapped() for _ in range(50)]
@@ -220,6 +227,7 @@ print(any(guard.maps[0][1].cut for guard, _ in more), faults().words[0])
     assert said.splitlines() == ["[33] False", "False 51"]
 
 
+@pytest.mark.slow
 def test_a_map_that_is_cut_stays_one_map(tmp_path: Path) -> None:
     code = """
 guard, rows = mapped()

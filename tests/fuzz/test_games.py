@@ -18,6 +18,7 @@ from tests.fuzz.mutate import mutants, survives
 from tests.kernels.games.naive import BadGameError, replay
 
 
+@pytest.mark.slow
 def test_damaged_files_of_games(tmp_path: Path, fuzz_count: int) -> None:
     """What the slow twin refuses is refused, and what it reads is read, whatever the bytes."""
     valid = b"".join(some_games(4)) + bytes(4)

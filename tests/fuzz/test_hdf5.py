@@ -20,6 +20,7 @@ hdf5_files = pytest.importorskip("tests.fuzz.hdf5_files")
 SEED = 20
 
 
+@pytest.mark.slow
 def test_random_files_are_read_as_h5py_reads_them(
     fuzz_count: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -124,6 +125,7 @@ def valid(path: Path) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.slow
 def test_damaged_files_are_read_or_refused(fuzz_count: int, tmp_path: Path) -> None:
     seed = valid(tmp_path / "valid.h5")
     paths = []

@@ -93,6 +93,7 @@ def unpack(path: Path, told: list[bytes], *, checked: bool) -> None:
     told.append(Lc0().records(frames.data).tobytes())
 
 
+@pytest.mark.slow
 def test_the_same_with_every_index_checked(fuzz_count: int) -> None:
     """In a process of its own: what kernels read and write are bytes of the arrays that they are given."""
     if CHECKED:

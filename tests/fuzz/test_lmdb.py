@@ -25,6 +25,7 @@ KEYS = ("decimal", "big32", "big64", "{:06d}", "{:02d}", "row-{:x}.bin")
 KINDS: tuple[Any, ...] = ("u1", ">i2", "<f4", ">f8", "<i4,>f8", "S3", [("a", ">i2", (2,)), ("b", "<f4")])
 
 
+@pytest.mark.slow
 def test_random_databases_are_read_as_lmdb_reads_them(fuzz_count: int, tmp_path: Path) -> None:
     for number in range(fuzz_count // 3):
         check(tmp_path / str(number), np.random.default_rng((SEED, number)), f"{number} of seed {SEED}")
@@ -126,6 +127,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.slow
 def test_damaged_databases_are_read_or_refused_unless_lmdb_dies(fuzz_count: int, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     with lmdb.open(str(whole), subdir=False) as environment, environment.begin(write=True) as transaction:
@@ -147,6 +149,7 @@ print(sum(survives(lambda: read_all(path), path) for path in sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_databases_that_end_anywhere(fuzz_count: int, tmp_path: Path) -> None:
     whole = str(tmp_path / "whole")
     with lmdb.open(whole, subdir=False) as environment, environment.begin(write=True) as transaction:

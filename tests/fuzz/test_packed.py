@@ -128,6 +128,7 @@ def test_wild_numbers_are_refused(tmp_path: Path, fuzz_count: int, name: str) ->
                 read_molecules(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_same_with_every_index_checked(fuzz_count: int) -> None:
     """In a process of its own: what kernels read and write are bytes of the arrays that they are given."""
     if CHECKED:

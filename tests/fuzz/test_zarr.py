@@ -85,6 +85,7 @@ def chunk_places(array: zarr.Array[Any]) -> list[tuple[int, ...]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_random_arrays_are_read_as_zarr_python_reads_them(seed: int, fuzz_count: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)

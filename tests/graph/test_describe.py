@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 
 from flowload.graph import outputs
@@ -56,6 +57,7 @@ def test_json_holds_every_description(program: Program) -> None:
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
 
 
+@pytest.mark.slow
 @given(programs)
 def test_the_signature_leaves_out_the_lines_alone(program: Program) -> None:
     graph = program.draw(source())[0]

@@ -149,6 +149,7 @@ def test_a_template_joined_to_two_heads_is_two_nodes() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_long_chain_needs_no_deep_stack() -> None:
     graph = source()
     tail = mapped()

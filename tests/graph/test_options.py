@@ -130,6 +130,7 @@ def test_numbers_survive_their_text(value: float | bool) -> None:
     assert convert(option(type(value)), str(value)) == value
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers()))
 def test_lists_survive_their_text(values: list[int]) -> None:
     assert convert(option(list[int]), ",".join(map(str, values))) == values

@@ -78,6 +78,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(values)
 def test_json_holds_it_and_gives_it_back(value: object) -> None:
     once = plain(value)

@@ -81,6 +81,7 @@ def index_name(stamp: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(compiled._cache._impl.filename_base)
 
 
+@pytest.mark.slow
 def test_cache_of_a_package_that_cannot_be_written_goes_to_the_user(tmp_path: Path) -> None:
     package = tmp_path / "package"
     package.mkdir()

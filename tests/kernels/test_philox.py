@@ -39,6 +39,7 @@ def test_the_twin_is_numpy_too(key: tuple[int, int], counter: tuple[int, int, in
     assert [next(stream_of_twin) for _ in range(9)] == bits.random_raw(9).tolist()
 
 
+@pytest.mark.slow
 @given(
     key=keys,
     counter=counters,

@@ -43,6 +43,7 @@ def halved(stages: list[Stage], consumer: float, who: str) -> tuple[list[Stage],
     return faster, consumer / 2 if who == CONSUMER else consumer
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(st.tuples(COSTS, st.integers(1, 3)), min_size=2, max_size=5), COSTS, st.integers(2, 6))
 def test_the_limit_and_the_gain_are_those_of_a_simulation(

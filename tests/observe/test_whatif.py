@@ -37,6 +37,7 @@ def row(costs: list[float], workers: list[int]) -> list[Stage]:
     return [Stage(f"s{k}", cost, many) for k, (cost, many) in enumerate(zip(costs, workers, strict=True))]
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(st.tuples(COSTS, st.integers(1, 3)), min_size=2, max_size=4), st.integers(0, 3))
 def test_what_the_whole_would_reach_is_what_a_simulation_reaches(

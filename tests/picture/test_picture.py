@@ -244,6 +244,7 @@ def graphviz(*words: str, **how: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, **how)
 
 
+@pytest.mark.slow
 def test_the_command_draws_the_chess_pipeline(tmp_path: Path) -> None:
     out = tmp_path / "chess.svg"
     done = graphviz("pipelines/chess.py", "--batches", "3", "--batch-size", "64", "--device", "cpu",
@@ -253,6 +254,7 @@ def test_the_command_draws_the_chess_pipeline(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [out]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -332,6 +334,7 @@ def test_in_a_browser_no_text_overlaps_or_leaves_its_box(scene: Scene, browser: 
     tab.close()
 
 
+@pytest.mark.slow
 def test_without_graphviz_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     made = scene_of(three(), run(three()))
     monkeypatch.setitem(sys.modules, "pygraphviz", None)

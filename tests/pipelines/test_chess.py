@@ -49,6 +49,7 @@ def test_it_is_a_drawing_without_logic() -> None:
     assert len(CHESS.read_text().splitlines()) <= 80
 
 
+@pytest.mark.slow
 def test_the_whole_sample_comes_in_batches_of_1024() -> None:
     sizes = [len(batch["planes"]) for batch in batches()]
     assert sizes[:-1] == [1024] * (len(sizes) - 1)
@@ -69,6 +70,7 @@ def test_without_shuffling_the_order_is_that_of_the_files(in_order: np.ndarray[A
     assert np.array_equal(frames(shuffle=False, seed=9), in_order)
 
 
+@pytest.mark.slow
 def test_data_may_be_a_list_a_path_or_a_pattern(in_order: np.ndarray[Any, Any]) -> None:
     for data in (
         list(TARS),
@@ -85,6 +87,7 @@ def test_half_the_frames_come_in_each_of_two_epochs(in_order: np.ndarray[Any, An
     assert np.array_equal(np.unique(both, axis=0), np.unique(in_order, axis=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layout", "keys"),
     [
@@ -96,6 +99,7 @@ def test_layouts_are_those_of_the_format(layout: str, keys: set[str]) -> None:
     assert set(next(batches(layout=layout))) == keys
 
 
+@pytest.mark.slow
 def test_packed_bits_are_a_small_part_of_the_planes() -> None:
     bits, planes = next(batches(layout="bits")), next(batches())
     assert sum(a.nbytes for a in bits.values()) < sum(a.nbytes for a in planes.values()) / 3

@@ -61,6 +61,7 @@ def test_it_is_a_drawing_without_logic() -> None:
     assert len(GAMES.read_text().splitlines()) <= 80
 
 
+@pytest.mark.slow
 def test_the_whole_sample_comes_without_arguments(tmp_path: Path) -> None:
     got = list(batches(packed=tmp_path))
     assert {key: (array.shape[1:], str(array.dtype)) for key, array in got[0].items()} == {
@@ -71,6 +72,7 @@ def test_the_whole_sample_comes_without_arguments(tmp_path: Path) -> None:
     assert sum(len(batch["outputs"]) for batch in got) == 44_311
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", ["bits", "uint8", "float32"])
 def test_every_row_comes_once_from_any_packing(raw: Path, wanted: Any, packing: str) -> None:
     np.testing.assert_array_equal(rows(data=raw, packing=packing, shuffle=False, batch_size=100), wanted)
@@ -135,6 +137,7 @@ def test_bad_data_are_said(raw: Path, tmp_path: Path) -> None:
         fl.load(GAMES, split="both")
 
 
+@pytest.mark.slow
 def test_the_drawing_is_the_same_in_every_process() -> None:
     command = [
         sys.executable,

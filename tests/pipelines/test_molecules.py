@@ -21,6 +21,7 @@ def energies(**options: Any) -> list[float]:
         return [energy for batch in batches for energy in batch["E"].tolist()]
 
 
+@pytest.mark.slow
 def test_it_runs_without_arguments() -> None:
     with fl.load(FILE).iterate() as batches:
         batch = next(iter(batches))
@@ -38,6 +39,7 @@ def test_the_layouts(tmp_path: Path) -> None:
     assert batch["mask"].shape == (128, 30)
 
 
+@pytest.mark.slow
 def test_order_and_buckets() -> None:
     kept = energies(shuffle=False)
     assert len(kept) == 385
@@ -84,6 +86,7 @@ def test_options_are_checked() -> None:
         fl.load(FILE, pairs="all")
 
 
+@pytest.mark.slow
 def test_by_command() -> None:
     command = [sys.executable, "-m", "flowload.cli", "run", str(FILE), "--plain", "--split", "valid"]
     command += ["--bucket-size", "64", "--num-atoms", "26"]

@@ -151,6 +151,7 @@ def wanted(seed: int) -> str:
     return digest(joined(Weather(0), 1).iterate(seed=seed, epochs=2, cpus=1))
 
 
+@pytest.mark.hammer
 @pytest.mark.parametrize("cpus", [1, 2, 4])
 @pytest.mark.parametrize("workers", [1, 2, 4, 8])
 def test_one_hash(face: Face, workers: int, cpus: int) -> None:

@@ -105,6 +105,7 @@ READERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("graph", ["waiting", "endless"])
 @pytest.mark.parametrize("reader", READERS)
 def test_ctrl_c(reader: str, graph: str) -> None:
@@ -121,6 +122,7 @@ def test_ctrl_c(reader: str, graph: str) -> None:
     assert finish(process).endswith("interrupted\n")  # perhaps in the middle of another line
 
 
+@pytest.mark.slow
 def test_an_interpreter_that_ends_with_open_runs() -> None:
     code = """
     one, two = waiting().iterate(), endless().iterate()
@@ -130,6 +132,7 @@ def test_an_interpreter_that_ends_with_open_runs() -> None:
     finish(start(code))
 
 
+@pytest.mark.slow
 def test_an_interpreter_that_ends_while_a_thread_reads() -> None:
     code = """
     run = endless().iterate()
@@ -149,6 +152,7 @@ def test_an_interpreter_that_ends_while_a_thread_reads() -> None:
     assert "flowload-" not in err  # no thread of a run was in the way
 
 
+@pytest.mark.slow
 def test_a_failing_program_shows_its_own_error_alone() -> None:
     code = """
     for batch in endless().iterate():
@@ -161,6 +165,7 @@ def test_a_failing_program_shows_its_own_error_alone() -> None:
     assert err.endswith("ValueError: of the program\n")
 
 
+@pytest.mark.slow
 def test_a_failing_stage_shows_its_own_error_alone() -> None:
     code = """
     def fail(block, call):
@@ -176,6 +181,7 @@ def test_a_failing_stage_shows_its_own_error_alone() -> None:
     assert "ValueError: of the stage\nin stage 'bad', declared at " in err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_finds_the_run_closed_and_the_parent_goes_on() -> None:
     code = """
@@ -212,6 +218,7 @@ def test_a_fork_finds_the_run_closed_and_the_parent_goes_on() -> None:
     finish(start(code))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_that_ends_as_programs_do_disturbs_nobody() -> None:
     code = """

@@ -21,6 +21,7 @@ from tests.runtime.stages import (
 from tests.runtime.traps import BARE, KINDS, PLACES, MuteError, Trap, batches, one_worker
 
 
+@pytest.mark.hammer
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.__module__[:4]}.{kind.__name__}")
 @pytest.mark.parametrize("place", PLACES)
 def test_what_user_code_raises_reaches_the_reader_with_stage_and_line(

@@ -74,6 +74,7 @@ def test_stages_over_frames(graph: Graph, frames: list[Frames]) -> None:
     assert check_resume(graph, frames) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["tensors", "tuple", "bits"])
 def test_batches_of_arrays(layout: str, frames: list[Frames]) -> None:
     (whole,) = check_stage(batch(1000, layout=layout), frames)
@@ -83,6 +84,7 @@ def test_batches_of_arrays(layout: str, frames: list[Frames]) -> None:
     assert check_resume(batch(7), parts) == len(parts) + 2
 
 
+@pytest.mark.slow
 def test_the_sampling_chain(games: list[Chunks]) -> None:
     graph = shard(0, 2) >> shuffle_pool(5) >> unpack(0.1) >> reservoir(30) >> batch(8)
     made = check_stage(graph, passes(games))

@@ -17,6 +17,7 @@ from flowload.testing import check_chunk_format
 from tests.testing.wrong_formats import WRONG_FORMATS, Lines, write_lines
 
 
+@pytest.mark.slow
 def test_lc0_passes(sample_tar: Path) -> None:
     assert check_chunk_format(FORMAT, sample_tar) > 100
 

@@ -51,6 +51,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]
     return told, json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_every_row_is_in_the_json(quick: tuple[str, dict[str, Any]], sample: Corpus) -> None:
     _, result = quick
     rows = {row["name"]: row for row in result["rows"]}
@@ -100,11 +101,13 @@ def test_the_readme_shows_every_graph(quick: tuple[str, dict[str, Any]]) -> None
     assert figures.best_of_chess(result["rows"]) == "Other loaders were not measured."
 
 
+@pytest.mark.hammer
 def test_hops_are_counted() -> None:
     told = bench("hops", "--blocks", "50", "--rounds", "1").splitlines()
     assert len(told) == 6
 
 
+@pytest.mark.hammer
 def test_one_round_says_what_watching_costs() -> None:
     told = bench("observe", "--rounds", "1", "--blocks", "50", "--turns", "1", "--only", "nobody")
     assert [line.split()[0] for line in told.splitlines()[:4]] == [
@@ -115,6 +118,7 @@ def test_one_round_says_what_watching_costs() -> None:
     ]
 
 
+@pytest.mark.hammer
 def test_windows_of_a_recording_are_measured(tmp_path: Path) -> None:
     told = bench("neural", "--quick", "--json", str(tmp_path / "neural.json"))
     result = json.loads((tmp_path / "neural.json").read_text())
@@ -203,6 +207,7 @@ def test_endless_games_come_once_a_pass(sample: Corpus) -> None:
     assert passes[0] != passes[1]
 
 
+@pytest.mark.slow
 def test_measurements_are_taken_in_turn_and_compared_round_by_round(sample: Corpus) -> None:
     said = {
         NAME: iter([100.0, 200.0, 400.0]),

@@ -17,6 +17,7 @@ BUSY = "import sys, time\nwhile time.process_time() < 0.5: pass\nprint(1, flush=
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_child_counts_while_it_lives_and_when_it_has_ended() -> None:
     before = cpu_seconds()

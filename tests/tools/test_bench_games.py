@@ -41,6 +41,7 @@ def test_there_are_as_many_positions_as_are_wanted(corpus: Corpus) -> None:
     assert sorted(corpus.order.tolist()) == list(range(2 * SAMPLE))
 
 
+@pytest.mark.hammer
 def test_everything_is_measured_and_told(tmp_path: Path) -> None:
     sheet = tmp_path / "games.json"
     command = [sys.executable, "tools/bench", "games", "--quick", "--no-rivals", "--json", str(sheet)]
@@ -97,6 +98,7 @@ def test_the_roof_and_the_graph_deliver(corpus: Corpus, layout: str) -> None:
         assert reading.thrift
 
 
+@pytest.mark.slow
 def test_ratios_are_of_measurements_side_by_side() -> None:
     said = {
         "bare kernel, bits": [10.0, 20.0, 50.0],

@@ -76,6 +76,7 @@ def test_a_rival_gives_molecules_of_the_set(rival: Any, corpus: Corpus) -> None:
             check(batch, {**plain.pad(which), **constant(64, 60)})
 
 
+@pytest.mark.hammer
 def test_everything_is_measured_and_told(tmp_path: Path) -> None:
     sheet = tmp_path / "molecules.json"
     rivals = ["--only", "flowload", "--only", "bare", "--only", "loop", "--only", "one thread"]

@@ -126,6 +126,7 @@ def tree(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_who_survives_is_said_and_nothing_is_touched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +147,7 @@ def test_who_survives_is_said_and_nothing_is_touched(
     assert before == sorted((path, path.read_bytes()) for path in root.rglob("*.py"))
 
 
+@pytest.mark.slow
 def test_a_loop_without_end_is_noticed(tmp_path: Path) -> None:
     root = tree(tmp_path)
     endless = next(site for site in sites(CODE) if site.what.endswith(" -> pass"))
@@ -157,6 +159,7 @@ def test_a_loop_without_end_is_noticed(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_tests_that_fail_without_a_bug_are_said(tmp_path: Path) -> None:
     root = tree(tmp_path)
     (root / "tests" / "test_code.py").write_text("def test():\n    assert 0")

@@ -63,6 +63,7 @@ def test_blind_means_that_nothing_is_measured() -> None:
     assert made.count == 1
 
 
+@pytest.mark.hammer
 def test_the_bench_names_the_slowed_stage() -> None:
     words = ["--data", str(sample_path("chess") / "*.tar"), "--seconds", "0.3", "--warm", "0.1"]
     words += ["--rounds", "2", "--blocks", "50", "--turns", "1", "--only", "reservoir"]

@@ -71,6 +71,7 @@ def test_mistakes_are_said(
     assert "Traceback" not in captured.err
 
 
+@pytest.mark.slow
 def test_on_a_terminal_progress_is_shown_and_goes(raw: Path, tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "flowload.cli", "pack", "games", str(raw), str(tmp_path / "out")]

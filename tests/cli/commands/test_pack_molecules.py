@@ -22,6 +22,7 @@ H 0 0 1 0 0 1
 UNITS = ["--energy", "eV", "--length", "angstrom", "--force", "eV/angstrom"]
 
 
+@pytest.mark.slow
 def test_a_file_becomes_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, out = tmp_path / "set.xyz", tmp_path / "out"
     source.write_text(XYZ.replace("nan", "0"))
@@ -119,6 +120,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
@@ -133,6 +135,7 @@ def test_a_signal_leaves_no_draft(tmp_path: Path, number: signal.Signals, status
     assert names(tmp_path) == ["child.py", "set.xyz"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_and_leaves_no_draft(tmp_path: Path) -> None:
     command = child(tmp_path / "set.xyz", "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))")
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

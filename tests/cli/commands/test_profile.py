@@ -20,6 +20,7 @@ def told(capsys: Capture, *argv: str) -> tuple[int, str, str]:
     return status, captured.out, captured.err
 
 
+@pytest.mark.slow
 def test_every_stage_of_the_chess_pipeline_has_a_ceiling(capsys: Capture, tmp_path: Path) -> None:
     sheet = tmp_path / "profile.json"
     small = ["--device", "cpu", "--pool", "20", "--reservoir", "200", "--batch-size", "64"]

@@ -139,6 +139,7 @@ async def test_leaving_rings_the_bell_and_the_end_stays_until_then() -> None:
     assert bell.wait(0) == "interrupted"
 
 
+@pytest.mark.slow
 def test_the_view_is_not_imported_unless_it_is_asked_for() -> None:
     extras = "{'textual', 'pygraphviz', 'prometheus_client'}"
     code = f"import sys, flowload.cli; assert not {extras} & set(sys.modules)"

@@ -20,6 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("boards")
 
 
+@pytest.mark.slow
 @given(st.integers(1, 5), st.integers(1, 40), st.sampled_from(["most", "least"]), st.integers(0, 2**32))
 def test_squares_come_in_the_order_that_is_asked_for(
     folder: Path, count: int, rows: int, first: Literal["most", "least"], seed: int

@@ -284,6 +284,7 @@ def test_several_may_pack_the_same(games: list[Path], tmp_path: Path) -> None:
     assert sorted(each.kept for each in done) == [0, *[done[0].parts] * 3]
 
 
+@pytest.mark.slow
 def test_several_processes_may_pack_the_same(games: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     with multiprocessing.get_context("spawn").Pool(2) as pool:

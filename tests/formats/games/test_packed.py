@@ -263,6 +263,7 @@ def test_without_games_a_split_by_game_says_so(tmp_path: Path) -> None:
         list(run)
 
 
+@pytest.mark.slow
 def test_it_opens_in_a_spawned_process(packed: Path, samples: Arrays) -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(total, (PackedGames(packed),)) == samples[0].sum()

@@ -86,6 +86,7 @@ def test_what_is_no_chunk(make_tar: MakeTar) -> None:
     ]
 
 
+@pytest.mark.slow
 @given(games=st.lists(strategies.games(), min_size=1, max_size=4), level=st.integers(1, 9))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_written_is_read(games: list[Bytes], level: int, tmp_path: Path) -> None:

@@ -157,6 +157,7 @@ print(len(table), time.perf_counter() - began, anonymous() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells anonymous memory")
 def test_two_million_molecules_open_in_no_time_and_take_memory_for_their_offsets_alone(
     tmp_path: Path,

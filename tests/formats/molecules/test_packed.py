@@ -53,6 +53,7 @@ def test_it_keeps_the_agreements(tmp_path: Path) -> None:
     table.close()
 
 
+@pytest.mark.slow
 @given(
     sizes=SIZES,
     batch=st.integers(1, 30),

@@ -89,6 +89,7 @@ def test_an_unknown_scheme_is_told() -> None:
         ZarrArray("nowhere://x").open()
 
 
+@pytest.mark.slow
 def test_importing_flowload_does_not_import_zarr() -> None:
     module = "flowload.formats.recordings.recording"
     code = f"import sys, {module}; assert not {{'zarr', 'numcodecs'}} & set(sys.modules)"
@@ -100,6 +101,7 @@ def digest(graph: fl.Graph) -> list[Any]:
         return [(int(b["start"]), float(b["timeseries"].sum())) for b in batches]
 
 
+@pytest.mark.slow
 def test_a_spawned_process_reads_what_this_one_does() -> None:
     graph = fl.windows(SAMPLE, 200, count=6)
     own = digest(graph)  # zarr's thread is alive from here on
@@ -131,6 +133,7 @@ def test_a_recording_is_simulated_whole_or_not_at_all(version: Any, tmp_path: Pa
 SIZE = st.integers(1, 30)
 
 
+@pytest.mark.slow
 @given(rows=SIZE, chunk=SIZE, columns=st.integers(1, 9), width=st.integers(1, 9), data=st.data())
 def test_patches_cover_a_window_once(
     rows: int, chunk: int, columns: int, width: int, data: st.DataObject

@@ -98,6 +98,7 @@ def test_any_chunks_and_rows(
     table.close()
 
 
+@pytest.mark.slow
 def test_datasets_by_name(tmp_path: Path) -> None:
     path = write(tmp_path / "a.h5")
     with h5py.File(path, "a") as file:

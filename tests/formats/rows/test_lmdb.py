@@ -92,6 +92,7 @@ def test_the_rows_are_those_of_lmdb(write: Write) -> None:
             assert stored == transaction.get(b"%d" % row)
 
 
+@pytest.mark.slow
 def test_a_file_and_a_named_database(write: Write) -> None:
     records = LmdbRows(str(write(subdir=False, database=b"train")), KINDS, database="train")
     check_records(records, ARRAYS)
@@ -121,6 +122,7 @@ def labels_alone(stored: Any) -> Any:
     return unzipped(stored)["labels"]
 
 
+@pytest.mark.slow
 def test_decoding(write: Write) -> None:
     path = write(make=lambda row: zlib.compress(value(row)))
     records = LmdbRows(str(path), KINDS, decode=unzipped)

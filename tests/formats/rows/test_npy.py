@@ -24,6 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_folder(folder: Path) -> None:
     records = NpyRows(folder)
     check_records(records, {key: ARRAYS[key] for key in sorted(ARRAYS)})

@@ -43,6 +43,7 @@ def write(path: Path, arrays: dict[str, Any], *, first: int = 0, tile: int = 7, 
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "tile"), [(0, 7), (5, 7), (0, N), (-3, 1)])
 def test_every_attribute(first: int, tile: int, tmp_path: Path) -> None:
     records = TileDbRows(write(tmp_path / "a", WIDE, first=first, tile=tile))
@@ -50,12 +51,14 @@ def test_every_attribute(first: int, tile: int, tmp_path: Path) -> None:
     assert opened_by_a_child(records)
 
 
+@pytest.mark.slow
 def test_attributes_by_name(tmp_path: Path) -> None:
     path = write(tmp_path / "a", WIDE)
     check_records(TileDbRows(path, "y"), {"y": WIDE["y"]})
     check_records(TileDbRows(path, {"target": "y", "input": "x"}), {"target": WIDE["y"], "input": WIDE["x"]})
 
 
+@pytest.mark.slow
 def test_one_number_a_row_and_no_name(tmp_path: Path) -> None:
     numbers = np.arange(N, dtype=np.float64)
     check_records(TileDbRows(write(tmp_path / "a", {"n": numbers})), {"n": numbers})

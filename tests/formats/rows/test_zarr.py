@@ -59,6 +59,7 @@ def test_a_zip(tmp_path: Path) -> None:
     check_records(ZarrRows(tmp_path / "a.zip"), SORTED)
 
 
+@pytest.mark.slow
 def test_arrays_by_name(tmp_path: Path) -> None:
     path = write(tmp_path / "a.zarr")
     check_records(ZarrRows(path, "labels"), {"labels": ARRAYS["labels"]})

@@ -37,6 +37,7 @@ def arrays(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(shape), tuple(chunks)
 
 
+@pytest.mark.slow
 @given(
     shapes=arrays(),
     kind=st.sampled_from(KINDS),

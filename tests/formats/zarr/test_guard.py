@@ -135,6 +135,7 @@ def test_bits_are_compared_not_numbers() -> None:
 SIDE = st.integers(1, 1 << 40)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=6), st.sampled_from([1, 8]))
 def test_what_is_compared_is_bounded_and_has_both_ends(sides: list[tuple[int, int]], itemsize: int) -> None:
     shape, chunks = zip(*sides, strict=True)

@@ -303,6 +303,7 @@ def test_a_zip_that_is_locked_is_named(tmp_path: Path) -> None:
         ZarrRows(path / "a.zarr").open()
 
 
+@pytest.mark.slow
 def test_a_member_that_claims_to_be_huge_is_not_inflated(tmp_path: Path) -> None:
     write_array(tmp_path / "x/a.zarr", DATA, (8, 4))
     (tmp_path / "x/a.zarr/c/1/0").write_bytes(bytes(1 << 26))

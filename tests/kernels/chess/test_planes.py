@@ -17,6 +17,7 @@ def encoded(rows: Bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return out
 
 
+@pytest.mark.slow
 @given(strategies.rows(spare=3))
 def test_planes_are_those_of_the_naive_twin(rows: Bytes) -> None:
     wanted = np.array([naive.planes(naive.parse(row.tobytes())) for row in rows], np.float32)

@@ -4,6 +4,7 @@ from collections import Counter
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,7 @@ def test_phase_equals_its_twin(seed: int, source: int, chunk: int, den: int) -> 
     assert phase(*place(seed, source, chunk), den) == naive.phase(seed, source, chunk, den)
 
 
+@pytest.mark.slow
 @given(
     rate=rates, n=st.integers(1, 2**32), use=st.integers(0, 2**31 - 2), part=st.floats(0, 1, exclude_max=True)
 )

@@ -43,6 +43,7 @@ def test_boards_are_spread_square_by_square(
     assert (out[-1] == 7).all()
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32), st.integers(0, 60))
 def test_an_order_is_computed_before_it_is_used(seed: int, size: int) -> None:
     boards = np.random.default_rng(seed).integers(0, 2**64, (90, 1), np.uint64)

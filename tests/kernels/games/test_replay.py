@@ -93,6 +93,7 @@ def test_a_game_is_known_by_its_moves(parts: list[bytes]) -> None:
     assert told[:, 1].tolist() == [naive_games.fnv(game[2:-2]) for game in parts if game[0] > game[1]]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.integers(0, 40), st.data())
 def test_a_changed_byte_is_found_where_the_twin_finds_it(seed: int, drawn: int, data: st.DataObject) -> None:
     whole = bytearray(play_game(seed + 1, 70, 0) + play_game(seed, 70, drawn))

@@ -15,6 +15,7 @@ from tests.kernels.molecules import naive
 from tests.kernels.rows import naive_order
 
 
+@pytest.mark.slow
 @given(offsets=naive.ragged(), spare=st.integers(0, 3), data=st.data())
 def test_molecules_are_padded_as_numpy_pads(
     offsets: NDArray[np.int64], spare: int, data: st.DataObject
@@ -54,6 +55,7 @@ def test_molecules_are_padded_as_numpy_pads(
     np.testing.assert_array_equal(sizes, np.diff(offsets)[rows])
 
 
+@pytest.mark.slow
 @given(offsets=naive.ragged(), batches=st.integers(0, 6), size=st.integers(1, 20), seed=st.integers(0, 99))
 @pytest.mark.parametrize("streamed", [False, True])
 def test_batches_are_padded_each_to_its_width(

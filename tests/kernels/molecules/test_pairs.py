@@ -60,6 +60,7 @@ def test_pairs_within_a_cutoff(sizes: list[int], spread: float, cutoff: float, s
     assert list(zip(dst[:count].tolist(), src[:count].tolist(), strict=True)) == wanted
 
 
+@pytest.mark.slow
 @given(
     size=st.integers(1, 40),
     spread=st.sampled_from([0.0, 0.5, 3.0, 50.0, 1e6]),

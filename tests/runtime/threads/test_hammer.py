@@ -71,6 +71,7 @@ def ledger() -> Iterator[Ledger]:
     tracemalloc.stop()
 
 
+@pytest.mark.hammer
 def test_a_thousand_runs_leave_nothing(ledger: Ledger) -> None:
     graph = endless()
     for cycle in range(1000):
@@ -83,6 +84,7 @@ def test_a_thousand_runs_leave_nothing(ledger: Ledger) -> None:
     ledger.check()
 
 
+@pytest.mark.hammer
 def test_many_runs_in_one_loop_leave_nothing(ledger: Ledger) -> None:
     graph = endless()
 
@@ -98,6 +100,7 @@ def test_many_runs_in_one_loop_leave_nothing(ledger: Ledger) -> None:
     anyio.run(main)
 
 
+@pytest.mark.hammer
 def test_dropped_iterators_leave_nothing(ledger: Ledger) -> None:
     graph = endless()
     for cycle in range(SOME):
@@ -107,6 +110,7 @@ def test_dropped_iterators_leave_nothing(ledger: Ledger) -> None:
     ledger.check()
 
 
+@pytest.mark.hammer
 def test_failing_runs_leave_nothing(ledger: Ledger) -> None:
     def fail(block: Ints, call: Call) -> Ints:
         raise ValueError(block)
@@ -125,6 +129,7 @@ def test_failing_runs_leave_nothing(ledger: Ledger) -> None:
     ledger.check()
 
 
+@pytest.mark.hammer
 def test_a_long_run_takes_no_more_memory_than_a_short_one(ledger: Ledger) -> None:
     with endless().iterate(cpus=2) as batches:
         for number, _ in enumerate(batches):

@@ -124,6 +124,7 @@ def delivered(graph: fl.Graph, **how: Any) -> tuple[list[list[int]], Any]:
 BAD = st.sets(st.integers(0, 99), max_size=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     n=st.integers(1, 100),

@@ -75,6 +75,7 @@ def test_a_pool_of_one_keeps_the_order() -> None:
     assert refs(epoch(pool(1), [chunks], FakeCall())) == references(chunks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [4, 100])
 def test_data_that_fit_come_in_a_uniform_order(size: int) -> None:
     """All 24 orders of 4 chunks, in two epochs: chi-square with 23 degrees of freedom, 49.7."""
@@ -121,6 +122,7 @@ def places(size: int, total: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return place
 
 
+@pytest.mark.slow
 def test_a_million_chunks_flow() -> None:
     """The bound is on work, not time: blocks, and the rows that are touched for each."""
     chunks, call, fold = toy_chunks(1_000_000, files=100), FakeCall(), pool(1000)

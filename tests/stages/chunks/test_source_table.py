@@ -105,6 +105,7 @@ def test_a_source_comes_out_as_it_went_in() -> None:
     assert table.rows == {}
 
 
+@pytest.mark.slow
 def test_many_loose_files_cost_what_is_counted() -> None:
     """A chunk a file: references, sources, and the paths themselves; measured, not reckoned."""
     count = 20_000

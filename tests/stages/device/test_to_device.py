@@ -113,6 +113,7 @@ def test_batches_keep_the_order_of_their_arrays_and_share_what_they_shared() -> 
     assert first.whole["pairs"] is second.whole["pairs"]
 
 
+@pytest.mark.slow
 def test_drawing_and_opening_without_a_gpu_imports_no_torch() -> None:
     code = """
 import sys

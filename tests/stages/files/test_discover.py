@@ -52,6 +52,7 @@ def test_watching_is_a_stage_that_grows() -> None:
     assert growing.stage.word == "discover"
 
 
+@pytest.mark.slow
 def test_the_exam(tmp_path: Path) -> None:
     for number in range(200):
         (tmp_path / f"{number}.tar").touch()

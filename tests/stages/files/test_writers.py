@@ -86,6 +86,7 @@ def test_a_writer_in_another_process_is_seen(leased: Path) -> None:
     assert verdict(leased) is WriterState.COMPLETE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "ends"), [("warned", 0), ("unwarned", -signal.SIGIO)])
 def test_who_opens_the_file_during_the_lease_does_not_kill_us(leased: Path, way: str, ends: int) -> None:
     root = Path(__file__).parents[3]

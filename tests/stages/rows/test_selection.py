@@ -48,6 +48,7 @@ def choices(draw: st.DrawFn, size: int) -> Any:
     return np.array(draw(st.lists(st.integers(0, size - 1), max_size=9)) if size else [], np.int64)
 
 
+@pytest.mark.slow
 @given(PICKS, st.data())
 def test_what_is_selected_is_what_numpy_selects(picks: Picks, data: st.DataObject) -> None:
     numbers = picks.array()
@@ -90,6 +91,7 @@ def test_a_state_is_json_and_gives_the_same(picks: Picks) -> None:
     np.testing.assert_array_equal(again.array(), picks.array())
 
 
+@pytest.mark.slow
 @given(st.lists(PICKS, max_size=6))
 def test_joined_is_one_behind_the_other(parts: list[Picks]) -> None:
     wanted = np.concatenate([np.empty(0, np.int64), *(part.array() for part in parts)])

@@ -48,6 +48,7 @@ def test_the_order_depends_on_seed_and_stage_and_not_on_blocks() -> None:
     assert list(order_of([2000], name="other")[0]) != order
 
 
+@pytest.mark.slow
 def test_every_order_of_a_small_set_is_equally_likely() -> None:
     """24 orders of 4 rows over 4800 seeds: chi-square with 23 degrees of freedom, once in a million 71."""
     found = Counter(tuple(order_of([4], seed=seed)[0]) for seed in range(4800))
@@ -79,6 +80,7 @@ def test_the_exam(exact: int, monkeypatch: pytest.MonkeyPatch) -> None:
         assert check_resume(graph, epochs=3) >= 7
 
 
+@pytest.mark.slow
 def test_a_whole_graph_can_go_on_from_every_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowload.stages.rows.rows.BLOCK", 10)
     monkeypatch.setattr(module, "EMIT", 12)

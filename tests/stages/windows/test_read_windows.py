@@ -39,6 +39,7 @@ def test_sequential_windows_are_all_rows_once(size: int, last: int, series: Path
     assert stats.stages["read_windows"].out == 200
 
 
+@pytest.mark.slow
 def test_random_windows_begin_wherever_there_is_room(series: Path) -> None:
     found = starts(fl.windows(series, 96, count=400), seed=3)
     assert len(found) == 400

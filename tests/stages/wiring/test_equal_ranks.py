@@ -57,6 +57,7 @@ def passes_of(world: int) -> st.SearchStrategy[list[list[tuple[list[int], int]]]
     return st.lists(st.lists(PASS, min_size=world, max_size=world), min_size=1, max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(passes=st.integers(1, 8).flatmap(passes_of))
 def test_as_many_as_the_one_with_the_fewest(passes: list[list[tuple[list[int], int]]]) -> None:

@@ -59,6 +59,7 @@ def test_the_order_stays() -> None:
         assert places == sorted(places)
 
 
+@pytest.mark.slow
 def test_another_process_chooses_the_same() -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", CODE], cwd=root, capture_output=True, check=True, text=True)

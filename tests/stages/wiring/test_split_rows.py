@@ -60,6 +60,7 @@ def test_the_way_of_a_row_is_for_good() -> None:
     assert parts_of([60])["valid"] == GOLDEN
 
 
+@pytest.mark.slow
 def test_another_process_chooses_the_same() -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", CODE], cwd=root, capture_output=True, check=True, text=True)
@@ -88,6 +89,7 @@ def test_the_parts_do_not_depend_on_seed_or_pass() -> None:
     assert valid(0) == valid(1) == dict.fromkeys(parts_of([300], "trio")["valid"], 2)
 
 
+@pytest.mark.slow
 def test_the_exam(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowload.stages.rows.rows.BLOCK", 9)
     monkeypatch.setattr("flowload.stages.rows.shuffle.EXACT", 8)

@@ -57,6 +57,7 @@ def charge_of(atoms: Any) -> float:
     return next((float(atoms.info[key]) for key in ("charge", "total_charge", "Q") if key in atoms.info), 0.0)
 
 
+@pytest.mark.slow
 @given(st.lists(molecules(), min_size=1, max_size=4))
 def test_what_ase_writes_is_read_as_ase_reads_it(
     tmp_path_factory: pytest.TempPathFactory, frames: list[Any]

@@ -87,6 +87,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
         converted(archive(tmp_path / "bad.npz", E=npy(np.array([Bomb()]))))
 
 
+@pytest.mark.slow
 def test_an_archive_that_grows_is_read_as_far_as_it_is_wanted(tmp_path: Path) -> None:
     bomb = npy(np.array([-1.5])) + bytes(300 << 20)
     path = archive(tmp_path / "bad.npz", E=bomb, other=npy(np.zeros(1)) + bytes(300 << 20))

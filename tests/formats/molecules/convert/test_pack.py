@@ -52,6 +52,7 @@ def padded(arrays: naive.Content, spare: int = 0) -> naive.Content:
 # --- npz --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(
     sizes=st.lists(st.integers(1, 5), min_size=1, max_size=9),
     spare=st.integers(0, 2),
