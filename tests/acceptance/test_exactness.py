@@ -52,6 +52,7 @@ def test_the_real_tars_hold_enough(tars: list[Path], tars_frames: Counter[Digest
     assert len(tars_frames) > 0.9 * tars_frames.total()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pool", "reservoir", "size"),
     [

@@ -30,6 +30,7 @@ def sharded(sample: list[Path], rank: int | None, size: int, **unpacking: Any) -
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("unpacking", "epochs"), [({}, 1), ({}, 3), ({"rate": 0.25}, 4), ({"count": 11}, 2)])
 @pytest.mark.parametrize("size", [7, 100])
 def test_ranks_share_nothing_miss_nothing_and_are_equal(

@@ -51,6 +51,7 @@ def bare(data: Any) -> Any:
     return data
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("wrap", [loaded, bare])
 def test_lightning(wrap: Any, tmp_path: Path) -> None:
@@ -92,6 +93,7 @@ def test_lightning(wrap: Any, tmp_path: Path) -> None:
         assert fit(10) + fit(21, tmp_path / "saved.ckpt") == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 def test_hugging_face(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
@@ -116,6 +118,7 @@ def test_hugging_face(tmp_path: Path) -> None:
     assert seen == firsts(1, 3)
 
 
+@pytest.mark.slow
 def test_hugging_face_on_two_ranks_sees_every_sample_once(tmp_path: Path) -> None:
     """Accelerate deals the batches of one stream: a graph that deals them already is refused."""
     for module in ("transformers", "accelerate"):

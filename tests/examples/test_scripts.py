@@ -90,6 +90,7 @@ def test_it_learns_and_a_kill_changes_nothing(name: str, tmp_path: Path) -> None
     assert log(out)[-1] == {"epoch": log(out)[-1]["epoch"], "step": steps, "resumed": True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nnue", "rows"])
 def test_it_validates_and_ends_after_its_epochs(name: str, tmp_path: Path) -> None:
     run(name, tmp_path / "out", "--steps", "100000", "--epochs", "2", "--batch-size", "512")
@@ -109,6 +110,7 @@ def test_waits_are_told_by_epoch(tmp_path: Path) -> None:
     assert all(line["mean ms"] <= line["longest ms"] and line["first ms"] > 0 for line in told)
 
 
+@pytest.mark.slow
 def test_rows_of_hdf5_and_of_zarr_are_the_same(tmp_path: Path) -> None:
     pytest.importorskip("h5py")
     one, other = (
@@ -155,6 +157,7 @@ def test_data_that_are_not_there(name: str, told: str, tmp_path: Path) -> None:
     assert not (tmp_path / "out/checkpoint.pt").exists()
 
 
+@pytest.mark.slow
 def test_another_batch_size_in_the_middle_of_a_pass(tmp_path: Path) -> None:
     run("rows", tmp_path / "out", "--steps", "4")
     with pytest.raises(fl.FlowloadError, match="state"):
@@ -163,6 +166,7 @@ def test_another_batch_size_in_the_middle_of_a_pass(tmp_path: Path) -> None:
         run("rows", tmp_path / "out", "--steps", "8", "--width", "5")
 
 
+@pytest.mark.slow
 def test_another_learning_rate_is_taken(tmp_path: Path) -> None:
     run("rows", tmp_path / "one", "--steps", "4")
     run("rows", tmp_path / "two", "--steps", "4")

@@ -287,6 +287,7 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+@pytest.mark.slow
 def test_a_browser_shows_it_moving_pauses_and_tells_details(page: tuple[Live, Server], browser: Any) -> None:
     live, server = page
     tab = browser.new_page()

@@ -81,6 +81,7 @@ def test_every_row_comes_once_from_any_packing(raw: Path, wanted: Any, packing: 
     np.testing.assert_array_equal(ordered(shuffled), ordered(wanted))
 
 
+@pytest.mark.slow
 def test_all_packings_give_the_same_batches(raw: Path) -> None:
     one, two, three = (rows(data=raw, packing=packing, seed=5) for packing in ("bits", "uint8", "float32"))
     assert np.array_equal(one, two)

@@ -72,6 +72,7 @@ def test_every_row_is_in_the_json(quick: tuple[str, dict[str, Any]], sample: Cor
     assert result["settings"]["reservoir"] == 512
 
 
+@pytest.mark.slow
 def test_first_batches_and_memory_are_in_the_json(quick: tuple[str, dict[str, Any]]) -> None:
     _, result = quick
     assert len(result["first_batch"]) == 4
@@ -86,6 +87,7 @@ def test_first_batches_and_memory_are_in_the_json(quick: tuple[str, dict[str, An
         assert found["estimate"] == sum(found["stages"].values())
 
 
+@pytest.mark.slow
 def test_the_tables_show_every_row(quick: tuple[str, dict[str, Any]]) -> None:
     told, result = quick
     for row in result["rows"]:
@@ -93,6 +95,7 @@ def test_the_tables_show_every_row(quick: tuple[str, dict[str, Any]]) -> None:
     assert all(f"| {name} " in told for name in result["first_batch"])
 
 
+@pytest.mark.slow
 def test_the_readme_shows_every_graph(quick: tuple[str, dict[str, Any]]) -> None:
     _, result = quick
     shown = list(figures.chess(result["rows"]))

@@ -36,6 +36,7 @@ def check(found: dict[str, Any], wanted: dict[str, Any]) -> None:
         np.testing.assert_array_equal(np.asarray(found[key]), np.asarray(array), err_msg=key)
 
 
+@pytest.mark.slow
 def test_the_loop_and_the_bare_thread_give_what_flowload_gives(corpus: Corpus) -> None:
     rows = corpus.order[:64]
     graph = fl.rows(corpus.records) >> fl.split(some=np.sort(rows)) >> fl.batch(64)

@@ -67,6 +67,7 @@ def first_half_twice(batch: dict[str, Any]) -> dict[str, Any]:
     return {key: np.concatenate([value[:half], value[:half]]) for key, value in batch.items()}
 
 
+@pytest.mark.slow
 def test_right_batches_are_right(bench: Bench) -> None:
     assert not any(bench.wrong(bench.loaded(), hold=3, epochs=2))
 

@@ -39,6 +39,7 @@ def test_a_file_becomes_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "out: already there" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_bad_molecules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, out = tmp_path / "set.xyz", tmp_path / "out"
     source.write_text(XYZ)

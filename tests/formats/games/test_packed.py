@@ -82,6 +82,7 @@ def test_published_pairs_are_read(
         np.testing.assert_array_equal(found[1], samples[1])
 
 
+@pytest.mark.slow
 def test_a_dump_beside_a_real_file(samples: Arrays, tmp_path: Path) -> None:
     np.save(tmp_path / "x_inputs.npy", samples[0])
     save_raw(tmp_path / "x_outputs.npy", samples[1])

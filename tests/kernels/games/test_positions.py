@@ -58,6 +58,7 @@ def test_an_order_is_computed_before_it_is_used(seed: int, count: int) -> None:
             assert bad == -1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64])
 @given(st.integers(0, 2**32), st.lists(st.integers(0, N - 1), max_size=80))
 def test_all_layouts_give_the_same(dtype: Any, seed: int, numbers: list[int]) -> None:
@@ -86,6 +87,7 @@ def test_a_packed_row_that_means_nothing_is_told(row: int, byte: int, value: int
         assert bad == (-1 if good else row)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "label"), [(np.uint8, 3), (np.uint8, 255), (np.int64, 3), (np.int64, -1)])
 def test_a_label_that_is_no_outcome_is_told(dtype: Any, label: int) -> None:
     inputs, outputs = features(0)

@@ -90,6 +90,7 @@ def test_batches_are_padded_each_to_its_width(
         assert pad_batches(packed, rows, widths, arrays, (energies, charges), sizes, streamed) == -1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["size", "number", "position", "force", "energy", "charge"])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_bad_molecule_is_told_and_not_written(what: str, streamed: bool) -> None:

@@ -109,6 +109,7 @@ def test_large_molecules_by_cells_or_not(size: int) -> None:
     np.testing.assert_array_equal(src[:count], src_ase[order])
 
 
+@pytest.mark.slow
 def test_whoever_is_told_to_stop_stops() -> None:
     places = np.random.default_rng(0).normal(size=(1, 3 * 1000)).astype(np.float32)
     sizes = np.array([1000], np.int32)

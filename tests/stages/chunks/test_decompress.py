@@ -40,6 +40,7 @@ def test_everything_comes_in_the_chunks_own_order_without_a_copy(tmp_path: Path)
     assert frames.data.flags.c_contiguous
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [1, 3, 7])
 def test_over_one_pth_uses_every_record_comes_once(tmp_path: Path, parts: int) -> None:
     chunks = toy_file(tmp_path, [1, 7, 40])

@@ -106,6 +106,7 @@ def hostile(size: int) -> Iterator[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(12))
 def test_a_megabyte_is_read_in_one_pass(number: int) -> None:
     """In time that is quadratic, this takes hours: the time limit of the tests ends it."""
