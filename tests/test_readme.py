@@ -64,7 +64,7 @@ def test_the_set_up_of_the_readme_is_what_ci_does() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     install, check = steps[2:]
     assert f"\n{install} || exit 1\n" in script
-    assert f'\nstep "tests" {check}\n' in script
+    assert f'\nstep "tests" {check} --hammers "$hammers"\n' in script
     assert 'step "command" flowload run pipelines/chess.py\n' in script
 
 
