@@ -16,6 +16,7 @@ import zarr
 from flowload.sample import sample_path
 from tools.bench import figures
 from tools.bench.corpus import Corpus, load_corpus
+from tools.bench.devices import measure_devices
 from tools.bench.footprint import Footprint
 from tools.bench.markdown import table
 from tools.bench.recording import recording
@@ -257,3 +258,12 @@ def test_a_table_is_markdown() -> None:
 
 def test_without_data_the_best_that_is_there_is_taken() -> None:
     assert Path(default_data()).parent.is_dir()
+
+
+def test_auto_is_measured_beside_the_cpu() -> None:
+    """Where no card is, both are built alike; that they take as long is the bench's to say."""
+    told: list[str] = []
+    made = measure_devices(batches=3, rounds=2, cpus=1, tell=told.append)
+    assert [ratio.pipeline for ratio in made] == ["chess", "games"]
+    assert all(min(ratio.rate, ratio.cpu, *ratio.rates.values()) > 0 for ratio in made)
+    assert [line.split(",")[0] for line in told] == ["chess", "games"]

@@ -78,6 +78,18 @@ def hops(blocks: int, rounds: int, cpus: int) -> None:
 
 
 @main.command()
+@click.option("--batches", default=2000, show_default=True, help="Of one measurement.")
+@click.option("--rounds", default=9, show_default=True, help="Measurements of each, in turn.")
+@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+def devices(batches: int, rounds: int, cpus: int) -> None:
+    """What to_device("auto") costs beside "cpu" where no card is: chess and games in batches of 64."""
+    cpus = keep_to(cpus)
+    from .devices import measure_devices  # noqa: PLC0415 - numba counts the CPUs when it is imported
+
+    measure_devices(batches, rounds, cpus, tell)
+
+
+@main.command()
 @click.option("--data", metavar="PATTERN", help="As for chess.")
 @click.option("--seconds", default=5.0, show_default=True, help="One measurement with a slow-down.")
 @click.option("--warm", default=2.0, show_default=True, help="Seconds before each.")
