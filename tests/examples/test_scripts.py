@@ -67,7 +67,7 @@ def differing(one: torch.nn.Module, other: torch.nn.Module) -> list[str]:
     return [name for name, value in mine.items() if not torch.equal(value, yours[name])]
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_it_learns_and_a_kill_changes_nothing(name: str, tmp_path: Path) -> None:
     steps, word, _ = SCRIPTS[name]

@@ -31,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before anything runs, in the user's process and in each of xdist's."""
     hear_ctrl_c()
     keep_bytecode()
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's idle threads spin, on CPUs that others want
     share_of(config.getoption("--hammers"))
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Leftovers())
