@@ -44,9 +44,10 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-PAGES = [page for page in all_pages() if page.name != "README.md"]
+PAGES = all_pages()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=map(name_of, PAGES))
 def test_the_code_of_a_page_runs_from_top_to_bottom(
     page: Path, clone: Path, monkeypatch: pytest.MonkeyPatch
