@@ -13,9 +13,9 @@ import click
 from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.graph.load import Pipeline, executed, noted
-from flowload.graph.options import Option, convert
+from flowload.graph.options import Option, convert, takes_several
 
-from .words import file_place, spell_bools, verbosity
+from .words import file_place, join_lists, spell_bools, verbosity
 
 __all__ = ["Asked", "Drawing", "FileCommand"]
 
@@ -42,6 +42,11 @@ class Drawing:
     def flags(self) -> list[str]:
         """The options that are on or off."""
         return [word_of(option) for option in self.pipeline.options if option.annotation is bool]
+
+    @property
+    def lists(self) -> list[str]:
+        """The options that take several values."""
+        return [word_of(option) for option in self.pipeline.options if takes_several(option)]
 
 
 @dataclass
@@ -96,7 +101,8 @@ class FileCommand(click.Command):
         pipeline = ctx.with_resource(executed(path))
         self.refuse_twins(pipeline, path)
         asked.drawing = Drawing(path, pipeline)
-        rest = spell_bools(args[:place] + args[place + 1 :], asked.drawing.flags)
+        rest = join_lists(args[:place] + args[place + 1 :], asked.drawing.lists)
+        rest = spell_bools(rest, asked.drawing.flags)
         try:
             return super().parse_args(ctx, [args[place], *rest])
         except click.NoSuchOption as error:

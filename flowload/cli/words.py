@@ -8,7 +8,7 @@ import click
 
 from flowload.graph.options import BOOLS
 
-__all__ = ["file_place", "spell_bools", "verbosity"]
+__all__ = ["file_place", "join_lists", "spell_bools", "verbosity"]
 
 
 def file_place(args: Sequence[str], own: Sequence[click.Parameter]) -> int | None:
@@ -50,6 +50,22 @@ def spell_bools(args: Sequence[str], flags: Sequence[str]) -> list[str]:
         else:
             spelled.append(word)
     return spelled
+
+
+def join_lists(args: Sequence[str], lists: Sequence[str]) -> list[str]:
+    """`--data a.tar b.tar`, as a shell spells `--data *.tar`, as `--data a.tar,b.tar`: an option of lists."""
+    joined: list[str] = []
+    taken = -1  # values so far of the option of lists that is being read; -1: of none
+    for word in args:
+        if word.startswith("-"):
+            taken = 0 if word in lists else -1
+        elif taken >= 0:
+            taken += 1
+        if taken > 1:
+            joined[-1] += f",{word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def verbosity(args: Sequence[str]) -> int:

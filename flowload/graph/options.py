@@ -18,7 +18,7 @@ import numpy as np
 
 from flowload.errors import GraphError, OptionError
 
-__all__ = ["BOOLS", "Option", "accept", "convert", "known_option", "read_options"]
+__all__ = ["BOOLS", "Option", "accept", "convert", "known_option", "read_options", "takes_several"]
 
 SCALARS: Mapping[Any, str] = {
     types.NoneType: "None",
@@ -111,6 +111,15 @@ def accept(option: Option, value: object) -> Any:
     Raises OptionError.
     """
     return fitted(option, value, from_value)
+
+
+def takes_several(option: Option) -> bool:
+    """Whether a value of this option may be a list."""
+    annotation = option.annotation
+    kinds = (
+        typing.get_args(annotation) if typing.get_origin(annotation) not in (list, tuple) else (annotation,)
+    )
+    return any(typing.get_origin(kind) in (list, tuple) for kind in kinds)
 
 
 def fitted(option: Option, value: Any, fit: Callable[[Any, Any], Any]) -> Any:

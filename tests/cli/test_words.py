@@ -3,7 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from flowload.cli.words import file_place, spell_bools, verbosity
+from flowload.cli.words import file_place, join_lists, spell_bools, verbosity
 
 OWN = [
     click.Option(["--batches"], type=int),
@@ -62,3 +62,21 @@ def test_a_bool_may_be_given_as_a_word(line: str, spelled: str) -> None:
 )
 def test_verbosity_is_known_before_parsing(line: str, level: int) -> None:
     assert verbosity(line.split()) == level
+
+
+@pytest.mark.parametrize(
+    ("line", "joined"),
+    [
+        ("--data a b c --x 1", "--data a,b,c --x 1"),
+        ("--x 1 --data a b", "--x 1 --data a,b"),
+        ("--data a", "--data a"),
+        ("--data a,b c", "--data a,b,c"),
+        ("--data=a b", "--data=a b"),  # one word: its value is whole
+        ("--data a -v b", "--data a -v b"),
+        ("--x a b", "--x a b"),
+        ("--data", "--data"),
+        ("--data --x", "--data --x"),
+    ],
+)
+def test_what_a_shell_has_expanded_is_one_list(line: str, joined: str) -> None:
+    assert join_lists(line.split(), ["--data"]) == joined.split()

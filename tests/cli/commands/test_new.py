@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flowload.cli import main
-from flowload.sample import sample_names
+from flowload.sample import sample_names, sample_path
 
 Capture = pytest.CaptureFixture[str]
 
@@ -48,6 +49,16 @@ def test_run_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Ca
     monkeypatch.chdir(tmp_path)
     assert main(["run", "games", "--batches", "1", "--packed", str(tmp_path / "packed")]) == 0
     assert "1 batch" in capsys.readouterr().out
+
+
+def test_a_pattern_that_the_shell_has_expanded(tmp_path: Path, capsys: Capture) -> None:
+    tars = sorted(map(str, sample_path("chess").glob("*.tar")))
+    assert len(tars) == 2
+    assert main(["run", "chess", "--data", *tars, "--batches", "1", "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"discover\s+2 ", out), out
+    assert main(["run", "chess", "--batch-size", "3", "4"]) == 2
+    assert "unexpected extra argument (4)" in capsys.readouterr().err
 
 
 def test_the_module_is_the_program() -> None:
