@@ -203,7 +203,7 @@ class Batch:
         return Batch({key: array[which] for key, array in self.arrays.items()})
 
     def deliver(self) -> dict[str, Any]:
-        """The arrays themselves."""
+        """What the reader gets: the arrays, by name."""
         return {**self.arrays, **self.whole}
 
 
@@ -255,5 +255,5 @@ class Item:
         return int(getattr(self.value, "nbytes", 0))
 
     def deliver(self) -> Any:
-        """The value itself."""
+        """What the reader gets: the value."""
         return self.value

@@ -254,7 +254,7 @@ class Graph(Countable):
         return self.bound_engine().torch_dataset(self, order, length=length)
 
     def bound_engine(self) -> Engine[Graph]:
-        """What runs graphs."""
+        """The engine that runs graphs. Raises GraphError where none is bound."""
         if Graph.engine is None:
             raise GraphError("no engine is bound to Graph.engine; `import flowload` binds its own")
         return Graph.engine
@@ -279,7 +279,7 @@ def place(stage: Stage, *, name: str | None = None) -> Graph:
 
 
 def as_graph(value: object, side: str) -> Graph:
-    """The operand, if it is a graph."""
+    """The operand as a graph. Raises GraphError that says how to make it one."""
     if isinstance(value, Graph):
         return value
     hint = ""

@@ -25,7 +25,7 @@ class Drop(Stage):
         return {}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One map that drops every block."""
+        """The operators of a run: one Map, which drops every block."""
         return (Unused(),)
 
 

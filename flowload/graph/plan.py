@@ -49,7 +49,7 @@ class Placed:
 
     @property
     def stage(self) -> Stage:
-        """What the node does."""
+        """The declaration of what the node does."""
         return self.node.stage
 
     def setting(

@@ -38,7 +38,7 @@ class Durations:
 
     @property
     def count(self) -> int:
-        """How many there were."""
+        """Number of durations noted."""
         return sum(list(self._bins))  # copied in one step: somebody may be counting
 
     def quantile(self, share: float) -> float:

@@ -30,11 +30,11 @@ class Rate:
                 self._marks.popleft()
 
     def recent(self, total: int) -> float:
-        """Samples per second, lately."""
+        """Samples per second over the last seconds."""
         return self._since(self._marks[0] if self._marks else None, total)
 
     def overall(self, total: int) -> float:
-        """Samples per second since the first."""
+        """Samples per second since the first sample."""
         return self._since(self._first, total)
 
     @staticmethod
@@ -64,7 +64,7 @@ class Meter:
 
     @property
     def calls(self) -> int:
-        """Calls that are over."""
+        """Number of finished calls."""
         return self.durations.count
 
     @property
@@ -78,7 +78,7 @@ class Meter:
         return self.in_ - self.out - self.dropped.total() - self.held
 
     def gave(self, samples: int, nbytes: int) -> None:
-        """A block went out."""
+        """Count a block that the operator gave."""
         self.out += samples
         self.blocks_out += 1
         self.bytes_out += nbytes

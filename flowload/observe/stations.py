@@ -75,7 +75,7 @@ def tasks_before(now: RunStats, before: RunStats | None) -> Sequence[TaskStats |
 
 
 def since(task: TaskStats, before: TaskStats | None) -> TaskStats:
-    """What a task did since then."""
+    """A task's statistics since an earlier snapshot."""
     if before is None:
         return task
     work = {s: max(0.0, seconds - before.work.get(s, 0.0)) for s, seconds in task.work.items()}
@@ -140,7 +140,7 @@ def held_by_consumers(now: RunStats, before: RunStats | None) -> float:
 
 
 def cpus(stats: RunStats) -> str:
-    """What a run computes on."""
+    """Name of the station of all CPUs: "1 CPU", "2 CPUs"."""
     return f"{stats.cpus} CPUs" if stats.cpus > 1 else "1 CPU"
 
 

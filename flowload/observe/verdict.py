@@ -105,7 +105,7 @@ def waits_for_disk(station: Station, rate: float, storage: float, seconds: float
 
 
 def trust(used: float, next_used: float, seconds: float, batches: int) -> tuple[Confidence, str]:
-    """How far to believe it."""
+    """The confidence of a verdict: "high", "medium" or "low", and why."""
     if seconds < SHORT or batches < FEW:
         return "low", f"only {batches} batches in {seconds:.1f} s were looked at"
     if used < 0.5:

@@ -23,7 +23,7 @@ class Waits:
             self.others.note(seconds)
 
     def stats(self) -> WaitStats:
-        """So far."""
+        """Counts and quantiles so far."""
         others = self.others
         return WaitStats(
             waits=others.count,

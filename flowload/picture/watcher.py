@@ -23,11 +23,11 @@ class Watcher:
         return self.moments[-1] if self.moments else None
 
     def paint(self, now: RunStats, outputs: Mapping[str, int]) -> None:  # noqa: ARG002 - a Screen's shape
-        """Keep a moment."""
+        """Keep the statistics of this moment for the page."""
         self.moments.append(now)
 
     def close(self, last: RunStats | None, outputs: Mapping[str, int]) -> None:
-        """Nothing to close."""
+        """Nothing to close: pictures are written at each moment."""
 
     def say(self, lines: Iterable[str]) -> None:
-        """Nothing to say."""
+        """Ignore: pictures show no text lines."""

@@ -27,9 +27,9 @@ class Cursor:
         return {"passes_done": self.epoch, "pass_done": self.given / total} if total else {}
 
     def state(self) -> State:
-        """As JSON values."""
+        """Its fields as JSON values."""
         return {"epoch": self.epoch, "given": self.given}
 
     def restore(self, state: State) -> None:
-        """The opposite of `state`."""
+        """Go on from what `state` returned."""
         self.epoch, self.given = int(state["epoch"]), int(state["given"])

@@ -39,7 +39,7 @@ class Bench:
     cpus: int
 
     def open(self) -> list[Seat]:
-        """Fresh operators, each of one shape."""
+        """Operators of a new run, each checked to be of one shape."""
         seats = seats_of(self.graph.plan, seed=self.seed, epochs=self.epochs, cpus=self.cpus)
         for k, seat in enumerate(seats):
             check_shape(seat.name, seat.operator, first=k == 0)
@@ -90,7 +90,7 @@ class KeptOutputs:
         self.live: list[Block] = []
 
     def take(self, blocks: Iterable[Made]) -> None:
-        """Keep what comes."""
+        """Append what an operator gave to what is compared later."""
         for output, block in blocks:
             check_block(output, block)
             self.made.append(Made(output, copied(block)))

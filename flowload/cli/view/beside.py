@@ -37,7 +37,7 @@ class ViewScreen:
             self.show(now, dict(outputs))
 
     def close(self, last: RunStats | None, outputs: Mapping[str, int]) -> None:
-        """The whole run's table."""
+        """Replace the live view by the table of the whole run."""
         self.after.close(last, outputs)
 
     def say(self, lines: Iterable[str]) -> None:

@@ -95,7 +95,7 @@ class PlainScreen:
         self.tick = min(60.0, max(2.0, now.elapsed / 20))
 
     def close(self, last: RunStats | None, outputs: Mapping[str, int]) -> None:
-        """The whole run's table."""
+        """Replace the live view by the table of the whole run."""
         if last is not None:
             gap = [] if self._before is None else [""]
             self.say([*gap, *plain_table(last), "", *summary(last, outputs)])

@@ -67,7 +67,7 @@ class Boards:
         return type(self), (self.path, self.first, dict(self.beside))
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - there is one
-        """Nobody knows without opening."""
+        """None: known only when the file is open."""
         return {}
 
     def open(self) -> BoardsTable:
@@ -112,7 +112,7 @@ class BoardsTable(Ordered):
         return len(self.boards)
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - any bits are boards
-        """All."""
+        """All rows: none is known to be bad."""
         return rows
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
@@ -128,7 +128,7 @@ class BoardsTable(Ordered):
             take(array, rows, out[key])
 
     def describe(self, row: int) -> str:
-        """File and row."""
+        """Where a row lies, for messages: file and row."""
         return f"{self.where}, row {row}"
 
     def close(self) -> None:

@@ -62,7 +62,7 @@ class GamesTable(Ordered):
         return self.columns.guard
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - their outcome is looked at below
-        """All."""
+        """All rows: none is known to be bad."""
         return rows
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
@@ -107,7 +107,7 @@ class GamesTable(Ordered):
         return keys
 
     def describe(self, row: int) -> str:
-        """File and row."""
+        """Where a row lies, for messages: file and row."""
         return f"{self.columns.where}, row {row}"
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ class Holes(Protocol):
     """Which rows of a dataset lack data; see `missing.Incomplete`."""
 
     def absent(self, rows: Numbers) -> Mask | None:
-        """Which of these."""
+        """Which of these coordinates were never written, as a mask."""
 
     def lack(self, row: int | None = None) -> DataError:
         """In words."""

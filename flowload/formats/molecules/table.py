@@ -210,13 +210,13 @@ class MoleculeTable:
         return {"batch_segments": self.shared.get(make_segments, count, slots)[0]}
 
     def sizes(self, rows: Numbers) -> NDArray[np.int32]:
-        """Atoms of each molecule."""
+        """Atoms of each molecule, int64 (n,)."""
         sizes = np.empty(len(rows), np.int32)
         take_sizes(self.pack.offsets, rows, sizes)
         return sizes
 
     def padding(self, rows: Numbers) -> tuple[int, int]:
-        """Atoms, and slots."""
+        """(atoms, slots) of these rows: how full padded batches are."""
         return count_places(self.pack.offsets, rows), self.slots(rows) * len(rows)
 
     def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
@@ -232,7 +232,7 @@ class MoleculeTable:
         return keys
 
     def describe(self, row: int) -> str:
-        """Folder and molecule."""
+        """Where a row lies, for messages: folder and molecule."""
         return f"{self.pack.path}, molecule {row}"
 
     def close(self) -> None:

@@ -133,7 +133,7 @@ class PackWriter:
         self.whole(name, head.getvalue() + array.tobytes())
 
     def whole(self, name: str, data: bytes) -> None:
-        """Write a file at once."""
+        """Write a file in one go."""
         path = self.folder / name
         with naming(path), path.open("wb", buffering=0) as file:
             write_all(file.fileno(), data)

@@ -167,7 +167,7 @@ class RecordingTable:
         return np.asarray(self.keys[which], np.uint64)
 
     def describe(self, row: int) -> str:
-        """Array and window."""
+        """Where a row lies, for messages: array and window."""
         number, start, rows = self.window(row)
         first = next(iter(self.parts[number].values()))
         return f"{first.location}: rows {start:,} to {start + rows:,}"

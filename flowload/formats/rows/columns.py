@@ -90,13 +90,13 @@ class ColumnTable(Uniform):
         return next(iter(self.columns.values())).shape[0]
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:
-        """All, or those that lack nothing."""
+        """All rows, or those without missing chunks."""
         if not self.incomplete:
             return rows
         return usable_rows(self.missing, self.incomplete, rows, call)
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
-        """The columns' own."""
+        """Shape of a row and dtype of each column."""
         return {key: (column.shape[1:], column.dtype) for key, column in self.columns.items()}
 
     def write(

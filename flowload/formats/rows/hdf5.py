@@ -57,7 +57,7 @@ class Hdf5Rows:
         object.__setattr__(self, "missing", check_missing(missing, "Hdf5Rows"))
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - the file says
-        """Not known before the file is open."""
+        """None: known only when the file is open."""
         return {}
 
     def open(self) -> ColumnTable:

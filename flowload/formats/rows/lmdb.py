@@ -93,7 +93,7 @@ class LmdbRows:
         return f"LmdbRows({self.path!r}, {arrays}, keys={self.keys!r}{count}{decode}{database}{missing})"
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - there is one
-        """Those that were named."""
+        """Shape of a row and dtype of each field that the user named."""
         return {key: (shape, dtype.newbyteorder("=")) for key, (dtype, shape) in self.arrays.items()}
 
     def open(self) -> LmdbTable:
@@ -169,7 +169,7 @@ class LmdbTable:
         return self.size
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:
-        """All, or those that have a key."""
+        """All rows, or those whose key exists."""
         return usable_rows(self.records.missing, [self], rows, call)
 
     def absent(self, rows: Numbers) -> Mask:
@@ -186,7 +186,7 @@ class LmdbTable:
         return DataError("missing", where=self.where, found="rows without one", wanted=wanted)
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
-        """Those that were named."""
+        """Shape of a row and dtype of each field that the user named."""
         return self.kinds
 
     def write(
@@ -263,7 +263,7 @@ class LmdbTable:
             raise DataError("unlike samples", where=self.describe(row), found=words[0], wanted=words[1])
 
     def describe(self, row: int) -> str:
-        """Database and row."""
+        """Where a row lies, for messages: database and row."""
         return f"{self.where}, row {row}"
 
     def close(self) -> None:

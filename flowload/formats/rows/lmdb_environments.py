@@ -41,7 +41,7 @@ class Environments:
             return environment
 
     def close(self, path: str) -> None:
-        """One user less."""
+        """Count one user less; the last one closes the environment."""
         key = key_of(path)
         with self.lock:
             self.users[key][1] -= 1

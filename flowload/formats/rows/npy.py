@@ -64,7 +64,7 @@ class NpyRows:
         object.__setattr__(self, "missing", check_missing(missing, "NpyRows"))
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - the files say
-        """Not known before the files are open."""
+        """None: known only when the files are open."""
         return {}
 
     def open(self) -> ColumnTable:
@@ -120,7 +120,7 @@ class MappedColumn:
         self.dtype = native(array.dtype)
 
     def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:  # noqa: ARG002 - nothing to ask
-        """Copy the rows."""
+        """Copy these rows into `out`."""
         if len(self.array) != self.shape[0]:  # a kernel would read where nothing is mapped any more
             raise ClosedRun(f"{self.where}: read after it was closed")
         take(self.array, rows, out)

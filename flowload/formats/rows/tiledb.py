@@ -61,7 +61,7 @@ class TileDbRows:
         object.__setattr__(self, "missing", check_missing(missing, "TileDbRows"))
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - the array says
-        """Not known before the array is open."""
+        """None: known only when the array is open."""
         return {}
 
     def open(self) -> ColumnTable:

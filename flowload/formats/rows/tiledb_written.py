@@ -37,7 +37,7 @@ class Unwritten:
         return int((self.ranges[:, 1] - self.ranges[:, 0]).sum())
 
     def absent(self, rows: Numbers) -> Mask:
-        """Which of these."""
+        """Which of these coordinates were never written, as a mask."""
         place = np.searchsorted(self.ranges[:, 0], rows, side="right") - 1
         mask: Mask = (place >= 0) & (rows < self.ranges[place, 1])
         return mask

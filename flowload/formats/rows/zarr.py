@@ -74,7 +74,7 @@ class ZarrRows:
         object.__setattr__(self, "missing", check_missing(missing, "ZarrRows"))
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - the arrays say
-        """Not known before the arrays are open."""
+        """None: known only when the arrays are open."""
         return {}
 
     def open(self) -> ColumnTable:

@@ -110,7 +110,7 @@ class ZarrArray:
     def reader(
         self, place: Place, document: Document, array: zarr.Array[Any], grid: Grid, *, compare: bool
     ) -> OpenArray:
-        """Whoever reads it fastest, and rightly."""
+        """The fastest reader that reads this array correctly."""
         layout = layout_of(document)
         own = own_reader(self.location, document, array, grid, place)
         if own is None or not own.in_parts:

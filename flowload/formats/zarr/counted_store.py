@@ -154,7 +154,7 @@ class StoreChunks:
         return [shard in self.known and has_number(self.known[shard], number) for shard, number in split]
 
     async def ask(self, files: Sequence[Coords]) -> None:
-        """Look for files that are not known."""
+        """Look whether files exist of which that is unknown."""
         many = asyncio.Semaphore(16)  # requests at a time
 
         async def one(coords: Coords) -> None:

@@ -50,7 +50,7 @@ class Gaps:
             self.bands.setdefault(coords[0], set()).add(coords)
 
     def found(self, coords: Coords) -> None:
-        """A chunk exists, perhaps by now."""
+        """Note that a chunk exists (it may have been written since the last look)."""
         if not self.bands:
             return
         with self.lock:

@@ -72,7 +72,7 @@ class LibraryReader:
 
     @property
     def route(self) -> str:
-        """How it is read, in words."""
+        """How chunks are read: a short text for messages."""
         package = "zarr" if self.pipeline == "zarr-python" else self.pipeline
         return f"{self.pipeline} {version(package)}"
 

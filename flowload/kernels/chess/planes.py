@@ -95,7 +95,7 @@ def write_last(out: NDArray[np.float32], i: int, first: int, form: int, data: By
 
 @kernel
 def fill(out: NDArray[np.float32], i: int, plane: int, value: float) -> None:
-    """One plane, all the same."""
+    """Fill one 8 x 8 plane with a number."""
     for square in range(64):
         out[i, 64 * plane + square] = value
 

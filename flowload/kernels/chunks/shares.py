@@ -28,7 +28,7 @@ place_for: Any = cgutils.alloca_once_value
 
 
 def same(value: int) -> Any:
-    """A vector of one number."""
+    """A vector with the same number in every place (LLVM splat)."""
     return ir.Constant(WORDS, [value] * LANES)
 
 
@@ -41,7 +41,7 @@ def no_share(builder: Any, words: Any) -> Any:
 
 
 def total(builder: Any, sums: Any) -> Any:
-    """The sum of a vector's numbers."""
+    """The sum of a vector's numbers, one lane of it after the other: the same on every processor."""
     found = builder.extract_element(sums, ir.Constant(I32, 0))
     for lane in range(1, LANES):
         found = builder.fadd(found, builder.extract_element(sums, ir.Constant(I32, lane)))

@@ -158,7 +158,7 @@ def convert_rows(
 
 @kernel
 def ask(array: NDArray[Any], start: int, size: int) -> None:
-    """Ask for all cache lines of so many bytes."""
+    """Prefetch all cache lines of so many bytes."""
     for byte in range(start, start + size, LINE):
         prefetch(array, byte)
     prefetch(array, start + size - 1)

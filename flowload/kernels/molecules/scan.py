@@ -30,7 +30,7 @@ place_for: Any = cgutils.alloca_once_value
 
 
 def same(value: int) -> Any:
-    """A vector of one number."""
+    """A vector with the same number in every place (LLVM splat)."""
     return ir.Constant(WORDS, [value] * LANES)
 
 

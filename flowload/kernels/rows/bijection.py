@@ -46,7 +46,7 @@ def halves(n: int) -> tuple[int, int]:
 
 
 def every(vector: ir.VectorType, value: int) -> Any:
-    """A vector of one number."""
+    """A vector with the same number in every place (LLVM splat)."""
     return ir.Constant(vector, [value] * LANES)
 
 

@@ -49,7 +49,7 @@ class Inputs(Stage):
         return {"out": object}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One source."""
+        """The operators of a run: one Source."""
         return (Again(self),)
 
 

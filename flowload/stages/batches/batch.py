@@ -68,7 +68,7 @@ class BatchStage(Stage):
             raise GraphError(f"batch: drop_last is {self.drop_last!r}; wanted True or False")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
-        """Batches."""
+        """One output with batches (`Batch`)."""
         if self.layout is not None and list(incoming) == [Batch]:
             raise GraphError(f"batch: layout={self.layout!r} is for records; here come arrays already")
         return {"out": Batch}

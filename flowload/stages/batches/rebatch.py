@@ -95,7 +95,7 @@ class Rebatch:
         return error is None
 
     def take(self) -> BatchParts:
-        """What waits, as one block."""
+        """Everything that waits, as the parts of one batch or bundle."""
         parts, self.parts, self.held = self.parts, [], 0
         self.made += 1
         return BatchParts(tuple(parts))
@@ -113,11 +113,11 @@ class Rebatch:
             self.parts, self.held = [], 0
 
     def waiting(self) -> Sequence[Part]:
-        """What waits, where it came."""
+        """The parts that wait, as they came."""
         return self.parts
 
     def state(self) -> State:
-        """What waits."""
+        """What waits (rows, references or arrays), as JSON values."""
         parts = self.waiting()
         if parts and isinstance(parts[0], Batch):
             return {"made": self.made, "held": self.held, "arrays": arrays_to_state(parts)}
@@ -169,7 +169,7 @@ class Rebatch:
             self.parts.append(self.tables.block(int(state["table"]), picks_from_state(state["picks"]), near))
 
     def close(self) -> None:
-        """Let go of tables that a restored state opened."""
+        """Close the tables that `restore` opened."""
         self.tables.close()
 
     def references(self) -> tuple[tuple[SourceFile, ...], NDArray[np.void]]:

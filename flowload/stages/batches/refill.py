@@ -43,7 +43,7 @@ class Refill(Rebatch):
             yield BatchParts(tuple(cut_out(parts, 0, end)), self.size if count > 1 else None)
 
     def waiting(self) -> list[Part]:
-        """What waits, where it came."""
+        """The parts that wait, as they came."""
         return came_from(self.parts)
 
 
@@ -51,7 +51,7 @@ class CollateRefilled(Collate):
     """A map: batches that were cut anew are made of the arrays of the old ones, or written anew."""
 
     def apply(self, block: Written | BatchParts, call: Call) -> Batch | Bundle | None:
-        """A batch, or a bundle."""
+        """The batch, or bundle of batches, of samples that were cut anew."""
         if isinstance(block, Written):
             return block.finished
         cut = cast("tuple[Part | Written, ...]", block.parts)
@@ -75,5 +75,5 @@ class CollateRefilled(Collate):
 
 
 def came_from(parts: Sequence[Part | Written]) -> list[Part]:
-    """The samples themselves."""
+    """The samples by reference, without what was written of them."""
     return [own for part in parts for own in (part.parts if isinstance(part, Written) else (part,))]

@@ -56,7 +56,7 @@ class Written:
         return Written(tuple(cut_out(self.parts, first, end)), arrays)
 
     def batches(self) -> Sequence[Written]:
-        """Each batch by itself."""
+        """One `Written` for each batch of a bundle; itself where it is none."""
         if not isinstance(self.finished, Bundle):
             return (self,)
         found, first = [], 0
@@ -128,7 +128,7 @@ class QuietCall:
         self.call.reject(error, count)
 
     def missing(self, count: int, what: DataError) -> None:
-        """Nothing."""
+        """Ignore: it was reported when these samples were written first."""
 
     def opened(self, count: int) -> None:
         """See `Call.opened`."""
@@ -143,12 +143,12 @@ class TrialCall(QuietCall):
         self.lacks: list[tuple[int, DataError]] = []
 
     def drop(self, count: int, reason: str) -> None:
-        """Raises DataError for any."""
+        """Raise DataError if anything is dropped: the trial has failed."""
         if count:
             raise DataError(reason, where="batch")
 
     def reject(self, error: DataError, count: int = 1) -> None:  # noqa: ARG002 - one is enough
-        """Raises it."""
+        """Raise the error: the trial has failed."""
         raise error
 
     def missing(self, count: int, what: DataError) -> None:
@@ -156,7 +156,7 @@ class TrialCall(QuietCall):
         self.lacks.append((count, what))
 
     def settle(self) -> None:
-        """It has succeeded."""
+        """Report what was held back: the trial has succeeded."""
         for count, what in self.lacks:
             self.call.missing(count, what)
 

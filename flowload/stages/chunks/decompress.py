@@ -187,7 +187,7 @@ class Work:
         self.unsampled += opened - len(origin) - cut
 
     def frames(self) -> Frames:
-        """The records so far."""
+        """The records inflated so far, as a block."""
         origin = self.origins[0] if len(self.origins) == 1 else np.concatenate(self.origins)
         return Frames(self.block.format, self.block.sources, self.rows.data, origin)
 

@@ -45,7 +45,7 @@ class OpenFiles:
         return len(self.files)
 
     def reading(self) -> Reader:
-        """A reader, for one call."""
+        """A file opened for the duration of one call."""
         return Reader(self)
 
     def enter(self, path: str) -> Opened:
@@ -65,7 +65,7 @@ class OpenFiles:
             return self.found(path)
 
     def find(self, path: str) -> Opened | None:
-        """A file that is open, with a reader more."""
+        """An open file, with its count of readers raised by one."""
         with self.lock:
             return self.found(path) if path in self.files else None
 

@@ -112,7 +112,7 @@ class Partition:
         return {"totals": self.totals.tolist(), "let": self.let, "waiting": waiting}
 
     def restore(self, state: State) -> None:
-        """Become the fold that gave this state."""
+        """Go on from what `state` returned."""
         self.totals, self.let = np.array(state["totals"], np.int64), state["let"]
         self.waiting = [
             (chunks_from_state(chunks, self.find), np.array(weights, np.int64))
@@ -142,7 +142,7 @@ class PartitionByHash:
         self.seed = seed
 
     def push(self, block: Chunks, call: Call) -> Iterator[Chunks]:
-        """Own chunks."""
+        """The chunks of a block that are this rank's."""
         keys = np.array([source.key for source in block.sources], np.uint64)
         hands = np.empty(len(block), np.int64)
         table = block.table
@@ -154,12 +154,12 @@ class PartitionByHash:
             yield block.select(own)
 
     def flush(self, call: Call) -> Iterator[Chunks]:  # noqa: ARG002 - the shape of a Fold
-        """Nothing."""
+        """No blocks: this fold holds nothing."""
         return iter(())
 
     def state(self) -> State:
-        """Nothing."""
+        """Empty: this fold holds nothing between blocks."""
         return {}
 
     def restore(self, state: State) -> None:
-        """Nothing."""
+        """Nothing to restore: this fold holds nothing between blocks."""

@@ -123,7 +123,7 @@ class ChunkPool:
         return block
 
     def drain(self, call: Call) -> Iterator[Chunks]:
-        """Everything."""
+        """Empty the pool: all its chunks in random order."""
         if self.waiting:
             yield from self.begin(self.count, call)
         while self.inside:
@@ -137,7 +137,7 @@ class ChunkPool:
             self.choices.passed()
 
     def flush(self, call: Call) -> Iterator[Chunks]:
-        """Everything that is left."""
+        """All chunks that are left, in random order."""
         return self.drain(call)
 
     def idle(self, call: Call) -> Chunks | None:  # noqa: ARG002 - the shape of a Fold
@@ -149,7 +149,7 @@ class ChunkPool:
         return {"pool_chunks": self.held, "pool_fill": self.held / self.size}
 
     def state(self) -> State:
-        """The references."""
+        """The references in the pool, as JSON values."""
         return {
             "caught_up": self.caught_up,
             "choices": self.choices.state(),
@@ -164,7 +164,7 @@ class ChunkPool:
         return Chunks(format, sources, table)
 
     def restore(self, state: State) -> None:
-        """Become the pool that gave this state."""
+        """Go on from what `state` returned."""
         self.caught_up = state["caught_up"]
         self.choices.restore(state["choices"])
         self.waiting = [chunks_from_state(block, self.find) for block in state["waiting"]]

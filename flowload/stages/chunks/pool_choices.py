@@ -59,7 +59,7 @@ class PoolChoices:
             self.filled, self.exchanged, self.own = self.epoch * fill, self.epoch * (chunks - fill), 0
 
     def passed(self) -> None:
-        """A pass is over."""
+        """Note the end of a pass."""
         if self.align:
             self.epoch += 1
             self.open = self.must_count()
@@ -79,7 +79,7 @@ class PoolChoices:
         return which
 
     def state(self) -> State:
-        """Where the streams stand."""
+        """Positions of the random streams, as JSON values."""
         return {
             "filled": self.filled,
             "exchanged": self.exchanged,
@@ -89,6 +89,6 @@ class PoolChoices:
         }
 
     def restore(self, state: State) -> None:
-        """The opposite of `state`."""
+        """Go on from what `state` returned."""
         self.filled, self.exchanged = state["filled"], state["exchanged"]
         self.epoch, self.own, self.open = state["epoch"], state["own"], state["open"]

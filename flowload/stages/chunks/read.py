@@ -56,7 +56,7 @@ class ReadStage(Stage):
         return {"out": Chunks}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
-        """One map that indexes."""
+        """The operators of a run: one Map, which indexes files."""
         growing = any(stage.growing for stage in setting.upstream)
         return (Index(self.format, Memo(self.memory(setting)), None if growing else Seen()),)
 
@@ -83,7 +83,7 @@ class Memo:
         self.kept: dict[str, tuple[Identity, Listed]] = {}
 
     def get(self, path: str, stamp: Identity) -> Listed | None:
-        """The index of a file of this identity."""
+        """The index of a file, if it is still of this identity; else None."""
         with self.lock:
             known, index = self.kept.get(path, (None, None))
         return index if known == stamp else None

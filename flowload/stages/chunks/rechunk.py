@@ -76,7 +76,7 @@ class Rechunk:
                 yield from self.take()
 
     def take(self) -> Iterator[Chunks]:
-        """What waits, as one block."""
+        """Everything that waits, as one block."""
         parts, self.parts, self.total = self.parts, [], 0
         if parts:
             yield compact(concatenate(parts))
@@ -86,7 +86,7 @@ class Rechunk:
         return self.take()
 
     def flush(self, call: Call) -> Iterator[Chunks]:  # noqa: ARG002 - the shape of a Fold
-        """The last block."""
+        """The last block, smaller than the others."""
         return self.take()
 
     def idle(self, call: Call) -> Chunks | None:  # noqa: ARG002 - the shape of a Fold
@@ -94,10 +94,10 @@ class Rechunk:
         return next(self.take(), None) if self.growing else None
 
     def state(self) -> State:
-        """The chunks that wait."""
+        """The chunks that wait for a full block, as JSON values."""
         return {"total": self.total, "parts": [chunks_to_state(part) for part in self.parts]}
 
     def restore(self, state: State) -> None:
-        """Become the fold that gave this state."""
+        """Go on from what `state` returned."""
         self.total = state["total"]
         self.parts = [chunks_from_state(part, self.find) for part in state["parts"]]

@@ -63,7 +63,7 @@ class RecordTable:
         self.origin, self.stride = origin, stride
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Unmap the memory."""
         self.memory = None
         self.stride = 0
         self.rows = np.empty((0, 0), np.uint8)

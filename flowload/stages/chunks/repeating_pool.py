@@ -51,7 +51,7 @@ class RepeatingPool:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Drop all chunks and begin anew."""
         self.caught_up = False
         self.table = np.empty(0, CHUNK)  # a ring in order of arrival
         self.times = np.empty(0, np.int64)  # uses of each member
@@ -168,7 +168,7 @@ class RepeatingPool:
         }
 
     def restore(self, state: State) -> None:
-        """Become the window that gave this state."""
+        """Go on from what `state` returned."""
         self.clear()
         self.caught_up, self.arrived, self.drawn = state["caught_up"], state["arrived"], state["drawn"]
         if state["chunks"] is None:

@@ -51,7 +51,7 @@ class ReservoirStage(Stage):
         return {"out": Frames}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - the same in every setting
-        """The exchange."""
+        """The operators of a run: the Fold that exchanges records with random slots."""
         return (Exchange(self.frames),)
 
     def needs(self, setting: Setting) -> Iterator[Need]:  # noqa: ARG002 - the same in every setting
@@ -169,7 +169,7 @@ class Exchange:
         return Frames(self.format, sources, rows, origin)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Unmap the memory."""
         self.slots.close()
 
     def gauges(self) -> dict[str, float]:

@@ -24,12 +24,12 @@ class Sampling:
 
     @cached_property
     def everything(self) -> bool:
-        """Every use gives every record."""
+        """Whether every use of a chunk gives all of its records."""
         return self.count == 0 and self.num == self.den
 
     @property
     def share(self) -> float:
-        """Of the records, at most."""
+        """The largest share of a chunk's records that one use gives."""
         return 1.0 if self.count else self.num / self.den
 
     def most(self, records: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -110,7 +110,7 @@ class SourceTable:
         return self.enter(source, name) if other is None else other
 
     def enter(self, source: SourceFile, name: str | tuple[str, int]) -> int:
-        """A row for a new source."""
+        """Add a source; returns its row."""
         if not self.free:
             self.grow()
         row = self.rows[name] = self.free.pop()
@@ -157,7 +157,7 @@ class SourceTable:
         return sources, own
 
     def forget(self, row: int) -> None:
-        """Free a row."""
+        """Remove a source; its row is used again."""
         path = self.sources[row]
         if path is not None:
             if self.rows.get(path) == row:

@@ -149,5 +149,5 @@ class CardMemory:
         return [other for other in self.copies if other.kind == kind and 2 * other.nbytes >= nbytes]
 
     def tell(self) -> None:
-        """Something has gone."""
+        """Note that copies were dropped, and wake whoever waits for room."""
         self.moved()

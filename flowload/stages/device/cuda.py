@@ -137,15 +137,15 @@ class ToCuda:
         self.memory.relieve()
 
     def flush(self, call: Call) -> list[Block]:  # noqa: ARG002 - the shape of a Fold
-        """Nothing is held."""
+        """No blocks: this fold holds nothing."""
         return []
 
     def state(self) -> State:
-        """Nothing is held."""
+        """Empty: this fold holds nothing between blocks."""
         return {}
 
     def restore(self, state: State) -> None:
-        """Nothing is held."""
+        """Nothing to restore: this fold holds nothing between blocks."""
 
     def close(self) -> None:
         """No copy reads memory that is about to be unlocked."""

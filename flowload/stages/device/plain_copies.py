@@ -61,7 +61,7 @@ class PlainCopies:
         return Batch(self.copied(source.arrays), whole, more=batch.more)
 
     def copied(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-        """Copies of its own, each complete."""
+        """Tensors with memory of their own, already copied."""
         copies = {}
         for key, tensor in tensors.items():
             try:

@@ -27,7 +27,7 @@ class Shared(Generic[T]):
         self.made = Made()  # by id of the array: a reference to it, and what was made
 
     def get(self, array: NDArray[Any], key: str) -> T:
-        """What was made of this very array."""
+        """The tensor made of this very array object; None: there is none."""
         with self.lock:
             known = self.made.get(id(array))
             if known is not None and known[0]() is array:

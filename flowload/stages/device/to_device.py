@@ -125,7 +125,7 @@ class ToDeviceStage(Stage):
         setting: Setting,
         opened: ExitStack,  # noqa: ARG002 - nothing to open
     ) -> Mapping[str, Amount]:
-        """What comes in."""
+        """As many samples as come in."""
         return {"out": incoming[0].doubted(self.uneven(setting))}
 
     def on_cpu(self) -> bool:
@@ -185,7 +185,7 @@ class ToCpu:
         return Bundle(tuple(made), block.nbytes, block.samples)
 
     def tensors(self, block: Block, call: Call) -> Batch:
-        """Of one batch."""
+        """The tensors of one batch, by name."""
         from .tensor import as_batch, as_tensors  # noqa: PLC0415 - imports torch
 
         batch = as_batch(block, call)
@@ -196,7 +196,7 @@ class ToCpu:
 
 
 def at_home(batch: Batch) -> Batch:
-    """A batch whose tensors are on the CPU."""
+    """The same batch with its tensors on the CPU."""
     made = {key: value.cpu() if hasattr(value, "cpu") else value for key, value in batch.deliver().items()}
     return Batch(
         {key: made[key] for key in batch.arrays}, {key: made[key] for key in batch.whole}, batch.more
@@ -221,7 +221,7 @@ def has_gpu() -> bool:
 
 
 def choice(index: int | None) -> str:
-    """What "auto" chose, and why."""
+    """The device that "auto" means here, and why, for messages."""
     if index is not None:
         return f"to_device: 'auto' is cuda:{index}"
     if not may_have_gpu():

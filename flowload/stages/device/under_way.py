@@ -21,7 +21,7 @@ class Event(Protocol):
         """Everything that was queued before it is done."""
 
     def synchronize(self) -> None:
-        """Wait for that."""
+        """Wait until the event has happened."""
 
 
 #: Copies of runs that ended while somebody captured a graph, when nobody may ask whether they are done.

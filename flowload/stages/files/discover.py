@@ -38,11 +38,11 @@ class DiscoverStage(Stage):
                 raise GraphError(f"discover: {text!r} is not a pattern, a folder or a file")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
-        """Paths."""
+        """One output with paths (`Files`)."""
         return {"out": Files}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
-        """A source that lists."""
+        """The operators of a run: a Source that lists files once."""
         return (ListSource(self.patterns, wanted_suffixes(setting)),)
 
 
@@ -63,7 +63,7 @@ class WatchStage(DiscoverStage):
             raise GraphError(f"discover: rescan is {self.rescan!r}; wanted seconds above 0")
 
     def open(self, setting: Setting) -> Sequence[Operator]:
-        """A source that lists and then listens."""
+        """The operators of a run: a Source that lists files, then follows events."""
         suffixes = wanted_suffixes(setting)
         return (WatchSource(self.patterns, suffixes, settle=self.settle, rescan=self.rescan),)
 

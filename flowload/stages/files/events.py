@@ -27,7 +27,7 @@ class FileEvents(Protocol):
         """The next paths; nothing after this many seconds of silence."""
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening to folders."""
 
 
 class FolderEvents:
@@ -77,7 +77,7 @@ class FolderEvents:
 
 
 async def set_when_cancelled(stop: threading.Event) -> None:
-    """Wait to be cancelled, and say so."""
+    """Sleep until cancelled, then set the event that ends the watcher's thread."""
     try:
         await anyio.sleep_forever()
     finally:

@@ -37,7 +37,7 @@ def name_of(path: str) -> str:
 
 
 def anything() -> None:
-    """Goes on."""
+    """Default of `go_on`, which is called between folders and may raise to end a search: does nothing."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Pattern:
         return NoDataError("no files", where=self.text, found=self.seen(), wanted=self.meaning())
 
     def seen(self) -> str:
-        """What a look at the root shows instead."""
+        """What is at the root instead, for the error message."""
         if not Path(self.root).is_dir():
             return f"no folder {self.root!r}"
         here = entries(self.root)
@@ -138,7 +138,7 @@ class Search:
 
     @classmethod
     def of(cls, texts: Iterable[str], suffixes: tuple[str, ...] = (), *, absolute: bool = False) -> Search:
-        """What texts mean on this disk now."""
+        """Parse what a user wrote, by what is on this disk now."""
         return cls(tuple(Pattern.of(text, suffixes, absolute=absolute) for text in texts))
 
     def find(self, go_on: GoOn = anything) -> list[str]:
@@ -154,7 +154,7 @@ class Search:
         return in_order((path for _, paths in found for path in paths), go_on)
 
     def find_any(self, go_on: GoOn = anything) -> list[str]:
-        """The same, where a place may be empty."""
+        """Every file that is here now, as `find`; a pattern without files is no error."""
         return in_order((path for place in self.places for path in place.find(go_on)), go_on)
 
     def check(self, go_on: GoOn = anything) -> None:

@@ -106,7 +106,7 @@ class WatchSource:
         return self.listen(self.search.roots, self.search.recursive)
 
     def patience(self) -> float:
-        """Seconds to wait for events."""
+        """Seconds to wait for events before files are looked at again."""
         return TICK if self.arrivals.waiting else max(0.0, self.next_search - self.clock())
 
     def decide(self, happened: set[str]) -> list[str]:
@@ -121,7 +121,7 @@ class WatchSource:
         return self.arrivals.ready(self.probe, self.clock())
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening to folders."""
         if self.notices is not None:
             self.notices.close()
 
@@ -131,12 +131,12 @@ class WatchSource:
         return {"sources": len(self.arrivals.told), **age}
 
     def state(self) -> State:
-        """The files that were given."""
+        """Paths of the files that were given."""
         queued = {path for word in self.telling if isinstance(word, Files) for path in word.paths}
         return {"given": [path for path in self.arrivals.told if path not in queued]}
 
     def restore(self, state: State) -> None:
-        """Give what is not among them."""
+        """Go on: files that `state` named are not given again."""
         self.arrivals.told = dict.fromkeys(state["given"])
 
 

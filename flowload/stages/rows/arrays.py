@@ -45,7 +45,7 @@ class Count:
         return INDEX
 
     def open(self) -> CountedTable:
-        """Nothing to open."""
+        """Itself: the arrays are in memory already."""
         return CountedTable(self.n)
 
 
@@ -62,7 +62,7 @@ class CountedTable(Uniform):
         return self.n
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - nothing is bad
-        """All."""
+        """All rows: none is known to be bad."""
         return rows
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - there is one
@@ -76,16 +76,16 @@ class CountedTable(Uniform):
         out: Mapping[str, NDArray[Any]],
         call: Call,  # noqa: ARG002 - nothing to ask
     ) -> Mapping[str, NDArray[Any]]:
-        """Write the numbers."""
+        """Write the row numbers into the batch."""
         out["index"][:] = rows
         return {}
 
     def describe(self, row: int) -> str:
-        """Its number."""
+        """The row as text for messages: "row 7"."""
         return f"row {row}"
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close: arrays in memory."""
 
 
 class Arrays:
@@ -109,11 +109,11 @@ class Arrays:
         return f"Arrays({', '.join(self.arrays)})"
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - there is one
-        """The arrays' own."""
+        """Shape of a row and dtype of each array."""
         return {key: (array.shape[1:], native(array.dtype)) for key, array in self.arrays.items()}
 
     def open(self) -> ArrayTable:
-        """Nothing to open."""
+        """Itself: the arrays are in memory already."""
         return ArrayTable(self.arrays)
 
 
@@ -133,11 +133,11 @@ class ArrayTable(Uniform):
         return len(next(iter(self.arrays.values())))
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - nothing is bad
-        """All."""
+        """All rows: none is known to be bad."""
         return rows
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
-        """The arrays' own."""
+        """Shape of a row and dtype of each array."""
         return {key: (array.shape[1:], native(array.dtype)) for key, array in self.arrays.items()}
 
     def write(
@@ -147,15 +147,15 @@ class ArrayTable(Uniform):
         out: Mapping[str, NDArray[Any]],
         call: Call,  # noqa: ARG002 - nothing to ask
     ) -> Mapping[str, NDArray[Any]]:
-        """Copy the rows."""
+        """Copy these rows into the arrays of a batch."""
         for key, array in self.arrays.items():
             take(array, rows, out[key])
         return {}
 
     def describe(self, row: int) -> str:
-        """Its number."""
+        """The row as text for messages: "row 7"."""
         return f"row {row}"
 
     def close(self) -> None:
-        """The arrays are the user's."""
+        """Nothing to close: the arrays belong to the user."""
         self.guard.close()

@@ -45,11 +45,11 @@ class BucketStage(Stage):
             raise GraphError(f"bucket: size is {self.size!r}; wanted a number from 1")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
-        """References to rows."""
+        """One output with references to rows (`Rows`)."""
         return {"out": Rows}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
-        """One fold."""
+        """The operators of a run: one Fold."""
         return (Bucket(self.size, tables=ReopenedTables.before(setting)),)
 
     def amount(
@@ -58,7 +58,7 @@ class BucketStage(Stage):
         setting: Setting,
         opened: ExitStack,  # noqa: ARG002 - nothing to open
     ) -> Mapping[str, Amount]:
-        """What comes in."""
+        """As many samples as come in."""
         return {"out": incoming[0].doubted(self.uneven(setting))}
 
     def needs(self, setting: Setting) -> Iterable[Need]:  # noqa: ARG002 - the same in every setting
@@ -100,20 +100,20 @@ class Bucket:
         return self.flush(call) if mark is Mark.EPOCH else iter(())
 
     def flush(self, call: Call) -> Iterator[Rows]:  # noqa: ARG002 - nothing random
-        """What waits, sorted."""
+        """The last bucket, sorted by size."""
         if len(self.waiting):
             yield by_size(self.waiting.take(), self.size)
 
     def state(self) -> State:
-        """What waits."""
+        """The rows that wait, as JSON values."""
         return {"waiting": self.waiting.state()}
 
     def restore(self, state: State) -> None:
-        """Become the fold that gave this state."""
+        """Go on from what `state` returned."""
         self.waiting.restore(state["waiting"])
 
     def close(self) -> None:
-        """Let go of tables that a restored state opened."""
+        """Close the tables that `restore` opened."""
         self.waiting.tables.close()
 
 

@@ -60,11 +60,11 @@ class PendingRows:
         return block
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Drop all that waits."""
         self.large, self.small, self.count = [], [], 0
 
     def picks(self) -> Picks:
-        """Everything, in order."""
+        """All row numbers that wait, in order."""
         return joined([*self.large, *self.small])
 
     def state(self) -> State | None:
@@ -72,7 +72,7 @@ class PendingRows:
         return {"table": self.number, "picks": self.picks().state()} if self.count else None
 
     def restore(self, state: State | None) -> None:
-        """Become what gave this state."""
+        """Go on from what `state` returned."""
         self.large, self.block = [], None  # the next block brings the table
         self.small = [] if state is None else [picks_from_state(state["picks"])]
         self.number = None if state is None else int(state["table"])

@@ -48,7 +48,7 @@ class ReopenedTables:
 
     @classmethod
     def before(cls, setting: Setting) -> ReopenedTables:
-        """Those before a stage."""
+        """The tables of the records upstream of a stage."""
         return cls(own_records(setting))
 
     def number(self, block: Rows) -> int:
@@ -63,7 +63,7 @@ class ReopenedTables:
         return Rows(self.find(number), picks, self.known[number])
 
     def find(self, number: int) -> LayoutTable:
-        """The table of these records, opened."""
+        """The table of these records; opened once."""
         if number >= len(self.known):
             raise GraphError("the state names rows, and no stage upstream has their records")
         if number not in self.opened:

@@ -71,10 +71,10 @@ class RoundRobin:
         return {"seen": self.seen, "waiting": self.waiting.state()}
 
     def restore(self, state: State) -> None:
-        """Become the fold that gave this state."""
+        """Go on from what `state` returned."""
         self.seen = state["seen"]
         self.waiting.restore(state["waiting"])
 
     def close(self) -> None:
-        """Let go of tables that a restored state opened."""
+        """Close the tables that `restore` opened."""
         self.waiting.tables.close()

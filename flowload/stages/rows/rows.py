@@ -55,11 +55,11 @@ class RowsStage(Stage):
             )
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
-        """References to rows."""
+        """One output with references to rows (`Rows`)."""
         return {"out": Rows}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One source."""
+        """The operators of a run: one Source."""
         return (RowsSource(self.records, self.indices),)
 
     def amount(

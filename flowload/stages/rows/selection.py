@@ -45,7 +45,7 @@ class RowRange:
         return RowList(self.array()[which])
 
     def array(self) -> Numbers:
-        """The numbers themselves."""
+        """The row numbers, int64 (n,)."""
         return np.arange(self.start, self.stop, self.step, dtype=np.int64)
 
     def lazy(self) -> tuple[Numbers, Order]:
@@ -53,11 +53,11 @@ class RowRange:
         return self.array(), WRITTEN
 
     def at(self, places: Numbers) -> Numbers:
-        """The numbers at these places."""
+        """The row numbers at these places of the selection."""
         return places if (self.start, self.step) == (0, 1) else places * self.step + self.start
 
     def state(self) -> State:
-        """As JSON values."""
+        """Its fields as JSON values."""
         return {"span": [self.start, self.stop, self.step]}
 
 
@@ -80,7 +80,7 @@ class RowList:
         return RowList(self.numbers[which])
 
     def array(self) -> Numbers:
-        """The numbers themselves."""
+        """The row numbers, int64 (n,)."""
         return self.numbers.astype(np.int64, copy=False)
 
     def lazy(self) -> tuple[Numbers, Order]:
@@ -88,7 +88,7 @@ class RowList:
         return self.array(), WRITTEN
 
     def at(self, places: Numbers) -> Numbers:
-        """The numbers at these places."""
+        """The row numbers at these places of the selection."""
         return self.numbers[places].astype(np.int64, copy=False)
 
     def state(self) -> State:
@@ -123,7 +123,7 @@ class PermutedRows:
         )
 
     def array(self) -> Numbers:
-        """The numbers themselves."""
+        """The row numbers, int64 (n,)."""
         rows, order = self.places()
         write_rows(rows, order)
         return self.base.at(rows)
@@ -139,11 +139,11 @@ class PermutedRows:
         return np.empty(len(self.span), np.int64), (self.span.start, self.span.step, n, *halves(n), self.keys)
 
     def at(self, places: Numbers) -> Numbers:
-        """The numbers at these places."""
+        """The row numbers at these places of the selection."""
         return self.array()[places]
 
     def state(self) -> State:
-        """As JSON values."""
+        """Its fields as JSON values."""
         span = [self.span.start, self.span.stop, self.span.step]
         return {"permuted": span, "keys": self.keys.tolist(), "base": self.base.state()}
 

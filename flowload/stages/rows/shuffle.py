@@ -37,11 +37,11 @@ class ShuffleStage(Stage):
     keeps: ClassVar[bool] = True
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
-        """References to rows."""
+        """One output with references to rows (`Rows`)."""
         return {"out": Rows}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
-        """One fold."""
+        """The operators of a run: one Fold."""
         return (Shuffle(tables=ReopenedTables.before(setting), first_epoch=setting.first_epoch),)
 
     def amount(
@@ -50,7 +50,7 @@ class ShuffleStage(Stage):
         setting: Setting,
         opened: ExitStack,  # noqa: ARG002 - nothing to open
     ) -> Mapping[str, Amount]:
-        """What comes in."""
+        """As many samples as come in."""
         return {"out": incoming[0].doubted(self.uneven(setting))}
 
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
@@ -77,7 +77,7 @@ class Shuffle:
         return len(self.waiting)
 
     def push(self, block: Rows, call: Call) -> Iterator[Rows]:  # noqa: ARG002 - nothing random yet
-        """Collect."""
+        """Collect a block's rows; gives nothing before the pass ends."""
         self.waiting.add(block)
         return iter(())
 
@@ -104,12 +104,12 @@ class Shuffle:
         return {"passes": self.passes, "waiting": self.waiting.state()}
 
     def restore(self, state: State) -> None:
-        """Become the fold that gave this state."""
+        """Go on from what `state` returned."""
         self.passes = state["passes"]
         self.waiting.restore(state["waiting"])
 
     def close(self) -> None:
-        """Let go of tables that a restored state opened."""
+        """Close the tables that `restore` opened."""
         self.waiting.tables.close()
 
 

@@ -31,7 +31,7 @@ class Elements:
         self.taken = 0  #: elements whose block was given
 
     def begin(self, given: int) -> None:
-        """A pass begins behind so many elements."""
+        """Begin a pass, of which so many elements were given before."""
         self.taken = given
 
     def take(self, value: Any, call: Call) -> Block | None:  # noqa: ARG002 - nothing to ask
@@ -53,7 +53,7 @@ class Samples(Elements):
         self.stack = SampleStack(most, "source")
 
     def begin(self, given: int) -> None:
-        """A pass begins behind so many samples."""
+        """Begin a pass, of which so many samples were given before."""
         super().begin(given)
         first, self.stack = self.stack.first, SampleStack(self.most, "source")
         self.stack.number = given
@@ -65,11 +65,11 @@ class Samples(Elements):
         return self.counted(self.stack.take(value, call))
 
     def rest(self) -> Block | None:
-        """What is less than a block."""
+        """The last block, smaller than the others; None: no samples wait."""
         return self.counted(self.stack.rest())
 
     def counted(self, block: Block | None) -> Block | None:
-        """Count what goes out."""
+        """Count a block's samples as given; returns the block."""
         self.taken += 0 if block is None else len(block)
         return block
 
@@ -107,7 +107,7 @@ class Blocks(Elements):
         return None
 
     def look(self, block: Block) -> None:
-        """Wonder about the first blocks."""
+        """Compare the shapes of the first blocks, to see whether they may be samples."""
         if not self.doubtful:
             return
         shapes = {key: np.shape(one) for key, one in block.arrays.items()} if isinstance(block, Batch) else {}
@@ -119,7 +119,7 @@ class Blocks(Elements):
             self.tell()
 
     def tell(self) -> None:
-        """Say it, once."""
+        """Log, once, that elements look like samples."""
         self.doubtful = False
         found = ", ".join(f"{key} {list(shape)}" for key, shape in self.shapes.items())
         text = (

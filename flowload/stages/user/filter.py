@@ -44,7 +44,7 @@ class FilterStage(Stage):
             raise GraphError("filter: reason is empty; wanted a word for the ledger")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
-        """What came in."""
+        """One output, with the type of its input."""
         return {"out": incoming[0]}
 
     def uneven(self, setting: Setting) -> str | None:  # noqa: ARG002 - wherever it stands
@@ -52,7 +52,7 @@ class FilterStage(Stage):
         return "it leaves out different numbers of samples on different ranks"
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One map, waiting or not as the function does."""
+        """The operators of a run: one Map, async if the function is."""
         kind = FilteredAsync if is_async(self.fn) else Filtered
         return (kind(self.fn, self.reason, self.on_error),)
 
@@ -66,7 +66,7 @@ class Filtered:
         self.on_error = on_error
 
     def apply(self, block: Block, call: Call) -> Block | None:
-        """What the function lets pass."""
+        """The samples for which the function says True; None: no sample."""
         with Blaming(block, call, self.on_error):
             return keep(block, self.fn(seen_by_user(block)), call, self.reason)
         return None
@@ -81,7 +81,7 @@ class FilteredAsync:
         self.on_error = on_error
 
     async def apply(self, block: Block, call: Call) -> Block | None:
-        """What the function lets pass."""
+        """The samples for which the function says True; None: no sample."""
         with Blaming(block, call, self.on_error):
             return keep(block, await self.fn(seen_by_user(block)), call, self.reason)
         return None

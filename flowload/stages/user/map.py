@@ -45,7 +45,7 @@ class MapStage(Stage):
         return {"out": self.carries or incoming[0]}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One map, waiting or not as the function does."""
+        """The operators of a run: one Map, async if the function is."""
         kind = AppliedAsync if is_async(self.fn) else Applied
         return (kind(self.fn, self.on_error, random=self.random),)
 
@@ -69,7 +69,7 @@ class Applied:
         self.returned = Returned()
 
     def apply(self, block: Block, call: Call) -> Block | None:
-        """What the function makes of a block."""
+        """The block that the function's value becomes; None: it was left out."""
         with Blaming(block, call, self.on_error):
             value = self.fn(seen_by_user(block), *chance(call, random=self.random))
             return settle(self.returned.noted(value), block, call)
@@ -90,7 +90,7 @@ class AppliedAsync:
         self.returned = Returned()
 
     async def apply(self, block: Block, call: Call) -> Block | None:
-        """What the function makes of a block."""
+        """The block that the function's value becomes; None: it was left out."""
         with Blaming(block, call, self.on_error):
             value = await self.fn(seen_by_user(block), *chance(call, random=self.random))
             return settle(self.returned.noted(value), block, call)

@@ -63,7 +63,7 @@ class SampleStack:
         self.count = 0  # samples in it
 
     def adopt(self, first: Fields) -> None:
-        """All samples are to be like this one."""
+        """Take the fields of the first sample, and size the blocks by them."""
         self.first = first
         self.rows = max(1, min(self.most, BYTES // max(1, batch_bytes(first, 1))))
 
@@ -84,7 +84,7 @@ class SampleStack:
         return self.rest() if self.count == self.rows else None
 
     def rest(self) -> Batch | None:
-        """What was taken since the last block."""
+        """The samples taken since the last full block; None: there are none."""
         out, count = self.out, self.count
         self.out, self.count = {}, 0
         return Batch({key: array[:count] for key, array in out.items()}) if count else None

@@ -74,7 +74,7 @@ class SourceStage(Stage):
         return {"out": Batch if self.samples else self.carries}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
-        """One source, waiting or not as the user's code does."""
+        """The operators of a run: one Source, async if the user's code is."""
         kind = GivenAsync if is_async(self.factory) else Given
         return (kind(self.factory, self.elements(setting)),)
 

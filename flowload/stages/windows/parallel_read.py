@@ -92,15 +92,15 @@ class CutWindows:
                 yield Piece(target, number)
 
     def flush(self, call: Call) -> Iterator[Piece]:  # noqa: ARG002 - the shape of a Fold
-        """Nothing is held."""
+        """No blocks: this fold holds nothing."""
         return iter(())
 
     def state(self) -> State:
-        """Nothing is held."""
+        """Empty: this fold holds nothing between blocks."""
         return {}
 
     def restore(self, state: State) -> None:
-        """Nothing is held."""
+        """Nothing to restore: this fold holds nothing between blocks."""
 
 
 class ReadPieces:
@@ -210,7 +210,7 @@ class JoinPieces:
         return iter(())
 
     def flush(self, call: Call) -> Iterator[Batch]:
-        """The stream is over."""
+        """Drop a window whose other pieces do not come any more. Gives no blocks."""
         self.drop(call)
         return iter(())
 
@@ -222,7 +222,7 @@ class JoinPieces:
         return {"records": number, "row": self.target.row, "came": list(self.came)}
 
     def restore(self, state: State) -> None:
-        """Become the fold that gave this state."""
+        """Go on from what `state` returned."""
         self.came = list(state["came"])
         row = state["row"]
         self.target = None

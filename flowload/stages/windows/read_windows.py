@@ -68,7 +68,7 @@ class ReadWindowsStage(Stage):
         setting: Setting,
         opened: ExitStack,  # noqa: ARG002 - nothing to open
     ) -> Mapping[str, Amount]:
-        """A block a window."""
+        """One block for each window."""
         found = incoming[0]
         rows = None if found.windows is None else sum(size * n for size, n in found.windows.items())
         given = Amount(samples=rows, blocks=found.samples, unsure=found.unsure, windows=found.windows)

@@ -180,7 +180,7 @@ class SampleWithin:
         return graph.closure(order[:count])
 
     def flush(self, call: Call) -> Iterator[Batch]:  # noqa: ARG002 - the shape of a Fold
-        """Nothing is held."""
+        """No blocks: this fold holds nothing."""
         self.made = 0
         return iter(())
 
@@ -189,7 +189,7 @@ class SampleWithin:
         return {"made": self.made}
 
     def restore(self, state: State) -> None:
-        """Become the fold that gave this state."""
+        """Go on from what `state` returned."""
         self.made = state["made"]
 
 

@@ -56,7 +56,7 @@ class WindowStartsStage(Stage):
         return {"out": Rows}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One source."""
+        """The operators of a run: one Source."""
         return (WindowStarts(self.records, self.count, self.order),)
 
     def amount(

@@ -32,7 +32,7 @@ class Agreement(Protocol):
         """Give these numbers to the next exchange, and wait for nobody; a call of `least` returns None."""
 
     def close(self) -> None:
-        """There are no more exchanges."""
+        """End all exchanges; `least` returns from now on."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,11 +55,11 @@ class EqualRanksStage(Stage):
     size: int | None = None
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
-        """What came in."""
+        """One output, with the type of its input."""
         return {"out": incoming[0]}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One fold."""
+        """The operators of a run: one Fold."""
         return (EqualRanks(self.agreement, self.rank, self.size),)
 
 
@@ -165,7 +165,7 @@ class EqualRanks:
         self.agreement.stop(farewell(self.rank, failed=failed))
 
     def close(self) -> None:
-        """Leave the others."""
+        """Tell the other ranks that this one leaves."""
         self.agreement.close()
 
     def state(self) -> State:
@@ -177,12 +177,12 @@ class EqualRanks:
 
 
 def farewell(rank: int, *, failed: bool) -> tuple[int, int, int, int]:
-    """What a rank says at last."""
+    """The last numbers of a rank: no more batches, and which rank has failed, or left."""
     return (0, 0, rank, NOBODY) if failed else (0, 0, NOBODY, rank)
 
 
 def together(parts: list[Block]) -> Block:
-    """Several blocks as one."""
+    """Several blocks joined into one."""
     if len(parts) == 1:
         return parts[0]
     return Bundle(tuple(parts), sum(part.nbytes for part in parts), sum(map(len, parts)))  # type: ignore[arg-type]

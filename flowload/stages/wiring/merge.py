@@ -30,7 +30,7 @@ class MergeStage(Stage):
         return {"out": agreed(self.word, incoming)}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One turn."""
+        """The operators of a run: one Turn."""
         return (TakeTurns(),)
 
     def amount(
@@ -39,7 +39,7 @@ class MergeStage(Stage):
         setting: Setting,  # noqa: ARG002 - the same in every setting
         opened: ExitStack,  # noqa: ARG002 - nothing to open
     ) -> Mapping[str, Amount]:
-        """All that comes in."""
+        """The sum over all inputs."""
         return {"out": together(incoming)}
 
 
@@ -50,19 +50,19 @@ class TakeTurns:
         self.last = -1
 
     def choose(self, alive: Sequence[int]) -> int:
-        """The next input behind the last one."""
+        """The number of the next input that has not ended."""
         return min((way for way in alive if way > self.last), default=min(alive))
 
     def took(self, which: int, samples: int) -> None:  # noqa: ARG002 - turns are by block
-        """Remember whose turn it was."""
+        """Note which input was read."""
         self.last = which
 
     def state(self) -> State:
-        """Whose turn it was."""
+        """The number of the input that was read last."""
         return {"last": self.last}
 
     def restore(self, state: State) -> None:
-        """The opposite of `state`."""
+        """Go on from what `state` returned."""
         self.last = int(state["last"])
 
 

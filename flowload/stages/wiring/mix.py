@@ -40,7 +40,7 @@ class MixStage(Stage):
         return {"out": agreed(self.word, incoming)}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One turn."""
+        """The operators of a run: one Turn."""
         return (ByDeficit(self.weights),)
 
     def amount(
@@ -49,7 +49,7 @@ class MixStage(Stage):
         setting: Setting,  # noqa: ARG002 - the same in every setting
         opened: ExitStack,  # noqa: ARG002 - nothing to open
     ) -> Mapping[str, Amount]:
-        """All that comes in."""
+        """The sum over all inputs."""
         return {"out": together(incoming)}
 
 
@@ -67,7 +67,7 @@ class ByDeficit:
         self.present = set(range(len(weights)))  #: inputs that the last choice was between
 
     def choose(self, alive: Sequence[int]) -> int:
-        """The input with the largest deficit."""
+        """The number of the input with the largest deficit."""
         floor = min((self.level(way) for way in alive if way in self.present), default=0.0)
         for way in alive:
             if way not in self.present:
@@ -88,7 +88,7 @@ class ByDeficit:
         return {"given": list(self.given), "excused": list(self.excused), "present": sorted(self.present)}
 
     def restore(self, state: State) -> None:
-        """The opposite of `state`."""
+        """Go on from what `state` returned."""
         self.given, self.excused = list(state["given"]), list(state["excused"])
         self.present = set(state["present"])
 

@@ -105,7 +105,7 @@ def weigher(setting: Setting) -> Weigh:
 
 
 def capped(weights: NDArray[np.int64], chunks: Chunks) -> NDArray[np.int64]:
-    """Weights with each chunk's own cap."""
+    """Weights, none above the cap of its own chunk."""
     caps = chunks.table["cap"].astype(np.int64)
     return np.where(caps < 0, weights, np.minimum(weights, caps))
 

@@ -55,7 +55,7 @@ class SplitStage(Stage):
             raise GraphError(f"split: salt is {self.salt!r}; wanted a number or a word for another split")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
-        """What came in, at every output."""
+        """Each output has the type of the input."""
         if self.by is not None and incoming[0] not in (Rows, object):
             raise GraphError(f"split: by={self.by!r} is for rows; here come {incoming[0].__name__}")
         return {name: incoming[0] for name, _ in self.weights}
@@ -104,7 +104,7 @@ class ListedStage(Stage):
         return "its parts differ in size from rank to rank; split before the shard"
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One route."""
+        """The operators of a run: one Route."""
         return (SplitByList(self.parts),)
 
     def amount(

@@ -39,11 +39,11 @@ class TeeStage(Stage):
             raise GraphError(f"tee: two outputs have one name: {', '.join(self.names)}")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
-        """What came in, at every output."""
+        """Each output has the type of the input."""
         return dict.fromkeys(self.names, incoming[0])
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
-        """One route."""
+        """The operators of a run: one Route."""
         return (ToAll(self.names),)
 
     def amount(
@@ -52,7 +52,7 @@ class TeeStage(Stage):
         setting: Setting,  # noqa: ARG002 - the same in every setting
         opened: ExitStack,  # noqa: ARG002 - nothing to open
     ) -> Mapping[str, Amount]:
-        """What comes in, at every output."""
+        """As many samples as come in, at every output."""
         return dict.fromkeys(self.names, incoming[0])
 
 

@@ -58,7 +58,7 @@ class ChunkReader:
 
     @property
     def route(self) -> str:
-        """How it is read, in words."""
+        """How chunks are read: a short text for messages."""
         codec = " + ".join(filter(None, (self.coding.codec, "crc32c" if self.coding.checked else "")))
         return f"pread + {codec}" if codec else "pread"
 
@@ -151,7 +151,7 @@ class ChunkReader:
         return memory.view(self.coding.dtype).reshape(self.grid.chunks, order="F")
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close: arrays in memory."""
 
 
 def as_bytes(array: NDArray[Any]) -> Bytes:
