@@ -25,6 +25,7 @@ __all__ = [
     "Files",
     "Frames",
     "Item",
+    "Items",
     "Rows",
     "SourceFile",
     "check_rows",
@@ -214,7 +215,7 @@ class Bundle:
     All but the first have `more` set: whoever has that one waits for none of the others.
     """
 
-    bundled: tuple[Batch, ...]
+    bundled: tuple[Batch | Item, ...]
     nbytes: int  #: that all of them keep alive
     samples: int  #: of all
 
@@ -222,7 +223,7 @@ class Bundle:
         return self.samples
 
     @classmethod
-    def of(cls, batches: Iterable[Batch]) -> Bundle:
+    def of(cls, batches: Iterable[Batch | Item]) -> Bundle:
         """Batches that lie where they lie."""
         parts = tuple(batches)
         return cls(parts, sum(part.nbytes for part in parts), sum(map(len, parts)))
@@ -257,3 +258,13 @@ class Item:
     def deliver(self) -> Any:
         """What the reader gets: the value."""
         return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Items(Item):
+    """One value of the user's that holds several samples, such as what a `collate=` makes of them."""
+
+    samples: int
+
+    def __len__(self) -> int:
+        return self.samples

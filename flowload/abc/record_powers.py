@@ -16,6 +16,7 @@ from .records import WRITTEN, Fields, LayoutTable, Numbers, Order, Picks
 
 __all__ = [
     "Bulk",
+    "Collating",
     "Gathered",
     "Grouped",
     "Guarded",
@@ -71,6 +72,17 @@ class Bulk(LayoutTable, Protocol):
         Returns the arrays of each batch with one row a sample, those that go with the whole, and the padding;
         see `Sized`. None, or a DataError: as in `write_many`.
         """
+
+
+@runtime_checkable
+class Collating(LayoutTable, Protocol):
+    """A table that makes a batch of rows as a whole.
+
+    Buys: batches of which nobody knows before what they consist of, such as those of a `collate=`.
+    """
+
+    def collated(self, rows: Numbers) -> Any:
+        """The block of these rows; asked in the place of `fields` and `write`."""
 
 
 class Uniform:

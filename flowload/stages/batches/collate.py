@@ -13,7 +13,7 @@ from flowload.abc.chunk_formats import ChunkFormat, Layout
 from flowload.abc.operators import Call, Device
 from flowload.abc.record_powers import Bulk
 from flowload.abc.records import Fields
-from flowload.blocks import Batch, Bundle, Frames, Rows, check_rows
+from flowload.blocks import Batch, Bundle, Frames, Item, Rows, check_rows
 from flowload.errors import DataError, GraphError
 
 from .buffer_layout import batch_bytes, split_lease
@@ -76,7 +76,7 @@ class Collate:
             fields, beside = part.table.most(layout_of(part.table, self.layout), size)
         return 1 if fields is None else how_many(batch_bytes(fields, size) + beside, swift=swift)
 
-    def apply(self, block: BatchParts, call: Call) -> Batch | Bundle | None:
+    def apply(self, block: BatchParts, call: Call) -> Batch | Bundle | Item | None:
         """The arrays of a batch, or of several. Raises DataError where its parts do not go together."""
         if block.size is None:
             return self.batch(block.parts, call)
@@ -109,7 +109,7 @@ class Collate:
         except DataError:
             return None
 
-    def one_by_one(self, part: Part, size: int, call: Call) -> Iterator[Batch]:
+    def one_by_one(self, part: Part, size: int, call: Call) -> Iterator[Batch | Item]:
         """The batches of a part, without those that are bad."""
         made = 0
         for begin in range(0, len(part), size):
@@ -120,10 +120,10 @@ class Collate:
                 call.reject(error, len(piece))
                 continue
             if batch is not None:
-                yield replace(batch, more=made > 0)
+                yield replace(batch, more=made > 0) if isinstance(batch, Batch) else batch
                 made += 1
 
-    def batch(self, parts: Sequence[Part], call: Call) -> Batch | None:
+    def batch(self, parts: Sequence[Part], call: Call) -> Batch | Item | None:
         """One batch of all."""
         if len(parts) == 1 and isinstance(parts[0], Rows):
             written = self.at_once(parts[0], len(parts[0]), call)
@@ -136,8 +136,13 @@ class Collate:
             gathered(table, numbers, self.layout, self.device, self.padding, call)
             for table, numbers in by_table(rows)
         ]
-        batches = [batch for batch in made if batch is not None]
-        return batches[0] if len(batches) == 1 else self.joined(batches, call) if batches else None
+        found = [batch for batch in made if batch is not None]
+        if len(found) == 1:
+            return found[0]
+        batches = [batch for batch in found if isinstance(batch, Batch)]
+        if len(batches) < len(found):
+            raise GraphError("batch: what collate= makes cannot be joined with rows of other records")
+        return self.joined(batches, call) if batches else None
 
     def joined(self, parts: Sequence[Frames | Batch], call: Call) -> Batch:
         """Records or arrays as one batch; a batch that is one already stays it."""

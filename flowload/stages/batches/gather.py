@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from flowload.abc.operators import Call, Device
 from flowload.abc.record_powers import Bulk
 from flowload.abc.records import Fields, LayoutTable, Numbers
-from flowload.blocks import Batch, Rows
+from flowload.blocks import Batch, Item, Rows
 from flowload.errors import GraphError
 from flowload.files.guard import Guard
 
@@ -53,7 +53,7 @@ def gathered(
     device: Device | None,
     padding: PaddingGauge,
     call: Call,
-) -> Batch | None:
+) -> Batch | Item | None:
     """The batch of these rows; None when none of them is usable.
 
     Args:
@@ -65,6 +65,10 @@ def gathered(
         rows = table.usable(rows, call)
         if not len(rows):
             return None
+        collated = getattr(table, "collated", None)
+        if collated is not None:
+            made: Batch | Item = collated(rows)
+            return made
         name = layout_of(table, layout)
         fields = table.fields(name, rows)
         out = split_lease(call.lease(batch_bytes(fields, len(rows)), device), fields, len(rows))

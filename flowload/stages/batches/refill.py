@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 from flowload.abc.operators import Call
-from flowload.blocks import Batch, Bundle
+from flowload.blocks import Batch, Bundle, Item
 
 from .bundle import bundle
 from .collate import BatchParts, Collate, Part
@@ -50,7 +50,7 @@ class Refill(Rebatch):
 class CollateRefilled(Collate):
     """A map: batches that were cut anew are made of the arrays of the old ones, or written anew."""
 
-    def apply(self, block: Written | BatchParts, call: Call) -> Batch | Bundle | None:
+    def apply(self, block: Written | BatchParts, call: Call) -> Batch | Bundle | Item | None:
         """The batch, or bundle of batches, of samples that were cut anew."""
         if isinstance(block, Written):
             return block.finished
@@ -65,13 +65,14 @@ class CollateRefilled(Collate):
         parts = merged(came_from(block.parts))
         return self.anew(parts, block.size, QuietCall(call))
 
-    def anew(self, parts: Sequence[Part], size: int | None, call: Call) -> Batch | Bundle | None:
+    def anew(self, parts: Sequence[Part], size: int | None, call: Call) -> Batch | Bundle | Item | None:
         """Batches of samples that are known to be good."""
         if size is None or len(parts) == 1:
             return super().apply(BatchParts(tuple(parts), size), call)
         firsts = range(0, sum(map(len, parts)), size)
         cut = [tuple(cut_out(parts, first, first + size)) for first in firsts]
-        return Bundle.of(made for pieces in cut if (made := self.batch(pieces, call)) is not None)
+        made = (self.batch(pieces, call) for pieces in cut)
+        return Bundle.of(batch for batch in made if batch is not None)
 
 
 def came_from(parts: Sequence[Part | Written]) -> list[Part]:

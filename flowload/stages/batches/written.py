@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from flowload.abc.operators import Bytes, Call, Device
-from flowload.blocks import Batch, Bundle, Rows
+from flowload.blocks import Batch, Bundle, Item, Rows
 from flowload.errors import DataError
 from flowload.stages.rows.selection import RowList, joined, narrow
 
@@ -31,7 +31,7 @@ class Written:
 
     parts: tuple[Part, ...]
     arrays: dict[str, Any] | None = None
-    finished: Batch | Bundle | None = None
+    finished: Batch | Bundle | Item | None = None
     rows: int = field(init=False)  #: of all parts
     nbytes: int = field(init=False)  #: that this keeps alive
 
@@ -62,7 +62,13 @@ class Written:
         found, first = [], 0
         for batch in self.finished.bundled:
             parts = tuple(cut_out(self.parts, first, first + len(batch)))
-            found.append(Written(parts, batch.arrays if self.arrays is not None else None, batch))
+            found.append(
+                Written(
+                    parts,
+                    batch.arrays if self.arrays is not None and isinstance(batch, Batch) else None,
+                    batch,
+                )
+            )
             first += len(batch)
         return found
 
@@ -177,10 +183,12 @@ class CollateUsable(Collate):
         attempt.settle()
         return None if made is None else Written(block.parts, self.cuttable(block.parts, made), made)
 
-    def cuttable(self, parts: Sequence[Part], made: Batch | Bundle) -> dict[str, Any] | None:
+    def cuttable(self, parts: Sequence[Part], made: Batch | Bundle | Item) -> dict[str, Any] | None:
         """The arrays that can be cut and joined: one row a sample, whatever other samples there are."""
         first = made.bundled[0] if isinstance(made, Bundle) else made
-        if first.whole or any(isinstance(part, Rows) and self.fields(part) is None for part in parts):
+        if not isinstance(first, Batch) or first.whole:
+            return None
+        if any(isinstance(part, Rows) and self.fields(part) is None for part in parts):
             return None
         return first.arrays  # of a bundle, each batch has its own: see `Written.batches`
 

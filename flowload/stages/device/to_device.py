@@ -176,9 +176,9 @@ class ToCpu:
         """The tensors of a batch, or of several; GraphError for what is no batch, or has no tensor."""
         if not isinstance(block, Bundle):
             return self.tensors(block, call)
-        from .tensor import Like  # noqa: PLC0415 - imports torch
+        from .tensor import Like, as_batch  # noqa: PLC0415 - imports torch
 
-        first, *others = block.bundled
+        first, *others = (as_batch(batch, call) for batch in block.bundled)
         made = [self.tensors(first, call)]
         like = Like(first, made[0])
         made += [like.made(batch) if like.suits(batch) else self.tensors(batch, call) for batch in others]

@@ -183,7 +183,10 @@ def of_pandas(value: Any, what: str) -> NDArray[Any]:
         raise refused(value, what)
     array = np.asarray(value.to_numpy())
     missing = int(value.isna().sum())
-    if missing and array.dtype.kind not in "fc":
+    nullable = not isinstance(
+        getattr(value, "dtype", array.dtype), np.dtype
+    )  # whole numbers with gaps would become others
+    if missing and (nullable or array.dtype.kind not in "fc"):
         raise GraphError(
             f"{what} lacks {missing:,} of {len(value):,} values; x.fillna(...), or drop those rows"
         )

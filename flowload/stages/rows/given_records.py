@@ -18,11 +18,13 @@ from flowload.errors import DataError, GraphError
 from flowload.stages.user.samples import named, stack
 
 from .arrays import Arrays, Count
+from .dataset import Dataset, is_dataset
 from .given_arrays import as_array, library
 
 __all__ = ["as_records"]
 
 ZARR, HDF5 = "flowload.formats.rows.zarr", "flowload.formats.rows.hdf5"  #: by name: strangers to stages
+PARQUET = "flowload.formats.rows.parquet"
 READERS = {
     ".npy": "NpyRows",
     ".h5": "Hdf5Rows",
@@ -35,16 +37,23 @@ LIBRARIES = {"h5py", "jax", "jaxlib", "numpy", "pandas", "pyarrow", "tensorflow"
 ALONE = "x"  #: the key of an array that is given without one
 
 
-def as_records(given: Any) -> LayoutRecords:
+def as_records(given: Any, collate: Any = None) -> LayoutRecords:
     """The records that a user means. Raises GraphError that says what to give instead."""
-    if isinstance(given, LayoutRecords):
-        return given
-    if is_own(given):
-        return AdaptedRecords(given)
+    if collate is not None:
+        return Dataset(samples_of(given), collate)
+    if isinstance(given, LayoutRecords) or is_own(given):
+        return given if isinstance(given, LayoutRecords) else AdaptedRecords(given)
     if isinstance(given, bool | int | np.integer):
         return Count(given if isinstance(given, bool) else int(given))
     if isinstance(given, str | Path):
-        raise of_path(str(given))
+        return of_path(str(given))
+    if library(given) == "datasets" or (is_dataset(given) and not has_arrays(given)):
+        return Dataset(given)
+    return of_columns(given)
+
+
+def of_columns(given: Any) -> LayoutRecords:
+    """Arrays, in memory or on disk."""
     columns = columns_of(given)
     on_disk = {library(column) for column in columns.values()} & {"zarr", "h5py"}
     if len(on_disk) == 1:
@@ -63,6 +72,8 @@ def is_own(given: Any) -> bool:
 
 def columns_of(given: Any) -> Mapping[str, Any]:
     """Arrays by key."""
+    if library(given) == "pyarrow" and type(given).__name__ == "ParquetFile":
+        raise GraphError("rows: a ParquetFile is open already; give its path: each run opens it for itself")
     if library(given) == "zarr" and hasattr(given, "arrays"):
         given = dict(given.arrays())
     if isinstance(given, Mapping):
@@ -183,8 +194,36 @@ def of_hdf5(columns: Mapping[str, Any]) -> LayoutRecords:
     return made
 
 
-def of_path(path: str) -> GraphError:
-    """A file is not read by its name's ending: which rows it has is its format's business."""
+def has_arrays(given: Any) -> bool:
+    """Whether its columns can be taken as they are: arrays, tables, and dicts, tuples and lists of them."""
+    if isinstance(given, Mapping | tuple | list | str | bytes | set | frozenset):
+        return True
+    known = library(given) in ("zarr", "h5py", "pandas", "pyarrow")
+    return known or hasattr(given, "__array__") or hasattr(given, "shape")
+
+
+def samples_of(given: Any) -> Any:
+    """What gives samples by number for a `collate=`: it, or the rows of Parquet files."""
+    if isinstance(given, str | Path):
+        given = of_path(str(given))
+    samples = getattr(given, "samples_by_number", None)
+    if samples is not None:
+        return samples()
+    if isinstance(given, LayoutRecords):
+        raise GraphError(f"rows: {given!r} has arrays of its own, and needs no collate=")
+    return given
+
+
+def of_path(path: str) -> LayoutRecords:
+    """Parquet files. Raises GraphError for others, whose format says which rows they have."""
+    if Path(path).suffix.lower() in (".parquet", ".pq"):
+        made: LayoutRecords = importlib.import_module(PARQUET).ParquetRows(path)
+        return made
+    raise other_path(path)
+
+
+def other_path(path: str) -> GraphError:
+    """For a file that is not read by its name's ending."""
     reader = READERS.get(Path(path.rstrip("/")).suffix.lower())
     if reader is None:
         return GraphError(f"rows: {path!r} is a path; wanted records of it, such as PackedMolecules(path)")
@@ -194,11 +233,6 @@ def of_path(path: str) -> GraphError:
 def no_records(given: Any) -> GraphError:
     """For anything else."""
     kind = type(given).__name__
-    if hasattr(given, "__getitem__") and hasattr(given, "__len__"):
-        return GraphError(
-            f"rows: {kind} gives samples one by one; look them up in a map: fl.rows(len(data)) >>"
-            ' fl.batch(64) >> fl.map(look_up), where look_up(batch) makes a dict of arrays of batch["index"]'
-        )
     return GraphError(
         f"rows: {kind} is not records; wanted an object such as PackedMolecules(path), a dict of arrays, an"
         " array, or a number of rows"

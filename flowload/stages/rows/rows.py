@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -189,7 +189,7 @@ def screened(table: LayoutTable, picks: Picks) -> tuple[Picks, Mapping[str, int]
     return joined(kept), unwanted
 
 
-def rows(records: Any, *, indices: object = None) -> Graph:
+def rows(records: Any, *, indices: object = None, collate: Callable[[list[Any]], Any] | None = None) -> Graph:
     """Begin a graph with references to the rows of random-access records, in their order.
 
     Nothing but row numbers flows until `batch`, which gathers the rows into its leased buffer. Records are
@@ -200,9 +200,14 @@ def rows(records: Any, *, indices: object = None) -> Graph:
             memory-mapped ones, too; torch tensors in main memory; lists; columns of pandas and pyarrow); a
             tuple of those, which have the keys "0", "1" and so on; an array alone, with the key "x"; a table
             of pandas or pyarrow; a list of samples (dicts or tuples); arrays of zarr and h5py, which are read
-            where they lie; or a number n, for batches `{"index": ...}` that a `map` of yours looks up.
+            where they lie; Parquet files, by path; a data set: anything with `__len__` and `__getitem__`
+            (or `__getitems__`), such as torch's and Hugging Face's, whose samples must be alike; or a number
+            n, for batches `{"index": ...}` that a `map` of yours looks up.
         indices: the rows to give, in this order, perhaps some of them repeatedly: an array, list or range of
             row numbers, or a `.npy` file of them; None: every row once.
+        collate: for samples that are no arrays, or not alike: makes the batch of a list of samples, such as
+            `torch.utils.data.default_collate`. It may return anything; what is no dict with arrays of one row
+            a sample reaches the reader as it is.
 
     Examples:
         >>> graph = fl.rows({"x": np.eye(4), "y": [1, 0, 0, 1]}, indices=[3, 0]) >> fl.batch(2)
@@ -213,7 +218,7 @@ def rows(records: Any, *, indices: object = None) -> Graph:
     """
     return place(
         RowsStage(
-            records=as_records(records),
+            records=as_records(records, collate),
             indices=None if indices is None else numbered(indices, "rows: indices are"),
         )
     )

@@ -90,8 +90,8 @@ class SampleStack:
         return Batch({key: array[:count] for key, array in out.items()}) if count else None
 
 
-def arrays_of(sample: Any, where: str) -> dict[str, NDArray[Any]]:
-    """The values of a sample as arrays, perhaps without an axis. Raises DataError."""
+def arrays_of(sample: Any, where: str, hint: str = "or leave samples= out") -> dict[str, NDArray[Any]]:
+    """The values of a sample as arrays, perhaps without an axis. Raises DataError with a way out."""
     values = named(sample)
     if not values:
         raise DataError(
@@ -100,7 +100,7 @@ def arrays_of(sample: Any, where: str) -> dict[str, NDArray[Any]]:
     try:
         return {str(key): as_array(value, repr(key)) for key, value in values.items()}
     except GraphError as error:
-        wanted = "arrays and numbers; or leave samples= out"
+        wanted = f"arrays and numbers; {hint}"
         raise DataError("not a sample", where=where, found=str(error), wanted=wanted) from error
 
 

@@ -120,18 +120,6 @@ def test_what_is_refused_says_why_in_one_line(given: Any, found: str, hint: str)
     assert "\n" not in message
 
 
-def test_a_data_set_of_samples_is_told_how() -> None:
-    class Samples(torch.utils.data.Dataset[Any]):
-        def __len__(self) -> int:
-            return 3
-
-        def __getitem__(self, index: int) -> Any:
-            return index
-
-    with pytest.raises(GraphError, match=r"Samples gives samples one by one; .* fl.rows\(len\(data\)\)"):
-        fl.rows(Samples())
-
-
 def test_hdf5_datasets_are_read_where_they_lie(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     path = tmp_path / "a.h5"
