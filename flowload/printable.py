@@ -30,7 +30,7 @@ def printable(text: str, keep: str = "") -> str:
         text: of anybody.
         keep: characters that are kept all the same, such as "\n" of a text of several lines.
 
-    Example:
+    Examples:
         >>> printable("evil\x1b[2J.gz")
         'evil\\x1b[2J.gz'
     """

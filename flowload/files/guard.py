@@ -36,7 +36,7 @@ class Guard:
     bytes that were found in it. What the operating system says is raised as DataError, too. A file that is
     read whole when it is opened is looked at by `check` alone.
 
-    Example:
+    Examples:
         >>> guard = Guard()
         >>> with guard:
         ...     pass  # read rows

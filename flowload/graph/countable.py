@@ -41,7 +41,7 @@ class Countable:
         that says which stage decides it when it runs: one that inflates games, a filter, `on_error="skip"`.
         `operator.length_hint(graph)` gives the number that it would be if nothing were left out, or 0.
 
-        Example:
+        Examples:
             >>> import flowload as fl
             >>> len(fl.rows(100) >> fl.batch(32))
             4
@@ -59,7 +59,7 @@ class Countable:
 
         The run that gave it is over then and has left nothing behind. Raises NoDataError where there is none.
 
-        Example:
+        Examples:
             >>> import flowload as fl
             >>> (fl.rows(100) >> fl.batch(3)).peek()["index"].tolist()
             [0, 1, 2]
