@@ -183,16 +183,10 @@ def of_pandas(value: Any, what: str) -> NDArray[Any]:
         raise refused(value, what)
     array = np.asarray(value.to_numpy())
     missing = int(value.isna().sum())
-<<<<<<< HEAD
     nullable = not isinstance(
         getattr(value, "dtype", array.dtype), np.dtype
     )  # whole numbers with gaps would become others
     if missing and (nullable or array.dtype.kind not in "fc"):
-=======
-    # By pandas' own type: since version 3, integers of which some are missing come as floats.
-    own = getattr(getattr(value, "dtype", array.dtype), "kind", "O")
-    if missing and own not in "fc":
->>>>>>> 20da15a (Refuse integers of pandas 3 of which some are missing: they come as floats now)
         raise GraphError(
             f"{what} lacks {missing:,} of {len(value):,} values; x.fillna(...), or drop those rows"
         )
