@@ -50,8 +50,10 @@ def others_of(needs: Iterable[Need]) -> list[Callable[[], object]]:
     return [partial(call, *args) for call, args in needs if not hasattr(call, "py_func")]
 
 
-async def compile_kernels(needs: Iterable[Need], cpus: int) -> None:
+async def compile_kernels(needs: Iterable[Need], cpus: int, *, quiet: bool = False) -> None:
     """Have them compiled, without holding up the event loop. Cancelled, it leaves no process and no thread.
+
+    `quiet`: nobody waits for them, so nobody is told.
 
     Raises nothing: what cannot be compiled here is compiled, or raises, where it is called.
     """
@@ -59,7 +61,7 @@ async def compile_kernels(needs: Iterable[Need], cpus: int) -> None:
     jobs = jobs_of(needs)
     if not jobs:
         return
-    compilation, over = Compilation(jobs, cpus, others_of(needs)), Signal()
+    compilation, over = Compilation(jobs, cpus, others_of(needs), quiet=quiet), Signal()
     thread = threading.Thread(target=compilation.run, args=(over,), name="flowload-compile", daemon=True)
     thread.start()
     try:
@@ -76,11 +78,18 @@ class Compilation:
         jobs: see `jobs_of`.
         cpus: so many processes at most.
         meanwhile: called here, while others compile.
+        quiet: nobody is told how far it is.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], cpus: int, meanwhile: Sequence[Callable[[], object]] = ()
+        self,
+        jobs: Sequence[Job],
+        cpus: int,
+        meanwhile: Sequence[Callable[[], object]] = (),
+        *,
+        quiet: bool = False,
     ) -> None:
+        self.quiet = quiet
         self.jobs = jobs
         self.meanwhile = meanwhile
         self.done = 0
@@ -187,6 +196,8 @@ class Compilation:
     def tell(self) -> None:
         """Say how far it is, now and then."""
         now = perf_counter()
+        if self.quiet:
+            return
         if self.done in (0, len(self.jobs)) or now - self._last >= EVERY:
             self._last = now
             told.info("compiling kernels for this machine, once: %d of %d", self.done, len(self.jobs))

@@ -51,6 +51,7 @@ from flowload.runtime.threads.monitor import Monitor
 
 from .capture import EXITS, FAILURES, Capture, as_error, shortened
 from .channel import Channel, EndOfStream, Message, ReaderGone
+from .cold_start import compile_kernels
 from .compile import CompiledGraph
 from .unchanged import check_files
 
@@ -221,6 +222,7 @@ class Run:
         if self.lock.where is None:
             return
         await anyio.sleep(SETTLED)
+        await compile_kernels([self.lock.need()], 1, quiet=True)
         while True:
             self.lock.look(threads_of(self.executors.values()), 4 * GLANCE)
             await anyio.sleep(GLANCE)

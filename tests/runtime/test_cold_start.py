@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-#: What is compiled, or loaded, by whole runs of pipelines, and is not named before they begin.
+#: What is compiled, or loaded, by whole runs of pipelines, and is not named before they begin: but for the
+#: kernel that looks at Python's lock, for which no run waits.
 UNNAMED = """
 import gc, json, sys
 import flowload as fl
@@ -22,7 +23,7 @@ from flowload.kernels._jit import Kernel
 from flowload.runtime.order import Order
 
 def there():
-    kernels = [each for each in gc.get_objects() if isinstance(each, Kernel)]
+    kernels = [each for each in gc.get_objects() if isinstance(each, Kernel) and each.__name__ != "glance"]
     return {(each.__name__, str(kinds)) for each in kernels for kinds in each.overloads}
 
 found, seen = {}, set()
@@ -92,7 +93,8 @@ def test_all_is_compiled_and_told_before_the_first_stage_works(tmp_path: Path, c
     lines, again = runs
     assert lines[0] == "0 of 3"
     assert lines[-1] == "3 of 3"
-    assert len(list(tmp_path.rglob("*.nbc"))) == 3 + 1, "check_csr is called when the graph is drawn"
+    made = [path for path in tmp_path.rglob("*.nbc") if not path.name.startswith("glance")]
+    assert len(made) == 3 + 1, "check_csr is called when the graph is drawn"
     assert not again
 
 

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from flowload.abc.needs import Need
 from flowload.kernels.glance import glance
 
 from .executor import Executor
@@ -195,6 +196,11 @@ class LockProbe:
         self.times = LockTimes()
         self.lines: dict[int, Line] = {}
         self.before: float | None = None
+
+    @staticmethod
+    def need() -> Need:
+        """The kernel that looks, to be compiled before the first look."""
+        return glance, (0, 0, 0, np.empty(0, np.int64), np.empty((0, WIDTH), np.uint8), np.empty(0, np.int64))
 
     def look(self, threads: Iterable[tuple[int, int]], most: float) -> None:
         """Look once.
