@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.graph.load import Pipeline, executed, noted
 from flowload.graph.options import Option, convert, takes_several
+from flowload.graph.shipped import located
 
+from .completion import values_of
 from .words import file_place, join_lists, spell_bools, verbosity
 
 __all__ = ["Asked", "Drawing", "FileCommand"]
@@ -80,6 +84,10 @@ class PipelineOption(click.Option):
             expose_value=False,
         )
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """The values that the parameter takes."""
+        return values_of(self._option.annotation, incomplete)
+
     def _keep(self, _context: click.Context, _parameter: click.Parameter, value: str | bool | None) -> None:
         if value is not None:  # what was not given is the function's own business
             self._given[self._option.name] = (
@@ -97,16 +105,30 @@ class FileCommand(click.Command):
         place = file_place(args, self.params)
         if place is None:
             return super().parse_args(ctx, args)
-        path = Path(args[place])
+        if ctx.resilient_parsing:  # a shell wants to complete a word: what is wrong is not its business
+            with suppress(Exception):
+                self.take_in(ctx, args, place)
+            return super().parse_args(ctx, args[place:])
+        return self.parse_all(ctx, args, place)
+
+    def take_in(self, ctx: click.Context, args: list[str], place: int) -> Drawing:
+        """The file that the command line names, executed."""
+        path = located(Path(args[place]))
         pipeline = ctx.with_resource(executed(path))
         self.refuse_twins(pipeline, path)
-        asked.drawing = Drawing(path, pipeline)
-        rest = join_lists(args[:place] + args[place + 1 :], asked.drawing.lists)
-        rest = spell_bools(rest, asked.drawing.flags)
+        drawing = ctx.ensure_object(Asked).drawing = Drawing(path, pipeline)
+        return drawing
+
+    def parse_all(self, ctx: click.Context, args: list[str], place: int) -> list[str]:
+        """Take the file in, then parse the words by its options, too."""
+        drawing = self.take_in(ctx, args, place)
+        rest = join_lists(args[:place] + args[place + 1 :], drawing.lists)
+        rest = spell_bools(rest, drawing.flags)
         try:
             return super().parse_args(ctx, [args[place], *rest])
         except click.NoSuchOption as error:
-            raise click.UsageError(self.unknown(error.option_name, pipeline, path), ctx) from error
+            told = self.unknown(error.option_name, drawing.pipeline, drawing.path)
+            raise click.UsageError(told, ctx) from error
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own, then the file's."""

@@ -66,27 +66,28 @@ class Drive:
     def run(self) -> Ended:
         """Until the end, however it comes; what failed is kept in `error`."""
         self.batches = {end.name: 0 for end in self.graph.plan.ends}
+        batches = self.graph.iterate(
+            seed=self.seed,
+            epochs=self.bounds.epochs,
+            first_epoch=self.bounds.first_epoch,
+            align=self.bounds.align,
+            even=self.bounds.even,
+        )
         try:
-            return self.whole()
+            return self.whole(batches)
         except KeyboardInterrupt:
             if not self.bell.opening:
                 raise
-            # Before it began, such as while kernels were compiled: there is nothing to account for.
+            with suppress(ClosedRun):  # it had not begun, such as while kernels were compiled
+                self.stats = batches.stats()
             self.ended = cast("Ended", self.bell.wait(0.0) or "interrupted")
             return self.ended
 
-    def whole(self) -> Ended:
+    def whole(self, batches: Batches) -> Ended:
         """From opening to the end."""
         bell = self.bell
         bell.opening = True
         with signals(bell), ThreadPoolExecutor(len(self.batches), "flowload-reader") as threads:
-            batches = self.graph.iterate(
-                seed=self.seed,
-                epochs=self.bounds.epochs,
-                first_epoch=self.bounds.first_epoch,
-                align=self.bounds.align,
-                even=self.bounds.even,
-            )
             # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch; and
             # inside `on_demand`: as soon as it has begun, somebody may ask.
             with (

@@ -33,7 +33,7 @@ def perform(drive: Drive, *, verbose: bool) -> int:
     status = status_after(drive)
     if drive.stats is None or status == 2:
         drive.screen.close(None, {})
-        if drive.ended in STATUS:
+        if drive.ended in STATUS and drive.error is None:
             say(f"The run was {drive.ended} before it began.", err=True)
     else:
         drive.screen.close(drive.stats, drive.batches)

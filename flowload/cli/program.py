@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
@@ -22,8 +23,26 @@ from .versions import own_version
 
 __all__ = ["main", "program"]
 
+ABOVE = {"graph": ("flowload.picture.command", "picture")}  #: by name: module, and what it calls it
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+class Program(click.Group):
+    """The commands; what draws pictures stands above the rest, and is imported when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in order."""
+        return sorted([*super().list_commands(ctx), *ABOVE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name."""
+        if cmd_name in ABOVE:
+            module, name = ABOVE[cmd_name]
+            found: click.Command = getattr(import_module(module), name)
+            return found
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(own_version(), prog_name="flowload", message="%(prog)s %(version)s")
 def program() -> None:
     """Training data from disk to device, through a graph that accounts for every sample."""

@@ -7,19 +7,24 @@ from collections.abc import Iterator, Sequence
 import click
 
 from flowload.graph.options import BOOLS
+from flowload.graph.shipped import shipped_pipelines
 
 __all__ = ["file_place", "join_lists", "spell_bools", "verbosity"]
 
 
 def file_place(args: Sequence[str], own: Sequence[click.Parameter]) -> int | None:
-    """Where FILE stands: first, or else the first word that ends in .py and is no value of an own option.
+    """Where FILE stands: first, or else the first word that ends in .py or names a shipped pipeline.
+
+    It is no value of one of the command's own options.
 
     An option of the file may stand before it, and only the file knows whether that takes a value.
     """
     places = list(bare_words(args, own))
     if not places or places[0] == 0:
         return 0 if places else None
-    return next((place for place in places if args[place].endswith(".py")), places[0])
+    names = shipped_pipelines()
+    files = [place for place in places if args[place].endswith(".py")]
+    return next(iter([*files, *(place for place in places if args[place] in names), *places]))
 
 
 def bare_words(args: Sequence[str], own: Sequence[click.Parameter]) -> Iterator[int]:

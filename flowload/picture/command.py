@@ -1,4 +1,4 @@
-"""The words of `python tools/graphviz`."""
+"""`flowload graph FILE`: run a pipeline for a while, and draw what it did."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from flowload.cli.command import Asked, FileCommand
 from flowload.cli.commands.run import bounds_of
 from flowload.cli.complaint import complain, status_of
+from flowload.cli.completion import PipelineFile
 from flowload.cli.drive import Drive
 from flowload.cli.numbers import limit
 from flowload.cli.outcome import status_after
@@ -29,8 +30,8 @@ def checked(_: click.Context, __: click.Parameter, path: Path | None) -> Path | 
     return None if path is None else check_path(path)
 
 
-@click.command(cls=FileCommand, name="graphviz", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("file", type=click.Path(path_type=Path))
+@click.command(cls=FileCommand, name="graph", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("file", type=PipelineFile(path_type=Path))
 @click.option(
     "-o",
     "--out",

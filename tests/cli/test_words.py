@@ -25,6 +25,8 @@ OWN = [
         ("--batch-size 512 chess.py", "chess.py"),
         ("--shuffle chess.py --batches 3", "chess.py"),
         ("--plain chess", "chess"),
+        ("--batch-size 512 chess", "chess"),
+        ("--data games/a.tar games/b.tar chess", "chess"),
         ("--batches 3", None),
         ("--help", None),
         ("", None),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from flowload.cli.completion import names_of
 from flowload.cli.view.lines import say
 from flowload.graph.shipped import shipped_pipelines
 
@@ -15,7 +16,11 @@ __all__ = ["new"]
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--like", metavar="NAME", default="chess", help=f"One of {', '.join(shipped_pipelines())}. [chess]"
+    "--like",
+    metavar="NAME",
+    default="chess",
+    shell_complete=names_of,
+    help=f"One of {', '.join(shipped_pipelines())}. [chess]",
 )
 def new(file: Path, like: str) -> int:
     """Write a pipeline to FILE, a copy of one that ships with flowload, to change."""

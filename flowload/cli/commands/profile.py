@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from flowload.cli.command import Asked, Drawing, FileCommand
+from flowload.cli.completion import PipelineFile
 from flowload.cli.logs import logging_to
 from flowload.cli.numbers import limit
 from flowload.cli.sheet import Sheet, checked, open_sheet
@@ -31,7 +32,7 @@ HELP = "Run every stage alone, too, with 1 to n workers."
 
 
 @click.command(cls=FileCommand)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PipelineFile(path_type=Path))
 @click.option("--what-if", "alone", is_flag=True, help=HELP)
 @click.option(
     "--seconds",

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flowload.cli.command import Asked, FileCommand
+from flowload.cli.completion import PipelineFile
 from flowload.cli.drive import Bounds, Drive
 from flowload.cli.logs import logging_to
 from flowload.cli.numbers import limit
@@ -29,7 +30,7 @@ __all__ = ["run"]
 
 
 @click.command(cls=FileCommand)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PipelineFile(path_type=Path))
 @click.option("--batches", metavar="N", type=limit(whole=True), help="Stop after N batches.")
 @click.option("--epochs", metavar="N", type=limit(whole=True), default=1, help="Passes, or inf. [1]")
 @click.option("--seconds", metavar="S", type=limit(whole=False), help="Stop after S seconds.")

@@ -9,6 +9,7 @@ from typing import Literal
 import click
 
 from flowload.cli.command import Asked, FileCommand
+from flowload.cli.completion import PipelineFile
 from flowload.cli.view.lines import say
 from flowload.cpus import usable_cpus
 from flowload.graph import Graph
@@ -18,7 +19,7 @@ __all__ = ["show"]
 
 
 @click.command(cls=FileCommand)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PipelineFile(path_type=Path))
 @click.option(
     "--format", "style", type=click.Choice(["text", "dot", "mermaid", "json"]), default="text", help="[text]"
 )

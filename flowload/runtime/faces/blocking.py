@@ -222,7 +222,11 @@ class Batches:
                 loop_thread = LoopThread(self._order)
                 # Garbage and the interpreter's exit press the stop button as well.
                 weakref.finalize(self, _stop, weakref.ref(loop_thread))
-                loop_thread.start()
+                try:
+                    loop_thread.start()
+                except KeyboardInterrupt:  # it may have begun already: then there is something to account for
+                    self._closed, self._loop_thread = True, loop_thread
+                    raise
                 self._loop_thread = loop_thread
             return self._loop_thread
 
