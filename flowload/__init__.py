@@ -1,5 +1,7 @@
 """Scientific training data from disk to device: a live dataflow graph at kernel speed; no sample is lost."""
 
+import typing as _typing
+
 import flowload.platforms  # first: elsewhere the rest cannot even be imported
 
 # isort: split
@@ -9,6 +11,7 @@ import flowload.printable
 from flowload.blocks import Batch
 from flowload.errors import FlowloadError
 from flowload.graph import Graph, Stage, load, outputs, pipeline, place
+from flowload.graph.names import near as _near
 from flowload.stages.batches.batch import batch
 from flowload.stages.chunks.read import read
 from flowload.stages.chunks.reservoir import reservoir
@@ -77,3 +80,11 @@ flowload.moved.find_moved()
 
 # Whoever handles flowload's log lines gets them printable.
 flowload.printable.filter_logs()
+
+
+if not _typing.TYPE_CHECKING:  # a type checker would take every word for a known one
+
+    def __getattr__(name: str) -> object:
+        """Name the word that is nearest to one that does not exist."""
+        hint = _near(name, __all__)
+        raise AttributeError(f"module 'flowload' has no attribute {name!r}{hint}", name=name, obj=None)

@@ -9,7 +9,8 @@ from operator import index
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset, default_collate, get_worker_info
+from torch.utils.data._utils.fetch import _IterableDatasetFetcher
 
 from flowload.abc.stage import whole
 from flowload.errors import GraphError, NoLength
@@ -92,6 +93,7 @@ class GraphDataset(IterableDataset[Any]):
                 f"this is worker process {worker.id} of {worker.num_workers} of a DataLoader, and each would "
                 "read all data again; a graph has workers of its own: use num_workers=0 and batch_size=None"
             )
+        check_loader()
         even = self.even
         if (processes := dealt_by_accelerate()) > 1:
             check_whole(self.graph, processes)
@@ -151,6 +153,25 @@ class GraphDataset(IterableDataset[Any]):
                 f" {first} on, wanted from {self.first_pass(epoch)} on"
             )
         self.epoch, self.start, self.run = epoch, start, None
+
+
+def check_loader() -> None:
+    """Raise GraphError where a DataLoader is about to make batches of the graph's batches.
+
+    Asked when the first batch is: then the loader's own frame, which has what it was told, is on the stack.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        fetcher = frame.f_locals.get("self")
+        if isinstance(fetcher, _IterableDatasetFetcher) and frame.f_code.co_name == "fetch":
+            size = len(frame.f_locals["possibly_batched_index"]) if fetcher.auto_collation else None
+            if size is not None and (size > 1 or fetcher.collate_fn is default_collate):
+                raise GraphError(
+                    f"this DataLoader has batch_size={size}, and would make batches of the graph's batches:"
+                    " say DataLoader(data, batch_size=None), and the size in the graph: fl.batch(...)"
+                )
+            return
+        frame = frame.f_back
 
 
 def dealt_by_accelerate() -> int:

@@ -18,7 +18,7 @@ from .drop import Drop
 from .engine import Batches, Engine, Even, RunOrder, Stream
 from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow
 from .join import join, rename
-from .names import check_node_name
+from .names import check_node_name, near
 from .node import Node, Port, Stage
 from .plan import Placed, Plan, make_plan
 from .user_line import user_line
@@ -75,14 +75,20 @@ class Graph(Countable):
         for own, port in self.ends:
             if own == name:
                 return Graph(((own, port),), self.sinks)
-        raise GraphError(f"this graph has no output {name!r}; it has {self.end_names()}")
+        hint = near(name, dict(self.ends))
+        raise GraphError(f"this graph has no output {name!r}; it has {self.end_names()}{hint}")
 
     def __getattr__(self, name: str) -> Graph:
         # Only names that the class does not have come here; copy and pickle ask before there are ends.
         ends = dict(self.__dict__.get("ends", ()))
         if name in ends:
             return self[name]
-        raise AttributeError(f"a graph has no attribute {name!r}; this one has the outputs {', '.join(ends)}")
+        hint = "" if name.startswith("_") else near(name, [*ends, *dir(type(self))])
+        said = f"a graph has no attribute {name!r}; this one has the outputs {', '.join(ends)}"
+        raise AttributeError(said + hint)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *dict(self.ends)]
 
     def named(self, name: str) -> Graph:
         """The same drawing with a name of the user's for its last node."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 from flowload.errors import GraphError
 
-__all__ = ["check_name", "check_node_name"]
+__all__ = ["check_name", "check_node_name", "near"]
 
 
 def check_name(name: object, what: str) -> None:
@@ -18,3 +21,9 @@ def check_node_name(name: object) -> None:
     check_name(name, "a node")
     if name == "total":
         raise GraphError("a node cannot be named 'total': memory() keeps that word for the sum")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """What a message says of the known name that is nearest; nothing where none is near."""
+    found = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {found[0]!r}?" if found else ""

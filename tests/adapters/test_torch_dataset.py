@@ -272,3 +272,23 @@ def test_a_loader_that_pins_pins_what_is_on_the_cpu(pins: list[torch.Tensor]) ->
     given = list(DataLoader(numbers().as_torch_dataset(), batch_size=None, pin_memory=True))
     assert [type(batch) for batch in given] == [dict] * 3
     assert len(pins) == 6
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"batch_size": 1}, {"batch_size": 7}, {"batch_size": 2, "collate_fn": only}]
+)
+def test_a_loader_that_would_batch_batches_is_told_the_right_line(options: dict[str, Any]) -> None:
+    size = options.get("batch_size", 1)
+    with pytest.raises(GraphError, match=rf"batch_size={size}, .* DataLoader\(data, batch_size=None\)"):
+        next(iter(DataLoader(shuffled().as_torch_dataset(), **options)))
+
+
+def test_a_loader_that_insists_on_a_size_may_take_one() -> None:
+    loader = DataLoader(shuffled().as_torch_dataset(), batch_size=1, collate_fn=only)
+    assert [len(batch["row"]) for batch in loader] == [7, 7, 7, 7, 7, 5]
+
+
+def test_a_loader_knows_its_length() -> None:
+    graph = fl.rows(100) >> fl.batch(7)
+    assert len(DataLoader(graph.as_torch_dataset(epochs=2), batch_size=None)) == 29
+    assert sum(1 for _ in DataLoader(graph.as_torch_dataset(epochs=2), batch_size=None)) == 29

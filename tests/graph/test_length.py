@@ -210,3 +210,17 @@ def test_peek_where_nothing_comes() -> None:
         (data() >> fl.batch(1000, drop_last=True)).peek()
     with pytest.raises(GraphError):
         fl.batch(3).peek()
+
+
+def test_an_unknown_word_names_the_nearest() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'shufle'; did you mean 'shuffle'"):
+        fl.shufle()  # type: ignore[attr-defined]
+    parts = data() >> fl.split(train=0.8, valid=0.2)
+    with pytest.raises(GraphError, match=r"no output 'trian'.*did you mean 'train'"):
+        parts["trian"]
+    with pytest.raises(AttributeError, match=r"no attribute 'iterat'.*did you mean 'iterate'"):
+        parts.iterat()  # type: ignore[operator]
+
+
+def test_dir_shows_the_outputs() -> None:
+    assert {"train", "valid", "iterate", "peek"} <= set(dir(data() >> fl.split(train=0.8, valid=0.2)))
