@@ -25,8 +25,9 @@ from tools.bench.rivals.entries import RIVALS, references, rivals
 from tools.bench.rivals.order import Order
 from tools.bench.rivals.shuffle import Endless, Shuffle
 from tools.bench.roofline import speed
-from tools.bench.rounds import play, rows_of
+from tools.bench.rounds import rows_of
 from tools.bench.settings import ROOT, Contender, Reading, Settings, Window, Work, default_data
+from tools.bench.turns import play
 from tools.bench.window_readers import libraries
 from tools.bench.yardstick import NAME
 
@@ -229,7 +230,7 @@ def test_measurements_are_taken_in_turn_and_compared_round_by_round(sample: Corp
 
     contenders = [contender(NAME, 1, None), contender("roof", 0.1, None), contender("own", 0.1, "roof")]
     settings = Settings(data="", seconds=0, warm=0, rounds=3, cpus=1, rates=())
-    readings = play(contenders, settings, lambda line: None)
+    readings = play(contenders, settings, lambda line: None, "frames", lambda reading: reading.frames)
     assert turns == [NAME, "roof", "own"] * 3
     own = rows_of(contenders, readings, sample)[2]
     assert own.roofline == pytest.approx((0.9, 0.02, 0.95))

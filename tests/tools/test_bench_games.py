@@ -119,7 +119,9 @@ def test_ratios_are_of_measurements_side_by_side() -> None:
         return Loader(name, "", measure)
 
     settings = Settings(rows=0, many=0, seconds=0, warm=0, rounds=3, cpus=1)
-    readings = play([loader(name) for name in said], settings, lambda line: None, "rows")
+    readings = play(
+        [loader(name) for name in said], settings, lambda line: None, "rows", lambda reading: reading.rows
+    )
     assert turns == [*said] * 3
     result: dict[str, Any] = {
         "absent": {},

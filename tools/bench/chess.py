@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 from .corpus import load_corpus
 from .first import first_batches
@@ -12,8 +13,9 @@ from .machine import describe_machine
 from .report import report
 from .rivals.entries import rivals
 from .roofline import name_of, roofline
-from .rounds import play, rows_of
+from .rounds import rows_of
 from .settings import Contender, Settings, Work
+from .turns import play
 from .yardstick import yardstick
 
 __all__ = ["measure_chess"]
@@ -33,7 +35,7 @@ def measure_chess(settings: Settings, tell: Callable[[str], None]) -> dict[str, 
     device = graph(settings, tensors[0], against=name_of(tensors[0]), device="cpu")
     contenders[3:3] = [device]
     contenders = list(chosen([*contenders, *others], settings))
-    readings = play(contenders, settings, tell)
+    readings = play(contenders, settings, tell, "frames", attrgetter("frames"))
     rows = rows_of(contenders, readings, corpus)
     result: dict[str, object] = {
         "machine": describe_machine(settings.cpus),

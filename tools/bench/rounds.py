@@ -1,18 +1,17 @@
-"""Measurements in turn, and what they say together."""
+"""What the rounds of a measurement say together."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
 from . import yardstick
 from .corpus import Corpus
-from .settings import Contender, Reading, Settings
+from .settings import Contender, Reading
 from .spread import Spread
 
-__all__ = ["Row", "play", "rows_of"]
+__all__ = ["Row", "rows_of"]
 
 Readings = Mapping[str, Sequence[Reading]]
 
@@ -46,20 +45,6 @@ class Row(NamedTuple):
 def as_plain(value: object) -> object:
     """A spread by its words."""
     return value._asdict() if isinstance(value, Spread) else value
-
-
-def play(
-    contenders: Sequence[Contender], settings: Settings, tell: Callable[[str], None]
-) -> dict[str, list[Reading]]:
-    """Measure everybody in turn, A B C A B C: what disturbs the machine for a while disturbs all."""
-    readings: dict[str, list[Reading]] = {contender.name: [] for contender in contenders}
-    for number in range(settings.rounds):
-        for contender in contenders:
-            gc.collect()  # what the one before left is not this one's work
-            reading = contender.measure(settings.window)
-            readings[contender.name].append(reading)
-            tell(f"round {number + 1}/{settings.rounds}  {reading.frames:>11,.0f} frames/s  {contender.name}")
-    return readings
 
 
 def rows_of(contenders: Sequence[Contender], readings: Readings, corpus: Corpus) -> list[Row]:

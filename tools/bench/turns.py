@@ -1,28 +1,45 @@
-"""Loaders measured in turn: what disturbs the machine for a while disturbs all."""
+"""Whoever is measured comes in turn, A B C A B C: what disturbs the machine for a while disturbs all."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from .games.loaders import Loader, Reading
+from .games.loaders import Loader
 from .settings import Window
 
 __all__ = ["chosen", "play"]
 
+R = TypeVar("R")
+Seen = TypeVar("Seen", covariant=True)
 
-class Asked(Protocol):
+
+class Turns(Protocol):
     """What settings say of turns."""
-
-    @property
-    def only(self) -> tuple[str, ...]: ...
 
     @property
     def rounds(self) -> int: ...
 
     @property
     def window(self) -> Window: ...
+
+
+class Asked(Turns, Protocol):
+    """And of who takes part."""
+
+    @property
+    def only(self) -> tuple[str, ...]: ...
+
+
+class Measured(Protocol[Seen]):
+    """Somebody who is measured."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def measure(self) -> Callable[[Window], Seen]: ...
 
 
 def chosen(loaders: Sequence[Loader], settings: Asked) -> list[Loader]:
@@ -35,14 +52,18 @@ def chosen(loaders: Sequence[Loader], settings: Asked) -> list[Loader]:
 
 
 def play(
-    loaders: Sequence[Loader], settings: Asked, tell: Callable[[str], None], unit: str
-) -> dict[str, list[Reading]]:
-    """Measure everybody, A B C A B C; `unit` is what a row is called."""
-    readings: dict[str, list[Reading]] = {loader.name: [] for loader in loaders}
+    measured: Sequence[Measured[R]],
+    settings: Turns,
+    tell: Callable[[str], None],
+    unit: str,
+    rate: Callable[[R], float],
+) -> dict[str, list[R]]:
+    """Measure everybody, round by round; `unit` is what `rate` counts a second."""
+    readings: dict[str, list[R]] = {each.name: [] for each in measured}
     for number in range(settings.rounds):
-        for loader in loaders:
+        for each in measured:
             gc.collect()  # what the one before left is not this one's work
-            reading = loader.measure(settings.window)
-            readings[loader.name].append(reading)
-            tell(f"round {number + 1}/{settings.rounds}  {reading.rows:>11,.0f} {unit}/s  {loader.name}")
+            reading = each.measure(settings.window)
+            readings[each.name].append(reading)
+            tell(f"round {number + 1}/{settings.rounds}  {rate(reading):>11,.0f} {unit}/s  {each.name}")
     return readings

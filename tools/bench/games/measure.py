@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,7 +35,7 @@ def measure_games(settings: Settings, tell: Tell) -> dict[str, object]:
         corpus, _ = pack(folder / "million", settings.rows, LAYOUTS, settings.cpus)
         own = [make(corpus, settings, layout) for layout in LAYOUTS for make in (bare, flowload)]
         others, absent = rivals_of(RIVALS, __package__, corpus, settings) if settings.rivals else ([], {})
-        readings = play(chosen([*own, *others], settings), settings, tell, "rows")
+        readings = play(chosen([*own, *others], settings), settings, tell, "rows", attrgetter("rows"))
         python = python_rate(settings.seconds)
         large, rates = pack(folder / "many", settings.many, ("bits",), settings.cpus)
         memory = measure_memory(folder, large, settings, tell)

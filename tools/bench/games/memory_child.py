@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
 import flowload as fl
 from flowload.formats.games.packed import PackedGames
+from tools.bench.anonymous import anonymous
 
 __all__ = ["main"]
-
-STATUS = Path("/proc/self/status")
-ANONYMOUS = "RssAnon:"
 
 
 def main(order: str) -> None:
@@ -45,14 +42,6 @@ def warm_up() -> None:
     arrays = {"x": np.zeros((8, 193), np.float32)}
     with (fl.rows(arrays) >> fl.shuffle() >> fl.batch(4)).iterate() as batches:
         list(batches)
-
-
-def anonymous() -> int:
-    """Bytes of this process that are no file's; 0 where the system does not tell."""
-    if not STATUS.exists():
-        return 0
-    lines = STATUS.read_text(encoding="ascii").splitlines()
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(ANONYMOUS)), 0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,7 +46,9 @@ def measure_molecules(settings: Settings, tell: Tell) -> dict[str, object]:
             bare(corpus, settings, bundles=True),
         ]
         others, absent = rivals_of(RIVALS, __package__, corpus, settings) if settings.rivals else ([], {})
-        readings = play(chosen([*loaders, *others], settings), settings, tell, "molecules")
+        readings = play(
+            chosen([*loaders, *others], settings), settings, tell, "molecules", attrgetter("rows")
+        )
         large = write_molecules(Path(name) / "many", settings.many, settings.num_atoms)
         memory = read_large(large, settings)
     result: dict[str, object] = {

@@ -10,11 +10,9 @@ from time import perf_counter
 import flowload as fl
 from flowload.formats.molecules.packed import PackedMolecules
 from flowload.sample import sample_path
+from tools.bench.anonymous import anonymous
 
 __all__ = ["main"]
-
-STATUS = Path("/proc/self/status")
-ANONYMOUS = "RssAnon:"
 
 
 def main(order: str) -> None:
@@ -42,14 +40,6 @@ def stream(folder: Path, given: dict[str, int]) -> tuple[int, int, float]:
             if number % 64 == 0:
                 peak = max(peak, anonymous())
     return molecules, peak, perf_counter() - began
-
-
-def anonymous() -> int:
-    """Bytes of memory that no file stands behind; 0 where the system does not tell."""
-    if not STATUS.exists():
-        return 0
-    lines = STATUS.read_text(encoding="ascii").splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(ANONYMOUS))
 
 
 if __name__ == "__main__":
