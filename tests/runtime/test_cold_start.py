@@ -61,6 +61,7 @@ def environ(tmp_path: Path, cpus: int = 2) -> dict[str, str]:
     return {**os.environ, **told}
 
 
+@pytest.mark.slow
 def test_every_kernel_that_the_pipelines_call_is_named_beforehand() -> None:
     done = subprocess.run(
         [sys.executable, "-c", UNNAMED, json.dumps(PIPELINES)],
@@ -75,6 +76,7 @@ def test_every_kernel_that_the_pipelines_call_is_named_beforehand() -> None:
     assert {name: kernels for name, kernels in found.items() if kernels} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_all_is_compiled_and_told_before_the_first_stage_works(tmp_path: Path, cpus: int) -> None:
     words = ["pipelines/neural.py", "--choose", "8", "--batches", "1", "--device", "cpu", "--plain"]
@@ -98,6 +100,7 @@ def test_all_is_compiled_and_told_before_the_first_stage_works(tmp_path: Path, c
     assert not again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_whoever_leaves_while_kernels_are_compiled_leaves_no_process(
     tmp_path: Path, number: signal.Signals, status: int
