@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,7 +215,7 @@ class Bundle:
     All but the first have `more` set: whoever has that one waits for none of the others.
     """
 
-    bundled: tuple[Batch | Item, ...]
+    bundled: tuple[Batch, ...]  #: or items that a collate= made
     nbytes: int  #: that all of them keep alive
     samples: int  #: of all
 
@@ -225,7 +225,7 @@ class Bundle:
     @classmethod
     def of(cls, batches: Iterable[Batch | Item]) -> Bundle:
         """Batches that lie where they lie."""
-        parts = tuple(batches)
+        parts = cast("tuple[Batch, ...]", tuple(batches))
         return cls(parts, sum(part.nbytes for part in parts), sum(map(len, parts)))
 
 

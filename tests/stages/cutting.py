@@ -34,7 +34,7 @@ def batches_of(
     fold, encode = cut(size, drop_last=drop_last), Collate(layout, None)
     pieces = [made for block in blocks for made in fold.push(block, call)]
     made = [encode.batch(piece.parts, call) for piece in [*pieces, *fold.flush(call)]]
-    return [batch for batch in made if batch is not None]
+    return [batch for batch in made if isinstance(batch, Batch)]
 
 
 def frames_of(sizes: Sequence[int]) -> list[Frames]:

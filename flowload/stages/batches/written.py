@@ -62,13 +62,7 @@ class Written:
         found, first = [], 0
         for batch in self.finished.bundled:
             parts = tuple(cut_out(self.parts, first, first + len(batch)))
-            found.append(
-                Written(
-                    parts,
-                    batch.arrays if self.arrays is not None and isinstance(batch, Batch) else None,
-                    batch,
-                )
-            )
+            found.append(Written(parts, batch.arrays if self.arrays is not None else None, batch))
             first += len(batch)
         return found
 

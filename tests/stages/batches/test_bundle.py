@@ -49,7 +49,8 @@ def made_of(
     pieces = [piece for block in blocks for piece in fold.push(block, call)]
     made = [encode.apply(piece, call) for piece in [*pieces, *fold.flush(call)]]
     parts = [block.bundled if isinstance(block, Bundle) else (block,) for block in made if block is not None]
-    return [batch for bundle in parts for batch in bundle], [len(bundle) for bundle in parts]
+    batches = [batch for bundle in parts for batch in bundle if isinstance(batch, Batch)]
+    return batches, [len(bundle) for bundle in parts]
 
 
 def same(blocks: Callable[[], list[Part]], size: int, layout: str | None = None) -> list[int]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import flowload as fl
-from flowload.blocks import Batch, Bundle, Rows
+from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
 from flowload.stages.batches.collate import BatchParts, Collate
 from flowload.stages.batches.gather import by_table, check_layout, gathered
@@ -20,7 +20,7 @@ from tests.stages.toy_rows import ToyRecords, blocks_of, numbers_of
 
 def encoded(parts: list[Rows], layout: str | None = None, call: FakeCall | None = None) -> Batch | None:
     made = Collate(layout, None).apply(BatchParts(tuple(parts)), call or FakeCall())
-    assert not isinstance(made, Bundle)
+    assert isinstance(made, Batch | None)
     return made
 
 
@@ -89,6 +89,6 @@ def test_a_device_prepares_the_memory() -> None:
     call, lock = FakeCall(), Lock()
     table = ToyRecords(5).open()
     batch = gathered(table, np.array([4, 0]), None, lock, PaddingGauge(), call)
-    assert batch is not None
+    assert isinstance(batch, Batch)
     assert batch.arrays["row"].tolist() == [4, 0]
     assert call.devices == [lock]

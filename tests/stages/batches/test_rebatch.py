@@ -88,8 +88,8 @@ def test_it_goes_on_from_its_state_and_its_records(kind: str, sizes: list[int], 
         for fold in (one, other)
     )
     for a, b in zip(left, right, strict=True):
-        assert a is not None
-        assert b is not None
+        assert isinstance(a, Batch)
+        assert isinstance(b, Batch)
         for key in a.arrays:
             np.testing.assert_array_equal(a.arrays[key], b.arrays[key])
             assert a.arrays[key].dtype == b.arrays[key].dtype
