@@ -59,7 +59,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Paths of source files, told in pass `epoch` over them."""
+    """Block of paths to source files, given in pass `epoch`."""
 
     paths: tuple[str, ...]
     epoch: int = 0
@@ -243,7 +243,7 @@ def check_rows(batch: Batch) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Any one value of the user's; counts as one sample."""
+    """Block of one value of the user's, of any kind; counts as one sample."""
 
     value: Any
 

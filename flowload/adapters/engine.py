@@ -17,7 +17,7 @@ __all__ = ["Adapters"]
 
 
 class Adapters(Runtime):
-    """What `Graph.engine` is bound to."""
+    """The engine that `Graph.engine` is bound to: the runtime, with what torch knows of ranks and cards."""
 
     def __init__(self, ranks: Ranks | None = None) -> None:
         super().__init__(TorchRanks() if ranks is None else ranks)

@@ -39,7 +39,7 @@ __all__ = ["Collector", "serve_metrics"]
 
 
 class Asked(Protocol):
-    """A run, from `graph.iterate()` or `graph.stream()`."""
+    """What the exporter asks of a run, from `graph.iterate()` or `graph.stream()`."""
 
     def stats(self) -> RunStats: ...
 
@@ -143,7 +143,7 @@ def of_queue(edge: EdgeStats) -> Iterable[Sample]:
 
 
 class Threads(ThreadingMixIn, WSGIServer):
-    """A thread a request; none outlives its answer."""
+    """HTTP server with a thread for each request; none outlives its answer."""
 
     daemon_threads = True
 
@@ -160,7 +160,7 @@ def server_of(host: str) -> type[WSGIServer]:
 
 
 class Silent(WSGIRequestHandler):
-    """No line for each request."""
+    """Request handler that logs nothing."""
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
         """Silence."""

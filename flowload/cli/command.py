@@ -55,7 +55,7 @@ class Drawing:
 
 @dataclass
 class Asked:
-    """What is known of the command line so far; made once an invocation."""
+    """What was parsed of the command line so far; one for each invocation."""
 
     verbose: int = 0
     drawing: Drawing | None = None

@@ -32,7 +32,7 @@ Ended: TypeAlias = Literal["finished", "empty", "batches", "seconds", "interrupt
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """Which passes, and when to stop at the latest."""
+    """Which passes a run makes, and when it stops at the latest."""
 
     batches: int | None = None  #: over all outputs together
     epochs: int | None = 1  #: None: no bound
@@ -44,7 +44,7 @@ class Bounds:
 
 @dataclass
 class Drive:
-    """One run of one graph, and what came of it."""
+    """One run of one graph by the command line, with what shows, traces and serves it; and its outcome."""
 
     graph: Graph
     bounds: Bounds
@@ -170,7 +170,7 @@ def served(batches: Batches, port: int) -> AbstractContextManager[str]:
 
 @dataclass
 class Count:
-    """Batches by output; rings when there are enough."""
+    """Counts batches by output; rings the bell when there are enough."""
 
     batches: dict[str, int]
     limit: int | None
@@ -195,7 +195,7 @@ class Count:
 
 
 class Left:
-    """Rings when the last reader has finished, or the first has failed."""
+    """Counts readers that have finished; rings the bell at the last one, or at the first failure."""
 
     def __init__(self, readers: int, bell: Bell) -> None:
         self._readers = readers

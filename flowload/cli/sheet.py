@@ -19,7 +19,7 @@ __all__ = ["Sheet", "checked", "open_sheet", "plain"]
 
 
 class Sheet:
-    """Takes what is to be written."""
+    """The content of a JSON file that is written when the command ends."""
 
     def __init__(self) -> None:
         self.content: Mapping[str, Any] | None = None

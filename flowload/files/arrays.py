@@ -27,7 +27,7 @@ MOST = 1 << 40  #: rows of an array, at most, where no bytes bound them
 
 
 class Dump(NamedTuple):
-    """What a headerless file consists of."""
+    """Dtype and shape of a file without a header, as its user says them."""
 
     dtype: np.dtype[Any]
     row: tuple[int, ...] = ()  #: shape of a row
@@ -35,7 +35,7 @@ class Dump(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What a file holds."""
+    """Shape, dtype and offset of the array in a file."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]

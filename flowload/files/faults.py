@@ -32,7 +32,7 @@ FLAGS = 0x00000004 | 0x40000000 | 0x08000000  #: with its address; in its own mi
 
 
 class Range(NamedTuple):
-    """A range that is watched."""
+    """A range of memory over a mapped file that is watched for faults."""
 
     slot: int
     faults: Faults

@@ -35,14 +35,14 @@ HANDLER = ir.FunctionType(ir.VoidType(), [I32, I64, I64])
 
 
 class Handler(NamedTuple):
-    """Compiled code."""
+    """A signal handler as machine code."""
 
     address: int
     engine: Any  #: keeps it alive
 
 
 class Memory(NamedTuple):
-    """What the code reads and writes, by address."""
+    """Addresses of what the handler reads and writes."""
 
     words: int  #: `WORDS`, then `RANGE` for each range
     formers: int  #: `FORMERS` structures of the system's, and one of zeros
@@ -62,7 +62,7 @@ def compile_handler(words: int, formers: int) -> Handler:
 
 
 class Code:
-    """Writes the function, block by block."""
+    """Builds the handler's function in LLVM, block by block."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory

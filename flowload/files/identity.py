@@ -15,7 +15,7 @@ PACKED = struct.Struct("<QQQq")
 
 
 class Identity(NamedTuple):
-    """The identity of a file at one moment."""
+    """What tells one version of a file from another: device, inode, size and time of writing."""
 
     device: int
     inode: int

@@ -27,7 +27,7 @@ ENOUGH = 64 << 20  #: bytes that are compared; but the first row and the last al
 
 
 class Readable(Protocol):
-    """A column, as far as it is compared."""
+    """What a comparison needs of a column: its shape, dtype, and reading rows."""
 
     where: str
     shape: tuple[int, ...]
@@ -38,7 +38,7 @@ class Readable(Protocol):
 
 
 class Memory:
-    """The one thing that reading asks of a call."""
+    """As much of a `Call` as reading asks for, outside of a run: memory."""
 
     def lease(self, nbytes: int) -> Bytes:
         """Memory of its own."""

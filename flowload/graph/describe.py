@@ -31,7 +31,7 @@ class Outlet(TypedDict):
 
 
 class Row(TypedDict):
-    """One node."""
+    """One node in the description of a graph."""
 
     name: str
     word: str

@@ -15,7 +15,7 @@ __all__ = ["Drop", "Unused"]
 
 @dataclass(frozen=True, kw_only=True)
 class Drop(Stage):
-    """Takes everything and gives nothing."""
+    """Declaration of a node that ends a stream: everything is dropped, and counted."""
 
     word: ClassVar[str] = "drop"
     accepts: ClassVar[tuple[type, ...]] = (object,)

@@ -18,7 +18,7 @@ Ends: TypeAlias = tuple[tuple[str, Port], ...]  #: the open ends of a drawing: n
 
 
 class Tap(NamedTuple):
-    """Where an input takes its blocks from."""
+    """The node and port from which an input takes its blocks."""
 
     place: int  #: of the node in `Flow.nodes`
     port: str

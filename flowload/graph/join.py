@@ -15,7 +15,7 @@ __all__ = ["join", "rename"]
 
 
 class Drawing(Protocol):
-    """What joining needs of a graph."""
+    """What joining needs to know of a graph: its open ends and sinks."""
 
     @property
     def ends(self) -> Ends:

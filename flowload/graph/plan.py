@@ -15,7 +15,7 @@ __all__ = ["End", "Origin", "Placed", "Plan", "make_plan"]
 
 
 class Origin(NamedTuple):
-    """The port that an input reads."""
+    """The node and port that an input reads."""
 
     node: str
     port: str

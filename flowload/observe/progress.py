@@ -10,7 +10,7 @@ __all__ = ["Progress", "progress"]
 
 
 class Progress(NamedTuple):
-    """A part of the whole, and the time that is left."""
+    """Which part of a run is done (0 to 1), and the seconds that are left."""
 
     done: float  #: share of all samples that came through (0 to 1)
     left: float  #: seconds until the end, if it goes on as since the first sample came through

@@ -19,7 +19,7 @@ log = logging.getLogger("flowload")
 
 
 class Held(NamedTuple):
-    """A call that runs now."""
+    """A call that runs now: stage, block, source, thread, seconds, stack."""
 
     stage: str
     block: int | None  #: number of its input block in its stream
@@ -30,7 +30,7 @@ class Held(NamedTuple):
 
 
 class Dump(NamedTuple):
-    """What everybody in a run does at one moment."""
+    """What every call and task of a run does at one moment."""
 
     calls: tuple[Held, ...]  #: that run now, the longest first
     tasks: tuple[str, ...]  #: a line for each task
@@ -66,7 +66,7 @@ class Watched(Protocol):
 
 
 class Patience:
-    """Decides when a run has stood still for too long; says so once each time."""
+    """Decides when a run has made no progress for too long; says so once each time."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

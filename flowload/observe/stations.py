@@ -20,7 +20,7 @@ CONSUMER, LOOP, LOCK = "the consumer", "the event loop", "Python's lock"  #: who
 
 
 class Station(NamedTuple):
-    """Somebody with limited time."""
+    """A shared resource with limited time: workers of a stage, threads, CPUs, event loop, consumer."""
 
     kind: Kind
     name: str

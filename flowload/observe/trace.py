@@ -15,14 +15,14 @@ __all__ = ["Add", "Line", "Slice", "Trace", "Track"]
 
 
 class Track(NamedTuple):
-    """A row of the picture: groups are shown together."""
+    """A row in the picture of a trace; rows of one group are shown together."""
 
     group: str
     name: str
 
 
 class Slice(NamedTuple):
-    """Something that took time; seconds of `perf_counter`."""
+    """A span of time in a trace (s, `perf_counter`)."""
 
     track: Track
     name: str

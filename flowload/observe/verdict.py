@@ -20,7 +20,7 @@ ORDER: tuple[Kind, ...] = ("consumer", "stage", "lock", "cpu", "executor", "loop
 
 
 class Limit(NamedTuple):
-    """What a run cannot be faster than."""
+    """The station that limits a run, and by how much."""
 
     kind: Literal["stage", "lock", "disk", "executor", "cpu", "loop", "consumer"]
     name: str  #: of the stage or stages, the executor, the CPUs

@@ -22,7 +22,7 @@ WORTH = 1.03  #: times the present rate: less is not worth a change
 
 
 class Replay(NamedTuple):
-    """A stage alone, fed with blocks that it was given before."""
+    """What a stage took when it was run alone, on blocks that it was given before."""
 
     workers: int
     parallel: bool  #: more workers can be at it at once
@@ -34,7 +34,7 @@ class Replay(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """One stage, and its replays."""
+    """One stage with its replays by number of workers."""
 
     name: str
     where: str  #: file:line of its declaration
@@ -45,7 +45,7 @@ class Trial(NamedTuple):
 
 
 class Prospect(NamedTuple):
-    """What a stage could do."""
+    """How fast a stage could be, and what the whole would gain."""
 
     name: str
     ceiling: float  #: samples/s that the whole could deliver if this stage, as it is, were all there is
@@ -71,7 +71,7 @@ class Change(NamedTuple):
 
 
 class WhatIf(NamedTuple):
-    """The prospects of a run."""
+    """Prospects of all stages, and the changes worth making."""
 
     rate: float  #: samples/s delivered
     prospects: tuple[Prospect, ...]  #: in the order of the flow

@@ -52,7 +52,7 @@ HEADERS = {
 
 
 class Live:
-    """What the page is told."""
+    """What the live page shows: the picture, and numbers and histories of all stages, as JSON values."""
 
     def __init__(self, graph: Graph, watcher: Watcher, title: str) -> None:
         self.graph = graph

@@ -20,7 +20,7 @@ __all__ = ["Box", "Link", "Scene", "scene_of"]
 
 @dataclass(frozen=True)
 class Box:
-    """A stage, or whoever takes batches."""
+    """The box of a stage, or of whoever takes batches."""
 
     name: str
     rate: str = ""  #: samples/s given out
@@ -48,7 +48,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Scene:
-    """A whole picture."""
+    """Everything that a picture of a run shows."""
 
     boxes: tuple[Box, ...]
     links: tuple[Link, ...]

@@ -28,7 +28,7 @@ class ReaderGone(Exception):  # noqa: N818 - the ordinary end, not an error
 
 
 class Passed:
-    """What went through a channel."""
+    """Totals of what went through a channel, and whether it came in order."""
 
     __slots__ = ("blocks", "in_order", "last", "nbytes", "samples")
 

@@ -29,7 +29,7 @@ class Joined(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """What is run, and what must not happen meanwhile."""
+    """The plan that is run, and the nodes where no sample may be left out."""
 
     plan: Plan
     guards: Mapping[str, str] = {}  #: by node: why nothing may be left out there

@@ -17,7 +17,7 @@ __all__ = ["Entry", "Journal"]
 
 @dataclass
 class Entry:
-    """One call that took a block."""
+    """One call that took a block, as the journal keeps it."""
 
     seat: Seat
     number: int

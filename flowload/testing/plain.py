@@ -31,14 +31,14 @@ __all__ = ["Made", "Numbered", "Plain", "Watch", "Word"]
 
 
 class Numbered(NamedTuple):
-    """A block in its place in a stream."""
+    """A block and its number in its stream."""
 
     number: int
     block: Block
 
 
 class Made(NamedTuple):
-    """A block that came out at the end."""
+    """A block that came out at the end, and of which output."""
 
     output: str
     block: Block

@@ -90,7 +90,7 @@ class Saved:
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """A run that was saved."""
+    """A run that was saved: its operators' states, and what it had taken and given by then."""
 
     words: int  #: that had gone in
     passes: int  #: of the source that were complete

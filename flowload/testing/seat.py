@@ -20,7 +20,7 @@ __all__ = ["Seat", "in_a_row", "seats_of"]
 
 @dataclass(kw_only=True)
 class Seat:
-    """One operator in its place."""
+    """One operator, fed by hand, with its account."""
 
     name: str  #: of the node, with the operator's number where a stage has several
     operator: Operator

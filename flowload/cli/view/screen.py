@@ -20,7 +20,7 @@ __all__ = ["LiveScreen", "PlainScreen", "Screen", "make_screen"]
 
 
 class Screen(Protocol):
-    """Takes snapshots of a run; `tick` is how often it wants one, in seconds."""
+    """Shows snapshots of a run; `tick` is how often it wants one, in seconds."""
 
     tick: float
 

@@ -182,7 +182,7 @@ class View(App[None]):
 
 
 class LogLines(logging.Handler):
-    """Log lines for the view."""
+    """Logging handler that keeps lines for the view."""
 
     def __init__(self, lines: deque[str]) -> None:
         super().__init__()

@@ -53,7 +53,7 @@ def members(fd: int, path: str) -> Iterator[Member]:
 
 
 class Walk:
-    """One pass over the headers of a tar."""
+    """One pass over the headers of a tar, from its first byte to its end."""
 
     def __init__(self, fd: int, path: str) -> None:
         self.window = Window(fd)

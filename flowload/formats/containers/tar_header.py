@@ -25,7 +25,7 @@ SIGNATURES = {
 
 
 class Header(NamedTuple):
-    """What a header block says."""
+    """The fields of one header block."""
 
     name: bytes
     kind: bytes  #: one byte

@@ -53,7 +53,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The samples of a part."""
+    """Packed positions of a part, and where its games begin among them."""
 
     rows: NDArray[np.uint64]  #: (samples, 4): see `flowload.kernels.games.replay`
     games: NDArray[np.uint64]  #: (games with samples, 2): first row, hash of the moves

@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 
 class Progress(NamedTuple):
-    """How far packing is."""
+    """How many positions and parts were packed so far, and how many there are."""
 
     rows: int  #: positions that are written
     of_rows: int
@@ -39,7 +39,7 @@ class Progress(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """What was packed."""
+    """What packing made: rows, games and parts, those that were skipped or done before included."""
 
     packing: Packing
     rows: int

@@ -26,7 +26,7 @@ FIELDS: Fields = {
 
 
 class Columns(NamedTuple):
-    """The arrays of a packing."""
+    """The memory-mapped arrays of a packing."""
 
     where: str  #: for messages
     inputs: NDArray[Any]  #: (N, 32) uint8 with the outcome inside, or (N, 193) uint8 or float32

@@ -24,7 +24,7 @@ MOST = 1 << 27  #: chunks of which a table is made: 3 GiB
 
 
 class Chunks(NamedTuple):
-    """Where the chunks of a dataset lie, in the order of their rows."""
+    """Offsets and sizes of the chunks of a dataset, in the order of their rows."""
 
     memory: Bytes  #: the whole file
     begins: NDArray[np.int64]
@@ -43,7 +43,7 @@ class Holes(Protocol):
 
 
 class Listing(NamedTuple):
-    """What HDF5 tells of the chunks that there are."""
+    """Chunks of a dataset as HDF5 lists them: those that exist."""
 
     offsets: NDArray[np.int64]  #: (n, axes): the first element of each
     begins: NDArray[np.uint64]

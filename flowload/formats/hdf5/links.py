@@ -17,7 +17,7 @@ FILES = 256  #: other files that links may lead to
 
 
 class Group(NamedTuple):
-    """A group that was found."""
+    """A group of an HDF5 file, and the path by which it was found."""
 
     name: str  #: its path, by the links that led there, from the root on; "/" for that one
     node: Any  #: of h5py

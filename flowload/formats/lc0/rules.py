@@ -26,7 +26,7 @@ LINES = ("root", "best", "result", "played", "orig")  #: whose q, d and m are nu
 
 
 class Fault(NamedTuple):
-    """A rule that a record breaks."""
+    """A rule that a record breaks, in words: found and wanted."""
 
     rule: str  #: in words that are counted by
     found: str

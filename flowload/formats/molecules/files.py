@@ -33,7 +33,7 @@ PACKS: dict[str, tuple[np.dtype[Any], int]] = {
 
 
 class Pack(NamedTuple):
-    """The arrays of a folder, flat."""
+    """The memory-mapped arrays of a packed folder, molecules one behind the other."""
 
     path: Path
     offsets: NDArray[np.int64]  #: (N + 1,)

@@ -17,7 +17,7 @@ INT, FLOAT, DOUBLE, BOOL = (np.dtype(kind) for kind in (np.int32, np.float32, np
 
 
 class Arrays(NamedTuple):
-    """What a layout has beside `Z, R, F, E, Qtot`."""
+    """The arrays that a layout has beside `Z, R, F, E, Qtot`."""
 
     pairs: Pairs  #: of the published loaders
     sizes: bool  #: `N`, and `batch_segments`

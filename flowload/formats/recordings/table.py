@@ -29,7 +29,7 @@ log = logging.getLogger("flowload")
 
 
 class Part(NamedTuple):
-    """A piece of one array's window."""
+    """A piece of one array's window: what is read in one go."""
 
     name: str
     piece: Piece

@@ -111,7 +111,7 @@ def check_with_numpy(column: MappedColumn) -> None:
 
 
 class MappedColumn:
-    """An array that memory shows."""
+    """A column that is a memory-mapped array."""
 
     def __init__(self, where: str, array: NDArray[Any]) -> None:
         self.where = where

@@ -32,7 +32,7 @@ AnyStore = TypeVar("AnyStore", bound=Store)
 
 @dataclass
 class Asked:
-    """What a read asked for."""
+    """What one read asked the store for: chunks that do not exist, and indices of shards."""
 
     missing: set[str] = field(default_factory=set)  #: keys of chunks, or of shards, that do not exist
     indices: dict[str, tuple[Bytes, int]] = field(

@@ -70,7 +70,7 @@ def difference(ours: ReadChunk, theirs: ReadChunk, grid: Grid, location: str) ->
 
 
 class Found(enum.Enum):
-    """What came of a comparison."""
+    """The outcome of comparing what we read with what the library reads."""
 
     SAME = "same"
     OTHER = "other bits, or bits where zarr-python finds none"

@@ -32,7 +32,7 @@ FINISH, STREAM_END = 4, 1  #: zlib's words: all of the input is here; all of the
 
 
 class Functions(NamedTuple):
-    """Addresses of the C functions that are called."""
+    """Addresses of the C functions that the kernel calls."""
 
     start: int  #: zng_inflateInit2
     reset: int  #: zng_inflateReset
@@ -61,7 +61,7 @@ def inflate_into(
 
 
 class Files(NamedTuple):
-    """Columns of a table of sources."""
+    """Columns of a table of sources: descriptors and keys."""
 
     fds: NDArray[np.int32]  #: open files; -1: not open
     keys: Words  #: what keys the permutations of their chunks
@@ -81,7 +81,7 @@ class Columns(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Memory for what comes of chunks."""
+    """Memory that the kernel writes unpacked records to."""
 
     rows: Bytes  #: packed records: (n, stride)
     origin: NDArray[np.int32]  #: their source, chunk and record: (n, 3)

@@ -26,7 +26,7 @@ SHARED = {"flags": mmap.MAP_SHARED | mmap.MAP_ANONYMOUS} if UNIX else {}
 
 
 class Watch(weakref.ref[Any]):
-    """Tells somebody when a buffer is gone, and knows whose memory that showed."""
+    """Weak reference to a leased buffer, with the memory that the buffer shows."""
 
     __slots__ = ("memory",)
 

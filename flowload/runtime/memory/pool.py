@@ -36,7 +36,7 @@ SPARE = 2  #: free bytes are kept up to so many times the bytes that were in use
 
 
 class BufferStats(NamedTuple):
-    """A pool at one moment."""
+    """Counts and sizes of a pool's buffers at one moment."""
 
     leased: int  #: buffers in use
     leased_bytes: int  #: their size

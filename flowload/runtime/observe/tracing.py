@@ -16,7 +16,7 @@ __all__ = ["TraceRecorder"]
 
 
 class Told(NamedTuple):
-    """How the jobs of one segment in one thread are written."""
+    """How jobs of one segment in one thread are written to the trace."""
 
     add: Add  #: see `Trace.adder`
     maps: bool  #: the operators are Maps

@@ -34,7 +34,7 @@ Told = Callable[[str], object]
 
 
 class Profile(NamedTuple):
-    """What was seen."""
+    """Statistics of a profiled run, and the trials of its stages."""
 
     now: RunStats
     before: RunStats | None  #: from when on it counts; None: from the start, as it was so short

@@ -36,7 +36,7 @@ PATIENCE = 4.0  #: times the seconds asked for, after which a replay is stopped 
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(Stage):
-    """The source of a replay."""
+    """Declaration of a replay's source: recorded blocks, given again and again."""
 
     word: ClassVar[str] = "inputs"
 
@@ -54,7 +54,7 @@ class Inputs(Stage):
 
 
 class Again:
-    """Gives blocks over and over, until the time is up."""
+    """Source operator that gives recorded blocks over and over, until the time is up."""
 
     def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs

@@ -158,7 +158,7 @@ class Decompress:
 
 
 class Packer(NamedTuple):
-    """How a format packs, and checks."""
+    """The powers of a format that decompressing uses: packing, many chunks at once, rules of values."""
 
     format: ChunkFormat
     one: PackingFormat | None  #: one chunk after the other
@@ -168,7 +168,7 @@ class Packer(NamedTuple):
 
 @dataclass(slots=True)
 class Work:
-    """One call under way."""
+    """State of one call: its chunks, the rows that are inflated into, and counts."""
 
     block: Chunks
     packer: Packer

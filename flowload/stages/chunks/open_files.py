@@ -21,7 +21,7 @@ log = logging.getLogger("flowload")
 
 @dataclass(slots=True)
 class Opened:
-    """One descriptor, and how many readers it has now."""
+    """An open file descriptor, and how many readers use it now."""
 
     fd: int
     stamp: bytes  #: packed identity of the file when it was opened

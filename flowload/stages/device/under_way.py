@@ -15,7 +15,7 @@ __all__ = ["Event", "Underway"]
 
 
 class Event(Protocol):
-    """What `torch.cuda.Event` is to us."""
+    """The methods of `torch.cuda.Event` that are used here."""
 
     def query(self) -> bool:
         """Everything that was queued before it is done."""

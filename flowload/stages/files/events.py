@@ -21,7 +21,7 @@ LONGEST = 3600.0  #: seconds of one wait
 
 
 class FileEvents(Protocol):
-    """Tells paths at which something appeared, changed or went."""
+    """Source of file-system events: paths at which something appeared, changed or went."""
 
     async def wait(self, seconds: float) -> set[str]:
         """The next paths; nothing after this many seconds of silence."""

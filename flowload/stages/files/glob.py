@@ -132,7 +132,7 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Search:
-    """All places of one `discover`, looked at together."""
+    """All patterns of one `discover`, searched together."""
 
     places: tuple[Pattern, ...]
 

@@ -28,7 +28,7 @@ def in_blocks(paths: Sequence[str], epoch: int = 0, start: int = 0) -> Iterator[
 
 
 class ListSource:
-    """Lists at its first pass, so that every pass of a run has the same files."""
+    """Source operator: lists files at its first pass, and gives the same ones in every pass."""
 
     def __init__(self, texts: tuple[str, ...], suffixes: tuple[str, ...]) -> None:
         self.texts = texts

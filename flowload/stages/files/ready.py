@@ -19,7 +19,7 @@ Probe: TypeAlias = Callable[[str], FileState | None]
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What a file looked like, and since when."""
+    """Size and time of a file when it was last looked at, and since when they are these."""
 
     size: int
     mtime_ns: int

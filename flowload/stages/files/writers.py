@@ -25,7 +25,7 @@ OCTAL = re.compile(r"\\([0-7]{3})")  # how mountinfo writes blanks in names
 
 
 class WriterState(enum.Enum):
-    """What can be said of a file."""
+    """Whether a file is complete, is being written, or nobody can tell."""
 
     COMPLETE = "complete"
     WRITING = "writing"  #: open for writing, or still empty
@@ -33,7 +33,7 @@ class WriterState(enum.Enum):
 
 
 class FileState(NamedTuple):
-    """A file at one moment."""
+    """State, size and time of a file at one moment."""
 
     verdict: WriterState
     size: int  #: bytes

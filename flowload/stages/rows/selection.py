@@ -22,7 +22,7 @@ SMALL = np.iinfo(np.int32).max
 
 @dataclass(frozen=True, slots=True)
 class RowRange:
-    """Numbers from `start` up to `stop` in steps of `step`, which is above 0."""
+    """Row numbers from `start` up to `stop` in steps of `step`, which is above 0."""
 
     start: int
     stop: int
@@ -63,7 +63,7 @@ class RowRange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowList:
-    """Any numbers: int64, or int32 while they wait."""
+    """Any row numbers, as an array: int64, or int32 while they wait."""
 
     numbers: NDArray[np.int64] | NDArray[np.int32]
 

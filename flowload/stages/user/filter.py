@@ -58,7 +58,7 @@ class FilterStage(Stage):
 
 
 class Filtered:
-    """Asks a plain function; several calls may run at once."""
+    """Map operator: keeps the samples for which a plain function says True."""
 
     def __init__(self, fn: Callable[[Any], Any], reason: str, on_error: OnError) -> None:
         self.fn = fn
@@ -73,7 +73,7 @@ class Filtered:
 
 
 class FilteredAsync:
-    """Awaits a coroutine function."""
+    """Map operator: the same with a coroutine function."""
 
     def __init__(self, fn: Callable[[Any], Awaitable[Any]], reason: str, on_error: OnError) -> None:
         self.fn = fn

@@ -60,7 +60,7 @@ class MapStage(Stage):
 
 
 class Applied:
-    """Calls a plain function; several calls may run at once."""
+    """Map operator: calls a plain function on each block; several calls may run at once."""
 
     def __init__(self, fn: Callable[..., Any], on_error: OnError, *, random: bool = False) -> None:
         self.fn = fn
@@ -81,7 +81,7 @@ class Applied:
 
 
 class AppliedAsync:
-    """Awaits a coroutine function, such as one that asks a server."""
+    """Map operator: awaits a coroutine function, such as one that asks a server."""
 
     def __init__(self, fn: Callable[..., Awaitable[Any]], on_error: OnError, *, random: bool = False) -> None:
         self.fn = fn
@@ -102,7 +102,7 @@ class AppliedAsync:
 
 
 class Returned:
-    """Whether a function has returned anything but None so far; from any thread."""
+    """Notes whether a function has returned anything but None so far; from any thread."""
 
     def __init__(self) -> None:
         self.something = False

@@ -100,7 +100,7 @@ class SourceStage(Stage):
 
 
 class Given:
-    """Iterates anew in every pass."""
+    """Source operator: iterates anew over the user's data in every pass."""
 
     def __init__(self, factory: Any, elements: Elements | None = None) -> None:
         self.factory = factory
@@ -145,7 +145,7 @@ class Given:
 
 
 class GivenAsync:
-    """Iterates anew in every pass, asynchronously."""
+    """Source operator: the same over an asynchronous iterable."""
 
     def __init__(self, factory: Any, elements: Elements | None = None) -> None:
         self.factory = factory

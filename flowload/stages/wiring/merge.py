@@ -44,7 +44,7 @@ class MergeStage(Stage):
 
 
 class TakeTurns:
-    """Round and round over the inputs that have not ended."""
+    """Turn operator: round and round over the inputs that have not ended."""
 
     def __init__(self) -> None:
         self.last = -1

@@ -21,7 +21,7 @@ WIDTH = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 class Columns(NamedTuple):
-    """What the lines of atoms hold."""
+    """The columns that the atom lines of a frame have, by its `Properties`."""
 
     kinds: NDArray[np.int8]  #: of each column
     fields: int  #: columns that are read
@@ -31,7 +31,7 @@ class Columns(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One part of `Properties`."""
+    """One entry of `Properties`: name, type and number of values."""
 
     name: str
     letter: str

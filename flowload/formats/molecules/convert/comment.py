@@ -46,7 +46,7 @@ class WrongLineError(ValueError):
 
 
 class Comment(NamedTuple):
-    """What the line says."""
+    """The `key=value` pairs of a comment line."""
 
     values: dict[str, str]  #: of keys that have one; "T" of a lone `pbc`
     twice: frozenset[str]  #: keys that come again with another value

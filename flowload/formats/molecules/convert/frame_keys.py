@@ -21,7 +21,7 @@ WAY_OUT = 'pbc="F F F", or --ignore-cell: packed molecules have no cell, so pair
 
 
 class Found(NamedTuple):
-    """What a frame's keys gave."""
+    """Energy, charge and periodicity of a frame, as its keys gave them."""
 
     energy: float
     charge: float

@@ -36,7 +36,7 @@ READERS: dict[str, Callable[[Path, Names, Told], Iterator[tuple[Some, int, int]]
 
 @dataclass(frozen=True)
 class Packed:
-    """What was written."""
+    """How many molecules were written and skipped, and what was made of the source's names."""
 
     molecules: int
     skipped: int  #: that were bad

@@ -45,7 +45,7 @@ for symbol, number in NUMBERS.items():
 
 
 class Frame(NamedTuple):
-    """One frame."""
+    """One frame of a file: atoms with places and forces, energy and total charge."""
 
     atoms: NDArray[np.float64]  #: (atoms, 7): number, place, force
     energy: float
@@ -96,7 +96,7 @@ class Kind(NamedTuple):
 
 
 class Reader:
-    """Goes through the frames of a file."""
+    """Reads the frames of a file one after the other."""
 
     def __init__(self, lines: Lines, path: Path, names: Names, told: Told) -> None:
         self.lines, self.path, self.names, self.told = lines, path, names, told

@@ -21,7 +21,7 @@ CRC = 4  #: bytes of a checksum
 
 
 class Coding(NamedTuple):
-    """How a chunk's bytes lie on disk."""
+    """The codecs of a chunk: how its bytes on disk become an array."""
 
     dtype: np.dtype[Any]  #: as stored: in its byte order
     order: str  #: "C" or "F"

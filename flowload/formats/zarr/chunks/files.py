@@ -50,7 +50,7 @@ class ChunkFiles(Protocol):
 
 
 class Folder:
-    """A file a chunk."""
+    """Chunk files of an array whose chunks, or shards, are files of a folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

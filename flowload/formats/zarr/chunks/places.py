@@ -47,7 +47,7 @@ LARGEST = 1 << 30  #: bytes of an index that we read
 
 
 class Chunks(Protocol):
-    """The chunks of an array by their coordinates."""
+    """Where the bytes of each chunk lie, by its coordinates."""
 
     @property
     def near(self) -> bool:
@@ -68,7 +68,7 @@ class OpenChunks(Chunks, Protocol):
 
 
 class PlainChunks:
-    """A file a chunk."""
+    """Chunks that are a file each."""
 
     near = True
 
@@ -155,7 +155,7 @@ class ShardLayout:
 
 
 class ShardChunks:
-    """Chunks in shards."""
+    """Chunks that lie in shards: an index, and many chunks in a file."""
 
     near = True
 
