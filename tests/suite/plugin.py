@@ -11,6 +11,7 @@ import pytest
 
 from flowload.cpus import usable_cpus
 
+from .absent import Absent, lacked
 from .leftovers import Leftovers
 from .selection import find_addresses, of_share, quick, share_of
 
@@ -33,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     keep_bytecode()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's idle threads spin, on CPUs that others want
     share_of(config.getoption("--hammers"))
+    if missing := lacked():
+        config.pluginmanager.register(Absent(missing))
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Leftovers())
 

@@ -1,0 +1,59 @@
+"""Libraries that this environment lacks: what needs one is skipped, with its name.
+
+A Python for which torch can only be had with gigabytes of another device's code is tried without it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+
+import pytest
+
+__all__ = ["Absent", "lacked"]
+
+#: What a test may lack: torch, which flowload needs but imports late, and the libraries of extras.
+MAY_LACK = ("jax", "lmdb", "obstore", "pandas", "playwright", "pyarrow", "pygraphviz", "tiledb", "torch", "trio")
+TOLD = re.compile(r"No module named '(\w+)|(\w+) is not installed; try: pip install")
+
+
+def lacked() -> set[str]:
+    """Those that are not installed here."""
+    return {name for name in MAY_LACK if find_spec(name) is None}
+
+
+class Absent:
+    """Skips modules that import what is absent, and tests whose failure says that it was wanted."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+
+    def find_spec(self, fullname: str, _path: Sequence[str] | None, _target: object = None) -> ModuleSpec | None:
+        """Asked last by the import system, while modules of tests are collected."""
+        if fullname in self.names:
+            pytest.skip(f"{fullname} is not installed here", allow_module_level=True)
+        return None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> object:
+        """While modules are imported."""
+        finder = self
+        sys.meta_path.append(finder)  # type: ignore[arg-type]  # it has what the import system asks for
+        try:
+            return (yield)
+        finally:
+            sys.meta_path.remove(finder)  # type: ignore[arg-type]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> object:
+        """Where a test, or a process of its own, wanted it."""
+        report: pytest.TestReport = yield
+        found = {first or second for first, second in TOLD.findall(report.longreprtext)}
+        if report.failed and (wanted := found & self.names):
+            why = f"{', '.join(sorted(wanted))}: not installed here"
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), item.reportinfo()[1] or 0, why)
+        return report
