@@ -7,11 +7,13 @@ import flowload.platforms  # first: elsewhere the rest cannot even be imported
 # isort: split
 import flowload.adapters.engine
 import flowload.moved
+import flowload.picture.doors
 import flowload.printable
 from flowload.blocks import Batch
 from flowload.errors import FlowloadError
 from flowload.graph import Graph, Stage, load, outputs, pipeline, place
 from flowload.graph.names import near as _near
+from flowload.picture.doors import watch
 from flowload.stages.batches.batch import batch
 from flowload.stages.chunks.read import read
 from flowload.stages.chunks.reservoir import reservoir
@@ -68,12 +70,15 @@ __all__ = [
     "tee",
     "to_device",
     "unpack",
+    "watch",
     "window_starts",
     "windows",
 ]
 
 # The one place where drawing and running meet: the graph layer knows no engine.
 Graph.engine = flowload.adapters.engine.Adapters()
+# What a notebook shows of a graph and of a run; and a page for every run, where the environment asks for it.
+flowload.picture.doors.open_all(Graph.engine)
 
 # Names of modules as they were before 0.2.
 flowload.moved.find_moved()

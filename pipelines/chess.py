@@ -25,7 +25,7 @@ def chess(
     pool: int = 50_000,
     reservoir: int = 20_000,
     rate: float = 1.0,
-    watch: bool = False,
+    follow: bool = False,
     on_error: Literal["raise", "skip"] = "raise",
 ) -> fl.Graph:
     """Draw the pipeline.
@@ -39,10 +39,11 @@ def chess(
         pool: Games that are shuffled among each other, by reference: the newest ones.
         reservoir: Frames that are shuffled among each other; 2.1 KB each.
         rate: Share of a game's frames that one use takes; over 1/rate epochs each comes once.
-        watch: Go on with files that arrive in the folders later; such a stream does not end.
+        follow: Go on with files that arrive in the folders later; such a stream does not end.
         on_error: What a bad file or game does: end the run, or be skipped and counted.
     """
-    graph = fl.discover(data, watch=watch) >> fl.read("lc0", on_error=on_error) >> fl.shard(on_error=on_error)
+    files = fl.discover(data, watch=follow)
+    graph = files >> fl.read("lc0", on_error=on_error) >> fl.shard(on_error=on_error)
     if shuffle:
         graph = graph >> fl.shuffle_pool(pool)
     graph = graph >> fl.unpack(rate=rate, on_error=on_error)

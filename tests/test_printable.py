@@ -33,11 +33,13 @@ from flowload.errors import DataError, FlowloadError, GraphError
 from flowload.graph import Graph
 from flowload.observe.stall import Dump, Held
 from flowload.observe.stats import RunStats
+from flowload.observe.verdict import judge
 from flowload.picture.dot import to_dot
-from flowload.picture.layout import arrange
+from flowload.picture.drawing import Wanted
+from flowload.picture.drawing import svg as to_svg
 from flowload.picture.mermaid import to_mermaid
-from flowload.picture.scene import scene_of
-from flowload.picture.svg import to_svg
+from flowload.picture.moment import Moment, moment_of
+from flowload.picture.rails import Rails, rails_of
 from flowload.printable import LOGGERS, printable, text_of
 
 EVIL = "\x1b]0;PWNED\x07\x1b[31m[red]\x9b2J\u202egz\x7f\u2028x\nflowload: all is well\r\ud800"
@@ -176,17 +178,30 @@ def metrics(graph: Graph, stats: RunStats) -> str:
     return "\n".join(" ".join(sample.labels.values()) for sample in samples(stats))
 
 
+def drawn(graph: Graph, stats: RunStats, title: str = EVIL) -> tuple[Rails, Moment]:
+    rails = rails_of(graph.describe(), title)
+    return rails, moment_of(rails, stats, [], judge(stats))
+
+
 def svg(graph: Graph, stats: RunStats) -> str:
-    scene = scene_of(graph, stats, title=EVIL)
-    return to_svg(scene, arrange(scene))
+    rails, moment = drawn(graph, stats)
+    return to_svg(rails, [moment], Wanted(head=True, foot=moment["foot"]))
 
 
 def dot(graph: Graph, stats: RunStats) -> str:
-    return to_dot(scene_of(graph, stats, title=EVIL)).replace("\\\\", "\\")
+    return to_dot(*drawn(graph, stats)).replace("\\\\", "\\")
 
 
 def mermaid(graph: Graph, stats: RunStats) -> str:
-    return to_mermaid(scene_of(graph, stats, title=EVIL)).replace("#92;", "\\")
+    return to_mermaid(*drawn(graph, stats)).replace("#92;", "\\")
+
+
+def panels(graph: Graph, stats: RunStats) -> str:
+    """All that a page is told; JSON would hide what is not printable."""
+    moment = drawn(graph, stats)[1]
+    every = [moment["panel"], *moment["stages"]]
+    words = [word for sections in every for one in sections for row in one["rows"] for word in row]
+    return "\n".join(map(str, words))
 
 
 def books(graph: Graph, stats: RunStats) -> str:
@@ -201,7 +216,7 @@ def plain(graph: Graph, stats: RunStats) -> str:
     return screen(stats, terminal=False)
 
 
-FACES = [details, metrics, svg, dot, mermaid, books, live, plain]
+FACES = [details, metrics, svg, dot, mermaid, panels, books, live, plain]
 
 
 def screen(stats: RunStats, *, terminal: bool) -> str:
@@ -225,8 +240,8 @@ def test_every_face(face: Callable[[Graph, RunStats], str], seen: tuple[Graph, R
 
 def test_the_svg_is_xml(seen: tuple[Graph, RunStats]) -> None:
     graph, stats = seen
-    scene = scene_of(graph, evil(stats), title=f"{EVIL}<img src=x>")
-    picture = to_svg(scene, arrange(scene))
+    rails, moment = drawn(graph, evil(stats), title=f"{EVIL}<img src=x>")
+    picture = to_svg(rails, [moment], Wanted(head=True))
     xml.dom.minidom.parseString(picture)
     assert "<img" not in picture
 

@@ -56,6 +56,7 @@ class Drive:
     bell: Bell = field(default_factory=Bell)
     trace: Trace | None = None  #: what is done is written there
     metrics_port: int | None = None  #: where metrics are served for Prometheus
+    around: Callable[[Batches], AbstractContextManager[object]] = nullcontext  #: opened before the run
     stall: float | None = None  #: seconds without progress, after which who holds the run is told
     report: Callable[[Dump], None] = lambda _: None  #: told on demand and of stalls
     warm: RunStats | None = None  #: when the first batch came: what was before is no measure of the rest
@@ -92,6 +93,7 @@ class Drive:
             # inside `on_demand`: as soon as it has begun, somebody may ask.
             with (
                 on_demand(partial(self.answer, batches)),
+                self.around(batches),
                 batches,
                 self.recording(batches),
                 StallWatch(batches, self.stall, self.report) if self.stall else nullcontext(),

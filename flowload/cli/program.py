@@ -15,6 +15,7 @@ from flowload.cli.commands.profile import profile
 from flowload.cli.commands.run import run
 from flowload.cli.commands.sample import sample
 from flowload.cli.commands.show import show
+from flowload.cli.commands.watch import watch
 from flowload.cli.view.lines import say
 
 from .command import Asked
@@ -54,6 +55,7 @@ program.add_command(profile)
 program.add_command(run)
 program.add_command(sample)
 program.add_command(show)
+program.add_command(watch)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

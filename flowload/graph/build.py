@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -47,6 +47,7 @@ class Graph(Countable):
     """
 
     engine: ClassVar[Engine[Graph] | None] = None  #: what runs graphs; bound by the package
+    drawn: ClassVar[Callable[[Any], dict[str, str]] | None] = None  #: a graph as a picture; bound likewise
     __iter__: ClassVar[None] = None  # a drawing holds no batches; `graph.iterate()` does
 
     ends: Ends
@@ -140,6 +141,11 @@ class Graph(Countable):
 
     def __repr__(self) -> str:
         return picture(self.describe())
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:  # IPython says what it wants by name
+        """What a notebook shows: the drawing as SVG, and as text."""
+        draw = Graph.drawn
+        return {"text/plain": repr(self)} if draw is None else draw(self)
 
     def to_dot(self) -> str:
         """The drawing in Graphviz's DOT."""

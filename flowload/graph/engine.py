@@ -11,6 +11,7 @@ from flowload.abc.operators import State
 from flowload.errors import GraphError
 
 from .node import whole
+from .plan import Plan
 
 __all__ = ["LAST_EPOCH", "Batches", "Engine", "Even", "RunOrder", "Stream", "check_run"]
 
@@ -66,7 +67,15 @@ class Batches(Protocol):
         """A `flowload.observe.stall.Dump`: the calls that run, with their stacks, and who waits for whom."""
 
     def record(self, trace: Any) -> None:
-        """Write what is done from now on into a `flowload.observe.trace.Trace`."""
+        """Write what is done from now on into a `flowload.observe.trace.Trace`; None: stop that."""
+
+    @property
+    def recording(self) -> Any:
+        """The trace that is written now; None: there is none."""
+
+    @property
+    def plan(self) -> Plan:
+        """What is run."""
 
     @property
     def epoch(self) -> int:
@@ -99,7 +108,15 @@ class Stream(Protocol):
         """A `flowload.observe.stall.Dump`: the calls that run, with their stacks, and who waits for whom."""
 
     def record(self, trace: Any) -> None:
-        """Write what is done from now on into a `flowload.observe.trace.Trace`."""
+        """Write what is done from now on into a `flowload.observe.trace.Trace`; None: stop that."""
+
+    @property
+    def recording(self) -> Any:
+        """The trace that is written now; None: there is none."""
+
+    @property
+    def plan(self) -> Plan:
+        """What is run."""
 
     @property
     def epoch(self) -> int:

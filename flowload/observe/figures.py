@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["align", "count", "counted", "duration", "rate", "share", "size"]
+__all__ = [
+    "align",
+    "clock",
+    "count",
+    "counted",
+    "duration",
+    "duration_of",
+    "rate",
+    "scaled",
+    "share",
+    "size",
+]
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -70,3 +81,19 @@ def align(rows: Sequence[Sequence[str]], sides: str, gap: str = "  ") -> list[st
         ).rstrip()
         for row in rows
     ]
+
+
+def clock(seconds: float) -> str:
+    """A moment of a run: 2:40, then 1:02:40."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def duration_of(seconds: float) -> str:
+    """A short time with three digits: 41.2 us."""
+    for least, unit, power in ((1.0, "s", 0), (1e-3, "ms", 3), (1e-6, "us", 6)):
+        if seconds >= least * 0.9995:
+            value = seconds * 10**power
+            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+    return f"{seconds * 1e9:.0f} ns"

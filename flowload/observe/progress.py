@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .figures import counted, share
 from .stats import RunStats, StageStats
 
-__all__ = ["Progress", "progress"]
+__all__ = ["Progress", "filling", "progress"]
 
 
 class Progress(NamedTuple):
@@ -60,3 +61,17 @@ def share_given(stage: StageStats, now: RunStats) -> float | None:
 def share_passed(stage: StageStats) -> float:
     """How much of what came into a stage is not in it any more."""
     return 1 - stage.held / stage.in_ if stage.in_ else 1.0
+
+
+def filling(now: RunStats) -> str:
+    """What has to be done before the first batch, and how far it is."""
+    indexed = [(s.name, int(s.gauges.get("files_indexed", 0))) for s in now.stages.values()]
+    fills = [
+        (s.name, value)
+        for s in now.stages.values()
+        for key, value in s.gauges.items()
+        if key.endswith("_fill")
+    ]
+    told = [f"{name}: {counted(files, 'file', 'files')} indexed" for name, files in indexed if files]
+    told += [f"{name} {share(value)} full" for name, value in fills if value < 1]
+    return ", ".join(told) if told and not now.finished else ""

@@ -74,6 +74,10 @@ class Patience:
         self._since = 0.0
         self._told = False
 
+    def still(self, now: float) -> float:
+        """Seconds without progress, by the last that was told."""
+        return now - self._since
+
     def is_over(self, stats: RunStats, now: float) -> bool:
         """Nothing went on for that long; `now` in seconds, of any clock."""
         mark = (stats.delivered, *(stage.calls + stage.blocks_out for stage in stats.stages.values()))

@@ -14,12 +14,16 @@ from .figures import align, count, counted, duration, rate, share
 __all__ = [
     "HEAD",
     "SIDES",
+    "ConsumerStats",
     "EdgeStats",
     "ExecutorStats",
+    "LeaseStats",
+    "Outcome",
     "RunStats",
     "StageStats",
     "TaskStats",
     "WaitStats",
+    "Warned",
     "busy",
     "queue",
     "rows",
@@ -30,6 +34,14 @@ __all__ = [
 #: Columns of the table of a run, and on which side their cells stand.
 HEAD = ("stage", "in", "out", "rate", "busy", "queue", "dropped")
 SIDES = "<>>>>>>"
+
+
+class LeaseStats(NamedTuple):
+    """Buffers of a run's pool that one stage asked for."""
+
+    leased: int  #: in use now: somebody still sees them
+    made: int  #: allocated for it; the others had been used before
+    bytes: int  #: of those in use now
 
 
 class StageStats(NamedTuple):
@@ -62,6 +74,7 @@ class StageStats(NamedTuple):
     gauges: Mapping[str, float] = MappingProxyType({})  #: what its operators measure themselves: see below
     missing: int = 0  #: samples in `out` in which a fill value stands for data that were never stored
     lock: float = 0.0  #: seconds of `busy` in which calls waited for Python's lock; see `TaskStats`
+    leases: LeaseStats | None = None  #: None: it never asked for a buffer
 
 
 # Gauges are numbers since the start of the run, by name. The name ends in the unit: `_seconds`, `_bytes`; one
@@ -139,6 +152,37 @@ class WaitStats(NamedTuple):
     longest: float = 0.0  #: seconds
 
 
+class ConsumerStats(NamedTuple):
+    """Whoever takes the batches of one output."""
+
+    samples: int = 0  #: taken
+    blocks: int = 0  #: taken
+    wait: float = 0.0  #: seconds that it waited for a block; of a wait that goes on, nothing yet
+
+
+class Warned(NamedTuple):
+    """Something that a run told of, once for each source: what it skipped, or filled."""
+
+    at: float  #: seconds since the run started
+    stage: str
+    source: str  #: file or URL, as far as it is known
+    what: str
+
+
+class Outcome(NamedTuple):
+    """What there is to say of a run that does not simply go on.
+
+    `kind` is "empty" (nothing was delivered yet), "stalled" (nothing moves; only a watch can tell, see
+    `flowload.observe.stall`), "failed", "left" (stopped by whoever read it) or "over" (the stream ended).
+    """
+
+    kind: str
+    stage: str = ""  #: that holds it, or failed
+    seconds: float = 0.0  #: without progress
+    text: str = ""
+    dump: tuple[str, ...] = ()  #: what each thread and task is at
+
+
 class RunStats(NamedTuple):
     """A whole run at one moment."""
 
@@ -166,12 +210,25 @@ class RunStats(NamedTuple):
     first_epoch: int = 0  #: number of the first of them
     consumers_lock: float = 0.0  #: seconds in which others held Python's lock; see `TaskStats`
     unclosed: int = 0  #: parts of a run that was stopped which could not be closed; the log has the errors
+    consumers: Mapping[str, ConsumerStats] = MappingProxyType({})  #: by output
+    memory_rss: int = 0  #: bytes of memory that this process has now (0 where the system does not say)
+    warnings: tuple[Warned, ...] = ()  #: the last of them
+    warned: int = 0  #: how many there were
+    outcome: Outcome | None = None  #: None: it goes on
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: `in_` is spelled "in"."""
         stages = {name: _plain(stage) for name, stage in self.stages.items()}
         wait = self.chunk_wait._asdict()
-        return {**self._asdict(), "stages": stages, "chunk_wait": wait, **_plain_rows(self)}
+        return {
+            **self._asdict(),
+            "stages": stages,
+            "chunk_wait": wait,
+            "consumers": {name: consumer._asdict() for name, consumer in self.consumers.items()},
+            "warnings": [warned._asdict() for warned in self.warnings],
+            "outcome": None if self.outcome is None else self.outcome._asdict(),
+            **_plain_rows(self),
+        }
 
     def __str__(self) -> str:
         """A table with a row a stage, over the whole run, and what consumers got."""
@@ -201,6 +258,7 @@ def _plain(stage: StageStats) -> dict[str, Any]:
         **row,
         "dropped": dict(stage.dropped),
         "gauges": dict(stage.gauges),
+        "leases": None if stage.leases is None else stage.leases._asdict(),
     }
 
 

@@ -1,73 +1,63 @@
-"""The picture as DOT, for whoever has Graphviz, and drawn by it as PNG."""
+"""The picture as DOT, for whoever has Graphviz: a table for each row, with the same words and numbers."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flowload.graph.draw import dot_text
 
-from .layout import BOX, drawn
-from .scene import Box, Scene
-from .svg import BLOCKED, BUSY, DIM, EDGE, INK, LIMIT, PAPER, STARVED, escape, fit
+from .marks import PARTS, escape
+from .moment import Moment
+from .palette import LIGHT
+from .rails import Rails
+from .saying import plain
 
-__all__ = ["draw_png", "to_dot"]
+__all__ = ["to_dot"]
 
-DPI = 144
+WIDE = 240  #: points of a bar
 
 
-def to_dot(scene: Scene) -> str:
+def to_dot(rails: Rails, moment: Moment) -> str:
     """The graph with its numbers."""
-    ids = {box.name: f"n{k}" for k, box in enumerate(scene.boxes)}
-    notes = "\\l".join(dot_text([note.strip()])[1:-1] for note in (scene.title, *scene.verdict)) + "\\l"
+    notes = [f"{rails.title}: {moment['foot']}", plain(moment["say"]["head"]), plain(moment["say"]["sub"])]
+    label = "\\l".join(dot_text([note])[1:-1] for note in notes) + "\\l"
     lines = [
         "digraph flowload {",
         "  rankdir=TB; nodesep=0.35; ranksep=0.3; pad=0.2;",
-        f'  graph [fontname="Helvetica", fontsize=12, labelloc=b, labeljust=l, label="{notes}"];',
+        f'  graph [fontname="Helvetica", fontsize=12, labelloc=b, labeljust=l, label="{label}"];',
         '  node [shape=plain, fontname="Helvetica", fontsize=12];',
-        f'  edge [fontname="Helvetica", fontsize=11, color="{EDGE}", arrowsize=0.7];',
+        f'  edge [fontname="Helvetica", fontsize=11, color="{LIGHT["data"]}", arrowsize=0.7];',
     ]
-    lines += [f"  {ids[box.name]} [label=<{table(box)}>];" for box in scene.boxes]
-    for link in scene.links:
-        style = "" if link.capacity else ", style=dashed"
-        text = "  ".join(filter(None, [link.port, link.text]))
-        lines.append(f"  {ids[link.source]} -> {ids[link.target]} [label={dot_text([' ' + text])}{style}];")
+    lines += [f"  n{k} [label=<{table(rails, moment, k)}>];" for k in range(len(rails.rows))]
+    for k, link in enumerate(rails.links):
+        blocks, room = moment["queues"][k]
+        told = "  ".join(filter(None, [link.port, f"{blocks}/{room}" if room else ""]))
+        style = "" if room else ", penwidth=3"
+        lines.append(f"  n{link.above} -> n{link.below} [label={dot_text([' ' + told])}{style}];")
     return "\n".join([*lines, "}", ""])
 
 
-def table(box: Box) -> str:
-    """A box as Graphviz's own kind of HTML."""
-    line, thick = (LIMIT, 3) if box.mark == "limit" else (LIMIT, 1) if box.mark == "next" else (EDGE, 1)
-    paper = "#fff3ea" if box.mark == "limit" else PAPER
-    inner = BOX[0] - 20
-    name = escape(fit(box.name, inner - len(box.rate) * 8, 13))
-    lost = f'<FONT COLOR="#b3261e">  {escape(box.lost)}</FONT>' if box.lost else ""
+def table(rails: Rails, moment: Moment, k: int) -> str:
+    """A row as Graphviz's own kind of HTML."""
+    row, cell = rails.rows[k], moment["cells"][k]
+    edge = LIGHT["hot"] if cell["mark"] in ("limit", "next") else LIGHT["data"]
+    thick, paper = (3, LIGHT["tint"]) if cell["mark"] == "limit" else (1, "#ffffff")
+    lost = "" if cell["lost"] in ("", "0") else f", {cell['lost']} dropped"
     return (
-        f'<TABLE BORDER="{thick}" COLOR="{line}" BGCOLOR="{paper}" '
+        f'<TABLE BORDER="{thick}" COLOR="{edge}" BGCOLOR="{paper}" '
         'CELLBORDER="0" CELLSPACING="0" CELLPADDING="3">'
-        f'<TR><TD ALIGN="LEFT"><FONT COLOR="{INK}"><B>{name}</B></FONT></TD>'
-        f'<TD ALIGN="RIGHT"><FONT COLOR="{INK}">{escape(box.rate)}</FONT></TD></TR>'
-        f'<TR><TD COLSPAN="2">{bar(box, inner)}</TD></TR>'
-        f'<TR><TD COLSPAN="2" ALIGN="LEFT">'
-        f'<FONT COLOR="{DIM}" POINT-SIZE="11">{escape(box.figures)}</FONT>{lost}</TD></TR>'
-        "</TABLE>"
+        f'<TR><TD ALIGN="LEFT"><FONT COLOR="{LIGHT["ink"]}"><B>{escape(row.label)}</B></FONT></TD>'
+        f'<TD ALIGN="RIGHT"><FONT COLOR="{LIGHT["ink"]}">{escape(cell["out"])}</FONT></TD></TR>'
+        f'<TR><TD COLSPAN="2">{bar(cell["time"])}</TD></TR>'
+        f'<TR><TD COLSPAN="2" ALIGN="LEFT"><FONT COLOR="{LIGHT["dim"]}" POINT-SIZE="11">'
+        f"{escape(cell['note'] + lost)}</FONT></TD></TR></TABLE>"
     )
 
 
-def bar(box: Box, width: int) -> str:
+def bar(time: list[float]) -> str:
     """Where the time of its workers went, as cells of a table in the table."""
-    parts = [(box.busy, BUSY), (box.blocked, BLOCKED)]
-    parts.append((max(0.0, 1 - box.busy - box.blocked), STARVED))
-    cells = [(round(part * width), colour) for part, colour in parts]
-    row = "".join(
-        f'<TD FIXEDSIZE="TRUE" WIDTH="{wide}" HEIGHT="9" BGCOLOR="{colour}"></TD>'
-        for wide, colour in cells
-        if wide
+    parts = [*zip(PARTS, time, strict=False), ("track", time[5])]
+    cells = "".join(
+        f'<TD FIXEDSIZE="TRUE" WIDTH="{round(part * WIDE)}" HEIGHT="9" BGCOLOR="{LIGHT[name]}"></TD>'
+        for name, part in parts
+        if round(part * WIDE)
     )
-    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{row}</TR></TABLE>'
-
-
-def draw_png(scene: Scene, path: Path) -> None:
-    """Let Graphviz draw it, on white. Raises MissingExtra."""
-    graph = drawn(to_dot(scene), "dot")
-    graph.graph_attr.update(bgcolor="white", dpi=str(DPI))
-    graph.draw(str(path), format="png")
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{cells}</TR></TABLE>'

@@ -4,31 +4,51 @@ from __future__ import annotations
 
 from flowload.graph.draw import mermaid_text
 
-from .scene import Scene
+from .moment import Moment
+from .palette import LIGHT
+from .rails import Rails
+from .saying import plain
 
 __all__ = ["to_mermaid"]
 
 
-def to_mermaid(scene: Scene) -> str:
-    """The graph with its numbers; the verdict as a comment and as a box of its own."""
-    ids = {box.name: f"n{k}" for k, box in enumerate(scene.boxes)}
+def to_mermaid(rails: Rails, moment: Moment) -> str:
+    """The graph with its numbers, and the verdict as a box of its own."""
     lines = ["flowchart TB"]
-    for box in scene.boxes:
-        words = [box.name, box.rate, box.figures, *filter(None, [box.lost])]
-        lines.append(f"  {ids[box.name]}{bracketed(mermaid_text(words), round_=box.consumer)}")
-    for link in scene.links:
-        arrow = "-->" if link.capacity else "-.->"
-        text = "  ".join(filter(None, [link.port, link.text]))
-        between = f"|{mermaid_text([text])}|" if text else ""
-        lines.append(f"  {ids[link.source]} {arrow}{between} {ids[link.target]}")
-    notes = [note.strip() for note in (scene.title, *scene.verdict)]
+    for k, (row, cell) in enumerate(zip(rails.rows, moment["cells"], strict=True)):
+        lost = [] if cell["lost"] in ("", "0") else [f"{cell['lost']} dropped"]
+        words = [
+            row.label,
+            cell["out"],
+            worked(cell["time"], cell["late"], taker=bool(row.output)),
+            cell["note"],
+        ]
+        lines.append(
+            f"  n{k}{bracketed(mermaid_text([*filter(None, words), *lost]), round_=bool(row.output))}"
+        )
+    for k, link in enumerate(rails.links):
+        blocks, room = moment["queues"][k]
+        told = "  ".join(filter(None, [link.port, f"{blocks}/{room}" if room else ""]))
+        between = f"|{mermaid_text([told])}|" if told else ""
+        lines.append(f"  n{link.above} {'-->' if room else '==>'}{between} n{link.below}")
+    notes = [f"{rails.title}: {moment['foot']}", plain(moment["say"]["head"]), plain(moment["say"]["sub"])]
     lines.append(f"  verdict{bracketed(mermaid_text(notes), round_=False)}")
-    for mark, style in (
-        ("limit", "stroke:#d55e00,stroke-width:3px"),
-        ("next", "stroke:#d55e00,stroke-dasharray:6 3"),
-    ):
-        lines += [f"  style {ids[box.name]} {style}" for box in scene.boxes if box.mark == mark]
+    for mark, style in (("limit", "stroke-width:3px"), ("next", "stroke-dasharray:6 3")):
+        lines += [
+            f"  style n{k} stroke:{LIGHT['hot']},{style}"
+            for k, cell in enumerate(moment["cells"])
+            if cell["mark"] == mark
+        ]
     return "\n".join([*lines, ""])
+
+
+def worked(time: list[float], late: str, *, taker: bool) -> str:
+    """A row's time in words."""
+    if taker:
+        return f"waits {time[4]:.0%}".replace("%", " %")
+    named = zip(("busy", "disk", late, "no room"), time[:4], strict=True)
+    told = [f"{name} {part:.0%}" for name, part in [*named, ("no input", time[5])] if part >= 0.01]
+    return ", ".join(told).replace("%", " %")
 
 
 def bracketed(text: str, *, round_: bool) -> str:

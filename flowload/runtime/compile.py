@@ -46,6 +46,7 @@ class CompiledGraph:
         monitor: Monitor,
         run: Setting,
     ) -> None:
+        self.plan = plan
         self.seed = run.seed
         self.epochs = run.epochs
         self.first_epoch = run.first_epoch
@@ -146,7 +147,7 @@ class CompiledGraph:
                 operator=operator,
                 keys=stage_key(self.seed, placed.name, k),
                 keys_at=self._keys_at(placed, k, operator),
-                lease=self._pool.lease,
+                lease=partial(self._pool.lease, owner=placed.name),
                 stop=self.stop,
                 takes=() if k else unsure(placed),
             )

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
 from flowload.runtime.faces.asynchronous import AsyncBatches
 from flowload.runtime.faces.blocking import Batches
+from flowload.runtime.faces.pictured import Pictured
 
 from .order import Order
 from .ranks import Ranks
 
 __all__ = ["Runtime"]
+
+Opened = TypeVar("Opened", Batches, AsyncBatches)
 
 
 class Runtime:
@@ -22,14 +28,27 @@ class Runtime:
 
     def __init__(self, ranks: Ranks | None = None) -> None:
         self.ranks = Ranks() if ranks is None else ranks
+        self.watchers: list[
+            Callable[[Batches | AsyncBatches], None]
+        ] = []  #: told of every run, before it begins
 
     def iterate(self, graph: Graph, order: RunOrder) -> Batches:
         """A run for synchronous code."""
-        return Batches(self.order(graph, order))
+        return self.told(Batches(self.order(graph, order)))
 
     def stream(self, graph: Graph, order: RunOrder) -> AsyncBatches:
         """A run for asynchronous code."""
-        return AsyncBatches(self.order(graph, order))
+        return self.told(AsyncBatches(self.order(graph, order)))
+
+    def told(self, run: Opened) -> Opened:
+        """A run, of which everybody was told who wants to know."""
+        for watcher in self.watchers:
+            watcher(run)
+        return run
+
+    def show_by(self, drawn: Callable[[Any], dict[str, str]], shown: Callable[[Any], None]) -> None:
+        """Let runs show themselves in notebooks: at one moment, and while they run."""
+        Pictured.drawn, Pictured.shown = drawn, shown
 
     def order(self, graph: Graph, order: RunOrder) -> Order:
         """What is asked for, and by whom: called in the thread that asks."""

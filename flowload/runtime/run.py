@@ -35,6 +35,7 @@ from anyio.abc import TaskGroup
 
 from flowload.abc.operators import Block, Mark
 from flowload.errors import FlowloadError, LedgerError
+from flowload.observe.stats import ConsumerStats
 from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
 from flowload.printable import text_of
@@ -79,6 +80,7 @@ class Run:
         self.blocks_delivered = 0
         self.consumer_wait = 0.0
         self.waits = Waits()
+        self.taken = {name: ConsumerStats() for name in compiled.outputs}
         self.began = perf_counter()
         self.ended = 0.0
         self.loop_clock: int | None = None
@@ -111,12 +113,14 @@ class Run:
             if not isinstance(message, Mark) and message.block is not None:
                 return message.block
 
-    def delivered_one(self, block: Block, waited: float) -> int:
-        """Count a block that a reader got, and the seconds that it waited; returns its samples."""
+    def delivered_one(self, output: str, block: Block, waited: float) -> int:
+        """Count a block that an output's reader got, and the seconds that it waited; returns its samples."""
         samples = len(block)
         self.delivered += samples
         self.blocks_delivered += 1
         self.consumer_wait += waited
+        old = self.taken[output]
+        self.taken[output] = ConsumerStats(old.samples + samples, old.blocks + 1, old.wait + waited)
         if self.recorder is not None and waited > Segment.long_wait:
             now = perf_counter()
             self.recorder.waited("consumers", "waits for a batch", now - waited, now)
@@ -149,9 +153,15 @@ class Run:
         """Nobody reads this output any more."""
         self.compiled.outputs[output].leave()
 
-    def record(self, trace: Trace) -> None:
-        """Write what is done from now on into a trace; from any thread."""
-        self.recorder = TraceRecorder(self.compiled.segments, self.executors.values(), trace)
+    def record(self, trace: Trace | None) -> None:
+        """Write what is done from now on into a trace, or (None) into none any more; from any thread."""
+        self.recorder = None
+        for segment in self.compiled.segments:
+            segment.waited = None
+        for executor in tuple(self.executors.values()):
+            executor.seen = None
+        if trace is not None:
+            self.recorder = TraceRecorder(self.compiled.segments, self.executors.values(), trace)
 
     def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
         """Show every block that goes into a stage to its tap before the stage has it; from any thread."""

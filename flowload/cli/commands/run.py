@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 from rich.console import Console
@@ -24,7 +25,11 @@ from flowload.cli.view.screen import LiveScreen, Screen, make_screen
 from flowload.graph.engine import Even
 from flowload.observe.stall import Dump
 from flowload.observe.trace import Trace
+from flowload.picture.doors import watch
 from flowload.printable import printable
+
+if TYPE_CHECKING:
+    from flowload.picture.watch import Watch
 
 __all__ = ["run"]
 
@@ -42,6 +47,16 @@ __all__ = ["run"]
 @click.option("--trace", metavar="PATH", type=click.Path(path_type=Path), help="Write a trace for Perfetto.")
 @click.option("--stall", metavar="S", type=limit(whole=False), help="Tell who holds it, after S seconds.")
 @click.option("--metrics-port", metavar="N", type=click.IntRange(0, 65535), help="Serve Prometheus there.")
+@click.option("--watch", is_flag=True, help="Serve a page on this machine that shows it moving.")
+@click.option(
+    "--watch-port",
+    metavar="N",
+    type=click.IntRange(0, 65535),
+    help="Serve that page there. [a free one]",
+)
+@click.option(
+    "--record", metavar="PATH", type=click.Path(path_type=Path), help="Keep it for `flowload watch`."
+)
 @click.option("--tui", is_flag=True, help="A view of the graph that fills the terminal.")
 @click.option("--plain", is_flag=True, help="Lines of text instead of the live table.")
 @click.option("-v", "--verbose", count=True, help="Log what happens, show tracebacks; -vv: every detail.")
@@ -57,7 +72,7 @@ def run(
     trace: Path | None,
     stall: float | None,
     metrics_port: int | None,
-    **bounds: Any,
+    **others: Any,
 ) -> int:
     """Run the pipeline that FILE draws: every stage live, and its ledger at the end.
 
@@ -75,7 +90,8 @@ def run(
         sheet = stack.enter_context(checked(open_sheet(json), f"--json {json}"))
         tracks = stack.enter_context(checked(open_sheet(trace), f"--trace {trace}"))
         stack.enter_context(logging_to(log_console, asked.verbose))
-        drive = (ViewDrive if tui else Drive)(asked.file.draw(), bounds_of(**bounds), screen, seed)
+        drive = (ViewDrive if tui else Drive)(asked.file.draw(), bounds_of(**others), screen, seed)
+        drive.around = partial(shown, drive, View.of(**others))
         drive.stall, drive.report = stall, report_to(log_console)
         drive.metrics_port = metrics_port
         drive.trace = Trace() if trace else None
@@ -85,6 +101,43 @@ def run(
             fill(sheet, drive, asked.file)
             tracks.content = drive.trace.as_json() if drive.trace else None
     return status
+
+
+class View(NamedTuple):
+    """How a run can be looked at from elsewhere."""
+
+    port: int | None  #: of the page; None: there is none
+    record: Path | None  #: the file that is written
+
+    @classmethod
+    def of(cls, *, watch: bool, watch_port: int | None, record: Path | None, **_: object) -> View:
+        """By the options. Raises UsageError for a file that cannot be written."""
+        if record is not None and (record.is_dir() or not record.absolute().parent.is_dir()):
+            told = "is a folder" if record.is_dir() else "there is no such folder"
+            raise click.UsageError(f"--record {record}: {told}")
+        return cls(watch_port if watch_port is not None else 0 if watch else None, record)
+
+
+@contextmanager
+def shown(drive: Drive, view: View, batches: Any) -> Iterator[None]:
+    """While inside, a run has its page, and is recorded, if either is wanted."""
+    with ExitStack() as stack:
+        if view.port is not None:
+            page = stack.enter_context(opened(batches, drive.title, view.port))
+            drive.screen.say([f"watch at {page.url}" if page.url else "watch on the first rank's page"])
+        if view.record is not None:
+            from flowload.picture.recording import Recorder  # noqa: PLC0415 - for who wants one
+
+            stack.enter_context(Recorder(batches, drive.title, view.record))
+        yield
+
+
+def opened(batches: Any, title: str, port: int) -> Watch:
+    """The page of a run. Raises UsageError where its port is taken."""
+    try:
+        return watch(batches, title=title, port=port)
+    except OSError as error:
+        raise click.UsageError(f"--watch-port {port}: {error.strerror}") from error
 
 
 def report_to(console: Console) -> Callable[[Dump], None]:

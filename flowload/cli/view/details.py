@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowload.graph.describe import Row
-from flowload.observe.figures import count, duration, rate, size
+from flowload.observe.figures import count, duration, duration_of, rate, size
 from flowload.observe.stats import EdgeStats, RunStats, StageStats
 from flowload.printable import printable
 
 from .ledger import reasons
-from .verdict import duration_of
 
 __all__ = ["depth_of", "details_of"]
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 from rich.text import Text
 
-from flowload.observe.figures import align, count, counted, duration, rate, share
+from flowload.observe.figures import align, count, duration, rate, share
+from flowload.observe.progress import filling
 from flowload.observe.progress import progress as estimate
 from flowload.observe.stats import HEAD, SIDES, RunStats, busy, rows, what_came
 
@@ -36,25 +37,12 @@ def progress(now: RunStats, before: RunStats | None, warm: RunStats | None = Non
 def ahead(now: RunStats, warm: RunStats | None = None) -> str:
     """How far it is and how long it will take, where the end is known; before the first batch, what fills."""
     if not now.delivered:
-        return filling(now)
+        told = filling(now)
+        return f"; {told}" if told else ""
     made = estimate(now, warm)
     if made is None or now.finished:
         return ""
     return f"; {share(made.done)} done, {duration(made.left)} left"
-
-
-def filling(now: RunStats) -> str:
-    """What has to be done before the first batch, and how far it is."""
-    indexed = [(s.name, int(s.gauges.get("files_indexed", 0))) for s in now.stages.values()]
-    fills = [
-        (s.name, value)
-        for s in now.stages.values()
-        for key, value in s.gauges.items()
-        if key.endswith("_fill")
-    ]
-    told = [f"{name}: {counted(files, 'file', 'files')} indexed" for name, files in indexed if files]
-    told += [f"{name} {share(value)} full" for name, value in fills if value < 1]
-    return f"; {', '.join(told)}" if told and not now.finished else ""
 
 
 def table(now: RunStats, before: RunStats | None = None) -> Table:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowload.observe.figures import counted, rate, share
+from flowload.observe.figures import counted, duration_of, rate, share
 from flowload.observe.verdict import Limit, Verdict
 
-__all__ = ["as_json", "brief", "duration_of", "told"]
+__all__ = ["as_json", "brief", "told"]
 
 
 def told(verdict: Verdict | None) -> list[str]:
@@ -76,12 +76,3 @@ def named(limit: Limit, *, brief: bool = False) -> str:
         "consumer": ("the consumer", f"the consumer ({time})"),
     }[limit.kind]
     return short if brief else long
-
-
-def duration_of(seconds: float) -> str:
-    """A short time with three digits: 41.2 us."""
-    for least, unit, power in ((1.0, "s", 0), (1e-3, "ms", 3), (1e-6, "us", 6)):
-        if seconds >= least * 0.9995:
-            value = seconds * 10**power
-            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
-    return f"{seconds * 1e9:.0f} ns"

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from flowload.abc.operators import Block, State
 from flowload.errors import ClosedRun, GraphError
+from flowload.graph import Plan
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
@@ -28,11 +29,12 @@ from flowload.runtime.run import Run
 from flowload.runtime.threads.eventloop import keep_ctrl_c_out
 
 from .ended import Ended
+from .pictured import Pictured
 
 __all__ = ["AsyncBatches", "hand_over", "only_output", "parts_of"]
 
 
-class AsyncBatches:
+class AsyncBatches(Pictured):
     """A run inside the reader's own event loop. Leaving the context is the stop button."""
 
     def __init__(self, order: Order) -> None:
@@ -157,7 +159,7 @@ class AsyncBatches:
             boundaries = self.run.compiled.outputs[output].boundaries
             if boundaries is not None and boundaries.ends:
                 boundaries.reached(part)
-            self._samples[output] += self.run.delivered_one(block, waited)
+            self._samples[output] += self.run.delivered_one(output, block, waited)
         return hand_over(block)
 
     def check_delivered(self, output: str) -> None:
@@ -172,8 +174,19 @@ class AsyncBatches:
             raise ClosedRun("this run was not entered yet")
         return snapshot(self.run)
 
-    def record(self, trace: Trace) -> None:
-        """Write what the run does from now on into a trace; from any thread."""
+    @property
+    def plan(self) -> Plan:
+        """What is run: the graph's stages, and those that keep ranks equal."""
+        return self.order.graph.plan if self.run is None else self.run.compiled.plan
+
+    @property
+    def recording(self) -> Trace | None:
+        """The trace that is written now."""
+        recorder = None if self.run is None else self.run.recorder
+        return None if recorder is None else recorder.trace
+
+    def record(self, trace: Trace | None) -> None:
+        """Write what the run does from now on into a trace, or (None) stop that; from any thread."""
         if self.run is None:
             raise ClosedRun("this run was not entered yet")
         self.run.record(trace)

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from flowload.abc.operators import Block, State
 from flowload.errors import ClosedRun
+from flowload.graph import Plan
 from flowload.graph.length import Length
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
@@ -26,6 +27,7 @@ from .asynchronous import AsyncBatches, check_output, only_output, parts_of
 from .ended import Ended
 from .handoff import OutputEnd
 from .loop_thread import LoopThread
+from .pictured import Pictured
 
 __all__ = ["Batches"]
 
@@ -34,7 +36,7 @@ log = logging.getLogger("flowload")
 HINT = "outputs of one run hold each other back; read them in turn, or in threads"
 
 
-class Batches:
+class Batches(Pictured):
     """A run for synchronous code, in any thread, with or without an event loop around.
 
     Leaving the `with` block is the stop button; so is dropping the last reference.
@@ -192,8 +194,18 @@ class Batches:
         """What everybody in the run does at this moment; from any thread."""
         return self._begun().dump()
 
-    def record(self, trace: Trace) -> None:
-        """Write what the run does from now on into a trace; from any thread."""
+    @property
+    def plan(self) -> Plan:
+        """What is run: the graph's stages, and those that keep ranks equal."""
+        return self._order.graph.plan if self._loop_thread is None else self._loop_thread.batches.plan
+
+    @property
+    def recording(self) -> Trace | None:
+        """The trace that is written now."""
+        return None if self._loop_thread is None else self._loop_thread.batches.recording
+
+    def record(self, trace: Trace | None) -> None:
+        """Write what the run does from now on into a trace, or (None) stop that; from any thread."""
         self._begun().record(trace)
 
     def state_dict(self) -> State:

@@ -79,6 +79,7 @@ class BufferMemory:
         self.size = size
         self.device = device
         self.idle_since = 0  #: the pool's count of leases when it came back
+        self.owner = ""  #: who has the lease
         # Private: a forked child must not write into the parent's batches. But shared for a device: after a
         # fork the parent's next write to a private page goes to a copy of it, and the device reads the old
         # one. (MADV_DONTFORK would do, but the child would later unmap what lies there by then.) The slack

@@ -16,7 +16,7 @@ and never reused while anybody sees it:
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ import numpy as np
 
 from flowload.abc.operators import Bytes, Device
 from flowload.errors import ClosedRun
+from flowload.observe.stats import LeaseStats
 from flowload.platforms import size_class
 
 from .mapping import BufferMemory, Watch
@@ -62,10 +63,13 @@ class BufferPool:
         self.in_use = 0  # bytes
         self.peaks = (0, 0)  # most bytes in use: this window, the one before
         self.made = 0
+        self.made_for: Counter[str] = Counter()  # by owner
         self.served = 0
         self.closed = False
 
-    def lease(self, nbytes: int, device: Device | None = None, kept: object = None) -> Bytes:
+    def lease(
+        self, nbytes: int, device: Device | None = None, kept: object = None, *, owner: str = ""
+    ) -> Bytes:
         """A writable array of exactly `nbytes`, page-aligned, contents undefined; it keeps `kept` alive.
 
         Memory is registered with its device once, and never changes it. Raises ClosedRun after `close`.
@@ -77,6 +81,7 @@ class BufferPool:
         memory, unused = self.find(size_class(nbytes), device)
         for old in unused:
             old.free()
+        fresh = memory is None
         if memory is None:
             # Outside the lock: page-locking takes milliseconds.
             memory = BufferMemory(size_class(nbytes), device)
@@ -84,6 +89,8 @@ class BufferPool:
         with self.lock:
             if self.closed:
                 memory.tell_instead(self.give_late)
+            memory.owner = owner
+            self.made_for[owner] += fresh
             self.leased.add(memory)
             self.in_use += memory.size
             self.peaks = max(self.peaks[0], self.in_use), self.peaks[1]
@@ -96,6 +103,18 @@ class BufferPool:
             leased = [memory.size for memory in tuple(self.leased)]
             free = [memory.size for stack in self.stacks.values() for memory in stack.free]
             return BufferStats(len(leased), sum(leased), len(free), sum(free), self.made, self.served)
+
+    def owners(self) -> dict[str, LeaseStats]:
+        """What each owner has in use, and what was allocated for it."""
+        with self.lock:
+            self.drain()
+            held: dict[str, list[int]] = {owner: [] for owner in self.made_for}
+            for memory in tuple(self.leased):
+                held.setdefault(memory.owner, []).append(memory.size)
+            made = dict(self.made_for)
+        return {
+            owner: LeaseStats(len(sizes), made.get(owner, 0), sum(sizes)) for owner, sizes in held.items()
+        }
 
     def close(self) -> None:
         """Free what is free; what is leased is freed with its last view. May be called again."""

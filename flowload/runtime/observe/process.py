@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from mmap import PAGESIZE
 from pathlib import Path
 from time import process_time
 
-__all__ = ["ProcessStats"]
+__all__ = ["ProcessStats", "resident"]
 
 IO = Path("/proc/self/io")
+MEMORY = Path("/proc/self/statm")
 
 
 class ProcessStats:
@@ -35,3 +37,12 @@ def read_bytes(io: Path) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("read_bytes:")), 0)
+
+
+def resident(path: Path = MEMORY) -> int:
+    """Bytes of memory that this process has now; 0 where the system does not say."""
+    try:
+        pages = path.read_text().split()
+    except OSError:
+        return 0
+    return int(pages[1]) * PAGESIZE if len(pages) > 1 else 0

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 from flowload.abc.operators import Turn
 from flowload.abc.powers import Gauged
-from flowload.observe.stats import EdgeStats, ExecutorStats, RunStats, StageStats, TaskStats
+from flowload.observe.stats import EdgeStats, ExecutorStats, LeaseStats, RunStats, StageStats, TaskStats
 from flowload.printable import printable
 from flowload.runtime.channel import Channel
+from flowload.runtime.observe.outcome import outcome_of, warnings_of
+from flowload.runtime.observe.process import resident
 from flowload.runtime.run import Run
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.map_chain import is_async
@@ -29,8 +31,9 @@ def snapshot(run: Run) -> RunStats:
     buffers = run.pool.stats()
     cpu_time, storage_bytes = run.process.taken()
     tasks, outside = _with_lock(run, [_task(run, segment) for segment in compiled.segments])
+    owners = run.pool.owners()
     return RunStats(
-        stages={name: _stage(run, name, tasks) for name in compiled.nodes},
+        stages={name: _stage(run, name, tasks, owners) for name in compiled.nodes},
         edges=tuple(_edge(channel) for channel in compiled.channels),
         elapsed=(run.ended or perf_counter()) - run.began,
         delivered=run.delivered,
@@ -53,6 +56,11 @@ def snapshot(run: Run) -> RunStats:
         epochs=compiled.epochs,
         first_epoch=compiled.first_epoch,
         unclosed=run.unclosed,
+        consumers=dict(run.taken),
+        memory_rss=resident(),
+        warnings=warnings_of(run),
+        warned=sum(len(member.told) for member in compiled.members),
+        outcome=outcome_of(run),
         consumers_lock=outside,
     )
 
@@ -134,7 +142,7 @@ def _running(run: Run, segment: Segment) -> int:
     return here or (segment.running if is_async(segment.members[0]) else 0)
 
 
-def _stage(run: Run, name: str, tasks: Sequence[TaskStats]) -> StageStats:
+def _stage(run: Run, name: str, tasks: Sequence[TaskStats], owners: Mapping[str, LeaseStats]) -> StageStats:
     members = run.compiled.nodes[name]
     meters = [member.meter for member in members]
     first, last = meters[0], meters[-1]
@@ -175,6 +183,7 @@ def _stage(run: Run, name: str, tasks: Sequence[TaskStats]) -> StageStats:
         executor=own[-1].executor,
         gauges=_gauges(members),
         missing=sum(meter.missing for meter in meters),
+        leases=owners.get(name),
         lock=min(busy, sum(task.lock * share_of(task, name) for task in own)),
     )
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,14 +23,24 @@ from flowload.observe.metrics import Meter
 from flowload.printable import printable
 from flowload.runtime.capture import Noted
 
-__all__ = ["Member", "RunCall"]
+__all__ = ["Member", "Noticed", "RunCall"]
 
 log = logging.getLogger("flowload")
 
 #: A share of skipped inputs says little before this many came in; at the end it is checked anyway.
 _ENOUGH = 100
 
+WARNINGS = 20  #: of a stage that are kept
+
 Lease = Callable[..., Bytes]  #: see `BufferPool.lease`
+
+
+class Noticed(NamedTuple):
+    """Something that was logged of a source."""
+
+    at: float  #: as `perf_counter` says
+    source: str
+    what: str
 
 
 class RunCall:
@@ -122,6 +136,7 @@ class Member(Noted):
     keys_at: Callable[[int], tuple[int, int]] | None = None  #: those of a pass; None: the same for all
     meter: Meter = field(default_factory=Meter)
     told: set[tuple[str, str]] = field(default_factory=set)  #: skips and gaps that were logged
+    warned: deque[Noticed] = field(default_factory=partial(deque, maxlen=WARNINGS))  #: the last of these
     last_error: DataError | None = None  #: that was skipped
     tap: Callable[[Block], object] | None = None  #: shown every block before the operator has it
     stop: Bytes = field(default_factory=lambda: np.zeros(1, np.uint8))  #: of its run: see `Call.stop`
@@ -200,11 +215,14 @@ class Member(Noted):
             self.told.add((source, error.reason))
             # Its text: handlers keep records, and an error's traceback keeps the batch and its memory.
             log.warning("%s: skipped %d: %s", self.node, count, str(error))
+            self.warned.append(Noticed(perf_counter(), source, f"skipped {count}: {error}"))
 
     def _tell_missing(self, what: DataError) -> None:
         if (what.where, what.reason) not in self.told:
             self.told.add((what.where, what.reason))
             log.warning("%s: the fill value stands for data that do not exist: %s", self.node, what)
+            told = f"the fill value stands for data that do not exist: {what}"
+            self.warned.append(Noticed(perf_counter(), source_of(what.where), told))
 
 
 def source_of(where: str) -> str:

@@ -19,7 +19,7 @@ from flowload.observe.stats import RunStats
 
 pytest.importorskip("textual", reason="the extra 'tui' is not installed")
 
-from textual.widgets import ContentSwitcher, DataTable, RichLog, Static
+from textual.widgets import ContentSwitcher, RichLog, Static
 
 from flowload.cli.view.tui import LogLines, View
 
@@ -53,78 +53,98 @@ def moments(drawn: Graph, count: int) -> list[RunStats]:
     return found
 
 
-def text(view: View, which: str) -> str:
+def text(view: View, which: str = "#picture") -> str:
     return str(view.query_one(which, Static).content)
 
 
 async def test_it_shows_the_numbers_of_the_last_moment_and_fits_80_by_24() -> None:
     drawn = graph()
-    seen = moments(drawn, 3)
     view = View(drawn, "pipe", Bell())
     async with view.run_test(size=(80, 24)) as pilot:
-        for moment in seen:
-            view.moment(moment, {"train": 3, "valid": 3})
+        for now in moments(drawn, 3):
+            view.moment(now, {})
         await pilot.pause()
-        table = view.query_one(DataTable)
-        assert [str(table.get_row(name)[0]) for name in view.rows] == [
-            "source",
-            "↓ map",
-            "↓ tee",
-            "↳ map_2 < tee.a",
-        ]
-        last = seen[-1].stages["map"]
-        assert str(table.get_row("map")[4]) == "0"
-        books = next(line for line in text(view, "#drops").splitlines() if line.startswith("map "))
-        assert books.split()[1:4] == [f"{last.in_:,}", "=", f"{last.out:,}"]
-        assert "6 batches" in text(view, "#head")
-        assert "limit" in text(view, "#verdict")
-        for widget in view.screen.query("*"):
-            if widget.display and widget.region.area:
-                assert widget.region.right <= 80
-        assert view.query_one("Footer").region.bottom == 24
-        assert view.query_one("#lower").region.height >= 6
+        lines = text(view).splitlines()
+        assert lines[0].startswith(" pipe ")
+        assert f"{now.delivered} samples" in lines[0]
+        assert max(map(len, lines)) <= 80
+        stations = [line for line in lines if set(line[:6]) & set("○●◌▼")]
+        assert ["source" in stations[0], "map" in stations[1]] == [True, True]
+        assert sum("▼" in line for line in stations) == 2
+        assert f"{now.delivered} samples" in text(view, "#books")
+        assert view.query_one("#scroll").size.height >= len(stations)
 
 
-async def test_keys_pick_stages_and_parts() -> None:
+async def test_keys_choose_a_stage_and_its_details() -> None:
     drawn = graph()
     view = View(drawn, "pipe", Bell())
-    async with view.run_test(size=(80, 24)) as pilot:
-        view.moment(moments(drawn, 1)[0], {})
-        await pilot.pause()
-        assert text(view, "#details").startswith("source, its rate above")
+    async with view.run_test(size=(80, 30)) as pilot:
+        now = moments(drawn, 2)[-1]
+        view.moment(now, {})
+        await pilot.press("down", "down")
+        assert view.query_one(ContentSwitcher).current == "details"
+        stage = now.stages["map"]
+        details = text(view, "#stage")
+        assert details.startswith("map\n")
+        assert f"{stage.in_:,} = {stage.out:,} + 0 + {stage.held:,}" in details
+        await pilot.press("up")
+        assert text(view, "#stage").startswith("source\n")
+        await pilot.press("escape")
+        assert view.query_one(ContentSwitcher).current == "run"
+        await pilot.press("d")
+        assert "ledger: in = out + dropped + held" in text(view, "#drops")
+        await pilot.press("d")
+        assert view.query_one(ContentSwitcher).current == "run"
+
+
+async def test_the_details_stand_beside_the_picture_where_there_is_room() -> None:
+    drawn = graph()
+    view = View(drawn, "pipe", Bell())
+    async with view.run_test(size=(160, 40)) as pilot:
+        view.moment(moments(drawn, 2)[-1], {})
         await pilot.press("down")
-        assert text(view, "#details").startswith("map, its rate above")
-        assert "in = out + dropped + held" in text(view, "#details")
-        for key, part in (("d", "lost"), ("l", "log"), ("s", "stage")):
-            await pilot.press(key)
-            assert view.query_one(ContentSwitcher).current == part
-        assert "nothing was dropped" in text(view, "#drops")
+        assert view.query_one("#side").display
+        assert text(view, "#beside").startswith("source\n")
+        assert max(map(len, text(view).splitlines())) <= 160 - 44
 
 
-async def test_a_paused_view_stands_still() -> None:
+async def test_pausing_and_looking_back_hold_the_picture_and_nothing_is_lost() -> None:
     drawn = graph()
-    one, two = moments(drawn, 2)
     view = View(drawn, "pipe", Bell())
+    several = moments(drawn, 6)
     async with view.run_test(size=(80, 24)) as pilot:
-        view.moment(one, {})
+        for now in several[:3]:
+            view.moment(now, {})
         await pilot.press("p")
-        view.moment(two, {})
-        assert view.moments[-1] is one
+        view.moment(several[3], {})
+        assert f"{several[2].delivered} samples" in text(view)
+        assert "paused" in text(view)
         await pilot.press("p")
-        view.moment(two, {})
-        assert view.moments[-1] is two
+        assert f"{several[3].delivered} samples" in text(view)
+        await pilot.press("left")
+        assert f"{several[1].delivered} samples" in text(view)
+        assert "s ago" in text(view)
+        view.moment(several[4], {})
+        assert f"{several[1].delivered} samples" in text(view)
+        await pilot.press("escape")
+        assert f"{several[4].delivered} samples" in text(view)
+        await pilot.press("right_square_bracket")
+        assert view.span == 300.0
 
 
-async def test_log_lines_of_any_thread_are_shown() -> None:
+async def test_log_lines_come_from_any_thread() -> None:
     view = View(graph(), "pipe", Bell())
+    logger = logging.getLogger("flowload.test-tui")
+    handler = LogLines(view.lines)
+    logger.addHandler(handler)
     async with view.run_test(size=(80, 24)) as pilot:
+        logger.warning("[red]careful[/red]")
         await pilot.press("l")
-        record = logging.LogRecord("flowload", logging.WARNING, "x.py", 1, "unpack: skipped %d", (3,), None)
-        LogLines(view.lines).emit(record)
         view.show_log()
         await pilot.pause()
-        log = view.query_one(RichLog)
-        assert any("WARNING unpack: skipped 3" in line.text for line in log.lines)
+        assert view.query_one(ContentSwitcher).current == "log"
+        assert "[red]careful[/red]" in "".join(str(line.text) for line in view.query_one(RichLog).lines)
+    logger.removeHandler(handler)
 
 
 async def test_leaving_rings_the_bell_and_the_end_stays_until_then() -> None:
@@ -134,14 +154,14 @@ async def test_leaving_rings_the_bell_and_the_end_stays_until_then() -> None:
         view.moment(moments(graph(), 1)[0], {})
         view.ended("finished")
         await pilot.pause()
-        assert text(view, "#head").startswith("pipe (over: finished; q leaves): ")
+        assert "over: finished; q leaves" in text(view)
         await pilot.press("q")
     assert bell.wait(0) == "interrupted"
 
 
 @pytest.mark.slow
 def test_the_view_is_not_imported_unless_it_is_asked_for() -> None:
-    extras = "{'textual', 'pygraphviz', 'prometheus_client'}"
+    extras = "{'textual', 'resvg_py', 'prometheus_client', 'http.server'}"
     code = f"import sys, flowload.cli; assert not {extras} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -164,11 +184,11 @@ async def test_nothing_that_is_shown_is_obeyed_by_the_terminal() -> None:
         last = run.stats()
     view = View(drawn, evil, Bell())
     async with view.run_test(size=(120, 40)) as pilot:
-        assert str(view.query_one("#head", Static).render()) == r"[red]\x1b[31m\x1b]0;PWNED\x07"
+        assert text(view) == r"[red]\x1b[31m\x1b]0;PWNED\x07"
         view.moment(last, {})
-        await pilot.press("down", "d")
+        await pilot.press("down", "down", "d")
         await pilot.pause()
-        shown = [text(view, which) for which in ("#head", "#verdict", "#details", "#drops")]
+        shown = [text(view, which) for which in ("#picture", "#stage", "#drops", "#books")]
     assert "\x1b" not in "".join(shown)
-    assert shown[0].startswith(r"[red]\x1b[31m")
-    assert all(r"[red]\x1b[31m" in part for part in shown[2:])
+    assert shown[0].startswith(r" [red]\x1b[31m")
+    assert all(r"[red]\x1b[31m" in part for part in shown[1:3])

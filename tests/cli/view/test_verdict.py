@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from flowload.cli.view.verdict import as_json, brief, duration_of, told
+from flowload.cli.view.verdict import as_json, brief, told
+from flowload.observe.figures import duration_of
 from flowload.observe.stations import Station
 from flowload.observe.verdict import Limit, Verdict
 

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from flowload.cli.command import Asked, FileCommand
-from flowload.cli.commands.run import bounds_of
+from flowload.cli.commands.run import bounds_of, opened
 from flowload.cli.complaint import complain, status_of
 from flowload.cli.completion import PipelineFile
 from flowload.cli.drive import Drive
 from flowload.cli.numbers import limit
 from flowload.cli.outcome import status_after
 from flowload.cli.view.lines import say
-
-from .live import live
-from .painter import check_path, paint
-from .scene import scene_of
-from .watcher import Watcher
+from flowload.cli.view.quiet import QuietScreen
+from flowload.errors import GraphError
+from flowload.picture.painter import check_path, paint
+from flowload.picture.sampler import Sampler, running
 
 __all__ = ["main", "picture"]
 
 
 def checked(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
     """Known before anything runs."""
-    return None if path is None else check_path(path)
+    try:
+        return None if path is None else check_path(path)
+    except GraphError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command(cls=FileCommand, name="graph", context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,20 +61,28 @@ def picture(asked: Asked, /, *, out: Path | None, page: bool, port: int, seed: i
         raise click.UsageError("wanted -o PATH, or --live")
     if bounds["seconds"] is None and not page:
         bounds["seconds"] = 10.0
-    graph = asked.file.draw()
-    watcher = Watcher(tick=0.5)
-    drive = Drive(graph, bounds_of(**bounds, first_epoch=0, align=False), watcher, seed)
-    title = asked.file.pipeline.function.__name__
-    if page:
-        live(drive, watcher, title, port)
-    else:
-        drive.run()
+    drive = Drive(asked.file.draw(), bounds_of(**bounds), QuietScreen(), seed)
+    drive.title = asked.file.pipeline.function.__name__
+    samplers: list[Sampler] = []
+
+    @contextmanager
+    def around(batches: Any) -> Iterator[None]:
+        with ExitStack() as stack:
+            if page:
+                say(f"live at {stack.enter_context(opened(batches, drive.title, port)).url}")
+            if out is not None:
+                samplers.append(stack.enter_context(Sampler(batches, drive.title)))
+            yield
+
+    drive.around = around
+    drive.run()
     if drive.error is not None:
         raise drive.error
-    if out is not None and drive.stats is not None:
-        now = watcher.now or drive.stats
-        paint(scene_of(graph, now, drive.warm, title), out)
-        say(f"wrote {out}")
+    for sampler in samplers:
+        moments = running(sampler.moments())
+        if sampler.feed.rails is not None and moments and out is not None:
+            paint(sampler.feed.rails, moments, out)
+            say(f"wrote {out}")
     return status_after(drive)
 
 
