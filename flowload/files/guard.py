@@ -60,7 +60,7 @@ class Guard:
             return np.frombuffer(self.map_fd(path, fd), np.uint8)
 
     def map_fd(self, path: str | os.PathLike[str], fd: int) -> Mapped:
-        """The same of a file that is open."""
+        """Map a file that is open already, and watch it for changes."""
         name = os.fspath(path)
         with translated(name):
             memory, found = map_fd(fd)

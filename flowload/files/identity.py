@@ -23,7 +23,7 @@ class Identity(NamedTuple):
     modified: int  #: when its bytes were written last, in nanoseconds since 1970
 
     def pack(self) -> bytes:
-        """The same in 32 bytes, for whoever keeps very many."""
+        """The identity in 32 bytes, for whoever keeps very many."""
         return PACKED.pack(*(value & (1 << 64) - 1 for value in self[:3]), self.modified)
 
     @classmethod

@@ -92,7 +92,7 @@ class Graph(Countable):
         return [*super().__dir__(), *dict(self.ends)]
 
     def named(self, name: str) -> Graph:
-        """The same drawing with a name of the user's for its last node."""
+        """This drawing, with a name for its last node."""
         check_node_name(name)
         return Graph(*rename(self, name))
 

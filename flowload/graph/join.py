@@ -27,7 +27,7 @@ class Drawing(Protocol):
 
     @property
     def flow(self) -> Flow:
-        """The same, flat."""
+        """The nodes of the drawing and what flows between them."""
 
 
 def join(heads: Sequence[Drawing], tail: Drawing) -> tuple[Ends, tuple[Node, ...]]:

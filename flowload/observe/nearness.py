@@ -20,7 +20,7 @@ NEARLY = 0.95  #: of the bounds: as good as at them
 
 
 class Nearness:
-    """That of a run with these stations and so many samples/s."""
+    """How near a run comes to what its stations allow, measured at so many samples/s."""
 
     def __init__(self, stations: Sequence[Station], rate: float) -> None:
         low, high = LEAST, MOST

@@ -44,7 +44,7 @@ class Station(NamedTuple):
         return max(self.shares, key=lambda who: self.shares[who])
 
     def with_faster(self, who: str, times: float) -> Station:
-        """The same, if what `who` does took so many times less."""
+        """This station if the work of `who` took so many times less time."""
         return self._replace(
             shares={name: share / times if name == who else share for name, share in self.shares.items()}
         )

@@ -237,7 +237,7 @@ class RunStats(NamedTuple):
         )
 
     def _repr_html_(self) -> str:
-        """The same in a notebook."""
+        """The statistics as a notebook shows them."""
         return f"<pre>{escape(str(self))}</pre>"
 
 

@@ -100,7 +100,7 @@ def half(operator: object, name: str) -> str:
 
 
 def lacked(operator: object, methods: Sequence[str]) -> list[str]:
-    """Those of some methods that an operator does not have."""
+    """Which of these methods an operator lacks."""
     # Not by `hasattr`: it would ask a property, which is the run's to ask.
     return [method for method in methods if inspect.getattr_static(operator, method, None) is None]
 

@@ -88,7 +88,7 @@ class Order(RunOrder):
         return run
 
     def opened(self, prepared: Prepared) -> Run:
-        """The same, where others who wait are told of a failure."""
+        """Open every stage; the caller tells waiting ranks where that fails."""
         pool, monitor = BufferPool(), Monitor(RunLock())
         run = Setting(
             seed=self.seed,

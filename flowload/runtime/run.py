@@ -221,7 +221,7 @@ class Run:
                 watchers.cancel_scope.cancel()
         if self.failure is None and not self._scope.cancelled_caught:
             with Capture(self._fail, FlowloadError):
-                # Where somebody stopped reading, what was under way was let go, and is in no book.
+                # Where somebody stopped reading, what was under way was dropped, and is in no account.
                 if not any(channel.reader_left for channel in self.compiled.channels):
                     await check_files(self.compiled.members, self.executors["io"])
                     check_accounts(self.compiled)

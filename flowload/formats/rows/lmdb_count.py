@@ -90,7 +90,7 @@ class Known:
         return next((row for row in range(begin + PROBED - 1, begin - 1, -1) if self.has(row)), None)
 
     def error(self, reason: str, wanted: str, *, none: bool = False) -> DataError:
-        """That entries are no rows, or not all."""
+        """The error where no entry, or not every entry, is a row."""
         first, last = self.ends()
         found = f"{self.entries:,} entries, the first {first!r}, the last {last!r}"
         kind = NoDataError if none else DataError

@@ -229,7 +229,7 @@ def differs_alike(document: Document, location: str) -> Coords | None:
 
 
 def differs_in(root: Path, document: Document, location: str) -> Coords | None:
-    """The same, with an array in an empty folder."""
+    """The first chunk of a small array, written by zarr-python to an empty folder, that we read otherwise."""
     from zarr.storage import LocalStore  # noqa: PLC0415 - see by_library
 
     small, shape, files = shrunk(document)

@@ -25,7 +25,7 @@ S1, S2, S4, S8, S16, S32 = (np.uint64(1 << k) for k in range(6))
 
 @kernel
 def reversed_bytes(word: np.uint64) -> np.uint64:
-    """The same bytes, last first."""
+    """The bytes of a word in reverse order."""
     word = ((word >> S8) & EIGHTS) | ((word & EIGHTS) << S8)
     word = ((word >> S16) & QUADS) | ((word & QUADS) << S16)
     return (word >> S32) | (word << S32)

@@ -20,7 +20,7 @@ SOON = 4096  #: bytes of the next row that are asked for; the processor sees wha
 
 
 def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The same numbers in this machine's byte order."""
+    """The dtype in this machine's byte order."""
     return dtype.newbyteorder("=")
 
 

@@ -89,7 +89,7 @@ class AsyncBatches(Pictured):
         return self.epoch_of(only_output(self.order))
 
     def epoch_of(self, output: str) -> int:
-        """The same of one output; before its first batch the first pass."""
+        """Number of the pass that an output's last batch belongs to; before the first, the first pass."""
         boundaries = None if self.run is None else self.channel(output).boundaries
         return self.order.first_epoch if boundaries is None else boundaries.epoch
 

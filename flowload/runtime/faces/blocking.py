@@ -86,7 +86,7 @@ class Batches(Pictured):
         return self.epoch_of(only_output(self._order))
 
     def epoch_of(self, output: str) -> int:
-        """The same of one output; before its first batch the first pass."""
+        """Number of the pass that an output's last batch belongs to; before the first, the first pass."""
         return (
             self._order.first_epoch
             if self._loop_thread is None

@@ -19,7 +19,7 @@ class Future(Protocol):
     """What asyncio's future and its twin for trio have in common."""
 
     def done(self) -> bool:
-        """It has a result, or its waiter was cancelled."""
+        """Whether it has a result, or its waiter was cancelled."""
 
     def set_result(self, result: None, /) -> None:
         """Wake the waiter."""
@@ -96,7 +96,7 @@ class TrioFuture:
         self._event = trio.Event()
 
     def done(self) -> bool:
-        """It was set."""
+        """Whether it was set."""
         return self._event.is_set()
 
     def set_result(self, _: None, /) -> None:

@@ -180,7 +180,7 @@ class Collate:
         return fields
 
     def fixed_fields(self, part: Frames | Rows) -> Fields | None:
-        """The same, worked out."""
+        """Compute the fields of a batch of this part, without looking into the cache."""
         if isinstance(part, Frames):
             return self.fields_of(part)
         layout = layout_of(part.table, self.layout)

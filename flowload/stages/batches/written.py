@@ -187,7 +187,7 @@ class CollateUsable(Collate):
         return first.arrays  # of a bundle, each batch has its own: see `Written.batches`
 
     def good_ones(self, parts: Iterable[Part], call: Call) -> Written | None:
-        """Those that can be written, by reference; the others are dropped and rejected, each by itself."""
+        """The samples that can be written, by reference; each of the others is dropped or rejected by itself."""
         good: list[Part] = []
         for part in merged(parts):
             if isinstance(part, Rows):

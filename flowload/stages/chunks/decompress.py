@@ -204,7 +204,7 @@ def named(form: ChunkFormat, chunk: np.void, path: str, where: str) -> Iterator[
 
 
 def name_member(error: DataError, form: ChunkFormat, chunk: np.void, path: str, where: str) -> DataError:
-    """The same error by the chunk's name in its file; looked up only now, because it may need the file."""
+    """The error with the chunk's name in its file; looked up only now, because that may need the file."""
     try:
         member = form.describe(path, chunk)
     except (DataError, OSError):

@@ -140,7 +140,7 @@ class Reader:
         return file.fd
 
     def try_fd(self, source: SourceFile) -> int:
-        """The same; -1 where it cannot be opened."""
+        """The descriptor of a file; -1 where it cannot be opened."""
         try:
             return self.fd(source)
         except DataError:

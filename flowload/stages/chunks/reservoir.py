@@ -138,7 +138,7 @@ class Exchange:
         return Frames(block.format, sources, rows, origin)
 
     def own(self, rows: Bytes, call: Call) -> Bytes:
-        """The same records where they may be overwritten, in rows as long as the slots'."""
+        """The records in memory that may be overwritten, in rows as long as the slots'."""
         stride = self.slots.stride
         if rows.flags.writeable and rows.flags.c_contiguous and rows.shape[1] == stride:
             return rows

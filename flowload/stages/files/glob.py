@@ -73,7 +73,7 @@ class Pattern:
 
     @classmethod
     def split(cls, text: str, suffixes: tuple[str, ...], *, absolute: bool) -> Pattern:
-        """The same. Raises OSError, RuntimeError for a user without a home, and ValueError."""
+        """Parse, as `of`. Raises OSError, RuntimeError for a user without a home, and ValueError."""
         path = Path(text).expanduser()
         if absolute:
             path = path.absolute()

@@ -37,7 +37,7 @@ class RowRange:
         return 24
 
     def select(self, which: NDArray[Any] | slice) -> Picks:
-        """Those that an index array, a mask or a slice names."""
+        """The selection of the places that an index array, a mask or a slice names."""
         if isinstance(which, slice):
             part = range(self.start, self.stop, self.step)[which]
             if part.step > 0:
@@ -76,7 +76,7 @@ class RowList:
         return int(self.numbers.nbytes)
 
     def select(self, which: NDArray[Any] | slice) -> RowList:
-        """Those that an index array, a mask or a slice names."""
+        """The selection of the places that an index array, a mask or a slice names."""
         return RowList(self.numbers[which])
 
     def array(self) -> Numbers:
@@ -114,7 +114,7 @@ class PermutedRows:
         return 64
 
     def select(self, which: NDArray[Any] | slice) -> Picks:
-        """Those that an index array, a mask or a slice names."""
+        """The selection of the places that an index array, a mask or a slice names."""
         part = self.span.select(which)
         return (
             PermutedRows(self.base, self.keys, part)
@@ -161,7 +161,7 @@ def joined(parts: Sequence[Picks]) -> Picks:
 
 
 def narrow(numbers: NDArray[np.int64] | NDArray[np.int32]) -> NDArray[np.int64] | NDArray[np.int32]:
-    """The same numbers in 4 bytes each where they fit."""
+    """The numbers as int32 where they fit, else as they are: half the memory while they wait."""
     fits = numbers.itemsize == 4 or len(numbers) == 0 or numbers.max() <= SMALL
     return numbers.astype(np.int32, copy=False) if fits else numbers
 

@@ -54,7 +54,7 @@ def as_block(value: Any, whole: Collection[str] = ()) -> Block:
 
 
 def unwrapped(value: Any, whole: Collection[str]) -> Block:
-    """The same, wherever its arrays are."""
+    """The block of a value, whose arrays may be on the CPU or on a card."""
     if isinstance(value, Batch | Item):
         return value  # asked first: what follows costs as much as a short call
     if isinstance(value, CoroutineType):

@@ -48,7 +48,7 @@ class FilterStage(Stage):
         return {"out": incoming[0]}
 
     def uneven(self, setting: Setting) -> str | None:  # noqa: ARG002 - wherever it stands
-        """It leaves out what its function says."""
+        """Why ranks may end unevenly: the function leaves samples out."""
         return "it leaves out different numbers of samples on different ranks"
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit

@@ -63,7 +63,7 @@ class ToAll:
         self.names = names
 
     def route(self, block: Block, call: Call) -> Mapping[str, Block]:
-        """The same block everywhere."""
+        """The block, read-only, for every output."""
         call.opened(len(block) * len(self.names))
         return dict.fromkeys(self.names, shared(block))
 

@@ -40,7 +40,7 @@ class Picked(NamedTuple):
         return (self.energy, self.forces, *self.charges, *self.suspects)
 
     def shapes(self, key: str, count: int, atoms: int) -> list[Shape]:
-        """Those that such an array may have."""
+        """The shapes that an array of this kind may have."""
         if key == self.forces:
             return [(count, atoms, 3)]
         return totals(count) if key in (*self.charges, *self.suspects) else [(count,), (count, 1)]
