@@ -187,7 +187,7 @@ class CollateUsable(Collate):
         return first.arrays  # of a bundle, each batch has its own: see `Written.batches`
 
     def good_ones(self, parts: Iterable[Part], call: Call) -> Written | None:
-        """The samples that can be written, by reference; each of the others is dropped or rejected by itself."""
+        """The samples that can be written, by reference; the others are dropped or rejected one by one."""
         good: list[Part] = []
         for part in merged(parts):
             if isinstance(part, Rows):

@@ -71,8 +71,9 @@ def unwrapped(value: Any, whole: Collection[str]) -> Block:
 
 def on_card(block: Block) -> Block:
     """A block that knows what to wait for, where it has tensors on a card."""
-    torch = sys.modules.get("torch")  # who has not imported it has no tensors
-    if torch is None or not torch.cuda.is_initialized():
+    # Who has not imported torch has no tensors; nor has who is importing it now, in another thread.
+    initialized = getattr(getattr(sys.modules.get("torch"), "cuda", None), "is_initialized", None)
+    if initialized is None or not initialized():
         return block
     from flowload.stages.device.on_card import wrapped  # noqa: PLC0415 - imports torch
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -113,3 +115,14 @@ def test_errors_are_counted_under_skip() -> None:
 def test_an_interrupt_is_no_bad_data() -> None:
     with pytest.raises(KeyboardInterrupt), Blaming(batch(1), FakeCall(on_error="skip"), "skip"):
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("cuda", [None, ModuleType("torch.cuda")])
+def test_while_another_thread_imports_torch_nothing_is_asked_of_it(
+    cuda: ModuleType | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = ModuleType("torch")
+    if cuda is not None:
+        monkeypatch.setattr(half, "cuda", cuda, raising=False)
+    monkeypatch.setitem(sys.modules, "torch", half)
+    assert isinstance(as_block({"x": np.zeros(3)}), Batch)
