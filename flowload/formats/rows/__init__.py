@@ -9,7 +9,8 @@ when a run opens them.
 from .hdf5 import Hdf5Rows
 from .lmdb import LmdbRows
 from .npy import NpyRows
+from .parquet import ParquetRows
 from .tiledb import TileDbRows
 from .zarr import ZarrRows
 
-__all__ = ["Hdf5Rows", "LmdbRows", "NpyRows", "TileDbRows", "ZarrRows"]
+__all__ = ["Hdf5Rows", "LmdbRows", "NpyRows", "ParquetRows", "TileDbRows", "ZarrRows"]

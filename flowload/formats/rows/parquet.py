@@ -52,7 +52,7 @@ class ParquetRows:
             fixed size and tensors of them; a value that is null is an error.
         cache_bytes: of decoded columns that are kept, 256 MiB.
 
-    Example:
+    Examples:
         >>> import flowload as fl, pyarrow as pa, pyarrow.parquet as pq
         >>> pq.write_table(pa.table({"x": [1, 2, 3]}), "numbers.parquet")
         >>> (fl.rows(ParquetRows("numbers.parquet")) >> fl.batch(2)).peek()["x"].tolist()
