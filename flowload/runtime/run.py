@@ -24,7 +24,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -41,7 +40,7 @@ from flowload.observe.waits import Waits
 from flowload.printable import text_of
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.observe.accounts import check_accounts, check_delivered
-from flowload.runtime.observe.process import ProcessStats
+from flowload.runtime.observe.process import ProcessStats, thread_clock
 from flowload.runtime.observe.tracing import TraceRecorder
 from flowload.runtime.tasks.choose import TaskMain, task_for
 from flowload.runtime.tasks.segment import Segment
@@ -98,7 +97,7 @@ class Run:
         """Start every task, in a scope of their own, so that the reader is never cancelled with them."""
         self.began = perf_counter()
         self.process = ProcessStats()
-        self.loop_clock = _thread_clock()
+        self.loop_clock = thread_clock()
         self.loop_began = time.thread_time()
         self.gone = anyio.Event()
         self._scope = anyio.CancelScope()
@@ -298,9 +297,3 @@ class Run:
         else:
             self.failure = as_error(error)
             self.finished = False
-
-
-def _thread_clock() -> int | None:
-    if hasattr(time, "pthread_getcpuclockid"):
-        return time.pthread_getcpuclockid(threading.get_ident())
-    return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from mmap import PAGESIZE
 from pathlib import Path
 from time import process_time
 
-__all__ = ["ProcessStats", "resident"]
+__all__ = ["ProcessStats", "clock_seconds", "resident", "thread_clock"]
 
 IO = Path("/proc/self/io")
 MEMORY = Path("/proc/self/statm")
@@ -46,3 +48,15 @@ def resident(path: Path = MEMORY) -> int:
     except OSError:
         return 0
     return int(pages[1]) * PAGESIZE if len(pages) > 1 else 0
+
+
+def thread_clock() -> int | None:
+    """The clock of the calling thread's CPU time, which any thread may read; None: the system has none."""
+    if hasattr(time, "pthread_getcpuclockid"):
+        return time.pthread_getcpuclockid(threading.get_ident())
+    return None
+
+
+def clock_seconds(clock: int | None) -> float:
+    """CPU seconds by a `thread_clock`; 0 without one."""
+    return 0.0 if clock is None else time.clock_gettime(clock)

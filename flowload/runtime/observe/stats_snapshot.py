@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from time import perf_counter
@@ -13,7 +12,7 @@ from flowload.observe.stats import EdgeStats, ExecutorStats, LeaseStats, RunStat
 from flowload.printable import printable
 from flowload.runtime.channel import Channel
 from flowload.runtime.observe.outcome import outcome_of, warnings_of
-from flowload.runtime.observe.process import resident
+from flowload.runtime.observe.process import clock_seconds, resident
 from flowload.runtime.run import Run
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.map_chain import is_async
@@ -39,7 +38,7 @@ def snapshot(run: Run) -> RunStats:
         delivered=run.delivered,
         blocks_delivered=run.blocks_delivered,
         consumer_wait=run.consumer_wait,
-        loop_time=run.loop_time or _cpu_time(run.loop_clock) - run.loop_began,
+        loop_time=run.loop_time or clock_seconds(run.loop_clock) - run.loop_began,
         buffers_leased=buffers.leased,
         buffers_made=buffers.made,
         buffer_bytes=buffers.leased_bytes + buffers.free_bytes,
@@ -241,7 +240,3 @@ def _executor(executor: Executor) -> ExecutorStats:
         work=sum(totals.work for totals in timings),
         waited=sum(totals.waited for totals in timings),
     )
-
-
-def _cpu_time(clock: int | None) -> float:
-    return 0.0 if clock is None else time.clock_gettime(clock)
