@@ -58,7 +58,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> OldKernel:
     old = OldKernel()
     patched = type("Mapping", (mmap.mmap,), {"madvise": lambda _, *advice: old.madvise(*advice)})
     monkeypatch.setattr(mmap, "mmap", patched)
-    monkeypatch.setattr(memory.Mapping, "madvise", patched.madvise)  # type: ignore[attr-defined]
+    monkeypatch.setattr(memory.PinnedMap, "madvise", patched.madvise)  # type: ignore[attr-defined]
     monkeypatch.setattr(mmap, "MADV_HUGEPAGE", 14, raising=False)
     return old
 

@@ -7,16 +7,28 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from types import ModuleType
 
 import pytest
 
 __all__ = ["Absent", "lacked"]
 
 #: What a test may lack: torch, which flowload needs but imports late, and the libraries of extras.
-MAY_LACK = ("jax", "lmdb", "obstore", "pandas", "playwright", "pyarrow", "pygraphviz", "tiledb", "torch", "trio")
+MAY_LACK = (
+    "jax",
+    "lmdb",
+    "obstore",
+    "pandas",
+    "playwright",
+    "pyarrow",
+    "pygraphviz",
+    "tiledb",
+    "torch",
+    "trio",
+)
 TOLD = re.compile(r"No module named '(\w+)|(\w+) is not installed; try: pip install")
 
 
@@ -31,27 +43,32 @@ class Absent:
     def __init__(self, names: set[str]) -> None:
         self.names = names
 
-    def find_spec(self, fullname: str, _path: Sequence[str] | None, _target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Asked last by the import system, while modules of tests are collected."""
         if fullname in self.names:
             pytest.skip(f"{fullname} is not installed here", allow_module_level=True)
         return None
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_collection(self) -> object:
+    def pytest_collection(self) -> Generator[None, object, object]:
         """While modules are imported."""
         finder = self
-        sys.meta_path.append(finder)  # type: ignore[arg-type]  # it has what the import system asks for
+        sys.meta_path.append(finder)
         try:
             return (yield)
         finally:
-            sys.meta_path.remove(finder)  # type: ignore[arg-type]
+            sys.meta_path.remove(finder)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> object:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Where a test, or a process of its own, wanted it."""
-        report: pytest.TestReport = yield
-        found = {first or second for first, second in TOLD.findall(report.longreprtext)}
+        report = yield
+        said = f"{report.longreprtext}\n{report.capstdout}\n{report.capstderr}\n{report.caplog}"
+        found = {first or second for first, second in TOLD.findall(said)}
         if report.failed and (wanted := found & self.names):
             why = f"{', '.join(sorted(wanted))}: not installed here"
             report.outcome = "skipped"

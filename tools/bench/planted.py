@@ -41,10 +41,15 @@ def hold(seconds: float) -> None:
         sorted(NUMBERS, key=None)
 
 
+def pause(seconds: float) -> None:
+    """Wait, as for a disk."""
+    sleep(seconds)
+
+
 NUMBERS = [number * 7919 % 100_003 for number in range(20_000)]  #: sorted in 1 to 3 ms
 WASTES: Mapping[str, Callable[[float], None]] = {
     "spin": spin,
-    "sleep": sleep,
+    "sleep": pause,
     "python": compute,
     "locked": hold,
 }
