@@ -44,6 +44,12 @@ def watch(batches: Seen, *, title: str = "", port: int = 0, host: str = "127.0.0
         host: where to listen: this machine alone, unless told otherwise. Who can reach it can read it.
 
     Raises OSError where the port is taken.
+
+    Examples:
+        >>> graph = fl.rows({"x": np.arange(100)}) >> fl.batch(10)
+        >>> with graph.iterate() as batches, fl.watch(batches) as page:
+        ...     print(page.url.startswith("http://127.0.0.1:"), sum(1 for _ in batches))
+        True 10
     """
     from .watch import Watch, title_of  # noqa: PLC0415 - a server is for those who want a page
 
