@@ -38,28 +38,36 @@ def lacked() -> set[str]:
 
 
 class Absent:
-    """Skips modules that import what is absent, and tests whose failure says that it was wanted."""
+    """Skips modules that import what is absent, and tests that fail when they have asked for it."""
 
     def __init__(self, names: set[str]) -> None:
         self.names = names
+        self.collecting = False
+        self.asked: set[str] = set()  #: since the test began
+        sys.meta_path.append(self)
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Asked last by the import system, while modules of tests are collected."""
+        """Asked last by the import system, in any thread."""
         if fullname in self.names:
-            pytest.skip(f"{fullname} is not installed here", allow_module_level=True)
+            self.asked.add(fullname)
+            if self.collecting:
+                pytest.skip(f"{fullname} is not installed here", allow_module_level=True)
         return None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, object, object]:
         """While modules are imported."""
-        finder = self
-        sys.meta_path.append(finder)
+        self.collecting = True
         try:
             return (yield)
         finally:
-            sys.meta_path.remove(finder)
+            self.collecting = False
+
+    def pytest_runtest_logstart(self) -> None:
+        """A test begins."""
+        self.asked.clear()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -68,7 +76,7 @@ class Absent:
         """Where a test, or a process of its own, wanted it."""
         report = yield
         said = f"{report.longreprtext}\n{report.capstdout}\n{report.capstderr}\n{report.caplog}"
-        found = {first or second for first, second in TOLD.findall(said)}
+        found = {first or second for first, second in TOLD.findall(said)} | self.asked
         if report.failed and (wanted := found & self.names):
             why = f"{', '.join(sorted(wanted))}: not installed here"
             report.outcome = "skipped"
