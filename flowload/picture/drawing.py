@@ -22,6 +22,7 @@ from .trace import trace
 __all__ = ["Columns", "Wanted", "columns_of", "draw", "headed", "svg", "wrapped"]
 
 LANE, FIRST = 22, 12  #: from lane to lane, and the first lane
+HISTORY = 200.0  #: that a history should have
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,13 @@ def columns_of(rails: Rails, wanted: Wanted, top: float) -> Columns:
         return Columns(
             True, high, first, ys, name, side, name, side - name, 0, width, 0, width * 0.63, width * 0.37
         )
-    names = near(max(96.0, *(len(row.label) * 7.4 + 8 for row in rails.rows)), 96, width * 0.3)
+    # Long names give way to the history.
+    bar_wide = near(width * 0.2, 150, 290)
+    room = width - name - bar_wide - (302 if width > 820 else 236) - HISTORY
+    longest = max(96.0, *(len(row.label) * 7.4 + 8 for row in rails.rows))
+    names = near(longest, 96, near(room, 96, width * 0.3))
     queue = name + names + 34
     start = queue + 14
-    bar_wide = near(width * 0.2, 150, 290)
     run = start + bar_wide + 38
     out = run + 74
     lost = out + 66 if width > 820 else 0.0

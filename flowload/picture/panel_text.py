@@ -46,7 +46,7 @@ def lines_of(section: Section, width: int) -> Iterator[Line]:
             told = f"{out:>8} {lost:>10} {held:>8}  {books}"
             role = "hot" if missing and why == "wrong" else "dim" if missing else "good"
             yield [
-                Piece(f"{crop(str(name), max(8, width - len(told) - 1), 1)}"),
+                Piece(f"{crop(str(name), max(4, width - len(told) - 1), 1)}"),
                 *right(told, str(name), width, role),
             ]
         elif section["kind"] == "lines":
@@ -66,6 +66,6 @@ def pair(name: str, value: str, width: int) -> Line:
 
 def right(told: str, name: str, width: int, role: str) -> list[Piece]:
     """Numbers at the right edge, the last word in its colour."""
-    space = max(1, width - len(crop(name, max(8, width - len(told) - 1), 1)) - len(told))
+    space = max(1, width - len(crop(name, max(4, width - len(told) - 1), 1)) - len(told))
     numbers, books = told.rsplit("  ", 1)
     return [Piece(" " * space + numbers + "  "), Piece(books, role)]

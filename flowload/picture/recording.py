@@ -1,7 +1,7 @@
 """A run in a file: its moments, small and bounded, to be looked at and compared afterwards.
 
-The file is gzip of lines of JSON: first what was run and how it ended, then a moment a line. At most 720
-moments are kept (see `tape`), so that a recording of any length is a few hundred kilobytes.
+The file is gzip of lines of JSON: first what was run and how it ended, then a moment a line. The older, the
+fewer moments are kept (see `tape`), so that a recording of any length is a few hundred kilobytes.
 """
 
 from __future__ import annotations

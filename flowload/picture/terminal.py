@@ -172,6 +172,8 @@ def row_line(
 
 def spark(values: Sequence[float], most: float, width: int) -> str:
     """A line of eighths, its last value last."""
+    if width <= 0:
+        return ""
     step = max(1.0, len(values) / width)
     count = min(width, len(values))
     picked = [

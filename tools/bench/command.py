@@ -118,8 +118,10 @@ def observe(  # noqa: PLR0913 - parameters are options
     """What the statistics cost, and whether verdicts on slowed pipelines are right."""
     cpus = keep_to(cpus)
     from .observe import measure_cost, measure_verdicts  # noqa: PLC0415 - numba counts the CPUs at import
+    from .watched import measure_watching  # noqa: PLC0415 - the same
 
     measure_cost(blocks, rounds, cpus)
+    measure_watching(rounds, cpus)
     settings = Settings(
         data=data or default_data(),
         seconds=seconds,

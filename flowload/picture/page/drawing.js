@@ -4,7 +4,7 @@ import { bandsOf, historyOf, ticks } from "./history.js";
 import { bar, clock, crop, escape, letters, line, near, number, rail, rect, text } from "./marks.js";
 import { trace } from "./trace.js";
 
-const LANE = 22, FIRST = 12;
+const LANE = 22, FIRST = 12, HISTORY = 200;
 const SIDE = { limit: "limits", pace: "sets the pace", next: "next", later: "next" };
 
 export const WANTED = { width: 980, height: 0, span: 120, cursor: -1, pick: "", history: true, head: false, foot: "" };
@@ -25,9 +25,13 @@ export function columnsOf(rails, wanted, above) {
     const side = width * 0.6;
     return { narrow, high, top, ys, name, queue: side, bar: name, barWide: side - name, run: 0, out: width, lost: 0, left: width * 0.63, wide: width * 0.37 };
   }
-  const names = near(Math.max(96, ...rails.rows.map((row) => letters(row.label).length * 7.4 + 8)), 96, width * 0.3);
+  // Long names give way to the history.
+  let barWide = near(width * 0.2, 150, 290);
+  const room = width - name - barWide - (width > 820 ? 302 : 236) - HISTORY;
+  const longest = Math.max(96, ...rails.rows.map((row) => letters(row.label).length * 7.4 + 8));
+  const names = near(longest, 96, near(room, 96, width * 0.3));
   const queue = name + names + 34, start = queue + 14;
-  let barWide = near(width * 0.2, 150, 290), run = start + barWide + 38, out = run + 74, lost = width > 820 ? out + 66 : 0;
+  let run = start + barWide + 38, out = run + 74, lost = width > 820 ? out + 66 : 0;
   const left = (lost || out) + 28;
   if (!wanted.history) {
     const more = width - left + 22;

@@ -2,7 +2,7 @@
 
 import { near } from "./marks.js";
 
-const POINTS = 240, RECENT = 240, MOST = 720, APART = 46, STEPS = [5, 15, 30, 60, 180, 600, 1800, 3600];
+const POINTS = 240, RECENT = 300, LATER = 60, SURE = 120, SPARSE = 4, APART = 46, STEPS = [5, 15, 30, 60, 180, 600, 1800, 3600];
 
 export function historyOf(moments, live, span, until = moments[live].at) {
   const end = until, shown = Math.min(span, Math.max(15, end)), start = end - shown;
@@ -32,13 +32,22 @@ export function ticks(start, end, width) {
   return found;
 }
 
-// What a page keeps: the last moments all, of earlier ones fewer and fewer, as `tape.py` does.
+// What a page keeps: the last two minutes as they came, of earlier moments fewer and fewer, as `tape.py` does.
 export function keep(moments, fresh) {
   moments.push(...fresh);
-  while (moments.length > MOST) {
-    const early = moments.slice(0, -RECENT).filter((_, k) => k % 2 === 0);
-    moments.splice(0, moments.length - RECENT, ...early);
-  }
+  if (moments.length < RECENT || moments.length - (moments.thinned ?? 0) < LATER) return;
+  const end = moments.at(-1).at;
+  let bucket = -1;
+  const kept = moments.filter((moment) => {
+    const age = end - moment.at;
+    if (age < SURE) return true;
+    const size = (SPARSE / 2) * 2 ** Math.floor(Math.log2(age / SURE)), own = Math.floor(moment.at / size) + size * 1e9;
+    const first = own !== bucket;
+    bucket = own;
+    return first;
+  });
+  moments.splice(0, moments.length, ...kept);
+  moments.thinned = moments.length;
 }
 
 // The number of the moment that is nearest to a time.
