@@ -73,13 +73,8 @@ class Widths:
 def widths_of(rails: Rails, screen: Screen) -> Widths:
     """What fits: histories have what is left, long names are cut, and bars shrink before names do."""
     wide = screen.columns >= 120
-    rail, queue, out, word, lost = (
-        2 * rails.lanes + 1,
-        9 if wide else 7,
-        10,
-        14 if wide else 12,
-        9 if wide else 0,
-    )
+    rail, queue, out, lost = 2 * rails.lanes + 1, 9 if wide else 7, 10, 9 if wide else 0
+    word = 14 if wide else 12 if screen.columns >= 76 else 0
     rest = screen.columns - rail - queue - word - out - lost - 13
     longest = max(len(row.label) for row in rails.rows) + len(" limits")
     bar, least = (18, 3 * LEAST) if wide else (11, LEAST)
@@ -125,7 +120,10 @@ def head_line(rails: Rails, now: Moment, screen: Screen) -> Line:
 
 def names(widths: Widths, history: Sequence[Moment]) -> Line:
     """The heads of the columns; over the histories who limited when."""
-    made = " " * (widths.rail + 1 + widths.name) + f"{'queue':>{widths.queue}}  workers’ time"
+    made = (
+        " " * (widths.rail + 1 + widths.name)
+        + f"{'queue':>{widths.queue}}  {'workers’ time' if widths.word else 'time'}"
+    )
     made = f"{made:<{widths.rail + widths.name + widths.queue + widths.bar + widths.word + 4}}{'run':>6}"
     made += f"{'out':>{widths.out}}" + (f"{'dropped':>{widths.lost}}" if widths.lost else "")
     return [Piece(f"{made}  ", "dim"), *band_pieces(history, widths.history)]
@@ -158,9 +156,8 @@ def row_line(
     made = [*rail_pieces(rails, now, k), Piece(f" {label:<{widths.name}}", picked)]
     made.append(Piece(f"{queue_of(rails, now, k):>{widths.queue}}  ", "data"))
     made += bar_pieces(cell["time"], widths.bar)
-    made.append(
-        Piece(f" {crop(word_of(cell, taker=bool(row.output)), widths.word, 1):<{widths.word}}", "dim")
-    )
+    told = crop(word_of(cell, taker=bool(row.output)), widths.word, 1) if widths.word else ""
+    made.append(Piece(f" {told:<{widths.word}}", "dim"))
     made.append(Piece(f"{cell['run']:>7}{cell['out']:>{widths.out}}", "hot" if limits else ""))
     if widths.lost:
         made.append(Piece(f"{cell['lost']:>{widths.lost}}", "dim" if cell["lost"] == "0" else ""))

@@ -63,7 +63,9 @@ def test_in_a_kernel_the_picture_goes_on_while_the_run_does(monkeypatch: pytest.
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     seen: list[Any] = []
 
-    class Client(nbclient.NotebookClient):  # type: ignore[misc]
+    base: Any = nbclient.NotebookClient
+
+    class Client(base):  # type: ignore[misc]
         def process_message(self, message: Any, *rest: Any) -> Any:
             seen.append(message["header"]["msg_type"])
             return super().process_message(message, *rest)
