@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +24,12 @@ from .bench import fail
 from .call import PlainCall
 from .content import copied, difference
 from .memory import arrays_for
+from .values import check_methods, check_value
 from .windows import KEY, ONES, ZEROS, check_windows, guarded
 
 __all__ = ["check_records"]
 
 THREADS = 4
-WANTED: Mapping[type, tuple[str, ...]] = {
-    LayoutRecords: ("name", "layouts", "fields", "open"),
-    LayoutTable: ("layouts", "__len__", "usable", "fields", "write", "describe", "close"),
-}
 
 
 def check_records(records: LayoutRecords | Records | Table, *, rows: int = 40, seed: int = 0) -> int:
@@ -117,31 +113,6 @@ def check_full(records: LayoutRecords, again: LayoutRecords, rows: int, seed: in
 def opened(records: LayoutRecords) -> LayoutTable:
     """Their table, in its full form."""
     return full_table(records.open(), records.name)
-
-
-Value = TypeVar("Value")
-
-
-def check_value(records: Value) -> Value:
-    """Records cross into other processes, and are part of what makes graphs equal; their copy there."""
-    try:
-        again = pickle.loads(pickle.dumps(records))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise AssertionError(f"{records!r} cannot be pickled: {error}") from error
-    by_identity = type(records).__eq__ is object.__eq__  # as arrays in memory, which have no cheap equality
-    if again != records and not by_identity:
-        fail(f"{records!r} is not equal to its copy through pickle: records are a value")
-    if isinstance(records, LayoutRecords):
-        check_methods(records, LayoutRecords)
-        if not records.layouts or len(set(records.layouts)) < len(records.layouts):
-            fail(f"layouts are {list(records.layouts)}; wanted one or more names, each once")
-    return again  # type: ignore[no-any-return]  # of the same class
-
-
-def check_methods(value: object, kind: type) -> None:
-    """An object has what a protocol wants."""
-    if missing := [name for name in WANTED[kind] if not hasattr(value, name)]:
-        fail(f"{type(value).__name__} has no {' and no '.join(missing)}; {kind.__name__} have {WANTED[kind]}")
 
 
 def check_table(records: LayoutRecords, table: LayoutTable) -> None:
