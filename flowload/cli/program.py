@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
+from flowload.cli.commands.graph import picture
 from flowload.cli.commands.new import new
 from flowload.cli.commands.pack import pack
 from flowload.cli.commands.profile import profile
@@ -24,31 +24,14 @@ from .versions import own_version
 
 __all__ = ["main", "program"]
 
-ABOVE = {"graph": ("flowload.picture.command", "picture")}  #: by name: module, and what it calls it
 
-
-class Program(click.Group):
-    """The commands; what draws pictures stands above the rest, and is imported when it is wanted."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in order."""
-        return sorted([*super().list_commands(ctx), *ABOVE])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """A command by its name."""
-        if cmd_name in ABOVE:
-            module, name = ABOVE[cmd_name]
-            found: click.Command = getattr(import_module(module), name)
-            return found
-        return super().get_command(ctx, cmd_name)
-
-
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(own_version(), prog_name="flowload", message="%(prog)s %(version)s")
 def program() -> None:
     """Training data from disk to device, through a graph that accounts for every sample."""
 
 
+program.add_command(picture)
 program.add_command(new)
 program.add_command(pack)
 program.add_command(profile)

@@ -8,7 +8,7 @@ from pathlib import Path
 # Started as a folder, which thereby is first on the path: its file names are words that anybody may import.
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from flowload.cli.commands.graphviz import main  # noqa: E402 - the path first
+from flowload.cli.commands.graph import main  # noqa: E402 - the path first
 
 if __name__ == "__main__":
     sys.exit(main())
