@@ -28,3 +28,11 @@ def test_the_warning_points_at_the_line_that_imports() -> None:
 def test_what_never_was_is_not_found() -> None:
     with pytest.raises(ModuleNotFoundError, match="rows_xyz"):
         importlib.import_module("flowload.formats.rows_xyz")
+
+
+def test_an_exam_has_its_old_name_for_a_while() -> None:
+    with pytest.warns(DeprecationWarning, match="check_chunk_format is check_format now"):
+        from flowload.testing import check_chunk_format  # noqa: PLC0415 - what is tested
+    assert check_chunk_format is importlib.import_module("flowload.testing").check_format
+    with pytest.raises(ImportError, match="check_other"):
+        from flowload.testing import check_other  # noqa: F401, PLC0415

@@ -33,19 +33,19 @@ from .bench import fail
 from .content import difference
 from .memory import Fenced, arrays_for
 
-__all__ = ["check_chunk_format"]
+__all__ = ["check_format"]
 
 LIMIT = 1 << 28  #: bytes of an inflated chunk, at most
 ZEROS, ONES = 0x00, 0xFF
 EVERY = 1, 1, 0  #: the rule that takes every record: see `kernels.chunks.schedule.choose`
 
 
-def check_chunk_format(given: ChunkFormat | RecordFormat, path: str | Path, *, chunks: int = 6) -> int:
+def check_format(given: ChunkFormat | RecordFormat, path: str | Path, *, chunks: int = 6) -> int:
     """Examine a chunk format that you wrote, on a file of it.
 
     ```python
     from flowload.formats.lc0.format import FORMAT
-    check_chunk_format(FORMAT, "games/first.tar")      # or a format of your own, and a file of it
+    check_format(FORMAT, "games/first.tar")      # or a format of your own, and a file of it
     ```
 
     What is examined: that the index names chunks inside the file, the same every time, and claims nothing
@@ -66,9 +66,9 @@ def check_chunk_format(given: ChunkFormat | RecordFormat, path: str | Path, *, c
 
     Examples:
         >>> from flowload.formats.lc0 import FORMAT
-        >>> from flowload.testing import check_chunk_format
+        >>> from flowload.testing import check_format
         >>> first = min(sample_path("chess").glob("*.tar"))
-        >>> check_chunk_format(FORMAT, first, chunks=2) > 0
+        >>> check_format(FORMAT, first, chunks=2) > 0
         True
     """
     form: ChunkFormat = full_format(given)

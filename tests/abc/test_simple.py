@@ -19,7 +19,7 @@ from flowload.abc.adapted_format import AdaptedFormat
 from flowload.abc.chunk_formats import ChunkFormat
 from flowload.abc.records import LayoutRecords, LayoutTable
 from flowload.errors import DataError
-from flowload.testing import check_chunk_format, check_records, check_stage
+from flowload.testing import check_format, check_records, check_stage
 
 OPEN: list[str] = []
 
@@ -232,7 +232,7 @@ def test_an_index_and_an_inflate_are_a_chunk_format(tmp_path: Path) -> None:
     path = write(tmp_path / "a.zipped", [3, 40, 7])
     form: ChunkFormat = AdaptedFormat(Zipped())
     assert form.suffixes == (".zipped",)
-    assert check_chunk_format(Zipped(), path) == 50
+    assert check_format(Zipped(), path) == 50
     graph = (
         fl.discover(str(tmp_path)) >> fl.read(Zipped()) >> fl.shuffle_pool(2) >> fl.unpack() >> fl.batch(50)
     )

@@ -13,31 +13,31 @@ from flowload.abc.chunk_formats import BulkFormat
 from flowload.errors import DataError
 from flowload.formats.lc0.format import FORMAT, Lc0
 from flowload.sample import sample_path
-from flowload.testing import check_chunk_format
+from flowload.testing import check_format
 from tests.testing.wrong_formats import WRONG_FORMATS, Lines, write_lines
 
 
 @pytest.mark.slow
 def test_lc0_passes(sample_tar: Path) -> None:
-    assert check_chunk_format(FORMAT, sample_tar) > 100
+    assert check_format(FORMAT, sample_tar) > 100
 
 
 def test_lc0_passes_on_a_lone_chunk(sample_tar: Path, tmp_path: Path) -> None:
     chunk = FORMAT.index(str(sample_tar))[0]
     data = sample_tar.read_bytes()[chunk["offset"] :][: chunk["size"]]
     (tmp_path / "one.gz").write_bytes(data)
-    assert check_chunk_format(FORMAT, tmp_path / "one.gz") == len(gzip.decompress(data)) // 8356
+    assert check_format(FORMAT, tmp_path / "one.gz") == len(gzip.decompress(data)) // 8356
 
 
 def test_a_right_format_passes(tmp_path: Path) -> None:
-    assert check_chunk_format(Lines(), write_lines(tmp_path / "a.lines")) == 15
-    assert check_chunk_format(Lines(), tmp_path / "a.lines", chunks=2) == 14
+    assert check_format(Lines(), write_lines(tmp_path / "a.lines")) == 15
+    assert check_format(Lines(), tmp_path / "a.lines", chunks=2) == 14
 
 
 @pytest.mark.parametrize(("form", "words"), WRONG_FORMATS, ids=lambda value: type(value).__name__)
 def test_a_mistake_is_found(form: Lines, words: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError) as caught:
-        check_chunk_format(form, write_lines(tmp_path / "a.lines"))
+        check_format(form, write_lines(tmp_path / "a.lines"))
     assert words in str(caught.value)
 
 
@@ -75,12 +75,12 @@ def test_a_mistake_in_bulk_is_found(
         pytest.skip("the installed zlib-ng cannot be called from kernels")
     monkeypatch.setattr(Bulk, "mistake", mistake)
     with pytest.raises(AssertionError) as caught:
-        check_chunk_format(form, sample_tar, chunks=3)
+        check_format(form, sample_tar, chunks=3)
     assert words in str(caught.value)
 
 
 def test_what_is_no_file_of_the_format_is_bad_data(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(np.arange(2000).tobytes())
     with pytest.raises(DataError):
-        check_chunk_format(FORMAT, tmp_path / "a.tar")
+        check_format(FORMAT, tmp_path / "a.tar")
     assert sample_path("chess").is_dir()
