@@ -19,6 +19,7 @@ from .spell import Spell
 __all__ = ["Gain", "Saying", "band_of", "gain_of", "limit_words", "plain", "saying_of"]
 
 FED = 0.05  #: a trainer that waits less of its time is fed
+HALF_FED = 0.15  #: one that waits more is not, even where nobody else is nearer to a limit
 LONG = 400  #: letters of an error
 
 
@@ -91,6 +92,14 @@ def saying_of(rails: Rails, spell: Spell, cells: Sequence[Cell], verdict: Verdic
         return made(head, [Part(f"So far {verdict.why}.")], [], "", "", waits, "too short to tell")
     named = "The trainer" if len(takers) < 2 else f"The trainer ‘{rails.rows[worst].output}’"
     who = verdict.limit.who
+    if verdict.limit.kind == "consumer" and waits >= HALF_FED:
+        words = f"{named} waits {share(waits)} of its time, and sets the pace all the same."
+        sub = [
+            Part("Nobody else is nearer to a limit: queues run empty now and then. Next, "),
+            *next_words(verdict),
+        ]
+        sub.append(Part(f". Confidence {verdict.confidence}: {verdict.why}."))
+        return made([Part(words)], sub, [Part(".")], "", who, waits, f"waits {share(waits)}")
     if waits < FED or verdict.limit.kind == "consumer":
         head = [Part(f"{named} is fed: it sets the pace, and waits {share(waits)} of its time.")]
         sub = [Part("Nothing to do here.")]

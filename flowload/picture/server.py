@@ -20,11 +20,12 @@ from .palette import variables
 __all__ = ["Server", "serve_boards"]
 
 HOST = "127.0.0.1"
-KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 #: What is served as it is: everything in `page/`, by its own name.
 PAGES = (
     "page.html",
     "page.css",
+    "icon.svg",
     "marks.js",
     "history.js",
     "trace.js",
@@ -40,7 +41,7 @@ WATCHED = 5.0  #: seconds after a page's last question in which it counts as ope
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",

@@ -50,7 +50,7 @@ def test_the_wheel_runs_writes_and_draws_pipelines(installed: Path, tmp_path: Pa
         "molecules",
         "neural",
     ]
-    assert (installed / "flowload" / "picture" / "page.html").is_file()
+    assert (installed / "flowload" / "picture" / "page" / "page.html").is_file()
     shutil.copytree(installed / "flowload" / "sample" / "chess", tmp_path / "games")
     tars = sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "games").glob("*.tar"))
     assert len(tars) == 2
@@ -66,7 +66,6 @@ def test_the_wheel_runs_writes_and_draws_pipelines(installed: Path, tmp_path: Pa
     again = flowload(installed, tmp_path, "new", "mine.py", expect=2)
     assert "is there already" in again.stderr
     assert "1 batch" in flowload(installed, tmp_path, "run", "mine.py", *short).stdout
-    pytest.importorskip("pygraphviz")
     flowload(installed, tmp_path, "graph", "neural", "-o", "x.svg", "--batches", "1", "--device", "cpu")
     assert "<svg" in (tmp_path / "x.svg").read_text()
 

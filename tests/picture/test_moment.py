@@ -94,7 +94,7 @@ def test_every_kind_of_limit_has_its_sentence(kind: Any) -> None:
     words = {
         "stage": "for add", "disk": "disk is too slow for add", "lock": "add holds the interpreter’s lock",
         "cpu": "are full, above all with add", "executor": "threads are all taken, above all by add",
-        "loop": "event loop is full", "consumer": "is fed",
+        "loop": "event loop is full", "consumer": "waits 60 % of its time, and sets the pace all the same",
     }  # fmt: skip
     assert words[kind] in told
 
