@@ -94,11 +94,10 @@ def saying_of(rails: Rails, spell: Spell, cells: Sequence[Cell], verdict: Verdic
     who = verdict.limit.who
     if verdict.limit.kind == "consumer" and waits >= HALF_FED:
         words = f"{named} waits {share(waits)} of its time, and sets the pace all the same."
-        sub = [
-            Part("Nobody else is nearer to a limit: queues run empty now and then. Next, "),
-            *next_words(verdict),
-        ]
-        sub.append(Part(f". Confidence {verdict.confidence}: {verdict.why}."))
+        sub = [Part("Nobody else is nearer to a limit: queues run empty now and then.")]
+        if verdict.then.kind != "consumer":
+            sub += [Part(" Next, "), *next_words(verdict), Part(".")]
+        sub.append(Part(f" Confidence {verdict.confidence}: {verdict.why}."))
         return made([Part(words)], sub, [Part(".")], "", who, waits, f"waits {share(waits)}")
     if waits < FED or verdict.limit.kind == "consumer":
         head = [Part(f"{named} is fed: it sets the pace, and waits {share(waits)} of its time.")]
