@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,8 @@ from tests.picture.graphs import three
 from tests.picture.scenes import scene_of
 from tests.runtime.stages import numbers, plus, rebatch
 from tests.threads import none_left
+
+ROOT = Path(__file__).parents[2]
 
 
 def recorded(graph: Graph, path: Path) -> Recording:
@@ -159,3 +166,22 @@ def test_the_command_records_draws_and_compares(tmp_path: Path, capsys: pytest.C
     assert main(["watch", a, "--text"]) == 2
     assert main(["run", str(pipeline), "--record", str(tmp_path / "no" / "x.flow")]) == 2
     assert "there is no such folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_recordings_are_served_until_ctrl_c(tmp_path: Path) -> None:
+    for name in ("a.flow", "b.flow"):
+        recorded(three(), tmp_path / name)
+    words = [sys.executable, "-m", "flowload", "watch", "a.flow", "b.flow"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(words, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        url = told.split()[2].rstrip(";")
+        with urllib.request.urlopen(f"{url}graph", timeout=20) as answer:
+            graph = json.loads(answer.read())
+        assert [run["label"] for run in graph["runs"]] == ["a.flow", "b.flow"]
+        assert graph["compared"] is True
+        assert "b.flow" in graph["notes"][0]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
