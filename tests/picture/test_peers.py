@@ -53,6 +53,7 @@ def first_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return short
 
 
+@pytest.mark.slow
 def test_the_first_rank_shows_all_and_nothing_is_left(first_rank: Path) -> None:
     env = {**os.environ, **environment(first_rank, 1, world=3), "PYTHONPATH": str(ROOT)}
     child = subprocess.Popen(

@@ -70,7 +70,7 @@ def test_a_long_recording_stays_small(tmp_path: Path) -> None:
     path = tmp_path / "run.flow"
     recorder = Recorder(three().iterate(), "long", path)
     recorder.feed.memory = Memory(scene.rails)
-    for _ in range(20_000):
+    for _ in range(6_000):
         recorder.feed.tape.add(json.dumps(scene.moments[0]).encode())
     recorder.save()
     assert len(read_recording(path).moments) < 800

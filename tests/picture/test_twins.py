@@ -42,11 +42,13 @@ def drawing(browser: Any, pages: Pages) -> Any:
     tab.close()
 
 
-@pytest.mark.parametrize("graph", GRAPHS)
-@pytest.mark.parametrize("end", ["", "empty", "stalled", "failed", "over"])
+CASES = [("three", end) for end in ("", "empty", "stalled", "failed", "over")] + [("thirty", "")]
+
+
+@pytest.mark.parametrize(("graph", "end"), CASES)
 def test_both_draw_the_same(graph: str, end: str, drawing: Any) -> None:
     slow = {"": "add", "over": "", "stalled": "cut"}.get(end, "") if graph == "three" else "step_1_2"
-    scene = scene_of(GRAPHS[graph], 19, slow=slow, end=end)
+    scene = scene_of(GRAPHS[graph], 17, slow=slow, end=end)
     live = len(scene.moments) - 1
     ours, asked = [], []
     for wanted in WANTED.values():
