@@ -84,12 +84,15 @@ class Everything:
 
     def __init__(self, port: int) -> None:
         self.port = port
+        self.process = os.getpid()
         self.page: Watch | None = None
 
     def add(self, run: Any) -> None:
-        """One more run; in a forked child there is no page."""
+        """One more run; a forked child opens a page of its own."""
         from .watch import Watch, title_of  # noqa: PLC0415 - see `watch`
 
+        if self.process != os.getpid():  # a forked child has neither the threads nor the server
+            self.page, self.process = None, os.getpid()
         if self.page is None:
             try:
                 self.page = Watch(self.port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sysconfig
 import weakref
@@ -17,13 +18,15 @@ from flowload.observe.stall import Dump, Patience
 from flowload.observe.stats import Outcome, RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.verdict import Verdict, judge
-from flowload.printable import printable
+from flowload.printable import printable, text_of
 
 from .moment import Moment, moment_of
 from .rails import Rails, rails_of
 from .tape import Tape
 
 __all__ = ["Feed", "Memory", "Seen", "stalled_outcome", "window"]
+
+log = logging.getLogger("flowload")
 
 WINDOW = 15.0  #: seconds that a verdict is on
 STALLED = 10.0  #: seconds without progress
@@ -87,6 +90,7 @@ class Feed:
         self.memory: Memory | None = None  #: once it has begun
         self.ended = False
         self.patience = Patience(STALLED)
+        self.told = False  #: that looking failed
 
     @property
     def run(self) -> Seen | None:
@@ -104,7 +108,21 @@ class Feed:
         return () if self.memory is None else self.memory.past
 
     def look(self) -> Moment | None:
-        """See how the run is now, and keep it; None: it has not begun, or is long over."""
+        """See how the run is now, and keep it; None: it has not begun, or is long over.
+
+        What the run's own statistics raise, such as gauges of a user's stage, is logged once: whoever looks
+        must not end with it.
+        """
+        try:
+            return self.seen()
+        except Exception as error:  # noqa: BLE001 - of anybody's code
+            if not self.told:
+                self.told = True
+                log.warning("a run cannot be looked at: %s: %s", type(error).__name__, text_of(error))
+            return None
+
+    def seen(self) -> Moment | None:
+        """The same, which may raise what anybody's code raises."""
         run = self._run()
         if self.ended:
             return None

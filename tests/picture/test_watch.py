@@ -219,6 +219,21 @@ def test_an_open_page_has_the_end_before_it_is_closed(monkeypatch: pytest.Monkey
     assert ends[-1] == "over"
 
 
+def test_statistics_that_fail_are_told_once_and_looking_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with three().iterate(epochs=None) as batches, fl.watch(batches) as page:
+        next(batches)
+        with monkeypatch.context() as patch:
+            patch.setattr(type(batches), "stats", lambda _: 1 / 0)
+            for _ in range(3):
+                page.look()
+        assert [record.message for record in caplog.records if "looked at" in record.message] == [
+            "a run cannot be looked at: ZeroDivisionError: division by zero"
+        ]
+        assert last(page)["top"]["samples"] == f"{batches.stats().delivered} samples"
+
+
 def test_a_port_that_is_taken_is_an_error_and_leaves_nothing() -> None:
     with fl.watch(three().iterate()) as page:
         port = int(page.url.rstrip("/").rpartition(":")[2])
