@@ -48,6 +48,13 @@ def hear_ctrl_c() -> None:
     """
     if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):  # of nohup: kept here, but children have their own again
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, stay)
+
+
+def stay(_number: int, _frame: object) -> None:
+    """Go on, as one who ignores a signal: what is handled is not inherited, what is ignored is."""
 
 
 def keep_bytecode() -> None:
