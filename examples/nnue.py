@@ -11,6 +11,7 @@ The same command goes on where it was stopped: OUT/checkpoint.pt holds net, opti
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -150,6 +151,7 @@ def process_group() -> Iterator[torch.device]:
         yield device
     finally:
         if dist.is_initialized():
+            gc.collect()  # DDP holds itself in a circle: free it before its group
             dist.destroy_process_group()
 
 

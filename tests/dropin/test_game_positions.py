@@ -78,7 +78,6 @@ def test_it_is_iterable_as_a_sequence(packed: tuple[str, Arrays]) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.filterwarnings("ignore:TileDB is a multithreading library")  # where another test imported it
 def test_under_a_loader(packed: tuple[str, Arrays], workers: int) -> None:
     prefix, (inputs, outputs) = packed
     context = "fork" if workers else None
