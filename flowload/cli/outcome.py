@@ -119,7 +119,7 @@ def fill(sheet: Sheet, drive: Drive, drawing: Drawing) -> None:
             "seconds": drive.bounds.seconds,
             "outputs": drive.batches,
             "ended": drive.ended,
-            "error": None if drive.error is None else complain(drive.error),
+            "error": None if drive.error is None else complain(drive.error, hint=False),
             "versions": versions(),
         },
     }

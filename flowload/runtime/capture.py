@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
-from types import TracebackType
 from typing import Any, TypeAlias
 
 import anyio
@@ -17,7 +16,7 @@ from flowload.printable import printable, text_of
 
 from .channel import EndOfStream, ReaderGone
 
-__all__ = ["EXITS", "FAILURES", "Capture", "Noted", "as_error", "is_own_cancellation", "shortened"]
+__all__ = ["EXITS", "FAILURES", "Capture", "Noted", "as_error", "is_own_cancellation"]
 
 EXITS = KeyboardInterrupt, SystemExit  #: what a signal's handler raises in the main thread
 FAILURES = Exception, *EXITS  #: what a task of the run may fail with: see `as_error`
@@ -120,30 +119,3 @@ def is_own_cancellation(error: BaseException) -> bool:
         )
     except RuntimeError:  # there is no event loop in this thread: nothing here can be cancelled
         return False
-
-
-def shortened(error: BaseException) -> None:
-    """Leave the run's own frames out of the traceback of an error that user code, a stage or a format raised.
-
-    They are some fifteen, the same for every error, and say nothing about this one. What the run itself
-    raises keeps them.
-    """
-    traces = []
-    trace = error.__traceback__
-    while trace is not None:
-        traces.append(trace)
-        trace = trace.tb_next
-    if traces and not is_of_the_run(traces[-1]):
-        kept = None
-        for each in reversed(traces):
-            if not is_of_the_run(each):
-                kept = TracebackType(kept, each.tb_frame, each.tb_lasti, each.tb_lineno)
-        BaseException.with_traceback(error, kept)  # whatever its class lets anybody set
-    cause = error.__cause__
-    if isinstance(error, UserCodeError) and cause is not None and not isinstance(cause, UserCodeError):
-        shortened(cause)  # of ours alone: causes of others may go in a circle
-
-
-def is_of_the_run(trace: TracebackType) -> bool:
-    """A frame of this package."""
-    return str(trace.tb_frame.f_globals.get("__name__", "")).startswith(f"{__package__}.")

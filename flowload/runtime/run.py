@@ -48,8 +48,9 @@ from flowload.runtime.threads.eventloop import keep_ctrl_c_out
 from flowload.runtime.threads.executor import Executor
 from flowload.runtime.threads.lock_probe import LockProbe, threads_of
 from flowload.runtime.threads.monitor import Monitor
+from flowload.tracebacks import shortened
 
-from .capture import EXITS, FAILURES, Capture, as_error, shortened
+from .capture import EXITS, FAILURES, Capture, as_error
 from .channel import Channel, EndOfStream, Message, ReaderGone
 from .cold_start import compile_kernels
 from .compile import CompiledGraph

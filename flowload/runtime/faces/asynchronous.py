@@ -27,6 +27,7 @@ from flowload.runtime.observe.stats_snapshot import snapshot
 from flowload.runtime.order import Order
 from flowload.runtime.run import Run
 from flowload.runtime.threads.eventloop import keep_ctrl_c_out
+from flowload.tracebacks import shortened
 
 from .ended import Ended
 from .pictured import Pictured
@@ -81,7 +82,11 @@ class AsyncBatches(Pictured):
         return self
 
     async def __anext__(self) -> Any:
-        return await self.next(only_output(self.order))
+        try:
+            return await self.next(only_output(self.order))
+        except Exception as error:
+            shortened(error)
+            raise
 
     @property
     def epoch(self) -> int:
@@ -225,7 +230,11 @@ class AsyncOutput:
         return self.batches.epoch_of(self.name)
 
     async def __anext__(self) -> Any:
-        return await self.batches.next(self.name)
+        try:
+            return await self.batches.next(self.name)
+        except Exception as error:
+            shortened(error)
+            raise
 
 
 def hand_over(block: Block) -> Any:

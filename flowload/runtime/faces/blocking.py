@@ -22,6 +22,7 @@ from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.runtime.order import Order
 from flowload.runtime.run import PATIENCE
+from flowload.tracebacks import shortened
 
 from .asynchronous import AsyncBatches, check_output, only_output, parts_of
 from .ended import Ended
@@ -75,6 +76,9 @@ class Batches(Pictured):
             return self.next(self._only)
         except KeyboardInterrupt:  # its traceback would keep the run alive
             self.close()
+            raise
+        except Exception as error:
+            shortened(error)
             raise
 
     def __getitem__(self, output: str) -> Iterator[Any]:
@@ -282,4 +286,7 @@ class Output:
             return self._batches.next(self._name)
         except KeyboardInterrupt:  # its traceback would keep the run alive
             self._batches.close()
+            raise
+        except Exception as error:
+            shortened(error)
             raise

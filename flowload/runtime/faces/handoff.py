@@ -6,9 +6,9 @@ from collections import deque
 from queue import Empty, SimpleQueue
 
 from flowload.abc.operators import Block
-from flowload.runtime.capture import shortened
 from flowload.runtime.channel import Channel, NumberedBlock
 from flowload.runtime.threads.eventloop import Signal
+from flowload.tracebacks import shortened
 
 __all__ = ["Handoff", "OutputEnd"]
 

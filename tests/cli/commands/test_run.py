@@ -153,7 +153,12 @@ def test_a_file_that_fails_while_it_draws_is_told(write: Write, capsys: Capture)
     path = write("x = 1 / 0\n")
     status, _, err = told(capsys, path)
     assert status == 1
-    assert err == f"flowload: ZeroDivisionError: division by zero\n  in the pipeline file {path}\n"
+    first, note, line, hint = err.splitlines()
+    assert first == "flowload: ZeroDivisionError: division by zero"
+    assert note == f"  in the pipeline file {path}"
+    assert line.startswith(f"  at {path}:")
+    assert line.endswith(": x = 1 / 0")
+    assert hint == "  -v shows the traceback"
     assert "Traceback" in told(capsys, path, "-v")[2]
 
 
