@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowload.abc.operators import State
 from flowload.errors import GraphError
@@ -18,6 +18,7 @@ from .drop import Drop
 from .engine import Batches, Engine, Even, RunOrder, Stream
 from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow
 from .join import join, rename
+from .keywords import names_keywords
 from .names import check_node_name, near
 from .node import Node, Port, Stage
 from .plan import Placed, Plan, make_plan
@@ -34,8 +35,9 @@ class Graph(Countable):
         ends: the outputs that are not joined yet, by name.
         sinks: nodes without an output that belong to the drawing, such as what `drop` makes.
 
-    `head >> tail` joins two graphs, `[left, right] >> fl.merge()` several; `graph["train"]`, or
-    `graph.train`, is the same drawing with that one end. Raises GraphError as soon as a wiring is wrong.
+    `head >> tail` joins two graphs, `[left, right] >> fl.merge()` several; `graph["train"]` is the same
+    drawing with that one end, and so is `graph.train`, which type checkers cannot tell from a misspelt word,
+    and refuse. Raises GraphError as soon as a wiring is wrong.
 
     Examples:
         >>> graph = fl.rows({"x": np.arange(10)}) >> fl.shuffle() >> fl.batch(4)
@@ -79,17 +81,22 @@ class Graph(Countable):
         hint = near(name, dict(self.ends))
         raise GraphError(f"this graph has no output {name!r}; it has {self.end_names()}{hint}")
 
-    def __getattr__(self, name: str) -> Graph:
-        # Only names that the class does not have come here; copy and pickle ask before there are ends.
-        ends = dict(self.__dict__.get("ends", ()))
-        if name in ends:
-            return self[name]
-        hint = "" if name.startswith("_") else near(name, [*ends, *dir(type(self))])
-        said = f"a graph has no attribute {name!r}; this one has the outputs {', '.join(ends)}"
-        raise AttributeError(said + hint)
+    if not TYPE_CHECKING:  # a type checker would take every misspelt word for an output
+
+        def __getattr__(self, name: str) -> Graph:
+            # Only names that the class does not have come here; copy and pickle ask before there are ends.
+            ends = dict(self.__dict__.get("ends", ()))
+            if name in ends:
+                return self[name]
+            hint = "" if name.startswith("_") else near(name, [*ends, *dir(type(self))])
+            said = f"a graph has no attribute {name!r}; this one has the outputs {', '.join(ends)}"
+            raise AttributeError(said + hint)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *dict(self.ends)]
+
+    def _ipython_key_completions_(self) -> list[str]:  # what `graph["<TAB>` gives
+        return list(dict(self.ends))
 
     def named(self, name: str) -> Graph:
         """This drawing, with a name for its last node."""
@@ -165,6 +172,7 @@ class Graph(Countable):
 
     # --- running ------------------------------------------------------------------------------------
 
+    @names_keywords
     def iterate(
         self,
         *,
@@ -215,6 +223,7 @@ class Graph(Countable):
         )
         return self.bound_engine().iterate(self, order)
 
+    @names_keywords
     def stream(
         self,
         *,
@@ -232,6 +241,7 @@ class Graph(Countable):
         )
         return self.bound_engine().stream(self, order)
 
+    @names_keywords
     def as_torch_dataset(
         self,
         *,
@@ -272,6 +282,7 @@ class Graph(Countable):
         return Graph.engine
 
 
+@names_keywords
 def place(stage: Stage, *, name: str | None = None) -> Graph:
     """A graph of one node: what every word such as `fl.read` returns.
 

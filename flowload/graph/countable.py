@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowload.errors import NoDataError
 from flowload.tracebacks import shortened
 
+from .keywords import names_keywords
 from .length import length_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Countable:
     def __bool__(self) -> bool:
         return True  # whatever its length
 
+    @names_keywords
     def peek(self, *, seed: int = 0) -> Any:
         """One batch, the first that `iterate(seed=seed)` gives; of several outputs a dict of them.
 

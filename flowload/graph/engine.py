@@ -9,11 +9,24 @@ from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
 
 from flowload.abc.operators import State
 from flowload.errors import GraphError
+from flowload.observe.stall import Dump
+from flowload.observe.stats import RunStats
+from flowload.observe.trace import Trace
 
 from .node import whole
 from .plan import Plan
 
-__all__ = ["LAST_EPOCH", "Batches", "Engine", "Even", "RunOrder", "Stream", "check_run"]
+__all__ = [
+    "LAST_EPOCH",
+    "AsyncOutput",
+    "Batches",
+    "Engine",
+    "Even",
+    "Output",
+    "RunOrder",
+    "Stream",
+    "check_run",
+]
 
 #: Whether ranks of a training that would end in different steps are kept equal, or refused; or may differ.
 Even: TypeAlias = Literal["auto", "allow"]
@@ -41,6 +54,33 @@ class RunOrder:
             raise GraphError(f"even is {self.even!r}; wanted 'auto' or 'allow'")
 
 
+class Output(Protocol):
+    """The batches of one named output of a run."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __next__(self) -> Any: ...
+
+    def __len__(self) -> int:
+        """See `Batches.__len__`."""
+
+    @property
+    def epoch(self) -> int:
+        """Number of the pass in which its last batch was completed."""
+
+
+class AsyncOutput(Protocol):
+    """The batches of one named output of a run, for asynchronous code."""
+
+    def __aiter__(self) -> AsyncIterator[Any]: ...
+
+    async def __anext__(self) -> Any: ...
+
+    @property
+    def epoch(self) -> int:
+        """Number of the pass in which its last batch was completed."""
+
+
 class Batches(Protocol):
     """A run, seen from synchronous code. Iterable itself when the graph has one output."""
 
@@ -54,23 +94,23 @@ class Batches(Protocol):
 
     def __next__(self) -> Any: ...
 
-    def __getitem__(self, output: str) -> Iterator[Any]:
+    def __getitem__(self, output: str) -> Output:
         """The batches of one named output."""
 
     def __len__(self) -> int:
         """Batches that this run gives from its beginning on; raises NoLength, a TypeError."""
 
-    def stats(self) -> Any:
-        """A `flowload.observe.stats.RunStats`."""
+    def stats(self) -> RunStats:
+        """The run at this moment, also after it was left."""
 
-    def dump(self) -> Any:
-        """A `flowload.observe.stall.Dump`: the calls that run, with their stacks, and who waits for whom."""
+    def dump(self) -> Dump:
+        """The calls that run, with their stacks, and who waits for whom."""
 
-    def record(self, trace: Any) -> None:
-        """Write what is done from now on into a `flowload.observe.trace.Trace`; None: stop that."""
+    def record(self, trace: Trace | None) -> None:
+        """Write what is done from now on into a trace; None: stop that."""
 
     @property
-    def recording(self) -> Any:
+    def recording(self) -> Trace | None:
         """The trace that is written now; None: there is none."""
 
     @property
@@ -98,20 +138,20 @@ class Stream(Protocol):
 
     async def __anext__(self) -> Any: ...
 
-    def __getitem__(self, output: str) -> AsyncIterator[Any]:
+    def __getitem__(self, output: str) -> AsyncOutput:
         """The batches of one named output."""
 
-    def stats(self) -> Any:
-        """A `flowload.observe.stats.RunStats`."""
+    def stats(self) -> RunStats:
+        """The run at this moment, also after it was left."""
 
-    def dump(self) -> Any:
-        """A `flowload.observe.stall.Dump`: the calls that run, with their stacks, and who waits for whom."""
+    def dump(self) -> Dump:
+        """The calls that run, with their stacks, and who waits for whom."""
 
-    def record(self, trace: Any) -> None:
-        """Write what is done from now on into a `flowload.observe.trace.Trace`; None: stop that."""
+    def record(self, trace: Trace | None) -> None:
+        """Write what is done from now on into a trace; None: stop that."""
 
     @property
-    def recording(self) -> Any:
+    def recording(self) -> Trace | None:
         """The trace that is written now; None: there is none."""
 
     @property

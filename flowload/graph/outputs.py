@@ -5,21 +5,23 @@ from __future__ import annotations
 from flowload.errors import GraphError
 
 from .build import Graph, as_graph
+from .keywords import names_keywords
 from .names import check_name
 
 __all__ = ["outputs"]
 
 
+@names_keywords
 def outputs(*aside: Graph, **named: Graph) -> Graph:
     """One graph of several, with an output for each keyword.
 
     Args:
-        aside: graphs without outputs that belong to the drawing, such as `parts.test.drop()`.
+        aside: graphs without outputs that belong to the drawing, such as `parts["test"].drop()`.
         named: graphs with one open end each.
 
     Examples:
         >>> parts = fl.rows({"x": np.arange(100)}) >> fl.split(train=0.8, valid=0.2)
-        >>> train, valid = parts.train >> fl.shuffle() >> fl.batch(10), parts.valid >> fl.batch(10)
+        >>> train, valid = parts["train"] >> fl.shuffle() >> fl.batch(10), parts["valid"] >> fl.batch(10)
         >>> graph = fl.outputs(train=train, valid=valid)
         >>> with graph.iterate() as run:
         ...     sizes = [sum(len(batch["x"]) for batch in run[name]) for name in ("train", "valid")]

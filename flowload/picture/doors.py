@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from flowload.graph import Graph
+from flowload.graph.keywords import names_keywords
 from flowload.printable import printable
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ VARIABLE = "FLOWLOAD_WATCH"
 OFF = ("", "0", "no", "off", "false")
 
 
+@names_keywords
 def watch(batches: Seen, *, title: str = "", port: int = 0, host: str = "127.0.0.1") -> Watch:
     """Serve a page that shows a run live: which stage is slow, and what every queue and worker does.
 

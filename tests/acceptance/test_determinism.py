@@ -140,8 +140,8 @@ def test_two_outputs_of_a_split_each(sample: list[Path]) -> None:
             >> fl.read("lc0", workers=workers)
             >> fl.split(train=0.5, valid=0.5)
         )
-        train = parts.train >> fl.shuffle_pool(5) >> fl.unpack(workers=workers) >> fl.reservoir(50)
-        valid = parts.valid >> fl.unpack(rate=0.5, workers=workers)
+        train = parts["train"] >> fl.shuffle_pool(5) >> fl.unpack(workers=workers) >> fl.reservoir(50)
+        valid = parts["valid"] >> fl.unpack(rate=0.5, workers=workers)
         return fl.outputs(train=train >> fl.batch(64), valid=valid >> fl.batch(64))
 
     def hashes(workers: int, cpus: int) -> Iterator[str]:

@@ -84,8 +84,8 @@ def test_ranks_come_from_the_environment(sample: list[Path], monkeypatch: pytest
 def halves(sample: list[Path]) -> Graph:
     parts = fl.discover(texts(sample)) >> fl.read("lc0") >> fl.split(train=0.8, valid=0.2)
     return fl.outputs(
-        train=parts.train >> fl.shuffle_pool(5) >> fl.unpack() >> fl.reservoir(100) >> fl.batch(100),
-        valid=parts.valid >> fl.unpack() >> fl.batch(100),
+        train=parts["train"] >> fl.shuffle_pool(5) >> fl.unpack() >> fl.reservoir(100) >> fl.batch(100),
+        valid=parts["valid"] >> fl.unpack() >> fl.batch(100),
     )
 
 

@@ -53,8 +53,8 @@ def test_two_outputs_of_a_split_each() -> None:
     def hashes(workers: int) -> list[str]:
         parts = fl.rows(ToyRecords(100_000)) >> fl.split(by="trio", train=0.9, valid=0.1)
         graph = fl.outputs(
-            train=parts.train >> fl.shuffle() >> fl.batch(1000, workers=workers),
-            valid=parts.valid >> fl.batch(1000, workers=workers),
+            train=parts["train"] >> fl.shuffle() >> fl.batch(1000, workers=workers),
+            valid=parts["valid"] >> fl.batch(1000, workers=workers),
         )
         words = {"train": Hash(), "valid": Hash()}
         with graph.iterate(seed=3, cpus=workers) as run:

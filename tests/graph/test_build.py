@@ -16,8 +16,8 @@ from tests.graph.drawings import Map, Source, head, mapped, merge, source, split
 
 def test_a_branch_by_item_and_by_attribute() -> None:
     parts = head() >> split("train", "valid")
-    assert parts["train"] == parts.train
-    assert [end.name for end in parts.train.plan.ends] == ["train"]
+    assert parts["train"] == parts.train  # type: ignore[attr-defined]
+    assert [end.name for end in parts["train"].plan.ends] == ["train"]
     assert hasattr(parts, "valid")
     assert not hasattr(parts, "test")
 
@@ -27,14 +27,14 @@ def test_an_unknown_branch_lists_the_known_ones() -> None:
     with pytest.raises(GraphError, match="no output 'test'; it has 'train', 'valid'"):
         parts["test"]
     with pytest.raises(AttributeError, match="no attribute 'test'; this one has the outputs train, valid"):
-        _ = parts.test
+        _ = parts.test  # type: ignore[attr-defined]
     with pytest.raises(GraphError, match="no output 'x'; it has none"):
         source().drop()["x"]
 
 
 def test_outputs_share_what_is_before_them() -> None:
     parts = head() >> split("train", "valid")
-    graph = outputs(train=parts.train >> mapped(1), valid=parts.valid >> mapped(2) >> mapped(3))
+    graph = outputs(train=parts["train"] >> mapped(1), valid=parts["valid"] >> mapped(2) >> mapped(3))
     graph.check()
     assert [placed.name for placed in graph.nodes()] == ["source", "map", "split", "map_2", "map_3", "map_4"]
     assert graph.plan.ends == (("train", "map_2", "out"), ("valid", "map_4", "out"))
@@ -75,7 +75,7 @@ def test_drop_ends_a_port_for_the_drawing_that_it_belongs_to() -> None:
 
 def test_dropped_branches_go_into_outputs_without_a_name() -> None:
     parts = head() >> split("train", "valid", "test")
-    graph = outputs(parts.test.drop(), train=parts.train, valid=parts.valid)
+    graph = outputs(parts["test"].drop(), train=parts["train"], valid=parts["valid"])
     graph.check()
     assert graph == parts.drop("test")
     assert [end.name for end in graph.plan.ends] == ["train", "valid"]
@@ -83,7 +83,7 @@ def test_dropped_branches_go_into_outputs_without_a_name() -> None:
 
 def test_sinks_are_kept_once_through_branches_and_merges() -> None:
     parts = (head() >> split("a", "b", "c", "d")).drop("d", "d")
-    graph = [parts.a, outputs(x=parts.b), parts.c >> mapped()] >> merge()
+    graph = [parts["a"], outputs(x=parts["b"]), parts["c"] >> mapped()] >> merge()
     graph.check()
     assert len(graph.sinks) == 1
     assert [placed.name for placed in graph.nodes()].count("drop") == 1
@@ -163,7 +163,10 @@ def test_graphs_can_be_copied_and_pickled() -> None:
     assert copy.deepcopy(graph) == graph
     thawed = pickle.loads(pickle.dumps(graph))
     assert thawed == graph
-    assert [thawed.a >> mapped(), thawed.b] >> merge() == [graph.a >> mapped(), graph.b] >> merge()
+    assert [thawed["a"] >> mapped(), thawed["b"]] >> merge() == [
+        graph["a"] >> mapped(),
+        graph["b"],
+    ] >> merge()
 
 
 def test_graphs_are_equal_whatever_the_lines() -> None:

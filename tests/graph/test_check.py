@@ -11,7 +11,7 @@ from tests.graph.drawings import head, mapped, merge, source, split
 def test_an_output_that_nobody_reads_is_named() -> None:
     parts = head() >> split("train", "valid")
     with pytest.raises(GraphError, match=r"^nobody reads 'split\.valid'; join it or end it with \.drop\(\) "):
-        (parts.train >> mapped()).check()
+        (parts["train"] >> mapped()).check()
     parts.check()
 
 

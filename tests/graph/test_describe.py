@@ -14,7 +14,7 @@ from tests.graph.strategies import programs
 
 def test_rows_say_everything() -> None:
     parts = head() >> split("train", "valid")
-    graph = outputs(train=parts.train >> mapped(1, workers=2), valid=parts.valid)
+    graph = outputs(train=parts["train"] >> mapped(1, workers=2), valid=parts["valid"])
     rows = graph.describe()
     assert [row["name"] for row in rows] == ["source", "map", "split", "map_2"]
     assert rows[0] == {

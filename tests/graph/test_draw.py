@@ -138,7 +138,7 @@ def test_a_line_of_nodes_reads_from_the_top() -> None:
 
 def test_branches_are_indented_and_merges_referred_to() -> None:
     parts = source() >> split("a", "b", "c")
-    graph = [(parts.drop("c")).a >> mapped(), parts.b] >> merge()
+    graph = [parts.drop("c")["a"] >> mapped(), parts["b"]] >> merge()
     assert repr(graph).splitlines() == [
         "source",
         "| Apples",
@@ -162,7 +162,7 @@ def test_branches_are_indented_and_merges_referred_to() -> None:
 
 def test_what_is_missing_shows() -> None:
     assert str(mapped()) == "| Apples from ...\nmap\n| anything\n= out"
-    assert "? nobody reads this" in str((source() >> split("a", "b")).a)
+    assert "? nobody reads this" in str((source() >> split("a", "b"))["a"])
     assert 'i0 [shape=plaintext, label="?"];' in mapped().to_dot()
     assert "i0 -> n0" in mapped().to_dot()
     assert '  i0("?")\n' in mapped().to_mermaid()

@@ -115,7 +115,8 @@ def test_ranks_may_differ(name: str) -> None:
 def test_each_output_by_itself() -> None:
     parts = fl.rows(100) >> fl.split(train=0.8, valid=0.2)
     graph = fl.outputs(
-        train=parts.train >> fl.shard(0, 2) >> fl.filter(yes) >> fl.batch(4), valid=parts.valid >> fl.batch(4)
+        train=parts["train"] >> fl.shard(0, 2) >> fl.filter(yes) >> fl.batch(4),
+        valid=parts["valid"] >> fl.batch(4),
     )
     assert risks(graph) == {"train": [("filter", True)]}
     assert set(shares_of(graph.plan)) == {"shard"}
@@ -124,8 +125,8 @@ def test_each_output_by_itself() -> None:
 def test_parts_that_are_split_behind_the_shard_differ() -> None:
     for split in (fl.split(a=1, b=1), fl.split(a=[1, 2], b=[3])):
         parts = rows() >> split
-        graph = parts.a >> fl.batch(4)
-        whole = fl.outputs(parts.b.drop(), a=graph)
+        graph = parts["a"] >> fl.batch(4)
+        whole = fl.outputs(parts["b"].drop(), a=graph)
         assert risks(whole) == {"a": [("split", True)]}
 
 
@@ -133,7 +134,7 @@ def test_one_shard_cannot_foretell_two_samplings() -> None:
     def both(rate: float) -> fl.Graph:
         parts = chunks() >> fl.tee("a", "b")
         return fl.outputs(
-            a=parts.a >> fl.unpack(0.5) >> fl.batch(4), b=parts.b >> fl.unpack(rate) >> fl.batch(4)
+            a=parts["a"] >> fl.unpack(0.5) >> fl.batch(4), b=parts["b"] >> fl.unpack(rate) >> fl.batch(4)
         )
 
     assert risks(both(0.25)) == {"a": [("shard", True)], "b": [("shard", True)]}

@@ -92,12 +92,12 @@ def test_the_same_name_twice_names_both_lines() -> None:
 def test_a_shared_node_with_two_names_is_refused() -> None:
     parts = source() >> split("a", "b")
     with pytest.raises(GraphError, match="two names, 'x' and 'y', for the one node"):
-        [parts.a.named("x"), parts.b.named("y")] >> merge()
+        [parts["a"].named("x"), parts["b"].named("y")] >> merge()
 
 
 def test_a_name_given_on_one_branch_holds_for_the_shared_node() -> None:
     parts = source() >> split("a", "b")
-    graph = [parts.a, parts.b.named("x")] >> merge()
+    graph = [parts["a"], parts["b"].named("x")] >> merge()
     assert [placed.name for placed in graph.nodes()] == ["source", "x", "merge"]
 
 
@@ -114,7 +114,7 @@ def test_wrong_types_name_both_stages_both_types_and_both_lines() -> None:
 def test_the_port_is_named_where_there_are_several() -> None:
     parts = source() >> split("a", "b")
     with pytest.raises(GraphError, match=r"'split\.a' gives Apples, but 'pears' takes Pears"):
-        parts.a >> pears()
+        parts["a"] >> pears()
 
 
 def test_types_of_a_partial_graph_are_checked_when_it_is_joined() -> None:

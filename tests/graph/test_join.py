@@ -11,7 +11,7 @@ from tests.graph.drawings import head, mapped, merge, source, split
 
 def test_diamonds_stay_diamonds_when_they_are_joined_late() -> None:
     parts = split("a", "b")
-    diamond = [parts.a >> mapped(1), parts.b >> mapped(2)] >> merge()
+    diamond = [parts["a"] >> mapped(1), parts["b"] >> mapped(2)] >> merge()
     graph = source() >> diamond
     graph.check()
     assert [placed.name for placed in graph.nodes()] == ["source", "split", "map", "map_2", "merge"]
@@ -20,7 +20,7 @@ def test_diamonds_stay_diamonds_when_they_are_joined_late() -> None:
 
 def test_branches_of_one_head_are_recognised() -> None:
     parts = head() >> split("a", "b")
-    graph = [parts.a >> mapped(), parts.b] >> merge()
+    graph = [parts["a"] >> mapped(), parts["b"]] >> merge()
     graph.check()
     assert [placed.name for placed in graph.nodes()] == ["source", "map", "split", "map_2", "merge"]
     assert graph.plan["merge"].inputs == (("map_2", "out"), ("split", "b"))
@@ -28,7 +28,7 @@ def test_branches_of_one_head_are_recognised() -> None:
 
 def test_branches_that_were_joined_to_the_same_head_apart_are_recognised() -> None:
     first, parts = head(), split("a", "b")
-    graph = [first >> parts.a, first >> parts.b] >> merge()
+    graph = [first >> parts["a"], first >> parts["b"]] >> merge()
     graph.check()
     assert [placed.name for placed in graph.nodes()] == ["source", "map", "split", "merge"]
 
@@ -43,8 +43,8 @@ def test_joining_leaves_the_operands_as_they_were() -> None:
 
 def test_a_branch_may_be_joined_behind_its_sibling() -> None:
     parts = source() >> split("a", "b")
-    tail = [mapped(), parts.b] >> merge()
-    graph = parts.a >> tail
+    tail = [mapped(), parts["b"]] >> merge()
+    graph = parts["a"] >> tail
     graph.check()
     assert [placed.name for placed in graph.nodes()] == ["source", "split", "map", "merge"]
 
@@ -76,7 +76,7 @@ def test_a_cycle_back_into_the_middle_is_shown() -> None:
 
 def test_a_template_beside_the_way_is_no_cycle() -> None:
     template, parts = mapped(), source() >> split("a", "b")
-    graph = outputs((parts.b >> template).drop(), a=parts.a) >> template
+    graph = outputs((parts["b"] >> template).drop(), a=parts["a"]) >> template
     graph.check()
     assert [placed.name for placed in graph.nodes()] == ["source", "split", "map", "map_2", "drop"]
 
@@ -144,6 +144,6 @@ def test_only_one_last_node_can_be_named() -> None:
     parts = source() >> split("a", "b")
     assert parts.named("cut").nodes()[-1].name == "cut"
     assert source().drop().named("bin").nodes()[-1].name == "bin"
-    both = [parts.a >> mapped(), parts.b] >> merge()
+    both = [parts["a"] >> mapped(), parts["b"]] >> merge()
     with pytest.raises(GraphError, match=r"named\('x'\): this graph ends in several nodes: 'split', 'map'"):
         Graph((("a", both.nodes()[-1].node.inputs[0]), ("b", both.nodes()[-1].node.inputs[1]))).named("x")  # type: ignore[arg-type]

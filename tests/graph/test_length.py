@@ -103,11 +103,11 @@ def test_a_run_that_goes_on_has_the_rest() -> None:
 
 def test_outputs_have_each_their_own() -> None:
     parts = data() >> fl.split(train=0.8, valid=0.2)
-    graph = fl.outputs(train=parts.train >> fl.batch(10), valid=parts.valid >> fl.batch(3))
+    graph = fl.outputs(train=parts["train"] >> fl.batch(10), valid=parts["valid"] >> fl.batch(3))
     with pytest.raises(NoLength, match="'train', 'valid': ask one"):
         len(graph)
     with graph.iterate() as run:
-        lengths = {name: len(run[name]) for name in ("train", "valid")}  # type: ignore[arg-type]
+        lengths = {name: len(run[name]) for name in ("train", "valid")}
         assert lengths == {name: len(graph[name]) for name in lengths}
         assert {name: sum(1 for _ in run[name]) for name in lengths} == lengths
 
@@ -201,7 +201,7 @@ def test_peek_is_the_first_batch() -> None:
 
 def test_peek_at_several_outputs() -> None:
     parts = data() >> fl.split(train=0.8, valid=0.2)
-    graph = fl.outputs(train=parts.train >> fl.batch(4), valid=parts.valid >> fl.batch(3))
+    graph = fl.outputs(train=parts["train"] >> fl.batch(4), valid=parts["valid"] >> fl.batch(3))
     assert {name: len(batch["x"]) for name, batch in graph.peek().items()} == {"train": 4, "valid": 3}
 
 
@@ -219,7 +219,7 @@ def test_an_unknown_word_names_the_nearest() -> None:
     with pytest.raises(GraphError, match=r"no output 'trian'.*did you mean 'train'"):
         parts["trian"]
     with pytest.raises(AttributeError, match=r"no attribute 'iterat'.*did you mean 'iterate'"):
-        parts.iterat()  # type: ignore[operator]
+        parts.iterat()  # type: ignore[attr-defined]
 
 
 def test_dir_shows_the_outputs() -> None:

@@ -14,7 +14,7 @@ def marks(stages: tuple[object, ...]) -> list[int]:
 
 def test_neighbours_are_told_nearest_first() -> None:
     parts = source(1) >> mapped(2) >> split("a", "b", mark=3)
-    graph = [parts.a >> mapped(4) >> mapped(5), parts.b >> mapped(6)] >> merge(7)
+    graph = [parts["a"] >> mapped(4) >> mapped(5), parts["b"] >> mapped(6)] >> merge(7)
     plan = graph.plan
     assert marks(plan["merge"].upstream) == [5, 6, 4, 3, 2, 1]
     assert marks(plan["source"].downstream) == [2, 3, 4, 6, 5, 7]

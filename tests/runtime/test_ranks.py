@@ -142,7 +142,8 @@ def test_outputs_agree_each_by_itself() -> None:
     def graph(rank: int) -> fl.Graph:
         parts = fl.rows(600) >> fl.split(train=0.7, valid=0.3)
         train, valid = (
-            part >> fl.shard(rank, 2) >> fl.filter(most) >> fl.batch(8) for part in (parts.train, parts.valid)
+            part >> fl.shard(rank, 2) >> fl.filter(most) >> fl.batch(8)
+            for part in (parts["train"], parts["valid"])
         )
         return fl.outputs(train=train, valid=valid)
 

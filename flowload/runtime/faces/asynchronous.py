@@ -102,7 +102,7 @@ class AsyncBatches(Pictured):
         """A loop over an output begins. Raises ClosedRun when that has ended."""
         self._ended.check(output)
 
-    def __getitem__(self, output: str) -> AsyncIterator[Any]:
+    def __getitem__(self, output: str) -> AsyncOutput:
         return AsyncOutput(self, check_output(self.order, output))
 
     async def next(self, output: str) -> Any:

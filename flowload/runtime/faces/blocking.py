@@ -81,7 +81,7 @@ class Batches(Pictured):
             shortened(error)
             raise
 
-    def __getitem__(self, output: str) -> Iterator[Any]:
+    def __getitem__(self, output: str) -> Output:
         return Output(self, check_output(self._order, output))
 
     @property

@@ -16,6 +16,7 @@ from flowload.abc.stage import whole
 from flowload.blocks import Batch, Frames, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.platforms import size_class
 from flowload.stages.chunks.source_table import format_finder
 from flowload.stages.device.places import InPlaces, goes_to_card, of_batches, workers_between
@@ -199,6 +200,7 @@ def device_of(setting: Setting) -> Device | None:
     return None
 
 
+@names_keywords
 def batch(
     size: int,
     *,

@@ -22,6 +22,7 @@ from flowload.errors import DataError, GraphError
 from flowload.files.identity import Identity, changed, identity_of
 from flowload.files.regular import translated
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.stages.files.seen import Seen
 from flowload.stages.registry import find_format
 
@@ -203,6 +204,7 @@ class Index:
             raise DataError("no chunks", where=path, found="an empty source", wanted="at least one chunk")
 
 
+@names_keywords
 def read(
     format: str | ChunkFormat | RecordFormat,  # noqa: A002 - the house's word for it
     *,

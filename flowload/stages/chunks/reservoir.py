@@ -16,6 +16,7 @@ from flowload.abc.stage import whole
 from flowload.blocks import ORIGIN, Frames, SourceFile
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.kernels.chunks.exchange import exchange
 from flowload.kernels.philox import integers, permutation, stream
 from flowload.kernels.rows.gather import gather, widen
@@ -213,6 +214,7 @@ def as_numbers(origin: NDArray[np.void]) -> NDArray[np.int32]:
     return origin.view(np.int32).reshape(len(origin), ORIGIN.itemsize // 4)
 
 
+@names_keywords
 def reservoir(frames: int, *, on_error: OnError = "raise", max_errors: int | float | None = None) -> Graph:
     """Decorrelate records: each that comes in takes the place of a random one of `frames` that wait.
 

@@ -12,6 +12,7 @@ from flowload.abc.stage import whole
 from flowload.blocks import CHUNK, Chunks
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 
 from .pool import EMIT, ChunkPool, pooling
 from .pool_choices import KNOWN, PoolChoices
@@ -62,6 +63,7 @@ class ShufflePoolStage(Stage):
         return (max(self.chunks, waits) + 4 * EMIT) * (CHUNK.itemsize + 24 + HELD)
 
 
+@names_keywords
 def shuffle_pool(chunks: int, *, on_error: OnError = "raise", max_errors: int | float | None = None) -> Graph:
     """Give chunks in random order; only their indexes are held.
 

@@ -17,6 +17,7 @@ from flowload.abc.stage import whole
 from flowload.blocks import Chunks, Frames
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.stages.batches.row_size import RECORD, row_size
 from flowload.stages.registry import own_formats
 
@@ -124,6 +125,7 @@ def block_bytes(setting: Setting) -> int:
     return BLOCK * PACKED if row_size(setting) < RECORD else BLOCK
 
 
+@names_keywords
 def unpack(
     rate: float | None = None,
     count: int | None = None,

@@ -20,6 +20,7 @@ from flowload.abc.stage import whole
 from flowload.blocks import Batch, Bundle, Item
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 
 from .key_order import in_order
 
@@ -239,6 +240,7 @@ def say_once(text: str) -> None:
     log.info("%s", text)
 
 
+@names_keywords
 def to_device(
     device: str = "auto",
     *,

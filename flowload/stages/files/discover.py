@@ -11,6 +11,7 @@ from flowload.abc.operators import Operator, Setting
 from flowload.blocks import Files
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.stages.registry import own_formats
 
 from .list_source import ListSource
@@ -84,6 +85,7 @@ def wanted_suffixes(setting: Setting) -> tuple[str, ...]:
     return next((tuple(form.suffixes) for form in own_formats(setting.downstream)), ())
 
 
+@names_keywords
 def discover(
     patterns: Text | Iterable[Text], watch: bool = False, *, settle: float = 5.0, rescan: float = 10.0
 ) -> Graph:

@@ -17,6 +17,7 @@ from flowload.abc.stage import whole
 from flowload.blocks import Rows
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.kernels.rows.sorting import sort_buckets
 
 from .pending import PendingRows
@@ -136,6 +137,7 @@ def by_size(block: Rows, size: int) -> Rows:
     return replace(block, picks=RowList(rows[order]))
 
 
+@names_keywords
 def bucket(size: int) -> Graph:
     """Cut the stream of rows into buckets, and sort each by size; equal sizes keep their order.
 

@@ -18,6 +18,7 @@ from flowload.abc.records import MOST_ROWS, LayoutRecords, LayoutTable, Picks
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.stages.batches.gather import guard_of
 from flowload.stages.cursor import Cursor
 
@@ -189,6 +190,7 @@ def screened(table: LayoutTable, picks: Picks) -> tuple[Picks, Mapping[str, int]
     return joined(kept), unwanted
 
 
+@names_keywords
 def rows(records: Any, *, indices: object = None, collate: Callable[[list[Any]], Any] | None = None) -> Graph:
     """Begin a graph with references to the rows of random-access records, in their order.
 

@@ -14,6 +14,7 @@ from flowload.abc.operators import Call, Mark, Operator, Setting, State
 from flowload.abc.records import Picks
 from flowload.blocks import Rows
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.kernels.rows.bijection import ROUNDS
 
 from .pending import PendingRows
@@ -121,6 +122,7 @@ def drawn(base: Picks, rng: np.random.Generator) -> Picks:
     return PermutedRows(base, rng.integers(0, WORD, ROUNDS, np.uint64), RowRange(0, n))
 
 
+@names_keywords
 def shuffle() -> Graph:
     """Give all rows of a pass in a random order, each once; another order in every pass.
 

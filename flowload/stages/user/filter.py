@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from flowload.abc.operators import Block, Call, OnError, Operator, Setting
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 
 from .blocks_of_values import USER, Blaming, seen_by_user
 from .map import check_callable, is_async
@@ -116,6 +117,7 @@ def as_mask(block: Block, answer: Any, call: Call) -> NDArray[np.bool_]:
     )
 
 
+@names_keywords
 def filter(  # noqa: A001 - the word that users know; this module does not use the builtin
     fn: Callable[[Any], Any],
     *,

@@ -10,6 +10,7 @@ from flowload.abc.operators import Fold, OnError, Operator, Setting
 from flowload.blocks import Batch
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 
 from .map import check_callable
 
@@ -47,6 +48,7 @@ class FoldStage(Stage):
         return [self.make()]
 
 
+@names_keywords
 def fold(
     make: Callable[[], Fold],
     *,

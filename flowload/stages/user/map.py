@@ -15,6 +15,7 @@ from flowload.abc.operators import Block, Call, OnError, Operator, Setting
 from flowload.blocks import Batch
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 
 from .blocks_of_values import USER, Blaming, as_block, check_count, check_lengths, kept_whole, seen_by_user
 
@@ -154,6 +155,7 @@ def is_async(fn: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
 
 
+@names_keywords
 def map(  # noqa: A001 - the word that users know; this module does not use the builtin
     fn: Callable[..., Any],
     *,

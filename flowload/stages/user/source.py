@@ -25,6 +25,7 @@ from flowload.abc.stage import whole
 from flowload.blocks import Batch, Item
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.stages.cursor import Cursor
 
 from .elements import Blocks, Elements, Samples
@@ -194,6 +195,7 @@ def is_async(factory: object) -> bool:
     return isinstance(factory, AsyncIterable) or inspect.isasyncgenfunction(factory)
 
 
+@names_keywords
 def source(factory: Factory, *, samples: bool | int | None = None, gives: type = object) -> Graph:
     """Begin a graph with data that your own code makes.
 

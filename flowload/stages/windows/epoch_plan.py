@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from flowload.abc.stage import whole
 from flowload.errors import GraphError
+from flowload.graph.keywords import names_keywords
 
 __all__ = ["EpochPlan", "epoch_plan"]
 
@@ -24,6 +25,7 @@ class EpochPlan(NamedTuple):
     batches_per_chunk: int  #: `sample_within(..., per_window=...)`
 
 
+@names_keywords
 def epoch_plan(rows: int, size: int, batch: int, passes: int = 1) -> EpochPlan:
     """The arithmetic of an epoch.
 

@@ -14,6 +14,7 @@ from flowload.abc.windows import Windowed
 from flowload.blocks import Batch, Rows
 from flowload.errors import DataError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.platforms import size_class
 from flowload.stages.batches.batch import device_of
 from flowload.stages.batches.buffer_layout import batch_bytes
@@ -135,6 +136,7 @@ def window_bytes(records: LayoutRecords) -> int:
     return batch_bytes(records.fields(records.layouts[0]), 1)
 
 
+@names_keywords
 def read_windows(
     *,
     workers: int | None = None,
@@ -163,6 +165,7 @@ def read_windows(
     return place(ReadWindowsStage(workers=workers, on_error=on_error, max_errors=max_errors))
 
 
+@names_keywords
 def windows(  # noqa: PLR0913 - what is read, which windows, and how
     arrays: Any,
     size: int,

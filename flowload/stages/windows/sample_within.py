@@ -17,6 +17,7 @@ from flowload.abc.stage import whole
 from flowload.blocks import Batch
 from flowload.errors import DataError, GraphError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.kernels.philox import integers, permutation, stream
 from flowload.stages.wiring.tee import read_only
 
@@ -193,6 +194,7 @@ class SampleWithin:
         self.made = state["made"]
 
 
+@names_keywords
 def sample_within(
     batch: int,
     steps: int,

@@ -19,6 +19,7 @@ from flowload.abc.windows import Windowed
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.stages.batches.gather import guard_of
 from flowload.stages.cursor import Cursor
 from flowload.stages.rows.reopened_tables import open_table
@@ -201,6 +202,7 @@ def random_starts(table: Windowed, count: int | None, rng: np.random.Generator) 
     return np.asarray(begins[which] + drawn - firsts[which], np.int64)
 
 
+@names_keywords
 def window_starts(
     arrays: Any,
     size: int,

@@ -10,6 +10,7 @@ from typing import ClassVar
 from flowload.abc.amount import Amount, together
 from flowload.abc.operators import Operator, Setting, State
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 
 from .checks import agreed
 
@@ -66,6 +67,7 @@ class TakeTurns:
         self.last = int(state["last"])
 
 
+@names_keywords
 def merge() -> Graph:
     """Take one block of each input in turn: `[left, right] >> fl.merge()`.
 

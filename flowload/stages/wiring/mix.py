@@ -11,6 +11,7 @@ from flowload.abc.amount import Amount, together
 from flowload.abc.operators import Operator, Setting, State
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 
 from .checks import agreed, check_weights
 
@@ -93,6 +94,7 @@ class ByDeficit:
         self.present = set(state["present"])
 
 
+@names_keywords
 def mix(*weights: float) -> Graph:
     """Join streams in proportion: `[own, other] >> fl.mix(9, 1)` gives nine samples of own for each of other.
 

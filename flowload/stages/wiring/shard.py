@@ -17,6 +17,7 @@ from flowload.blocks import Chunks, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
 from flowload.graph.even import from_environment
+from flowload.graph.keywords import names_keywords
 from flowload.stages.chunks.partition import Partition, PartitionByHash, Weigh
 from flowload.stages.chunks.source_table import format_finder
 from flowload.stages.rows.reopened_tables import ReopenedTables, own_records
@@ -116,6 +117,7 @@ def known_records(chunks: Chunks) -> NDArray[np.int64]:
     return np.where(records < 0, 1, records)
 
 
+@names_keywords
 def shard(
     rank: int | None = None,
     world: int | None = None,

@@ -17,6 +17,7 @@ from flowload.abc.stage import whole
 from flowload.blocks import Chunks, Frames, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.graph.names import check_name
 from flowload.stages.chunks.hashing import choose_output, hash_rows, salt_word, thresholds
 from flowload.stages.rows.indices import Numbered, numbered
@@ -171,6 +172,7 @@ def take(block: Splittable, rows: NDArray[np.intp], call: Call) -> Splittable:
     return Frames(block.format, block.sources, data, block.origin[rows])
 
 
+@names_keywords
 def split(*, by: str | None = None, salt: float | str | None = None, **parts: Any) -> Graph:
     """Send each chunk or row to one of several outputs, such as `split(train=0.9, valid=0.1)`.
 

@@ -14,6 +14,7 @@ from flowload.abc.operators import Block, Call, Operator, Setting
 from flowload.blocks import Batch, Chunks, Frames
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
+from flowload.graph.keywords import names_keywords
 from flowload.graph.names import check_name
 
 __all__ = ["TeeStage", "ToAll", "tee"]
@@ -92,6 +93,7 @@ def read_only(array: Any) -> Any:
     return view
 
 
+@names_keywords
 def tee(*names: str | int) -> Graph:
     """Give every block to several outputs, read-only: `tee("train", "log")`, or `tee(2)` for "0" and "1".
 

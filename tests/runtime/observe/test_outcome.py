@@ -29,7 +29,9 @@ def test_a_run_is_empty_then_goes_on_then_is_over() -> None:
 def test_a_run_that_was_left_or_failed_says_so() -> None:
     with (numbers(600, 2) >> plus(1)).iterate() as batches:
         next(batches)
-    assert batches.stats().outcome.kind == "left"
+    left = batches.stats().outcome
+    assert left is not None
+    assert left.kind == "left"
 
     def bad(value: Any) -> Any:
         raise ValueError("no such thing")
@@ -38,6 +40,7 @@ def test_a_run_that_was_left_or_failed_says_so() -> None:
     with graph.iterate() as failing, pytest.raises(ValueError, match="no such thing"):
         next(failing)
     outcome = failing.stats().outcome
+    assert outcome is not None
     assert (outcome.kind, outcome.stage) == ("failed", "spoilt")
     assert outcome.text.startswith("ValueError: no such thing; in stage 'spoilt', declared at ")
 
@@ -68,7 +71,9 @@ def test_leases_are_counted_by_stage() -> None:
         assert own.bytes >= 40 * own.leased
         assert stats.stages["origin"].leases is None
         held.clear()
-        assert batches.stats().stages["one"].leases.leased == 0
+        rest = batches.stats().stages["one"].leases
+        assert rest is not None
+        assert rest.leased == 0
 
 
 def test_what_is_skipped_is_a_warning_once_for_each_source(tmp_path: Path) -> None:

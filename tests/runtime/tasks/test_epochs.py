@@ -154,11 +154,11 @@ def test_the_pass_of_each_output_and_before_the_first_batch() -> None:
     graph = by_pass(4) >> fan_out("even", "odd")
     with graph.iterate(epochs=2, first_epoch=5) as run:
         even, odd = run["even"], run["odd"]
-        assert (even.epoch, odd.epoch) == (5, 5)  # type: ignore[attr-defined]
+        assert (even.epoch, odd.epoch) == (5, 5)
         passes = []
         for _ in range(4):
             next(even), next(odd)
-            passes.append((even.epoch, odd.epoch))  # type: ignore[attr-defined]
+            passes.append((even.epoch, odd.epoch))
         assert passes == [(5, 5), (5, 5), (6, 6), (6, 6)]
         with pytest.raises(GraphError, match="several outputs"):
             run.epoch  # noqa: B018 - it raises

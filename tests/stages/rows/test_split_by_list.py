@@ -48,7 +48,7 @@ def test_arrays_lists_and_files(tmp_path: Path) -> None:
     parts = fl.rows(ToyRecords(8)) >> fl.split(
         train=np.array([0, 2, 3]), valid=tmp_path / "valid.npy", test=[7]
     )
-    whole = fl.outputs(train=parts.train, valid=parts.valid, test=parts.test)
+    whole = fl.outputs(train=parts["train"], valid=parts["valid"], test=parts["test"])
     made = {name: list(numbers_of(run_plain(whole, output=name))) for name in ("train", "valid", "test")}
     assert made == {"train": [0, 2, 3], "valid": [1, 5], "test": [7]}
     with fl.outputs(**{name: parts[name] >> fl.batch(9) for name in made}).iterate() as run:

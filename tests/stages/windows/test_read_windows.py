@@ -78,7 +78,7 @@ def test_several_recordings_are_told_apart_and_split(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert sum(n for _, _, n in found) == 199
     parts = fl.window_starts(paths, 20, order="sequential") >> fl.split(by="recording", train=2, valid=1)
-    graph = fl.outputs(train=parts.train >> fl.read_windows(), valid=parts.valid >> fl.read_windows())
+    graph = fl.outputs(train=parts["train"] >> fl.read_windows(), valid=parts["valid"] >> fl.read_windows())
     with graph.iterate() as run:
         seen = {name: [int(b["recording"]) for b in run[name]] for name in ("train", "valid")}
     assert sorted(seen["train"] + seen["valid"]) == sorted(r for r, _, _ in found)

@@ -82,7 +82,7 @@ def test_a_second_split_is_independent() -> None:
 def test_the_parts_do_not_depend_on_seed_or_pass() -> None:
     def valid(seed: int) -> Counter[int]:
         parts = fl.rows(ToyRecords(300)) >> fl.shuffle() >> fl.split(by="trio", train=0.8, valid=0.2)
-        graph = fl.outputs(parts.train.drop(), valid=parts.valid >> fl.batch(50))
+        graph = fl.outputs(parts["train"].drop(), valid=parts["valid"] >> fl.batch(50))
         with graph.iterate(seed=seed, epochs=2) as run:
             return Counter(numbers_of(run["valid"]))
 
@@ -97,8 +97,8 @@ def test_the_exam(monkeypatch: pytest.MonkeyPatch) -> None:
         graph = fl.rows(ToyRecords(60)) >> fl.split(by=by, train=0.8, valid=0.2)
         assert check_stage(graph, epochs=2)
         assert check_resume(graph, epochs=2) == 2 * 8 + 1
-        train = graph.train >> fl.shuffle() >> fl.batch(7)
-        whole = fl.outputs(train=train, valid=graph.valid >> fl.batch(7))
+        train = graph["train"] >> fl.shuffle() >> fl.batch(7)
+        whole = fl.outputs(train=train, valid=graph["valid"] >> fl.batch(7))
         assert Counter(numbers_of(check_stage(whole, epochs=3))) == dict.fromkeys(range(60), 3)
         assert check_resume(whole, epochs=3) == 3 * 8 + 1
 
