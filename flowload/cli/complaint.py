@@ -30,7 +30,7 @@ def complain(error: BaseException, *, verbose: bool = False, hint: bool = True) 
     """
     first, *others = message(error, noted=verbose or not isinstance(error, USAGE))
     lines = [f"flowload: {first}", *(f"  {line}" for line in others)]
-    if isinstance(error, UserCodeError) or not isinstance(error, FlowloadError):
+    if isinstance(error, UserCodeError) or not isinstance(error, FlowloadError | OSError):
         lines += [f"  {line}" for line in place(error, hint=hint and not verbose)]
     lines = [printable(line) for line in lines]
     if verbose:

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from flowload.errors import NoDataError
-from flowload.tracebacks import shortened
 
 from .keywords import names_keywords
 from .length import length_of
@@ -71,11 +70,7 @@ class Countable:
         if len(names) != 1:  # each is run by itself: they would hold each other back
             others = {name: [other for other in names if other != name] for name in names}
             return {name: self.drop(*others[name]).peek(seed=seed) for name in names}
-        try:
-            with self.iterate(seed=seed, even="allow") as batches:
-                for batch in batches:
-                    return batch
-        except Exception as error:
-            shortened(error)
-            raise
+        with self.iterate(seed=seed, even="allow") as batches:
+            for batch in batches:
+                return batch
         raise NoDataError("no batch", where="peek", found="the end of the stream", wanted="at least one")

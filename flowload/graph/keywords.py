@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from flowload.tracebacks import shortened
+
 from .names import near
 
 __all__ = ["names_keywords"]
@@ -17,6 +19,9 @@ Value = TypeVar("Value")
 
 def names_keywords(word: Callable[Given, Value]) -> Callable[Given, Value]:
     """A function whose TypeError for a keyword that it does not have says which it has.
+
+    Of any other error the traceback is `shortened`: a mistake in a drawing shows the user's line, and the
+    one of ours that says what is wrong.
 
     To type checkers, `help` and `inspect.signature` it is what it was. Its arguments are looked at only when
     a call has raised TypeError: drawing costs no more than before.
@@ -34,9 +39,10 @@ def names_keywords(word: Callable[Given, Value]) -> Callable[Given, Value]:
     def called(*args: Given.args, **keywords: Given.kwargs) -> Value:
         try:
             return word(*args, **keywords)
-        except TypeError:
-            told = unknown(word, keywords)
+        except Exception as error:
+            told = unknown(word, keywords) if isinstance(error, TypeError) else None
             if told is None:
+                shortened(error)
                 raise
             raise TypeError(told) from None
 

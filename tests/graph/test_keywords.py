@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import flowload as fl
+from flowload.errors import GraphError
 from flowload.graph.keywords import names_keywords
 from tests.graph.drawings import source
 
@@ -69,6 +71,14 @@ def test_a_type_error_inside_a_word_is_its_own() -> None:
 
     with pytest.raises(TypeError, match=r"has no len\(\)"):
         word(size=3)
+
+
+def test_a_mistake_in_a_drawing_shows_one_line_of_ours() -> None:
+    with pytest.raises(GraphError, match="size is 0") as caught:
+        fl.batch(0)
+    here, *ours = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert here == __name__
+    assert ours == ["flowload.stages.batches.batch"]
 
 
 def test_a_word_is_to_others_what_it_was() -> None:
