@@ -12,13 +12,14 @@ from typing import Any, cast
 from flowload.graph import Graph
 from flowload.graph.describe import describe
 
-from .drawing import Wanted, svg
+from .drawing import svg
 from .feed import Feed, Seen
 from .moment import Moment
 from .notation import notation
 from .rails import rails_of
 from .saying import plain
 from .tape import Tape
+from .wanted import Wanted
 
 __all__ = ["bundle_of", "run_bundle", "show_run"]
 

@@ -10,10 +10,11 @@ from flowload.errors import GraphError, MissingExtra
 from flowload.files.drafts import naming
 
 from .dot import to_dot
-from .drawing import Wanted, svg
+from .drawing import svg
 from .mermaid import to_mermaid
 from .moment import Moment
 from .rails import Rails
+from .wanted import Wanted
 
 __all__ = ["FORMATS", "check_path", "paint", "png"]
 

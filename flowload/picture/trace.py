@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from flowload.observe.figures import scaled
 
 from .history import History
 from .marks import line, near, nice, number, rect, text
 from .rails import Rails
-
-if TYPE_CHECKING:
-    from .drawing import Columns, Wanted
+from .wanted import Columns, Wanted
 
 __all__ = ["area", "curve", "trace"]
 

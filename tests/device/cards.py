@@ -195,7 +195,7 @@ class Cards:
 
     def lock_around(self, start: int, nbytes: int) -> int | None:
         """Where the locked range starts that holds these bytes; None: they are pageable."""
-        ranges = list(self.locked.items())  # in one step: another thread may lock or unlock
+        ranges = self.locked.copy().items()  # in one step: others lock and unlock meanwhile
         return next((at for at, size in ranges if at <= start and start + nbytes <= at + size), None)
 
 

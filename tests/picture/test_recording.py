@@ -110,7 +110,11 @@ def test_what_is_no_recording_is_named(spoil: Any, told: str, tmp_path: Path) ->
         read_recording(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"x" * 99)[:20], gzip.compress(b"[]")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no gzip", gzip.compress(b"x" * 99)[:20], gzip.compress(b"[]")],
+    ids=["empty", "text", "cut off", "no header"],
+)
 def test_other_files_are_named_too(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.flow"
     path.write_bytes(content)

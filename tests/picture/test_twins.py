@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from flowload.picture.drawing import Wanted, draw
+from flowload.picture.drawing import draw
 from flowload.picture.rails_json import rails_json
+from flowload.picture.wanted import Wanted
 from tests.picture.conftest import Pages, Told
 from tests.picture.graphs import thirty, three
 from tests.picture.scenes import scene_of
