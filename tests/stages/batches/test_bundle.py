@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -266,8 +267,15 @@ def test_the_books_count_batches() -> None:
 
 
 def test_two_threads_share_what_is_at_hand() -> None:
+    both = Barrier(2)  # a loop that begins when the other has read everything is refused
+
+    def numbers(_: int) -> list[int]:
+        loop = iter(batches)
+        both.wait()
+        return [int(batch["x"][0]) for batch in loop]
+
     with drawn(1, 500).iterate() as batches, ThreadPoolExecutor(2) as threads:
-        parts = threads.map(lambda _: [batch["x"][0] for batch in batches], range(2))
+        parts = threads.map(numbers, range(2))
         assert sorted(number for part in parts for number in part) == list(range(500))
 
 
