@@ -88,6 +88,7 @@ class Drive:
         """From opening to the end."""
         bell = self.bell
         bell.opening = True
+        batches.record(self.trace)  # before it is entered: a short run does much before anybody could ask
         with signals(bell), ThreadPoolExecutor(len(self.batches), "flowload-reader") as threads:
             # The run is inside the lanes: leaving it first is what wakes readers that wait for a batch; and
             # inside `on_demand`: as soon as it has begun, somebody may ask.
@@ -95,7 +96,7 @@ class Drive:
                 on_demand(partial(self.answer, batches)),
                 self.around(batches),
                 batches,
-                self.recording(batches),
+                self.serving(batches),
                 StallWatch(batches, self.stall, self.report) if self.stall else nullcontext(),
             ):
                 bell.opening = False
@@ -121,10 +122,8 @@ class Drive:
             self.report(batches.dump())
 
     @contextmanager
-    def recording(self, batches: Batches) -> Iterator[None]:
-        """Record the trace and serve the metrics, if they are wanted."""
-        if self.trace is not None:
-            batches.record(self.trace)
+    def serving(self, batches: Batches) -> Iterator[None]:
+        """Serve the metrics, if they are wanted."""
         with ExitStack() as stack:
             if self.metrics_port is not None:
                 address = stack.enter_context(served(batches, self.metrics_port))

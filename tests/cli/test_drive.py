@@ -207,7 +207,7 @@ def test_metrics_are_served_while_it_runs(caplog: pytest.LogCaptureFixture) -> N
     pytest.importorskip("prometheus_client", reason="the extra 'metrics' is not installed")
     graph = numbers(3) >> fl.map(abs, workers=1)
     made = Drive(graph, Bounds(), Quiet(), metrics_port=0)
-    with caplog.at_level(logging.INFO, "flowload"), graph.iterate() as batches, made.recording(batches):
+    with caplog.at_level(logging.INFO, "flowload"), graph.iterate() as batches, made.serving(batches):
         told = "metrics are at "
         address = next(line for line in caplog.messages if line.startswith(told)).removeprefix(told)
         with urllib.request.urlopen(address, timeout=20) as answer:

@@ -42,6 +42,7 @@ class AsyncBatches(Pictured):
         self.order = order
         self.delivered = order.delivered()  #: blocks by output, those of an earlier run included
         self.run: Run | None = None
+        self._trace: Trace | None = None  # that was asked for before there was a run
         self._skips = order.delivered()
         self._samples = dict.fromkeys(order.outputs, 0)  # handed over, or skipped, by output
         self._rest: dict[str, deque[Block]] = {name: deque() for name in order.outputs}
@@ -54,6 +55,8 @@ class AsyncBatches(Pictured):
         if self.run is not None:
             raise ClosedRun("a run is entered once; graph.stream() makes another")
         self.run = await self.order.begun()
+        if self._trace is not None:
+            self.run.record(self._trace)
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         keep_ctrl_c_out(self._leave)
@@ -187,14 +190,20 @@ class AsyncBatches(Pictured):
     @property
     def recording(self) -> Trace | None:
         """The trace that is written now."""
-        recorder = None if self.run is None else self.run.recorder
+        if self.run is None:
+            return self._trace
+        recorder = self.run.recorder
         return None if recorder is None else recorder.trace
 
     def record(self, trace: Trace | None) -> None:
-        """Write what the run does from now on into a trace, or (None) stop that; from any thread."""
+        """Write what the run does from now on into a trace, or (None) stop that; from any thread.
+
+        Before the run is entered: from its first call on.
+        """
         if self.run is None:
-            raise ClosedRun("this run was not entered yet")
-        self.run.record(trace)
+            self._trace = trace
+        else:
+            self.run.record(trace)
 
     def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
         """Show every block that goes into a stage to its tap before the stage has it; from any thread."""

@@ -49,6 +49,7 @@ class Batches(Pictured):
         self._closed = False
         self._process = os.getpid()
         self._opening = threading.Lock()
+        self._trace: Trace | None = None  # that was asked for before there was a run
         self._ended = Ended()
         self._told: set[str] = set()  # outputs whose wait was logged
         self._only: str | None = None  # the output's name, when there is one and it was asked for
@@ -206,11 +207,19 @@ class Batches(Pictured):
     @property
     def recording(self) -> Trace | None:
         """The trace that is written now."""
-        return None if self._loop_thread is None else self._loop_thread.batches.recording
+        return self._trace if self._loop_thread is None else self._loop_thread.batches.recording
 
     def record(self, trace: Trace | None) -> None:
-        """Write what the run does from now on into a trace, or (None) stop that; from any thread."""
-        self._begun().record(trace)
+        """Write what the run does from now on into a trace, or (None) stop that; from any thread.
+
+        Before the run is entered: from its first call on.
+        """
+        self._check_process()
+        with self._opening:
+            if self._loop_thread is None:
+                self._trace = trace
+                return
+        self._loop_thread.batches.record(trace)
 
     def state_dict(self) -> State:
         """What `graph.iterate(state=...)` goes on from: after the last batch that was handed out."""
@@ -236,6 +245,7 @@ class Batches(Pictured):
         with self._opening:  # two threads may ask for the first batches of two outputs
             if self._loop_thread is None:
                 loop_thread = LoopThread(self._order)
+                loop_thread.batches.record(self._trace)
                 # Garbage and the interpreter's exit press the stop button as well.
                 weakref.finalize(self, _stop, weakref.ref(loop_thread))
                 try:

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import pytest
 
-from flowload.errors import ClosedRun
 from flowload.observe.trace import Slice, Trace
 from flowload.runtime.tasks.segment import Segment
 from tests.observe.test_trace import check_schema
@@ -60,15 +59,47 @@ async def test_short_waits_are_none(anyio_backend: str, monkeypatch: pytest.Monk
     assert tracks(trace, "stages")
 
 
-def test_it_may_be_asked_for_through_the_bridge_and_only_of_a_run() -> None:
+def test_what_is_asked_for_before_a_run_begins_has_its_first_call() -> None:
     trace = Trace()
     batches = (numbers(30, 2) >> plus(1)).iterate(cpus=1)
-    with pytest.raises(ClosedRun):
-        batches.record(trace)
+    batches.record(trace)
     with batches:
+        assert batches.recording is trace
+        assert sum(len(batch) for batch in batches) == 30
+        stats = batches.stats()
+    slices = tracks(trace, "threads").values()
+    names = [each.name for some in slices for each in some]
+    assert {"origin", "step"} <= set(names)
+    assert sum(name == "step" for name in names) <= stats.stages["step"].calls
+    blocks = [n for some in slices for each in some if each.name == "step" for n in each.blocks]
+    assert sorted(blocks) == list(range(15))
+
+
+async def test_the_same_of_an_asynchronous_run(anyio_backend: str) -> None:
+    trace = Trace()
+    batches = (numbers(30, 2) >> plus(1)).stream(cpus=1)
+    batches.record(trace)
+    async with batches:
+        assert batches.recording is trace
+        assert sum([len(batch) async for batch in batches]) == 30
+    slices = tracks(trace, "threads").values()
+    blocks = [n for some in slices for each in some if each.name == "step" for n in each.blocks]
+    assert sorted(blocks) == list(range(15))
+
+
+def test_it_may_be_asked_for_and_stopped_through_the_bridge() -> None:
+    trace = Trace()
+    with (numbers(30, 2) >> plus(1)).iterate(cpus=1) as batches:
         batches.record(trace)
         assert sum(len(batch) for batch in batches) == 30
     assert tracks(trace, "stages")
+    unwanted = Trace()
+    batches = (numbers(30, 2) >> plus(1)).iterate(cpus=1)
+    batches.record(unwanted)
+    batches.record(None)
+    with batches:
+        assert sum(len(batch) for batch in batches) == 30
+    assert not unwanted.slices
 
 
 async def test_a_run_that_is_not_recorded_asks_nobody(anyio_backend: str) -> None:
