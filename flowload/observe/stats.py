@@ -30,7 +30,6 @@ __all__ = [
     "what_came",
 ]
 
-
 #: Columns of the table of a run, and on which side their cells stand.
 HEAD = ("stage", "in", "out", "rate", "busy", "queue", "dropped")
 SIDES = "<>>>>>>"
@@ -219,11 +218,10 @@ class RunStats(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: `in_` is spelled "in"."""
         stages = {name: _plain(stage) for name, stage in self.stages.items()}
-        wait = self.chunk_wait._asdict()
         return {
             **self._asdict(),
             "stages": stages,
-            "chunk_wait": wait,
+            "chunk_wait": self.chunk_wait._asdict(),
             "consumers": {name: consumer._asdict() for name, consumer in self.consumers.items()},
             "warnings": [warned._asdict() for warned in self.warnings],
             "outcome": None if self.outcome is None else self.outcome._asdict(),

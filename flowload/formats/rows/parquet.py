@@ -24,6 +24,7 @@ from flowload.files.foreign import foreign
 from flowload.files.guard import Guard
 from flowload.graph.node import whole
 
+from .arrow_columns import check_nulls, element
 from .columns import Choice, ColumnTable, import_extra, pairs_of
 
 __all__ = ["ParquetRows", "ParquetSamples"]
@@ -257,22 +258,6 @@ class ParquetColumn:
     def close(self) -> None:
         """The files are closed together."""
         self.cache.kept.clear()
-
-
-def element(kind: Any) -> tuple[Any, tuple[int, ...]]:
-    """The type of one number of a column, and the shape of a row."""
-    if hasattr(kind, "storage_type") and hasattr(kind, "shape"):  # a tensor of fixed shape
-        return kind.value_type, tuple(kind.shape)
-    if hasattr(kind, "list_size"):
-        return kind.value_type, (kind.list_size,)
-    return kind, ()
-
-
-def check_nulls(array: Any, where: str) -> None:
-    """Raise DataError for values that are null."""
-    if array.null_count:
-        found = f"{array.null_count:,} of {len(array):,} values are null"
-        raise DataError("missing values", where=where, found=found, wanted="a value in every row")
 
 
 class ParquetSamples:

@@ -13,7 +13,7 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import cache
 from time import perf_counter
@@ -37,6 +37,7 @@ LATE = 0.5  #: of the interpreter's switch interval: only who computes in Python
 
 CONSUMER = -1  #: in the place of a segment's priority: a thread outside the run
 OTHERS = 16  #: threads outside the run that are looked at, at most
+MOST = 64  #: files that stay open from look to look
 
 
 class Seen(NamedTuple):
@@ -222,9 +223,20 @@ class LockProbe:
         began = perf_counter()
         glance(self.where.usleep, self.where.pread, PAUSE, fds, text, sizes)
         late = perf_counter() - began - PAUSE * 1e-6 > LATE * sys.getswitchinterval()
-        lines = [bytes(row[: max(0, size)]) for row, size in zip(text, sizes.tolist(), strict=True)]
-        seen = [read_line(who, line, self.where) for (who, _), line in zip(found, lines, strict=True)]
+        seen = []
+        for (who, native), row, size in zip(found, text, sizes.tolist(), strict=True):
+            if size > 0:
+                seen.append(read_line(who, bytes(row[:size]), self.where))
+            else:  # it has ended; its number may be another's by the next look
+                os.close(self.lines.pop(native).fd)
         self.times.add(seen, seconds, late=late)
+        self.forget({native for _, native in found})
+
+    def forget(self, now: Set[int]) -> None:
+        """Close the files of threads that were not seen now, where there are many: runs go on for days."""
+        if len(self.lines) > MOST:
+            for native in self.lines.keys() - now:
+                os.close(self.lines.pop(native).fd)
 
     def line_of(self, native: int) -> Line | None:
         """The line of a thread; None: it has ended."""

@@ -171,9 +171,27 @@ def test_files_are_closed_and_threads_that_ended_are_let_go() -> None:
     with at_work(kernel) as threads:
         probe.look(threads, 1.0)
         assert len(probe.lines) == 1
+        looks = dict(probe.times.looks)
     probe.look([*threads, (1, 2**22 + 1)], 1.0)  # the first has ended, the second never was
+    assert not probe.lines
+    assert probe.times.looks == looks, "who has ended does not sleep"
     probe.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@sees
+def test_a_run_for_days_keeps_few_files_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_probe, "MOST", 2)
+    probe = LockProbe()
+    with at_work(kernel, kernel, kernel, kernel) as threads:
+        for k in range(4):
+            probe.look([threads[k]], 1.0)
+            assert len(probe.lines) <= 2
+            assert threads[k][1] in probe.lines
+        probe.look(threads, 1.0)
+        assert len(probe.lines) == 4
+    probe.close()
+    assert not probe.lines
 
 
 def test_where_the_system_does_not_tell_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
