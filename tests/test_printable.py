@@ -35,11 +35,11 @@ from flowload.observe.stall import Dump, Held
 from flowload.observe.stats import RunStats
 from flowload.observe.verdict import judge
 from flowload.picture.dot import to_dot
-from flowload.picture.drawing import svg as to_svg
 from flowload.picture.mermaid import to_mermaid
-from flowload.picture.moment import Moment, moment_of
-from flowload.picture.rails import Rails, rails_of
-from flowload.picture.wanted import Wanted
+from flowload.picture.scene.moment import Moment, moment_of
+from flowload.picture.scene.rails import Rails, rails_of
+from flowload.picture.svg.drawing import svg as to_svg
+from flowload.picture.svg.wanted import Wanted
 from flowload.printable import LOGGERS, printable, text_of
 
 EVIL = "\x1b]0;PWNED\x07\x1b[31m[red]\x9b2J\u202egz\x7f\u2028x\nflowload: all is well\r\ud800"

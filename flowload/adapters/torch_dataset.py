@@ -16,8 +16,8 @@ from flowload.abc.stage import whole
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph
 from flowload.graph.engine import Batches, Even, RunOrder
-from flowload.graph.even import shares_of
-from flowload.graph.length import length_of
+from flowload.graph.inspect.even import shares_of
+from flowload.graph.inspect.length import length_of
 from flowload.stages.device.tensor import as_tensor
 
 __all__ = ["GraphDataset", "as_iterable_dataset", "only"]

@@ -14,9 +14,9 @@ from click.shell_completion import CompletionItem
 
 from flowload.errors import GraphError
 from flowload.graph import Graph
-from flowload.graph.load import Pipeline, executed, noted
-from flowload.graph.options import Option, convert, takes_several
-from flowload.graph.shipped import located
+from flowload.graph.pipelines.load import Pipeline, executed, noted
+from flowload.graph.pipelines.options import Option, convert, takes_several
+from flowload.graph.pipelines.shipped import located
 
 from .completion import values_of
 from .words import file_place, join_lists, spell_bools, verbosity

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 from click.shell_completion import CompletionItem
 
-from flowload.graph.shipped import shipped_pipelines
+from flowload.graph.pipelines.shipped import shipped_pipelines
 
 __all__ = ["PipelineFile", "names_of", "values_of"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from flowload.graph.options import BOOLS
-from flowload.graph.shipped import shipped_pipelines
+from flowload.graph.pipelines.options import BOOLS
+from flowload.graph.pipelines.shipped import shipped_pipelines
 
 __all__ = ["file_place", "join_lists", "spell_bools", "verbosity"]
 

@@ -1,11 +1,12 @@
 """What a pipeline is: stages, ports and wiring, as values; nothing runs here."""
 
+from flowload.graph.inspect.describe import Row
+from flowload.graph.pipelines.load import Pipeline, load, options_of, pipeline
+from flowload.graph.pipelines.options import Option, convert
+
 from .build import Graph, place
-from .describe import Row
 from .engine import Batches, Engine, Stream
-from .load import Pipeline, load, options_of, pipeline
 from .node import Node, Port, Stage
-from .options import Option, convert
 from .outputs import outputs
 from .plan import End, Origin, Placed, Plan
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowload.abc.operators import State
 from flowload.errors import GraphError
+from flowload.graph.inspect.check import check_plan
+from flowload.graph.inspect.countable import Countable
+from flowload.graph.inspect.describe import Row, describe, signature
+from flowload.graph.inspect.draw import picture, to_dot, to_mermaid
 
-from .check import check_plan
-from .countable import Countable
-from .describe import Row, describe, signature
-from .draw import picture, to_dot, to_mermaid
 from .drop import Drop
 from .engine import Batches, Engine, Even, RunOrder, Stream
 from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow

@@ -1,5 +1,5 @@
 """Pictures of runs: the graph with its numbers, as SVG, PNG, DOT, Mermaid, or as a page that moves.
 
-`scene` says what is shown, as plain values; `layout` lets Graphviz place it; `svg`, `dot` and `mermaid` write
-it down, `painter` to a file; `watcher` keeps a run's last moments, `live` serves them to a page.
+`record` looks at runs and keeps what it saw, `scene` says what is shown of it, as plain values; `svg`, `dot`,
+`mermaid` and `terminal` draw that, `painter` writes it to a file, `web` serves it to the page in `page`.
 """

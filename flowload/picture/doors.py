@@ -12,10 +12,9 @@ from flowload.graph.keywords import names_keywords
 from flowload.printable import printable
 
 if TYPE_CHECKING:
+    from flowload.picture.record.feed import Seen
+    from flowload.picture.web.watch import Watch
     from flowload.runtime.engine import Runtime
-
-    from .feed import Seen
-    from .watch import Watch
 
 __all__ = ["graph_bundle", "open_all", "run_bundle", "show_run", "watch"]
 
@@ -53,7 +52,7 @@ def watch(batches: Seen, *, title: str = "", port: int = 0, host: str = "127.0.0
         ...     print(page.url.startswith("http://127.0.0.1:"), sum(1 for _ in batches))
         True 10
     """
-    from .watch import Watch, title_of  # noqa: PLC0415 - a server is for those who want a page
+    from flowload.picture.web.watch import Watch, title_of  # noqa: PLC0415 - a server is for those who want a page
 
     page = Watch(port, host)
     page.add(batches, title or title_of(batches))
@@ -91,7 +90,7 @@ class Everything:
 
     def add(self, run: Any) -> None:
         """One more run; a forked child opens a page of its own."""
-        from .watch import Watch, title_of  # noqa: PLC0415 - see `watch`
+        from flowload.picture.web.watch import Watch, title_of  # noqa: PLC0415 - see `watch`
 
         if self.process != os.getpid():  # a forked child has neither the threads nor the server
             self.page, self.process = None, os.getpid()

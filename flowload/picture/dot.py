@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from flowload.graph.draw import dot_text
-
-from .marks import PARTS, escape
-from .moment import Moment
-from .palette import LIGHT
-from .rails import Rails
-from .saying import plain
+from flowload.graph.inspect.draw import dot_text
+from flowload.picture.scene.moment import Moment
+from flowload.picture.scene.rails import Rails
+from flowload.picture.scene.saying import plain
+from flowload.picture.svg.marks import PARTS, escape
+from flowload.picture.svg.palette import LIGHT
 
 __all__ = ["to_dot"]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from flowload.graph.draw import mermaid_text
-
-from .moment import Moment
-from .palette import LIGHT
-from .rails import Rails
-from .saying import plain
+from flowload.graph.inspect.draw import mermaid_text
+from flowload.picture.scene.moment import Moment
+from flowload.picture.scene.rails import Rails
+from flowload.picture.scene.saying import plain
+from flowload.picture.svg.palette import LIGHT
 
 __all__ = ["to_mermaid"]
 

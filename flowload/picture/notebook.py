@@ -10,16 +10,15 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from flowload.graph import Graph
-from flowload.graph.describe import describe
-
-from .drawing import svg
-from .feed import Feed, Seen
-from .moment import Moment
-from .notation import notation
-from .rails import rails_of
-from .saying import plain
-from .tape import Tape
-from .wanted import Wanted
+from flowload.graph.inspect.describe import describe
+from flowload.picture.record.feed import Feed, Seen
+from flowload.picture.record.tape import Tape
+from flowload.picture.scene.moment import Moment
+from flowload.picture.scene.rails import rails_of
+from flowload.picture.scene.saying import plain
+from flowload.picture.svg.drawing import svg
+from flowload.picture.svg.notation import notation
+from flowload.picture.svg.wanted import Wanted
 
 __all__ = ["bundle_of", "run_bundle", "show_run"]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from flowload.errors import GraphError, MissingExtra
 from flowload.files.drafts import naming
+from flowload.picture.scene.moment import Moment
+from flowload.picture.scene.rails import Rails
+from flowload.picture.svg.drawing import svg
+from flowload.picture.svg.wanted import Wanted
 
 from .dot import to_dot
-from .drawing import svg
 from .mermaid import to_mermaid
-from .moment import Moment
-from .rails import Rails
-from .wanted import Wanted
 
 __all__ = ["FORMATS", "check_path", "paint", "png"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .marks import crop, fold
-from .panel import Section
+from flowload.picture.scene.panel import Section
+from flowload.picture.svg.marks import crop, fold
+
 from .terminal import Line, Piece
 
 __all__ = ["panel_lines"]

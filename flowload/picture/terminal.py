@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple
 
-from .cells import Cell
-from .history import bands_of, history_of
-from .marks import crop, fold
-from .moment import Moment
-from .rails import Rails
-from .saying import plain
+from flowload.picture.scene.cells import Cell
+from flowload.picture.scene.moment import Moment
+from flowload.picture.scene.rails import Rails
+from flowload.picture.scene.saying import plain
+from flowload.picture.svg.history import bands_of, history_of
+from flowload.picture.svg.marks import crop, fold
 
 __all__ = ["Line", "Piece", "Screen", "picture_lines"]
 

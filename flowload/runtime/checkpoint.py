@@ -15,7 +15,7 @@ from types import FunctionType
 from flowload.abc.operators import State
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage
-from flowload.graph.plain import Plain, plain
+from flowload.graph.inspect.plain import Plain, plain
 
 __all__ = ["digest", "read_state", "write_state"]
 

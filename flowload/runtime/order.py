@@ -14,7 +14,7 @@ from flowload.cpus import usable_cpus
 from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
-from flowload.graph.length import Length, length_of
+from flowload.graph.inspect.length import Length, length_of
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.threads.monitor import Monitor, RunLock
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from flowload.abc.stage import Share
 from flowload.errors import GraphError
 from flowload.graph import Graph, Plan
-from flowload.graph.even import Risk, find_risks, from_environment, shares_of
+from flowload.graph.inspect.even import Risk, find_risks, from_environment, shares_of
 
 __all__ = ["Joined", "Prepared", "Ranks"]
 

@@ -15,10 +15,10 @@ import flowload as fl
 from flowload.graph import Graph
 from flowload.stages.batches.collate import Collate
 from flowload.stages.batches.rebatch import Rebatch
-from flowload.stages.chunks.decompress import Decompress
+from flowload.stages.chunks.inflate.decompress import Decompress
+from flowload.stages.chunks.inflate.rechunk import Rechunk
 from flowload.stages.chunks.pool import ChunkPool
 from flowload.stages.chunks.read import Index
-from flowload.stages.chunks.rechunk import Rechunk
 from flowload.stages.chunks.reservoir import Exchange
 from tests.acceptance.lines import chess
 from tests.runtime.reading import FACES, Face

@@ -14,7 +14,7 @@ from flowload.cli.sheet import Sheet
 from flowload.cli.view.screen import PlainScreen
 from flowload.errors import GraphError
 from flowload.graph import Graph
-from flowload.graph.load import pipeline
+from flowload.graph.pipelines.load import pipeline
 from tests.cli.moments import moment, stage
 
 

@@ -17,8 +17,8 @@ from flowload.errors import DataError
 from flowload.formats.lc0.format import FORMAT, Lc0
 from flowload.formats.lc0.records import RECORDS
 from flowload.kernels._jit import CHECKED
-from flowload.stages.chunks.decompress import Decompress
-from flowload.stages.chunks.sampling import Sampling
+from flowload.stages.chunks.inflate.decompress import Decompress
+from flowload.stages.chunks.inflate.sampling import Sampling
 from tests.fuzz.mutate import mutants, survives
 from tests.kernels import strategies
 from tests.stages.fakes import FakeCall

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from flowload.picture.board import Board, Boards
-from flowload.picture.moment import Moment
-from flowload.picture.rails import Rails
-from flowload.picture.server import Server, serve_boards
-from flowload.picture.tape import Kept
+from flowload.picture.record.tape import Kept
+from flowload.picture.scene.moment import Moment
+from flowload.picture.scene.rails import Rails
+from flowload.picture.web.board import Board, Boards
+from flowload.picture.web.server import Server, serve_boards
 
 
 class Told:

@@ -17,9 +17,9 @@ from flowload.observe.stats import (
     Warned,
 )
 from flowload.observe.verdict import judge
-from flowload.picture.feed import window
-from flowload.picture.moment import Moment, moment_of
-from flowload.picture.rails import Rails, rails_of
+from flowload.picture.record.feed import window
+from flowload.picture.scene.moment import Moment, moment_of
+from flowload.picture.scene.rails import Rails, rails_of
 from tests.cli.moments import moment as stats_of
 from tests.cli.moments import stage
 

@@ -15,12 +15,12 @@ import pytest
 
 from flowload.errors import GraphError, MissingExtra
 from flowload.picture.dot import to_dot
-from flowload.picture.drawing import svg
 from flowload.picture.mermaid import to_mermaid
-from flowload.picture.notation import notation
 from flowload.picture.painter import FORMATS, check_path, paint
-from flowload.picture.rails import rails_of
-from flowload.picture.wanted import Wanted
+from flowload.picture.scene.rails import rails_of
+from flowload.picture.svg.drawing import svg
+from flowload.picture.svg.notation import notation
+from flowload.picture.svg.wanted import Wanted
 from flowload.sample import sample_path
 from tests.picture.graphs import LONG, thirty, three
 from tests.picture.scenes import scene_of

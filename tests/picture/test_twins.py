@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from flowload.picture.drawing import draw
-from flowload.picture.rails_json import rails_json
-from flowload.picture.wanted import Wanted
+from flowload.picture.scene.rails_json import rails_json
+from flowload.picture.svg.drawing import draw
+from flowload.picture.svg.wanted import Wanted
 from tests.picture.conftest import Pages, Told
 from tests.picture.graphs import thirty, three
 from tests.picture.scenes import scene_of

@@ -11,7 +11,7 @@ import pytest
 
 import flowload as fl
 from flowload.errors import DataError, NoDataError, OptionError
-from flowload.graph.load import options_of
+from flowload.graph.pipelines.load import options_of
 from flowload.sample import sample_path
 
 CHESS = Path(__file__).parents[2] / "pipelines" / "chess.py"

@@ -14,7 +14,7 @@ import pytest
 import flowload as fl
 from flowload.errors import DataError, NoDataError, OptionError
 from flowload.formats.games.pack import pack_games
-from flowload.graph.load import options_of
+from flowload.graph.pipelines.load import options_of
 from tests.formats.games.on_disk import naive_arrays, write_games
 
 ROOT = Path(__file__).parents[2]

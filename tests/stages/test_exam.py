@@ -12,9 +12,9 @@ from flowload.blocks import Batch, Chunks, Frames, SourceFile
 from flowload.formats.lc0.format import FORMAT
 from flowload.graph import Graph
 from flowload.stages.batches.batch import batch
-from flowload.stages.chunks.decompress import Decompress
+from flowload.stages.chunks.inflate.decompress import Decompress
+from flowload.stages.chunks.inflate.sampling import Sampling
 from flowload.stages.chunks.reservoir import reservoir
-from flowload.stages.chunks.sampling import Sampling
 from flowload.stages.chunks.shuffle_pool import shuffle_pool
 from flowload.stages.chunks.unpack import UnpackStage, unpack
 from flowload.stages.wiring.shard import shard

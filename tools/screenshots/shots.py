@@ -12,11 +12,11 @@ from time import perf_counter
 from typing import Any
 
 import flowload as fl
-from flowload.picture.moment import Moment
 from flowload.picture.painter import paint
-from flowload.picture.palette import DARK
-from flowload.picture.rails import Rails
-from flowload.picture.sampler import Sampler, running
+from flowload.picture.record.sampler import Sampler, running
+from flowload.picture.scene.moment import Moment
+from flowload.picture.scene.rails import Rails
+from flowload.picture.svg.palette import DARK
 from flowload.picture.terminal import Screen, picture_lines
 
 __all__ = ["page_shots", "picture_of", "terminal_shot"]

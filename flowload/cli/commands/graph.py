@@ -20,7 +20,7 @@ from flowload.cli.view.lines import say
 from flowload.cli.view.quiet import QuietScreen
 from flowload.errors import GraphError
 from flowload.picture.painter import check_path, paint
-from flowload.picture.sampler import Sampler, running
+from flowload.picture.record.sampler import Sampler, running
 
 __all__ = ["main", "picture"]
 

@@ -8,7 +8,7 @@ import click
 
 from flowload.cli.completion import names_of
 from flowload.cli.view.lines import say
-from flowload.graph.shipped import shipped_pipelines
+from flowload.graph.pipelines.shipped import shipped_pipelines
 
 __all__ = ["new"]
 

@@ -29,7 +29,7 @@ from flowload.picture.doors import watch
 from flowload.printable import printable
 
 if TYPE_CHECKING:
-    from flowload.picture.watch import Watch
+    from flowload.picture.web.watch import Watch
 
 __all__ = ["run"]
 
@@ -126,7 +126,7 @@ def shown(drive: Drive, view: View, batches: Any) -> Iterator[None]:
             page = stack.enter_context(opened(batches, drive.title, view.port))
             drive.screen.say([f"watch at {page.url}" if page.url else "watch on the first rank's page"])
         if view.record is not None:
-            from flowload.picture.recording import Recorder  # noqa: PLC0415 - for who wants one
+            from flowload.picture.record.recording import Recorder  # noqa: PLC0415 - for who wants one
 
             stack.enter_context(Recorder(batches, drive.title, view.record))
         yield

@@ -10,10 +10,10 @@ import click
 
 from flowload.cli.view.lines import say
 from flowload.errors import FlowloadError, GraphError
-from flowload.picture.compare import compare, names_of
 from flowload.picture.painter import check_path, paint
-from flowload.picture.recording import FileRun, Recording, read_recording
-from flowload.picture.sampler import running
+from flowload.picture.record.compare import compare, names_of
+from flowload.picture.record.recording import FileRun, Recording, read_recording
+from flowload.picture.record.sampler import running
 
 __all__ = ["watch"]
 
@@ -74,8 +74,8 @@ def draw(recordings: list[Recording], out: Path) -> int:
 
 def serve(recordings: list[Recording], port: int) -> int:
     """Until Ctrl-C."""
-    from flowload.picture.board import Board  # noqa: PLC0415 - a server is for those who want a page
-    from flowload.picture.watch import Watch  # noqa: PLC0415 - the same
+    from flowload.picture.web.board import Board  # noqa: PLC0415 - a server is for those who want a page
+    from flowload.picture.web.watch import Watch  # noqa: PLC0415 - the same
 
     runs = [FileRun(recording) for recording in recordings]
     notes = compare(*recordings) if len(recordings) == 2 else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowload.graph.describe import Row
+from flowload.graph.inspect.describe import Row
 from flowload.observe.figures import count, duration, duration_of, rate, size
 from flowload.observe.stats import EdgeStats, RunStats, StageStats
 from flowload.printable import printable

@@ -18,11 +18,11 @@ from flowload.cli.bell import Bell
 from flowload.graph import Graph
 from flowload.observe.figures import clock
 from flowload.observe.stats import RunStats
-from flowload.picture.feed import Memory
-from flowload.picture.moment import Moment
-from flowload.picture.palette import DARK
 from flowload.picture.panel_text import panel_lines
-from flowload.picture.rails import rails_of
+from flowload.picture.record.feed import Memory
+from flowload.picture.scene.moment import Moment
+from flowload.picture.scene.rails import rails_of
+from flowload.picture.svg.palette import DARK
 from flowload.picture.terminal import Line, Piece, Screen, picture_lines
 from flowload.printable import printable
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 from flowload.abc.operators import Block, State
 from flowload.errors import ClosedRun
 from flowload.graph import Plan
-from flowload.graph.length import Length
+from flowload.graph.inspect.length import Length
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace

@@ -19,11 +19,11 @@ from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 from flowload.stages.batches.row_size import RECORD, row_size
+from flowload.stages.chunks.inflate.decompress import SCRATCH, SLACK, STEP, Decompress
+from flowload.stages.chunks.inflate.rechunk import Rechunk, claimed_bytes
+from flowload.stages.chunks.inflate.sampling import Sampling
 from flowload.stages.registry import own_formats
 
-from .decompress import SCRATCH, SLACK, STEP, Decompress
-from .rechunk import Rechunk, claimed_bytes
-from .sampling import Sampling
 from .source_table import format_finder
 
 __all__ = ["UnpackStage", "unpack"]

@@ -16,7 +16,7 @@ from flowload.abc.stage import Share, whole
 from flowload.blocks import Chunks, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
-from flowload.graph.even import from_environment
+from flowload.graph.inspect.even import from_environment
 from flowload.graph.keywords import names_keywords
 from flowload.stages.chunks.partition import Partition, PartitionByHash, Weigh
 from flowload.stages.chunks.source_table import format_finder

@@ -17,7 +17,7 @@ from flowload.abc.powers import Marked
 from flowload.blocks import Chunks
 from flowload.errors import DataError
 from flowload.graph import Stage
-from flowload.stages.chunks.decompress import Decompress
+from flowload.stages.chunks.inflate.decompress import Decompress
 from flowload.stages.chunks.partition import Partition
 from flowload.stages.chunks.unpack import UnpackStage
 from flowload.stages.wiring.shard import ShardStage
