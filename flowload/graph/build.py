@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowload.abc.operators import State
 from flowload.errors import GraphError
-from flowload.graph.inspect.check import check_plan
 from flowload.graph.inspect.countable import Countable
-from flowload.graph.inspect.describe import Row, describe, signature
-from flowload.graph.inspect.draw import picture, to_dot, to_mermaid
+from flowload.graph.inspect.describable import Describable
 
 from .drop import Drop
 from .engine import Batches, Engine, Even, RunOrder, Stream
@@ -21,14 +19,14 @@ from .join import join, rename
 from .keywords import names_keywords
 from .names import check_node_name, near
 from .node import Node, Port, Stage
-from .plan import Placed, Plan, make_plan
+from .plan import Plan, make_plan
 from .user_line import user_line
 
 __all__ = ["Graph", "as_graph", "place"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Graph(Countable):
+class Graph(Describable, Countable):
     """A drawing by its open ends; everything before them hangs on them by reference.
 
     Args:
@@ -49,7 +47,6 @@ class Graph(Countable):
     """
 
     engine: ClassVar[Engine[Graph] | None] = None  #: what runs graphs; bound by the package
-    drawn: ClassVar[Callable[[Any], dict[str, str]] | None] = None  #: a graph as a picture; bound likewise
     __iter__: ClassVar[None] = None  # a drawing holds no batches; `graph.iterate()` does
 
     ends: Ends
@@ -116,59 +113,10 @@ class Graph(Countable):
         """The outputs' names, for messages."""
         return ", ".join(repr(name) for name, _ in self.ends) or "none"
 
-    # --- reading ------------------------------------------------------------------------------------
-
     @cached_property
     def plan(self) -> Plan:
         """The drawing in its compiled, plain form: what a run executes."""
         return make_plan(self.flow, self.ends)
-
-    def nodes(self) -> tuple[Placed, ...]:
-        """The nodes in flow order, with their final names."""
-        return self.plan.nodes
-
-    def check(self) -> None:
-        """Raise GraphError unless this graph can be run."""
-        check_plan(self.plan)
-
-    def describe(self) -> list[Row]:
-        """Plain rows, one a node: name, word, parameters, inputs, outputs, workers, where."""
-        return describe(self.plan)
-
-    @cached_property
-    def signature(self) -> str:
-        """The description without the lines of the declarations, as JSON: what makes graphs equal."""
-        return signature(self.describe())
-
-    def __eq__(self, other: object) -> bool:
-        return self.signature == other.signature if isinstance(other, Graph) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self.signature)
-
-    def __repr__(self) -> str:
-        return picture(self.describe())
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:  # IPython says what it wants by name
-        """What a notebook shows: the drawing as SVG, and as text."""
-        draw = Graph.drawn
-        return {"text/plain": repr(self)} if draw is None else draw(self)
-
-    def to_dot(self) -> str:
-        """The drawing in Graphviz's DOT."""
-        return to_dot(self.describe())
-
-    def to_mermaid(self) -> str:
-        """The drawing as a Mermaid flowchart."""
-        return to_mermaid(self.describe())
-
-    def memory(self, *, cpus: int = 1, seed: int = 0, epochs: int | None = 1) -> dict[str, int]:
-        """Bytes that one run holds at most, as the stages estimate it, by node name; and their "total"."""
-        rows = {
-            placed.name: placed.stage.memory(placed.setting(seed=seed, epochs=epochs, cpus=cpus))
-            for placed in self.plan.nodes
-        }
-        return {**rows, "total": sum(rows.values())}
 
     # --- running ------------------------------------------------------------------------------------
 

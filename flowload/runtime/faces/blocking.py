@@ -92,11 +92,9 @@ class Batches(Pictured):
 
     def epoch_of(self, output: str) -> int:
         """Number of the pass that an output's last batch belongs to; before the first, the first pass."""
-        return (
-            self._order.first_epoch
-            if self._loop_thread is None
-            else self._loop_thread.batches.epoch_of(output)
-        )
+        if self._loop_thread is None:
+            return self._order.first_epoch
+        return self._loop_thread.batches.epoch_of(output)
 
     def __len__(self) -> int:
         """Batches that this run gives from its beginning on; see `Graph.__len__`. Raises NoLength."""
@@ -142,9 +140,8 @@ class Batches(Pictured):
             self._ended.once(output, get_ident())
             raise StopIteration
         assert loop_thread.wakeup is not None  # noqa: S101 - start() waited for it
-        if (
-            handoff.held_back and handoff.half_empty()
-        ):  # it is set before a last look at what lies here: none is missed
+        # `held_back` is set before a last look at what lies here: none is missed.
+        if handoff.held_back and handoff.half_empty():
             loop_thread.wakeup.call()
         first, *others = parts_of(message)
         handoff.parts.extend(others)
