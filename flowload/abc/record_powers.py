@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "Grouped",
     "Guarded",
     "Ordered",
+    "Padding",
     "Pair",
     "Screened",
     "Sized",
@@ -31,11 +33,21 @@ __all__ = [
 Pair: TypeAlias = tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]
 
 
+class Padding(NamedTuple):
+    """How much of padded batches holds something, such as atoms; a pair of the first two does, too."""
+
+    filled: int  #: places that hold something
+    places: int  #: all places
+    #: The same by what was padded and to what, such as "60_atoms": batches, places that hold something, all.
+    parts: Mapping[str, tuple[int, int, int]] = MappingProxyType({})
+    counts: Mapping[str, int] = MappingProxyType({})  #: what else is worth counting, by name
+
+
 class Gathered(NamedTuple):
     """What belongs to rows that were written."""
 
     whole: Mapping[str, NDArray[Any]]  #: arrays that go with each of the batches, shared and read-only
-    padding: tuple[int, int] | None = None  #: see `Sized`
+    padding: Padding | tuple[int, int] | None = None  #: see `Sized`
 
 
 @runtime_checkable
@@ -66,7 +78,7 @@ class Bulk(LayoutTable, Protocol):
 
     def write_varied(
         self, layout: str, picks: Picks, size: int, lease: Callable[[int], Bytes], call: Call
-    ) -> tuple[Sequence[Pair], tuple[int, int] | None] | None:
+    ) -> tuple[Sequence[Pair], Padding | tuple[int, int] | None] | None:
         """Write batches of `size`, each in its own shape, to memory of one lease; asked where rows differ.
 
         Returns the arrays of each batch with one row a sample, those that go with the whole, and the padding;
@@ -165,7 +177,8 @@ class Sized(Protocol):
     """A table whose rows differ in size, such as molecules, and are padded to one size in a batch.
 
     Buys: `bucket`. One more method may be there, for a gauge of how much of the batches holds something:
-    `padding(rows)`, the places in the batch of these rows that hold something, such as atoms, and all places.
+    `padding(rows)`, the places in the batch of these rows that hold something, such as atoms, and all places,
+    or a `Padding`. Where that depends on what goes with the whole batch, `padding_of(rows, whole)` instead.
     """
 
     def sizes(self, rows: Numbers) -> NDArray[np.int32]:

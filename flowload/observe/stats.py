@@ -90,6 +90,8 @@ class StageStats(NamedTuple):
 #   reservoir_fill       `reservoir`: records that wait, of those that may
 #   reshuffles           `shuffle`: passes that were given in random order
 #   padding_efficiency   `batch` of padded rows: places that hold something (atoms), of all places
+#   padding_efficiency_<slot>  the same by slot, such as 60_atoms, where there are several
+#   batches_<slot>       the same: batches that were padded to it
 #   missing_chunks       `read_windows`: chunks that were asked for, do not exist, and hold the fill value
 #   arrays_by_<way>      `read_windows`: arrays that are read in this way: pread, pread_zstd, zarrs_0.2.3 ...
 

@@ -15,12 +15,12 @@ from typing import ClassVar, Literal
 
 from flowload.abc.needs import Need
 from flowload.abc.records import Fields
-from flowload.abc.stage import whole
 from flowload.errors import GraphError
 
 from .files import open_pack
 from .layouts import LAYOUTS, fields_of
 from .pairs import PairRule, Pairs
+from .slots import Slots
 from .table import MoleculeTable, table_needs
 
 __all__ = ["PackedMolecules"]
@@ -36,14 +36,16 @@ class PackedMolecules:
 
     Args:
         path: the folder; see `flowload.formats.molecules.files`.
-        num_atoms: slots that molecules are padded to; None: as many as the largest of each batch has.
+        num_atoms: slots that molecules are padded to; several, such as (20, 40, 60): each batch has the
+            smallest that holds its largest molecule, so that a compiler meets three shapes; None: as many as
+            the largest of each batch has. See `best_slots`.
         pairs: "molecule": the A (A - 1) pairs of the slots of one molecule; "batch": those of each molecule,
             offset by its number times A; "real": of these, only pairs of atoms that are there; "none": no
             `dst_idx` and `src_idx`. All are ordered pairs, sorted by dst, then by src. None: "molecule" for
             the physnet layout, as published loaders give them, and "none" for the masked one.
         cutoff: Å, with pairs="real": only pairs that are closer.
-        too_large: what a molecule of more than `num_atoms` atoms does: "raise", or "drop": `fl.rows` leaves
-            it out, before anything is shuffled, shared or cut into batches, and counts it.
+        too_large: what a molecule of more atoms than the largest of `num_atoms` does: "raise", or "drop":
+            `fl.rows` leaves it out, before anything is shuffled, shared or cut into batches, and counts it.
         check_values: read everything when it is opened, and raise for the first number that is not as it
             should be; 100 million atoms take seconds.
 
@@ -57,7 +59,7 @@ class PackedMolecules:
     """
 
     path: str | os.PathLike[str]
-    num_atoms: int | None = None
+    num_atoms: int | Sequence[int] | None = None
     pairs: Pairs | None = None
     cutoff: float | None = None
     too_large: Literal["raise", "drop"] = "raise"
@@ -70,10 +72,9 @@ class PackedMolecules:
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | os.PathLike):
             raise GraphError(f"PackedMolecules: path is {self.path!r}; wanted a folder")
-        if self.num_atoms is not None and (not whole(self.num_atoms) or self.num_atoms < 1):
-            raise GraphError(
-                f"PackedMolecules: num_atoms is {self.num_atoms!r}; wanted a number from 1, or None"
-            )
+        slots = self.slots()
+        if not isinstance(self.num_atoms, int | None):  # a value that can be compared, whatever was given
+            object.__setattr__(self, "num_atoms", slots.sizes)
         if self.too_large not in ("raise", "drop"):
             raise GraphError(f"PackedMolecules: too_large is {self.too_large!r}; wanted 'raise' or 'drop'")
         if not isinstance(self.check_values, bool):
@@ -85,24 +86,28 @@ class PackedMolecules:
         """Which pairs batches of a layout name. Raises GraphError."""
         return PairRule(LAYOUTS[layout].pairs if self.pairs is None else self.pairs, self.cutoff)
 
+    def slots(self) -> Slots:
+        """What molecules are padded to. Raises GraphError."""
+        return Slots.of("PackedMolecules: num_atoms", "atoms", self.num_atoms)
+
     def fields(self, layout: str) -> Fields:
-        """See the module; empty without `num_atoms`."""
-        return {} if self.num_atoms is None else fields_of(layout, self.num_atoms)
+        """See the module, in the largest slot; empty without `num_atoms`."""
+        return {} if self.num_atoms is None else fields_of(layout, self.slots().most)
 
     def attending_bytes(self, layout: str, size: int) -> int:
         """Of pair indices that are a batch's own; 0 without `num_atoms`."""
-        return 0 if self.num_atoms is None else self.rule(layout).own_bytes(size, self.num_atoms)
+        return 0 if self.num_atoms is None else self.rule(layout).own_bytes(size, self.slots().most)
 
     def needs(self, layout: str | None) -> Iterator[Need]:
         """The kernels that look at molecules, write them, and name pairs."""
         if layout is not None:
-            yield from table_needs(layout, self.num_atoms, self.rule(layout))
+            yield from table_needs(layout, self.slots(), self.rule(layout))
 
     def open(self) -> MoleculeTable:
         """Map and check. Raises DataError that names the file, what was found, and what was wanted."""
         rules = {layout: self.rule(layout) for layout in LAYOUTS}
         table = MoleculeTable(
-            open_pack(Path(self.path)), num_atoms=self.num_atoms, too_large=self.too_large, rules=rules
+            open_pack(Path(self.path)), slots=self.slots(), too_large=self.too_large, rules=rules
         )
         if self.check_values:
             table.check()

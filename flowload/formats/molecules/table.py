@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes, Call
-from flowload.abc.record_powers import Gathered, Pair
+from flowload.abc.record_powers import Gathered, Padding, Pair
 from flowload.abc.records import WRITTEN, Fields, Numbers, Order, Picks
 from flowload.files.guard import Guard
 from flowload.kernels.molecules.composition import composition_keys
@@ -23,6 +23,7 @@ from .files import Pack
 from .layouts import LAYOUTS, fields_of
 from .pairs import PairRule
 from .shared import SharedIndices, make_segments
+from .slots import Slots
 from .validate import blame
 from .varied import Flat
 
@@ -39,7 +40,7 @@ def as_mapped(kind: type[np.generic]) -> NDArray[Any]:
     return array
 
 
-def table_needs(layout: str, num_atoms: int | None, rule: PairRule) -> Iterator[Need]:
+def table_needs(layout: str, slots: Slots, rule: PairRule) -> Iterator[Need]:
     """The kernels that a table calls for batches of a layout."""
     numbers, places, energies = as_mapped(np.int32), as_mapped(np.float32), as_mapped(np.float64)
     atoms, labels, rows = (numbers, places, places), (energies, energies), np.empty(2, np.int64)
@@ -49,7 +50,7 @@ def table_needs(layout: str, num_atoms: int | None, rule: PairRule) -> Iterator[
     yield find_unsound, (atoms, labels, rows, rows, 0, np.empty(2, np.uint8))
     arrays = sizes.reshape(1, 2), wide, wide
     yield pad_molecules, (packed, rows, WRITTEN, arrays, targets, sizes, True, True)
-    if num_atoms is None or rule.pairs == "real":
+    if not slots.fixed or rule.pairs == "real":
         yield widths_of, (rows, rows, WRITTEN, 0, rows)
         yield pad_batches, (packed, rows, rows, (sizes, flat, flat), targets, sizes, True)
     yield longest, (rows,)
@@ -69,11 +70,9 @@ class MoleculeTable:
     swift = True
     groups: Sequence[str] = ("molecule", "composition")
 
-    def __init__(
-        self, pack: Pack, *, num_atoms: int | None, too_large: str, rules: Mapping[str, PairRule]
-    ) -> None:
+    def __init__(self, pack: Pack, *, slots: Slots, too_large: str, rules: Mapping[str, PairRule]) -> None:
         self.pack = pack
-        self.num_atoms = num_atoms
+        self.known = slots
         self.too_large = too_large
         self.rules = rules
         self.shared = SharedIndices()
@@ -90,7 +89,7 @@ class MoleculeTable:
 
     def check(self) -> None:
         """Read all molecules. Raises DataError for the first that cannot be delivered."""
-        most = 0 if self.too_large == "drop" else self.num_atoms or 0
+        most = 0 if self.too_large == "drop" else self.known.most
         why = np.empty(PART, np.uint8)
         for start in range(0, len(self), PART):
             rows = np.arange(start, min(start + PART, len(self)))
@@ -98,29 +97,29 @@ class MoleculeTable:
                 bad = find_unsound(self.atoms, self.labels, self.pack.offsets, rows, most, why[: len(rows)])
             if bad:
                 first = int(np.flatnonzero(why)[0])
-                raise blame(self.pack, start + first, int(why[first]), self.num_atoms)
+                raise blame(self.pack, start + first, int(why[first]), self.known.most)
 
     def screen(self, rows: Numbers) -> tuple[Numbers, Mapping[str, int]]:
         """The molecules that fit, where those that are too large are dropped."""
-        if self.num_atoms is None or self.too_large != "drop":
+        if not self.known.sizes or self.too_large != "drop":
             return rows, {}
-        fits = self.sizes(rows) <= self.num_atoms
+        fits = self.sizes(rows) <= self.known.most
         return rows[fits], {"too large": len(rows) - int(fits.sum())}
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:
         """The molecules that are sound, in their order; the others are rejected."""
         why = np.empty(len(rows), np.uint8)
         offsets = self.pack.offsets
-        if not find_unsound(self.atoms, self.labels, offsets, rows, self.num_atoms or 0, why):
+        if not find_unsound(self.atoms, self.labels, offsets, rows, self.known.most, why):
             return rows
         for row, reason in zip(rows[why > 0].tolist(), why[why > 0].tolist(), strict=True):
-            call.reject(blame(self.pack, row, reason, self.num_atoms))
+            call.reject(blame(self.pack, row, reason, self.known.most))
         kept: Numbers = rows[why == 0]
         return kept
 
     def most(self, layout: str, size: int) -> tuple[Fields, int]:
         """The arrays of the largest molecule, and bytes at most of the pairs that are a batch's own."""
-        slots = self.num_atoms or self.longest
+        slots = self.known.most or self.longest
         return fields_of(layout, slots), self.rules[layout].own_bytes(size, slots)
 
     @cached_property
@@ -130,7 +129,7 @@ class MoleculeTable:
 
     def slots(self, rows: Numbers) -> int:
         """What the batch of these molecules is padded to."""
-        return self.num_atoms or largest(self.pack.offsets, rows)
+        return self.known.most if self.known.fixed else self.known.fit(largest(self.pack.offsets, rows))
 
     def fields(self, layout: str, rows: Numbers) -> Fields:
         """See `fields_of`."""
@@ -146,7 +145,7 @@ class MoleculeTable:
 
     def alike(self, layout: str) -> bool:
         """Where all batches are padded to one size, and no pairs are a batch's own."""
-        return self.num_atoms is not None and self.rules[layout].pairs != "real"
+        return self.known.fixed and self.rules[layout].pairs != "real"
 
     def write_many(
         self, layout: str, picks: Picks, size: int, out: Mapping[str, NDArray[Any]], call: Call
@@ -163,13 +162,12 @@ class MoleculeTable:
 
     def write_varied(
         self, layout: str, picks: Picks, size: int, lease: Callable[[int], Bytes], call: Call
-    ) -> tuple[list[Pair], tuple[int, int]] | None:
+    ) -> tuple[list[Pair], Padding] | None:
         """Look at the molecules and write them in one go, each batch padded to its own largest."""
         rows, order = picks.lazy()
         widths = np.empty(len(rows) // size, np.int64)
         widths_of(self.pack.offsets, rows, order, size, widths)
-        if self.num_atoms is not None:
-            widths[:] = self.num_atoms
+        widths = self.known.fit_all(widths)
         slots = size * int(widths.sum())
         flat = Flat(layout, len(rows), slots)
         out = flat.arrays(lease(flat.nbytes))
@@ -186,7 +184,8 @@ class MoleculeTable:
                 mark(own, batch["mask"])
             pairs = self.rules[layout].indices(batch["R"], own, self.shared, call)
             batches.append((batch, {**pairs, **self.segments(layout, size, batch["R"].shape[1])}))
-        return batches, (atoms, slots)
+        held = sizes.reshape(-1, size).sum(axis=1, dtype=np.int64)
+        return batches, Padding(atoms, slots, self.known.parts(held, widths, size))
 
     def pad(
         self, layout: str, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]], *, check: bool
@@ -215,9 +214,11 @@ class MoleculeTable:
         take_sizes(self.pack.offsets, rows, sizes)
         return sizes
 
-    def padding(self, rows: Numbers) -> tuple[int, int]:
-        """(atoms, slots) of these rows: how full padded batches are."""
-        return count_places(self.pack.offsets, rows), self.slots(rows) * len(rows)
+    def padding(self, rows: Numbers) -> Padding:
+        """Atoms and slots of the batch of these rows: how full padded batches are."""
+        atoms, width = count_places(self.pack.offsets, rows), self.slots(rows)
+        parts = self.known.parts(np.array([atoms]), np.array([width]), len(rows))
+        return Padding(atoms, width * len(rows), parts)
 
     def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
         """A key of the molecule that each row is a conformation of, or of its elements.

@@ -17,7 +17,7 @@ __all__ = ["SIZE", "blame"]
 ELEMENTS = 118
 
 
-def blame(pack: Pack, row: int, reason: int, num_atoms: int | None) -> DataError:
+def blame(pack: Pack, row: int, reason: int, num_atoms: int) -> DataError:
     """The error for a molecule that `find_unsound` found."""
     begin, end = int(pack.offsets[row]), int(pack.offsets[row + 1])
     if reason == SIZE:

@@ -73,7 +73,7 @@ def gathered(
         fields = table.fields(name, rows)
         out = split_lease(call.lease(batch_bytes(fields, len(rows)), device), fields, len(rows))
         whole = table.write(name, rows, out, call)
-    padding.count(table, rows)
+    padding.count(table, rows, whole)
     return Batch(out, dict(whole))
 
 

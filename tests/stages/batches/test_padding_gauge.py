@@ -27,11 +27,11 @@ class PaddedCount(Count):
 def test_shares_add_up_over_batches() -> None:
     padding = PaddingGauge()
     assert padding.gauges() == {}
-    padding.count(CountedTable(3), np.arange(3))
+    padding.count(CountedTable(3), np.arange(3), {})
     assert padding.gauges() == {}
     table = PaddedTable(10)
-    padding.count(table, np.array([0, 5]))
-    padding.count(table, np.array([10]))
+    padding.count(table, np.array([0, 5]), {})
+    padding.count(table, np.array([10]), {})
     assert padding.gauges() == {"padding_efficiency": 0.5}
 
 
