@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -46,3 +47,32 @@ def test_a_circle_is_found(back: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert found[0] == found[-1]
     assert set(found) == {f"{name}.{module}" for module in ("one", "two", "three")}
     assert name not in sys.modules
+
+
+#: Imports each module as if nobody had asked for another one before, and tells which could not be.
+EACH_FIRST = """
+import importlib, pkgutil, sys
+import flowload
+
+there = set(sys.modules)
+
+def forget():
+    for name in [name for name in sys.modules if name.startswith("flowload.") and name not in there]:
+        del sys.modules[name]
+        package, _, own = name.rpartition(".")
+        vars(sys.modules.get(package, sys)).pop(own, None)
+
+found = [each.name for each in pkgutil.walk_packages(flowload.__path__, "flowload.")]
+for name in found:
+    forget()
+    if name not in there and not name.endswith("__main__"):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            print(name, error)
+"""
+
+
+def test_every_module_can_be_the_first_that_is_imported() -> None:
+    done = subprocess.run([sys.executable, "-c", EACH_FIRST], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
