@@ -21,6 +21,7 @@ from flowload.stages.chunks.shuffle_pool import shuffle_pool
 from flowload.stages.chunks.unpack import unpack
 from flowload.stages.device.to_device import to_device
 from flowload.stages.files.discover import discover
+from flowload.stages.rows.best_slots import best_slots
 from flowload.stages.rows.bucket import bucket
 from flowload.stages.rows.rows import rows
 from flowload.stages.rows.shuffle import shuffle
@@ -45,6 +46,7 @@ __all__ = [
     "Graph",
     "Stage",
     "batch",
+    "best_slots",
     "bucket",
     "discover",
     "epoch_plan",

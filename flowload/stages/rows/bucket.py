@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flowload.abc.amount import Amount
 from flowload.abc.needs import Need
@@ -36,22 +37,30 @@ class BucketStage(Stage):
 
     word: ClassVar[str] = "bucket"
     accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    keyed_by_pass: ClassVar[bool] = True
     keeps: ClassVar[bool] = True
 
     size: int
+    shuffle_batches: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not whole(self.size) or self.size < 1:
             raise GraphError(f"bucket: size is {self.size!r}; wanted a number from 1")
+        if not isinstance(self.shuffle_batches, bool):
+            raise GraphError(f"bucket: shuffle_batches is {self.shuffle_batches!r}; wanted True or False")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
         """One output with references to rows (`Rows`)."""
         return {"out": Rows}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
-        """The operators of a run: one Fold."""
-        return (Bucket(self.size, tables=ReopenedTables.before(setting)),)
+        """The operators of a run: one Fold. Raises GraphError: see `piece_of`."""
+        tables, first = ReopenedTables.before(setting), setting.first_epoch
+        if not self.shuffle_batches:
+            return (Bucket(self.size, tables=tables, first_epoch=first),)
+        piece = piece_of(setting)
+        return (Bucket(rounded_up(self.size, piece), tables=tables, piece=piece, first_epoch=first),)
 
     def amount(
         self,
@@ -67,17 +76,29 @@ class BucketStage(Stage):
         numbers = np.empty(2, np.int64)
         return [(sort_buckets, (numbers, np.empty(2, np.int32), 1, numbers))]
 
-    def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
+    def memory(self, setting: Setting) -> int:
         """Numbers, sizes and order of a block, and the one that is made of it."""
-        return max(self.size, AT_ONCE) * 40
+        size = rounded_up(self.size, piece_of(setting)) if self.shuffle_batches else self.size
+        return max(size, AT_ONCE) * 40
 
 
 class Bucket:
-    """A fold: cuts the stream into buckets, and sorts each by size, stable. A bucket ends with its pass."""
+    """A fold: cuts the stream into buckets, and sorts each by size, stable. A bucket ends with its pass.
 
-    def __init__(self, size: int, *, tables: ReopenedTables) -> None:
+    Args:
+        size: rows of a bucket.
+        tables: those that a restored state may name.
+        piece: rows of the batches that come in random order then; 0: they stay sorted.
+        first_epoch: number of the first pass: that order depends on the numbers of pass and bucket.
+    """
+
+    def __init__(self, size: int, *, tables: ReopenedTables, piece: int = 0, first_epoch: int = 0) -> None:
         self.size = size
+        self.piece = piece
         self.waiting = PendingRows("bucket", tables)
+        self.passes = first_epoch  # number of the pass that comes in
+        self.made = 0  # buckets of this pass
+        self.begun = 0  # rows of a batch that is not complete yet
 
     @property
     def held(self) -> int:
@@ -94,24 +115,42 @@ class Bucket:
             self.waiting.add(block.select(slice(first, end)))
             first = end
             if len(self.waiting) == wanted:
-                yield from self.flush(call)
+                yield self.release(call, last=False)
 
     def mark(self, mark: Mark, call: Call) -> Iterator[Rows]:
         """A pass is complete: so is its last bucket."""
-        return self.flush(call) if mark is Mark.EPOCH else iter(())
+        if mark is Mark.EPOCH:
+            if len(self.waiting):
+                yield self.release(call, last=True)
+            self.passes, self.made = self.passes + 1, 0
 
-    def flush(self, call: Call) -> Iterator[Rows]:  # noqa: ARG002 - nothing random
-        """The last bucket, sorted by size."""
+    def flush(self, call: Call) -> Iterator[Rows]:
+        """The last bucket; batches begin anew behind it."""
         if len(self.waiting):
-            yield by_size(self.waiting.take(), self.size)
+            yield self.release(call, last=True)
+        self.begun = 0
+
+    def release(self, call: Call, *, last: bool) -> Rows:
+        """All that waits: buckets, each sorted by size, its batches then in random order."""
+        block = by_size(self.waiting.take(), self.size)
+        if not self.piece:
+            return block
+        rows, parts = block.picks.array(), []
+        for first in range(0, len(rows), self.size):
+            own, rng = rows[first : first + self.size], call.rng(self.passes, self.made)
+            parts.append(in_pieces(own, self.piece, self.begun, rng, last=last))
+            self.made, self.begun = self.made + 1, (self.begun + len(own)) % self.piece
+        return replace(block, picks=RowList(np.concatenate(parts)))
 
     def state(self) -> State:
-        """The rows that wait, as JSON values."""
-        return {"waiting": self.waiting.state()}
+        """The rows that wait, as JSON values, and what the next order depends on."""
+        place = {"passes": self.passes, "made": self.made, "begun": self.begun}
+        return {"waiting": self.waiting.state(), **place}
 
     def restore(self, state: State) -> None:
         """Go on from what `state` returned."""
         self.waiting.restore(state["waiting"])
+        self.passes, self.made, self.begun = state["passes"], state["made"], state["begun"]
 
     def close(self) -> None:
         """Close the tables that `restore` opened."""
@@ -137,14 +176,58 @@ def by_size(block: Rows, size: int) -> Rows:
     return replace(block, picks=RowList(rows[order]))
 
 
+def in_pieces(
+    rows: NDArray[np.int64], piece: int, begun: int, rng: np.random.Generator, *, last: bool
+) -> NDArray[np.int64]:
+    """Sorted rows, cut into pieces of neighbours that come in random order: the batches behind.
+
+    Args:
+        rows: by rising size.
+        piece: rows of a batch.
+        begun: rows of a batch that was begun before: the largest complete it, as the largest began it.
+        rng: draws the order.
+        last: of the pass: what is too little for a batch is neighbours of any size, for it may be dropped.
+    """
+    head = min(-begun % piece, len(rows))
+    rest = rows[: len(rows) - head]
+    full, odd = divmod(len(rest), piece)
+    at = (int(rng.integers(full + 1)) if last else full) * piece  # where the odd ones are taken out
+    pieces = np.delete(rest, slice(at, at + odd)).reshape(full, piece)
+    return np.concatenate([rows[len(rest) :], pieces[rng.permutation(full)].reshape(-1), rest[at : at + odd]])
+
+
+def piece_of(setting: Setting) -> int:
+    """Rows of the stream of which a batch is made: as many ranks as there are between take turns.
+
+    Raises GraphError where no batches of so many samples follow.
+    """
+    ranks = 1
+    for stage in setting.downstream:
+        size = getattr(stage, "size", None) if getattr(stage, "cuts", False) else None
+        if size is not None:
+            return int(size) * ranks
+        share = stage.share()
+        ranks *= 1 if share is None else share.world
+    raise GraphError("bucket: shuffle_batches=True needs a batch(size) behind it, whose batches it shuffles")
+
+
+def rounded_up(size: int, piece: int) -> int:
+    """The next multiple."""
+    return -(-size // piece) * piece
+
+
 @names_keywords
-def bucket(size: int) -> Graph:
+def bucket(size: int, *, shuffle_batches: bool = False) -> Graph:
     """Cut the stream of rows into buckets, and sort each by size; equal sizes keep their order.
 
     Behind `shuffle` and before `batch`: batches then hold rows of similar size, in random company.
 
     Args:
         size: rows of a bucket; many batches. The last bucket of a pass may be smaller.
+        shuffle_batches: the batches of a bucket come in random order, another in each; else those of the
+            smallest rows come first, and those of the largest last. The bucket is rounded up to whole
+            batches, those of the `batch(size)` behind it. Where a batch is filled up because a row turned out
+            bad (`on_error="skip"`), those behind it begin in other places, and hold rows of two pieces.
 
     Examples:
         >>> from flowload.formats.molecules import PackedMolecules
@@ -158,4 +241,4 @@ def bucket(size: int) -> Graph:
         >>> plain < efficiency(molecules >> fl.shuffle() >> fl.bucket(384) >> fl.batch(32))
         True
     """
-    return place(BucketStage(size=size))
+    return place(BucketStage(size=size, shuffle_batches=shuffle_batches))
