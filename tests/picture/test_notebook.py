@@ -26,7 +26,8 @@ with graph.iterate(epochs=None) as batches:
 [t.name for t in threading.enumerate() if t.name == "flowload-notebook"]
 """
 
-#: A run is left when it was drawn three times: once where it is shown, and twice while it goes on.
+#: A run is left when it was drawn four times: once where it is shown, twice while it goes on, and once more,
+#: since what is drawn is sent afterwards, by the same thread.
 COUNTED = """
 import threading
 import flowload.picture.notebook as notebook
@@ -70,7 +71,7 @@ def test_in_a_kernel_the_picture_goes_on_while_the_run_does(monkeypatch: pytest.
     cells = [
         GRAPH,
         COUNTED,
-        RUN.replace("number > 40", "number > 40 and all(drawn.acquire(timeout=60) for _ in range(3))"),
+        RUN.replace("number > 40", "number > 40 and all(drawn.acquire(timeout=60) for _ in range(4))"),
     ]
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     seen: list[Any] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flowload.picture.marks import fold
 from flowload.picture.panel_text import panel_lines
 from flowload.picture.terminal import Screen, bar_pieces, picture_lines
 from tests.picture.graphs import thirty, three
@@ -64,6 +65,18 @@ def test_every_end_is_said(end: str) -> None:
     words = " ".join("".join(piece.text for piece in line) for line in drawn)
     first = scene.moments[-1]["say"]["head"][0][0].split()[0]
     assert f" {first}" in words
+
+
+@pytest.mark.parametrize("room", range(1, 40))
+def test_words_are_folded_at_spaces_and_paths_at_slashes(room: int) -> None:
+    words = "at /a/folder/of/somebody/tests/runtime/stages.py:245 ou  /x/yz"
+    lines = fold(words, room, 1)
+    assert max(map(len, lines)) <= room
+    assert "".join(lines).replace(" ", "") == words.replace(" ", "")
+    if room >= 12:
+        broken = [line for line in lines[:-1] if "/" in line and line.endswith(("/", "245", "ou ", "ou"))]
+        assert len(broken) == len([line for line in lines[:-1] if "/" in line])
+        assert "stages.py:245" in lines[-2] + lines[-1] or room < len("stages.py:245")
 
 
 def test_the_details_fit_and_have_the_ledger() -> None:

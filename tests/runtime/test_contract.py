@@ -427,6 +427,26 @@ def test_memory_that_cannot_be_given_back_fails_the_run(face: Face) -> None:
     assert log == ["closed"]
 
 
+def test_all_memory_is_given_back_when_some_cannot_be(face: Face) -> None:
+    freed: list[int] = []
+
+    class Refuses(Jams):
+        def unregister(self, memory: Bytes) -> None:
+            freed.append(len(memory))
+            super().unregister(memory)
+
+    def leases(block: Ints, call: Call) -> Ints:
+        both = call.lease(100, device), call.lease(100, device)
+        assert both[0] is not both[1]
+        return block
+
+    device = Refuses()
+    with pytest.raises(BoomError, match="of the device") as caught:
+        face.read(numbers(1) >> step(lambda: Does(leases)))
+    assert len(freed) == 2
+    assert "so did 1 more of the buffers that were to be freed" in caught.value.__notes__
+
+
 class Reads(Does):
     """A map whose files changed."""
 

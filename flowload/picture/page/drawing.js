@@ -58,15 +58,30 @@ export function headed(say, width) {
   return [made, at];
 }
 
-// Lines of at most this width.
+// Lines of at most this width: broken at spaces, and in a word that no line has room for, at slashes.
 function fold(words, width, letter) {
-  const room = Math.floor(width / letter), lines = [""];
-  for (const word of words.split(" ")) {
+  const room = Math.max(1, Math.floor(width / letter)), lines = [""];
+  for (const whole of words.split(" ")) {
+    const [word, ...rest] = partsOf(whole, room);
     const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
     if (letters(longer).length > room && lines.at(-1)) lines.push(word);
     else lines[lines.length - 1] = longer;
+    lines.push(...rest);
   }
   return lines;
+}
+
+// A word in pieces of at most so many letters; those of a path end with a slash.
+function partsOf(word, room) {
+  const parts = [];
+  let rest = letters(word);
+  while (rest.length > room) {
+    const slash = rest.slice(1, room).lastIndexOf("/") + 2;
+    const end = slash > 1 ? slash : room;
+    parts.push(rest.slice(0, end).join(""));
+    rest = rest.slice(end);
+  }
+  return [...parts, rest.join("")];
 }
 
 // The inside of a picture, its height, and where its history is.

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape as escape_markup
 from math import floor
 
@@ -79,15 +79,26 @@ def crop(words: str, width: float, letter: float) -> str:
 
 
 def fold(words: str, width: float, letter: float) -> list[str]:
-    """Lines of at most this width."""
-    room, lines = floor(width / letter), [""]
-    for word in words.split(" "):
+    """Lines of at most this width: broken at spaces, and in a word that no line has room for, at slashes."""
+    room, lines = max(1, floor(width / letter)), [""]
+    for whole in words.split(" "):
+        word, *rest = parts_of(whole, room)
         longer = f"{lines[-1]} {word}" if lines[-1] else word
         if len(longer) > room and lines[-1]:
             lines.append(word)
         else:
             lines[-1] = longer
+        lines += rest
     return lines
+
+
+def parts_of(word: str, room: int) -> Iterator[str]:
+    """A word in pieces of at most so many letters; those of a path end with a slash."""
+    while len(word) > room:
+        end = word.rfind("/", 1, room) + 1 or room
+        yield word[:end]
+        word = word[end:]
+    yield word
 
 
 def bar(

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -124,10 +125,9 @@ class BufferPool:
             free = [memory for stack in self.stacks.values() for memory in stack.free]
             self.stacks.clear()
             leased = tuple(self.leased)
-        for memory in free:
-            memory.free()
         for memory in leased:  # nobody will lease again, so nobody else will drain
             memory.tell_instead(self.give_late)
+        free_all(free)
         self.bury()
 
     def give_late(self, watch: Watch) -> None:
@@ -208,6 +208,23 @@ class BufferPool:
             excess -= memory.size
             unused.append(memory)
         return unused
+
+
+def free_all(memories: Iterable[BufferMemory]) -> None:
+    """Free each, also behind one whose device cannot: what is left to a finalizer fails where nobody hears it.
+
+    Raises what the first raised; how many more did is a note of it.
+    """
+    errors: list[Exception] = []
+    for memory in memories:
+        try:
+            memory.free()
+        except Exception as error:  # noqa: BLE001 - a device may raise anything
+            errors.append(error)
+    if len(errors) > 1:
+        errors[0].add_note(f"so did {len(errors) - 1} more of the buffers that were to be freed")
+    if errors:
+        raise errors[0]
 
 
 class FreeStack:
