@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flowload.cpus import usable_cpus
 from flowload.errors import DataError
-from flowload.formats.recordings.recording import open_series
+from flowload.formats.recordings.zarr_kind import open_series
 from flowload.formats.zarr.array import ZarrArray
 
 __all__ = ["create_zarr_loader"]

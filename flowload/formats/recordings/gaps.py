@@ -10,7 +10,8 @@ import numpy as np
 from flowload.abc.records import Missing, Numbers
 from flowload.errors import DataError
 from flowload.formats.missing import Mask
-from flowload.formats.zarr.gaps import Gaps
+
+from .series import Lacks
 
 __all__ = ["SeriesGaps", "Spans"]
 
@@ -31,14 +32,14 @@ class SeriesGaps:
         missing: what windows do that lack something.
     """
 
-    def __init__(self, spans: Spans, gaps: Sequence[Gaps], missing: Missing) -> None:
+    def __init__(self, spans: Spans, gaps: Sequence[Lacks], missing: Missing) -> None:
         self.spans = spans
         self.gaps = gaps
         self.missing = missing
 
     def absent(self, rows: Numbers) -> Mask | None:
         """Which windows lack a chunk, as far as reads have seen; looked for where such are not given."""
-        if self.missing == "fill" and not any(gaps.bands for gaps in self.gaps):
+        if self.missing == "fill" and not any(gaps.any for gaps in self.gaps):
             return None
         return np.array([self.lost(row).any() for row in rows.tolist()], bool)
 
@@ -54,6 +55,6 @@ class SeriesGaps:
     def lack(self, row: int | None = None) -> DataError:
         """What is missing; of the window that begins at a row, where one is named."""
         if row is None:
-            return next((gaps for gaps in self.gaps if gaps.bands), self.gaps[0]).lack()
+            return next((gaps for gaps in self.gaps if gaps.any), self.gaps[0]).lack()
         number, start, _ = self.spans.window(row)
         return self.gaps[number].lack(start + int(self.lost(row).argmax()))

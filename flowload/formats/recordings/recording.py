@@ -1,7 +1,7 @@
-"""Recordings over time in zarr: arrays of equal length, from which windows of rows are read.
+"""Recordings over time: arrays of equal length, from which windows of rows are read.
 
 A recording is a folder (or zip, or URL) with `timeseries.zarr` (T, N, C), perhaps beside `metadata.zarr`
-(N, 5); or any arrays (T, ...) by name.
+(N, 5); any arrays (T, ...) by name; or a file of another kind, see `kinds`.
 """
 
 from __future__ import annotations
@@ -10,26 +10,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import PurePosixPath
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
 
 from flowload.abc.records import Fields, Missing
-from flowload.errors import DataError, GraphError, NoDataError
+from flowload.errors import DataError, GraphError
 from flowload.formats.missing import check_missing
 from flowload.formats.zarr.array import ZarrArray, is_count
 from flowload.formats.zarr.members import key_of
-from flowload.formats.zarr.opening import OpenArray
-from flowload.formats.zarr.stores import join_location
 
+from .extract import Extract, Wanted, extract_of
+from .halves import float_of
+from .kinds import Location, open_array
+from .part import OpenPart
+from .select import TAKEN, Select, Selection, selection_of
+from .series import Series
 from .simulated import simulate
 from .table import RecordingTable
+from .zarr_kind import SERIES, metadata_of
 
 __all__ = ["Location", "Recording", "RecordingTable", "ZarrArray", "metadata_of", "recording", "simulate"]
 
-SERIES, METADATA = "timeseries", "metadata"
-TAKEN = ("start", "recording")  #: what windows carry beside their arrays
-
-Location: TypeAlias = str | PathLike[str] | ZarrArray
 Named: TypeAlias = tuple[tuple[str, ZarrArray], ...]  #: the arrays of one recording
+RowsOf: TypeAlias = tuple[int, int | None]  #: first row, and behind the last; None: to the end
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,9 @@ class Recording:
     parts: tuple[Named, ...]
     size: int
     missing: Missing = "fill"
+    select: Selection = ()
+    rows: tuple[RowsOf, ...] | None = None  #: of each recording
+    dtype: str | None = None
 
     name: ClassVar[str] = "recording"
     layouts: ClassVar[Sequence[str]] = ("windows",)
@@ -65,18 +72,54 @@ class Recording:
         Args:
             estimate: nothing will be read: no matter how, and whether there is something.
         """
-        opened: list[dict[str, OpenArray]] = []
+        opened: list[OpenPart] = []
         try:
-            for named in self.parts:
-                opened.append({})
-                for name, array in named:
-                    opened[-1][name] = open_series(array, estimate=estimate)
-                check_neurons(named, opened[-1])
-            return RecordingTable(opened, self.size, self.missing)
+            for number, named in enumerate(self.parts):
+                rows = None if self.rows is None else self.rows[number]
+                opened.append(self.open_part(named, rows, estimate=estimate))
+            return RecordingTable(opened, self.size, self.missing, short=self.rows is None)
         except BaseException:
-            for own in (own for arrays in opened for own in arrays.values()):
-                own.close()
+            for part in opened:
+                part.close()
             raise
+
+    def open_part(self, named: Named, rows: RowsOf | None, *, estimate: bool) -> OpenPart:
+        """One of the recordings."""
+        series: dict[str, Series] = {}
+        keys: dict[str, tuple[str, Extract]] = {}
+        select = self.select or tuple((name, Select(array=name)) for name, _ in named)
+        try:
+            for key, own in select:
+                name, where, inner = located(named, own.array, key)
+                if name not in series:
+                    series[name] = open_array(where, inner, estimate=estimate)
+                wanted: dict[str, Wanted] = {"neurons": own.neurons, "columns": own.columns}
+                found = series[name]
+                told = own.dtype or self.dtype
+                dtype = found.dtype if told is None else float_of(told)
+                where_of = f"{found.location}: key {key!r}"
+                keys[key] = name, extract_of(found.shape, dtype, wanted, where_of)
+            return OpenPart(series, keys, rows)
+        except BaseException:
+            for each in series.values():
+                each.close()
+            raise
+
+
+def located(named: Named, array: str | None, key: str) -> tuple[str, ZarrArray, str | None]:
+    """The name of an array of a recording, the place it is in, and its name there (None: the place itself).
+
+    Raises GraphError that lists those that can be named.
+    """
+    known = dict(named)
+    if array is None and len(named) == 1:
+        return (*named[0], None)
+    if array in known:
+        return array, known[array], None
+    if len(named) == 1 and array is not None:
+        return array, named[0][1], array
+    names = ", ".join(map(repr, known))
+    raise GraphError(f"windows: select[{key!r}]: array is {array!r}; the arrays are {names}")
 
 
 def recording(
@@ -86,6 +129,9 @@ def recording(
     columns: int | Mapping[str, int] | None = None,
     neurons: int | Mapping[str, int] | None = None,
     missing: Missing = "fill",
+    select: Mapping[str, Any] | None = None,
+    rows: Any = None,
+    dtype: Any = None,
 ) -> Recording:
     """Recordings by the places of their arrays, for `window_starts`.
 
@@ -96,6 +142,9 @@ def recording(
         columns: read only so many of the last axis of every array, or of arrays by name.
         neurons: read only so many of axis 1.
         missing: what windows do that lack a chunk.
+        select: what each key of a window has; see `select`.
+        rows: (first, behind the last) that are used, of every recording, or a list of those.
+        dtype: of all numbers of the windows: see `halves.FLOATS`.
     """
     several = isinstance(arrays, Sequence) and not isinstance(arrays, str)
     given = list(arrays) if isinstance(arrays, Sequence) and several else [arrays]
@@ -104,7 +153,44 @@ def recording(
     parts = [named(part) for part in given]  # type: ignore[arg-type]  # checked there
     for name, limits in (("columns", columns), ("neurons", neurons)):
         parts = [limited(part, name, limits) for part in parts]
-    return Recording(tuple(parts), size, missing)
+    selection = selection_of(select)
+    for part in parts:
+        for key, own in selection:
+            located(part, own.array, key)
+    return Recording(
+        tuple(parts),
+        size,
+        missing,
+        selection,
+        rows_of_each(rows, len(parts)),
+        None if dtype is None else float_of(dtype).name,
+    )
+
+
+def rows_of_each(rows: Any, count: int) -> tuple[RowsOf, ...] | None:
+    """The rows of each recording that are used. Raises GraphError."""
+    if rows is None:
+        return None
+    each = list(rows) if isinstance(rows, list) else [rows] * count
+    if len(each) != count:
+        raise GraphError(f"windows: rows has {len(each)} ranges; wanted one for each of {count} recordings")
+    return tuple(map(range_of, each))
+
+
+def range_of(rows: Any) -> RowsOf:
+    """A range of rows. Raises GraphError."""
+    pair = tuple(rows) if isinstance(rows, tuple) else ()
+    if len(pair) == 2:
+        begin, end = (int(part) if is_whole(part) else part for part in pair)
+        begin = 0 if begin is None else begin
+        if isinstance(begin, int) and begin >= 0 and (end is None or (isinstance(end, int) and end > begin)):
+            return begin, end
+    raise GraphError(f"windows: rows is {rows!r}; wanted (first, behind the last), from 0, or a list of them")
+
+
+def is_whole(value: object) -> bool:
+    """A whole number, of Python or numpy."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def named(arrays: Location | Mapping[str, Location]) -> Named:
@@ -139,41 +225,3 @@ def limited(arrays: Named, name: str, limits: int | Mapping[str, int] | None) ->
     if unknown := set(own) - set(known):
         raise GraphError(f"windows: {name} for {sorted(unknown)}; the arrays are {known}")
     return tuple((key, replace(array, **{name: own.get(key, getattr(array, name))})) for key, array in arrays)
-
-
-def open_series(array: ZarrArray, *, estimate: bool) -> OpenArray:
-    """An array, or the `timeseries.zarr` of a recording."""
-    try:
-        return array.open(compare=not estimate, empty=estimate)
-    except NoDataError as error:
-        if error.reason != "no zarr array":
-            raise
-        inner = replace(array, location=join_location(array.location, f"{SERIES}.zarr"))
-        try:
-            return inner.open(compare=not estimate, empty=estimate)
-        except NoDataError as other:
-            raise (error if other.reason == error.reason else other) from None
-
-
-def check_neurons(arrays: Named, opened: Mapping[str, OpenArray]) -> None:
-    """Compare a recording's neurons with its metadata, where it has some. Raises DataError."""
-    for name, array in arrays:
-        grid = opened[name].grid
-        if opened[name].location == array.location or len(grid.shape) < 2:
-            continue  # an array by itself
-        metadata = metadata_of(array)
-        if metadata is not None and metadata[:1] != grid.shape[1:2]:
-            raise DataError(
-                "other neurons in the metadata",
-                where=join_location(array.location, f"{METADATA}.zarr"),
-                found=f"shape {list(metadata)}",
-                wanted=f"the {grid.shape[1]:,} neurons of {SERIES}.zarr",
-            )
-
-
-def metadata_of(array: ZarrArray) -> tuple[int, ...] | None:
-    """The shape of a recording's metadata; None where it has none."""
-    try:
-        return ZarrArray(join_location(array.location, f"{METADATA}.zarr"), options=array.options).shape()
-    except NoDataError:
-        return None

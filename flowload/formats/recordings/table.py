@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,54 +14,58 @@ from numpy.typing import NDArray
 from flowload.abc.operators import Call
 from flowload.abc.records import Fields, Missing, Numbers
 from flowload.errors import DataError
+from flowload.files.guard import Guard
 from flowload.formats.missing import tell_missing, usable_rows
-from flowload.formats.zarr.chunks.grid import Piece
-from flowload.formats.zarr.gaps import Gaps
-from flowload.formats.zarr.opening import OpenArray
-from flowload.formats.zarr.watch import watched
 
 from .gaps import SeriesGaps
+from .part import OpenPart, Piece, check_alike
+from .series import Lacks
 
-__all__ = ["Part", "RecordingTable"]
+__all__ = ["RecordingTable"]
 
 log = logging.getLogger("flowload")
-
-
-class Part(NamedTuple):
-    """A piece of one array's window: what is read in one go."""
-
-    name: str
-    piece: Piece
 
 
 class RecordingTable:
     """Rows are moments, counted through all recordings. Several threads may read at once.
 
     Args:
-        parts: the arrays of each recording by name.
+        parts: the recordings; are closed with it.
         size: rows of a window.
         missing: what windows do that lack a chunk; see `windows`.
+        short: whether a recording may have fewer rows than a window.
 
-    Raises DataError where arrays of a recording differ in length, or recordings in their arrays.
+    Raises DataError where recordings differ in their arrays, or are too short.
     """
 
     layouts: Sequence[str] = ("windows",)
     groups: ClassVar[Sequence[str]] = ("recording",)
 
     def __init__(
-        self, parts: Sequence[Mapping[str, OpenArray]], size: int, missing: Missing = "fill"
+        self, parts: Sequence[OpenPart], size: int, missing: Missing = "fill", *, short: bool = True
     ) -> None:
         self.parts = parts
         self.size = size
         self.on_missing = missing
-        self.guard = watched(array.location for arrays in parts for array in arrays.values())
-        self.lengths = [length_of(arrays) for arrays in parts]
+        self.guard = Guard()
+        for path in dict.fromkeys(p for part in parts for each in part.series.values() for p in each.files):
+            self.guard.watch(path)
+        self.lengths = [part.end - part.begin for part in parts]
         self.begins = [0, *accumulate(self.lengths)]
-        for arrays in parts[1:]:
-            check_alike(arrays, parts[0])
-        self.keys = np.array([key_of(arrays) for arrays in parts], np.uint64)
+        for part in parts[1:]:
+            check_alike(part, parts[0])
+        for part, length in zip(parts, self.lengths, strict=True):
+            if length < size and not short:
+                found = f"rows {part.begin:,} to {part.end:,}"
+                wanted = f"at least the {size:,} of a window: raise the range, or lower size"
+                raise DataError(
+                    "rows too few for a window", where=part.first.location, found=found, wanted=wanted
+                )
+        self.keys = np.array([part.key() for part in parts], np.uint64)
         self.series = [
-            SeriesGaps(self, [arrays[name].gaps for arrays in parts], missing) for name in parts[0]
+            SeriesGaps(self, [part.series[name].gaps for part in parts], missing)
+            for name in parts[0].readers
+            if all(name in part.series for part in parts)
         ]
         for name, route in self.routes.items():
             log.info("windows: %s is read by %s", name, route)
@@ -74,40 +77,54 @@ class RecordingTable:
     def routes(self) -> dict[str, str]:
         """How each array is read; several ways where recordings differ."""
         return {
-            name: " or ".join(dict.fromkeys(arrays[name].route for arrays in self.parts))
-            for name in self.parts[0]
+            name: " or ".join(dict.fromkeys(part.series[name].route for part in self.parts))
+            for name in self.parts[0].series
         }
 
     @property
     def missing(self) -> int:
         """Chunks that were asked for, do not exist, and hold the fill value."""
-        return sum(array.missing for arrays in self.parts for array in arrays.values())
+        return sum(series.gaps.reads for part in self.parts for series in part.series.values())
+
+    @property
+    def most(self) -> int:
+        """Rows of the largest window."""
+        return min(self.size, max(self.lengths))
+
+    @property
+    def scratch(self) -> int:
+        """Bytes that one call of `read` leases beside the window, at most."""
+        return max(part.scratch for part in self.parts)
+
+    def place(self, row: int) -> tuple[int, int]:
+        """Number of the recording that a row is of, and the row in its arrays."""
+        number = bisect_right(self.begins, row) - 1
+        return number, row - self.begins[number] + self.parts[number].begin
 
     def window(self, row: int) -> tuple[int, int, int]:
-        """Number of the recording, first row in it, and rows of the window that begins at a row."""
-        number = bisect_right(self.begins, row) - 1
-        start = row - self.begins[number]
-        return number, start, min(self.size, self.lengths[number] - start)
+        """Number of the recording, first row in its arrays, and rows of the window that begins at a row."""
+        number, start = self.place(row)
+        return number, start, min(self.size, self.parts[number].end - start)
 
     def arrays(self) -> Fields:
         """Per key: the shape of one row of a window, and the dtype."""
-        return {name: (array.grid.take[1:], array.dtype) for name, array in self.parts[0].items()}
+        return self.parts[0].fields
 
-    def pieces(self, row: int) -> list[Part]:
+    def pieces(self, row: int) -> list[Piece]:
         """The window's pieces, one array after the other."""
         number, start, rows = self.window(row)
-        found = self.parts[number].items()
-        return [Part(name, piece) for name, array in found for piece in array.pieces(start, start + rows)]
+        return self.parts[number].pieces(start, start + rows)
 
-    def read(self, row: int, piece: Part, out: Mapping[str, NDArray[Any]], call: Call) -> None:
+    def read(self, row: int, piece: Piece, out: Mapping[str, NDArray[Any]], call: Call) -> None:
         """Write a piece of the window that begins at a row. Raises DataError."""
         number, start, rows = self.window(row)
-        array = self.parts[number][piece.name]
-        array.read(piece.piece, start, out[piece.name], call.lease)
-        if self.on_missing == "raise" and array.gaps.bands:
-            self.check(array.gaps, start, rows)
+        part = self.parts[number]
+        part.read(piece, start, out, call.lease)
+        gaps = part.series[piece.name].gaps
+        if self.on_missing == "raise" and gaps.any:
+            self.check(gaps, start, rows)
 
-    def check(self, gaps: Gaps, start: int, rows: int) -> None:
+    def check(self, gaps: Lacks, start: int, rows: int) -> None:
         """Raise DataError where a window lacks a chunk."""
         lost = gaps.mask(np.arange(start, start + rows))
         if lost is not None:
@@ -120,7 +137,7 @@ class RecordingTable:
         """Count the rows of a window that lack something, each once; see `Windowed`."""
         counted = np.zeros(self.window(row)[2], bool)
         for series in self.series:
-            if not any(gaps.bands for gaps in series.gaps):
+            if not any(gaps.any for gaps in series.gaps):
                 continue
             lost = series.lost(row)
             if lost.any() and self.on_missing == "skip":
@@ -154,7 +171,7 @@ class RecordingTable:
     ) -> Mapping[str, NDArray[Any]]:
         """Read the windows that begin at these rows."""
         for place, row in enumerate(rows.tolist()):
-            own = {name: out[name][place] for name in self.parts[0]}
+            own = {name: out[name][place] for name in self.arrays()}
             out["start"][place] = self.window(row)[1]
             for piece in self.pieces(row):
                 self.read(row, piece, own, call)
@@ -169,49 +186,10 @@ class RecordingTable:
     def describe(self, row: int) -> str:
         """Where a row lies, for messages: array and window."""
         number, start, rows = self.window(row)
-        first = next(iter(self.parts[number].values()))
-        return f"{first.location}: rows {start:,} to {start + rows:,}"
+        return f"{self.parts[number].first.location}: rows {start:,} to {start + rows:,}"
 
     def close(self) -> None:
         """Let go of the stores."""
-        for arrays in self.parts:
-            for array in arrays.values():
-                array.close()
+        for part in self.parts:
+            part.close()
         self.guard.close()
-
-
-def length_of(arrays: Mapping[str, OpenArray]) -> int:
-    """Rows of a recording. Raises DataError where its arrays differ."""
-    lengths = {name: array.grid.shape[0] for name, array in arrays.items()}
-    first, wanted = next(iter(lengths.items()))
-    for name, found in lengths.items():
-        if found != wanted:
-            raise DataError(
-                "arrays of different length",
-                where=arrays[name].location,
-                found=f"{found:,} rows of {name!r}",
-                wanted=f"the {wanted:,} of {first!r}",
-            )
-    return wanted
-
-
-def check_alike(arrays: Mapping[str, OpenArray], wanted: Mapping[str, OpenArray]) -> None:
-    """Raise DataError unless a recording has the arrays of the first, so that windows are alike."""
-    own, other = ({n: (a.grid.take[1:], a.dtype) for n, a in each.items()} for each in (arrays, wanted))
-    if own != other:
-        where = next(iter(arrays.values())).location
-        raise DataError("unlike recordings", where=where, found=in_words(own), wanted=in_words(other))
-
-
-def in_words(fields: Fields) -> str:
-    """Arrays for messages."""
-    return ", ".join(f"{name} {dtype}{list(shape)} a row" for name, (shape, dtype) in fields.items())
-
-
-def key_of(arrays: Mapping[str, OpenArray]) -> int:
-    """64 bits of the last two names of each array's path: the same wherever the folder is mounted."""
-    names = [
-        "/".join(array.location.rstrip("/").replace("\\", "/").split("/")[-2:]) for array in arrays.values()
-    ]
-    digest = hashlib.blake2b("\n".join(names).encode(errors="surrogateescape"), digest_size=8).digest()
-    return int.from_bytes(digest, "little")

@@ -39,9 +39,16 @@ class Gaps:
         self.chunks = chunks
         self.fill = fill
         self.reads = 0  #: that found no chunk
+        #: chunks beside each other that somebody reads
+        self.needed: Sequence[Coords] = list(product(*map(range, grid.across)))
         self.bands: dict[int, set[Coords]] = {}  #: what is missing, by its place along the first axis
         self.lock = threading.Lock()
         self.census: str | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether some chunk is known to be missing."""
+        return bool(self.bands)
 
     def note(self, coords: Coords, *, read: bool = True) -> None:
         """A chunk does not exist that was to be read, or was only looked for."""
@@ -69,7 +76,7 @@ class Gaps:
     def look(self, rows: Numbers) -> None:
         """Note which chunks of these rows do not exist. Raises DataError."""
         bands = np.unique(rows // self.grid.chunks[0]).tolist()
-        coords = list(product(bands, *map(range, self.grid.across)))
+        coords = [(band, *side) for band in bands for side in self.needed]
         for each, there in zip(coords, self.which(coords), strict=True):
             if there:
                 self.found(each)

@@ -86,16 +86,20 @@ class LibraryReader:
 
     def read(self, piece: Piece, start: int, out: NDArray[Any], lease: Lease) -> None:  # noqa: ARG002 - its own
         """See `ChunkReader.read`."""
+        box = (slice(piece.begin, piece.end), *(slice(0, n) for n in self.grid.take[1:]))
+        self.read_box(box, out[piece.begin - start : piece.end - start])
+
+    def read_box(self, box: Box, part: NDArray[Any]) -> None:
+        """Write a box of the array to memory of its shape, and note what was not there. Raises DataError."""
         from .counted_store import asking  # noqa: PLC0415 - imports zarr
 
-        part = out[piece.begin - start : piece.end - start]
-        box = (slice(piece.begin, piece.end), *(slice(0, n) for n in self.grid.take[1:]))
+        begin, end = box[0].start, box[0].stop
         if self.pipeline == "zarrs":
-            self.gaps.look(np.arange(piece.begin, piece.end))  # it would wait for a pipe
-        where = f"{self.location}: rows {piece.begin:,} to {piece.end:,}"
+            self.gaps.look(np.arange(begin, end))  # it would wait for a pipe
+        where = f"{self.location}: rows {begin:,} to {end:,}"
         with asking() as asked, foreign("unreadable chunk", where):
             self.write(box, part)
-        self.tell(piece, asked)
+        self.tell(box, asked)
 
     def read_chunk(self, coords: Coords, rows: slice) -> NDArray[Any]:
         """See `ChunkReader.read_chunk`."""
@@ -117,34 +121,29 @@ class LibraryReader:
         else:
             part[...] = self.array[box]
 
-    def tell(self, piece: Piece, asked: Asked) -> None:
-        """Note which chunks of a piece do not exist."""
-        long = self.gaps.grid.chunks[0]
+    def tell(self, box: Box, asked: Asked) -> None:
+        """Note which chunks of a box do not exist."""
         if self.pipeline == "zarrs":  # it reads files by itself, and does not tell
-            bands = range(piece.begin // long, -(-piece.end // long))
-            coords = list(product(bands, *map(range, self.gaps.grid.across)))
+            coords = list(product(*spans(box, self.gaps.grid)))
             gone = [each for each, there in zip(coords, self.gaps.which(coords), strict=True) if not there]
         elif asked.missing or asked.indices:
-            gone = list(self.missed(piece, asked))
+            gone = list(self.missed(box, asked))
         else:
             return
         for each in gone:
             self.gaps.note(each)
 
-    def missed(self, piece: Piece, asked: Asked) -> Iterator[Coords]:
-        """The chunks of a piece that zarr-python asked for in vain, or did not find in an index."""
-        long, grid = self.grid.chunks[0], self.gaps.grid
-        bands = range(piece.begin // long, -(-piece.end // long))
-        rows = range(piece.begin // grid.chunks[0], -(-piece.end // grid.chunks[0]))
-        for coords in product(bands, *map(range, self.grid.across)):
+    def missed(self, box: Box, asked: Asked) -> Iterator[Coords]:
+        """The chunks of a box that zarr-python asked for in vain, or did not find in an index."""
+        within = spans(box, self.gaps.grid)
+        for coords in product(*spans(box, self.grid)):
             key = self.place.key(self.encode(coords))
             if self.layout is None:
                 inner: Iterable[Coords] = [coords] if key in asked.missing else ()
             else:
                 inner = self.missed_inside(self.layout, coords, key, asked)
             for each in inner:
-                sides = zip(each[1:], grid.across, strict=True)
-                if each[0] in rows and all(place < size for place, size in sides):
+                if all(place in span for place, span in zip(each, within, strict=True)):
                     yield each
 
     def missed_inside(self, layout: ShardLayout, shard: Coords, key: str, asked: Asked) -> Iterator[Coords]:
@@ -167,6 +166,13 @@ class LibraryReader:
     def close(self) -> None:
         """Close the store."""
         self.place.close()
+
+
+def spans(box: Box, grid: Grid) -> list[range]:
+    """Along each axis the chunks that a box touches."""
+    return [
+        range(side.start // size, -(-side.stop // size)) for side, size in zip(box, grid.chunks, strict=True)
+    ]
 
 
 def chunks_of(place: Place, encode: Encode, layout: ShardLayout | None, location: str) -> Chunks:

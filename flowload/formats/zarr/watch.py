@@ -14,7 +14,7 @@ from flowload.files.guard import Guard
 
 from .stores import is_url, split_zip
 
-__all__ = ["watched"]
+__all__ = ["documents_of", "watched"]
 
 DOCUMENTS = ("zarr.json", ".zarray")
 
@@ -23,12 +23,16 @@ def watched(locations: Iterable[str]) -> Guard:
     """A guard of what lies on a local disk of the arrays at these locations. Raises DataError."""
     guard = Guard()
     for location in locations:
-        local = location.removeprefix("file://")
-        if is_url(local):
-            continue
-        archive, _ = split_zip(Path(local))
-        found = [archive] if archive else [Path(local) / name for name in DOCUMENTS]
-        for path in found:
-            if path.is_file():
-                guard.watch(path)
+        for path in documents_of(location):
+            guard.watch(path)
     return guard
+
+
+def documents_of(location: str) -> list[Path]:
+    """The files of an array that must stay as they are, where they are on a local disk."""
+    local = location.removeprefix("file://")
+    if is_url(local):
+        return []
+    archive, _ = split_zip(Path(local))
+    found = [archive] if archive else [Path(local) / name for name in DOCUMENTS]
+    return [path for path in found if path.is_file()]

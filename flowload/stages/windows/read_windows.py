@@ -175,6 +175,9 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
     columns: Limits = None,
     neurons: Limits = None,
     missing: Missing = "fill",
+    rows: Any = None,
+    select: Mapping[str, Any] | None = None,
+    dtype: Any = None,
     workers: int | None = None,
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
@@ -199,6 +202,16 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
             the array's fill value in its place, counts the rows and tells it once for each array; "raise" is
             an error; "skip" drops the window, counted as "missing". Where no chunk of an array exists, that
             is an error always.
+        rows: (first, behind the last): the part of the rows that windows lie in, in every recording, or a
+            list with one for each. `start` is uniform on every row from which a whole window lies inside, the
+            last one included, so windows of ranges beside each other share no row. None for the last: to the
+            end.
+        select: what a window has, by keys of your own: the name of an array, or a dict with `array` (its
+            name; may be left out where there is one), `columns` (of the last axis) and `neurons` (of axis 1):
+            a number, which loses the axis, a list, or a slice; and `dtype`. Several keys of one array read
+            and decode its chunks once, and only chunks that hold some of it are read.
+        dtype: of all numbers: "float16" or "bfloat16" (halves; `pip install 'flowload[bfloat16]'`),
+            "float32", "float64"; None: as they are stored. A number too large for it is a DataError.
         workers: see `read_windows`.
         on_error: see `read_windows`.
         max_errors: see `read_windows`.
@@ -210,6 +223,15 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
         [(256, 32, 2), (256, 32, 2), (256, 32, 2), (256, 32, 2)]
     """
     starts = window_starts(
-        arrays, size, count=count, order=order, columns=columns, neurons=neurons, missing=missing
+        arrays,
+        size,
+        count=count,
+        order=order,
+        columns=columns,
+        neurons=neurons,
+        missing=missing,
+        rows=rows,
+        select=select,
+        dtype=dtype,
     )
     return starts >> read_windows(workers=workers, on_error=on_error, max_errors=max_errors)

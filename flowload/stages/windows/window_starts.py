@@ -203,7 +203,7 @@ def random_starts(table: Windowed, count: int | None, rng: np.random.Generator) 
 
 
 @names_keywords
-def window_starts(
+def window_starts(  # noqa: PLR0913 - what is read, and which windows
     arrays: Any,
     size: int,
     *,
@@ -212,6 +212,9 @@ def window_starts(
     columns: Limits = None,
     neurons: Limits = None,
     missing: Missing = "fill",
+    rows: Any = None,
+    select: Mapping[str, Any] | None = None,
+    dtype: Any = None,
 ) -> Graph:
     """Begin a graph with references to windows of recordings; `read_windows` reads them.
 
@@ -225,6 +228,13 @@ def window_starts(
         [0, 256, 512, 768, 1024, 1280]
     """
     records = importlib.import_module(FORMAT).recording(
-        arrays, size, columns=columns, neurons=neurons, missing=missing
+        arrays,
+        size,
+        columns=columns,
+        neurons=neurons,
+        missing=missing,
+        rows=rows,
+        select=select,
+        dtype=dtype,
     )
     return place(WindowStartsStage(records=records, count=count, order=order))

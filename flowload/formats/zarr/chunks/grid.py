@@ -62,29 +62,33 @@ class Grid:
         """Bytes of a decoded chunk: those at the ends are as large as the others."""
         return prod(self.chunks) * self.itemsize
 
-    def pieces(self, start: int, stop: int, *, parts: bool) -> list[Piece]:
+    def pieces(self, start: int, stop: int, *, parts: bool, width: int | None = None) -> list[Piece]:
         """The window of rows `start` to `stop`, cut to pieces of about equal work.
 
         Args:
             start: first row.
             stop: behind the last row.
             parts: whether part of a chunk can be read by itself; else a chunk is in one piece.
+            width: chunks beside each other that are read; None: all.
         """
-        long, width = self.chunks[0], prod(self.across)
+        long, width = self.chunks[0], prod(self.across) if width is None else width
         bands = -(-stop // long) - start // long
         whole = min(self.chunk_bytes, (stop - start) * self.chunk_bytes // long)
         if parts and whole > PIECE:
             step = max(1, PIECE * long // self.chunk_bytes)  # rows
-            cuts = [(k, *ends) for k in range(bands * width) for ends in self.rows(k, start, stop, step)]
-            return [Piece(k, k + 1, begin, end) for k, begin, end in cuts]
+            return [
+                Piece(k, k + 1, begin, end)
+                for k in range(bands * width)
+                for begin, end in self.rows(k // width, start, stop, step)
+            ]
         group = max(1, PIECE // max(whole, 1))
         total = bands * width
         return [Piece(k, min(k + group, total), start, stop) for k in range(0, total, group)]
 
-    def rows(self, chunk: int, start: int, stop: int, step: int) -> list[tuple[int, int]]:
-        """The rows of a window that one of its chunks has, cut at multiples of `step` from its first."""
+    def rows(self, number: int, start: int, stop: int, step: int) -> list[tuple[int, int]]:
+        """The rows of a window that are in one of its bands of chunks, cut at multiples of `step`."""
         long = self.chunks[0]
-        band = (start // long + chunk // prod(self.across)) * long
+        band = (start // long + number) * long
         begin, end = max(start, band), min(stop, band + long)
         return [(row, min(row + step, end)) for row in range(begin, end, step)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -96,6 +96,71 @@ class ChunkReader:
         except OSError as error:
             raise DataError("unreadable chunk", where=where, found=str(error)) from error
 
+    def blocks(self, coords: Coords, rows: slice, lease: Lease) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Rows of a chunk, some at a time: the first of them, counted from the chunk's, and they as stored.
+
+        As many as stay in the cache, so that several parts of them can be taken one after the other; they
+        are good until the next are asked for. Raises DataError. A chunk that does not exist is a gap.
+        """
+        where = f"{self.location}: chunk {self.chunks.name(coords)}"
+        try:
+            with opened(self.chunks.open(coords)) as extent:
+                if extent is None:
+                    self.gaps.note(coords)
+                    shape = (rows.stop - rows.start, *self.grid.chunks[1:])
+                    yield rows.start, np.broadcast_to(self.fill, shape)
+                    return
+                self.gaps.found(coords)
+                by_rows = self.in_parts
+                yield from (self.raw_blocks if by_rows else self.whole_blocks)(extent, rows, lease, where)
+        except OSError as error:
+            raise DataError("unreadable chunk", where=where, found=str(error)) from error
+
+    def raw_blocks(
+        self, extent: Extent, rows: slice, lease: Lease, where: str
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Of a chunk as it lies on disk, row after row."""
+        self.check_raw(extent.size, where)
+        step = max(1, SCRATCH // self.row_bytes)
+        memory = lease(min(step, rows.stop - rows.start) * self.row_bytes)
+        for row in range(rows.start, rows.stop, step):
+            part = memory[: min(step, rows.stop - row) * self.row_bytes]
+            read_exactly(extent, row * self.row_bytes, part, where)
+            yield row, self.shown(part)
+
+    def whole_blocks(
+        self, extent: Extent, rows: slice, lease: Lease, where: str
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Of a chunk that is read, or decoded, as a whole."""
+        if self.raw:
+            self.check_raw(extent.size, where)
+            memory = lease(extent.size)
+            read_exactly(extent, 0, memory, where)
+        else:
+            memory = lease(self.grid.chunk_bytes)
+            self.decoded(extent, memory, lease, where)
+        chunk = self.shown(memory)
+        step = max(1, SCRATCH // self.row_bytes)
+        for row in range(rows.start, rows.stop, step):
+            yield row, chunk[row : min(row + step, rows.stop)]
+
+    def check_raw(self, size: int, where: str) -> None:
+        """Raise DataError unless a chunk that is not compressed has its size."""
+        if size != self.grid.chunk_bytes:
+            found, wanted = f"{size:,} bytes", f"{self.grid.chunk_bytes:,}"
+            raise DataError("corrupt chunk", where=where, found=found, wanted=wanted)
+
+    def decoded(self, extent: Extent, memory: Bytes, lease: Lease, where: str) -> None:
+        """Write the bytes of a chunk to memory of that size. Raises DataError."""
+        self.check_packed(extent.size, where)
+        packed = lease(extent.size)
+        read_exactly(extent, 0, packed, where)
+        try:
+            self.decode(packed, memory)
+        except ValueError as error:
+            wanted = f"{self.grid.chunk_bytes:,} bytes by {self.coding.codec or 'crc32c'}"
+            raise DataError("corrupt chunk", where=where, found=str(error), wanted=wanted) from error
+
     @property
     def missing(self) -> int:
         """Chunks that were asked for, do not exist, and were filled."""
@@ -103,9 +168,7 @@ class ChunkReader:
 
     def copy(self, extent: Extent, patch: Patch, out: NDArray[Any], lease: Lease, where: str) -> None:
         """A chunk as it lies on disk: only the rows that are wanted are read."""
-        if extent.size != self.grid.chunk_bytes:
-            found, wanted = f"{extent.size:,} bytes", f"{self.grid.chunk_bytes:,}"
-            raise DataError("corrupt chunk", where=where, found=found, wanted=wanted)
+        self.check_raw(extent.size, where)
         if self.coding.order != "C":
             memory = lease(extent.size)
             read_exactly(extent, 0, memory, where)
@@ -124,17 +187,10 @@ class ChunkReader:
 
     def unpack(self, extent: Extent, patch: Patch, out: NDArray[Any], lease: Lease, where: str) -> None:
         """A chunk that must be decoded as a whole: straight to its place if all of it is wanted."""
-        self.check_packed(extent.size, where)
-        packed = lease(extent.size)
-        read_exactly(extent, 0, packed, where)
         whole = patch.inside[0] == slice(0, self.grid.chunks[0]) and self.grid.is_whole_rows(patch)
         direct = whole and self.plain and out.flags.c_contiguous
         memory = as_bytes(out) if direct else lease(self.grid.chunk_bytes)
-        try:
-            self.decode(packed, memory)
-        except ValueError as error:
-            wanted = f"{self.grid.chunk_bytes:,} bytes by {self.coding.codec or 'crc32c'}"
-            raise DataError("corrupt chunk", where=where, found=str(error), wanted=wanted) from error
+        self.decoded(extent, memory, lease, where)
         if not direct:
             np.copyto(out, self.shown(memory)[patch.inside])
 

@@ -1,0 +1,226 @@
+"""Which part of each row of an array a window has under one key: columns, neurons, and in which dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.errors import DataError
+from flowload.kernels.rows.cells import gather_cells, words_of
+
+from .halves import is_half, write_halves
+
+__all__ = ["Along", "Extract", "Part", "Span", "Wanted", "extract_of", "places_of"]
+
+Along: TypeAlias = slice | NDArray[np.int64]  #: places along one axis, from 0, in the order of the window
+
+
+class Span(NamedTuple):
+    """A slice as a value that can be hashed and pickled."""
+
+    start: int | None
+    stop: int | None
+    step: int | None
+
+
+Wanted: TypeAlias = int | tuple[int, ...] | Span | None  #: one, which loses its axis; some; a slice; all
+
+
+@dataclass(frozen=True)
+class Extract:
+    """What one key has of each row of an array.
+
+    Args:
+        axes: what is taken along each axis behind time.
+        dropped: axes, counted behind time, of which one place is taken that is no axis of the window.
+        dtype: in the window.
+        where: array and key, for messages.
+    """
+
+    axes: tuple[Along, ...]
+    dropped: tuple[int, ...]
+    dtype: np.dtype[Any]
+    where: str
+
+    @property
+    def full(self) -> tuple[int, ...]:
+        """The shape of a row, with axes of length 1 where one place was taken."""
+        return tuple(length(along) for along in self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a row of the window."""
+        return tuple(size for axis, size in enumerate(self.full) if axis not in self.dropped)
+
+    @property
+    def hull(self) -> tuple[slice, ...]:
+        """The smallest box of a row that has all of it."""
+        return tuple(bounds(along) for along in self.axes)
+
+    def takes_all(self, shape: Sequence[int], dtype: np.dtype[Any]) -> bool:
+        """Whether it is every cell of rows of this shape, as they are."""
+        return self.dtype == dtype and all(
+            isinstance(along, slice) and along == slice(0, size, 1)
+            for along, size in zip(self.axes, shape, strict=True)
+        )
+
+    def parts(self, chunks: Sequence[int]) -> Iterator[Part]:
+        """What of it lies in which chunk; chunks that hold none of it are left out.
+
+        Args:
+            chunks: their shape, behind time.
+        """
+        along = [list(places_of(axis, size)) for axis, size in zip(self.axes, chunks, strict=True)]
+        for sides in product(*along):
+            coords, inside, target = zip(*sides, strict=True) if sides else ((), (), ())
+            yield Part(tuple(coords), tuple(inside), tuple(target))
+
+    def view(self, out: NDArray[Any]) -> NDArray[Any]:
+        """Rows of the window, with all axes of the array."""
+        return out.reshape(len(out), *self.full)
+
+    def write(self, block: NDArray[Any], part: Part, out: NDArray[Any]) -> None:
+        """Copy its part of rows of a chunk to the same rows of a window.
+
+        Raises DataError where a number is too large for the dtype that was asked for.
+
+        Args:
+            block: (rows, ...) of one chunk, in any byte order.
+            part: which of it, and where to.
+            out: (rows, ...) of the window, as `view` gives it.
+        """
+        if any(not isinstance(along, slice) for along in part.inside):
+            block = gathered(block, part.inside)
+        else:
+            block = block[(slice(None), *part.inside)]
+        target: Any = (slice(None), *part.target)
+        if any(not isinstance(along, slice) for along in part.target):
+            rows = np.arange(len(out))
+            target = np.ix_(rows, *(numbers_of(along) for along in part.target))
+            out[target] = self.narrow(block) if is_half(self.dtype) else block
+        elif is_half(self.dtype) and block.dtype != self.dtype:
+            write_halves(block, out[target], self.where)
+        else:
+            np.copyto(out[target], block, casting="unsafe")
+
+    def narrow(self, block: NDArray[Any]) -> NDArray[Any]:
+        """The same numbers in halves."""
+        if block.dtype == self.dtype:
+            return block
+        made = np.empty(block.shape, self.dtype)
+        write_halves(block, made, self.where)
+        return made
+
+
+class Part(NamedTuple):
+    """What of one chunk belongs to a window's rows: along each axis behind time."""
+
+    coords: tuple[int, ...]  #: of the chunk, behind time
+    inside: tuple[Along, ...]
+    target: tuple[Along, ...]
+
+
+def places_of(along: Along, chunk: int) -> Iterator[tuple[int, Along, Along]]:
+    """Along one axis: each chunk that has some of it, which places in the chunk, and which of the window."""
+    if isinstance(along, slice):
+        first, step, count = along.start, along.step, length(along)
+        last = first + (count - 1) * step
+        for place in range(first // chunk, last // chunk + 1):
+            begin = max(0, -(-(place * chunk - first) // step))
+            end = min(count, -(-((place + 1) * chunk - first) // step))
+            if begin < end:
+                inside = first + begin * step - place * chunk
+                yield place, slice(inside, inside + (end - begin - 1) * step + 1, step), slice(begin, end, 1)
+        return
+    chunks = along // chunk
+    for place in np.unique(chunks).tolist():
+        which = np.flatnonzero(chunks == place)
+        yield place, simple(along[which] - place * chunk), simple(which)
+
+
+def simple(numbers: NDArray[np.int64]) -> Along:
+    """A slice where these numbers rise by equal steps; else they."""
+    step = int(numbers[1] - numbers[0]) if len(numbers) > 1 else 1
+    if step >= 1 and (np.diff(numbers) == step).all():
+        return slice(int(numbers[0]), int(numbers[-1]) + 1, step)
+    return np.ascontiguousarray(numbers, np.int64)
+
+
+def length(along: Along) -> int:
+    """How many places."""
+    return len(range(along.start, along.stop, along.step)) if isinstance(along, slice) else len(along)
+
+
+def bounds(along: Along) -> slice:
+    """From the first to the last of them."""
+    if isinstance(along, slice):
+        return slice(along.start, along.start + (length(along) - 1) * along.step + 1)
+    return slice(int(along.min()), int(along.max()) + 1)
+
+
+def numbers_of(along: Along) -> NDArray[np.int64]:
+    """The places themselves."""
+    return np.arange(along.start, along.stop, along.step) if isinstance(along, slice) else along
+
+
+def gathered(block: NDArray[Any], inside: Sequence[Along]) -> NDArray[Any]:
+    """The cells of each row that lists name, as an array of their own."""
+    shape = tuple(map(length, inside))
+    words = words_of(block)
+    if words is None or not block.flags.c_contiguous or not block.dtype.isnative:
+        found: NDArray[Any] = block[np.ix_(np.arange(len(block)), *map(numbers_of, inside))]
+        return found
+    cells = np.ravel_multi_index(np.ix_(*map(numbers_of, inside)), block.shape[1:]).reshape(-1)
+    out = np.empty((len(block), *shape), block.dtype)
+    target = out.view(words.dtype).reshape(len(out), -1)
+    gather_cells(target, words.reshape(len(block), -1), cells.astype(np.uint64))
+    return out
+
+
+def extract_of(
+    shape: tuple[int, ...], dtype: np.dtype[Any], wanted: Mapping[str, Wanted], where: str
+) -> Extract:
+    """What is wanted of an array of this shape. Raises DataError that names what is not there.
+
+    Args:
+        shape: of the array, time first.
+        dtype: in the window.
+        wanted: `neurons` are along axis 1, `columns` along the last.
+        where: array and key, for messages.
+    """
+    axes: list[Along] = [slice(0, size, 1) for size in shape[1:]]
+    dropped: list[int] = []
+    given = {name: own for name, own in wanted.items() if own is not None}
+    if len(shape) == 2 and len(given) > 1:
+        found = f"shape {list(shape)}, with one axis behind time"
+        raise DataError("neurons and columns of one axis", where=where, found=found, wanted="one of the two")
+    for name, own in given.items():
+        if len(shape) < 2:
+            found = f"shape {list(shape)}"
+            raise DataError(f"no {name}", where=where, found=found, wanted="an axis behind time")
+        axis = 0 if name == "neurons" else len(shape) - 2
+        axes[axis] = along_axis(own, shape[axis + 1], name, where)
+        if isinstance(own, int):
+            dropped.append(axis)
+    return Extract(tuple(axes), tuple(dropped), dtype, where)
+
+
+def along_axis(wanted: Wanted, size: int, name: str, where: str) -> Along:
+    """The places that are wanted of an axis. Raises DataError for those that it does not have."""
+    if isinstance(wanted, Span):
+        numbers = range(size)[slice(*wanted)]
+        if not numbers:
+            found = f"{slice(*wanted)} of {size:,} {name}"
+            raise DataError(f"no {name}", where=where, found=found, wanted="at least one")
+        return simple(np.array(numbers, np.int64))
+    chosen = np.atleast_1d(np.array(wanted, np.int64))
+    outside = chosen[(chosen < -size) | (chosen >= size)]
+    if len(outside):
+        found, had = f"{name} {int(outside[0])}", f"0 to {size - 1}, or from -{size}"
+        raise DataError(f"no such {name}", where=where, found=found, wanted=had)
+    return simple(np.where(chosen < 0, chosen + size, chosen))

@@ -1,0 +1,142 @@
+"""Arrays in zarr as series of a recording: whole rows as they are, and parts of rows by their chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.formats.zarr.chunks.grid import Piece
+from flowload.formats.zarr.chunks.reader import SCRATCH, SLACK, ChunkReader
+from flowload.formats.zarr.gaps import Gaps
+from flowload.formats.zarr.opening import OpenArray
+from flowload.formats.zarr.watch import documents_of
+
+from .boxes import BoxReader, BoxSeries
+from .extract import Extract, Part
+from .series import Lease, RowReader
+
+__all__ = ["ZarrSeries"]
+
+
+class ZarrSeries:
+    """See `Series`.
+
+    Args:
+        array: is closed with it.
+    """
+
+    def __init__(self, array: OpenArray) -> None:
+        self.array = array
+        self.location = array.location
+        self.shape = array.grid.take
+        self.chunks = array.grid.chunks
+        self.dtype: np.dtype[Any] = array.dtype
+        self.route = array.route
+        self.gaps: Gaps = array.gaps
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """See `Series`."""
+        return documents_of(self.location)
+
+    def reader(self, extracts: Mapping[str, Extract]) -> RowReader:
+        """See `Series`."""
+        behind = self.gaps.grid.chunks[1:]
+        sides = {part.coords for extract in extracts.values() for part in extract.parts(behind)}
+        self.gaps.needed = sorted(sides)
+        if len(extracts) == 1:
+            ((key, extract),) = extracts.items()
+            if extract.takes_all(self.shape[1:], self.dtype):
+                return WholeRows(self.array, key)
+        if isinstance(self.array, ChunkReader):
+            return ChunkParts(self.array, extracts)
+        return BoxReader(self.as_boxes(self.array.read_box), extracts)
+
+    def as_boxes(self, read_box: Any) -> BoxSeries:
+        """The same array as what reads boxes."""
+        return BoxSeries(
+            location=self.location,
+            shape=self.shape,
+            dtype=self.dtype,
+            chunks=self.chunks,
+            route=self.route,
+            read_box=read_box,
+            gaps=self.gaps,
+        )
+
+    def close(self) -> None:
+        """See `Series`."""
+        self.array.close()
+
+
+class WholeRows:
+    """Rows as they are, straight into the window: see `RowReader`."""
+
+    def __init__(self, array: OpenArray, key: str) -> None:
+        self.array = array
+        self.key = key
+
+    @property
+    def scratch(self) -> int:
+        """See `RowReader`."""
+        return scratch_of(self.array)
+
+    def pieces(self, start: int, stop: int) -> list[Piece]:
+        """See `RowReader`."""
+        return self.array.pieces(start, stop)
+
+    def read(self, piece: Piece, start: int, out: Mapping[str, NDArray[Any]], lease: Lease) -> None:
+        """See `RowReader`."""
+        self.array.read(piece, start, out[self.key], lease)
+
+
+class ChunkParts:
+    """Parts of rows, by the chunks that hold some: each is read, and decoded, once for all of them."""
+
+    def __init__(self, array: ChunkReader, extracts: Mapping[str, Extract]) -> None:
+        self.array = array
+        self.extracts = extracts
+        self.sides: dict[tuple[int, ...], list[tuple[str, Part]]] = {}
+        for key, extract in extracts.items():
+            for part in extract.parts(array.grid.chunks[1:]):
+                self.sides.setdefault(part.coords, []).append((key, part))
+        self.places = sorted(self.sides)
+
+    @property
+    def scratch(self) -> int:
+        """See `RowReader`."""
+        return max(scratch_of(self.array), SCRATCH)
+
+    def pieces(self, start: int, stop: int) -> list[Piece]:
+        """See `RowReader`."""
+        return self.array.grid.pieces(start, stop, parts=self.array.in_parts, width=len(self.places))
+
+    def read(self, piece: Piece, start: int, out: Mapping[str, NDArray[Any]], lease: Lease) -> None:
+        """See `RowReader`."""
+        long, width = self.array.grid.chunks[0], len(self.places)
+        views = {key: extract.view(out[key]) for key, extract in self.extracts.items()}
+        for number in range(piece.first, piece.stop):
+            band, side = divmod(number, width)
+            origin = (start // long + band) * long
+            begin, end = max(piece.begin, origin), min(piece.end, origin + long)
+            place = self.places[side]
+            rows = slice(begin - origin, end - origin)
+            for row, block in self.array.blocks((origin // long, *place), rows, lease):
+                first = origin + row - start
+                for key, part in self.sides[place]:
+                    self.extracts[key].write(block, part, views[key][first : first + len(block)])
+
+
+def scratch_of(array: OpenArray) -> int:
+    """Bytes that one call of `read` leases: of a chunk as it is packed, and decoded."""
+    grid = array.grid
+    if isinstance(array, ChunkReader):
+        if array.in_parts:
+            return min(SCRATCH, grid.chunk_bytes)
+        return grid.chunk_bytes * (1 if array.raw else 2) + SLACK
+    return prod(grid.chunks) * grid.itemsize

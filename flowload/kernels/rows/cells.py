@@ -1,0 +1,84 @@
+"""Cells of rows by two lists of places, and numbers in half as many bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.kernels._jit import kernel
+
+__all__ = ["gather_cells", "to_bfloat16", "to_float16", "words_of"]
+
+WORDS: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+SIGN, SIZE = np.uint32(0x80000000), np.uint32(0x7FFFFFFF)
+INFINITE = np.uint32(0x7F800000)
+LARGE = np.uint32(0x47800000)  #: 2 ** 16: no float16 is so large
+SMALL = np.uint32(0x38800000)  #: 2 ** -14: below it, a float16 has fewer digits
+REBIAS = np.uint32(0x37FFF001)  #: (127 - 15) << 23, less what rounds more than a half up
+HALF = np.uint32(0x3F000000)  #: 0.5, whose last digit is that of the smallest float16
+
+
+def words_of(array: NDArray[Any]) -> NDArray[Any] | None:
+    """The elements of an array as whole numbers of their size; None: they have none."""
+    kind = WORDS.get(array.dtype.itemsize)
+    return None if kind is None else array.view(kind)
+
+
+@kernel
+def gather_cells(out: NDArray[Any], rows: NDArray[Any], cells: NDArray[np.uint64]) -> None:
+    """Write cell `cells[i]` of each row to cell i of the same row of `out`; each must be there.
+
+    Args:
+        out: (rows, n) words, C-contiguous.
+        rows: (rows, m) words of the same size.
+        cells: (n,) numbers below m.
+    """
+    for row in range(len(rows)):
+        for i in range(len(cells)):
+            out[row, i] = rows[row, cells[i]]
+
+
+@kernel
+def to_float16(out: NDArray[np.uint16], bits: NDArray[np.uint32], values: NDArray[np.float32]) -> int:
+    """Write the float16 nearest to each number, ties to even; returns how many became infinite.
+
+    Args:
+        out: (n,) bits of float16.
+        bits: (n,) of the numbers.
+        values: (n,) the numbers, on the same memory.
+    """
+    lost = 0
+    for i in range(len(out)):
+        size = bits[i] & SIZE
+        # Below 2 ** -14 the sum with 0.5 has the last digit of the smallest float16, and is rounded so.
+        small = np.float32(abs(values[i]) + np.float32(0.5)).view(np.uint32) - HALF
+        large = (size - REBIAS + ((size >> np.uint32(13)) & np.uint32(1))) >> np.uint32(13)
+        made = small if size < SMALL else large
+        if size >= LARGE:
+            kept = (size >> np.uint32(13)) & np.uint32(0x3FF)
+            made = np.uint32(0x7C00) | (max(kept, np.uint32(1)) if size > INFINITE else np.uint32(0))
+        lost += size < INFINITE and (made & np.uint32(0x7FFF)) == np.uint32(0x7C00)
+        out[i] = np.uint16(((bits[i] & SIGN) >> np.uint32(16)) | made)
+    return lost
+
+
+@kernel
+def to_bfloat16(out: NDArray[np.uint16], bits: NDArray[np.uint32]) -> int:
+    """Write the bfloat16 nearest to each number, ties to even; returns how many became infinite.
+
+    Args:
+        out: (n,) bits of bfloat16.
+        bits: (n,) of float32.
+    """
+    lost = 0
+    for i in range(len(out)):
+        whole = bits[i]
+        size = whole & SIZE
+        made = (whole + np.uint32(0x7FFF) + ((whole >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+        quiet = ((whole & SIGN) >> np.uint32(16)) | np.uint32(0x7FC0)
+        lost += size < INFINITE and (made & np.uint32(0x7FFF)) == np.uint32(0x7F80)
+        out[i] = np.uint16(quiet if size > INFINITE else made)
+    return lost
