@@ -3,7 +3,8 @@
 >>> from flowload.formats.molecules import PackedMolecules, rotated
 """
 
+from .columns import Column
 from .packed import PackedMolecules
 from .transforms import InUnits, centred, rotated
 
-__all__ = ["InUnits", "PackedMolecules", "centred", "rotated"]
+__all__ = ["Column", "InUnits", "PackedMolecules", "centred", "rotated"]

@@ -4,11 +4,13 @@ The offsets are copied to memory and checked there: kernels go where they say, w
 
 Files: `offsets.npy (N+1,) int64`, `n_atoms.npy (N,) int32`, `Z_pack.int32 (A,)`, `R_pack.f32 (A, 3)` in Å,
 `F_pack.f32 (A, 3)` in kcal/mol/Å, `E.f64 (N,)` in kcal/mol, and `Qtot.f64 (N,)` in e, which may be absent.
-Our own is `groups.npy (N,)`, which may be absent, too: integers that name the molecule of a conformation.
+Our own are `groups.npy (N,)`, which may be absent, too: integers that name the molecule of a conformation;
+and what the manifest `meta.json` declares: columns beside these, and that forces or energies are not there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +22,10 @@ from flowload.files.arrays import Dump, map_array, read_array
 from flowload.files.guard import Guard
 from flowload.kernels.molecules.ragged import first_misfit
 
-__all__ = ["PACKS", "Pack", "open_pack"]
+from .columns.column import Column
+from .columns.manifest import MANIFEST, Manifest, read_manifest
+
+__all__ = ["PACKS", "Pack", "absent", "open_pack"]
 
 #: Headerless files: dtype of a value, values a row.
 PACKS: dict[str, tuple[np.dtype[Any], int]] = {
@@ -39,10 +44,12 @@ class Pack(NamedTuple):
     offsets: NDArray[np.int64]  #: (N + 1,)
     numbers: NDArray[np.int32]  #: (A,)
     places: NDArray[np.float32]  #: (3 A,)
-    forces: NDArray[np.float32]  #: (3 A,)
-    energies: NDArray[np.float64]  #: (N,)
+    forces: NDArray[np.float32]  #: (3 A,); empty: there are none
+    energies: NDArray[np.float64]  #: (N,); empty: there are none
     charges: NDArray[np.float64]  #: (N,); empty: all are 0
     groups: NDArray[Any] | None  #: (N,) integers
+    manifest: Manifest  #: which columns there are
+    columns: Mapping[str, NDArray[Any]]  #: those of the manifest, each as one axis
     guard: Guard  #: of the files: the arrays are read inside `with guard:`
 
     def __len__(self) -> int:
@@ -65,16 +72,23 @@ def open_pack(path: Path) -> Pack:
         raise NoDataError("no molecules", where=str(path), found="N = 0", wanted="at least one")
     check_offsets(path, offsets, lengths)
     atoms, rows = int(offsets[-1]), len(lengths)
+    manifest = read_manifest(path, guard)
+    check_absent(path, manifest)
     charges = path / "Qtot.f64"
     return Pack(
         path,
         offsets,
         map_flat(path / "Z_pack.int32", atoms, guard),
         map_flat(path / "R_pack.f32", atoms, guard),
-        map_flat(path / "F_pack.f32", atoms, guard),
-        map_flat(path / "E.f64", rows, guard),
-        map_flat(charges, rows, guard) if charges.exists() else np.empty(0),
+        map_flat(path / "F_pack.f32", 0 if "F" in manifest.without else atoms, guard),
+        map_flat(path / "E.f64", 0 if "E" in manifest.without else rows, guard),
+        map_flat(charges, rows if charges.exists() else 0, guard),
         open_groups(path / "groups.npy", rows, guard),
+        manifest,
+        {
+            name: map_column(path / column.file(name), column, atoms if column.per == "atom" else rows, guard)
+            for name, column in manifest.columns
+        },
         guard,
     )
 
@@ -108,10 +122,30 @@ def check_offsets(path: Path, offsets: NDArray[np.int64], lengths: NDArray[np.in
     )
 
 
+def check_absent(path: Path, manifest: Manifest) -> None:
+    """Raise DataError for a file that the manifest says is not there."""
+    for key, name in (("F", "F_pack.f32"), ("E", "E.f64")):
+        if key in manifest.without and (path / name).exists():
+            wanted = f"none: {MANIFEST} says that the folder is without {key}"
+            raise DataError("a file too many", where=str(path / name), found="a file", wanted=wanted)
+
+
 def map_flat(path: Path, rows: int, guard: Guard) -> NDArray[Any]:
-    """A headerless file of so many rows as one axis. Raises DataError for any other size."""
+    """A headerless file of so many rows as one axis; nothing of 0. Raises DataError for any other size."""
     dtype, width = PACKS[path.name]
-    return map_array(path, guard, dump=Dump(dtype, (), rows * width))
+    return map_array(path, guard, dump=Dump(dtype, (), rows * width)) if rows else absent(dtype)
+
+
+def absent(dtype: np.dtype[Any]) -> NDArray[Any]:
+    """What stands for a file that may be absent: read-only, as maps are, so that kernels are the same."""
+    array = np.empty(0, dtype)
+    array.flags.writeable = False
+    return array
+
+
+def map_column(path: Path, column: Column, rows: int, guard: Guard) -> NDArray[Any]:
+    """The file of a column as one axis. Raises DataError that names it."""
+    return map_array(path, guard, dump=Dump(column.stored, (), rows * column.numbers))
 
 
 def open_groups(path: Path, rows: int, guard: Guard) -> NDArray[Any] | None:

@@ -3,22 +3,26 @@
 Batches of B molecules in A slots, `layout="physnet"`: `Z [B, A] int32`, `R` and `F [B, A, 3] float32`,
 `E [B] float64`, `N [B] int32`, `Qtot [B] float64`, `dst_idx` and `src_idx int32`, and `batch_segments [B * A]
 int32`. `layout="masked"`: `Z, R, F, E, Qtot`, and `mask [B, A] bool`. Units: Å, kcal/mol, kcal/mol/Å, e.
+Columns that the folder's manifest declares come with both layouts, `[B, ...]` or `[B, A, ...]`, under their
+names and in their units; `F` and `E` are not there where the folder has none. Behind the atoms all is 0.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from flowload.abc.needs import Need
 from flowload.abc.records import Fields
-from flowload.errors import GraphError
+from flowload.errors import DataError, FlowloadError, GraphError
 
+from .columns.column import Column
+from .columns.manifest import STANDARD, Manifest, read_manifest
 from .files import open_pack
-from .layouts import LAYOUTS, fields_of
+from .layouts import LAYOUTS, STRUCTURE, Chosen, fields_of
 from .pairs import PairRule, Pairs
 from .slots import Slots
 from .table import MoleculeTable, table_needs
@@ -46,6 +50,8 @@ class PackedMolecules:
         cutoff: Å, with pairs="real": only pairs that are closer.
         too_large: what a molecule of more atoms than the largest of `num_atoms` does: "raise", or "drop":
             `fl.rows` leaves it out, before anything is shuffled, shared or cut into batches, and counts it.
+        select: which arrays batches have, of "F", "E", "Qtot" and the folder's columns: what is left out is
+            not read; None: all. The structure is always there: Z, R, sizes, and cells.
         check_values: read everything when it is opened, and raise for the first number that is not as it
             should be; 100 million atoms take seconds.
 
@@ -64,6 +70,7 @@ class PackedMolecules:
     cutoff: float | None = None
     too_large: Literal["raise", "drop"] = "raise"
     check_values: bool = False
+    select: Sequence[str] | None = None
 
     name: ClassVar[str] = "molecules"
     drops: ClassVar[bool] = False
@@ -79,6 +86,8 @@ class PackedMolecules:
             raise GraphError(f"PackedMolecules: too_large is {self.too_large!r}; wanted 'raise' or 'drop'")
         if not isinstance(self.check_values, bool):
             raise GraphError(f"PackedMolecules: check_values is {self.check_values!r}; wanted True or False")
+        if self.select is not None:
+            object.__setattr__(self, "select", names_of(self.select))
         for layout in LAYOUTS:
             self.rule(layout)
 
@@ -90,9 +99,39 @@ class PackedMolecules:
         """What molecules are padded to. Raises GraphError."""
         return Slots.of("PackedMolecules: num_atoms", "atoms", self.num_atoms)
 
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The columns that the folder's manifest declares, by name. Raises DataError.
+
+        Examples:
+            >>> from flowload.formats.molecules import PackedMolecules
+            >>> PackedMolecules(sample_path("molecules")).columns
+            {}
+        """
+        return dict(read_manifest(Path(self.path)).columns)
+
+    def chosen(self, manifest: Manifest) -> Chosen:
+        """Which arrays of a folder batches have. Raises GraphError for names that it does not know."""
+        known = [*(key for key in ("F", "E") if key not in manifest.without), "Qtot"]
+        names = [name for name, _ in manifest.columns]
+        wanted = [*known, *names] if self.select is None else [*self.select]
+        if odd := [name for name in wanted if name not in (*known, *names)]:
+            raise GraphError(
+                f"PackedMolecules: select has {odd[0]!r}; {self.path} has {', '.join([*known, *names])}"
+            )
+        kept = [each for each in manifest.columns if each[0] in (*wanted, *STRUCTURE)]
+        return Chosen("F" in wanted, "E" in wanted, "Qtot" in wanted, tuple(kept))
+
+    def expected(self) -> Chosen:
+        """Which arrays batches have, as far as can be told before the folder is opened."""
+        try:
+            return self.chosen(read_manifest(Path(self.path)))
+        except FlowloadError:
+            return self.chosen(STANDARD) if self.select is None else Chosen()
+
     def fields(self, layout: str) -> Fields:
         """See the module, in the largest slot; empty without `num_atoms`."""
-        return {} if self.num_atoms is None else fields_of(layout, self.slots().most)
+        return {} if self.num_atoms is None else fields_of(layout, self.slots().most, self.expected())
 
     def attending_bytes(self, layout: str, size: int) -> int:
         """Of pair indices that are a batch's own; 0 without `num_atoms`."""
@@ -101,14 +140,32 @@ class PackedMolecules:
     def needs(self, layout: str | None) -> Iterator[Need]:
         """The kernels that look at molecules, write them, and name pairs."""
         if layout is not None:
-            yield from table_needs(layout, self.slots(), self.rule(layout))
+            yield from table_needs(layout, self.slots(), self.rule(layout), self.expected())
 
     def open(self) -> MoleculeTable:
         """Map and check. Raises DataError that names the file, what was found, and what was wanted."""
         rules = {layout: self.rule(layout) for layout in LAYOUTS}
+        pack = open_pack(Path(self.path))
         table = MoleculeTable(
-            open_pack(Path(self.path)), slots=self.slots(), too_large=self.too_large, rules=rules
+            pack,
+            slots=self.slots(),
+            too_large=self.too_large,
+            rules=rules,
+            chosen=self.chosen(pack.manifest),
         )
+        if pack.manifest.periodic and self.pairs not in (None, "none") and pack.columns["pbc"].any():
+            found = f"pairs={self.pairs!r}, which miss those across a boundary"
+            raise DataError("periodic", where=os.fspath(self.path), found=found, wanted="pairs='none'")
         if self.check_values:
             table.check()
         return table
+
+
+def names_of(select: object) -> tuple[str, ...]:
+    """The names that were selected, each once. Raises GraphError."""
+    if isinstance(select, str) or not isinstance(select, Iterable):
+        raise GraphError(f"PackedMolecules: select is {select!r}; wanted names, or None")
+    names = tuple(dict.fromkeys(select))
+    if not all(isinstance(name, str) for name in names):
+        raise GraphError(f"PackedMolecules: select is {select!r}; wanted names, or None")
+    return names

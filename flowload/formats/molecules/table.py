@@ -13,24 +13,35 @@ from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes, Call
 from flowload.abc.record_powers import Gathered, Padding, Pair
 from flowload.abc.records import WRITTEN, Fields, Numbers, Order, Picks
+from flowload.errors import DataError
 from flowload.files.guard import Guard
 from flowload.kernels.molecules.composition import composition_keys
 from flowload.kernels.molecules.pad import STREAMED, mark, pad_batches, pad_molecules, take_sizes
 from flowload.kernels.molecules.ragged import count_places, first_misfit, largest, longest, widths_of
 from flowload.kernels.molecules.sound import find_unsound
 
-from .files import Pack
-from .layouts import LAYOUTS, fields_of
+from .columns.gather import ColumnReader, column_needs
+from .files import Pack, absent
+from .layouts import LAYOUTS, Chosen, fields_of
 from .pairs import PairRule
 from .shared import SharedIndices, make_segments
 from .slots import Slots
-from .validate import blame
+from .validate import COLUMN, blame
 from .varied import Flat
 
 __all__ = ["MoleculeTable"]
 
 
 PART = 1 << 14  #: molecules that are looked at in one call: a run that is left does not wait for all
+
+
+NO_FORCES = np.empty((0, 0), np.float32)  #: in the place of those that are not wanted
+NO_LABELS = np.empty(0)
+
+
+def targets_of(out: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Where energies and charges are written to; nothing where they are not wanted."""
+    return out.get("E", NO_LABELS), out.get("Qtot", NO_LABELS)
 
 
 def as_mapped(kind: type[np.generic]) -> NDArray[Any]:
@@ -40,7 +51,7 @@ def as_mapped(kind: type[np.generic]) -> NDArray[Any]:
     return array
 
 
-def table_needs(layout: str, slots: Slots, rule: PairRule) -> Iterator[Need]:
+def table_needs(layout: str, slots: Slots, rule: PairRule, chosen: Chosen) -> Iterator[Need]:
     """The kernels that a table calls for batches of a layout."""
     numbers, places, energies = as_mapped(np.int32), as_mapped(np.float32), as_mapped(np.float64)
     atoms, labels, rows = (numbers, places, places), (energies, energies), np.empty(2, np.int64)
@@ -60,6 +71,7 @@ def table_needs(layout: str, slots: Slots, rule: PairRule) -> Iterator[Need]:
     yield take_sizes, (rows, rows, sizes)
     if LAYOUTS[layout].mask:
         yield mark, (sizes, mask)
+    yield from column_needs(chosen.columns)
     yield from rule.needs()
 
 
@@ -70,14 +82,25 @@ class MoleculeTable:
     swift = True
     groups: Sequence[str] = ("molecule", "composition")
 
-    def __init__(self, pack: Pack, *, slots: Slots, too_large: str, rules: Mapping[str, PairRule]) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        *,
+        slots: Slots,
+        too_large: str,
+        rules: Mapping[str, PairRule],
+        chosen: Chosen,
+    ) -> None:
         self.pack = pack
+        self.chosen = chosen
         self.known = slots
         self.too_large = too_large
         self.rules = rules
         self.shared = SharedIndices()
-        self.atoms = pack.numbers, pack.places, pack.forces
-        self.labels = pack.energies, pack.charges
+        self.atoms = pack.numbers, pack.places, pack.forces if chosen.forces else absent(pack.forces.dtype)
+        energies = pack.energies if chosen.energies else absent(pack.energies.dtype)
+        self.labels = energies, pack.charges if chosen.charges else absent(pack.charges.dtype)
+        self.columns = ColumnReader(pack, [name for name, _ in chosen.columns], COLUMN)
 
     def __len__(self) -> int:
         return len(self.pack)
@@ -94,10 +117,21 @@ class MoleculeTable:
         for start in range(0, len(self), PART):
             rows = np.arange(start, min(start + PART, len(self)))
             with self.guard:
-                bad = find_unsound(self.atoms, self.labels, self.pack.offsets, rows, most, why[: len(rows)])
+                bad = self.unsound(rows, most, why[: len(rows)])
             if bad:
                 first = int(np.flatnonzero(why)[0])
-                raise blame(self.pack, start + first, int(why[first]), self.known.most)
+                raise self.blame(start + first, int(why[first]))
+
+    def unsound(self, rows: Numbers, most: int, why: NDArray[np.uint8]) -> int:
+        """Write why each molecule cannot be delivered, 0: it can; how many cannot."""
+        bad = find_unsound(self.atoms, self.labels, self.pack.offsets, rows, most, why)
+        return bad + self.columns.bad(rows, why)
+
+    def blame(self, row: int, reason: int) -> DataError:
+        """The error for a molecule that `unsound` found."""
+        if reason >= COLUMN:
+            return self.columns.blame(row, reason)
+        return blame(self.pack, row, reason, self.known.most)
 
     def screen(self, rows: Numbers) -> tuple[Numbers, Mapping[str, int]]:
         """The molecules that fit, where those that are too large are dropped."""
@@ -109,18 +143,17 @@ class MoleculeTable:
     def usable(self, rows: Numbers, call: Call) -> Numbers:
         """The molecules that are sound, in their order; the others are rejected."""
         why = np.empty(len(rows), np.uint8)
-        offsets = self.pack.offsets
-        if not find_unsound(self.atoms, self.labels, offsets, rows, self.known.most, why):
+        if not self.unsound(rows, self.known.most, why):
             return rows
         for row, reason in zip(rows[why > 0].tolist(), why[why > 0].tolist(), strict=True):
-            call.reject(blame(self.pack, row, reason, self.known.most))
+            call.reject(self.blame(row, reason))
         kept: Numbers = rows[why == 0]
         return kept
 
     def most(self, layout: str, size: int) -> tuple[Fields, int]:
         """The arrays of the largest molecule, and bytes at most of the pairs that are a batch's own."""
         slots = self.known.most or self.longest
-        return fields_of(layout, slots), self.rules[layout].own_bytes(size, slots)
+        return fields_of(layout, slots, self.chosen), self.rules[layout].own_bytes(size, slots)
 
     @cached_property
     def longest(self) -> int:
@@ -133,7 +166,7 @@ class MoleculeTable:
 
     def fields(self, layout: str, rows: Numbers) -> Fields:
         """See `fields_of`."""
-        return fields_of(layout, self.slots(rows))
+        return fields_of(layout, self.slots(rows), self.chosen)
 
     def write(
         self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
@@ -169,13 +202,13 @@ class MoleculeTable:
         widths_of(self.pack.offsets, rows, order, size, widths)
         widths = self.known.fit_all(widths)
         slots = size * int(widths.sum())
-        flat = Flat(layout, len(rows), slots)
+        flat = Flat(layout, self.chosen, len(rows), slots)
         out = flat.arrays(lease(flat.nbytes))
         sizes = out["N"] if LAYOUTS[layout].sizes else np.empty(len(rows), np.int32)
         packed = self.atoms, self.labels, self.pack.offsets
-        arrays, targets = (out["Z"], out["R"], out["F"]), (out["E"], out["Qtot"])
-        atoms = pad_batches(packed, rows, widths, arrays, targets, sizes, flat.nbytes >= STREAMED)
-        if atoms < 0:
+        arrays = out["Z"], out["R"], out.get("F", NO_FORCES.reshape(-1))
+        atoms = pad_batches(packed, rows, widths, arrays, targets_of(out), sizes, flat.nbytes >= STREAMED)
+        if atoms < 0 or not self.add_columns(rows, out, size, widths, check=True):
             return None
         batches: list[Pair] = []
         for number, batch in enumerate(flat.batches(out, size, widths.tolist())):
@@ -193,14 +226,34 @@ class MoleculeTable:
         """Write what has one row a molecule; the atoms of each, and of all, or -1 where one is bad."""
         count = len(rows)
         sizes = out["N"] if LAYOUTS[layout].sizes else np.empty(count, np.int32)
-        arrays = out["Z"], out["R"].reshape(count, -1), out["F"].reshape(count, -1)
-        targets = out["E"], out["Qtot"]
+        forces = out["F"].reshape(count, -1) if "F" in out else NO_FORCES
+        arrays = out["Z"], out["R"].reshape(count, -1), forces
         packed = self.atoms, self.labels, self.pack.offsets
         streamed = arrays[0].nbytes + arrays[1].nbytes + arrays[2].nbytes >= STREAMED
-        atoms = pad_molecules(packed, rows, order, arrays, targets, sizes, check, streamed)
+        atoms = pad_molecules(packed, rows, order, arrays, targets_of(out), sizes, check, streamed)
+        widths = np.full(1, out["Z"].shape[1], np.int64)
+        if atoms >= 0 and not self.add_columns(rows, out, count, widths, check=check):
+            atoms = -1
         if LAYOUTS[layout].mask and atoms >= 0:
             mark(sizes, out["mask"])
         return sizes, atoms
+
+    def add_columns(
+        self,
+        rows: Numbers,
+        out: Mapping[str, NDArray[Any]],
+        size: int,
+        widths: NDArray[np.int64],
+        *,
+        check: bool,
+    ) -> bool:
+        """Write the columns of batches of `size` molecules; False: one of these cannot be delivered."""
+        if not len(self.columns):
+            return True
+        if check and self.columns.bad(rows, np.zeros(len(rows), np.uint8)):
+            return False
+        self.columns.write(rows, out, size, widths)
+        return True
 
     def segments(self, layout: str, count: int, slots: int) -> Mapping[str, NDArray[Any]]:
         """The molecule of each slot of a batch, where the layout has it."""

@@ -12,9 +12,10 @@ from flowload.kernels.molecules.sound import CHARGE, ENERGY, FORCE, NUMBER, POSI
 
 from .files import Pack
 
-__all__ = ["SIZE", "blame"]
+__all__ = ["COLUMN", "SIZE", "blame"]
 
 ELEMENTS = 118
+COLUMN = CHARGE + 1  #: the reason by which the first of other columns is called
 
 
 def blame(pack: Pack, row: int, reason: int, num_atoms: int) -> DataError:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flowload.abc.operators import Bytes
 
-from .layouts import fields_of
+from .layouts import Chosen, arrays_of
 
 __all__ = ["Flat"]
 
@@ -22,26 +22,27 @@ class Flat:
 
     Args:
         layout: its name.
+        chosen: which of the arrays there are.
         count: molecules of all batches.
         slots: atoms that there is room for in all batches.
     """
 
-    def __init__(self, layout: str, count: int, slots: int) -> None:
-        self.kinds = fields_of(layout, 1)  # of one slot, or of one molecule
+    def __init__(self, layout: str, chosen: Chosen, count: int, slots: int) -> None:
+        self.kinds = arrays_of(layout, chosen)
         self.lengths = {
-            key: slots * prod(shape) if shape else count for key, (shape, _) in self.kinds.items()
+            key: (slots if kind.atoms else count) * prod(kind.shape) for key, kind in self.kinds.items()
         }
         self.nbytes = sum(self.room(key) for key in self.kinds)
 
     def room(self, key: str) -> int:
         """Bytes of an array, up to where the next one begins."""
-        return -(-self.lengths[key] * self.kinds[key][1].itemsize // LINE) * LINE
+        return -(-self.lengths[key] * self.kinds[key].dtype.itemsize // LINE) * LINE
 
     def arrays(self, memory: Bytes) -> dict[str, NDArray[Any]]:
         """All of them, of one axis each."""
         made, begin = {}, 0
-        for key, (_, dtype) in self.kinds.items():
-            made[key] = memory[begin : begin + self.lengths[key] * dtype.itemsize].view(dtype)
+        for key, kind in self.kinds.items():
+            made[key] = memory[begin : begin + self.lengths[key] * kind.dtype.itemsize].view(kind.dtype)
             begin += self.room(key)
         return made
 
@@ -53,12 +54,13 @@ class Flat:
         for number, width in enumerate(widths):
             end = begin + size * width
             batch = {}
-            for key, (shape, _) in self.kinds.items():
-                if shape:
-                    each = prod(shape)
+            for key, kind in self.kinds.items():
+                each = prod(kind.shape)
+                if kind.atoms:
                     rows = arrays[key][begin * each : end * each]
-                    batch[key] = rows.reshape(size, width, *shape[1:])
+                    batch[key] = rows.reshape(size, width, *kind.shape)
                 else:
-                    batch[key] = arrays[key][number * size : (number + 1) * size]
+                    rows = arrays[key][number * size * each : (number + 1) * size * each]
+                    batch[key] = rows.reshape(size, *kind.shape)
             yield batch
             begin = end

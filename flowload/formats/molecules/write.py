@@ -7,26 +7,36 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from flowload.errors import DataError, NoDataError
+from flowload.errors import DataError, GraphError, NoDataError
 from flowload.files.drafts import naming, new_folder, write_all
 from flowload.formats.molecules.convert.units import Units
 
+from .columns.column import CELL, PBC, Column, check_names
+from .columns.manifest import MANIFEST, Manifest
+from .columns.values import File, as_stored, blame, has_room, sound
 from .files import PACKS, open_pack
 
 __all__ = ["PackWriter", "Some", "packing"]
 
-MANIFEST = "meta.json"
-
-ATOMS = ("Z_pack.int32", "R_pack.f32", "F_pack.f32")  #: files with one row an atom
-MOLECULES = ("E.f64", "Qtot.f64")  #: files with one row a molecule
-
 Bools = NDArray[np.bool_]
+Arrays = Mapping[str, NDArray[Any]]
+
+#: The standard files, by the word of batches.
+STANDARD = {
+    "Z": ("Z_pack.int32", True, ()),
+    "R": ("R_pack.f32", True, (3,)),
+    "F": ("F_pack.f32", True, (3,)),
+    "E": ("E.f64", False, ()),
+    "Qtot": ("Qtot.f64", False, ()),
+}
+ZEROS = 1 << 20  #: rows that are written at a time for molecules without a cell
 
 
 class Some(NamedTuple):
@@ -35,10 +45,13 @@ class Some(NamedTuple):
     sizes: NDArray[Any]  #: (n,) atoms of each, from 1
     numbers: NDArray[Any]  #: (atoms,) atomic numbers
     places: NDArray[Any]  #: (atoms, 3)
-    forces: NDArray[Any]  #: (atoms, 3)
-    energies: NDArray[Any]  #: (n,)
+    forces: NDArray[Any] | None  #: (atoms, 3); None: there are none
+    energies: NDArray[Any] | None  #: (n,); None: there are none
     charges: NDArray[Any] | None = None  #: (n,) in e; None: 0
     groups: NDArray[Any] | None = None  #: (n,) integers from 0: the molecule of a conformation
+    columns: Arrays = MappingProxyType({})  #: (n, ...) or (atoms, ...) of each declared one, in its unit
+    cell: NDArray[Any] | None = None  #: (n, 3, 3) lattice vectors as rows; None: these have none
+    pbc: NDArray[Any] | None = None  #: (n, 3) which of them molecules go on along
 
 
 class PackWriter:
@@ -53,65 +66,147 @@ class PackWriter:
     """
 
     def __init__(self, folder: Path, units: Units, *, skip_bad: bool, stack: ExitStack) -> None:
-        self.folder = folder
+        self.folder, self.stack = folder, stack
         self.factors = units.factors()
         self.skip_bad = skip_bad
-        # Without a buffer: what a full disk refuses is known at once, and not again when files are closed.
-        self.files = {name: stack.enter_context((folder / name).open("wb", buffering=0)) for name in PACKS}
         self.manifest: dict[str, Any] | None = None  #: of where the molecules are from; None: there is none
+        self.columns: dict[str, Column] = {}
+        self.without: frozenset[str] | None = None  #: None: nothing was added yet
+        self.kinds: dict[str, File] = {}  #: of what is appended, by word
+        self.files: dict[str, tuple[Path, IO[bytes]]] = {}
         self.sizes: list[NDArray[np.int32]] = []
         self.groups: list[NDArray[np.int64]] = []
         self.molecules = 0
         self.skipped = 0
 
+    def declare(self, columns: Mapping[str, Column]) -> None:
+        """The columns that all that is added has, beside cells. Raises GraphError."""
+        if self.without is not None:
+            raise GraphError("columns are declared before the first molecule is added")
+        for name in ("cell", "pbc"):
+            if name in columns:
+                raise GraphError(f"column {name!r}: cells are given as Some.cell and Some.pbc")
+        check_names({**self.columns, **columns})
+        self.columns.update(columns)
+
     def add(self, some: Some, where: str) -> None:
         """Append molecules; `where` says in messages where they came from. Raises DataError."""
         if not len(some.sizes):
             return
-        arrays = self.converted(some)
+        self.begin(some, where)
+        arrays = self.converted(some, where)
         good = self.good(arrays, some.sizes, where)
         atoms = np.repeat(good, some.sizes)
-        for name in ATOMS:
-            self.append(name, arrays[name][atoms])
-        for name in MOLECULES:
-            self.append(name, arrays[name][good])
+        for word, (rows, _) in arrays.items():
+            self.append(word, rows[atoms if self.kinds[word].atoms else good])
         groups = np.full(len(good), -1) if some.groups is None else some.groups
         self.sizes.append(some.sizes[good].astype(np.int32))
         self.groups.append(groups[good].astype(np.int64))
         self.molecules += int(good.sum())
         self.skipped += int((~good).sum())
 
-    def append(self, name: str, rows: NDArray[Any]) -> None:
+    def begin(self, some: Some, where: str) -> None:
+        """Make the files with what comes first; everything else must have the same arrays."""
+        optional = ("F", some.forces), ("E", some.energies)
+        without = frozenset(word for word, array in optional if array is None)
+        if self.without is None:
+            self.without = without
+            for word, (name, atoms, shape) in STANDARD.items():
+                if word not in without:
+                    self.open(name, File(word, PACKS[name][0], atoms, shape))
+            for word, column in self.columns.items():
+                self.open_column(word, column)
+        if without != self.without:
+            word = min(without ^ self.without)
+            what = {"F": "forces", "E": "energies"}[word]
+            found, wanted = ("none", what) if word in without else (what, "none")
+            reason = f"some molecules have {what}, some have none"
+            raise DataError(reason, where=where, found=found, wanted=f"{wanted}, as before")
+        if some.forces is not None and np.isnan(self.factors[2]):
+            raise GraphError("forces without a unit: Units(force=...)")
+        if (some.cell is None) != (some.pbc is None):
+            raise GraphError("molecules with a cell have pbc, too, and the other way round")
+        if some.cell is not None and "cell" not in self.columns:
+            self.begin_cells()
+
+    def begin_cells(self) -> None:
+        """Make the files of cells; molecules that were added before have none."""
+        for word, column in (("cell", CELL), ("pbc", PBC)):
+            self.columns[word] = column
+            self.open_column(word, column)
+            for begin in range(0, self.molecules, ZEROS):
+                count = min(ZEROS, self.molecules - begin)
+                self.append(word, np.zeros((count, *column.shape), column.stored))
+
+    def open_column(self, word: str, column: Column) -> None:
+        """Make the file of a column."""
+        self.open(column.file(word), File(word, column.stored, column.per == "atom", column.shape))
+
+    def open(self, name: str, file: File) -> None:
+        """Make a file, without a buffer: what a full disk refuses is known at once, and not at the end."""
+        path = self.folder / name
+        self.files[file.word] = path, self.stack.enter_context(path.open("wb", buffering=0))
+        self.kinds[file.word] = file
+
+    def append(self, word: str, rows: NDArray[Any]) -> None:
         """Write rows behind those that are there."""
-        with naming(self.folder / name):
-            write_all(self.files[name].fileno(), rows.astype(PACKS[name][0]).tobytes())
+        path, file = self.files[word]
+        with naming(path):
+            write_all(file.fileno(), rows.astype(self.kinds[word].dtype).tobytes())
 
-    def converted(self, some: Some) -> dict[str, NDArray[Any]]:
-        """What files hold, in their units; atomic numbers as they came, until they are known to be whole."""
+    def converted(self, some: Some, where: str) -> dict[str, tuple[NDArray[Any], Bools]]:
+        """What files hold, in their units, and which rows can be used; elements as they came."""
         energy, length, force = self.factors
-        charges = np.zeros(len(some.sizes)) if some.charges is None else some.charges
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found to be bad
-            return {
-                "Z_pack.int32": some.numbers,
-                "R_pack.f32": (some.places * length).astype("<f4"),
-                "F_pack.f32": (some.forces * force).astype("<f4"),
-                "E.f64": some.energies.astype("<f8") * energy,
-                "Qtot.f64": charges.astype("<f8"),
-            }
+            made = {"Z": some.numbers, "R": (some.places * length).astype("<f4")}
+            if some.forces is not None:
+                made["F"] = (some.forces * force).astype("<f4")
+            if some.energies is not None:
+                made["E"] = some.energies.astype("<f8") * energy
+            made["Qtot"] = (np.zeros(len(some.sizes)) if some.charges is None else some.charges).astype("<f8")
+        arrays = {word: (rows, sound(word, rows)) for word, rows in made.items()}
+        return arrays | self.in_columns(some, where)
 
-    def good(self, arrays: Mapping[str, NDArray[Any]], sizes: NDArray[Any], where: str) -> Bools:
+    def in_columns(self, some: Some, where: str) -> dict[str, tuple[NDArray[Any], Bools]]:
+        """The same of columns. Raises DataError for one that is missing, or has another shape."""
+        given = dict(some.columns)
+        if "cell" in self.columns:
+            count, length = len(some.sizes), self.factors[1]
+            given["cell"] = np.zeros((count, 3, 3)) if some.cell is None else np.asarray(some.cell) * length
+            given["pbc"] = np.zeros((count, 3), bool) if some.pbc is None else np.asarray(some.pbc)
+        if odd := sorted(given.keys() ^ self.columns.keys()):
+            found, wanted = f"columns {', '.join(given) or 'none'}", f"{', '.join(self.columns) or 'none'}"
+            raise DataError(f"column {odd[0]!r}", where=where, found=found, wanted=wanted)
+        made = {}
+        for word, rows in given.items():
+            file = self.kinds[word]
+            shape = (int(np.sum(some.sizes)) if file.atoms else len(some.sizes), *file.shape)
+            if np.shape(rows) != shape:
+                found, wanted = f"{list(np.shape(rows))}", f"{list(shape)}"
+                raise DataError(f"column {word!r} of another shape", where=where, found=found, wanted=wanted)
+            made[word] = as_stored(np.asarray(rows), file)
+        if "cell" in made:
+            cells, fine = made["cell"]
+            made["cell"] = cells, fine & has_room(cells, made["pbc"][0])
+        return made
+
+    def good(
+        self, arrays: Mapping[str, tuple[NDArray[Any], Bools]], sizes: NDArray[Any], where: str
+    ) -> Bools:
         """Which molecules can be used. Raises DataError for one that cannot, unless those are skipped."""
         begins = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         good = np.ones(len(sizes), bool)
-        for name in ATOMS:
-            good &= np.logical_and.reduceat(sound(name, arrays[name]), begins)
-        for name in MOLECULES:
-            good &= sound(name, arrays[name])
+        for word, (_, fine) in arrays.items():
+            good &= np.logical_and.reduceat(fine, begins) if self.kinds[word].atoms else fine
         if not self.skip_bad and not good.all():
             bad = int(np.flatnonzero(~good)[0])
             own = slice(int(begins[bad]), int(begins[bad] + sizes[bad]))
-            parts = {name: arrays[name][own if name in ATOMS else slice(bad, bad + 1)] for name in arrays}
-            raise blame(parts, f"{where}, molecule {self.molecules + bad}")
+            atoms = {word for word in arrays if self.kinds[word].atoms}
+            parts = {}
+            for word, (rows, fine) in arrays.items():
+                part = own if word in atoms else slice(bad, bad + 1)
+                parts[word] = rows[part], fine[part]
+            raise blame(parts, f"{where}, molecule {self.molecules + bad}", atoms)
         return good
 
     def finish(self) -> None:
@@ -122,9 +217,11 @@ class PackWriter:
         self.save("offsets.npy", offsets)
         if (groups >= 0).all():
             self.save("groups.npy", groups)
-        if self.manifest is not None:
+        said = Manifest(tuple(self.columns.items()), self.without or frozenset()).as_json()
+        if self.manifest is not None or said:
             counts = {"molecules": self.molecules, "atoms": int(offsets[-1]), "skipped": self.skipped}
-            self.whole(MANIFEST, (json.dumps(self.manifest | counts, indent=1) + "\n").encode())
+            known = (self.manifest or {}) | said | counts
+            self.whole(MANIFEST, (json.dumps(known, indent=1) + "\n").encode())
 
     def save(self, name: str, array: NDArray[Any]) -> None:
         """Write a `.npy` file."""
@@ -139,37 +236,27 @@ class PackWriter:
             write_all(file.fileno(), data)
 
 
-def sound(name: str, array: NDArray[Any]) -> Bools:
-    """Which rows of an array can be used."""
-    if name == "Z_pack.int32":
-        known: Bools = (array > 0) & (array <= 118) & (array == np.floor(array))
-        return known
-    fine: Bools = np.isfinite(array)
-    return np.logical_and.reduce(fine, axis=1) if fine.ndim > 1 else fine
-
-
-def blame(parts: Mapping[str, NDArray[Any]], where: str) -> DataError:
-    """What is wrong with the one molecule of which these are the rows."""
-    name = next(name for name, part in parts.items() if not sound(name, part).all())
-    place = int(np.flatnonzero(~sound(name, parts[name]))[0])
-    wanted = "an atomic number from 1 to 118" if name == "Z_pack.int32" else "finite numbers"
-    at = f"{where}, atom {place}" if name in ATOMS else where
-    word = name.partition(".")[0].removesuffix("_pack")
-    return DataError("bad molecule", where=at, found=f"{word} = {parts[name][place]}", wanted=wanted)
-
-
 @contextmanager
-def packing(out: Path, units: Units, *, skip_bad: bool = False) -> Iterator[PackWriter]:
+def packing(
+    out: Path, units: Units, *, skip_bad: bool = False, columns: Mapping[str, Column] = MappingProxyType({})
+) -> Iterator[PackWriter]:
     """A writer; the folder gets its name when the block ends well, and is gone when it does not.
 
     All of it is on disk before the folder has its name.
 
+    Args:
+        out: the folder.
+        units: of what is added.
+        skip_bad: leave bad molecules out, and count them.
+        columns: what molecules have beside the standard arrays, and cells.
+
     Raises DataError where the folder is there already: it is never overwritten; NoDataError if nothing came;
-    OSError that names its file.
+    OSError that names its file; GraphError for columns that cannot be.
     """
     with new_folder(out) as draft:
         with ExitStack() as stack:
             writer = PackWriter(draft, units, skip_bad=skip_bad, stack=stack)
+            writer.declare(columns)
             yield writer
             if not writer.molecules:
                 found = f"{writer.skipped:,}, all of them bad" if writer.skipped else "none"

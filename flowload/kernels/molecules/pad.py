@@ -44,8 +44,9 @@ def pad_molecules(
     Args:
         packed: packs, labels and offsets; see `sound.find_unsound`.
         rows, order: the molecules, or room for them; see `bijection.write_rows`.
-        arrays: (rows, slots), (rows, 3 * slots) and (rows, 3 * slots), C-contiguous.
-        targets: energy and charge (rows,); without any charges they are 0.
+        arrays: (rows, slots), (rows, 3 * slots) and (rows, 3 * slots), C-contiguous; the last is left as it
+            is where there are no forces.
+        targets: energy and charge (rows,), or nothing, where they are not wanted; without charges they are 0.
         sizes: atoms (rows,).
         check: look at each before it is written, while it is in the cache; else all must be sound, and fit.
         streamed: write past the caches, as is better from `STREAMED` bytes on.
@@ -71,13 +72,17 @@ def pad_molecules(
         place = b % GROUP if streamed else b
         pad_row(near[0], place, packs[0], begin, sizes[b])
         pad_row(near[1], place, packs[1], 3 * begin, 3 * sizes[b])
-        pad_row(near[2], place, packs[2], 3 * begin, 3 * sizes[b])
-        targets[0][b] = labels[0][row]
-        targets[1][b] = labels[1][row] if len(labels[1]) else 0.0
+        if len(packs[2]):
+            pad_row(near[2], place, packs[2], 3 * begin, 3 * sizes[b])
+        if len(targets[0]):
+            targets[0][b] = labels[0][row]
+        if len(targets[1]):
+            targets[1][b] = labels[1][row] if len(labels[1]) else 0.0
         if streamed and (place == GROUP - 1 or b == len(rows) - 1):
             stream_group(arrays[0], b - place, near[0], place + 1)
             stream_group(arrays[1], b - place, near[1], place + 1)
-            stream_group(arrays[2], b - place, near[2], place + 1)
+            if len(packs[2]):
+                stream_group(arrays[2], b - place, near[2], place + 1)
     fence()
     return atoms
 
@@ -95,18 +100,19 @@ def pad_batches(
     """Write batches of as many molecules each, padded to `widths`, one behind the other; see `pad_molecules`.
 
     Args:
-        arrays: (slots,), (3 * slots,) and (3 * slots,) of all batches.
+        arrays: (slots,), (3 * slots,) and (3 * slots,) of all batches; the last is empty without forces.
         targets, sizes: (rows,).
 
     Returns the atoms of all; -1: one molecule cannot be delivered, and what was written is of no use.
     """
     atoms, begin, count = 0, 0, len(rows) // max(1, len(widths))
+    forces = arrays[2] if len(arrays[2]) else arrays[1]  # or what is not written to
     for k in range(len(widths)):
         end, first, last = begin + count * widths[k], k * count, (k + 1) * count
         near = (
             arrays[0][begin:end].reshape(count, widths[k]),
             arrays[1][3 * begin : 3 * end].reshape(count, 3 * widths[k]),
-            arrays[2][3 * begin : 3 * end].reshape(count, 3 * widths[k]),
+            forces[3 * begin : 3 * end].reshape(count, 3 * widths[k]),
         )
         labels = targets[0][first:last], targets[1][first:last]
         found = pad_molecules(

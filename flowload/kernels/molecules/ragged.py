@@ -106,16 +106,19 @@ def ask_ahead(
     """Ask for what the molecules after the b-th will need; call it for each b from -FAR on.
 
     Args:
-        packs: one place of the first array, and three of the others, for each atom.
+        packs: one place of the first array, and three of the others, for each atom; none in the last: it is
+            not asked for.
         labels: one place a molecule, or none.
     """
     if b + FAR < len(rows):
         prefetch(offsets, 8 * rows[b + FAR])
-        prefetch(labels[0], 8 * rows[b + FAR])
+        if len(labels[0]):
+            prefetch(labels[0], 8 * rows[b + FAR])
         if len(labels[1]):
             prefetch(labels[1], 8 * rows[b + FAR])
     if 0 <= b + AHEAD < len(rows):
         row = rows[b + AHEAD]
         prefetch_row(packs[0], offsets, row, 1)
         prefetch_row(packs[1], offsets, row, 3)
-        prefetch_row(packs[2], offsets, row, 3)
+        if len(packs[2]):
+            prefetch_row(packs[2], offsets, row, 3)

@@ -31,8 +31,9 @@ def find_unsound(
     """Write why each of these molecules cannot be delivered, and return how many cannot.
 
     Args:
-        packs: atomic numbers (atoms,), positions (3 * atoms,) and forces (3 * atoms,) of all molecules.
-        labels: energies and charges; charges may be absent: length 0.
+        packs: atomic numbers (atoms,), positions (3 * atoms,) and forces (3 * atoms,) of all molecules;
+            forces may be absent: length 0.
+        labels: energies and charges; each may be absent: length 0.
         offsets: atoms `offsets[i]` to `offsets[i + 1]` are those of molecule i.
         rows: the molecules.
         most: atoms that a molecule may have; 0: any number.
@@ -57,7 +58,7 @@ def unsound(packs: Atoms, labels: Labels, offsets: Offsets, row: int, most: int)
         return NUMBER
     if not_finite_in(packs[1], 12 * begin, 3 * count):
         return POSITION
-    if not_finite_in(packs[2], 12 * begin, 3 * count):
+    if len(packs[2]) and not_finite_in(packs[2], 12 * begin, 3 * count):
         return FORCE
     return unsound_labels(labels, row)
 
@@ -65,7 +66,7 @@ def unsound(packs: Atoms, labels: Labels, offsets: Offsets, row: int, most: int)
 @kernel
 def unsound_labels(labels: Labels, row: int) -> int:
     """What is wrong with the energy or charge of a molecule, or 0."""
-    if not np.isfinite(labels[0][row]):
+    if len(labels[0]) and not np.isfinite(labels[0][row]):
         return ENERGY
     if len(labels[1]) and not np.isfinite(labels[1][row]):
         return CHARGE

@@ -6,6 +6,7 @@ physical constants: 2022. The elementary charge, the Avogadro constant and the c
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from flowload.errors import GraphError
@@ -58,18 +59,24 @@ class Units:
     Args:
         energy: of energies, such as "eV".
         length: of positions, such as "angstrom".
-        force: of forces: an energy, a slash and a length, such as "eV/angstrom" or "kcal/mol/angstrom".
+        force: of forces: an energy, a slash and a length, such as "eV/angstrom" or "kcal/mol/angstrom"; None:
+            where nothing has forces.
     """
 
     energy: str
     length: str
-    force: str
+    force: str | None = None
 
     def __post_init__(self) -> None:
         self.factors()
 
     def factors(self) -> tuple[float, float, float]:
-        """What energies, positions and forces are multiplied by, to be in kcal/mol, Å and kcal/mol/Å."""
+        """What energies, positions and forces are multiplied by, to be in kcal/mol, Å and kcal/mol/Å.
+
+        The last is nan where no unit of forces was given.
+        """
+        if self.force is None:
+            return energy_factor(self.energy), length_factor(self.length), math.nan
         energy, slash, length = self.force.rpartition("/")
         if not slash or energy not in ENERGIES or length not in LENGTHS:
             raise GraphError(

@@ -81,7 +81,7 @@ def refusal(path: Path) -> str | None:
 
 def check(parts: list[Any], wanted: list[Any]) -> None:
     """Our molecules are ASE's frames."""
-    join = {name: np.concatenate([getattr(part, name) for part in parts]) for name in parts[0]._fields[:-1]}
+    join = {name: np.concatenate([getattr(part, name) for part in parts]) for name in parts[0]._fields[:6]}
     assert join["sizes"].tolist() == [len(atoms) for atoms in wanted]
     assert join["numbers"].tolist() == [number for atoms in wanted for number in atoms.numbers.tolist()]
     np.testing.assert_array_equal(join["places"], np.concatenate([atoms.positions for atoms in wanted]))
