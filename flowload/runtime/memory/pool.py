@@ -211,7 +211,7 @@ class BufferPool:
 
 
 def free_all(memories: Iterable[BufferMemory]) -> None:
-    """Free each, also behind one whose device cannot: what is left to a finalizer fails where nobody hears it.
+    """Free each, also behind one whose device cannot: what is left to a finalizer fails unheard.
 
     Raises what the first raised; how many more did is a note of it.
     """
