@@ -18,6 +18,7 @@ __all__ = [
     "Checking",
     "Closing",
     "Completing",
+    "Fingerprinted",
     "Gauged",
     "Holding",
     "Idling",
@@ -86,6 +87,20 @@ class Checking(Protocol):
 
     def check_files(self) -> None:
         """Raise DataError for one that changed. Called once, in a thread, when the stream is at its end."""
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """A source that tells what its data are. Buys: going on with other data is refused by name."""
+
+    def look(self, call: Call) -> None:
+        """Find or open the data now, if nobody has. In a thread, before a run goes on from a state."""
+
+    def fingerprint(self) -> Mapping[str, Any] | None:
+        """What the data are, by a few bytes of them, as JSON values; None: nobody has looked at them yet.
+
+        See `flowload.files.fingerprint`. From any thread, also when the run is over. May raise OSError.
+        """
 
 
 @runtime_checkable

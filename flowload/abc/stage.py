@@ -16,6 +16,10 @@ from .operators import OnError, Operator, Setting
 __all__ = ["Share", "Stage", "share", "whole"]
 
 
+#: Parameters that may change between two runs of one stream.
+FREE = ("workers", "on_error", "max_errors", "prefetch")
+
+
 class Share(NamedTuple):
     """Which part of the stream a stage lets pass: that of one rank of a training."""
 
@@ -64,6 +68,8 @@ class Stage:
     bundles: ClassVar[bool] = False  #: takes several batches as one block; a property may override it
     keeps: ClassVar[bool] = False  #: gives as many samples for as many, whatever they are; see `uneven`
     cuts: ClassVar[bool] = False  #: gives as many blocks for as many samples
+    #: Raised whenever the same data, parameters and seed make another stream than before: states notice.
+    stream_version: ClassVar[int] = 1
 
     workers: int | None = None
     on_error: OnError = "raise"
@@ -107,6 +113,14 @@ class Stage:
         Raises GraphError where the environment makes no sense.
         """
         return None
+
+    def remembered(self) -> Mapping[str, object]:
+        """Parameters that its stream depends on, which a state compares when a run goes on.
+
+        Neither how it is worked on nor what bad data do, which may change between two runs. Where data lie
+        is left out of the values: texts that are absolute paths, and fields named `path`, `root` and so on.
+        """
+        return {name: value for name, value in vars(self).items() if name not in FREE}
 
     def uneven(self, setting: Setting) -> str | None:  # noqa: ARG002 - subclasses look around
         """Why ranks may get different numbers of samples from it, though each gives it as many.

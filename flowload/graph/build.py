@@ -13,7 +13,7 @@ from flowload.graph.inspect.countable import Countable
 from flowload.graph.inspect.describable import Describable
 
 from .drop import Drop
-from .engine import Batches, Engine, Even, RunOrder, Stream
+from .engine import Batches, Engine, Even, OnChange, RunOrder, Stream
 from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow
 from .join import join, rename
 from .keywords import names_keywords
@@ -130,6 +130,7 @@ class Graph(Describable, Countable):
         align: bool = False,
         even: Even = "auto",
         state: State | None = None,
+        on_change: OnChange = "refuse",
         cpus: int | None = None,
     ) -> Batches:
         """A run for a `with` block: no event loop needed, any thread.
@@ -164,10 +165,20 @@ class Graph(Describable, Countable):
                 Without such a group a graph that may end unevenly is refused. "allow": ranks may differ, and
                 do not wait for each other; for a run on one rank alone, such as validation.
             state: what `state_dict()` of an earlier run gave: go on from there.
+            on_change: what a state does that was saved over other data, parameters, code, ranks or passes, and
+                so would go on with another stream. "refuse": an error names what differs. "accept": that is logged,
+                and the run goes on as far into its own stream, for who knows better.
             cpus: CPUs to use; None: those that this process may use.
         """
         order = RunOrder(
-            seed=seed, epochs=epochs, first_epoch=first_epoch, align=align, state=state, cpus=cpus, even=even
+            seed=seed,
+            epochs=epochs,
+            first_epoch=first_epoch,
+            align=align,
+            even=even,
+            state=state,
+            on_change=on_change,
+            cpus=cpus,
         )
         return self.bound_engine().iterate(self, order)
 
@@ -181,11 +192,19 @@ class Graph(Describable, Countable):
         align: bool = False,
         even: Even = "auto",
         state: State | None = None,
+        on_change: OnChange = "refuse",
         cpus: int | None = None,
     ) -> Stream:
         """A run for an `async with` block; the arguments are those of `iterate`."""
         order = RunOrder(
-            seed=seed, epochs=epochs, first_epoch=first_epoch, align=align, state=state, cpus=cpus, even=even
+            seed=seed,
+            epochs=epochs,
+            first_epoch=first_epoch,
+            align=align,
+            even=even,
+            state=state,
+            on_change=on_change,
+            cpus=cpus,
         )
         return self.bound_engine().stream(self, order)
 

@@ -22,6 +22,7 @@ __all__ = [
     "Batches",
     "Engine",
     "Even",
+    "OnChange",
     "Output",
     "RunOrder",
     "Stream",
@@ -30,6 +31,9 @@ __all__ = [
 
 #: Whether ranks of a training that would end in different steps are kept equal, or refused; or may differ.
 Even: TypeAlias = Literal["auto", "allow"]
+
+#: What a state does that was saved in another world (data, parameters, code, ranks): stop, or go on.
+OnChange: TypeAlias = Literal["refuse", "accept"]
 
 Drawing_contra = TypeVar("Drawing_contra", contravariant=True)  #: `Graph`, which itself knows engines
 
@@ -47,11 +51,14 @@ class RunOrder:
     state: State | None = None
     cpus: int | None = None
     even: Even = "auto"
+    on_change: OnChange = "refuse"
 
     def __post_init__(self) -> None:
         check_run(self.seed, self.epochs, self.cpus, self.first_epoch, self.align)
         if self.even not in get_args(Even):
             raise GraphError(f"even is {self.even!r}; wanted 'auto' or 'allow'")
+        if self.on_change not in get_args(OnChange):
+            raise GraphError(f"on_change is {self.on_change!r}; wanted 'refuse' or 'accept'")
 
 
 class Output(Protocol):

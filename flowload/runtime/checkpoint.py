@@ -8,60 +8,107 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from operator import index
 from types import FunctionType
+from typing import Any, NamedTuple
 
 from flowload.abc.operators import State
+from flowload.abc.stage import FREE
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage
 from flowload.graph.inspect.plain import Plain, plain
+from flowload.runtime.world.compare import check_world
+from flowload.runtime.world.document import World
 
-__all__ = ["digest", "read_state", "write_state"]
+__all__ = ["Start", "digest", "read_state", "write_state"]
 
-FORM = 1  #: of the state
-NUMBERED = 2  #: of one that earlier versions must not take: it begins at another pass, or is aligned
-KEYED = ("format", "graph", "seed", "first_epoch", "align")  #: what a state and its run have in common
-FREE = ("workers", "on_error", "max_errors", "prefetch")  #: parameters that may change between two runs
+log = logging.getLogger("flowload")
+
+FORM = 3  #: of the state
+#: Of earlier versions: they know the drawing by a digest, and nothing of data and code. The second is of a
+#: run that begins at another pass than the first, or is aligned.
+PLAIN_FORM, NUMBERED_FORM = 1, 2
+KEYED = ("seed", "first_epoch", "align")  #: what a state and its run have in common
+
+
+class Start(NamedTuple):
+    """Where a run begins."""
+
+    delivered: Mapping[str, int]  #: blocks of each output that earlier runs have delivered
+    world: Mapping[str, Any] | None = None  #: see `flowload.runtime.world`; None: not told
 
 
 def write_state(
-    graph: Graph, *, seed: int, delivered: Mapping[str, int], first_epoch: int = 0, align: bool = False
+    graph: Graph,
+    *,
+    seed: int,
+    delivered: Mapping[str, int],
+    world: Mapping[str, Any],
+    first_epoch: int = 0,
+    align: bool = False,
 ) -> State:
     """JSON values from which `iterate(state=...)` goes on. Raises GraphError for a growing source."""
     check_order(graph)
-    state: dict[str, object] = {
+    return {
         "flowload": FORM,
-        "graph": digest(graph),
         "seed": seed,
+        "first_epoch": first_epoch,
+        "align": align,
         "delivered": dict(delivered),
+        "world": world,
     }
-    if first_epoch or align:
-        state |= {"flowload": NUMBERED, "first_epoch": first_epoch, "align": align}
-    return state
 
 
 def read_state(
-    graph: Graph, state: State, *, seed: int, first_epoch: int = 0, align: bool = False
-) -> dict[str, int]:
-    """Blocks of each output that were delivered. Raises GraphError for a state that does not fit."""
+    graph: Graph,
+    state: State,
+    *,
+    world: World,
+    seed: int,
+    first_epoch: int = 0,
+    align: bool = False,
+    on_change: str = "refuse",
+) -> Start:
+    """Where a state goes on. Raises GraphError for one that is not of this graph, or of another world."""
     check_order(graph)
     try:
-        form, drawn, sown = state["flowload"], state["graph"], state["seed"]
+        form = state["flowload"]
+        sown = state["seed"]
         delivered = {str(name): index(blocks) for name, blocks in state["delivered"].items()}
-        passes = (state["first_epoch"], state["align"]) if form == NUMBERED else (0, False)
+        passes = (0, False) if form == PLAIN_FORM else (state["first_epoch"], state["align"])
+        known: Any = state["world"] if form == FORM else state["graph"] if form in (1, 2) else None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise GraphError(f"this is not the state of a run: {state!r}") from error
-    found = dict(zip(KEYED, (FORM if form == NUMBERED else form, drawn, sown, *passes), strict=True))
-    wanted = dict(zip(KEYED, (FORM, digest(graph), seed, first_epoch, align), strict=True))
+        raise GraphError(f"this is not the state of a run: {state!r:.200}") from error
+    if form not in (PLAIN_FORM, NUMBERED_FORM, FORM):
+        raise GraphError(f"the state is of another format: found {form!r}, wanted {FORM} or an earlier one")
+    found = dict(zip(KEYED, (sown, *passes), strict=True))
+    wanted = dict(zip(KEYED, (seed, first_epoch, align), strict=True))
     for what in KEYED:
         if found[what] != wanted[what]:
             raise GraphError(
                 f"the state is of another {what}: found {found[what]!r}, wanted {wanted[what]!r}"
             )
+    start = Start(delivered, known if form == FORM else None)
+    if start.world is None:
+        check_digest(graph, known, on_change)
+    else:
+        check_world(start.world, world.document(), on_change)
     if set(delivered) != {end.name for end in graph.plan.ends} or min(delivered.values()) < 0:
         raise GraphError(f"the state does not fit the graph's outputs: {delivered!r}")
-    return delivered
+    return start
+
+
+def check_digest(graph: Graph, drawn: object, on_change: str) -> None:
+    """A state of an earlier version has a digest of the drawing. Raises GraphError where that is another."""
+    wanted = digest(graph)
+    if drawn != wanted and on_change != "accept":
+        raise GraphError(
+            f"the state is of another graph: found {drawn!r}, wanted {wanted!r} (it was saved by a flowload"
+            " before 0.5, which kept no more of its world than that; on_change='accept' goes on all the same)"
+        )
+    log.warning("the state is of a flowload before 0.5: whether data and code are the same is not known")
 
 
 def check_order(graph: Graph) -> None:
@@ -75,7 +122,7 @@ def check_order(graph: Graph) -> None:
 
 
 def digest(graph: Graph) -> str:
-    """A short word for a drawing: names, wiring and parameters; the same in every process."""
+    """A short word for a drawing, as states before 0.5 have it: names, wiring and parameters."""
     rows = [[placed.name, placed.stage.word, placed.inputs, _plain(placed.stage)] for placed in graph.nodes()]
     return hashlib.blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any
 
 import anyio.to_thread
 
@@ -17,8 +18,10 @@ from flowload.graph.engine import RunOrder
 from flowload.graph.inspect.length import Length, length_of
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.threads.monitor import Monitor, RunLock
+from flowload.runtime.world.compare import refuse_data
+from flowload.runtime.world.document import World, data_of
 
-from .checkpoint import read_state, write_state
+from .checkpoint import Start, read_state, write_state
 from .cold_start import compile_kernels
 from .compile import CompiledGraph
 from .ranks import Prepared, Ranks
@@ -42,7 +45,27 @@ class Order(RunOrder):
         self.graph.check()
         if self.align:
             check_aligned(self.graph)
-        self.delivered()
+        _ = self.world, self.start  # now: user code may change what it holds, and what is wrong is told early
+
+    @cached_property
+    def world(self) -> World:
+        """What a state keeps of stages, code and ranks."""
+        return World(self.graph, epochs=self.epochs, first_epoch=self.first_epoch, even=self.even)
+
+    @cached_property
+    def start(self) -> Start:
+        """Where the run begins. Raises GraphError for a state that is of another run."""
+        if self.state is None:
+            return Start(dict.fromkeys(self.outputs, 0))
+        return read_state(
+            self.graph,
+            self.state,
+            world=self.world,
+            seed=self.seed,
+            first_epoch=self.first_epoch,
+            align=self.align,
+            on_change=self.on_change,
+        )
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
@@ -102,25 +125,45 @@ class Order(RunOrder):
         for node, why in prepared.guards.items():
             for member in compiled.nodes[node]:
                 member.guard = why
+        for node, saved in ((self.start.world or {}).get("data") or {}).items():
+            for member in compiled.nodes.get(node, ()):
+                member.verify = partial(refuse_data, node, saved, on_change=self.on_change)
         return Run(compiled, pool, monitor)
 
     def delivered(self) -> dict[str, int]:
         """Blocks of each output that an earlier run has delivered."""
-        if self.state is None:
-            return dict.fromkeys(self.outputs, 0)
-        return read_state(
-            self.graph, self.state, seed=self.seed, first_epoch=self.first_epoch, align=self.align
-        )
+        return dict(self.start.delivered)
 
-    def write(self, delivered: Mapping[str, int]) -> State:
-        """The state after so many blocks of each output."""
+    def write(self, delivered: Mapping[str, int], run: Run | None = None) -> State:
+        """The state after so many blocks of each output.
+
+        Args:
+            delivered: by output.
+            run: what delivered them; None: it has not begun.
+        """
+        members = [] if run is None else run.compiled.members
+        world = {
+            **self.world.document(),
+            "data": data_of(members, self.start.world),
+            "reached": {} if run is None else reached(run),
+        }
         return write_state(
             self.graph,
             seed=self.seed,
             delivered=delivered,
+            world=world,
             first_epoch=self.first_epoch,
             align=self.align,
         )
+
+
+def reached(run: Run) -> dict[str, Any]:
+    """How far into its passes each output is: see `check_epochs`."""
+    found = {}
+    for name, channel in run.compiled.outputs.items():
+        if (boundaries := channel.boundaries) is not None:
+            found[name] = {"epoch": boundaries.epoch, "draining": boundaries.draining}
+    return found
 
 
 def check_aligned(graph: Graph) -> None:

@@ -219,7 +219,7 @@ class AsyncBatches(Pictured):
 
     def state_dict(self) -> State:
         """What `graph.stream(state=...)` goes on from: after the last batch that was handed out."""
-        return self.order.write(self.delivered)
+        return self.order.write(self.delivered, self.run)
 
 
 class AsyncOutput:

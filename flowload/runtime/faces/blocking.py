@@ -220,10 +220,9 @@ class Batches(Pictured):
 
     def state_dict(self) -> State:
         """What `graph.iterate(state=...)` goes on from: after the last batch that was handed out."""
-        delivered = (
-            self._order.delivered() if self._loop_thread is None else self._loop_thread.batches.delivered
-        )
-        return self._order.write(delivered)
+        if self._loop_thread is None:
+            return self._order.write(self._order.delivered())
+        return self._loop_thread.batches.state_dict()
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -140,6 +140,8 @@ class Member(Noted):
     last_error: DataError | None = None  #: that was skipped
     tap: Callable[[Block], object] | None = None  #: shown every block before the operator has it
     stop: Bytes = field(default_factory=lambda: np.zeros(1, np.uint8))  #: of its run: see `Call.stop`
+    #: told what the data are: raises where they are others than those of a state; None: there is no state
+    verify: Callable[[Mapping[str, Any]], object] | None = None
     guard: str | None = None  #: why nothing may be left out here, if so
     takes: tuple[type, ...] = ()  #: classes of blocks that it takes, where the wiring says nothing of them
 

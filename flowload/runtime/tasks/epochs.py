@@ -52,6 +52,7 @@ class EpochBoundaries:
     def __init__(self, first: int, epochs: int | None, held: Callable[[], int] = int) -> None:
         self.last = None if epochs is None else first + epochs - 1
         self.epoch = first  #: of the last part that was handed out
+        self.draining = False  #: the reader has what was flushed behind the end of the last pass
         self.parts = 0  # written so far
         self._held = held
         self._endless = epochs is None
@@ -90,3 +91,4 @@ class EpochBoundaries:
             self.epoch += self.ends.popleft()[1]
         if self.last is not None and self.epoch > self.last:
             self.epoch = self.last
+            self.draining = True

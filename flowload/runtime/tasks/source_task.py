@@ -11,6 +11,7 @@ from types import CoroutineType
 from typing import Any
 
 from flowload.abc.operators import Block, Mark, Source
+from flowload.abc.powers import Fingerprinted
 from flowload.errors import NoDataError
 from flowload.runtime.channel import Message, NumberedBlock
 from flowload.runtime.threads.executor import Executor
@@ -28,6 +29,8 @@ MESSAGES, SECONDS = 8, 0.005
 async def run_source(segment: Segment, executor: Executor, epochs: int | None) -> None:
     """Write every pass of the source, each closed by a mark."""
     task = SourceTask(segment, executor)
+    if task.member.verify is not None:
+        await executor.run(task.verify)
     first = segment.first_epoch
     for epoch in count(first) if epochs is None else range(first, first + epochs):
         if segment.align:
@@ -63,6 +66,14 @@ class SourceTask:
         self.executor = executor
         self.member: Member = segment.members[0]
         self.number = 0
+
+    def verify(self) -> None:
+        """Compare the data with those of a state, in a thread. Raises DataError."""
+        operator = self.member.operator
+        if self.member.verify is not None and isinstance(operator, Fingerprinted):
+            with self.member:
+                operator.look(self.member.call(0))
+                self.member.verify(operator.fingerprint() or {})
 
     async def epoch(self, epoch: int) -> None:
         """Write one pass."""

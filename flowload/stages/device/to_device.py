@@ -65,6 +65,10 @@ class ToDeviceStage(Stage):
         """On a CPU, where batches are looked at, not copied."""
         return self.on_cpu()
 
+    def remembered(self) -> Mapping[str, object]:
+        """Nothing: where batches go changes no sample."""
+        return {}
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not NAMES.fullmatch(str(self.target)):

@@ -38,6 +38,10 @@ class DiscoverStage(Stage):
             if not text or "\0" in text:
                 raise GraphError(f"discover: {text!r} is not a pattern, a folder or a file")
 
+    def remembered(self) -> Mapping[str, object]:
+        """Nothing: which files there are is told by the files."""
+        return {}
+
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
         """One output with paths (`Files`)."""
         return {"out": Files}

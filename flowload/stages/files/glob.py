@@ -157,6 +157,12 @@ class Search:
         """Every file that is here now, as `find`; a pattern without files is no error."""
         return in_order((path for place in self.places for path in place.find(go_on)), go_on)
 
+    def names(self, paths: Iterable[str]) -> list[str]:
+        """Files by the folder that was searched: the same wherever that lies."""
+        roots = sorted({place.root for place in self.places}, key=len, reverse=True)
+        inside = [root if root.endswith(os.sep) else root + os.sep for root in roots]
+        return [next((path[len(root) :] for root in inside if path.startswith(root)), path) for path in paths]
+
     def check(self, go_on: GoOn = anything) -> None:
         """Raise NoDataError unless every place can be watched: its folder, or the file it names, is there."""
         for place in self.places:

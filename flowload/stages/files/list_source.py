@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from flowload.abc.operators import Call, State
 from flowload.blocks import Files
 from flowload.errors import DataError
+from flowload.files.fingerprint import Fingerprint, of_files
 from flowload.stages.cursor import Cursor
 
 from .glob import GoOn, Search, name_of
@@ -35,19 +36,36 @@ class ListSource:
         self.suffixes = suffixes
         self.cursor = Cursor()
         self.paths: list[str] | None = None
+        self.search = Search(())
         self.expected: str | None = None  #: of the state that was restored
+        self.printed: Fingerprint | None = None
 
     def epoch(self, number: int, call: Call) -> Iterator[Files]:
         """Every file once, in natural order of the names. Raises NoDataError and DataError."""
-        if self.paths is None:
-            self.paths = self.list(call.go_on)
-        for block in in_blocks(self.paths, number, self.cursor.begin(number)):
+        for block in in_blocks(self.listed(call.go_on), number, self.cursor.begin(number)):
             self.cursor.given += len(block)
             yield block
 
+    def look(self, call: Call) -> None:
+        """List the files, if nobody has."""
+        self.listed(call.go_on)
+
+    def fingerprint(self) -> Fingerprint | None:
+        """Names below the folders that were searched, sizes, and some bytes of some; looked at once."""
+        if self.printed is None and self.paths is not None:
+            self.printed = of_files(self.paths, self.search.names(self.paths))
+        return self.printed
+
+    def listed(self, go_on: GoOn) -> list[str]:
+        """The files, which are listed once."""
+        if self.paths is None:
+            self.paths = self.list(go_on)
+        return self.paths
+
     def list(self, go_on: GoOn) -> list[str]:
         """The files that are here now; DataError when they are not those of the restored state."""
-        paths = Search.of(self.texts, self.suffixes).find(go_on)
+        self.search = Search.of(self.texts, self.suffixes)
+        paths = self.search.find(go_on)
         if self.expected is not None and self.expected != digest(paths):
             raise DataError(
                 "other files than when the state was saved",

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from flowload.abc.records import Numbers
 from flowload.errors import DataError, GraphError
 from flowload.files.arrays import read_array
+from flowload.files.fingerprint import of_files
 
-__all__ = ["Numbered", "check_range", "numbered", "read_numbers"]
+__all__ = ["Numbered", "check_range", "numbered", "read_numbers", "remembered_numbers"]
 
 Numbered: TypeAlias = NDArray[Any] | str  #: row numbers, or the path of a .npy file of them
 
@@ -36,6 +37,16 @@ def read_numbers(part: Numbered, where: str) -> Numbers:
         found = f"{rows.dtype}{list(rows.shape)}"
         raise DataError("not row numbers", where=where, found=found, wanted="one axis of whole numbers")
     return rows.astype(np.int64)
+
+
+def remembered_numbers(part: Numbered | None) -> object:
+    """What a state remembers of row numbers: of a file what is in it; None where it cannot be read now."""
+    if not isinstance(part, str):
+        return part
+    try:
+        return of_files([part], ["numbers"])
+    except OSError:  # a run says so
+        return None
 
 
 def check_range(rows: Numbers, size: int, where: str) -> None:

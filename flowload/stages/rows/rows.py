@@ -17,13 +17,15 @@ from flowload.abc.record_powers import Screened
 from flowload.abc.records import MOST_ROWS, LayoutRecords, LayoutTable, Picks
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError, NoLength
+from flowload.files.fingerprint import Fingerprint
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 from flowload.stages.batches.gather import guard_of
 from flowload.stages.cursor import Cursor
 
 from .given_records import as_records
-from .indices import Numbered, check_range, numbered, read_numbers
+from .indices import Numbered, check_range, numbered, read_numbers, remembered_numbers
+from .printed_files import PrintedFiles
 from .reopened_tables import open_table
 from .selection import RowList, RowRange, joined, narrow
 
@@ -54,6 +56,10 @@ class RowsStage(Stage):
             raise GraphError(
                 f"rows: indices are {self.indices!r}; wanted row numbers, or a .npy file of them"
             )
+
+    def remembered(self) -> Mapping[str, object]:
+        """The records, and which rows of them; of a file of numbers what is in it."""
+        return {"records": self.records, "indices": remembered_numbers(self.indices)}
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
         """One output with references to rows (`Rows`)."""
@@ -95,13 +101,14 @@ class RowsSource:
         self.picks: Picks = RowRange(0, 0)
         self.unwanted: Mapping[str, int] = {}  #: rows of a pass that are not given, by reason
         self.expected: int | None = None  #: rows when the state was saved
+        self.files = PrintedFiles()
 
     def epoch(self, number: int, call: Call) -> Iterator[Rows]:
         """Every row that is wanted, in order. Raises DataError for bad records, or others than before."""
-        if self.table is None:
+        table = self.table
+        if table is None:
             table = self.opened()
         else:
-            table = self.table
             guard_of(table).check()
         begin = self.cursor.begin(number)
         for reason, count in self.unwanted.items() if begin == 0 else ():
@@ -111,9 +118,19 @@ class RowsSource:
             self.cursor.given = stop
             yield Rows(table, self.picks.select(slice(start, stop)), self.records)
 
+    def look(self, call: Call) -> None:  # noqa: ARG002 - nothing to ask
+        """Open the records, if nobody has."""
+        if self.table is None:
+            self.opened()
+
+    def fingerprint(self) -> Fingerprint | None:
+        """How many rows there are, and what the files hold that they are read from."""
+        return self.files.fingerprint()
+
     def opened(self) -> LayoutTable:
         """The table, opened, and which of its rows a pass gives. Raises DataError."""
         self.table = open_table(self.records)
+        self.files.of(self.table, rows=len(self.table))
         log.debug("rows: %r: opened, %d rows", self.records, len(self.table))
         self.check_size(len(self.table))
         self.picks, self.unwanted = screened(self.table, self.chosen(len(self.table)))

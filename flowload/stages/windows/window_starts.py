@@ -18,10 +18,12 @@ from flowload.abc.stage import whole
 from flowload.abc.windows import Windowed
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError
+from flowload.files.fingerprint import Fingerprint
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 from flowload.stages.batches.gather import guard_of
 from flowload.stages.cursor import Cursor
+from flowload.stages.rows.printed_files import PrintedFiles
 from flowload.stages.rows.reopened_tables import open_table
 from flowload.stages.rows.selection import RowList, RowRange, joined
 
@@ -92,6 +94,7 @@ class WindowStarts:
         self.cursor = Cursor()  # counts windows
         self.table: Windowed | None = None
         self.expected: list[int] | None = None  #: lengths when the state was saved
+        self.files = PrintedFiles()
 
     def epoch(self, number: int, call: Call) -> Iterator[Rows]:
         """The windows of one pass. Raises DataError where the recordings are bad, or others than before."""
@@ -125,6 +128,15 @@ class WindowStarts:
             begin += length
             yield span
 
+    def look(self, call: Call) -> None:  # noqa: ARG002 - nothing to ask
+        """Open the recordings, if nobody has."""
+        if self.table is None:
+            self.table = self.opened()
+
+    def fingerprint(self) -> Fingerprint | None:
+        """How long the recordings are, and what the documents say that their chunks are read by."""
+        return self.files.fingerprint()
+
     def check_files(self) -> None:
         """Raise DataError where a file of the recordings changed since they were opened."""
         if self.table is not None:
@@ -136,6 +148,7 @@ class WindowStarts:
         if not isinstance(table, Windowed):
             raise GraphError(f"windows: {self.records!r} has no windows; wanted recordings")
         lengths = list(table.lengths)
+        self.files.of(table, lengths=lengths)
         self.check_sizes(table, lengths)
         if self.expected is not None and self.expected != lengths:
             table.close()

@@ -57,6 +57,10 @@ class ShardStage(Stage):
         check_rank(rank, world)
         return Share(rank, world, self.even)
 
+    def remembered(self) -> Mapping[str, object]:
+        """Its policy; rank and world are told by `share`, whoever said them."""
+        return {"even": self.even}
+
     def uneven(self, setting: Setting) -> str | None:
         """Stages behind it may take of chunks what it cannot foretell; what it skips, all ranks skip."""
         takers = [stage for stage in setting.downstream if callable(getattr(stage, "taken", None))]

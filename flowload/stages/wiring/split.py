@@ -20,7 +20,7 @@ from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 from flowload.graph.names import check_name
 from flowload.stages.chunks.hashing import choose_output, hash_rows, salt_word, thresholds
-from flowload.stages.rows.indices import Numbered, numbered
+from flowload.stages.rows.indices import Numbered, numbered, remembered_numbers
 from flowload.stages.rows.selection import joined
 from flowload.stages.rows.split_by_list import SplitByList
 
@@ -95,6 +95,10 @@ class ListedStage(Stage):
         super().__post_init__()
         for name, _ in self.parts:
             check_name(name, "an output")
+
+    def remembered(self) -> Mapping[str, object]:
+        """Which rows each part names."""
+        return {name: remembered_numbers(part) for name, part in self.parts}
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
         """References to rows, at every output."""
