@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -53,7 +53,7 @@ def sampled(path: str, size: int) -> str:
     return found.hexdigest()
 
 
-def places(size: int, most: int) -> Iterable[int]:
+def places(size: int, most: int) -> list[int]:
     """Where places of so many bytes begin, the first and the last included."""
     last = max(0, size - PLACE)
     count = min(most, -(-size // PLACE))

@@ -165,9 +165,9 @@ class Graph(Describable, Countable):
                 Without such a group a graph that may end unevenly is refused. "allow": ranks may differ, and
                 do not wait for each other; for a run on one rank alone, such as validation.
             state: what `state_dict()` of an earlier run gave: go on from there.
-            on_change: what a state does that was saved over other data, parameters, code, ranks or passes, and
-                so would go on with another stream. "refuse": an error names what differs. "accept": that is logged,
-                and the run goes on as far into its own stream, for who knows better.
+            on_change: what a state does that was saved over other data, parameters, code, ranks or passes,
+                and so would go on with another stream. "refuse": an error names what differs. "accept": that
+                is logged, and the run goes on as far into its own stream, for who knows better.
             cpus: CPUs to use; None: those that this process may use.
         """
         order = RunOrder(

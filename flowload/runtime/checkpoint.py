@@ -91,10 +91,10 @@ def read_state(
                 f"the state is of another {what}: found {found[what]!r}, wanted {wanted[what]!r}"
             )
     start = Start(delivered, known if form == FORM else None)
-    if start.world is None:
+    if form != FORM:
         check_digest(graph, known, on_change)
     else:
-        check_world(start.world, world.document(), on_change)
+        check_world(known, world.document(), on_change)
     if set(delivered) != {end.name for end in graph.plan.ends} or min(delivered.values()) < 0:
         raise GraphError(f"the state does not fit the graph's outputs: {delivered!r}")
     return start

@@ -200,7 +200,7 @@ def test_running_goes_to_the_bound_engine(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Graph, "engine", Recorder())
     graph = head()
     given: dict[str, Any] = {"seed": 3, "epochs": None, "first_epoch": 4, "align": True, "even": "allow"}
-    given |= {"state": {"a": 1}, "cpus": 2}
+    given |= {"state": {"a": 1}, "cpus": 2, "on_change": "accept"}
     asked: Any = graph.iterate(**given)
     assert asked == ("iterate", graph, RunOrder(**given))
     asked = graph.stream(**given)

@@ -32,7 +32,12 @@ DEPTH = 8  #: of values in values
 WIDTH = 64  #: items of a container that are remembered one by one; of longer ones a digest
 TEXT = 120  #: characters of a value that is kept as it is; of longer ones a digest
 MOST = 4000  #: values of one look: 10 ms; beyond, things are known by their names alone
-OPAQUE = types.ModuleType | types.GeneratorType | types.FrameType | types.CodeType  #: known by name
+OPAQUE: tuple[type, ...] = (
+    types.ModuleType,
+    types.GeneratorType,
+    types.FrameType,
+    types.CodeType,
+)  #: known by name
 
 
 class Later(NamedTuple):
