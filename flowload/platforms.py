@@ -20,6 +20,9 @@ def complaint() -> str | None:
     return None
 
 
+LARGE = 64 << 20  #: bytes from which a size class is finer
+
+
 def advise(memory: mmap.mmap, name: str, start: int, length: int) -> bool:
     """Tell the kernel how memory will be used; whether it took the advice, which nothing may depend on.
 
@@ -43,9 +46,11 @@ if (reason := complaint()) is not None:
 
 
 def size_class(nbytes: int) -> int:
-    """The size in bytes of the memory for a lease: at most 1/8 more, in whole pages.
+    """The size in bytes of the memory for a lease: at most 1/8 more, of large ones 1/64, in whole pages.
 
-    Slightly different sizes share a class, so that they reuse each other's memory.
+    Slightly different sizes share a class, so that they reuse each other's memory. Windows of a recording are
+    gigabytes, all of one size, and page-locked: what is more than they need would be taken from the machine.
     """
-    step = max(mmap.PAGESIZE, 1 << max(0, (nbytes - 1).bit_length() - 4))
+    fine = 7 if nbytes > LARGE else 4
+    step = max(mmap.PAGESIZE, 1 << max(0, (nbytes - 1).bit_length() - fine))
     return -(-nbytes // step) * step

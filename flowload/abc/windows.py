@@ -36,6 +36,14 @@ class Windowed(LayoutTable, Protocol):
     def missing(self) -> int:
         """Chunks that were asked for, do not exist, and hold the fill value."""
 
+    @property
+    def most(self) -> int:
+        """Rows of the largest window."""
+
+    @property
+    def scratch(self) -> int:
+        """Bytes that one call of `read` leases beside the window, at most."""
+
     def window(self, row: int) -> tuple[int, int, int]:
         """Number of the recording, first row in it, and rows of the window that begins at a row."""
 

@@ -83,6 +83,10 @@ class Recording:
                 part.close()
             raise
 
+    def sketch(self) -> RecordingTable:
+        """Opened to ask for sizes: nothing will be read. Raises NoDataError and DataError."""
+        return self.open(estimate=True)
+
     def open_part(self, named: Named, rows: RowsOf | None, *, estimate: bool) -> OpenPart:
         """One of the recordings."""
         series: dict[str, Series] = {}

@@ -83,8 +83,10 @@ class WholeRows:
 
     @property
     def scratch(self) -> int:
-        """See `RowReader`."""
-        return scratch_of(self.array)
+        """See `RowReader`; nothing where the bytes on disk are those of the window."""
+        array, grid = self.array, self.array.grid
+        straight = isinstance(array, ChunkReader) and array.in_parts and array.plain
+        return 0 if straight and grid.take[1:] == grid.chunks[1:] else scratch_of(array)
 
     def pieces(self, start: int, stop: int) -> list[Piece]:
         """See `RowReader`."""

@@ -83,10 +83,11 @@ class CardMemory:
 
     Args:
         prefetch: see `ahead`.
+        windows: the same of arrays that batches share, where that is another number.
     """
 
-    def __init__(self, prefetch: int | None = None) -> None:
-        self.prefetch = prefetch
+    def __init__(self, prefetch: int | None = None, windows: int | None = None) -> None:
+        self.prefetch = {"own": prefetch, "shared": prefetch if windows is None else windows}
         self.lock = threading.Lock()
         self.copies: list[Copied] = []  # oldest first
         self.moved: Callable[[], None] = lambda: None  #: called when there may be more room
@@ -96,7 +97,7 @@ class CardMemory:
         with self.lock:
             return all(
                 sum(1 for other in self.rivals(kind, nbytes) if other.alive and not other.kept)
-                <= ahead(nbytes, self.prefetch)
+                <= ahead(nbytes, self.prefetch[kind])
                 for kind, nbytes in sizes.items()
             )
 
@@ -113,7 +114,7 @@ class CardMemory:
         """What to wait for before one more is copied; None: there is room, or nothing has gone."""
         with self.lock:
             rivals = self.rivals(kind, nbytes)
-            if sum(1 for other in rivals if not other.kept) <= ahead(nbytes, self.prefetch):
+            if sum(1 for other in rivals if not other.kept) <= ahead(nbytes, self.prefetch[kind]):
                 return None
             return next((other for other in rivals if not other.alive), None)
 

@@ -49,17 +49,20 @@ class ToCuda:
     Args:
         index: of the card.
         prefetch: see `card_memory.ahead`.
+        windows: the same of windows that batches share; None: no other number.
         large: batches are so large, and their sources so few, that each copy is waited for: see `places`.
     """
 
     held = 0
 
-    def __init__(self, index: int, prefetch: int | None = None, *, large: bool = False) -> None:
+    def __init__(
+        self, index: int, prefetch: int | None = None, *, windows: int | None = None, large: bool = False
+    ) -> None:
         self.device = torch.device("cuda", index)
         self.stream = copy_stream(index)
         self.large = large
         self.underway = Underway()
-        self.memory = CardMemory(prefetch)
+        self.memory = CardMemory(prefetch, windows)
         self.shared = SharedTensors(self.device)
 
     def push(self, block: Block, call: Call) -> list[Block]:

@@ -19,6 +19,7 @@ __all__ = [
     "InPlaces",
     "Place",
     "Places",
+    "ahead_on_card",
     "goes_to_card",
     "of_batches",
     "of_windows",
@@ -54,6 +55,19 @@ def goes_to_card(setting: Setting) -> bool:
         if (page_locks := getattr(stage, "page_locks", None)) is not None:
             return bool(page_locks)
     return False
+
+
+def ahead_on_card(setting: Setting, prefetch: int) -> int:
+    """Windows that lie on the card beside the one in use: as many as the next `to_device` says.
+
+    Args:
+        prefetch: of the windows, which holds where that says nothing.
+    """
+    for stage in setting.downstream:
+        if hasattr(stage, "page_locks"):
+            told: int | None = stage.prefetch
+            return prefetch if told is None else told
+    return prefetch
 
 
 def workers_between(setting: Setting) -> int:

@@ -122,6 +122,8 @@ def as_tensor(array: Any, key: str) -> torch.Tensor:
     if isinstance(array, torch.Tensor):
         return array
     array = np.asarray(array)
+    if array.dtype.name == "bfloat16":  # of ml_dtypes, which torch does not know by that
+        return as_tensor(array.view(np.int16), key).view(torch.bfloat16)
     try:
         return torch.from_numpy(
             array if fits(array) else np.array(array, array.dtype.newbyteorder("="), order="C")

@@ -77,9 +77,9 @@ class ToDeviceStage(Stage):
                 f"to_device: device is {self.target!r}{hint}; wanted 'auto', 'cpu', 'cuda' or a card:"
                 " 'cuda:1'; or 'mps' (Apple), 'xpu' or 'xpu:1' (Intel)"
             )
-        if self.prefetch is not None and not (whole(self.prefetch) and self.prefetch >= 1):
+        if self.prefetch is not None and not (whole(self.prefetch) and self.prefetch >= 0):
             raise GraphError(
-                f"to_device: prefetch is {self.prefetch!r}; wanted a number of batches from 1, or None"
+                f"to_device: prefetch is {self.prefetch!r}; wanted a number of batches from 0, or None"
             )
         if self.prefetch is not None and self.target.startswith(("cpu", *PLAIN)):
             raise GraphError(
@@ -116,8 +116,10 @@ class ToDeviceStage(Stage):
             from .cuda import ToCuda  # noqa: PLC0415 - imports torch
 
             words = [stage.word for stage in setting.upstream]
-            large = "read_windows" in words and "sample_within" not in words
-            return (ToCuda(index, self.prefetch, large=large),)
+            ahead = self.ahead(setting)
+            if "read_windows" in words and "sample_within" in words:  # which leaves batches of indices
+                return (ToCuda(index, self.prefetch or None, windows=ahead),)
+            return (ToCuda(index, ahead, large="read_windows" in words),)
         if self.on_cpu():
             return (ToCpu(),)
         from .plain_copies import PlainCopies, find_device  # noqa: PLC0415 - imports torch
@@ -148,7 +150,14 @@ class ToDeviceStage(Stage):
         from .card_memory import on_the_way  # noqa: PLC0415 - imports torch
 
         known = (stage.given_bytes(setting) for stage in setting.upstream if hasattr(stage, "given_bytes"))
-        return on_the_way(next(known, 0), self.prefetch)
+        return on_the_way(next(known, 0), self.ahead(setting))
+
+    def ahead(self, setting: Setting) -> int | None:
+        """Batches, or windows, on a card beside the one in use; None: as many as take 64 MiB."""
+        if self.prefetch is not None:
+            return self.prefetch
+        told = (stage.prefetch for stage in setting.upstream if stage.word == "read_windows")
+        return next(told, None)
 
     def any_card(self) -> bool:
         """Whether it takes the card that is current for whoever asks for the run."""
@@ -275,8 +284,10 @@ def to_device(
             certain card such as "cuda:1". "mps" (Apple) and "xpu" (Intel; "xpu:1") get plain copies: of
             ordinary memory, each waited for by the thread of this stage.
         prefetch: batches on a GPU beside the one that the consumer has, at most; and of arrays that batches
-            share, such as windows, so many beside those of its batch. None: as many as take 64 MiB, and
-            always one. A consumer that keeps batches gets more all the same, when it waits for one.
+            share, such as windows, so many beside those of its batch. None: of windows as many as
+            `windows(prefetch=)` says, of others as many as take 64 MiB, and always one. 0: only the current
+            one; the next is copied when the consumer has let go of it (`del batch`), or else when it waits
+            for more: then both are there. A consumer that keeps batches gets more all the same.
         workers: calls at once; None: as many as there are CPUs. A GPU takes one batch after the other.
         on_error: "skip" counts batches that failed with a DataError, instead of ending the run.
         max_errors: how many samples (int) or which share (float) may be skipped.

@@ -8,7 +8,7 @@ JoinPieces   a fold: gives the window when its last piece has come
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
 from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
 from flowload.stages.batches.gather import guard_of
-from flowload.stages.device.places import InPlaces, Place, of_windows
+from flowload.stages.device.places import InPlaces, Place
 from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.stages.rows.selection import RowRange
 
@@ -39,10 +39,11 @@ class Target:
         self.recording, self.start, self.rows = table.window(row)
         self.pieces = table.pieces(row)
         self.fields = table.arrays()
-        self.nbytes = batch_bytes(self.fields, self.rows)
+        # As much for a shorter window: then all leases are alike, and no buffer is made beside the ring.
+        self.nbytes = batch_bytes(self.fields, table.most)
         self.lock = threading.Lock()
         self.out: dict[str, NDArray[Any]] = {}
-        self.place: Place | None = None  #: of its memory, where that is page-locked
+        self.place: Place | None = None  #: of its memory in the ring
 
     def read(self, number: int, device: Device | None, call: Call) -> None:
         """Read a piece to its place. Raises DataError."""
@@ -126,24 +127,24 @@ class ReadPieces:
 
 
 class ReadInPlaces(InPlaces):
-    """The same to page-locked memory: the first piece of a window takes a place, the others have it.
+    """The same in a ring of windows: the first piece of one takes a place, the others have it.
+
+    The place is free again when the last view of the window has gone, wherever that is: in the reader's
+    hands, in a queue, or in a batch that was sampled from it.
 
     Args:
         reading: what reads.
-        workers: pieces that are read at once.
-        beside: windows that others keep so long, such as a map behind.
+        places: windows of the ring, of which each consists of so many pieces.
     """
 
-    def __init__(self, reading: ReadPieces, workers: int, beside: int = 0) -> None:
-        super().__init__(reading, workers + 1)
+    def __init__(self, reading: ReadPieces, places: Callable[[int], int]) -> None:
+        super().__init__(reading, 1)
         self.reading = reading
-        self.workers = workers
-        self.beside = beside
+        self.of_pieces = places
 
     def room(self, block: Piece) -> bool:
         """See `Paced`."""
-        table = block.target.table
-        self.places.most = of_windows(self.workers, len(table.pieces(0))) + self.beside
+        self.places.most = self.of_pieces(len(block.target.pieces))
         return block.target.place is not None or super().room(block)
 
     def began(self, block: Piece) -> None:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from flowload.abc.amount import Amount
 from flowload.abc.operators import OnError, Operator, Setting
 from flowload.abc.records import LayoutRecords, Missing
+from flowload.abc.stage import whole
 from flowload.abc.windows import Windowed
 from flowload.blocks import Batch, Rows
-from flowload.errors import DataError
+from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 from flowload.platforms import size_class
 from flowload.stages.batches.batch import device_of
 from flowload.stages.batches.buffer_layout import batch_bytes
-from flowload.stages.device.places import goes_to_card, of_windows, workers_between
+from flowload.stages.device.places import ahead_on_card, goes_to_card, of_windows, workers_between
 from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
 from .parallel_read import CutWindows, JoinPieces, ReadInPlaces, ReadPieces
@@ -27,13 +29,6 @@ from .window_starts import Limits, Order, window_starts
 __all__ = ["ReadWindowsStage", "read_windows", "windows"]
 
 IO_WORKERS = 4  #: pieces that are read at once, at least, where nobody says how many
-
-#: Pieces beside those that are being read: one is done and waits for its turn, two lie in the queue, two are
-#: being joined.
-READ = 5
-
-#: Windows behind: two in the queue, one in the reader's hands or being copied; and two that are sampled from.
-GIVEN, SAMPLED = 3, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +41,16 @@ class ReadWindowsStage(Stage):
     cuts: ClassVar[bool] = True
     executor: ClassVar[str] = "io"
 
+    prefetch: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not whole(self.prefetch) or self.prefetch < 1:
+            raise GraphError(
+                f"read_windows: prefetch is {self.prefetch!r}; wanted a number of windows from 1, beside the"
+                " one in use"
+            )
+
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
         """A batch a window: one row a sample."""
         return {"out": Batch}
@@ -56,12 +61,19 @@ class ReadWindowsStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """Cut each window by reference, read its pieces at once, and give it when the last one has come."""
-        device = device_of(setting)
-        reading = ReadPieces(device)
+        reading = ReadPieces(device_of(setting))
         joining = JoinPieces(reading, tables=ReopenedTables.before(setting))
-        if device is None:
-            return CutWindows(), reading, joining
-        return CutWindows(), ReadInPlaces(reading, self.at_once(setting), workers_between(setting)), joining
+        return CutWindows(), ReadInPlaces(reading, partial(self.places, setting)), joining
+
+    def places(self, setting: Setting, pieces: int) -> int:
+        """Windows of so many pieces that are in memory at once.
+
+        Those that wait for a card wait on it: then only those stay behind that are read, and copied.
+        """
+        ring = self.prefetch + 1
+        if not goes_to_card(setting) or ahead_on_card(setting, self.prefetch) == 0:
+            return ring
+        return min(ring, of_windows(self.at_once(setting), pieces) + workers_between(setting))
 
     def amount(
         self,
@@ -76,20 +88,15 @@ class ReadWindowsStage(Stage):
         return {"out": given.doubted(self.uneven(setting))}
 
     def memory(self, setting: Setting) -> int:
-        """Windows under way: those whose pieces are read, and those that wait behind."""
-        workers = self.at_once(setting)
-        if goes_to_card(setting):
-            return sum(
-                (of_windows(workers, pieces_of(records)) + workers_between(setting))
-                * size_class(leased_bytes(records))
-                for records in own_records(setting)[:1]
-            )
-        sampled = any(stage.word == "sample_within" for stage in setting.downstream)
-        return sum(
-            (being_read(workers + READ, pieces_of(records)) + (SAMPLED if sampled else GIVEN))
-            * window_bytes(records)
-            for records in own_records(setting)[:1]
-        )
+        """The ring of windows, and what packed chunks are decoded in; 0 where arrays cannot be opened now."""
+        for records in own_records(setting)[:1]:
+            with opened(records) as table:
+                if table is None or not len(table):
+                    return 0
+                window = size_class(batch_bytes(table.arrays(), table.most))
+                ring = self.places(setting, len(table.pieces(0)))
+                return ring * window + self.at_once(setting) * table.scratch
+        return 0
 
     def at_once(self, setting: Setting) -> int:
         """Pieces that are read at once."""
@@ -100,28 +107,11 @@ class ReadWindowsStage(Stage):
         return sum(window_bytes(records) for records in own_records(setting)[:1])
 
 
-def being_read(pieces: int, each: int) -> int:
-    """Windows of so many pieces each that these pieces belong to, where they are read in order."""
-    return pieces if each == 1 else -(-(pieces - 1) // each) + 1
-
-
-def pieces_of(records: LayoutRecords) -> int:
-    """Pieces of one window, as far as the arrays can be opened now; else one."""
-    with opened(records) as table:
-        return 1 if table is None else len(table.pieces(0))
-
-
-def leased_bytes(records: LayoutRecords) -> int:
-    """Bytes of the buffer of one window: those of its arrays alone."""
-    with opened(records) as table:
-        return 0 if table is None else batch_bytes(table.arrays(), table.window(0)[2])
-
-
 @contextmanager
 def opened(records: LayoutRecords) -> Iterator[Windowed | None]:
-    """The arrays, if they can be opened now, and have windows."""
+    """The arrays, if they can be opened now, and have windows; nothing will be read."""
     try:
-        table = records.open()
+        table = getattr(records, "sketch", records.open)()
     except DataError:
         yield None
         return
@@ -139,6 +129,7 @@ def window_bytes(records: LayoutRecords) -> int:
 @names_keywords
 def read_windows(
     *,
+    prefetch: int = 2,
     workers: int | None = None,
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
@@ -150,6 +141,10 @@ def read_windows(
     `recording` (a number) where there are several.
 
     Args:
+        prefetch: windows beside the one in use, from 1. Never more than these are in memory, however fast
+            they are read: the next one is begun when the last batch, tensor or view of one has gone. Who
+            keeps windows and waits for more gets more all the same. For a card the ring is page-locked,
+            once; see `to_device` for how many are on it.
         workers: chunks, or parts of large ones, that are read at once; None: 4, or as many as the run has
             CPUs.
         on_error: what a corrupt chunk does: "raise" ends the run, "skip" counts what was to be read, and
@@ -162,7 +157,9 @@ def read_windows(
         ...     print([(int(window["start"]), window["timeseries"].shape) for window in windows])
         [(0, (512, 32, 4)), (512, (512, 32, 4)), (1024, (512, 32, 4))]
     """
-    return place(ReadWindowsStage(workers=workers, on_error=on_error, max_errors=max_errors))
+    return place(
+        ReadWindowsStage(prefetch=prefetch, workers=workers, on_error=on_error, max_errors=max_errors)
+    )
 
 
 @names_keywords
@@ -178,6 +175,7 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
     rows: Any = None,
     select: Mapping[str, Any] | None = None,
     dtype: Any = None,
+    prefetch: int = 2,
     workers: int | None = None,
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
@@ -212,6 +210,7 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
             and decode its chunks once, and only chunks that hold some of it are read.
         dtype: of all numbers: "float16" or "bfloat16" (halves; `pip install 'flowload[bfloat16]'`),
             "float32", "float64"; None: as they are stored. A number too large for it is a DataError.
+        prefetch: see `read_windows`.
         workers: see `read_windows`.
         on_error: see `read_windows`.
         max_errors: see `read_windows`.
@@ -234,4 +233,6 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
         select=select,
         dtype=dtype,
     )
-    return starts >> read_windows(workers=workers, on_error=on_error, max_errors=max_errors)
+    return starts >> read_windows(
+        prefetch=prefetch, workers=workers, on_error=on_error, max_errors=max_errors
+    )
