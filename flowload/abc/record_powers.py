@@ -16,8 +16,10 @@ from .operators import Bytes, Call
 from .records import WRITTEN, Fields, LayoutTable, Numbers, Order, Picks
 
 __all__ = [
+    "Budgeted",
     "Bulk",
     "Collating",
+    "Demand",
     "Gathered",
     "Grouped",
     "Guarded",
@@ -183,6 +185,30 @@ class Sized(Protocol):
 
     def sizes(self, rows: Numbers) -> NDArray[np.int32]:
         """The size of each row: what padding pads."""
+
+
+class Demand(NamedTuple):
+    """What rows take of a budget."""
+
+    costs: NDArray[np.int64]  #: of each row, 0 or more
+    kinds: NDArray[np.int64]  #: numbers from 0: rows of different kinds never share a batch, such as slots
+    padded: bool  #: each row takes as much as the costliest of its batch; else the costs add up
+    even: bool = False  #: rows of one kind take all the same
+
+
+@runtime_checkable
+class Budgeted(LayoutTable, Protocol):
+    """A table whose rows take different parts of a budget, such as slots of atoms.
+
+    Buys: `batch(atoms=)` and `batch(edges=)`.
+    """
+
+    @property
+    def budgets(self) -> Sequence[str]:
+        """The names of the budgets that it knows: "atoms", "edges"."""
+
+    def demand(self, by: str, rows: Numbers) -> Demand:
+        """What each row takes: it depends on the row alone. Raises DataError."""
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.adapted import AdaptedRecords, full_table
-from flowload.abc.record_powers import Bulk, Grouped, Sized
+from flowload.abc.record_powers import Budgeted, Bulk, Grouped, Sized
 from flowload.abc.records import LayoutRecords, LayoutTable, Numbers
 from flowload.abc.simple import Records, Table
 from flowload.abc.windows import Windowed
@@ -247,6 +247,8 @@ def check_rows_alone(table: LayoutTable, rows: Numbers) -> None:
         said["sizes"] = table.sizes
     if isinstance(table, Grouped):
         said |= {f"group({by!r})": partial(table.group, by) for by in table.groups}
+    if isinstance(table, Budgeted):
+        said |= {f"demand({by!r})": partial(demanded, table, by) for by in table.budgets}
     for name, ask in said.items():
         together = np.asarray(ask(rows))
         if together.shape != rows.shape:
@@ -254,6 +256,15 @@ def check_rows_alone(table: LayoutTable, rows: Numbers) -> None:
         alone = np.concatenate([ask(rows[at : at + 1]) for at in range(len(rows))])
         if changed := difference(together, alone, name):
             fail(f"a row by itself has another {changed}")
+
+
+def demanded(table: Budgeted, by: str, rows: Numbers) -> NDArray[np.int64]:
+    """What each row takes, as one number of its cost and kind."""
+    demand = table.demand(by, rows)
+    if len(demand.costs) and min(demand.costs.min(), demand.kinds.min()) < 0:
+        fail(f"demand({by!r}) gave a cost or a kind below 0")
+    mixed: NDArray[np.int64] = demand.costs * 1_000_003 + demand.kinds
+    return mixed
 
 
 def check_twice(records: LayoutRecords, table: LayoutTable, rows: Numbers) -> None:

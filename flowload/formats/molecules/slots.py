@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.record_powers import Demand
 from flowload.abc.stage import whole
 from flowload.errors import GraphError
 
-__all__ = ["Slots"]
+__all__ = ["Slots", "slots_taken"]
 
 
 @dataclass(frozen=True)
@@ -78,3 +79,12 @@ class Slots:
             own = filled[widths == width]
             found[f"{width}_{self.unit}"] = len(own), int(own.sum()), len(own) * rows * width
         return found
+
+
+def slots_taken(slots: Slots, sizes: NDArray[np.int32]) -> Demand:
+    """What molecules take of a batch: as many slots as theirs has; those of different slots stay apart."""
+    wide = sizes.astype(np.int64)
+    if not slots.sizes:
+        return Demand(wide, np.zeros(len(sizes), np.int64), padded=True)
+    kinds = np.minimum(np.searchsorted(np.array(slots.sizes), wide), len(slots.sizes) - 1)
+    return Demand(slots.fit_all(wide), kinds, padded=True, even=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes, Call
-from flowload.abc.record_powers import Gathered, Padding, Pair
+from flowload.abc.record_powers import Demand, Gathered, Padding, Pair
 from flowload.abc.records import WRITTEN, Fields, Numbers, Order, Picks
 from flowload.errors import DataError
 from flowload.files.guard import Guard
@@ -25,7 +25,7 @@ from .files import Pack, absent
 from .layouts import LAYOUTS, Chosen, fields_of
 from .pairs import PairRule
 from .shared import SharedIndices, make_segments
-from .slots import Slots
+from .slots import Slots, slots_taken
 from .validate import COLUMN, blame
 from .varied import Flat
 
@@ -81,6 +81,7 @@ class MoleculeTable:
     layouts: Sequence[str] = tuple(LAYOUTS)
     swift = True
     groups: Sequence[str] = ("molecule", "composition")
+    budgets: Sequence[str] = ("atoms",)
 
     def __init__(
         self,
@@ -272,6 +273,10 @@ class MoleculeTable:
         atoms, width = count_places(self.pack.offsets, rows), self.slots(rows)
         parts = self.known.parts(np.array([atoms]), np.array([width]), len(rows))
         return Padding(atoms, width * len(rows), parts)
+
+    def demand(self, by: str, rows: Numbers) -> Demand:  # noqa: ARG002 - there is one
+        """What each molecule takes of a batch: slots of atoms."""
+        return slots_taken(self.known, self.sizes(rows))
 
     def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
         """A key of the molecule that each row is a conformation of, or of its elements.

@@ -10,19 +10,21 @@ from typing import ClassVar
 
 from flowload.abc.amount import Amount
 from flowload.abc.needs import Compiled, Need
-from flowload.abc.operators import Device, OnError, Operator, Setting
+from flowload.abc.operators import OnError, Operator, Setting
 from flowload.abc.records import LayoutRecords, may_drop
 from flowload.abc.stage import whole
 from flowload.blocks import Batch, Frames, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
-from flowload.platforms import size_class
 from flowload.stages.chunks.source_table import format_finder
-from flowload.stages.device.places import InPlaces, goes_to_card, of_batches, workers_between
+from flowload.stages.device.places import InPlaces, of_batches, workers_between
 from flowload.stages.registry import own_formats
 from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
+from .batch_by_budget import BudgetStage
+from .batch_memory import WAITING, device_of, made_bytes
+from .budget import Budget
 from .buffer_layout import batch_bytes
 from .bundle import how_many
 from .collate import Collate, find_layout
@@ -33,17 +35,6 @@ from .row_size import row_size
 from .written import CollateUsable
 
 __all__ = ["BatchStage", "batch"]
-
-
-#: Batches that are encoded and not yet let go: one waits for its turn, one lies in the queue, one ready
-#: for the reader, who has two while it goes from one to the next.
-DONE = 5
-
-#: Of small batches there may be more at work, waiting for their turn, and ready: so many, of so many bytes.
-MANY, SMALL = 32, 4 << 20
-
-#: Batches that are cut, and wait: in the fold, in the queue, for a thread.
-WAITING = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,19 +140,13 @@ class BatchStage(Stage):
         if known or not formats:
             nbytes = max(known, default=0)
             together = how_many(nbytes, swift=True) if setting.bundles else 1
-            return self.made(setting, nbytes, together) + self.refilling(setting, nbytes * together)
+            return made_bytes(setting, workers, nbytes, together) + self.refilling(setting, nbytes * together)
         fields = find_layout(formats[0], self.layout).fields()
         nbytes = batch_bytes(fields, self.size)
-        batches = self.made(setting, nbytes, how_many(nbytes, swift=False) if setting.bundles else 1)
+        together = how_many(nbytes, swift=False) if setting.bundles else 1
+        batches = made_bytes(setting, workers, nbytes, together)
         records = (workers + WAITING) * self.size * row_size(setting)
         return batches + records + self.refilling(setting, nbytes)
-
-    def made(self, setting: Setting, nbytes: int, together: int) -> int:
-        """Bytes of all batches of a run, where one has so many, and so many go together."""
-        workers = self.workers or setting.cpus
-        if goes_to_card(setting):
-            return of_batches(workers + workers_between(setting), nbytes) * size_class(nbytes)
-        return under_way(nbytes, workers, together)
 
     def given_bytes(self, setting: Setting) -> int:
         """Bytes of one batch, as far as they are known, for whoever stands behind it."""
@@ -183,27 +168,12 @@ class BatchStage(Stage):
         return batch_bytes(records.fields(layout), self.size) + beside
 
 
-def under_way(nbytes: int, workers: int, together: int) -> int:
-    """Bytes of all batches of a run, at most, where one has so many, and so many go together."""
-    block = nbytes * together
-    place = max(block, min(MANY * block, SMALL))
-    return (workers + 2) * place + (DONE - 2) * block
-
-
-def device_of(setting: Setting) -> Device | None:
-    """What prepares batch memory, as the next stage that goes to a device says."""
-    for stage in setting.downstream:
-        device = getattr(stage, "device", None)
-        if callable(device):
-            found: Device | None = device(setting)
-            return found
-    return None
-
-
 @names_keywords
 def batch(
-    size: int,
+    size: int | None = None,
     *,
+    atoms: int | None = None,
+    edges: int | None = None,
     layout: str | None = None,
     drop_last: bool = False,
     workers: int | None = None,
@@ -218,12 +188,21 @@ def batch(
     samples in their order, cut to size, the same for any number of workers. Batches are written as if all
     were good, and cut anew from the first bad one on; where none can be left out, that costs nothing.
 
+    A budget instead of a size, for rows of different size: `atoms=4096` takes as many molecules as there are
+    slots for. With slots of their own (`PackedMolecules(num_atoms=(20, 40, 60))`) each batch holds molecules
+    of one slot, 204, 102 or 68 of them: one shape a slot, no padding to another, and no need for a `bucket`.
+    `edges=` takes as many as their pairs of atoms fit. Batches that a budget cuts grow side by side, one for
+    each slot, and are not filled up where a row turns out bad. Directly behind `shard()`, ranks are dealt
+    whole batches, as many to each.
+
     Args:
         size: samples of a batch.
+        atoms: slots of atoms of a batch, padding included, at most.
+        edges: pairs of atoms of a batch, at most.
         layout: which arrays a record becomes, by name, as its format offers them; None: its first
             layout. For lc0: "tensors", "tuple" or "bits".
         drop_last: whether what is too little for a batch at the end of the stream is dropped, and
-            counted; else it makes a smaller last batch.
+            counted; else it makes a smaller last batch, or one for each slot.
         workers: batches that may be encoded at once; None: as many as the run has CPUs.
         on_error: what a bad sample does: "raise" ends the run, "skip" counts it as dropped, alone. Arrays
             that do not fit those of the same batch are bad, too.
@@ -234,10 +213,31 @@ def batch(
         >>> with graph.iterate() as batches:
         ...     print([batch["x"].tolist() for batch in batches])
         [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+        >>> from flowload.formats.molecules import PackedMolecules
+        >>> molecules = fl.rows(PackedMolecules(sample_path("molecules"), num_atoms=(9, 18, 26)))
+        >>> with (molecules >> fl.shuffle() >> fl.batch(atoms=234, drop_last=True)).iterate() as batches:
+        ...     print(sorted({batch["Z"].shape for batch in batches}))
+        [(9, 26), (13, 18), (26, 9)]
     """
+    budgets = {name: limit for name, limit in (("atoms", atoms), ("edges", edges)) if limit is not None}
+    if len(budgets) + (size is not None) != 1:
+        said = ["size"] * (size is not None) + list(budgets)
+        raise GraphError(f"batch: {' and '.join(said) or 'nothing'} given; wanted one of size, atoms, edges")
+    if size is not None:
+        return place(
+            BatchStage(
+                size=size,
+                layout=layout,
+                drop_last=drop_last,
+                workers=workers,
+                on_error=on_error,
+                max_errors=max_errors,
+            )
+        )
+    ((name, limit),) = budgets.items()
     return place(
-        BatchStage(
-            size=size,
+        BudgetStage(
+            budget=Budget(name, limit),
             layout=layout,
             drop_last=drop_last,
             workers=workers,

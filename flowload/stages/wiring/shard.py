@@ -18,10 +18,13 @@ from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
 from flowload.graph.inspect.even import from_environment
 from flowload.graph.keywords import names_keywords
+from flowload.stages.batches.batch_by_budget import BudgetStage
 from flowload.stages.chunks.partition import Partition, PartitionByHash, Weigh
 from flowload.stages.chunks.source_table import format_finder
 from flowload.stages.rows.reopened_tables import ReopenedTables, own_records
 from flowload.stages.rows.round_robin import RoundRobin
+
+from .deal_batches import DealBatches
 
 __all__ = ["ShardStage", "shard"]
 
@@ -33,6 +36,7 @@ class ShardStage(Stage):
     word: ClassVar[str] = "shard"
     accepts: ClassVar[tuple[type, ...]] = (Chunks, Rows)
     keeps: ClassVar[bool] = True
+    deals: ClassVar[bool] = True  #: whole batches, where a budget cuts them directly behind it
 
     rank: int | None = None
     world: int | None = None
@@ -71,6 +75,10 @@ class ShardStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold. Raises GraphError where the environment makes no sense."""
         rank, world, _ = self.share()
+        below = below_of(setting)
+        if below is not None and world > 1:
+            tables = ReopenedTables.before(setting)
+            return (DealBatches(below.cutter(tables), rank, world, even=self.even, tables=tables),)
         if own_records(setting):
             return (RoundRobin(rank, world, even=self.even, tables=ReopenedTables.before(setting)),)
         if any(stage.growing for stage in setting.upstream):
@@ -80,7 +88,7 @@ class ShardStage(Stage):
     def amount(
         self,
         incoming: Sequence[Amount],
-        setting: Setting,  # noqa: ARG002 - the environment says it
+        setting: Setting,
         opened: ExitStack,  # noqa: ARG002 - nothing to open
     ) -> Mapping[str, Amount]:
         """This rank's rows: those of the last turn that does not reach all ranks are cut."""
@@ -88,10 +96,19 @@ class ShardStage(Stage):
         (found,) = incoming
         if world == 1:
             return {"out": found}
+        if (below := below_of(setting)) is not None:
+            blocks, beyond = divmod(below.fill(found, setting.epochs or 1).blocks or 0, world)
+            return {"out": Amount(samples=None, blocks=blocks + int(not even and rank < beyond))}
         if found.samples is None:
             raise NoLength("shard: how much comes to it shows only when it runs")
         own, beyond = divmod(found.samples, world)
         return {"out": found.share(own + int(not even and rank < beyond))}
+
+
+def below_of(setting: Setting) -> BudgetStage | None:
+    """The stage directly behind, where that cuts batches by a budget."""
+    below = setting.downstream[0] if setting.downstream else None
+    return below if isinstance(below, BudgetStage) else None
 
 
 def check_rank(rank: int, world: int) -> None:
@@ -133,7 +150,8 @@ def shard(
     """Take this rank's share of the chunks or rows; all ranks together take each once.
 
     Rows go to the ranks in turn: put it behind `shuffle`, and every pass deals them anew. Rows of a last turn
-    that does not reach all ranks are cut, and counted.
+    that does not reach all ranks are cut, and counted. Directly before a `batch(atoms=)` or `batch(edges=)`
+    whole batches are dealt instead, in turn: all ranks give as many, of different numbers of rows.
 
     Chunks: every rank sees the same stream and deals it by the same rule: each chunk to the rank that has the
     fewest samples so far. What a rank has more than another waits, and is cut at the end of the stream:

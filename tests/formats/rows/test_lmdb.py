@@ -18,7 +18,7 @@ from flowload.errors import DataError, GraphError, MissingExtra, NoDataError
 from flowload.formats.rows.lmdb import LmdbRows
 from flowload.formats.rows.lmdb_environments import ENVIRONMENTS
 from flowload.formats.rows.lmdb_keys import key_reader, key_writer
-from flowload.stages.batches.batch import under_way
+from flowload.stages.batches.batch_memory import under_way
 from tests.formats.rows.oracle import arrays_of, check_records, opened_by_a_child, read
 from tests.stages.fakes import FakeCall
 

@@ -9,7 +9,8 @@ from flowload.abc.operators import Bytes, Fold, Map, Setting
 from flowload.blocks import Batch
 from flowload.errors import GraphError
 from flowload.graph import Stage
-from flowload.stages.batches.batch import BatchStage, batch, under_way
+from flowload.stages.batches.batch import BatchStage, batch
+from flowload.stages.batches.batch_memory import under_way
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, toy_frames
 

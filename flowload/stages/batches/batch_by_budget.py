@@ -1,0 +1,126 @@
+"""`batch(atoms=)` and `batch(edges=)`: as many rows as a budget holds, in one leased buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from flowload.abc.amount import Amount
+from flowload.abc.needs import Compiled, Need
+from flowload.abc.operators import Operator, Setting
+from flowload.abc.records import LayoutRecords
+from flowload.abc.stage import whole
+from flowload.blocks import Batch, Rows
+from flowload.errors import GraphError, NoLength
+from flowload.graph import Stage
+from flowload.stages.device.places import InPlaces, of_batches, workers_between
+from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
+
+from .batch_memory import device_of, made_bytes
+from .budget import Budget, CutByBudget, PartsOfCut, budget_need
+from .collate import Collate
+from .gather import check_layout
+
+__all__ = ["BudgetStage"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetStage(Stage):
+    """See `batch`."""
+
+    word: ClassVar[str] = "batch"
+    accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    keeps: ClassVar[bool] = True
+    cuts: ClassVar[bool] = True
+
+    budget: Budget
+    layout: str | None = None
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        limit = self.budget.limit
+        if not whole(limit) or limit < 1:
+            raise GraphError(f"batch: {self.budget.by} is {limit!r}; wanted a number from 1")
+        if not isinstance(self.layout, str | None):
+            raise GraphError(f"batch: layout is {self.layout!r}; wanted the name of one, or None")
+        if not isinstance(self.drop_last, bool):
+            raise GraphError(f"batch: drop_last is {self.drop_last!r}; wanted True or False")
+
+    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - of rows, always
+        """One output with batches (`Batch`)."""
+        return {"out": Batch}
+
+    def cutter(self, tables: ReopenedTables) -> CutByBudget:
+        """What cuts the rows: a shard directly before asks for it, and deals whole batches."""
+        return CutByBudget(self.budget, drop_last=self.drop_last, tables=tables)
+
+    def uneven(self, setting: Setting) -> str | None:
+        """Ranks with other rows have other batches, unless whole batches were dealt."""
+        if not comes_cut(setting):
+            return f"{self.budget} makes other batches on each rank; put shard() directly before batch()"
+        return super().uneven(setting) or lacking(setting)
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """Cut the stream by reference; encode each piece. Raises GraphError for an unknown layout."""
+        for records in own_records(setting):
+            check_layout(records.name, records.layouts, self.layout)
+        device = device_of(setting)
+        encode = Collate(self.layout, device)
+        places = partial(of_batches, (self.workers or setting.cpus) + workers_between(setting))
+        made: Operator = encode if device is None else InPlaces(encode, places(0), places)
+        own = None if comes_cut(setting) else self.cutter(ReopenedTables.before(setting))
+        return PartsOfCut(own, bundles=setting.bundles), made
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,
+        opened: ExitStack,  # noqa: ARG002 - the table is open
+    ) -> Mapping[str, Amount]:
+        """As many batches as the rows of all passes fill, or as a shard has dealt."""
+        cut = comes_cut(setting)
+        found = incoming[0] if cut else self.fill(incoming[0], setting.epochs or 1)
+        return {"out": found.doubted(super().uneven(setting) or lacking(setting))}
+
+    def fill(self, incoming: Amount, passes: int) -> Amount:
+        """How many batches rows fill. Raises NoLength where their order decides, or nobody knows them."""
+        if incoming.rows is None:
+            raise NoLength(f"batch: which rows {self.budget} is to hold shows only when it runs")
+        demand = self.budget.demand(incoming.rows)
+        blocks = self.budget.batches(demand, passes, drop_last=self.drop_last)
+        samples = None if self.drop_last else incoming.samples
+        return Amount(samples=samples, blocks=blocks, unsure=incoming.unsure)
+
+    def needs(self, setting: Setting) -> Iterator[Need]:
+        """The kernel that cuts, and those that write the layout."""
+        yield budget_need()
+        for records in own_records(setting):
+            if isinstance(records, Compiled):
+                yield from records.needs(self.layout or records.layouts[0])
+
+    def memory(self, setting: Setting) -> int:
+        """Batches at work and on their way."""
+        return made_bytes(setting, self.workers or setting.cpus, self.given_bytes(setting), 1)
+
+    def given_bytes(self, setting: Setting) -> int:
+        """Bytes of one batch, as far as they are known, for whoever stands behind it."""
+        return max((self.batch_of(records) for records in own_records(setting)), default=0)
+
+    def batch_of(self, records: LayoutRecords) -> int:
+        """Bytes of a batch of these records, as far as they tell."""
+        told = getattr(records, "budget_bytes", None)
+        layout = check_layout(records.name, records.layouts, self.layout)
+        return 0 if told is None else int(told(layout, self.budget.by, self.budget.limit))
+
+
+def comes_cut(setting: Setting) -> bool:
+    """Whether the stage directly before deals whole batches to ranks, cut by this one's budget."""
+    before = setting.upstream[0] if setting.upstream else None
+    if before is None or not getattr(before, "deals", False):
+        return False
+    share = before.share()
+    return share is not None and share.world > 1

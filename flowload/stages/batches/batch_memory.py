@@ -1,0 +1,43 @@
+"""How much memory the batches of a run take, for estimates, and who prepares it."""
+
+from __future__ import annotations
+
+from flowload.abc.operators import Device, Setting
+from flowload.platforms import size_class
+from flowload.stages.device.places import goes_to_card, of_batches, workers_between
+
+__all__ = ["WAITING", "device_of", "made_bytes", "under_way"]
+
+#: Batches that are encoded and not yet let go: one waits for its turn, one lies in the queue, one ready
+#: for the reader, who has two while it goes from one to the next.
+DONE = 5
+
+#: Of small batches there may be more at work, waiting for their turn, and ready: so many, of so many bytes.
+MANY, SMALL = 32, 4 << 20
+
+#: Batches that are cut, and wait: in the fold, in the queue, for a thread.
+WAITING = 5
+
+
+def made_bytes(setting: Setting, workers: int, nbytes: int, together: int) -> int:
+    """Bytes of all batches of a run, where one has so many, and so many go together."""
+    if goes_to_card(setting):
+        return of_batches(workers + workers_between(setting), nbytes) * size_class(nbytes)
+    return under_way(nbytes, workers, together)
+
+
+def under_way(nbytes: int, workers: int, together: int) -> int:
+    """Bytes of all batches of a run, at most, where one has so many, and so many go together."""
+    block = nbytes * together
+    place = max(block, min(MANY * block, SMALL))
+    return (workers + 2) * place + (DONE - 2) * block
+
+
+def device_of(setting: Setting) -> Device | None:
+    """What prepares batch memory, as the next stage that goes to a device says."""
+    for stage in setting.downstream:
+        device = getattr(stage, "device", None)
+        if callable(device):
+            found: Device | None = device(setting)
+            return found
+    return None
