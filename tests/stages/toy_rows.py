@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Block, Call, Mark
+from flowload.abc.record_powers import Demand
 from flowload.abc.records import Fields, Numbers
 from flowload.blocks import Rows
 from flowload.stages.rows.selection import RowRange
@@ -40,6 +41,7 @@ class ToyTable:
 
     layouts: Sequence[str] = ToyRecords.layouts
     groups: Sequence[str] = ("trio",)
+    budgets: Sequence[str] = ("atoms", "edges")
 
     def __init__(self, records: ToyRecords) -> None:
         self.records = records
@@ -75,6 +77,14 @@ class ToyTable:
 
     def sizes(self, rows: Numbers) -> NDArray[np.int32]:
         return (1 + rows * 7 % 5).astype(np.int32)
+
+    def demand(self, by: str, rows: Numbers) -> Demand:
+        """Of atoms, slots of 2, 4 or 6, each by itself; of edges, as many as the size."""
+        sizes = self.sizes(rows).astype(np.int64)
+        if by == "edges":
+            return Demand(sizes, np.zeros(len(rows), np.int64), padded=False)
+        kinds = (sizes - 1) // 2
+        return Demand(2 + 2 * kinds, kinds, padded=True, even=True)
 
     def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
         return (rows // 3).astype(np.uint64)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -22,7 +23,7 @@ from flowload.errors import DataError, FlowloadError, GraphError
 from .columns.column import Column
 from .columns.manifest import STANDARD, Manifest, read_manifest
 from .files import open_pack
-from .layouts import LAYOUTS, STRUCTURE, Chosen, fields_of
+from .layouts import LAYOUTS, STRUCTURE, Chosen, arrays_of, fields_of
 from .pairs import PairRule, Pairs
 from .slots import Slots
 from .table import MoleculeTable, table_needs
@@ -136,6 +137,16 @@ class PackedMolecules:
     def attending_bytes(self, layout: str, size: int) -> int:
         """Of pair indices that are a batch's own; 0 without `num_atoms`."""
         return 0 if self.num_atoms is None else self.rule(layout).own_bytes(size, self.slots().most)
+
+    def budget_bytes(self, layout: str, by: str, limit: int) -> int:
+        """Bytes at most of a batch of so many slots of atoms, and of its own pairs; 0 where nobody knows."""
+        if by != "atoms":
+            return 0
+        widths = self.slots().sizes or (1,)
+        counts = {True: limit, False: limit // widths[0]}
+        arrays = arrays_of(layout, self.expected()).values()
+        own = sum(counts[array.atoms] * prod(array.shape) * array.dtype.itemsize for array in arrays)
+        return own + max(self.rule(layout).own_bytes(limit // width, width) for width in widths)
 
     def needs(self, layout: str | None) -> Iterator[Need]:
         """The kernels that look at molecules, write them, and name pairs."""

@@ -50,6 +50,11 @@ class BudgetStage(Stage):
         if not isinstance(self.drop_last, bool):
             raise GraphError(f"batch: drop_last is {self.drop_last!r}; wanted True or False")
 
+    def parameters(self) -> Mapping[str, object]:
+        """As the user said them: `atoms` or `edges`."""
+        rest = {name: value for name, value in super().parameters().items() if name != "budget"}
+        return {self.budget.by: self.budget.limit, **rest}
+
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - of rows, always
         """One output with batches (`Batch`)."""
         return {"out": Batch}

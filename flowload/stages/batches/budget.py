@@ -10,7 +10,7 @@ import numpy as np
 
 from flowload.abc.needs import Need
 from flowload.abc.operators import Call, State
-from flowload.abc.record_powers import Budgeted, Demand
+from flowload.abc.record_powers import Budgeted, Bulk, Demand
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoLength
 from flowload.kernels.rows.budget import cut_by_budget
@@ -155,13 +155,14 @@ class PartsOfCut:
 
     Args:
         cut: makes them; None: they come cut.
-        bundles: whether what comes behind takes bundles: then a batch is one, of itself alone, and is looked
-            at while it is written.
+        bundles: whether what comes behind takes bundles: then a batch of a table that can is one, of itself
+            alone, and is looked at while it is written.
     """
 
     def __init__(self, cut: CutByBudget | None, *, bundles: bool) -> None:
         self.inner = cut
         self.bundles = bundles
+        self.asked: tuple[object, bool] = (None, False)  # the last table, and whether it is `Bulk`
 
     @property
     def held(self) -> int:
@@ -179,7 +180,10 @@ class PartsOfCut:
 
     def parts(self, block: Rows) -> BatchParts:
         """One batch."""
-        return BatchParts((block,), len(block) if self.bundles else None)
+        if self.bundles and self.asked[0] is not block.table:
+            self.asked = block.table, isinstance(block.table, Bulk)
+        at_once = self.bundles and self.asked[1]
+        return BatchParts((block,), len(block) if at_once else None)
 
     def state(self) -> State:
         """What waits."""
