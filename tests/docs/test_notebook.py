@@ -28,7 +28,9 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of the client's libraries
-@pytest.mark.parametrize("page", ["README.md", "docs/howto/jupyter.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/howto/jupyter.md", pytest.param("README.md", marks=pytest.mark.hammer)]
+)
 def test_cells_run(page: str, kernel: Any) -> None:
     cells = [block.code for block in blocks_of(ROOT / page) if block.language == "python"]
     assert cells

@@ -39,7 +39,7 @@ def test_rotations_in_torch(tmp_path: Path) -> None:
     torch.testing.assert_close((down - up) / 2e-2, force[:, 0, 0], rtol=2e-2, atol=0.2)
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 @pytest.mark.skipif(find_spec("jax") is None, reason="no jax")
 def test_jax_learns_and_a_kill_changes_nothing(tmp_path: Path) -> None:
     def child(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:

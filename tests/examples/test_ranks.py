@@ -16,7 +16,7 @@ from tests.examples.one_rank import SCRIPTS
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 @pytest.mark.skipif(not dist.is_gloo_available(), reason="torch has no gloo here")
 def test_two_ranks(tmp_path: Path) -> None:
     script = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

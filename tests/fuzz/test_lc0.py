@@ -93,12 +93,13 @@ def unpack(path: Path, told: list[bytes], *, checked: bool) -> None:
     told.append(Lc0().records(frames.data).tobytes())
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 def test_the_same_with_every_index_checked(fuzz_count: int) -> None:
     """In a process of its own: what kernels read and write are bytes of the arrays that they are given."""
     if CHECKED:
         pytest.skip("this is that process")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", __file__, "--fuzz", str(max(50, fuzz_count // 4))]
+    asked = ("--hammers", "all", "--fuzz", str(max(50, fuzz_count // 4)))
+    command = [sys.executable, "-m", "pytest", "-q", "-x", __file__, *asked]
     done = subprocess.run(
         command,
         cwd=ROOT,

@@ -57,7 +57,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return caches / name
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 def test_the_kernels_compile_for_arm(folder: Path, tmp_path: Path) -> None:
     # numba's cache is an empty one: what is known already would not be compiled.
     done = subprocess.run(

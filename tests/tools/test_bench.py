@@ -46,16 +46,23 @@ def sample() -> Corpus:
     return load_corpus(SAMPLE)
 
 
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
-    path = tmp_path_factory.mktemp("bench") / "chess.json"
+@pytest.mark.hammer
+def test_everything_is_measured_and_told(tmp_path: Path, sample: Corpus) -> None:
+    path = tmp_path / "chess.json"
     told = bench("chess", "--quick", "--no-rivals", "--data", SAMPLE, "--json", str(path))
-    return told, json.loads(path.read_text())
+    result = json.loads(path.read_text())
+    check_rows(result, sample)
+    check_first_batches_and_memory(result)
+    for row in result["rows"]:
+        assert f"| {row['name']} " in told
+    assert all(f"| {name} " in told for name in result["first_batch"])
+    shown = list(figures.chess(result["rows"]))
+    assert [row[0] for row in shown] == [WORKS[0], f"{WORKS[0]}, to_device('cpu')", *WORKS[1:]]
+    assert all(cell for row in shown for cell in row)
+    assert figures.best_of_chess(result["rows"]) == "Other loaders were not measured."
 
 
-@pytest.mark.slow
-def test_every_row_is_in_the_json(quick: tuple[str, dict[str, Any]], sample: Corpus) -> None:
-    _, result = quick
+def check_rows(result: dict[str, Any], sample: Corpus) -> None:
     rows = {row["name"]: row for row in result["rows"]}
     wanted = {f"{who}, {work}" for who in ("bare threads", "flowload") for work in WORKS}
     assert set(rows) == {NAME, *wanted, f"flowload, {WORKS[0]}, to_device('cpu')"}
@@ -74,36 +81,14 @@ def test_every_row_is_in_the_json(quick: tuple[str, dict[str, Any]], sample: Cor
     assert result["settings"]["reservoir"] == 512
 
 
-@pytest.mark.slow
-def test_first_batches_and_memory_are_in_the_json(quick: tuple[str, dict[str, Any]]) -> None:
-    _, result = quick
+def check_first_batches_and_memory(result: dict[str, Any]) -> None:
     assert len(result["first_batch"]) == 4
     assert all(spread["least"] > 0 for spread in result["first_batch"].values())
-    assert [found["name"] for found in result["memory"]] == [
-        f"flowload, {WORKS[0]}",
-        f"flowload, {WORKS[1]}",
-        f"flowload, {WORKS[3]}",
-    ]
+    works = (WORKS[0], WORKS[1], WORKS[3])
+    assert [found["name"] for found in result["memory"]] == [f"flowload, {work}" for work in works]
     for found in result["memory"]:
         assert 0 < found["imported"] < found["loaded"] < found["second_half"]
         assert found["estimate"] == sum(found["stages"].values())
-
-
-@pytest.mark.slow
-def test_the_tables_show_every_row(quick: tuple[str, dict[str, Any]]) -> None:
-    told, result = quick
-    for row in result["rows"]:
-        assert f"| {row['name']} " in told
-    assert all(f"| {name} " in told for name in result["first_batch"])
-
-
-@pytest.mark.slow
-def test_the_readme_shows_every_graph(quick: tuple[str, dict[str, Any]]) -> None:
-    _, result = quick
-    shown = list(figures.chess(result["rows"]))
-    assert [row[0] for row in shown] == [WORKS[0], f"{WORKS[0]}, to_device('cpu')", *WORKS[1:]]
-    assert all(cell for row in shown for cell in row)
-    assert figures.best_of_chess(result["rows"]) == "Other loaders were not measured."
 
 
 @pytest.mark.hammer
@@ -158,6 +143,7 @@ def test_both_crafts_make_the_same_arrays(sample: Corpus) -> None:
         np.testing.assert_array_equal(array, two[key])
 
 
+@pytest.mark.hammer
 @pytest.mark.parametrize("rival", RIVALS, ids=lambda rival: rival.name)
 def test_a_rival_gives_the_batches_of_the_layout(rival: Any, sample: Corpus) -> None:
     pytest.importorskip(rival.needs)

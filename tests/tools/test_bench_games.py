@@ -57,6 +57,7 @@ def test_everything_is_measured_and_told(tmp_path: Path) -> None:
         assert all(0 < each["before"] <= each["peak"] and each["private"] > 0 for each in result["memory"])
 
 
+@pytest.mark.hammer
 @pytest.mark.parametrize("rival", RIVALS, ids=lambda rival: rival.name)
 def test_a_rival_gives_the_same_batches(rival: Any, corpus: Corpus) -> None:
     pytest.importorskip(rival.needs)

@@ -64,6 +64,7 @@ def test_padding_by_whole_batches_gives_the_same(corpus: Corpus) -> None:
     check(Padder(corpus)(corpus.order[:40]), Molecules(corpus).pad(corpus.order[:40]))
 
 
+@pytest.mark.hammer
 @pytest.mark.parametrize("rival", RIVALS, ids=lambda rival: rival.name)
 def test_a_rival_gives_molecules_of_the_set(rival: Any, corpus: Corpus) -> None:
     pytest.importorskip(rival.needs)

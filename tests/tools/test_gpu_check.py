@@ -31,7 +31,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(Card(torch.device("cpu")), tmp_path, sizes=DRY)
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 def test_a_dry_run_makes_all_checks(tmp_path: Path) -> None:
     out = tmp_path / "found.json"
     done = subprocess.run(
