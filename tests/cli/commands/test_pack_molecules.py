@@ -144,3 +144,34 @@ def test_a_full_disk_is_named_and_leaves_no_draft(tmp_path: Path) -> None:
     name = r"'.*/new/\.out\.\w+\.partial/R_pack\.f32'"
     assert re.fullmatch(rf"flowload: \[Errno \d+\] File too large: {name}\n", done.stderr)
     assert names(tmp_path) == ["child.py", "set.xyz"]
+
+
+def test_a_kind_and_its_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "set.xyz"
+    keys = 'REF_energy=-1 REF_dipole="1 2 3" spin=2 Properties=species:S:1:pos:R:3:REF_forces:R:3'
+    source.write_text(f"1\n{keys}\nO 0 0 0 1 0 0\n")
+    columns = ("--column", "dipole", "--column", "multiplicity=spin:molecule")
+    assert packs(source, tmp_path / "out", "--kind", "mace", *columns) == 0
+    said = capsys.readouterr().out
+    assert "  column dipole: REF_dipole (1)\n" in said
+    assert "  column multiplicity: spin (1)\n" in said
+    assert (tmp_path / "out" / "dipole.f32").stat().st_size == 12
+    assert packs(source, tmp_path / "other", "--kind", "mace", "--column", "quadrupole") == 2
+    assert "no column 'quadrupole' is known of the kind 'mace'" in capsys.readouterr().err
+    for text, why in (
+        ("a=spin", "wanted NAME=SOURCE"),
+        ("a=spin:bond", "by 'bond'"),
+        ("1=s:atom", "called '1'"),
+    ):
+        assert packs(source, tmp_path / "other", "--column", text) == 2
+        assert why in capsys.readouterr().err
+    assert packs(source, tmp_path / "other", "--column", "a=spin:molecule:3x") == 2
+    assert "wanted NAME=SOURCE" in capsys.readouterr().err
+
+
+def test_without_forces_there_is_no_unit_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "set.xyz"
+    source.write_text("1\nenergy=-1 Properties=species:S:1:pos:R:3\nO 0 0 0\n")
+    how = ["pack", "molecules", str(source), str(tmp_path / "out"), *UNITS[:4], "--forces-key", "none"]
+    assert main(how) == 0
+    assert "  no forces: 1\n" in capsys.readouterr().out

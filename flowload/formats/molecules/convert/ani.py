@@ -1,4 +1,4 @@
-"""HDF5 in the manner of ANI: groups, at any depth, with arrays of conformations.
+"""HDF5 in the manner of ANI and SPICE: groups, at any depth, with arrays of conformations.
 
 A group holds `coordinates (n, atoms, 3)`, `energies (n,)`, `forces (n, atoms, 3)`, and atomic numbers or
 symbols: `(atoms,)` where a group is a molecule, as in ANI-1, or `(n, atoms)` where it is all molecules of as
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,12 @@ from flowload.formats.hdf5.links import Group, Walk
 from flowload.formats.hdf5.plain import check_heaps, check_stored
 from flowload.formats.molecules.write import Some
 
-from .arrays import Picked, is_periodic, pick_arrays, tell_picked, total_charges
+from .arrays import Picked, is_periodic, pick_arrays, tell_meaning, tell_picked, total_charges
 from .comment import CELLS, PERIODIC
 from .elements import atomic_numbers
-from .keys import Names, like_charge, plain
+from .keys import NONE, SMILES, Names, like_charge, plain
 from .report import Told, shown
+from .smiles import smiles_charge
 
 __all__ = ["read_ani"]
 
@@ -76,7 +78,10 @@ def read_ani(
             if conformations.worded and group.path not in checked:
                 check_heaps(group.path)
                 checked.add(group.path)
-            tell_picked(told, conformations.picked, 1, names)
+            conformations.find_charge()
+            charge = SMILES if conformations.by_smiles else None
+            tell_picked(told, conformations.picked, 1, conformations.names, charge)
+            conformations.tell_units(told)
             for key in conformations.unused:
                 told.ignore(key)
             for some in conformations.read(number):
@@ -128,7 +133,10 @@ class Conformations:
         self.count, self.atoms = shape[:2]
         if not self.atoms:
             raise DataError("no atoms", where=where, wanted=f"at least one in {self.places}")
-        self.picked = self.pick(names)
+        self.formal: int | None = None  #: the charge that a SMILES says
+        self.names = replace(names, charge=NONE) if names.charge == SMILES else names
+        self.by_smiles = names.charge == SMILES
+        self.picked = self.pick(self.names)
         self.unused = [key for key in (*PLACES, *SPECIES) if key in self.arrays and key not in self.keys()]
         for key, fits in self.keys().items():
             self.check(key, fits)
@@ -168,9 +176,7 @@ class Conformations:
         """Raise DataError where nobody can tell whether a charge is one of an atom or of a conformation."""
         values = self.small(key) if self.arrays[key].shape == (self.count,) else None
         if values is not None and (values != values[0]).any():
-            found = f"{self.count} numbers, of as many conformations of as many atoms"
-            wanted = f"--charge-key {shown(key)} for charges of conformations, or none"
-            raise DataError("what may be a charge", where=f"{self.where}/{key}", found=found, wanted=wanted)
+            raise tell_meaning(key, self.count, self.where)
 
     def keys(self) -> dict[str, list[tuple[int, ...]]]:
         """The arrays that are read, and the shapes that each may have."""
@@ -222,8 +228,34 @@ class Conformations:
 
     @property
     def worded(self) -> bool:
-        """Whether elements are strings of any length."""
-        return bool(self.arrays[self.species].dtype.kind == "O")
+        """Whether strings of any length are read."""
+        keys = [self.species, *([SMILES] if self.by_smiles and SMILES in self.arrays else [])]
+        return any(self.arrays[key].dtype.kind == "O" for key in keys)
+
+    def find_charge(self) -> None:
+        """Where it is asked for, the charge that the group's SMILES says. Raises DataError."""
+        if not self.by_smiles:
+            return
+        array = self.arrays.get(SMILES)
+        if array is None or array.dtype.kind not in "SO" or array.shape not in ((), (1,)):
+            found = "none" if array is None else f"{array.dtype}{list(array.shape)}"
+            raise DataError("no charge", where=self.where, found=found, wanted=f"one text in {SMILES}")
+        text = np.asarray(self.part(SMILES, slice(None))).reshape(-1)[0]
+        said = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+        self.formal = smiles_charge(said, f"{self.where}/{SMILES}")
+
+    def tell_units(self, told: Told) -> None:
+        """What the arrays say of their units."""
+        names = {"energy": self.picked.energy, "length": self.places, "force": self.picked.forces}
+        for what, key in names.items():
+            array = None if key is None else self.arrays[key]
+            if array is None or isinstance(array, np.ndarray):
+                continue
+            with foreign("bad HDF5", f"{self.where}/{shown(str(key))}"):
+                word = array.attrs.get("units", "")
+            if isinstance(word, str | bytes) and word:
+                said = word.decode(errors="replace") if isinstance(word, bytes) else word
+                told.say_unit(what, said, f"{self.where}/{shown(str(key))}")
 
     @property
     def varied(self) -> bool:
@@ -246,9 +278,16 @@ class Conformations:
             np.full(count, self.atoms),
             numbers,
             self.part(self.places, rows).reshape(-1, 3),
-            self.picked.sign * read[self.picked.forces].reshape(-1, 3),
+            self.picked.forces_of(read),
             read[self.picked.energy].reshape(-1),
-            total_charges(read, self.picked, count, self.where),
+            self.charges(read, count),
             # Where a group holds many molecules, its number is the name of none.
             groups=None if self.varied else np.full(count, number),
+            columns=self.picked.columns_of(read),
         )
+
+    def charges(self, read: Mapping[str, Array], count: int) -> Array | None:
+        """Total charges of some conformations; None: all are 0."""
+        if self.formal is not None:
+            return np.full(count, float(self.formal))
+        return total_charges(read, self.picked, count, self.where)

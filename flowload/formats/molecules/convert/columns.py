@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from flowload.kernels.molecules.text import NUMBER, SKIP, SYMBOL
 
 from .keys import hint
+from .wanted import Asked
 
 __all__ = ["Columns", "find_columns"]
 
@@ -25,9 +27,10 @@ class Columns(NamedTuple):
 
     kinds: NDArray[np.int8]  #: of each column
     fields: int  #: columns that are read
-    order: NDArray[np.int64]  #: (7,): which of the numbers that are read is atomic number, place, force
+    order: NDArray[np.int64]  #: which of the numbers that are read is atomic number, place, force, and so on
     other: int  #: which of them is the atomic number once more, where there are symbols, too; -1: none
     ignored: tuple[str, ...]  #: names of columns that are skipped
+    forces: bool  #: there are three of them behind the place
 
 
 class Column(NamedTuple):
@@ -39,8 +42,14 @@ class Column(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def find_columns(properties: str, forces: str) -> Columns | tuple[str, str]:
-    """The columns that a `Properties` value describes; or what is wrong there, and what is wanted."""
+def find_columns(properties: str, forces: str | None, asked: Asked = ()) -> Columns | tuple[str, str]:
+    """The columns that a `Properties` value describes; or what is wrong there, and what is wanted.
+
+    Args:
+        properties: the value.
+        forces: the name of their columns; None: they are not wanted.
+        asked: whatever else is, by atom.
+    """
     parts = properties.split(":") if len(properties) <= LONGEST else []
     if not parts or len(parts) % 3:
         return "bad Properties", "name:letter:width, and so on"
@@ -51,34 +60,51 @@ def find_columns(properties: str, forces: str) -> Columns | tuple[str, str]:
     columns = [Column(name, letter, int(width)) for name, letter, width in described]
     if sum(column.width for column in columns) > MOST:
         return "bad Properties", f"at most {MOST:,} columns"
-    return arranged(columns, forces)
+    return arranged(columns, forces, asked)
 
 
-def arranged(columns: list[Column], forces: str) -> Columns | tuple[str, str]:
+def arranged(columns: list[Column], forces: str | None, asked: Asked) -> Columns | tuple[str, str]:
     """Where what is wanted lies among these."""
+    wanted = {"species", "Z", "pos", *([] if forces is None else [forces])}
+    wanted |= {each.source for _, each in asked}
     kinds: list[int] = []
     places: dict[str, list[int]] = {}
     fields = 0
     for column in columns:
-        kind = kind_of(column, forces)
+        kind = kind_of(column) if column.name in wanted else SKIP
         if kind != SKIP:
             if column.name in places:
                 return "a column comes twice", f"one {column.name}"
             places[column.name] = list(range(fields, fields + column.width))
             fields += column.width
         kinds += [kind] * column.width
+    if lack := missing(places, columns, forces, asked):
+        return "columns are missing", lack
     elements = [*places.get("species", []), *places.get("Z", [])]
-    order = [*elements[:1], *places.get("pos", []), *places.get(forces, [])]
-    widths = {len(places[name]) for name in ("species", "Z") if name in places}
-    if widths != {1} or [len(places.get(name, [])) for name in ("pos", forces)] != [3, 3]:
-        way = hint("forces", [column.name for column in columns]) if forces not in places else ""
-        return "columns are missing", f"species:S:1, pos:R:3 and {forces}:R:3{way}"
-    ignored = tuple(dict.fromkeys(column.name for column in columns if kind_of(column, forces) == SKIP))
+    order = [*elements[:1], *places["pos"], *(places[forces] if forces is not None else [])]
+    for _, each in asked:
+        order += places[each.source]
+    ignored = tuple(dict.fromkeys(column.name for column in columns if column.name not in wanted))
     other = elements[1] if len(elements) > 1 else -1
-    return Columns(np.array(kinds, np.int8), fields, np.array(order), other, ignored)
+    return Columns(np.array(kinds, np.int8), fields, np.array(order), other, ignored, forces is not None)
 
 
-def kind_of(column: Column, forces: str) -> int:
-    """How a column is read."""
-    wanted = {"species": SYMBOL, "Z": NUMBER, "pos": NUMBER, forces: NUMBER}.get(column.name, SKIP)
-    return NUMBER if wanted == SYMBOL and column.letter == "I" else wanted
+def missing(places: dict[str, list[int]], columns: list[Column], forces: str | None, asked: Asked) -> str:
+    """What is wanted and not there in this width, in words; "": all is."""
+    widths = {len(places[name]) for name in ("species", "Z") if name in places}
+    names = ["pos", *([] if forces is None else [forces])]
+    if widths != {1} or any(len(places.get(name, [])) != 3 for name in names):
+        way = ""
+        if forces is not None and forces not in places:
+            way = hint("forces", [column.name for column in columns]) + ", or --forces-key none"
+        more = "" if forces is None else f" and {forces}:R:3{way}"
+        return f"species:S:1, pos:R:3{more}"
+    for name, each in asked:
+        if len(places.get(each.source, [])) != prod(each.shape):
+            return f"{each.source}:R:{prod(each.shape)}, for the column {name}"
+    return ""
+
+
+def kind_of(column: Column) -> int:
+    """How a column that is wanted is read."""
+    return SYMBOL if column.name == "species" and column.letter != "I" else NUMBER

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 from .comment import CELLS, PERIODIC, Comment, WrongLineError, says_no
 from .keys import NONE, Names, charge_keys, hint, like_charge, plain
 from .report import shown
+from .wanted import LABEL, UNLABELLED, Array, Order, Wanted, fitting
 
 __all__ = ["NUMERAL", "Found", "find_keys"]
 
 DIGITS = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?"
 #: Numbers as they are spelled everywhere: not `1_0`, not in the digits of other scripts.
 NUMERAL = re.compile(rf"{DIGITS}|[+-]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+BRACKETS = re.compile(r"[\[\],]")
+BY_COLUMNS = ("stress", "virial")  #: whose nine numbers are columns one behind the other, as ASE has it
 LONGEST = 1000  #: characters of a number
 
 WAY_OUT = 'pbc="F F F", or --ignore-cell: packed molecules have no cell, so pairs would miss'
@@ -27,6 +31,7 @@ class Found(NamedTuple):
     charge: float
     roles: Roles
     cell: bool  #: it is periodic, and that was to be ignored
+    columns: tuple[Array | str, ...]  #: whatever else is asked for of a molecule; text of labels
 
 
 class Roles(NamedTuple):
@@ -45,8 +50,10 @@ def roles_of(keys: tuple[str, ...], names: Names, energy: str) -> Roles:
     charges = tuple(charge_keys(keys, names.charge))
     cells = tuple(key for key in keys if plain(key) in CELLS)
     periodic = tuple(key for key in keys if plain(key) in PERIODIC)
-    suspects = tuple(key for key in keys if like_charge(key) and key not in charges)
-    known = {energy, "Properties", *charges[:1], *cells, *periodic}
+    asked = [each.source for _, each in names.columns]
+    suspects = tuple(key for key in keys if like_charge(key) and key not in (*charges, *asked))
+    columns = {each.source for _, each in names.columns if each.per == "molecule"}
+    known = {energy, "Properties", *charges[:1], *cells, *periodic, *columns}
     return Roles(periodic, cells, charges, suspects, tuple(key for key in keys if key not in known))
 
 
@@ -54,7 +61,8 @@ def find_keys(comment: Comment, names: Names) -> Found:
     """What a frame's keys say. Raises WrongLineError."""
     values, energy = comment.values, names.energy or "energy"
     roles = roles_of(tuple(values), names, energy)
-    asked = {energy, "Properties", *roles.charges, *roles.cells, *roles.periodic}
+    sources = {each.source for _, each in names.columns if each.per == "molecule"}
+    asked = {energy, "Properties", *sources, *roles.charges, *roles.cells, *roles.periodic}
     if both := sorted(comment.twice & asked):
         raise WrongLineError("a key comes twice", shown(both[0]), "one value")
     cell = bool(roles.periodic or roles.cells) and is_periodic(values, roles)
@@ -65,7 +73,26 @@ def find_keys(comment: Comment, names: Names) -> Found:
         known = ", ".join(map(shown, list(values)[:40])) or "no key=value"
         way = hint("energy", list(values)) or "; another key can be named"
         raise WrongLineError("no energy", known, f"{energy}=...{way}")
-    return Found(number(values, energy), find_charge(values, names, roles), roles, cell)
+    columns = tuple(find_column(values, *asked) for asked in names.columns if asked[1].per == "molecule")
+    return Found(number(values, energy), find_charge(values, names, roles), roles, cell, columns)
+
+
+def find_column(values: dict[str, str], name: str, wanted: Wanted) -> Array | str:
+    """The numbers, or the label, that a frame's column consists of. Raises WrongLineError."""
+    if wanted.kind == LABEL:
+        return values.get(wanted.source, UNLABELLED)
+    if wanted.source not in values:
+        known = ", ".join(map(shown, list(values)[:40]))
+        raise WrongLineError("no value of a column", known, f"{wanted.source}=..., for the column {name}")
+    text = values[wanted.source].removeprefix("_JSON").strip()
+    words = BRACKETS.sub(" ", text).split()
+    by_columns = wanted.source in BY_COLUMNS and not text.startswith("[")
+    order: Order = "F" if by_columns and wanted.shape == (3, 3) else "C"
+    found = fitting([float(word) for word in words], wanted, order) if all(map(is_numeral, words)) else None
+    if found is None:
+        wide = f"{prod(wanted.shape)} numbers, for the column {name}"
+        raise WrongLineError("bad value of a column", f"{wanted.source}={values[wanted.source][:60]!r}", wide)
+    return found
 
 
 def is_periodic(values: dict[str, str], roles: Roles) -> bool:

@@ -14,9 +14,13 @@ from functools import lru_cache
 
 from flowload.errors import GraphError
 
-__all__ = ["NONE", "Names", "charge_keys", "hint", "like_charge", "plain"]
+from .wanted import Asked
 
-NONE = "none"  #: as the name of charges: all molecules are neutral, whatever the source says
+__all__ = ["NONE", "SMILES", "Names", "charge_keys", "hint", "like_charge", "plain"]
+
+#: As the name of charges: all molecules are neutral, whatever the source says; as that of forces: without.
+NONE = "none"
+SMILES = "smiles"  #: as the name of charges: the formal charges in a molecule's SMILES are added up
 
 #: Of total charges, without case, `_`, `-` and `.`: the first that is there is taken.
 CHARGES = (
@@ -38,10 +42,12 @@ class Names:
 
     Args:
         energy: of energies.
-        forces: of forces.
+        forces: of forces; "none": they are left out.
         gradient: of gradients dE/dR, which are taken for forces with their sign turned; instead of `forces`.
         charge: of total charges; None: the usual names are tried; "none": all charges are 0.
         ignore_cell: take periodic molecules as if they were not: pairs do not go around.
+        columns: whatever else is read, by its name in a batch.
+        left_out: a key of frames in XYZ, and the value with which they are left out.
 
     Raises GraphError for names that cannot be meant.
     """
@@ -51,6 +57,8 @@ class Names:
     gradient: str | None = None
     charge: str | None = None
     ignore_cell: bool = False
+    columns: Asked = ()
+    left_out: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         given: dict[str, object] = {
@@ -69,12 +77,14 @@ class Names:
                 f"pack molecules: forces_key {self.forces!r} is the name of a gradient, the negative of "
                 f"forces; with gradient_key={self.forces!r} its sign is turned"
             )
-        names = [name for name in given.values() if name is not None]
+        names = [name for name in given.values() if name not in (None, NONE)]
         if twice := [name for name in names if names.count(name) > 1]:
             raise GraphError(f"pack molecules: {twice[0]!r} cannot be the name of two things")
 
-    def force(self, default: str) -> tuple[str, float]:
-        """The name of forces or gradients, and their sign."""
+    def force(self, default: str) -> tuple[str | None, float]:
+        """The name of forces or gradients, and their sign; None: they are not wanted."""
+        if self.forces == NONE:
+            return None, 1.0
         return (self.gradient, -1.0) if self.gradient is not None else (self.forces or default, 1.0)
 
 

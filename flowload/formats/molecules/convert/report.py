@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from flowload.errors import DataError
+
 __all__ = ["Told"]
 
 NAMES = 1000  #: that are told apart; a source that calls everything otherwise must not fill the memory
+
+LABELS = 1 << 16  #: words of a column
 
 OTHERS = "(others)"
 
@@ -20,6 +24,23 @@ class Told:
         self.ignored: Counter[str] = Counter()
         self.supposed: Counter[str] = Counter()
         self.warned: Counter[str] = Counter()
+        self.labels: dict[str, dict[str, int]] = {}  #: by column: words, numbered
+        self.units: dict[str, tuple[str, str]] = {}  #: of energy, length ...: as the source says, and where
+
+    def label(self, column: str, word: str) -> int:
+        """The number that stands for a word in a column: words are counted as they come. Raises DataError."""
+        known = self.labels.setdefault(column, {})
+        if word not in known and len(known) >= LABELS:
+            found, wanted = f"more than {LABELS:,} words", "one of few, such as the name of a method"
+            raise DataError("too many labels", where=f"column {column}", found=found, wanted=wanted)
+        return known.setdefault(word, len(known))
+
+    def say_unit(self, what: str, word: str, where: str) -> None:
+        """The source itself says in which unit something is. Raises DataError where that changes."""
+        known = self.units.setdefault(what, (word, where))
+        if known[0] != word:
+            wanted = f"{shown(known[0])!r}, as {known[1]}"
+            raise DataError(f"several units of {what}", where=where, found=repr(shown(word)), wanted=wanted)
 
     def use(self, what: str, name: str, count: int = 1) -> None:
         """Energies, forces, ... were taken from under a name."""

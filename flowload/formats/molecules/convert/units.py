@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from flowload.errors import GraphError
 
-__all__ = ["ENERGIES", "LENGTHS", "Units", "energy_factor", "length_factor"]
+__all__ = ["ENERGIES", "LENGTHS", "Units", "energy_factor", "length_factor", "same_unit"]
 
 CHARGE = 1.602176634e-19  #: C, exact
 AVOGADRO = 6.02214076e23  #: 1/mol, exact
@@ -85,3 +85,33 @@ class Units:
             )
         force = energy_factor(energy) / length_factor(length)
         return energy_factor(self.energy), length_factor(self.length), force
+
+
+#: As files spell units, without case and blanks; beside our own names.
+SPELLINGS = {
+    **dict.fromkeys(("ang", "angstroms", "ångström", "å", "a"), "angstrom"),
+    **dict.fromkeys(("bohrs", "a0", "a.u.length"), "bohr"),
+    **dict.fromkeys(("nanometer", "nanometers"), "nm"),
+    **dict.fromkeys(("hartrees", "ha", "eh"), "hartree"),
+    **dict.fromkeys(("electronvolt", "electronvolts"), "ev"),
+    **dict.fromkeys(("kcalmol-1", "kcal/mole", "kcal.mol-1"), "kcal/mol"),
+    **dict.fromkeys(("kjmol-1", "kj/mole"), "kj/mol"),
+    **dict.fromkeys(("ry", "rydbergs"), "rydberg"),
+}
+KNOWN = {unit.lower() for unit in (*ENERGIES, *LENGTHS)}
+
+
+def same_unit(said: str, unit: str) -> bool | None:
+    """Whether a file's word is this unit, an energy, a length or their quotient; None: a word of its own."""
+    words = [plain_unit(said), plain_unit(unit)]
+    return None if words[0] is None else words[0] == words[1]
+
+
+def plain_unit(word: str) -> tuple[str, ...] | None:
+    """The units that a word consists of; None: one of them is not known."""
+    whole = "".join(word.lower().split())
+    if (one := SPELLINGS.get(whole, whole)) in KNOWN:
+        return (one,)
+    above, slash, below = whole.rpartition("/")
+    parts = tuple(SPELLINGS.get(part, part) for part in (above, below))
+    return parts if slash and all(part in KNOWN for part in parts) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,9 +48,10 @@ for symbol, number in NUMBERS.items():
 class Frame(NamedTuple):
     """One frame of a file: atoms with places and forces, energy and total charge."""
 
-    atoms: NDArray[np.float64]  #: (atoms, 7): number, place, force
+    atoms: NDArray[np.float64]  #: (atoms, 7 or more): number, place, force, columns
     energy: float
     charge: float
+    columns: tuple[NDArray[np.float64], ...]  #: of the molecule
 
 
 def read_xyz(
@@ -70,20 +72,29 @@ def read_xyz(
             raise NoDataError("no frames", where=str(path), found="an empty file")
         reader = Reader(lines, path, names or Names(), told or Told())
         while frames := list(reader.some()):
-            yield joined(frames, reader.sign), lines.done, lines.size
+            yield joined(frames, reader), lines.done, lines.size
         reader.tell()
 
 
-def joined(frames: list[Frame], sign: float) -> Some:
+def joined(frames: list[Frame], reader: Reader) -> Some:
     """Frames as molecules."""
     atoms = np.concatenate([frame.atoms for frame in frames])
+    at = 4 if reader.forces is None else 7
+    columns = {}
+    for place, (name, _) in enumerate(reader.of_molecules):
+        columns[name] = np.stack([frame.columns[place] for frame in frames])
+    for name, wanted in reader.of_atoms:
+        width = prod(wanted.shape)
+        columns[name] = atoms[:, at : at + width].reshape(-1, *wanted.shape)
+        at += width
     return Some(
         np.array([len(frame.atoms) for frame in frames]),
         atoms[:, 0],
         atoms[:, 1:4],
-        sign * atoms[:, 4:7],
+        None if reader.forces is None else reader.sign * atoms[:, 4:7],
         np.array([frame.energy for frame in frames]),
         np.array([frame.charge for frame in frames]),
+        columns=columns,
     )
 
 
@@ -101,6 +112,8 @@ class Reader:
     def __init__(self, lines: Lines, path: Path, names: Names, told: Told) -> None:
         self.lines, self.path, self.names, self.told = lines, path, names, told
         self.forces, self.sign = names.force("forces")
+        self.of_molecules = tuple(each for each in names.columns if each[1].per == "molecule")
+        self.of_atoms = tuple(each for each in names.columns if each[1].per == "atom")
         self.frame = 0
         self.kinds: Counter[Kind] = Counter()
 
@@ -114,11 +127,13 @@ class Reader:
                     return
                 first = line
             frame = self.one(first)
-            yield frame
-            self.frame, count, atoms = self.frame + 1, count + 1, atoms + len(frame.atoms)
+            self.frame += 1
+            if frame is not None:
+                yield frame
+                count, atoms = count + 1, atoms + len(frame.atoms)
 
-    def one(self, first: bytes) -> Frame:
-        """The frame whose first line this is."""
+    def one(self, first: bytes) -> Frame | None:
+        """The frame whose first line this is; None: it is left out."""
         text = first[:80].decode(errors="replace").strip()
         if len(first) > 80 or not COUNT.fullmatch(text) or int(text) < 1:
             raise self.bad("no count of atoms", repr(text[:40]), "a whole number from 1")
@@ -127,16 +142,33 @@ class Reader:
             raise self.bad("file ends early", f"{self.lines.left} bytes", f"{count} atoms")
         try:
             comment = read_comment((self.lines.take() or b"").decode(errors="replace"))
+            if self.leaves_out(comment.values, count):
+                return None
             found = find_keys(comment, self.names)
         except WrongLineError as error:
             raise self.bad(error.reason, error.found, error.wanted) from None
         columns = self.columns(comment.values.get("Properties", "species:S:1:pos:R:3"))
         self.count(Kind(found.roles, found.cell, columns.ignored))
-        return Frame(self.table(count, columns), found.energy, found.charge)
+        own = zip(self.of_molecules, found.columns, strict=True)
+        values = tuple(
+            np.asarray(self.told.label(name, value), np.float64) if isinstance(value, str) else value
+            for (name, _), value in own
+        )
+        return Frame(self.table(count, columns), found.energy, found.charge, values)
+
+    def leaves_out(self, values: dict[str, str], count: int) -> bool:
+        """Whether a frame of so many atoms is one of those to leave out; then its lines are behind us."""
+        if self.names.left_out is None or values.get(self.names.left_out[0]) != self.names.left_out[1]:
+            return False
+        self.told.suppose(f"left out, {'='.join(self.names.left_out)}")
+        for atom in range(count):
+            if self.lines.take() is None:
+                raise self.bad("file ends early", f"{atom} atoms", f"{count} atoms")
+        return True
 
     def columns(self, properties: str) -> Columns:
         """What the lines of atoms hold. Raises DataError."""
-        found = find_columns(properties, self.forces)
+        found = find_columns(properties, self.forces, self.of_atoms)
         if not isinstance(found, Columns):
             raise self.bad(found[0], repr(properties[:200]), found[1])
         return found
@@ -202,7 +234,12 @@ class Reader:
         told = self.told
         for kind, frames in self.kinds.items():
             told.use("energy", self.names.energy or "energy", frames)
-            told.use("forces" if self.sign > 0 else "gradient, sign turned", self.forces, frames)
+            if self.forces is None:
+                told.suppose("no forces", frames)
+            else:
+                told.use("forces" if self.sign > 0 else "gradient, sign turned", self.forces, frames)
+            for name, wanted in self.names.columns:
+                told.use(f"column {name}", wanted.source, frames)
             if kind.roles.charges:
                 told.use("charge", kind.roles.charges[0], frames)
             else:
