@@ -29,6 +29,10 @@ class Windowed(LayoutTable, Protocol):
         """Rows of each recording."""
 
     @property
+    def offsets(self) -> Sequence[int]:
+        """The first row that is used of each recording, in its arrays."""
+
+    @property
     def routes(self) -> Mapping[str, str]:
         """How each array is read, such as "pread", by its name."""
 

@@ -95,7 +95,8 @@ class Plain:
                 else:
                     seat.account.in_ += len(word)
                     yield self.give(seat, word)
-            call.settle(seat.account, 0)
+            # What a source drops counts as its input first, as in a run.
+            call.settle(seat.account, call.dropped.total() + call.rejected.total())
             yield Mark.EPOCH
 
     def feed(self, word: Word) -> Iterator[Made]:

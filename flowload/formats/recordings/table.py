@@ -51,6 +51,7 @@ class RecordingTable:
         for path in dict.fromkeys(p for part in parts for each in part.series.values() for p in each.files):
             self.guard.watch(path)
         self.lengths = [part.end - part.begin for part in parts]
+        self.offsets = [part.begin for part in parts]
         self.begins = [0, *accumulate(self.lengths)]
         for part in parts[1:]:
             check_alike(part, parts[0])

@@ -175,6 +175,10 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
     rows: Any = None,
     select: Mapping[str, Any] | None = None,
     dtype: Any = None,
+    stride: int | None = None,
+    events: Any = None,
+    before: int = 0,
+    weights: Any = None,
     prefetch: int = 2,
     workers: int | None = None,
     on_error: OnError = "raise",
@@ -210,6 +214,13 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
             and decode its chunks once, and only chunks that hold some of it are read.
         dtype: of all numbers: "float16" or "bfloat16" (halves; `pip install 'flowload[bfloat16]'`),
             "float32", "float64"; None: as they are stored. A number too large for it is a DataError.
+        stride: windows begin at the first row and every so many rows behind it, as far as a whole one fits:
+            a grid, whose windows overlap where `stride` is less than `size`. None: anywhere, or side by side.
+        events: rows that windows lie around: numbers, or a list of those of each recording. In random order
+            each comes once a pass, or `count` are drawn. Those without room for a window are counted as
+            dropped. Of times: `events=np.searchsorted(timestamps, times)`.
+        before: rows of a window that lie before its event.
+        weights: how often a random window is of each recording; None: each row is as likely as any other.
         prefetch: see `read_windows`.
         workers: see `read_windows`.
         on_error: see `read_windows`.
@@ -232,6 +243,10 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
         rows=rows,
         select=select,
         dtype=dtype,
+        stride=stride,
+        events=events,
+        before=before,
+        weights=weights,
     )
     return starts >> read_windows(
         prefetch=prefetch, workers=workers, on_error=on_error, max_errors=max_errors

@@ -6,14 +6,12 @@ import importlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
-
-import numpy as np
 
 from flowload.abc.amount import Amount
 from flowload.abc.operators import Call, Operator, Setting, State
-from flowload.abc.records import MOST_ROWS, LayoutRecords, Missing, Numbers, Picks
+from flowload.abc.records import MOST_ROWS, LayoutRecords, Missing, Picks
 from flowload.abc.stage import whole
 from flowload.abc.windows import Windowed
 from flowload.blocks import Rows
@@ -25,7 +23,9 @@ from flowload.stages.batches.gather import guard_of
 from flowload.stages.cursor import Cursor
 from flowload.stages.rows.printed_files import PrintedFiles
 from flowload.stages.rows.reopened_tables import open_table
-from flowload.stages.rows.selection import RowList, RowRange, joined
+from flowload.stages.rows.selection import RowList, joined
+
+from .start_places import StartPlaces, start_places, whole_windows
 
 __all__ = ["Limits", "Order", "WindowStarts", "WindowStartsStage", "window_starts"]
 
@@ -46,6 +46,7 @@ class WindowStartsStage(Stage):
     records: LayoutRecords
     count: int | None = None
     order: Order = "random"
+    places: StartPlaces = field(default_factory=StartPlaces)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,7 +61,7 @@ class WindowStartsStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """The operators of a run: one Source."""
-        return (WindowStarts(self.records, self.count, self.order),)
+        return (WindowStarts(self.records, self.count, self.order, self.places),)
 
     def amount(
         self,
@@ -69,15 +70,15 @@ class WindowStartsStage(Stage):
         opened: ExitStack,
     ) -> Mapping[str, Amount]:
         """The windows of every pass, and how many rows they have."""
-        source, epochs = WindowStarts(self.records, self.count, self.order), setting.epochs or 1
+        source, epochs = WindowStarts(self.records, self.count, self.order, self.places), setting.epochs or 1
         opened.callback(source.close)
         source.table = table = source.opened()
         if self.order == "random":
-            count = whole_windows(table) if self.count is None else self.count
+            count = self.places.default(table) if self.count is None else self.count
             sizes = {min(length, table.size) for length in table.lengths}
             windows = dict.fromkeys(sizes, count * epochs) if len(sizes) == 1 else None
             return {"out": Amount(samples=count * epochs, windows=windows)}
-        picks = joined(list(source.spans(table)))
+        picks = joined(list(self.places.spans(table, self.count)))
         rows = Counter(table.window(row)[2] for row in picks.array().tolist())
         windows = {size: count * epochs for size, count in rows.items()}
         rows_of_a_pass = Rows(table, picks, self.records)
@@ -87,8 +88,11 @@ class WindowStartsStage(Stage):
 class WindowStarts:
     """Opens the recordings at its first pass, in a thread; gives rows at which windows begin."""
 
-    def __init__(self, records: LayoutRecords, count: int | None, order: Order) -> None:
+    def __init__(
+        self, records: LayoutRecords, count: int | None, order: Order, places: StartPlaces | None = None
+    ) -> None:
         self.records = records
+        self.places = places or StartPlaces()
         self.count = count
         self.order = order
         self.cursor = Cursor()  # counts windows
@@ -104,29 +108,22 @@ class WindowStarts:
             guard_of(self.table).check()
         given = self.cursor.begin(number)
         for picks in self.picks(self.table, number, call):
-            for start in range(0, len(picks), BLOCK):
-                part = picks.select(slice(start + given, start + BLOCK))
-                given = max(0, given - BLOCK)
+            skip = min(given, len(picks))  # a pass has a span for each recording
+            given -= skip
+            for start in range(skip // BLOCK * BLOCK, len(picks), BLOCK):
+                part = picks.select(slice(max(start, skip), start + BLOCK))
                 if len(part):
                     self.cursor.given += len(part)
                     yield Rows(self.table, part, self.records)
 
     def picks(self, table: Windowed, number: int, call: Call) -> Iterator[Picks]:
         """All starts of pass `number`."""
+        if self.places.events is not None:
+            call.drop(self.places.around_events(table)[1], "event too near an end")
         if self.order == "random":
-            yield RowList(random_starts(table, self.count, call.rng(number)))
+            yield RowList(self.places.drawn(table, self.count, call.rng(number)))
         else:
-            yield from self.spans(table)
-
-    def spans(self, table: Windowed) -> Iterator[Picks]:
-        """All starts of a pass in order, by recording."""
-        begin, left = 0, self.count
-        for length in table.lengths:
-            span: Picks = RowRange(begin, begin + length, table.size)
-            span = span if left is None else span.select(slice(0, left))
-            left = left if left is None else left - len(span)
-            begin += length
-            yield span
+            yield from self.places.spans(table, self.count)
 
     def look(self, call: Call) -> None:  # noqa: ARG002 - nothing to ask
         """Open the recordings, if nobody has."""
@@ -149,6 +146,7 @@ class WindowStarts:
             raise GraphError(f"windows: {self.records!r} has no windows; wanted recordings")
         lengths = list(table.lengths)
         self.files.of(table, lengths=lengths)
+        self.places.check(table, repr(self.records))
         self.check_sizes(table, lengths)
         if self.expected is not None and self.expected != lengths:
             table.close()
@@ -162,7 +160,7 @@ class WindowStarts:
 
     def check_sizes(self, table: Windowed, lengths: Sequence[int]) -> None:
         """Raise DataError for more rows than any disk holds, or more windows than can be drawn."""
-        count = self.count or sum(max(length // table.size, 1) for length in lengths)
+        count = self.count or whole_windows(table)
         found, most = f"{sum(lengths):,} rows", MOST_ROWS
         too_many = sum(lengths) > MOST_ROWS
         if self.order == "random" and count > MOST:
@@ -191,30 +189,6 @@ class WindowStarts:
             self.table.close()
 
 
-def whole_windows(table: Windowed) -> int:
-    """As many as fit into the recordings side by side; one that is shorter than a window is one."""
-    return sum(max(length // table.size, 1) for length in table.lengths)
-
-
-def random_starts(table: Windowed, count: int | None, rng: np.random.Generator) -> Numbers:
-    """Rows at which windows begin, each as likely as any other that leaves room for a whole window.
-
-    Args:
-        table: the recordings; one that is shorter than a window has one start.
-        count: how many; None: as many as fit into the recordings side by side.
-        rng: of the pass: the first n of more are the same.
-    """
-    lengths = np.array(table.lengths, np.int64)
-    if count is None:
-        count = whole_windows(table)
-    ends = np.cumsum(np.maximum(lengths - table.size, 0) + 1)
-    drawn = rng.integers(0, ends[-1], count)
-    which = np.searchsorted(ends, drawn, side="right")
-    begins = np.cumsum(lengths) - lengths
-    firsts = np.concatenate([[0], ends[:-1]])
-    return np.asarray(begins[which] + drawn - firsts[which], np.int64)
-
-
 @names_keywords
 def window_starts(  # noqa: PLR0913 - what is read, and which windows
     arrays: Any,
@@ -228,6 +202,10 @@ def window_starts(  # noqa: PLR0913 - what is read, and which windows
     rows: Any = None,
     select: Mapping[str, Any] | None = None,
     dtype: Any = None,
+    stride: int | None = None,
+    events: Any = None,
+    before: int = 0,
+    weights: Any = None,
 ) -> Graph:
     """Begin a graph with references to windows of recordings; `read_windows` reads them.
 
@@ -250,4 +228,5 @@ def window_starts(  # noqa: PLR0913 - what is read, and which windows
         select=select,
         dtype=dtype,
     )
-    return place(WindowStartsStage(records=records, count=count, order=order))
+    places = start_places(stride, events, before, weights, order)
+    return place(WindowStartsStage(records=records, count=count, order=order, places=places))
