@@ -6,16 +6,25 @@ import logging
 from collections.abc import Callable
 from time import perf_counter
 
-__all__ = ["LOGGER", "Preparation"]
+__all__ = ["LOGGER", "Preparation", "level_of"]
 
-LOGGER = "flowload.progress"  #: the command line shows it; in a library it is as quiet as any other
+LOGGER = "flowload.progress"  #: the command line shows it, and so does Python where nobody has set up logging
 EVERY = 2.0  #: seconds between two lines, and before the first
 
 log = logging.getLogger(LOGGER)
 
 
+def level_of(logger: logging.Logger) -> int:
+    """At which level something that takes long tells how far it is.
+
+    INFO where somebody has said what to show. Where nobody has, Python shows warnings and nothing else, and a
+    script or a notebook must not stand still in silence.
+    """
+    return logging.INFO if logger.hasHandlers() else logging.WARNING
+
+
 class Preparation:
-    """Told how far it is, as often as one likes; logs at INFO, the first time when it turns out to be long.
+    """Told how far it is, as often as one likes; logs, the first time when it turns out to be long.
 
     Args:
         what: who does what, such as "games: packing".
@@ -42,7 +51,8 @@ class Preparation:
             return
         self._last, self._told = now, True
         share = done / of if of else 1.0
-        log.info(
+        log.log(
+            level_of(log),
             "%s: %s of %s %s (%.0f %%)%s",
             self._head,
             f"{done:,}",

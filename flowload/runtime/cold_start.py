@@ -25,7 +25,7 @@ from typing import Any, cast
 import flowload.kernels
 from flowload.abc.needs import Need
 from flowload.kernels.compiler import COMMAND, DONE, Job, job_of
-from flowload.observe.preparation import LOGGER
+from flowload.observe.preparation import LOGGER, level_of
 from flowload.runtime.threads.eventloop import Signal
 
 __all__ = ["Compilation", "compile_kernels", "jobs_of"]
@@ -200,7 +200,12 @@ class Compilation:
             return
         if self.done in (0, len(self.jobs)) or now - self._last >= EVERY:
             self._last = now
-            told.info("compiling kernels for this machine, once: %d of %d", self.done, len(self.jobs))
+            told.log(
+                level_of(told),
+                "compiling kernels for this machine, once: %d of %d",
+                self.done,
+                len(self.jobs),
+            )
 
 
 def next_of(waiting: queue.SimpleQueue[Job]) -> Job | None:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 import flowload as fl
 from flowload.adapters.torch import only
+from flowload.errors import GraphError
 from tests.adapters.test_ranks import ranks
 
 X = np.random.default_rng(0).standard_normal((100, 8)).astype(np.float32)
@@ -116,6 +117,53 @@ def test_hugging_face(tmp_path: Path) -> None:
     data = graph().as_torch_dataset(seed=1, length=7)
     transformers.Trainer(Model(), arguments, train_dataset=data, data_collator=only).train()
     assert seen == firsts(1, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quiet")
+def test_a_hugging_face_trainer_takes_graphs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    from flowload.adapters.huggingface import GraphTrainer  # noqa: PLC0415
+
+    seen: list[float] = []
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(8, 1)
+
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+            seen.append(float(x[0, 0]))
+            return {"loss": torch.nn.functional.mse_loss(self.layer(x), y), "logits": x}
+
+    def arguments(**more: Any) -> Any:
+        return transformers.TrainingArguments(
+            str(tmp_path), num_train_epochs=3, report_to=[], save_strategy="no", logging_strategy="no",
+            disable_tqdm=True, use_cpu=True, data_seed=1, **more,
+        )  # fmt: skip
+
+    with caplog.at_level(logging.INFO, "flowload"):
+        trainer = GraphTrainer(Model(), arguments(), train_dataset=graph(), eval_dataset=graph())
+    assert "per_device_train_batch_size is 16, as the graph's batches; it was 8" in caplog.text
+    told = trainer.train()
+    assert seen == firsts(1, 3)
+    assert told.global_step == 21
+    assert trainer.num_examples(trainer.get_train_dataloader()) == 100
+    measured = told.metrics
+    rows = measured["train_samples_per_second"] * measured["train_runtime"]
+    assert round(rows) == pytest.approx(300, abs=3)
+    seen.clear()
+    trainer.evaluate()
+    told = trainer.evaluate()
+    assert round(told["eval_samples_per_second"] * told["eval_runtime"]) == pytest.approx(100, abs=9)
+    assert seen == 2 * firsts(1, 1), "each evaluation sees the first pass"
+    endless = fl.rows({"x": X, "y": Y}) >> fl.filter(lambda row: True) >> fl.batch(16) >> fl.to_device("cpu")
+    with pytest.raises(GraphError, match=r"TrainingArguments\(max_steps=\.\.\.\)"):
+        GraphTrainer(Model(), arguments(), train_dataset=endless)
+    seen.clear()
+    GraphTrainer(Model(), arguments(max_steps=2), train_dataset=endless).train()
+    assert len(seen) == 2
 
 
 @pytest.mark.slow

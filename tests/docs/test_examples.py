@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import re
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from .pages import ROOT
 
 PUBLIC = (
     "flowload",
+    *(["flowload.adapters.huggingface"] if importlib.util.find_spec("transformers") else []),
     "flowload.adapters.jax",
     "flowload.adapters.prometheus",
     "flowload.adapters.torch",

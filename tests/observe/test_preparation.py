@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import io
 import logging
 
 import pytest
 
-from flowload.observe.preparation import LOGGER, Preparation
+from flowload.observe.preparation import LOGGER, Preparation, level_of
 
 
 class Clock:
@@ -61,3 +62,19 @@ def test_what_was_done_before_is_no_measure_of_speed(clock: Clock, caplog: pytes
     clock.now += 5
     packing.reached(9500, 10_000)
     assert caplog.messages[0].endswith("(95 %), 5 s left")
+
+
+@pytest.mark.parametrize("set_up", [True, False])
+def test_a_script_that_has_set_up_no_logging_is_told_too(
+    *, set_up: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger(LOGGER)
+    monkeypatch.setattr(logger, "propagate", False)  # away from pytest's handlers
+    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(io.StringIO())] if set_up else [])
+    times = iter([0.0, 1.0, 9.0])
+    work = Preparation("games: packing", "positions", lambda: next(times))
+    work.reached(0, 100)
+    work.reached(50, 100)
+    told = "games: packing: 50 of 100 positions" in capsys.readouterr().err
+    assert told is not set_up
+    assert level_of(logger) == (logging.INFO if set_up else logging.WARNING)
