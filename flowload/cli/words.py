@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from flowload.graph.pipelines.options import BOOLS
+from flowload.graph.pipelines.options import BOOLS, SEVERAL
 from flowload.graph.pipelines.shipped import shipped_pipelines
 
 __all__ = ["file_place", "join_lists", "spell_bools", "verbosity"]
@@ -58,7 +58,7 @@ def spell_bools(args: Sequence[str], flags: Sequence[str]) -> list[str]:
 
 
 def join_lists(args: Sequence[str], lists: Sequence[str]) -> list[str]:
-    """`--data a.tar b.tar`, as a shell spells `--data *.tar`, as `--data a.tar,b.tar`: an option of lists."""
+    """`--data a.tar b.tar`, as a shell spells `--data *.tar`, in one word, with `SEVERAL` in between."""
     joined: list[str] = []
     taken = -1  # values so far of the option of lists that is being read; -1: of none
     for word in args:
@@ -67,7 +67,7 @@ def join_lists(args: Sequence[str], lists: Sequence[str]) -> list[str]:
         elif taken >= 0:
             taken += 1
         if taken > 1:
-            joined[-1] += f",{word}"
+            joined[-1] += f"{SEVERAL}{word}"
         else:
             joined.append(word)
     return joined

@@ -4,6 +4,7 @@ import click
 import pytest
 
 from flowload.cli.words import file_place, join_lists, spell_bools, verbosity
+from flowload.graph.pipelines.options import SEVERAL, from_text
 
 OWN = [
     click.Option(["--batches"], type=int),
@@ -69,10 +70,11 @@ def test_verbosity_is_known_before_parsing(line: str, level: int) -> None:
 @pytest.mark.parametrize(
     ("line", "joined"),
     [
-        ("--data a b c --x 1", "--data a,b,c --x 1"),
-        ("--x 1 --data a b", "--x 1 --data a,b"),
+        ("--data a b c --x 1", "--data a;b;c --x 1"),
+        ("--x 1 --data a b", "--x 1 --data a;b"),
         ("--data a", "--data a"),
-        ("--data a,b c", "--data a,b,c"),
+        ("--data a,b c", "--data a,b;c"),  # a name may have a comma
+        ("--data a,b", "--data a,b"),
         ("--data=a b", "--data=a b"),  # one word: its value is whole
         ("--data a -v b", "--data a -v b"),
         ("--x a b", "--x a b"),
@@ -81,4 +83,10 @@ def test_verbosity_is_known_before_parsing(line: str, level: int) -> None:
     ],
 )
 def test_what_a_shell_has_expanded_is_one_list(line: str, joined: str) -> None:
-    assert join_lists(line.split(), ["--data"]) == joined.split()
+    assert join_lists(line.split(), ["--data"]) == joined.replace(";", SEVERAL).split(" " if joined else None)
+
+
+def test_names_with_commas_stay_whole_where_a_shell_has_expanded_them() -> None:
+    (word,) = join_lists(["--data", "a,1.tar", "b.tar"], ["--data"])[1:]
+    assert from_text(list[str], word) == ["a,1.tar", "b.tar"]
+    assert from_text(list[str], "a.tar,b.tar") == ["a.tar", "b.tar"]

@@ -18,7 +18,7 @@ import numpy as np
 
 from flowload.errors import GraphError, OptionError
 
-__all__ = ["BOOLS", "Option", "accept", "convert", "known_option", "read_options", "takes_several"]
+__all__ = ["BOOLS", "SEVERAL", "Option", "accept", "convert", "known_option", "read_options", "takes_several"]
 
 SCALARS: Mapping[Any, str] = {
     types.NoneType: "None",
@@ -28,6 +28,7 @@ SCALARS: Mapping[Any, str] = {
     str: "a str",
     Path: "a path",
 }
+SEVERAL = "\0"  #: between values that were several words: in a file's name a comma is a letter like any other
 BOOLS: Mapping[str, bool] = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
@@ -136,7 +137,7 @@ def from_text(annotation: Any, text: str) -> Any:
     if origin is Literal:
         return one_of(text, {str(choice): choice for choice in arguments})
     if origin in (list, tuple):
-        parts = text.split(",") if text.strip() else []
+        parts = text.split(SEVERAL if SEVERAL in text else ",") if text.strip() else []
         return origin(from_text(arguments[0], part.strip()) for part in parts)
     if origin is not None:
         return first_that_fits(from_text, arguments, text)
