@@ -71,7 +71,7 @@ class StageStats(NamedTuple):
     waited: float = 0.0  #: seconds that its calls waited for a thread of their executor
     executor: str = ""  #: where its calls run: "kernel", "io", or "loop"
     gauges: Mapping[str, float] = MappingProxyType({})  #: what its operators measure themselves: see below
-    missing: int = 0  #: samples in `out` in which a fill value stands for data that were never stored
+    missing: int = 0  #: samples in `out` that lack something: a fill value stands for what was never stored
     lock: float = 0.0  #: seconds of `busy` in which calls waited for Python's lock; see `TaskStats`
     leases: LeaseStats | None = None  #: None: it never asked for a buffer
 

@@ -24,7 +24,7 @@ def rows() -> Graph:
 
 
 def molecules(**how: Any) -> Graph:
-    return fl.rows(PackedMolecules(sample_path("molecules"), num_atoms=26, **how))
+    return fl.rows(PackedMolecules(sample_path("molecules"), **{"num_atoms": 26, **how}))
 
 
 def blocks() -> Iterator[dict[str, Any]]:
@@ -81,6 +81,15 @@ DRAWINGS: dict[str, Callable[[], Graph]] = {
     "source": lambda: fl.source(blocks, samples=False) >> fl.batch(4),
     "source of samples": lambda: fl.source(blocks, samples=True) >> fl.batch(4),
     "bucket": lambda: molecules(pairs="real", cutoff=5.0) >> fl.shuffle() >> fl.bucket(64) >> fl.batch(16),
+    "bucket shuffled": lambda: (
+        molecules(num_atoms=(15, 26)) >> fl.shuffle() >> fl.bucket(64, shuffle_batches=True) >> fl.batch(16)
+    ),
+    "batch by budget": lambda: (
+        molecules(num_atoms=(15, 26), pairs="real", cutoff=3.0, edges=4000)
+        >> fl.shuffle()
+        >> fl.shard(1, 3)
+        >> fl.batch(atoms=300)
+    ),
     "to_device": lambda: rows() >> fl.batch(8) >> fl.to_device("cpu"),
     "windows": lambda: fl.windows(NEURAL, 512, count=3),
     "windows in order": lambda: fl.windows(NEURAL, 512, order="sequential"),

@@ -22,6 +22,7 @@ from flowload.errors import DataError, FlowloadError, GraphError
 
 from .columns.column import Column
 from .columns.manifest import STANDARD, Manifest, read_manifest
+from .edges import EdgeRoom, TooManyEdges
 from .files import open_pack
 from .layouts import LAYOUTS, STRUCTURE, Chosen, arrays_of, fields_of
 from .pairs import PairRule, Pairs
@@ -55,6 +56,12 @@ class PackedMolecules:
             not read; None: all. The structure is always there: Z, R, sizes, and cells.
         check_values: read everything when it is opened, and raise for the first number that is not as it
             should be; 100 million atoms take seconds.
+        edges: with pairs="real": how many pairs each batch has room for, so that a compiler meets few shapes;
+            several: the smallest that holds its pairs. Behind them both indices are those of the last slot of
+            all, and `edge_mask` is False: mask before anything is computed of a distance, which is 0 there.
+        too_many_edges: what a batch of more pairs does: "raise", or "cut": its longest pairs are left out,
+            and the molecules that miss some are counted as `missing`. With `fl.batch(on_error="skip")`,
+            "raise" drops all of its molecules, and counts them. `fl.batch(edges=)` makes no such batch.
 
     Examples:
         >>> from flowload.formats.molecules import PackedMolecules
@@ -72,6 +79,8 @@ class PackedMolecules:
     too_large: Literal["raise", "drop"] = "raise"
     check_values: bool = False
     select: Sequence[str] | None = None
+    edges: int | Sequence[int] | None = None
+    too_many_edges: TooManyEdges = "raise"
 
     name: ClassVar[str] = "molecules"
     drops: ClassVar[bool] = False
@@ -89,12 +98,19 @@ class PackedMolecules:
             raise GraphError(f"PackedMolecules: check_values is {self.check_values!r}; wanted True or False")
         if self.select is not None:
             object.__setattr__(self, "select", names_of(self.select))
+        room = self.room()
+        if not isinstance(self.edges, int | None):
+            object.__setattr__(self, "edges", room.slots.sizes)
         for layout in LAYOUTS:
             self.rule(layout)
 
     def rule(self, layout: str) -> PairRule:
         """Which pairs batches of a layout name. Raises GraphError."""
         return PairRule(LAYOUTS[layout].pairs if self.pairs is None else self.pairs, self.cutoff)
+
+    def room(self) -> EdgeRoom:
+        """Room for pairs. Raises GraphError."""
+        return EdgeRoom.of(self.edges, self.too_many_edges, self.pairs)
 
     def slots(self) -> Slots:
         """What molecules are padded to. Raises GraphError."""
@@ -135,18 +151,23 @@ class PackedMolecules:
         return {} if self.num_atoms is None else fields_of(layout, self.slots().most, self.expected())
 
     def attending_bytes(self, layout: str, size: int) -> int:
-        """Of pair indices that are a batch's own; 0 without `num_atoms`."""
-        return 0 if self.num_atoms is None else self.rule(layout).own_bytes(size, self.slots().most)
+        """Of pair indices that are a batch's own, as far as can be told."""
+        own = 0 if self.num_atoms is None else self.rule(layout).own_bytes(size, self.slots().most)
+        return own + self.room().own_bytes()
 
     def budget_bytes(self, layout: str, by: str, limit: int) -> int:
         """Bytes at most of a batch of so many slots of atoms, and of its own pairs; 0 where nobody knows."""
         if by != "atoms":
-            return 0
+            return self.room().own_bytes()
         widths = self.slots().sizes or (1,)
         counts = {True: limit, False: limit // widths[0]}
         arrays = arrays_of(layout, self.expected()).values()
         own = sum(counts[array.atoms] * prod(array.shape) * array.dtype.itemsize for array in arrays)
-        return own + max(self.rule(layout).own_bytes(limit // width, width) for width in widths)
+        return (
+            own
+            + self.room().own_bytes()
+            + max(self.rule(layout).own_bytes(limit // width, width) for width in widths)
+        )
 
     def needs(self, layout: str | None) -> Iterator[Need]:
         """The kernels that look at molecules, write them, and name pairs."""
@@ -163,6 +184,7 @@ class PackedMolecules:
             too_large=self.too_large,
             rules=rules,
             chosen=self.chosen(pack.manifest),
+            room=self.room(),
         )
         if pack.manifest.periodic and self.pairs not in (None, "none") and pack.columns["pbc"].any():
             found = f"pairs={self.pairs!r}, which miss those across a boundary"

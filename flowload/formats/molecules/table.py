@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,21 +10,23 @@ from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes, Call
-from flowload.abc.record_powers import Demand, Gathered, Padding, Pair
+from flowload.abc.record_powers import Gathered, Padding, Pair
 from flowload.abc.records import WRITTEN, Fields, Numbers, Order, Picks
 from flowload.errors import DataError
 from flowload.files.guard import Guard
-from flowload.kernels.molecules.composition import composition_keys
+from flowload.kernels.molecules.count import count_within
 from flowload.kernels.molecules.pad import STREAMED, mark, pad_batches, pad_molecules, take_sizes
 from flowload.kernels.molecules.ragged import count_places, first_misfit, largest, longest, widths_of
 from flowload.kernels.molecules.sound import find_unsound
 
 from .columns.gather import ColumnReader, column_needs
+from .edges import EdgeRoom
 from .files import Pack, absent
 from .layouts import LAYOUTS, Chosen, fields_of
 from .pairs import PairRule
 from .shared import SharedIndices, make_segments
-from .slots import Slots, slots_taken
+from .sizes import MoleculeSizes
+from .slots import Slots
 from .validate import COLUMN, blame
 from .varied import Flat
 
@@ -71,17 +72,17 @@ def table_needs(layout: str, slots: Slots, rule: PairRule, chosen: Chosen) -> It
     yield take_sizes, (rows, rows, sizes)
     if LAYOUTS[layout].mask:
         yield mark, (sizes, mask)
+    if rule.cutoff is not None:
+        yield count_within, (places, rows, rows, 0.0, rows, np.empty(2, np.uint8))
     yield from column_needs(chosen.columns)
     yield from rule.needs()
 
 
-class MoleculeTable:
+class MoleculeTable(MoleculeSizes):
     """See `flowload.formats.molecules.packed.PackedMolecules`."""
 
     layouts: Sequence[str] = tuple(LAYOUTS)
     swift = True
-    groups: Sequence[str] = ("molecule", "composition")
-    budgets: Sequence[str] = ("atoms",)
 
     def __init__(
         self,
@@ -91,10 +92,10 @@ class MoleculeTable:
         too_large: str,
         rules: Mapping[str, PairRule],
         chosen: Chosen,
+        room: EdgeRoom,
     ) -> None:
-        self.pack = pack
+        super().__init__(pack, slots, room, rules["physnet"].cutoff)
         self.chosen = chosen
-        self.known = slots
         self.too_large = too_large
         self.rules = rules
         self.shared = SharedIndices()
@@ -154,16 +155,8 @@ class MoleculeTable:
     def most(self, layout: str, size: int) -> tuple[Fields, int]:
         """The arrays of the largest molecule, and bytes at most of the pairs that are a batch's own."""
         slots = self.known.most or self.longest
-        return fields_of(layout, slots, self.chosen), self.rules[layout].own_bytes(size, slots)
-
-    @cached_property
-    def longest(self) -> int:
-        """Atoms of the largest molecule of all."""
-        return longest(self.pack.offsets)
-
-    def slots(self, rows: Numbers) -> int:
-        """What the batch of these molecules is padded to."""
-        return self.known.most if self.known.fixed else self.known.fit(largest(self.pack.offsets, rows))
+        beside = self.rules[layout].own_bytes(size, slots) + self.room.own_bytes()
+        return fields_of(layout, slots, self.chosen), beside
 
     def fields(self, layout: str, rows: Numbers) -> Fields:
         """See `fields_of`."""
@@ -175,6 +168,7 @@ class MoleculeTable:
         """Write the molecules; the arrays that go with the batch are pair indices and segments."""
         sizes, _ = self.pad(layout, rows, WRITTEN, out, check=False)
         pairs = self.rules[layout].indices(out["R"], sizes, self.shared, call)
+        pairs = self.room.fit(pairs, out, self.named(rows), call)
         return {**pairs, **self.segments(layout, len(rows), out["R"].shape[1])}
 
     def alike(self, layout: str) -> bool:
@@ -217,9 +211,11 @@ class MoleculeTable:
             if LAYOUTS[layout].mask:
                 mark(own, batch["mask"])
             pairs = self.rules[layout].indices(batch["R"], own, self.shared, call)
+            pairs = self.room.fit(pairs, batch, self.named(rows[number * size : (number + 1) * size]), call)
             batches.append((batch, {**pairs, **self.segments(layout, size, batch["R"].shape[1])}))
         held = sizes.reshape(-1, size).sum(axis=1, dtype=np.int64)
-        return batches, Padding(atoms, slots, self.known.parts(held, widths, size))
+        edges = self.room.parts([whole for _, whole in batches])
+        return batches, Padding(atoms, slots, {**self.known.parts(held, widths, size), **edges})
 
     def pad(
         self, layout: str, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]], *, check: bool
@@ -262,33 +258,9 @@ class MoleculeTable:
             return {}
         return {"batch_segments": self.shared.get(make_segments, count, slots)[0]}
 
-    def sizes(self, rows: Numbers) -> NDArray[np.int32]:
-        """Atoms of each molecule, int64 (n,)."""
-        sizes = np.empty(len(rows), np.int32)
-        take_sizes(self.pack.offsets, rows, sizes)
-        return sizes
-
-    def padding(self, rows: Numbers) -> Padding:
-        """Atoms and slots of the batch of these rows: how full padded batches are."""
-        atoms, width = count_places(self.pack.offsets, rows), self.slots(rows)
-        parts = self.known.parts(np.array([atoms]), np.array([width]), len(rows))
-        return Padding(atoms, width * len(rows), parts)
-
-    def demand(self, by: str, rows: Numbers) -> Demand:  # noqa: ARG002 - there is one
-        """What each molecule takes of a batch: slots of atoms."""
-        return slots_taken(self.known, self.sizes(rows))
-
-    def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
-        """A key of the molecule that each row is a conformation of, or of its elements.
-
-        Where the folder does not name molecules (`groups.npy`), those of the same elements count as one: so
-        no conformation, duplicate or isomer of a molecule is ever separated from it.
-        """
-        if by == "molecule" and self.pack.groups is not None:
-            return self.pack.groups[rows].astype(np.int64).view(np.uint64)
-        keys = np.empty(len(rows), np.uint64)
-        composition_keys(self.pack.numbers, self.pack.offsets, rows, keys)
-        return keys
+    def named(self, rows: Numbers) -> str:
+        """Which batch it is, for messages."""
+        return f"{self.pack.path}, a batch of {len(rows)} molecules, the first {rows[0]}"
 
     def describe(self, row: int) -> str:
         """Where a row lies, for messages: folder and molecule."""

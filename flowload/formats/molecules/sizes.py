@@ -1,0 +1,111 @@
+"""How large the molecules of a folder are, what they take of a batch, and which of them belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.abc.record_powers import Demand, Padding
+from flowload.abc.records import Numbers
+from flowload.kernels.molecules.composition import composition_keys
+from flowload.kernels.molecules.count import count_within
+from flowload.kernels.molecules.pad import take_sizes
+from flowload.kernels.molecules.ragged import count_places, largest, longest
+
+from .edges import EdgeRoom
+from .files import Pack
+from .slots import Slots, slots_taken
+
+__all__ = ["MoleculeSizes"]
+
+GO_ON = np.zeros(1, np.uint8)  #: nobody stops what is counted: a part takes far less than a second
+PART = 1 << 14  #: molecules that are counted in one call
+
+
+class MoleculeSizes:
+    """What is known of molecules by their offsets: see `Sized`, `Budgeted` and `Grouped`.
+
+    Args:
+        pack: the folder.
+        slots: what batches are padded to.
+        room: for their pairs.
+        cutoff: of pairs, in Å; None: all of a molecule.
+    """
+
+    groups: Sequence[str] = ("molecule", "composition", "formula")
+    budgets: Sequence[str] = ("atoms", "edges")
+
+    def __init__(self, pack: Pack, slots: Slots, room: EdgeRoom, cutoff: float | None) -> None:
+        self.pack = pack
+        self.known = slots
+        self.room = room
+        self.cutoff = cutoff
+
+    @cached_property
+    def longest(self) -> int:
+        """Atoms of the largest molecule of all."""
+        return longest(self.pack.offsets)
+
+    def slots(self, rows: Numbers) -> int:
+        """What the batch of these molecules is padded to."""
+        return self.known.most if self.known.fixed else self.known.fit(largest(self.pack.offsets, rows))
+
+    def sizes(self, rows: Numbers) -> NDArray[np.int32]:
+        """Atoms of each molecule, int64 (n,)."""
+        sizes = np.empty(len(rows), np.int32)
+        take_sizes(self.pack.offsets, rows, sizes)
+        return sizes
+
+    def padding(self, rows: Numbers) -> Padding:
+        """Atoms and slots of the batch of these rows: how full padded batches are."""
+        atoms, width = count_places(self.pack.offsets, rows), self.slots(rows)
+        parts = self.known.parts(np.array([atoms]), np.array([width]), len(rows))
+        return Padding(atoms, width * len(rows), parts)
+
+    def padding_of(self, rows: Numbers, whole: Mapping[str, NDArray[Any]]) -> Padding:
+        """The same, and how full the room for pairs is."""
+        found = self.padding(rows)
+        return found._replace(parts={**found.parts, **self.room.parts([whole])})
+
+    def demand(self, by: str, rows: Numbers) -> Demand:
+        """What each molecule takes of a batch: slots of atoms, or pairs."""
+        slots = slots_taken(self.known, self.sizes(rows))
+        return slots if by == "atoms" else Demand(self.pair_counts(rows), slots.kinds, padded=False)
+
+    def pair_counts(self, rows: Numbers) -> NDArray[np.int64]:
+        """Pairs of atoms of each molecule, closer than the cutoff where there is one; each is counted once.
+
+        What was counted is kept, 4 bytes a molecule: positions are read for it.
+        """
+        if self.cutoff is None:
+            sizes = self.sizes(rows).astype(np.int64)
+            return sizes * (sizes - 1)
+        unknown = np.unique(rows[self.counted[rows] < 0])
+        for start in range(0, len(unknown), PART):
+            part = unknown[start : start + PART]
+            counts = np.empty(len(part), np.int64)
+            with self.pack.guard:
+                count_within(self.pack.places, self.pack.offsets, part, float(self.cutoff), counts, GO_ON)
+            self.counted[part] = counts
+        return self.counted[rows].astype(np.int64)
+
+    @cached_property
+    def counted(self) -> NDArray[np.int32]:
+        """Pairs of each molecule; -1: not counted yet."""
+        return np.full(len(self.pack), -1, np.int32)
+
+    def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
+        """A key of the molecule that each row is a conformation of, or of its elements.
+
+        Where the folder does not name molecules (`groups.npy`), those of the same elements count as one: so
+        no conformation, duplicate or isomer of a molecule is ever separated from it.
+        """
+        if by == "molecule" and self.pack.groups is not None:
+            return self.pack.groups[rows].astype(np.int64).view(np.uint64)
+        keys = np.empty(len(rows), np.uint64)
+        composition_keys(self.pack.numbers, self.pack.offsets, rows, keys)
+        return keys
