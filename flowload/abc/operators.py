@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.errors import DataError
+from flowload.errors import DataError, GraphError
 
 __all__ = [
     "Block",
@@ -210,6 +210,9 @@ class Setting:
     `incoming`: what the inputs carry; empty for a source, and where nobody says.
     `first_epoch`: number of the run's first pass. `align`: folds are flushed at the end of each pass, and
     go on. `card`: number of the GPU that was current in the thread that asked for the run; None: unknown.
+    `lanes`: shares into which the stream is divided, see `fl.shard`; `lane`: which of them an operator has;
+    `here`: all that this process has, empty where there are none. `round`: blocks that end together, one of
+    each lane here, where lanes have come together; else 1.
     """
 
     seed: int
@@ -222,3 +225,21 @@ class Setting:
     first_epoch: int = 0
     align: bool = False
     card: int | None = None
+    lanes: int = 1
+    lane: int = 0
+    here: tuple[int, ...] = ()
+    round: int = 1
+
+    def of_lane(self, whole: int, what: str) -> int:
+        """This lane's share of a size that is meant for the whole stream. Raises GraphError below 1.
+
+        Args:
+            whole: the size.
+            what: what it is, for the message, such as "shuffle_pool: chunks".
+        """
+        if whole < self.lanes:
+            raise GraphError(
+                f"{what} is {whole}, which {self.lanes} lanes share: a lane would have none; wanted at least"
+                f" {self.lanes}, which keeps the order of each lane, and more to mix it"
+            )
+        return whole // self.lanes + int(self.lane < whole % self.lanes)

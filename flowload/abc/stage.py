@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any, ClassVar, NamedTuple, TypeGuard
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeGuard
 
 from flowload.errors import GraphError, NoLength
 
 from .amount import Amount
 from .needs import Need
-from .operators import OnError, Operator, Setting
+from .operators import Block, OnError, Operator, Setting
 
-__all__ = ["Share", "Stage", "share", "whole"]
+__all__ = ["Joins", "Share", "Stage", "share", "whole"]
+
+Joins: TypeAlias = Literal["before", "within", "behind"]  #: see `Stage.joins`
 
 
 #: Parameters that may change between two runs of one stream.
@@ -26,6 +28,7 @@ class Share(NamedTuple):
     rank: int
     world: int  #: ranks
     even: bool  #: all ranks get the same number of samples, as long as nothing behind leaves any out
+    lanes: int | None = None  #: fixed shares of the stream that ranks have several of; None: one a rank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,8 @@ class Stage:
     cuts: ClassVar[bool] = False  #: gives as many blocks for as many samples
     #: Raised whenever the same data, parameters and seed make another stream than before: states notice.
     stream_version: ClassVar[int] = 1
+    alike: ClassVar[bool] = False  #: a block has as many samples as the one that it is made of, if any
+    across: ClassVar[bool] = False  #: its blocks have samples of every lane; a property may override it
 
     workers: int | None = None
     on_error: OnError = "raise"
@@ -106,6 +111,21 @@ class Stage:
     def needs(self, setting: Setting) -> Iterable[Need]:  # noqa: ARG002 - subclasses that run kernels need it
         """Kernels that its operators call, see `Compiled`: what takes long to compile, or all."""
         return ()
+
+    def joins(self, setting: Setting) -> Joins:  # noqa: ARG002 - subclasses look around
+        """Where the lanes of a stream (see `fl.shard`) may become one: as early as it makes no difference.
+
+        "before" a stage that makes of each block one, whatever came before; "within" one whose last operator
+        does so; "behind" any other: every lane has operators of its own.
+        """
+        return "behind"
+
+    def joined(
+        self,
+        setting: Setting,  # noqa: ARG002 - as above
+    ) -> Callable[[Sequence[Block]], Sequence[Block]]:
+        """What makes, "within" this stage, of a round (a block of each lane here, in order) what goes on."""
+        return list
 
     def share(self) -> Share | None:
         """Which part of the stream it lets pass, where it shares it between ranks; None: all of it.

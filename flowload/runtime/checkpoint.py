@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Mapping
 from operator import index
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any, NamedTuple
 
 from flowload.abc.operators import State
@@ -30,6 +30,8 @@ FORM = 3  #: of the state
 #: Of earlier versions: they know the drawing by a digest, and nothing of data and code. The second is of a
 #: run that begins at another pass than the first, or is aligned.
 PLAIN_FORM, NUMBERED_FORM = 1, 2
+#: Parameters that those do not have; left out where they are not used.
+LATER = MappingProxyType({"lanes": None, "across_lanes": False})
 KEYED = ("seed", "first_epoch", "align")  #: what a state and its run have in common
 
 
@@ -135,5 +137,5 @@ def _plain(stage: Stage) -> dict[str, Plain]:
     return {
         name: value.__qualname__ if isinstance(value, FunctionType) else plain(value)
         for name, value in vars(stage).items()
-        if name not in FREE
+        if name not in FREE and not (name in LATER and value is LATER[name])
     }

@@ -9,24 +9,23 @@ from functools import cached_property, lru_cache, partial
 import numpy as np
 
 from flowload.abc.needs import Need
-from flowload.abc.operators import Block, Fold, Map, Operator, Setting, Source
+from flowload.abc.operators import Block, Operator, Setting, Source
 from flowload.abc.powers import Paced, Stopping
 from flowload.chance import stage_key
 from flowload.graph import Placed, Plan
+from flowload.graph.inspect.lanes import find_lanes
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.epochs import EpochBoundaries
-from flowload.runtime.tasks.map_chain import is_async
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.monitor import Monitor
 
 from .capture import Noted
 from .channel import Channel
 from .check_operators import check_opened
+from .placement import Placement
 
 __all__ = ["CompiledGraph"]
-
-IO_WORKERS = 4  #: calls at once of a stage that waits for disks, where the user says nothing
 
 
 class CompiledGraph:
@@ -53,15 +52,17 @@ class CompiledGraph:
         self.align = run.align
         self.cpus = run.cpus
         self.card = run.card
-        self.segments: list[Segment] = []
-        self.channels: list[Channel] = []
         self.outputs: dict[str, Channel] = {}
-        self.nodes: dict[str, list[Member]] = {}  #: members by node, in the order of the flow
+        self.lanes = find_lanes(plan)
+        self.placed = Placement(plan, run, self.lanes, monitor)
+        self.segments = self.placed.segments
+        self.channels = self.placed.channels
+        self.nodes = self.placed.nodes
+        self.columns = self.placed.columns
         self.stop = np.zeros(1, np.uint8)  #: set when the run is left: see `Call.stop`
         self.needs: list[Need] = []  #: see `Stage.needs`
         self._pool = pool
         self._monitor = monitor
-        self._ends: dict[str, Segment] = {}  # by node: the segment of its last member
         with ExitStack() as stack:
             stack.callback(self.close)  # what was opened before a stage that cannot be
             self._build(plan)
@@ -97,8 +98,8 @@ class CompiledGraph:
         return sum(member.meter.held for member in self.members)
 
     def segment_of(self, node: str) -> Segment:
-        """The segment in which a node ends."""
-        return self._ends[node]
+        """The segment in which a node ends, in the first of its lanes."""
+        return self.placed.segment_of(node)
 
     def close(self) -> None:
         """Close what operators have open, each, whatever the others raise; raises one of their errors."""
@@ -115,16 +116,17 @@ class CompiledGraph:
 
     def _build(self, plan: Plan) -> None:
         for placed in plan.nodes:
-            self._place(placed, self._open(placed))
+            opened = {lane: self._open(placed, lane) for lane in self.placed.lanes_of(placed)}
+            self.placed.place(placed, opened, partial(placed.stage.joined, self._setting(placed)))
         for end in plan.ends:
             target = f"output {end.name!r}"
-            self.outputs[end.name] = self._channel(end.node, end.port, target=target, blocks=1)
+            self.outputs[end.name] = self.placed.channel(*end[1:], target=target, blocks=1)
             self.outputs[end.name].boundaries = EpochBoundaries(self.first_epoch, self.epochs, self.held)
             # The reader is no task of the run: a task that waits for it is in no deadlock. So an output has a
             # monitor of its own, which counts and is never asked.
             self.outputs[end.name].monitor = Monitor(self._monitor.run_lock)
 
-    def _open(self, placed: Placed) -> list[Member]:
+    def _setting(self, placed: Placed, lane: int | None = None) -> Setting:
         setting = placed.setting(
             seed=self.seed,
             epochs=self.epochs,
@@ -133,6 +135,10 @@ class CompiledGraph:
             align=self.align,
             card=self.card,
         )
+        return setting if self.lanes is None else self.lanes.setting(placed, setting, lane)
+
+    def _open(self, placed: Placed, lane: int | None = None) -> list[Member]:
+        setting = self._setting(placed, lane)
         with Noted(placed.name, placed.node.where):
             opened = placed.stage.open(setting)
             self.needs += placed.stage.needs(setting)
@@ -150,6 +156,7 @@ class CompiledGraph:
                 lease=partial(self._pool.lease, owner=placed.name),
                 stop=self.stop,
                 takes=() if k else unsure(placed),
+                lane=lane,
             )
             for k, operator in enumerate(operators)
         ]
@@ -160,55 +167,6 @@ class CompiledGraph:
             return None
         return lru_cache(maxsize=4)(partial(stage_key, self.seed, placed.name, k))
 
-    def _place(self, placed: Placed, members: list[Member]) -> None:
-        self.nodes[placed.name] = members
-        tail = self._tail(placed)
-        for k, member in enumerate(members):
-            if tail is not None and _share_a_hop(tail.members[-1], member):
-                tail.members.append(member)
-            else:
-                segment = Segment(
-                    members=[member],
-                    workers=self._workers(member),
-                    priority=len(self.segments),
-                    first_epoch=self.first_epoch,
-                    align=self.align,
-                )
-                self.segments.append(segment)
-                if k > 0 and tail is not None:
-                    self._join(tail, segment, f"{members[k - 1].name}", member.name)
-                else:
-                    for origin in placed.inputs:
-                        segment.inputs.append(self._channel(origin.node, origin.port, target=placed.name))
-                tail = segment
-        assert tail is not None  # noqa: S101 - a stage opens at least one operator
-        self._ends[placed.name] = tail
-
-    def _tail(self, placed: Placed) -> Segment | None:
-        """The segment that the node's first operator might join."""
-        if len(placed.inputs) != 1 or placed.inputs[0].port != "out":
-            return None
-        return self._ends[placed.inputs[0].node]
-
-    def _channel(self, node: str, port: str, *, target: str, blocks: int = 2) -> Channel:
-        source = node if port == "out" else f"{node}.{port}"
-        channel = Channel(source, target, self._monitor, blocks=blocks)
-        self._ends[node].outputs[port] = channel
-        self.channels.append(channel)
-        return channel
-
-    def _join(self, tail: Segment, segment: Segment, source: str, target: str) -> None:
-        channel = Channel(source, target, self._monitor)
-        tail.outputs["out"] = channel
-        segment.inputs.append(channel)
-        self.channels.append(channel)
-
-    def _workers(self, member: Member) -> int:
-        if not isinstance(member.operator, Map):
-            return 1
-        default = max(IO_WORKERS, self.cpus) if member.stage.executor == "io" else self.cpus
-        return member.stage.workers or default
-
 
 def unsure(placed: Placed) -> tuple[type, ...]:
     """What a node takes, where the drawing does not say what comes in, or says what a user has told it."""
@@ -216,15 +174,3 @@ def unsure(placed: Placed) -> tuple[type, ...]:
     known = all(issubclass(kind, takes) for kind in placed.incoming)
     told = any(hasattr(stage, "carries") for stage in placed.upstream)
     return () if (known and not told) or object in takes or Block in takes else takes
-
-
-def _share_a_hop(before: Member, behind: Member) -> bool:
-    """Neighbours of one shape that ask for the same executor and as many workers; not what is paced."""
-    if isinstance(behind.operator, Paced):
-        return False
-    if isinstance(before.operator, Fold) and isinstance(behind.operator, Fold):
-        return before.stage.executor == behind.stage.executor
-    if isinstance(before.operator, Map) and isinstance(behind.operator, Map):
-        same = before.stage.workers == behind.stage.workers and before.stage.executor == behind.stage.executor
-        return same and is_async(before) == is_async(behind)
-    return False

@@ -15,6 +15,7 @@ from flowload.cpus import usable_cpus
 from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
+from flowload.graph.inspect.lanes import LanePlan, find_lanes
 from flowload.graph.inspect.length import Length, length_of
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.threads.monitor import Monitor, RunLock
@@ -130,9 +131,20 @@ class Order(RunOrder):
                 member.verify = partial(refuse_data, node, saved, on_change=self.on_change)
         return Run(compiled, pool, monitor)
 
+    @cached_property
+    def lanes(self) -> LanePlan | None:
+        """The lanes of the graph, and which of them are here."""
+        return find_lanes(self.graph.plan)
+
     def delivered(self) -> dict[str, int]:
-        """Blocks of each output that an earlier run has delivered."""
-        return dict(self.start.delivered)
+        """Blocks of each output that an earlier run has delivered: of those that this rank has a part in.
+
+        With lanes a state counts the batches of all ranks, of which these are this rank's, whatever it had.
+        """
+        lanes, since = self.lanes, self.start.delivered
+        if lanes is None:
+            return dict(since)
+        return {name: lanes.of_rank(name, count) for name, count in since.items()}
 
     def write(self, delivered: Mapping[str, int], run: Run | None = None) -> State:
         """The state after so many blocks of each output.
@@ -141,6 +153,9 @@ class Order(RunOrder):
             delivered: by output.
             run: what delivered them; None: it has not begun.
         """
+        lanes, since = self.lanes, self.start.delivered
+        if lanes is not None:
+            delivered = {name: lanes.of_all(name, own, since[name]) for name, own in delivered.items()}
         members = [] if run is None else run.compiled.members
         world = {
             **self.world.document(),

@@ -166,7 +166,8 @@ class Run:
     def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
         """Show every block that goes into a stage to its tap before the stage has it; from any thread."""
         for name, tap in taps.items():
-            self.compiled.nodes[name][0].tap = tap
+            for member in self.compiled.columns[name][0]:
+                member.tap = tap
 
     async def _next_message(self, output: str) -> Message:
         message: Message | None = None

@@ -8,8 +8,9 @@ import pytest
 
 from flowload.abc.operators import Call, Setting
 from flowload.graph import Graph, place
-from flowload.runtime.compile import IO_WORKERS, CompiledGraph
+from flowload.runtime.compile import CompiledGraph
 from flowload.runtime.memory.pool import BufferPool
+from flowload.runtime.placement import IO_WORKERS
 from flowload.runtime.threads.monitor import Monitor, RunLock
 from tests.runtime.stages import (
     Does,

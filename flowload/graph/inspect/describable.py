@@ -12,6 +12,7 @@ from flowload.graph.plan import Placed, Plan
 from .check import check_plan
 from .describe import Row, describe, signature
 from .draw import picture, to_dot, to_mermaid
+from .memory import memory_of
 
 __all__ = ["Describable"]
 
@@ -67,8 +68,5 @@ class Describable:
 
     def memory(self, *, cpus: int = 1, seed: int = 0, epochs: int | None = 1) -> dict[str, int]:
         """Bytes that one run holds at most, as the stages estimate it, by node name; and their "total"."""
-        rows = {
-            placed.name: placed.stage.memory(placed.setting(seed=seed, epochs=epochs, cpus=cpus))
-            for placed in self.plan.nodes
-        }
+        rows = memory_of(self.plan, seed=seed, epochs=epochs, cpus=cpus)
         return {**rows, "total": sum(rows.values())}

@@ -15,17 +15,22 @@ from flowload.abc.amount import Amount
 from flowload.errors import DataError, GraphError, NoLength
 from flowload.graph.plan import Plan
 
+from .lanes import find_lanes
+
 __all__ = ["Length", "amount_of", "length_of"]
 
 
 def amount_of(plan: Plan, end: str, *, seed: int, epochs: int, first_epoch: int, align: bool) -> Amount:
     """What an output gives in all passes. Raises NoLength that says which stage nobody can foretell."""
     passes, times = (1, epochs) if align else (epochs, 1)
+    lanes = find_lanes(plan)
     known: dict[tuple[str, str], Amount | NoLength] = {}
     with ExitStack() as opened:
         for placed in plan.nodes:
             incoming = [known[origin] for origin in placed.inputs]
             setting = placed.setting(seed=seed, epochs=passes, first_epoch=first_epoch, align=align)
+            if lanes is not None:
+                setting = lanes.setting(placed, setting)
             unknown = next((each for each in incoming if isinstance(each, NoLength)), None)
             given: Mapping[str, Amount | NoLength]
             try:
@@ -39,8 +44,9 @@ def amount_of(plan: Plan, end: str, *, seed: int, epochs: int, first_epoch: int,
         found = next(known[each.node, each.port] for each in plan.ends if each.name == end)
     if isinstance(found, NoLength):
         raise found
-    blocks = None if found.blocks is None else found.blocks * times
-    samples = None if found.samples is None else found.samples * times
+    own, turns = (1, 1) if lanes is None else lanes.times(end)  # what was counted is of one lane
+    blocks = None if found.blocks is None else found.blocks * times * turns
+    samples = None if found.samples is None else found.samples * times * own
     return replace(found, samples=samples, blocks=blocks, rows=None, windows=None)
 
 

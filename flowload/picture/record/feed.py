@@ -13,6 +13,7 @@ from typing import Protocol
 
 from flowload.errors import ClosedRun
 from flowload.graph.inspect.describe import describe
+from flowload.graph.inspect.memory import memory_of
 from flowload.graph.plan import Plan
 from flowload.observe.stall import Dump, Patience
 from flowload.observe.stats import Outcome, RunStats
@@ -165,7 +166,7 @@ class Feed:
 
 def drawn(plan: Plan, title: str) -> Rails:
     """A run's graph, placed."""
-    memory = sum(placed.stage.memory(placed.setting()) for placed in plan.nodes)
+    memory = sum(memory_of(plan).values())
     return rails_of(describe(plan), title, memory)
 
 

@@ -17,7 +17,7 @@ def check_accounts(compiled: CompiledGraph) -> None:
     """Check a run whose stream ended by itself. Raises TooManyErrors (budgets by share), LedgerError."""
     for member in compiled.members:
         member.check_budget(final=True)
-    check_ledger(((member.name, member.meter) for member in compiled.members), passages(compiled))
+    check_ledger(((member.label, member.meter) for member in compiled.members), passages(compiled))
 
 
 def check_delivered(compiled: CompiledGraph, output: str, samples: int) -> None:

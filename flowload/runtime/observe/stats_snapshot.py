@@ -11,6 +11,8 @@ from flowload.abc.powers import Gauged
 from flowload.observe.stats import EdgeStats, ExecutorStats, LeaseStats, RunStats, StageStats, TaskStats
 from flowload.printable import printable
 from flowload.runtime.channel import Channel
+from flowload.runtime.lanes.rounds import Rounds
+from flowload.runtime.lanes.statistics import edges_as_one, gauge_as_one, tasks_as_one
 from flowload.runtime.observe.outcome import outcome_of, warnings_of
 from flowload.runtime.observe.process import clock_seconds, resident
 from flowload.runtime.run import Run
@@ -30,10 +32,13 @@ def snapshot(run: Run) -> RunStats:
     buffers = run.pool.stats()
     cpu_time, storage_bytes = run.process.taken()
     tasks, outside = _with_lock(run, [_task(run, segment) for segment in compiled.segments])
+    edges = tuple(_edge(channel) for channel in compiled.channels)
+    if compiled.lanes is not None:
+        tasks, edges = tasks_as_one(compiled.segments, tasks), edges_as_one(edges)
     owners = run.pool.owners()
     return RunStats(
         stages={name: _stage(run, name, tasks, owners) for name in compiled.nodes},
-        edges=tuple(_edge(channel) for channel in compiled.channels),
+        edges=edges,
         elapsed=(run.ended or perf_counter()) - run.began,
         delivered=run.delivered,
         blocks_delivered=run.blocks_delivered,
@@ -126,7 +131,7 @@ def add_under_way(work: dict[str, float], seconds: float) -> None:
 
 def _executor_of(run: Run, segment: Segment) -> tuple[str, TimingTotals | None]:
     first = segment.members[0]
-    if is_async(first) or isinstance(first.operator, Turn):
+    if is_async(first) or isinstance(first.operator, Turn | Rounds):
         return "loop", None  # its CPU time is the loop's
     for executor in tuple(run.executors.values()):
         if (totals := executor.timings.get(segment.priority)) is not None:
@@ -144,35 +149,37 @@ def _running(run: Run, segment: Segment) -> int:
 def _stage(run: Run, name: str, tasks: Sequence[TaskStats], owners: Mapping[str, LeaseStats]) -> StageStats:
     members = run.compiled.nodes[name]
     meters = [member.meter for member in members]
-    first, last = meters[0], meters[-1]
+    columns = [[member.meter for member in column] for column in run.compiled.columns[name]]
+    first, last = columns[0], columns[-1]
     dropped: Counter[str] = Counter()
     for meter in meters:
         dropped.update(dict(meter.dropped))  # copied in one step: a thread may be counting
     # Operators inside one stage may count in different units (chunks, then frames): the accounts of each
     # balance by themselves, so those before the last only add what they dropped or hold.
-    inside = sum(meter.dropped.total() + meter.held for meter in meters[:-1])
+    inside = sum(meter.dropped.total() + meter.held for column in columns[:-1] for meter in column)
+    out = sum(meter.out for meter in last)
     calls = sum(meter.calls for meter in meters)
     busy = sum(meter.busy for meter in meters)
     slowest = max(meters, key=lambda meter: meter.busy).durations
     own = [task for task in tasks if name in task.work]
     return StageStats(
         name=name,
-        in_=last.in_ + inside,
-        out=last.out,
+        in_=sum(meter.in_ for meter in last) + inside,
+        out=out,
         dropped=dict(dropped),
         held=sum(meter.held for meter in meters),
-        blocks_in=first.blocks_in,
-        blocks_out=last.blocks_out,
-        bytes_out=last.bytes_out,
-        rate=last.rate.recent(last.out),
-        rate_overall=last.rate.overall(last.out),
+        blocks_in=sum(meter.blocks_in for meter in first),
+        blocks_out=sum(meter.blocks_out for meter in last),
+        bytes_out=sum(meter.bytes_out for meter in last),
+        rate=sum(meter.rate.recent(meter.out) for meter in last),
+        rate_overall=sum(meter.rate.overall(meter.out) for meter in last),
         busy=busy,
         starved=own[0].starved,
         blocked=own[-1].blocked,
         workers=own[-1].workers,
         running=sum(task.running for task in own),
         service=busy / calls if calls else 0.0,
-        bytes_in=_bytes_in(run, members[0]),
+        bytes_in=sum(_bytes_in(run, member) for member in run.compiled.columns[name][0]),
         calls=calls,
         p50=slowest.quantile(0.5),
         p95=slowest.quantile(0.95),
@@ -188,12 +195,13 @@ def _stage(run: Run, name: str, tasks: Sequence[TaskStats], owners: Mapping[str,
 
 
 def _gauges(members: Sequence[Member]) -> dict[str, float]:
-    gauges: dict[str, float] = {}
+    told: dict[str, list[float]] = {}
     for member in members:
         if isinstance(member.operator, Gauged):
             with member:
-                gauges |= {printable(name): value for name, value in member.operator.gauges().items()}
-    return gauges
+                for name, value in member.operator.gauges().items():
+                    told.setdefault(printable(name), []).append(value)
+    return {name: gauge_as_one(name, values) for name, values in told.items()}
 
 
 def share_of(task: TaskStats, stage: str) -> float:

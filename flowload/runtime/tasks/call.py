@@ -143,7 +143,13 @@ class Member(Noted):
     #: told what the data are: raises where they are others than those of a state; None: there is no state
     verify: Callable[[Mapping[str, Any]], object] | None = None
     guard: str | None = None  #: why nothing may be left out here, if so
+    lane: int | None = None  #: that it works for; None: there are none, or it works for all
     takes: tuple[type, ...] = ()  #: classes of blocks that it takes, where the wiring says nothing of them
+
+    @property
+    def label(self) -> str:
+        """Its name, and that of its lane, for messages."""
+        return self.name if self.lane is None else f"{self.name} of lane {self.lane}"
 
     def call(self, number: int, block: Block | None = None, samples: int = 0, *, epoch: int = 0) -> RunCall:
         """A new call for this operator, with a block of so many samples, keyed by the number of a pass.

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from flowload.abc.operators import Route, Source, Turn
 from flowload.runtime.compile import CompiledGraph
+from flowload.runtime.lanes.rounds import Rounds
 from flowload.runtime.threads.executor import Executor
 from flowload.runtime.threads.monitor import Monitor
 
@@ -16,9 +17,10 @@ from .fold_task import FoldTask
 from .map_chain import is_async
 from .map_task import MapTask
 from .pacing import segments_behind
+from .round_task import RoundTask
 from .segment import Segment
 from .source_task import run_source
-from .wiring_task import TurnTask, run_route, run_turn
+from .wiring_task import RouteTask, TurnTask, run_turn
 
 __all__ = ["TaskMain", "task_for"]
 
@@ -31,18 +33,27 @@ def task_for(
     """The coroutine function that runs a segment to its end; called in the event loop that will run it."""
     first = segment.members[0]
     operator, executor = first.operator, executors[first.stage.executor]
+    if isinstance(operator, Rounds):
+        return RoundTask(segment, operator, monitor).run
     if isinstance(operator, Source):
         return partial(run_source, segment, executors["io"], compiled.epochs)
-    if isinstance(operator, Route):
-        return partial(run_route, segment, executor)
-    if isinstance(operator, Turn):
-        turn = TurnTask(segment)
-        monitor.deadlock_breakers.append(turn.break_deadlock)
-        return partial(run_turn, turn)
+    if isinstance(operator, Route | Turn):
+        return wiring_for(segment, operator, executor, monitor)
     behind = compiled.outputs.values(), segments_behind(segment, compiled.segments)
     if not segment.is_map:
         return FoldTask(segment, monitor, executor, behind).run
-    if not is_async(first):
-        return MapTask(segment, monitor, partial(executor.submit, priority=segment.priority), behind).run
-    coroutines = Coroutines(segment, monitor.run_lock)
-    return partial(coroutines.during, MapTask(segment, monitor, coroutines.submit).run)
+    if is_async(first):
+        coroutines = Coroutines(segment, monitor.run_lock)
+        return partial(coroutines.during, MapTask(segment, monitor, coroutines.submit).run)
+    return MapTask(segment, monitor, partial(executor.submit, priority=segment.priority), behind).run
+
+
+def wiring_for(segment: Segment, operator: Route | Turn, executor: Executor, monitor: Monitor) -> TaskMain:
+    """The same of fan-out and fan-in."""
+    if isinstance(operator, Route):
+        route = RouteTask(segment, executor)
+        monitor.deadlock_breakers.append(route.break_deadlock)
+        return route.run
+    turn = TurnTask(segment)
+    monitor.deadlock_breakers.append(turn.break_deadlock)
+    return partial(run_turn, turn)

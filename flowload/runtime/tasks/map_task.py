@@ -173,12 +173,17 @@ class MapTask(Task):
         return [await self._apply_async(items.pop(), epoch)]
 
     def _set_going(self) -> None:
-        while self._queue and self.segment.running < self.segment.workers:
+        while (
+            self._queue
+            and self.segment.running < self.segment.workers
+            and self.segment.limit.take(self._set_going)
+        ):
             self.segment.running += 1
             self._start(self._queue.popleft())
 
     def _done(self) -> None:
         self.segment.running -= 1
+        self.segment.limit.give()
         self._set_going()
         self.schedule()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 from flowload.abc.operators import Map, Mark, Route
 from flowload.runtime.channel import Channel, Message, NumberedBlock
+from flowload.runtime.lanes.call_limit import CallLimit
 from flowload.runtime.threads.executor import Job
 
 from .call import Member
@@ -28,6 +30,11 @@ class Segment:
 
     members: list[Member]
     workers: int = 1
+    limit: CallLimit = field(
+        default_factory=lambda: CallLimit(sys.maxsize)
+    )  #: of calls, its own and other lanes'
+    lane: int | None = None  #: that it works for; None: there are none, or it works for all
+    deals: bool = False  #: lanes begin here
     priority: int = 0  #: place in the flow, unique: later segments are run first
     first_epoch: int = 0  #: number of the run's first pass
     align: bool = False  #: passes are kept apart

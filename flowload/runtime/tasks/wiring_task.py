@@ -10,37 +10,66 @@ from time import perf_counter
 
 from flowload.abc.operators import Mark, Route, Turn
 from flowload.errors import DataError, GraphError
-from flowload.runtime.channel import EndOfStream, Message, NumberedBlock, ReaderGone
+from flowload.runtime.channel import Channel, EndOfStream, Message, NumberedBlock, ReaderGone
 from flowload.runtime.threads.executor import Executor
 
 from .call import Member
 from .segment import Segment
 
-__all__ = ["run_route", "run_turn"]
+__all__ = ["RouteTask", "TurnTask", "run_turn"]
 
 
-async def run_route(segment: Segment, executor: Executor) -> None:
-    """Send the parts of every block to their outputs; marks go to all."""
-    numbers = dict.fromkeys(segment.outputs, 0)
-    member = segment.members[0]
-    epochs = segment.epochs()
-    try:
-        while True:
-            message = await segment.take()
-            if isinstance(message, Mark):
-                if epochs.passed(message):
-                    numbers = dict.fromkeys(segment.outputs, 0)
-                await _each(segment, dict.fromkeys(segment.outputs, message))
-            elif message.block is not None:
-                work = partial(_route, member, segment.outputs, message, epochs.number)
-                parts = await executor.run(work, priority=segment.priority)
-                numbered = {port: part._replace(number=numbers[port]) for port, part in parts.items()}
-                await _each(segment, numbered)
-                for port, part in parts.items():
-                    segment.given[port] += part.samples
-                    numbers[port] += 1
-    except EndOfStream:
-        segment.end()
+class RouteTask:
+    """A fan-out at work: sends the parts of every block to their outputs; marks go to all."""
+
+    def __init__(self, segment: Segment, executor: Executor) -> None:
+        self.segment = segment
+        self.executor = executor
+        self.waits_for: Channel | None = None
+
+    async def run(self) -> None:
+        """Route until the stream ends."""
+        segment = self.segment
+        numbers = dict.fromkeys(segment.outputs, 0)
+        member = segment.members[0]
+        epochs = segment.epochs()
+        try:
+            while True:
+                message = await segment.take()
+                if isinstance(message, Mark):
+                    if epochs.passed(message):
+                        numbers = dict.fromkeys(segment.outputs, 0)
+                    await self._each(dict.fromkeys(segment.outputs, message))
+                elif message.block is not None:
+                    work = partial(_route, member, segment.outputs, message, epochs.number)
+                    parts = await self.executor.run(work, priority=segment.priority)
+                    numbered = {port: part._replace(number=numbers[port]) for port, part in parts.items()}
+                    await self._each(numbered)
+                    for port, part in parts.items():
+                        segment.given[port] += part.samples
+                        numbers[port] += 1
+        except EndOfStream:
+            segment.end()
+
+    async def _each(self, messages: Mapping[str, Message]) -> None:
+        """Write to the outputs that are still read; ReaderGone when none is."""
+        outputs = self.segment.outputs
+        for port, message in messages.items():
+            self.waits_for = outputs[port]
+            with suppress(ReaderGone):
+                await self.segment.put(message, port)
+        self.waits_for = None
+        if all(channel.reader_left for channel in outputs.values()):
+            raise ReaderGone
+
+    def break_deadlock(self) -> None:
+        """All tasks are parked: where this deals to lanes, grow the queue that has no room.
+
+        Another lane has nothing more, and all wait for it: a round is one batch of each. What waits here are
+        references, of some bytes a chunk; behind here it would be records.
+        """
+        if self.segment.deals and self.waits_for is not None and self.waits_for.writer_waits:
+            self.waits_for.grow()
 
 
 def _route(
@@ -75,15 +104,6 @@ def check_ports(routed: object, ports: Collection[str]) -> None:
         if port not in ports:
             names = ", ".join(map(repr, sorted(ports)))
             raise GraphError(f"route() gave a part for the output {port!r}; this stage has {names}")
-
-
-async def _each(segment: Segment, messages: Mapping[str, Message]) -> None:
-    """Write to the outputs that are still read; ReaderGone when none is."""
-    for port, message in messages.items():
-        with suppress(ReaderGone):
-            await segment.put(message, port)
-    if all(channel.reader_left for channel in segment.outputs.values()):
-        raise ReaderGone
 
 
 def check_choice(which: int, ready: Sequence[int]) -> int:

@@ -70,7 +70,9 @@ def shared(stage: Any) -> dict[str, Any] | None:
         share = stage.share()
     except GraphError:  # the run will say so
         return None
-    return None if share is None else {"rank": share.rank, "world": share.world}
+    if share is None or share.lanes is not None:  # with lanes, the stream is the same for any rank and world
+        return None
+    return {"rank": share.rank, "world": share.world}
 
 
 def flat(stage: Mapping[str, Any]) -> dict[str, Any]:

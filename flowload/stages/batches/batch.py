@@ -12,7 +12,7 @@ from flowload.abc.amount import Amount
 from flowload.abc.needs import Compiled, Need
 from flowload.abc.operators import OnError, Operator, Setting
 from flowload.abc.records import LayoutRecords, may_drop
-from flowload.abc.stage import whole
+from flowload.abc.stage import Joins, whole
 from flowload.blocks import Batch, Frames, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
@@ -29,6 +29,7 @@ from .buffer_layout import batch_bytes
 from .bundle import how_many
 from .collate import Collate, find_layout
 from .gather import check_layout
+from .of_lanes import Join, across, in_turn, share_of
 from .rebatch import Rebatch
 from .refill import CollateRefilled, Refill
 from .row_size import row_size
@@ -49,6 +50,7 @@ class BatchStage(Stage):
     size: int
     layout: str | None = None
     drop_last: bool = False
+    across_lanes: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,12 +60,40 @@ class BatchStage(Stage):
             raise GraphError(f"batch: layout is {self.layout!r}; wanted the name of one, or None")
         if not isinstance(self.drop_last, bool):
             raise GraphError(f"batch: drop_last is {self.drop_last!r}; wanted True or False")
+        if not isinstance(self.across_lanes, bool):
+            raise GraphError(f"batch: across_lanes is {self.across_lanes!r}; wanted True or False")
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
         """One output with batches (`Batch`)."""
         if self.layout is not None and list(incoming) == [Batch]:
             raise GraphError(f"batch: layout={self.layout!r} is for records; here come arrays already")
         return {"out": Batch}
+
+    @property
+    def across(self) -> bool:  # type: ignore[override]  # a class variable elsewhere
+        """See `Stage.across`."""
+        return self.across_lanes
+
+    def joins(self, setting: Setting) -> Joins:
+        """Encoding makes of each block one, unless samples are left out there."""
+        sure = self.across_lanes or self.on_error == "raise" or self.refilled(setting)
+        return "within" if sure else "behind"
+
+    def joined(self, setting: Setting) -> Join:
+        """See `Stage.joined`."""
+        if self.across_lanes:
+            return across
+        if not setting.bundles:
+            return super().joined(setting)
+        return in_turn(self.size, Collate(self.layout, device_of(setting)).together)
+
+    def own_size(self, setting: Setting) -> int:
+        """Samples that a lane cuts off for a batch. Raises GraphError where lanes cannot have as many."""
+        return share_of(self.size, setting.lanes) if self.across_lanes else self.size
+
+    def size_here(self, setting: Setting) -> int:
+        """Samples of a batch of this rank."""
+        return self.own_size(setting) * max(1, len(setting.here)) if self.across_lanes else self.size
 
     def uneven(self, setting: Setting) -> str | None:
         """What is bad, or lacks data, is left out where it is read."""
@@ -77,12 +107,13 @@ class BatchStage(Stage):
             check_layout(records.name, records.layouts, self.layout)
         device, refilled = device_of(setting), self.refilled(setting)
         encode = CollateUsable(self.layout, device) if refilled else Collate(self.layout, device)
+        size, alone = self.own_size(setting), len(setting.here) <= 1
         cut = Rebatch(
-            self.size,
+            size,
             drop_last=self.drop_last and not refilled,
             find=format_finder(setting),
             tables=ReopenedTables.before(setting),
-            together=encode.together if setting.bundles else None,
+            together=encode.together if setting.bundles and alone else None,
             misfit=encode.misfit if self.on_error == "skip" else None,
         )
         workers = (self.workers or setting.cpus) + workers_between(setting)
@@ -91,7 +122,7 @@ class BatchStage(Stage):
         if not refilled:
             return cut, made
         refill = Refill(
-            self.size,
+            size,
             drop_last=self.drop_last,
             find=format_finder(setting),
             tables=ReopenedTables.before(setting),
@@ -117,7 +148,7 @@ class BatchStage(Stage):
         samples = incoming[0].samples
         if samples is None:
             raise NoLength("batch: how much comes to it shows only when it runs")
-        full, rest = divmod(samples, self.size)
+        full, rest = divmod(samples, self.own_size(setting))
         blocks = full + int(rest > 0 and not self.drop_last)
         bad = self.uneven(setting) or ("what turns out bad is left out" if self.refilled(setting) else None)
         given = Amount(samples=samples - rest if self.drop_last else samples, blocks=blocks)
@@ -136,46 +167,50 @@ class BatchStage(Stage):
         """Batches at work and on their way, and the records that they are made of."""
         workers = self.workers or setting.cpus
         formats = own_formats(setting.upstream)
-        known = [self.batch_of(records) for records in own_records(setting)]
+        size = self.size_here(setting)
+        known = [self.batch_of(records, size) for records in own_records(setting)]
         if known or not formats:
             nbytes = max(known, default=0)
             together = how_many(nbytes, swift=True) if setting.bundles else 1
             return made_bytes(setting, workers, nbytes, together) + self.refilling(setting, nbytes * together)
         fields = find_layout(formats[0], self.layout).fields()
-        nbytes = batch_bytes(fields, self.size)
+        nbytes = batch_bytes(fields, size)
         together = how_many(nbytes, swift=False) if setting.bundles else 1
         batches = made_bytes(setting, workers, nbytes, together)
-        records = (workers + WAITING) * self.size * row_size(setting)
+        lanes = 1 if self.across_lanes else max(1, len(setting.here))  # in which batches that are cut wait
+        records = (workers + WAITING * lanes) * size * row_size(setting)
         return batches + records + self.refilling(setting, nbytes)
 
     def given_bytes(self, setting: Setting) -> int:
         """Bytes of one batch, as far as they are known, for whoever stands behind it."""
-        known = [self.batch_of(records) for records in own_records(setting)]
+        size = self.size_here(setting)
+        known = [self.batch_of(records, size) for records in own_records(setting)]
         formats = own_formats(setting.upstream)
         if known or not formats:
             return max(known, default=0)
-        return batch_bytes(find_layout(formats[0], self.layout).fields(), self.size)
+        return batch_bytes(find_layout(formats[0], self.layout).fields(), self.size_here(setting))
 
     def refilling(self, setting: Setting, nbytes: int) -> int:
         """Bytes of blocks that wait to be filled up, or are filled up."""
         return (self.workers or setting.cpus) * nbytes + WAITING * nbytes if self.refilled(setting) else 0
 
-    def batch_of(self, records: LayoutRecords) -> int:
-        """Bytes of a batch of these records, as far as they tell."""
+    def batch_of(self, records: LayoutRecords, size: int) -> int:
+        """Bytes of a batch of so many of these records, as far as they tell."""
         layout = check_layout(records.name, records.layouts, self.layout)
         attending = getattr(records, "attending_bytes", None)  # see `LayoutRecords`
-        beside = 0 if attending is None else attending(layout, self.size)
-        return batch_bytes(records.fields(layout), self.size) + beside
+        beside = 0 if attending is None else attending(layout, size)
+        return batch_bytes(records.fields(layout), size) + beside
 
 
 @names_keywords
-def batch(
+def batch(  # noqa: PLR0913 - each is a choice of its own
     size: int | None = None,
     *,
     atoms: int | None = None,
     edges: int | None = None,
     layout: str | None = None,
     drop_last: bool = False,
+    across_lanes: bool = False,
     workers: int | None = None,
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
@@ -203,6 +238,10 @@ def batch(
             layout. For lc0: "tensors", "tuple" or "bits".
         drop_last: whether what is too little for a batch at the end of the stream is dropped, and
             counted; else it makes a smaller last batch, or one for each slot.
+        across_lanes: behind `shard(lanes=V)`: `size` is that of a step of all ranks together, with size / V
+            samples of every lane, of which each rank has those of its own lanes: the same samples in the
+            same step, and so the same gradient, for any number of ranks. False: each rank gets batches of
+            this size, one lane after the other.
         workers: batches that may be encoded at once; None: as many as the run has CPUs.
         on_error: what a bad sample does: "raise" ends the run, "skip" counts it as dropped, alone. Arrays
             that do not fit those of the same batch are bad, too.
@@ -229,11 +268,14 @@ def batch(
                 size=size,
                 layout=layout,
                 drop_last=drop_last,
+                across_lanes=across_lanes,
                 workers=workers,
                 on_error=on_error,
                 max_errors=max_errors,
             )
         )
+    if across_lanes:
+        raise GraphError("batch: across_lanes=True takes as many samples of each lane; that is for a size")
     ((name, limit),) = budgets.items()
     return place(
         BudgetStage(

@@ -12,7 +12,7 @@ from flowload.abc.amount import Amount
 from flowload.abc.needs import Compiled, Need
 from flowload.abc.operators import Operator, Setting
 from flowload.abc.records import LayoutRecords
-from flowload.abc.stage import whole
+from flowload.abc.stage import Joins, whole
 from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Stage
@@ -68,6 +68,10 @@ class BudgetStage(Stage):
         if not comes_cut(setting):
             return f"{self.budget} makes other batches on each rank; put shard() directly before batch()"
         return super().uneven(setting) or lacking(setting)
+
+    def joins(self, setting: Setting) -> Joins:  # noqa: ARG002 - wherever it stands
+        """Encoding makes of each batch one, unless it is left out there."""
+        return "within" if self.on_error == "raise" else "behind"
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """Cut the stream by reference; encode each piece. Raises GraphError for an unknown layout."""
@@ -128,4 +132,4 @@ def comes_cut(setting: Setting) -> bool:
     if before is None or not getattr(before, "deals", False):
         return False
     share = before.share()
-    return share is not None and share.world > 1
+    return share is not None and (share.lanes or share.world) > 1

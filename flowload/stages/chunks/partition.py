@@ -59,11 +59,16 @@ class Partition:
         block, weights = self.known(block, call)
         hands = np.empty(len(block), np.int64)
         deal(hands, weights, self.totals)
+        own = self.take(hands, block, weights)
+        call.drop(len(block) - own, "other rank")
+        yield from self.release()
+
+    def take(self, hands: NDArray[np.int64], block: Chunks, weights: NDArray[np.int64]) -> int:
+        """Let this rank's chunks of a block wait; how many they are."""
         own = np.flatnonzero(hands == self.rank)
-        call.drop(len(block) - len(own), "other rank")
         if len(own):
             self.waiting.append((block.select(own), weights[own]))
-        yield from self.release()
+        return len(own)
 
     def known(self, block: Chunks, call: Call) -> tuple[Chunks, NDArray[np.int64]]:
         """The chunks that have a weight, and it; the others are rejected."""
@@ -91,6 +96,11 @@ class Partition:
 
     def flush(self, call: Call) -> Iterator[Chunks]:
         """The share that is still missing to the smallest total; the rest is dropped."""
+        yield from self.rest(call)
+        self.totals[:] = 0
+
+    def rest(self, call: Call) -> Iterator[Chunks]:
+        """The same, but for the totals, which are the next stream's to begin anew."""
         room = int(self.totals.min()) - self.let
         rest = self.held
         if self.waiting and room > 0:
@@ -102,8 +112,7 @@ class Partition:
             rest -= 1
             self.waiting = []
             yield replace(last, table=table)
-        self.waiting = []
-        self.totals[:], self.let = 0, 0
+        self.waiting, self.let = [], 0
         call.drop(rest, "cut to equal ranks")
 
     def state(self) -> State:

@@ -51,9 +51,13 @@ class ReservoirStage(Stage):
         """Frames."""
         return {"out": Frames}
 
-    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - the same in every setting
+    def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: the Fold that exchanges records with random slots."""
-        return (Exchange(self.frames),)
+        return (Exchange(self.size(setting), drain=DRAIN // setting.lanes),)
+
+    def size(self, setting: Setting) -> int:
+        """Records that wait. Raises GraphError for lanes that would have none."""
+        return setting.of_lane(self.frames, "reservoir: frames")
 
     def needs(self, setting: Setting) -> Iterator[Need]:  # noqa: ARG002 - the same in every setting
         """Those of the exchange."""
@@ -69,7 +73,7 @@ class ReservoirStage(Stage):
 
     def memory(self, setting: Setting) -> int:
         """Its rows. Blocks on the way out are counted above: in their own memory, or when no more come."""
-        return self.frames * (row_size(setting) + ORIGIN.itemsize)
+        return self.size(setting) * (row_size(setting) + ORIGIN.itemsize)
 
 
 class Exchange:
@@ -80,10 +84,15 @@ class Exchange:
     alone, not on the blocks in which records come. At the end the rest goes out in random order.
     A record waits a geometric time, `size` exchanges on average, and neighbours come out `size` apart on
     average.
+
+    Args:
+        size: records that wait, at most.
+        drain: bytes of a block at the end, at most.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, drain: int = DRAIN) -> None:
         self.size = size
+        self.drain = drain
         self.count = 0  # rows that wait: slots 0 .. count - 1
         self.exchanged = 0  # records since the reservoir was full
         self.format: ChunkFormat | None = None
@@ -151,7 +160,7 @@ class Exchange:
         """What waits, in a uniformly random order."""
         order = np.empty(self.count, np.int64)
         permutation(order, stream(call.key(), ORDER), self.count)
-        rows = max(1, DRAIN // max(1, self.slots.stride))
+        rows = max(1, self.drain // max(1, self.slots.stride))
         for first in range(0, len(order), rows):
             yield self.take(order[first : first + rows], call)
         self.slots.close()
@@ -220,7 +229,8 @@ def reservoir(frames: int, *, on_error: OnError = "raise", max_errors: int | flo
 
     Args:
         frames: records that wait. 1 keeps the order. The memory, about 2.1 KB a record of lc0 (packed), is
-            taken as the reservoir fills; at the end of the stream it drains in random order.
+            taken as the reservoir fills; at the end of the stream it drains in random order. Behind
+            `shard(lanes=...)` of the whole stream: each lane has its share of them.
         on_error: what records of another format than the first do: "raise" ends the run, "skip" counts
             them as dropped.
         max_errors: under "skip": how many records (int) or which share (float) may be skipped.

@@ -46,11 +46,15 @@ class ShufflePoolStage(Stage):
         """One fold: which one depends on whether the data grow, and are to come more than once."""
         growing = any(stage.growing for stage in setting.upstream)
         find = format_finder(setting)
-        first = setting.first_epoch
+        first, size = setting.first_epoch, self.size(setting)
         if growing and setting.epochs != 1:
-            return (RepeatingPool(self.chunks, find=find, first_epoch=first),)
+            return (RepeatingPool(size, find=find, first_epoch=first),)
         choices = PoolChoices(first, align=setting.align, growing=growing)
-        return (ChunkPool(self.chunks, growing=growing, find=find, choices=choices),)
+        return (ChunkPool(size, growing=growing, find=find, choices=choices),)
+
+    def size(self, setting: Setting) -> int:
+        """Chunks that its fold holds at most. Raises GraphError for lanes that would have none."""
+        return setting.of_lane(self.chunks, "shuffle_pool: chunks")
 
     def needs(self, setting: Setting) -> Iterable[Need]:
         """Those of its fold."""
@@ -60,7 +64,7 @@ class ShufflePoolStage(Stage):
     def memory(self, setting: Setting) -> int:
         """The index, where every chunk is a file of its own; chunks of one file share what that costs."""
         waits = KNOWN if setting.first_epoch or setting.align else 0
-        return (max(self.chunks, waits) + 4 * EMIT) * (CHUNK.itemsize + 24 + HELD)
+        return (max(self.size(setting), waits) + 4 * EMIT) * (CHUNK.itemsize + 24 + HELD)
 
 
 @names_keywords
@@ -74,6 +78,7 @@ def shuffle_pool(chunks: int, *, on_error: OnError = "raise", max_errors: int | 
 
     Args:
         chunks: references that are held at most: about 70 bytes each, and 280 a file. 1 keeps the order.
+            Behind `shard(lanes=...)` of the whole stream: each lane has its share of them.
         on_error: what chunks of another format than the first do: "raise" ends the run, "skip" counts them
             as dropped.
         max_errors: under "skip": how many chunks (int) or which share (float) may be skipped.

@@ -31,6 +31,7 @@ __all__ = ["UnpackStage", "unpack"]
 Checks: TypeAlias = Literal["values", "none"]
 
 BLOCK = 16 << 20  #: bytes of records that a call gives at most
+LEAST = 1 << 20  #: the same of a lane of many: less is not worth the way to a thread
 PACKED = 2  #: times as many, where they are packed: to so much less memory that fewer calls are worth it
 LIGHT = 2  #: times as many a call inflates at most, where it takes few of them: 10 to 50 milliseconds
 ON_THEIR_WAY = 8  #: blocks that are finished, and wait or are worked on by the next stage, at most
@@ -121,8 +122,9 @@ class UnpackStage(Stage):
 
 
 def block_bytes(setting: Setting) -> int:
-    """Bytes of records, before they are packed, that a call gives at most."""
-    return BLOCK * PACKED if row_size(setting) < RECORD else BLOCK
+    """Bytes of records, before they are packed, that a call gives at most; lanes together hold as much."""
+    whole = BLOCK * PACKED if row_size(setting) < RECORD else BLOCK
+    return max(LEAST, whole // setting.lanes)
 
 
 @names_keywords

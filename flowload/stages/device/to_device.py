@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 from flowload.abc.amount import Amount
 from flowload.abc.needs import Need
 from flowload.abc.operators import Block, Call, Device, OnError, Operator, Setting
-from flowload.abc.stage import whole
+from flowload.abc.stage import Joins, whole
 from flowload.blocks import Batch, Bundle, Item
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
@@ -46,6 +46,7 @@ class ToDeviceStage(Stage):
     word: ClassVar[str] = "to_device"
     accepts: ClassVar[tuple[type, ...]] = (Batch, Item)
     keeps: ClassVar[bool] = True
+    alike: ClassVar[bool] = True
 
     target: str = "auto"
     prefetch: int | None = None
@@ -125,6 +126,10 @@ class ToDeviceStage(Stage):
         from .plain_copies import PlainCopies, find_device  # noqa: PLC0415 - imports torch
 
         return (PlainCopies(find_device(self.target)),)
+
+    def joins(self, setting: Setting) -> Joins:  # noqa: ARG002 - wherever it stands
+        """Each batch becomes one, unless it may be left out."""
+        return "before" if self.on_error == "raise" else "behind"
 
     def amount(
         self,

@@ -40,13 +40,17 @@ class RoundRobin:
         if self.world == 1:
             yield block
             return
+        call.drop(len(block) - self.take(block), "other rank")
+        yield from self.release()
+
+    def take(self, block: Rows) -> int:
+        """Let this rank's rows of a block wait; how many they are."""
         first = (self.rank - self.seen) % self.world
         own = block.select(slice(first, None, self.world))
         self.seen += len(block)
-        call.drop(len(block) - len(own), "other rank")
         if len(own):
             self.waiting.add(own)
-        yield from self.release()
+        return len(own)
 
     def release(self) -> Iterator[Rows]:
         """What waits, but for the row of a turn that is not full."""

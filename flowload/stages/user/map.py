@@ -28,6 +28,7 @@ class MapStage(Stage):
 
     word: ClassVar[str] = "map"
     accepts: ClassVar[tuple[type, ...]] = (object,)
+    alike: ClassVar[bool] = True
 
     fn: Callable[..., Any]
     carries: type | None = None

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from flowload.abc.operators import Block, Call, Operator, Setting, State
+from flowload.abc.stage import Joins
 from flowload.blocks import Bundle, Item
 from flowload.errors import RankError
 from flowload.graph import Stage
@@ -58,9 +59,13 @@ class EqualRanksStage(Stage):
         """One output, with the type of its input."""
         return {"out": incoming[0]}
 
-    def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
+    def joins(self, setting: Setting) -> Joins:  # noqa: ARG002 - wherever it stands
+        """Ranks end together, and so do their lanes."""
+        return "before"
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: one Fold."""
-        return (EqualRanks(self.agreement, self.rank, self.size),)
+        return (EqualRanks(self.agreement, self.rank, self.size, round=setting.round),)
 
 
 class EqualRanks:
@@ -70,10 +75,20 @@ class EqualRanks:
     at its end that it will have no more. All may give as many as the one that has had the fewest. The
     smallest last number is the end for all; what others have more is dropped. Smaller batches at the end are
     given where all ranks end with one of the same size, which takes one more exchange.
+
+    Where a rank has several lanes, a batch of each, which come in turn and are of one size, counts as one.
+
+    Args:
+        agreement: with the other ranks.
+        rank: this one's number.
+        size: samples of a full batch; None: every block is one step.
+        round: batches that count as one.
     """
 
-    def __init__(self, agreement: Agreement, rank: int, size: int | None) -> None:
+    def __init__(self, agreement: Agreement, rank: int, size: int | None, *, round: int = 1) -> None:  # noqa: A002
         self.agreement = agreement
+        self.round = round
+        self.turn: list[Block] = []  # of a round that is not complete
         self.rank = rank
         self.size = size
         self.short: Block | None = None  # a smaller batch, perhaps the last
@@ -89,12 +104,14 @@ class EqualRanks:
 
     @property
     def held(self) -> int:
-        """The smaller batch."""
-        return 0 if self.short is None else len(self.short)
+        """The smaller batch, and those of a round that is not complete."""
+        return sum(map(len, self.turn)) + (0 if self.short is None else len(self.short))
 
     def push(self, block: Block, call: Call) -> Iterator[Block]:
         """The batches of a block, as far as all ranks have them. Raises RankError."""
-        parts: list[Block] = [*getattr(block, "bundled", (block,))]
+        parts = self.rounds(getattr(block, "bundled", (block,)))
+        if not parts:
+            return
         if self.short is not None:
             parts.insert(0, self.short)  # it was not the last
             self.short = None
@@ -113,20 +130,34 @@ class EqualRanks:
                 self.agree(self.given + len(parts), NOBODY)
         call.drop(sum(map(len, parts)), "cut to equal ranks")
 
+    def rounds(self, blocks: Sequence[Block]) -> list[Block]:
+        """The rounds that are complete with these batches."""
+        if self.round == 1:
+            return list(blocks)
+        found = []
+        for block in blocks:
+            self.turn.append(block)
+            if len(self.turn) == self.round:
+                found.append(together(self.turn))
+                self.turn = []
+        return found
+
     def flush(self, call: Call) -> Iterator[Block]:
         """This rank has no more: the others are told. Raises RankError."""
         while not self.over and not self.gone:
             self.agree(self.given, self.given)
         short, self.short = self.short, None
-        if self.tell_rest(self.held if short is None else len(short)) and short is not None:
+        if self.tell_rest(0 if short is None else len(short)) and short is not None:
             yield short
         elif short is not None:
             call.drop(len(short), "cut to equal ranks")
+        call.drop(sum(map(len, self.turn)), "cut to equal ranks")
+        self.turn = []
         self.begin()
 
     def is_short(self, block: Block) -> bool:
         """Whether a block is less than a full batch."""
-        return self.size is not None and len(block) < self.size and not isinstance(block, Item)
+        return self.size is not None and len(block) < self.size * self.round and not isinstance(block, Item)
 
     def agree(self, so_far: int, last: int) -> None:
         """Exchange how many batches this rank has had, and how many there will be, if that is known."""
@@ -185,4 +216,5 @@ def together(parts: list[Block]) -> Block:
     """Several blocks joined into one."""
     if len(parts) == 1:
         return parts[0]
-    return Bundle(tuple(parts), sum(part.nbytes for part in parts), sum(map(len, parts)))  # type: ignore[arg-type]
+    each: list[Any] = [one for part in parts for one in getattr(part, "bundled", (part,))]
+    return Bundle(tuple(each), sum(part.nbytes for part in parts), sum(map(len, parts)))

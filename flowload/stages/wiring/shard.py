@@ -24,7 +24,9 @@ from flowload.stages.chunks.source_table import format_finder
 from flowload.stages.rows.reopened_tables import ReopenedTables, own_records
 from flowload.stages.rows.round_robin import RoundRobin
 
-from .deal_batches import DealBatches
+from .deal_batches import BatchDealer, DealBatches
+from .deal_lanes import Dealer, DealLanes, ToLanes
+from .lane_dealers import ChunkDealer, RowDealer
 
 __all__ = ["ShardStage", "shard"]
 
@@ -41,14 +43,20 @@ class ShardStage(Stage):
     rank: int | None = None
     world: int | None = None
     even: bool = True
+    lanes: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, value, least in (("rank", self.rank, 0), ("world", self.world, 1)):
+        numbers = (("rank", self.rank, 0), ("world", self.world, 1), ("lanes", self.lanes, 1))
+        for name, value, least in numbers:
             if value is not None and (not whole(value) or value < least):
                 raise GraphError(f"shard: {name} is {value!r}; wanted a number from {least}, or None")
         if self.rank is not None and self.world is not None:
             check_rank(self.rank, self.world)
+        if self.lanes is not None and not self.even:
+            raise GraphError(
+                "shard: lanes end together, so that they fit any number of ranks; leave even out"
+            )
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
         """What came in: references."""
@@ -59,11 +67,13 @@ class ShardStage(Stage):
         rank = from_environment("RANK", 0) if self.rank is None else self.rank
         world = from_environment("WORLD_SIZE", 1) if self.world is None else self.world
         check_rank(rank, world)
-        return Share(rank, world, self.even)
+        if self.lanes is not None:
+            check_lanes(self.lanes, world)
+        return Share(rank, world, self.even, self.lanes)
 
     def remembered(self) -> Mapping[str, object]:
         """Its policy; rank and world are told by `share`, whoever said them."""
-        return {"even": self.even}
+        return {"even": self.even} if self.lanes is None else {"even": self.even, "lanes": self.lanes}
 
     def uneven(self, setting: Setting) -> str | None:
         """Stages behind it may take of chunks what it cannot foretell; what it skips, all ranks skip."""
@@ -74,16 +84,33 @@ class ShardStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold. Raises GraphError where the environment makes no sense."""
-        rank, world, _ = self.share()
+        rank, world, _, lanes = self.share()
+        growing = any(stage.growing for stage in setting.upstream)
+        if lanes is not None:
+            return DealLanes(self.dealer(lanes, setting, growing=growing)), ToLanes()
         below = below_of(setting)
         if below is not None and world > 1:
             tables = ReopenedTables.before(setting)
             return (DealBatches(below.cutter(tables), rank, world, even=self.even, tables=tables),)
         if own_records(setting):
             return (RoundRobin(rank, world, even=self.even, tables=ReopenedTables.before(setting)),)
-        if any(stage.growing for stage in setting.upstream):
+        if growing:
             return (PartitionByHash(rank, world, setting.seed),)
         return (Partition(rank, world, weigher(setting), find=format_finder(setting)),)
+
+    def dealer(self, lanes: int, setting: Setting, *, growing: bool) -> Dealer:
+        """What deals to lanes. Raises GraphError for data that ranks may see in different order."""
+        tables = ReopenedTables.before(setting)
+        if (below := below_of(setting)) is not None and lanes > 1:
+            return BatchDealer(below.cutter(tables), lanes, setting.here, tables)
+        if own_records(setting):
+            return RowDealer(lanes, setting.here, tables)
+        if growing:
+            raise GraphError(
+                "shard: lanes are the same for any number of ranks, and a folder that grows is not: ranks see"
+                " its files in different order; leave lanes out"
+            )
+        return ChunkDealer(lanes, setting.here, weigher(setting), find=format_finder(setting))
 
     def amount(
         self,
@@ -91,8 +118,9 @@ class ShardStage(Stage):
         setting: Setting,
         opened: ExitStack,  # noqa: ARG002 - nothing to open
     ) -> Mapping[str, Amount]:
-        """This rank's rows: those of the last turn that does not reach all ranks are cut."""
-        rank, world, even = self.share()
+        """This rank's rows, or a lane's: those of the last turn that does not reach all are cut."""
+        rank, world, even, lanes = self.share()
+        world = world if lanes is None else lanes
         (found,) = incoming
         if world == 1:
             return {"out": found}
@@ -115,6 +143,15 @@ def check_rank(rank: int, world: int) -> None:
     """Raise GraphError for a rank that the world does not have."""
     if rank >= world:
         raise GraphError(f"shard: rank is {rank}; wanted 0 to {world - 1}, for world={world}")
+
+
+def check_lanes(lanes: int, world: int) -> None:
+    """Raise GraphError for a world that cannot share the lanes, with those that can."""
+    if lanes % world:
+        fit = ", ".join(str(number) for number in range(1, lanes + 1) if lanes % number == 0)
+        raise GraphError(
+            f"shard: {lanes} lanes cannot be shared by {world} ranks, as many by each; worlds that can: {fit}"
+        )
 
 
 def weigher(setting: Setting) -> Weigh:
@@ -144,6 +181,7 @@ def shard(
     world: int | None = None,
     *,
     even: bool = True,
+    lanes: int | None = None,
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
 ) -> Graph:
@@ -162,6 +200,13 @@ def shard(
     skipped) does so on its own rank alone: then ranks agree at every step, or the run is refused; see `even`
     of `Graph.iterate`. Before it, all ranks leave out the same.
 
+    With `lanes=24` the stream is 24 fixed lanes: lane l is what rank l of 24 would have, and batch b of the
+    whole stream is batch b // 24 of lane b % 24. Rank r of W takes the batches r, r + W, r + 2 W ... So the
+    order of all batches is the same for every number of ranks that divides 24, a state of any rank is that of
+    all, and a run may go on with another number of ranks. Sizes of pools and reservoirs are of the whole
+    stream, and lanes share them. A round is one batch of each lane: lanes end with the last round that all
+    have; what one has more is cut, and counted. `batch(..., across_lanes=True)` makes batches of all lanes.
+
     Over a growing folder, which ranks may see in different order, a hash of the file's name and the
     chunk's number decides; then shares are equal on average only.
 
@@ -170,6 +215,8 @@ def shard(
         world: how many shares; None: WORLD_SIZE of the environment, or 1, which passes everything.
         even: all ranks give the same number, as collective operations need; False: of rows nothing is cut,
             and ranks may end in different steps, as with `iterate(even="allow")`.
+        lanes: fixed shares, of which each rank has as many; None: one a rank, so that another number of
+            ranks is another stream. Take a number that many worlds divide: 24, or 48.
         on_error: "skip" counts chunks whose length nobody can know without reading them (damaged ones, as a
             rule), on every rank alike, instead of ending the run.
         max_errors: how many chunks (int) or which share (float) may be skipped.
@@ -181,5 +228,15 @@ def shard(
         ...         return next(batches)["x"].tolist()
         >>> rank(0), rank(1)
         ([0, 2, 4], [1, 3, 5])
+        >>> def world(number):
+        ...     graph = lambda rank: fl.rows(24) >> fl.shard(rank, number, lanes=4) >> fl.batch(2)
+        ...     runs = [iter(graph(rank).iterate()) for rank in range(number)]
+        ...     return [batch["index"].tolist() for step in zip(*runs) for batch in step]
+        >>> world(1)[:5]
+        [[0, 4], [1, 5], [2, 6], [3, 7], [8, 12]]
+        >>> world(1) == world(2) == world(4)
+        True
     """
-    return place(ShardStage(rank=rank, world=world, even=even, on_error=on_error, max_errors=max_errors))
+    return place(
+        ShardStage(rank=rank, world=world, even=even, lanes=lanes, on_error=on_error, max_errors=max_errors)
+    )

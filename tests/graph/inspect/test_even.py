@@ -143,10 +143,10 @@ def test_one_shard_cannot_foretell_two_samplings() -> None:
 
 def test_the_environment_says_who_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = fl.rows(9) >> fl.shard() >> fl.batch(2)
-    assert shares_of(graph.plan)["shard"] == (0, 1, True)
+    assert shares_of(graph.plan)["shard"][:3] == (0, 1, True)
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert shares_of(graph.plan)["shard"] == (2, 4, True)
+    assert shares_of(graph.plan)["shard"][:3] == (2, 4, True)
     monkeypatch.setenv("WORLD_SIZE", "four")
     with pytest.raises(GraphError, match="the environment variable WORLD_SIZE is 'four'; wanted a number"):
         from_environment("WORLD_SIZE", 1)

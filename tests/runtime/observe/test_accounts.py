@@ -197,12 +197,12 @@ def a_fold_task_forgets_what_comes_out(patch: pytest.MonkeyPatch) -> None:
 
 @planted("between split.even and left: 30 given, 28 queued, 28 taken, 0 waiting")
 def a_route_forgets(patch: pytest.MonkeyPatch) -> None:
-    each = wiring._each
+    each = wiring.RouteTask._each
 
-    async def forgets(segment: Any, words: Any) -> None:
-        await each(segment, {port: word for port, word in words.items() if not holds(word, 30)})
+    async def forgets(self: wiring.RouteTask, words: Any) -> None:
+        await each(self, {port: word for port, word in words.items() if not holds(word, 30)})
 
-    patch.setattr(wiring, "_each", forgets)
+    patch.setattr(wiring.RouteTask, "_each", forgets)
 
 
 @planted("split: in 60 is not out 58 + dropped 0 + held 0 (+2 unaccounted for)")
