@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,12 @@ from flowload.stages.device.places import InPlaces, Place
 from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.stages.rows.selection import RowRange
 
+from .loaded import LoadedTable, keeping
+
 __all__ = ["CutWindows", "JoinPieces", "Piece", "ReadInPlaces", "ReadPieces", "Target"]
+
+
+AT_ONCE = nullcontext()  #: pieces take no turns
 
 
 class Target:
@@ -43,10 +49,14 @@ class Target:
         self.nbytes = batch_bytes(self.fields, table.most)
         self.lock = threading.Lock()
         self.out: dict[str, NDArray[Any]] = {}
+        self.beside: dict[str, Any] = {}  #: arrays that have no row for each of the window
         self.place: Place | None = None  #: of its memory in the ring
 
     def read(self, number: int, device: Device | None, call: Call) -> None:
         """Read a piece to its place. Raises DataError."""
+        if isinstance(self.table, LoadedTable):
+            self.load(self.table, device, call)
+            return
         with self.lock:
             if not self.out:
                 call.keep(self.place)
@@ -54,12 +64,34 @@ class Target:
         with guard_of(self.table):
             self.table.read(self.row, self.pieces[number], self.out, call)
 
+    def load(self, table: LoadedTable, device: Device | None, call: Call) -> None:
+        """Have the user's function load it, and copy it to page-locked memory where it goes to a card."""
+        own, beside = table.load(self.row)
+        if device is not None:
+            call.keep(self.place)
+            own = page_locked(own, call, device)
+        else:
+            own = {key: keeping(array, self.place) for key, array in own.items()}
+        self.out, self.beside = own, beside
+        self.nbytes = sum(getattr(array, "nbytes", 0) for array in own.values())
+
     def batch(self) -> Batch:
         """The window."""
-        whole = {"start": np.array(self.start, np.int64)}
+        whole = {**self.beside, "start": np.array(self.start, np.int64)}
         if len(self.table.lengths) > 1:
             whole["recording"] = np.array(self.recording, np.int64)
         return Batch(self.out, whole)
+
+
+def page_locked(arrays: dict[str, Any], call: Call, device: Device) -> dict[str, Any]:
+    """Copies of arrays in one lease; what is no array stays what it is."""
+    found = {key: array for key, array in arrays.items() if isinstance(array, np.ndarray)}
+    found = {key: array for key, array in found.items() if not array.dtype.hasobject}
+    fields = {key: (array.shape, array.dtype) for key, array in found.items()}
+    made = split_lease(call.lease(batch_bytes(fields, 1), device), fields, 1)
+    for key, array in found.items():
+        made[key][0] = array
+    return {key: made[key][0] if key in made else array for key, array in arrays.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +137,23 @@ class CutWindows:
 
 
 class ReadPieces:
-    """See the module. Its gauges say how arrays were read, and how many chunks were not there."""
+    """See the module. Its gauges say how arrays were read, and how many chunks were not there.
 
-    def __init__(self, device: Device | None) -> None:
+    Args:
+        device: what prepares the memory of windows.
+        turn: held while a piece is read, where not all may be at once.
+    """
+
+    def __init__(self, device: Device | None, turn: AbstractContextManager[Any] = AT_ONCE) -> None:
         self.device = device
+        self.turn = turn
         self.table: Windowed | None = None
 
     def apply(self, block: Piece, call: Call) -> Piece:
         """Read a piece. Raises DataError."""
         self.table = block.target.table
-        block.target.read(block.number, self.device, call)
+        with self.turn:
+            block.target.read(block.number, self.device, call)
         return block
 
     def gauges(self) -> Mapping[str, float]:

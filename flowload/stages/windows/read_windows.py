@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from flowload.stages.batches.buffer_layout import batch_bytes
 from flowload.stages.device.places import ahead_on_card, goes_to_card, of_windows, workers_between
 from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
+from .loaded import Loaded
 from .parallel_read import CutWindows, JoinPieces, ReadInPlaces, ReadPieces
 from .window_starts import Limits, Order, window_starts
 
@@ -61,7 +63,8 @@ class ReadWindowsStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """Cut each window by reference, read its pieces at once, and give it when the last one has come."""
-        reading = ReadPieces(device_of(setting))
+        serial = self.workers is None and any(isinstance(r, Loaded) for r in own_records(setting))
+        reading = ReadPieces(device_of(setting), threading.Lock() if serial else nullcontext())
         joining = JoinPieces(reading, tables=ReopenedTables.before(setting))
         return CutWindows(), ReadInPlaces(reading, partial(self.places, setting)), joining
 
@@ -179,6 +182,7 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
     events: Any = None,
     before: int = 0,
     weights: Any = None,
+    total: int | None = None,
     prefetch: int = 2,
     workers: int | None = None,
     on_error: OnError = "raise",
@@ -192,7 +196,11 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
     Args:
         arrays: a recording (a folder, zip or URL with `timeseries.zarr`), one zarr array, arrays by name
             (`{"activity": "a.zarr", "stimulus": "s.zarr"}`: windows of all begin at the same row), or a list
-            of those, for several recordings.
+            of those, for several recordings. Or a function of yours: `load_fn(start, end)` returns the rows
+            from `start` up to `end` as an array (key "x"), a tuple of arrays (keys "0", "1", ...), or a dict
+            of arrays. It is called in a thread, for one window after the other in the order in which they are
+            given (`workers`: so many at once), and has no more windows made than `prefetch` says. What it
+            raises ends the run, with a note that names the rows.
         size: rows of a window; a recording that is shorter is one window.
         count: windows of a pass; None: as many as fit into the recordings side by side.
         order: "random": `start` is uniform on 0 ... T - size, so windows may overlap; "sequential": all rows
@@ -221,6 +229,7 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
             dropped. Of times: `events=np.searchsorted(timestamps, times)`.
         before: rows of a window that lie before its event.
         weights: how often a random window is of each recording; None: each row is as likely as any other.
+        total: rows that there are, where a function loads them.
         prefetch: see `read_windows`.
         workers: see `read_windows`.
         on_error: see `read_windows`.
@@ -247,7 +256,10 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
         events=events,
         before=before,
         weights=weights,
+        total=total,
     )
+    if callable(arrays) and workers is None:
+        workers = 1
     return starts >> read_windows(
         prefetch=prefetch, workers=workers, on_error=on_error, max_errors=max_errors
     )

@@ -25,6 +25,7 @@ from flowload.stages.rows.printed_files import PrintedFiles
 from flowload.stages.rows.reopened_tables import open_table
 from flowload.stages.rows.selection import RowList, joined
 
+from .loaded import loaded
 from .start_places import StartPlaces, start_places, whole_windows
 
 __all__ = ["Limits", "Order", "WindowStarts", "WindowStartsStage", "window_starts"]
@@ -206,6 +207,7 @@ def window_starts(  # noqa: PLR0913 - what is read, and which windows
     events: Any = None,
     before: int = 0,
     weights: Any = None,
+    total: int | None = None,
 ) -> Graph:
     """Begin a graph with references to windows of recordings; `read_windows` reads them.
 
@@ -218,6 +220,14 @@ def window_starts(  # noqa: PLR0913 - what is read, and which windows
         ...     print(sorted(int(window["start"]) for window in windows))
         [0, 256, 512, 768, 1024, 1280]
     """
+    places = start_places(stride, events, before, weights, order)
+    if callable(arrays):
+        others = {"columns": columns, "neurons": neurons, "select": select, "dtype": dtype}
+        others["missing"] = None if missing == "fill" else missing
+        function = loaded(arrays, size, total, rows, others)
+        return place(WindowStartsStage(records=function, count=count, order=order, places=places))
+    if total is not None:
+        raise GraphError("windows: total goes with a function that loads rows; files say how many they have")
     records = importlib.import_module(FORMAT).recording(
         arrays,
         size,
@@ -228,5 +238,4 @@ def window_starts(  # noqa: PLR0913 - what is read, and which windows
         select=select,
         dtype=dtype,
     )
-    places = start_places(stride, events, before, weights, order)
     return place(WindowStartsStage(records=records, count=count, order=order, places=places))
