@@ -30,6 +30,7 @@ from flowload.stages.user.fold import fold
 from flowload.stages.user.map import map  # noqa: A004 - the word that users know
 from flowload.stages.user.source import source
 from flowload.stages.windows.epoch_plan import EpochPlan, epoch_plan
+from flowload.stages.windows.read_range import read_range
 from flowload.stages.windows.read_windows import read_windows, windows
 from flowload.stages.windows.sample_within import sample_within
 from flowload.stages.windows.window_starts import window_starts
@@ -60,6 +61,7 @@ __all__ = [
     "pipeline",
     "place",
     "read",
+    "read_range",
     "read_windows",
     "reservoir",
     "rows",

@@ -24,6 +24,7 @@ from .extract import Extract, Wanted, extract_of
 from .halves import float_of
 from .kinds import Location, open_array
 from .part import OpenPart
+from .range import RangeReader
 from .select import TAKEN, Select, Selection, selection_of
 from .series import Series
 from .simulated import simulate
@@ -86,6 +87,11 @@ class Recording:
     def sketch(self) -> RecordingTable:
         """Opened to ask for sizes: nothing will be read. Raises NoDataError and DataError."""
         return self.open(estimate=True)
+
+    def ranges(self, workers: int) -> RangeReader:
+        """What reads ranges of rows of the first recording. Raises NoDataError and DataError."""
+        rows = None if self.rows is None else self.rows[0]
+        return RangeReader(self.open_part(self.parts[0], rows, estimate=False), workers, self.missing)
 
     def open_part(self, named: Named, rows: RowsOf | None, *, estimate: bool) -> OpenPart:
         """One of the recordings."""
