@@ -97,9 +97,9 @@ class EdgeRoom:
                 found[name] = batches + 1, filled + int(np.count_nonzero(mask)), places + len(mask)
         return found
 
-    def own_bytes(self) -> int:
-        """Bytes at most of what a batch is given beside the pairs that it has."""
-        return 9 * self.slots.most
+    def own_bytes(self, *, cells: bool) -> int:
+        """Bytes at most of what a batch is given beside the pairs that it has, with shifts or without."""
+        return (21 if cells else 9) * self.slots.most
 
 
 def leased(call: Call, rows: int, like: NDArray[Any]) -> NDArray[Any]:

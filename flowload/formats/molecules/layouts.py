@@ -42,6 +42,11 @@ class Chosen(NamedTuple):
     charges: bool = True
     columns: tuple[tuple[str, Column], ...] = ()
 
+    @property
+    def cells(self) -> bool:
+        """Whether molecules have cells."""
+        return any(name == "cell" for name, _ in self.columns)
+
 
 class Array(NamedTuple):
     """An array of a batch that has one row a molecule."""

@@ -18,16 +18,17 @@ from typing import ClassVar, Literal
 
 from flowload.abc.needs import Need
 from flowload.abc.records import Fields
-from flowload.errors import DataError, FlowloadError, GraphError
+from flowload.errors import FlowloadError, GraphError
 
 from .columns.column import Column
 from .columns.manifest import STANDARD, Manifest, read_manifest
 from .edges import EdgeRoom, TooManyEdges
 from .files import open_pack
 from .layouts import LAYOUTS, STRUCTURE, Chosen, arrays_of, fields_of
+from .needs import table_needs
 from .pairs import PairRule, Pairs
 from .slots import Slots
-from .table import MoleculeTable, table_needs
+from .table import MoleculeTable
 
 __all__ = ["PackedMolecules"]
 
@@ -49,11 +50,15 @@ class PackedMolecules:
             offset by its number times A; "real": of these, only pairs of atoms that are there; "none": no
             `dst_idx` and `src_idx`. All are ordered pairs, sorted by dst, then by src. None: "molecule" for
             the physnet layout, as published loaders give them, and "none" for the masked one.
-        cutoff: Å, with pairs="real": only pairs that are closer.
+        cutoff: Å, with pairs="real": only pairs that are closer. Periodic molecules need one: their pairs go
+            around, as far as it reaches, and each has a row of `shifts [P, 3] int32`: from atom dst to atom
+            src it is `R[src] + shifts @ cell - R[dst]`. They are sorted by dst, src, and shift.
         too_large: what a molecule of more atoms than the largest of `num_atoms` does: "raise", or "drop":
             `fl.rows` leaves it out, before anything is shuffled, shared or cut into batches, and counts it.
         select: which arrays batches have, of "F", "E", "Qtot" and the folder's columns: what is left out is
             not read; None: all. The structure is always there: Z, R, sizes, and cells.
+        half: with pairs="real": each pair once, rather than from both of its sides: dst < src, or the first
+            number of `shifts` that is not 0 is above it.
         check_values: read everything when it is opened, and raise for the first number that is not as it
             should be; 100 million atoms take seconds.
         edges: with pairs="real": how many pairs each batch has room for, so that a compiler meets few shapes;
@@ -81,6 +86,7 @@ class PackedMolecules:
     select: Sequence[str] | None = None
     edges: int | Sequence[int] | None = None
     too_many_edges: TooManyEdges = "raise"
+    half: bool = False
 
     name: ClassVar[str] = "molecules"
     drops: ClassVar[bool] = False
@@ -106,7 +112,7 @@ class PackedMolecules:
 
     def rule(self, layout: str) -> PairRule:
         """Which pairs batches of a layout name. Raises GraphError."""
-        return PairRule(LAYOUTS[layout].pairs if self.pairs is None else self.pairs, self.cutoff)
+        return PairRule(LAYOUTS[layout].pairs if self.pairs is None else self.pairs, self.cutoff, self.half)
 
     def room(self) -> EdgeRoom:
         """Room for pairs. Raises GraphError."""
@@ -152,22 +158,23 @@ class PackedMolecules:
 
     def attending_bytes(self, layout: str, size: int) -> int:
         """Of pair indices that are a batch's own, as far as can be told."""
-        own = 0 if self.num_atoms is None else self.rule(layout).own_bytes(size, self.slots().most)
-        return own + self.room().own_bytes()
+        return self.pair_bytes(layout, [(size, self.slots().most)] if self.num_atoms is not None else [])
 
     def budget_bytes(self, layout: str, by: str, limit: int) -> int:
         """Bytes at most of a batch of so many slots of atoms, and of its own pairs; 0 where nobody knows."""
         if by != "atoms":
-            return self.room().own_bytes()
+            return self.pair_bytes(layout, [])
         widths = self.slots().sizes or (1,)
         counts = {True: limit, False: limit // widths[0]}
         arrays = arrays_of(layout, self.expected()).values()
         own = sum(counts[array.atoms] * prod(array.shape) * array.dtype.itemsize for array in arrays)
-        return (
-            own
-            + self.room().own_bytes()
-            + max(self.rule(layout).own_bytes(limit // width, width) for width in widths)
-        )
+        return own + self.pair_bytes(layout, [(limit // width, width) for width in widths])
+
+    def pair_bytes(self, layout: str, shapes: Sequence[tuple[int, int]]) -> int:
+        """Bytes at most of the pairs of a batch of one of these molecules and slots, and of room for them."""
+        rule, cells = self.rule(layout), self.expected().cells
+        own = [rule.own_bytes(molecules, slots, cells=cells) for molecules, slots in shapes]
+        return max(own, default=0) + self.room().own_bytes(cells=cells)
 
     def needs(self, layout: str | None) -> Iterator[Need]:
         """The kernels that look at molecules, write them, and name pairs."""
@@ -186,9 +193,9 @@ class PackedMolecules:
             chosen=self.chosen(pack.manifest),
             room=self.room(),
         )
-        if pack.manifest.periodic and self.pairs not in (None, "none") and pack.columns["pbc"].any():
-            found = f"pairs={self.pairs!r}, which miss those across a boundary"
-            raise DataError("periodic", where=os.fspath(self.path), found=found, wanted="pairs='none'")
+        if self.pairs is not None:
+            for layout in LAYOUTS:
+                table.rule(layout)
         if self.check_values:
             table.check()
         return table

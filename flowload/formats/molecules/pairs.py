@@ -13,27 +13,37 @@ from numpy.typing import NDArray
 from flowload.abc.needs import Need
 from flowload.abc.operators import Call
 from flowload.errors import GraphError
-from flowload.kernels.molecules.pairs import fill_pairs, fill_pairs_within, room_within
+from flowload.kernels.molecules.images import OUTSIDE, fill_images, find_images
+from flowload.kernels.molecules.pairs import fill_pairs, fill_pairs_within, keep_half, room_within
 from flowload.kernels.stopping import STOPPED
 
+from .columns.cells import Box
 from .shared import Ints, SharedIndices, make_pairs
 
 __all__ = ["PairRule", "Pairs"]
 
 Pairs: TypeAlias = Literal["none", "molecule", "batch", "real"]
 
+#: Atoms in a cubic Å of the densest matter at ordinary pressure, diamond with 0.176: for estimates of memory.
+DENSEST = 0.18
+
 
 @dataclass(frozen=True)
 class PairRule:
-    """What `pairs` and `cutoff` of `PackedMolecules` say. Raises GraphError where they do not fit."""
+    """What `pairs`, `cutoff` and `half` of `PackedMolecules` say. Raises GraphError where they do not fit."""
 
     pairs: Pairs
     cutoff: float | None
+    half: bool = False
 
     def __post_init__(self) -> None:
         if self.pairs not in get_args(Pairs):
             known = ", ".join(map(repr, get_args(Pairs)))
             raise GraphError(f"PackedMolecules: pairs is {self.pairs!r}; wanted one of {known}")
+        if not isinstance(self.half, bool):
+            raise GraphError(f"PackedMolecules: half is {self.half!r}; wanted True or False")
+        if self.half and self.pairs != "real":
+            raise GraphError(f"PackedMolecules: half is for pairs='real'; here pairs={self.pairs!r}")
         if self.cutoff is None:
             return
         if self.pairs != "real":
@@ -41,19 +51,32 @@ class PairRule:
         if not is_distance(self.cutoff):
             raise GraphError(f"PackedMolecules: cutoff is {self.cutoff!r}; wanted a distance in Å above 0")
 
+    @property
+    def goes_around(self) -> bool:
+        """Whether nothing is missing where molecules are periodic."""
+        return self.pairs == "none" or (self.pairs == "real" and self.cutoff is not None)
+
     def indices(
-        self, places: NDArray[np.float32], sizes: Ints, shared: SharedIndices, call: Call
+        self,
+        places: NDArray[np.float32],
+        sizes: Ints,
+        shared: SharedIndices,
+        call: Call,
+        box: Box | None = None,
     ) -> Mapping[str, Any]:
-        """`dst_idx` and `src_idx` of a batch; nothing where no pairs are wanted.
+        """`dst_idx` and `src_idx` of a batch, and `shifts` of periodic ones; nothing where none are wanted.
 
         Args:
             places: (molecules, slots, 3), in Å.
             sizes: atoms of each molecule.
             shared: keeps what is the same for every batch.
             call: leases memory for what is not.
+            box: cells of the molecules; None: the folder has none.
         """
         if self.pairs == "none":
             return {}
+        if self.pairs == "real" and box is not None:
+            return self.in_cells(places, sizes, call, box)
         if self.pairs == "real":
             dst, src = self.real(places, sizes, call)
         else:
@@ -61,18 +84,32 @@ class PairRule:
             dst, src = shared.get(make_pairs, molecules, places.shape[1])
         return {"dst_idx": dst, "src_idx": src}
 
-    def needs(self) -> Iterator[Need]:
-        """The kernels that name pairs."""
+    def needs(self, *, cells: bool) -> Iterator[Need]:
+        """The kernels that name pairs, in a folder with cells or one without."""
         sizes, places, stop = np.empty(2, np.int32), np.empty((2, 2), np.float32), np.empty(2, np.uint8)
+        if self.cutoff is not None and cells:
+            longs, wide = np.empty((2, 2), np.int64), np.empty((2, 2), np.int32)
+            boxes, pbc = np.empty((2, 3, 3)), np.empty((2, 3), np.bool_)
+            yield find_images, (places, sizes, boxes, pbc, (0.0, False), stop)
+            found = sizes, longs[0], longs, longs
+            yield fill_images, (sizes, sizes, wide, found, sizes, 0, stop)
+            return
         if self.cutoff is not None:
             yield room_within, (places, sizes, 0.0, stop)
             yield fill_pairs_within, (sizes, sizes, places, sizes, 0.0, stop)
         elif self.pairs != "none":
             yield fill_pairs, (sizes, sizes, sizes, 0, stop)
+        if self.half:
+            yield keep_half, (sizes, sizes, 0)
 
-    def own_bytes(self, molecules: int, slots: int) -> int:
-        """Bytes at most of the indices that a batch has for itself."""
-        return 8 * molecules * slots * (slots - 1) if self.pairs == "real" else 0
+    def own_bytes(self, molecules: int, slots: int, *, cells: bool) -> int:
+        """Bytes at most of the indices that a batch has for itself; in cells, of matter as dense as any."""
+        if self.pairs != "real":
+            return 0
+        neighbours = slots - 1
+        if cells and self.cutoff is not None:
+            neighbours = math.ceil(DENSEST * 4 / 3 * math.pi * self.cutoff**3)
+        return (20 if cells else 8) * molecules * slots * neighbours
 
     def real(self, places: NDArray[np.float32], sizes: Ints, call: Call) -> tuple[Ints, Ints]:
         """Pairs of real atoms, in leased memory."""
@@ -90,7 +127,29 @@ class PairRule:
             count = fill_pairs_within(dst, src, flat, sizes, float(cutoff), stop)
         if count == STOPPED:
             call.go_on()
+        if self.half:
+            count = keep_half(dst, src, count)
         return dst[:count], src[:count]
+
+    def in_cells(
+        self, places: NDArray[np.float32], sizes: Ints, call: Call, box: Box
+    ) -> Mapping[str, NDArray[Any]]:
+        """Pairs of real atoms and of their images, in leased memory. Raises DataError."""
+        if self.cutoff is None:  # nothing is periodic
+            dst, src = self.real(places, sizes, call)
+            return {"dst_idx": dst, "src_idx": src, "shifts": np.zeros((len(dst), 3), np.int32)}
+        flat, stop = places.reshape(len(places), -1), call.stop
+        cells = box.cells.astype(np.float64)
+        found, count = find_images(flat, sizes, cells, box.pbc, (float(self.cutoff), self.half), stop)
+        if count == STOPPED:
+            call.go_on()
+        if count < 0:
+            raise box.outside(OUTSIDE - count)
+        memory = call.lease(20 * count).view(np.int32)
+        dst, src, shifts = memory[:count], memory[count : 2 * count], memory[2 * count :].reshape(count, 3)
+        if fill_images(dst, src, shifts, found, sizes, places.shape[1], stop) == STOPPED:
+            call.go_on()
+        return {"dst_idx": dst, "src_idx": src, "shifts": shifts}
 
 
 def is_distance(value: object) -> bool:

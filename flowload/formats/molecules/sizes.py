@@ -13,11 +13,14 @@ from flowload.abc.record_powers import Demand, Padding
 from flowload.abc.records import Numbers
 from flowload.kernels.molecules.composition import composition_keys
 from flowload.kernels.molecules.count import count_within
+from flowload.kernels.molecules.images import count_images
 from flowload.kernels.molecules.pad import take_sizes
 from flowload.kernels.molecules.ragged import count_places, largest, longest
 
+from .columns.cells import Cells
 from .edges import EdgeRoom
 from .files import Pack
+from .pairs import PairRule
 from .slots import Slots, slots_taken
 
 __all__ = ["MoleculeSizes"]
@@ -33,17 +36,19 @@ class MoleculeSizes:
         pack: the folder.
         slots: what batches are padded to.
         room: for their pairs.
-        cutoff: of pairs, in Å; None: all of a molecule.
+        rule: which pairs there are.
+        cells: of molecules that have some.
     """
 
     groups: Sequence[str] = ("molecule", "composition", "formula")
     budgets: Sequence[str] = ("atoms", "edges")
 
-    def __init__(self, pack: Pack, slots: Slots, room: EdgeRoom, cutoff: float | None) -> None:
+    def __init__(self, pack: Pack, slots: Slots, room: EdgeRoom, rule: PairRule, cells: Cells) -> None:
         self.pack = pack
         self.known = slots
         self.room = room
-        self.cutoff = cutoff
+        self.counts = rule
+        self.cells = cells
 
     @cached_property
     def longest(self) -> int:
@@ -81,17 +86,29 @@ class MoleculeSizes:
 
         What was counted is kept, 4 bytes a molecule: positions are read for it.
         """
-        if self.cutoff is None:
+        if self.counts.cutoff is None:
             sizes = self.sizes(rows).astype(np.int64)
-            return sizes * (sizes - 1)
+            return sizes * (sizes - 1) // (2 if self.counts.half else 1)
         unknown = np.unique(rows[self.counted[rows] < 0])
         for start in range(0, len(unknown), PART):
             part = unknown[start : start + PART]
-            counts = np.empty(len(part), np.int64)
             with self.pack.guard:
-                count_within(self.pack.places, self.pack.offsets, part, float(self.cutoff), counts, GO_ON)
-            self.counted[part] = counts
+                self.counted[part] = self.count(part, float(self.counts.cutoff))
         return self.counted[rows].astype(np.int64)
+
+    def count(self, rows: Numbers, cutoff: float) -> NDArray[np.int64]:
+        """Pairs of each molecule; none of one whose cell cannot be: it is named where it is read."""
+        counts, why = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.uint8)
+        places, offsets, half = self.pack.places, self.pack.offsets, self.counts.half
+        if not self.cells.there:
+            count_within(places, offsets, rows, cutoff, counts, GO_ON)
+            return counts // (2 if half else 1)
+        self.cells.bad(rows, why)
+        good, boxes = rows[why == 0], self.cells.of(rows[why == 0])
+        found = np.empty(len(good), np.int64)
+        count_images(places, offsets, good, boxes, (cutoff, half), found, GO_ON)
+        counts[why == 0] = found
+        return counts
 
     @cached_property
     def counted(self) -> NDArray[np.int32]:

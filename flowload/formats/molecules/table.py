@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes, Call
 from flowload.abc.record_powers import Gathered, Padding, Pair
 from flowload.abc.records import WRITTEN, Fields, Numbers, Order, Picks
 from flowload.errors import DataError
 from flowload.files.guard import Guard
-from flowload.kernels.molecules.count import count_within
-from flowload.kernels.molecules.pad import STREAMED, mark, pad_batches, pad_molecules, take_sizes
-from flowload.kernels.molecules.ragged import count_places, first_misfit, largest, longest, widths_of
+from flowload.kernels.molecules.pad import STREAMED, mark, pad_batches, pad_molecules
+from flowload.kernels.molecules.ragged import widths_of
 from flowload.kernels.molecules.sound import find_unsound
 
-from .columns.gather import ColumnReader, column_needs
+from .columns.cells import Cells
+from .columns.gather import ColumnReader
 from .edges import EdgeRoom
 from .files import Pack, absent
 from .layouts import LAYOUTS, Chosen, fields_of
@@ -27,7 +26,7 @@ from .pairs import PairRule
 from .shared import SharedIndices, make_segments
 from .sizes import MoleculeSizes
 from .slots import Slots
-from .validate import COLUMN, blame
+from .validate import COLUMN, FLAT, blame
 from .varied import Flat
 
 __all__ = ["MoleculeTable"]
@@ -43,39 +42,6 @@ NO_LABELS = np.empty(0)
 def targets_of(out: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Where energies and charges are written to; nothing where they are not wanted."""
     return out.get("E", NO_LABELS), out.get("Qtot", NO_LABELS)
-
-
-def as_mapped(kind: type[np.generic]) -> NDArray[Any]:
-    """An array like one of a file."""
-    array = np.empty(2, kind)
-    array.flags.writeable = False
-    return array
-
-
-def table_needs(layout: str, slots: Slots, rule: PairRule, chosen: Chosen) -> Iterator[Need]:
-    """The kernels that a table calls for batches of a layout."""
-    numbers, places, energies = as_mapped(np.int32), as_mapped(np.float32), as_mapped(np.float64)
-    atoms, labels, rows = (numbers, places, places), (energies, energies), np.empty(2, np.int64)
-    sizes, mask = np.empty(2, np.int32), np.empty((2, 2), np.bool_)
-    flat, wide = np.empty(2, np.float32), np.empty((2, 2), np.float32)
-    targets, packed = (np.empty(2), np.empty(2)), (atoms, labels, rows)
-    yield find_unsound, (atoms, labels, rows, rows, 0, np.empty(2, np.uint8))
-    arrays = sizes.reshape(1, 2), wide, wide
-    yield pad_molecules, (packed, rows, WRITTEN, arrays, targets, sizes, True, True)
-    if not slots.fixed or rule.pairs == "real":
-        yield widths_of, (rows, rows, WRITTEN, 0, rows)
-        yield pad_batches, (packed, rows, rows, (sizes, flat, flat), targets, sizes, True)
-    yield longest, (rows,)
-    yield first_misfit, (rows, sizes, 0)
-    yield largest, (rows, rows)
-    yield count_places, (rows, rows)
-    yield take_sizes, (rows, rows, sizes)
-    if LAYOUTS[layout].mask:
-        yield mark, (sizes, mask)
-    if rule.cutoff is not None:
-        yield count_within, (places, rows, rows, 0.0, rows, np.empty(2, np.uint8))
-    yield from column_needs(chosen.columns)
-    yield from rule.needs()
 
 
 class MoleculeTable(MoleculeSizes):
@@ -94,7 +60,8 @@ class MoleculeTable(MoleculeSizes):
         chosen: Chosen,
         room: EdgeRoom,
     ) -> None:
-        super().__init__(pack, slots, room, rules["physnet"].cutoff)
+        cells = Cells(pack, max(rule.cutoff or 0.0 for rule in rules.values()))
+        super().__init__(pack, slots, room, rules["physnet"], cells)
         self.chosen = chosen
         self.too_large = too_large
         self.rules = rules
@@ -127,12 +94,14 @@ class MoleculeTable(MoleculeSizes):
     def unsound(self, rows: Numbers, most: int, why: NDArray[np.uint8]) -> int:
         """Write why each molecule cannot be delivered, 0: it can; how many cannot."""
         bad = find_unsound(self.atoms, self.labels, self.pack.offsets, rows, most, why)
-        return bad + self.columns.bad(rows, why)
+        return bad + self.columns.bad(rows, why) + self.cells.bad(rows, why)
 
     def blame(self, row: int, reason: int) -> DataError:
         """The error for a molecule that `unsound` found."""
         if reason >= COLUMN:
             return self.columns.blame(row, reason)
+        if reason >= FLAT:
+            return self.cells.blame(row, reason)
         return blame(self.pack, row, reason, self.known.most)
 
     def screen(self, rows: Numbers) -> tuple[Numbers, Mapping[str, int]]:
@@ -155,8 +124,22 @@ class MoleculeTable(MoleculeSizes):
     def most(self, layout: str, size: int) -> tuple[Fields, int]:
         """The arrays of the largest molecule, and bytes at most of the pairs that are a batch's own."""
         slots = self.known.most or self.longest
-        beside = self.rules[layout].own_bytes(size, slots) + self.room.own_bytes()
-        return fields_of(layout, slots, self.chosen), beside
+        return fields_of(layout, slots, self.chosen), self.own_bytes(layout, size, slots)
+
+    def own_bytes(self, layout: str, size: int, slots: int) -> int:
+        """Bytes at most of the pairs of a batch."""
+        return self.rule(layout).own_bytes(size, slots, cells=self.chosen.cells) + self.room.own_bytes(
+            cells=self.chosen.cells
+        )
+
+    def rule(self, layout: str) -> PairRule:
+        """Which pairs batches of a layout have. Raises DataError where these would miss some."""
+        rule = self.rules[layout]
+        if not self.cells.periodic or rule.goes_around:
+            return rule
+        found = f"pairs={rule.pairs!r}{' without a cutoff' if rule.pairs == 'real' else ''}"
+        wanted = "pairs='real' with a cutoff, or pairs='none': others miss those across a boundary"
+        raise DataError("periodic molecules", where=str(self.pack.path), found=found, wanted=wanted)
 
     def fields(self, layout: str, rows: Numbers) -> Fields:
         """See `fields_of`."""
@@ -167,13 +150,13 @@ class MoleculeTable(MoleculeSizes):
     ) -> Mapping[str, NDArray[Any]]:
         """Write the molecules; the arrays that go with the batch are pair indices and segments."""
         sizes, _ = self.pad(layout, rows, WRITTEN, out, check=False)
-        pairs = self.rules[layout].indices(out["R"], sizes, self.shared, call)
+        pairs = self.rule(layout).indices(out["R"], sizes, self.shared, call, self.cells.box(out, rows))
         pairs = self.room.fit(pairs, out, self.named(rows), call)
         return {**pairs, **self.segments(layout, len(rows), out["R"].shape[1])}
 
     def alike(self, layout: str) -> bool:
         """Where all batches are padded to one size, and no pairs are a batch's own."""
-        return self.known.fixed and self.rules[layout].pairs != "real"
+        return self.known.fixed and self.rule(layout).pairs != "real"
 
     def write_many(
         self, layout: str, picks: Picks, size: int, out: Mapping[str, NDArray[Any]], call: Call
@@ -184,7 +167,7 @@ class MoleculeTable(MoleculeSizes):
         if atoms < 0:
             return None
         slots = out["R"].shape[1]
-        pairs = self.rules[layout].indices(out["R"][:size], sizes[:size], self.shared, call)
+        pairs = self.rule(layout).indices(out["R"][:size], sizes[:size], self.shared, call)
         whole = {**pairs, **self.segments(layout, size, slots)}
         return Gathered(whole, (atoms, slots * len(rows)))
 
@@ -207,11 +190,13 @@ class MoleculeTable(MoleculeSizes):
             return None
         batches: list[Pair] = []
         for number, batch in enumerate(flat.batches(out, size, widths.tolist())):
-            own = sizes[number * size : (number + 1) * size]
+            part = slice(number * size, (number + 1) * size)
+            own = sizes[part]
             if LAYOUTS[layout].mask:
                 mark(own, batch["mask"])
-            pairs = self.rules[layout].indices(batch["R"], own, self.shared, call)
-            pairs = self.room.fit(pairs, batch, self.named(rows[number * size : (number + 1) * size]), call)
+            box = self.cells.box(batch, rows[part])
+            pairs = self.rule(layout).indices(batch["R"], own, self.shared, call, box)
+            pairs = self.room.fit(pairs, batch, self.named(rows[part]), call)
             batches.append((batch, {**pairs, **self.segments(layout, size, batch["R"].shape[1])}))
         held = sizes.reshape(-1, size).sum(axis=1, dtype=np.int64)
         edges = self.room.parts([whole for _, whole in batches])
@@ -247,7 +232,8 @@ class MoleculeTable(MoleculeSizes):
         """Write the columns of batches of `size` molecules; False: one of these cannot be delivered."""
         if not len(self.columns):
             return True
-        if check and self.columns.bad(rows, np.zeros(len(rows), np.uint8)):
+        why = np.zeros(len(rows), np.uint8)
+        if check and (self.columns.bad(rows, why) or self.cells.bad(rows, why)):
             return False
         self.columns.write(rows, out, size, widths)
         return True

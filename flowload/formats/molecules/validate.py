@@ -12,10 +12,12 @@ from flowload.kernels.molecules.sound import CHARGE, ENERGY, FORCE, NUMBER, POSI
 
 from .files import Pack
 
-__all__ = ["COLUMN", "SIZE", "blame"]
+__all__ = ["COLUMN", "FLAT", "SIZE", "SMALL", "blame"]
 
 ELEMENTS = 118
-COLUMN = CHARGE + 1  #: the reason by which the first of other columns is called
+
+#: More reasons: a cell without a volume; one that is tiny beside the cutoff; the first of other columns.
+FLAT, SMALL, COLUMN = CHARGE + 1, CHARGE + 2, CHARGE + 3
 
 
 def blame(pack: Pack, row: int, reason: int, num_atoms: int) -> DataError:

@@ -15,7 +15,7 @@ from flowload.kernels.stopping import STOPPED, is_stopped
 
 from .cells import MANY, count_near_cells, fill_near_cells
 
-__all__ = ["fill_pairs", "fill_pairs_within", "room_within"]
+__all__ = ["fill_pairs", "fill_pairs_within", "keep_half", "room_within"]
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -91,4 +91,14 @@ def fill_near(dst: Ints, src: Ints, k: int, places: Floats, b: int, count: int, 
             dst[k] = first + i
             src[k] = first + j
             k += int(near)
+    return k
+
+
+@kernel
+def keep_half(dst: Ints, src: Ints, count: int) -> int:
+    """Keep those of the first `count` pairs that go from a smaller to a larger index; how many."""
+    k = 0
+    for p in range(count):
+        dst[k], src[k] = dst[p], src[p]
+        k += int(dst[k] < src[k])
     return k

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-__all__ = ["near_pairs", "pad", "ragged", "unsound"]
+__all__ = ["images", "near_pairs", "pad", "ragged", "unsound"]
 
 
 def ragged(most: int = 6, rows: int = 8) -> st.SearchStrategy[NDArray[np.int64]]:
@@ -59,3 +60,21 @@ def unsound(  # one molecule
         not math.isfinite(charge),
     ]
     return wrong.index(True) + 1 if any(wrong) else 0
+
+
+def images(
+    places: NDArray[np.float32], cell: NDArray[np.float64], pbc: Sequence[bool], cutoff: float, reach: int
+) -> list[tuple[int, ...]]:
+    """(dst, src, shift) of pairs closer than the cutoff in a periodic cell, of up to `reach` cells around.
+
+    Sorted; atoms may lie outside of the cell.
+    """
+    found = []
+    ranges = [range(-reach, reach + 1) if axis else range(1) for axis in pbc]
+    for shift in itertools.product(*ranges):
+        for i, one in enumerate(places.astype(np.float64)):
+            for j, two in enumerate(places.astype(np.float64)):
+                apart = (two - one) + np.array(shift) @ cell
+                if (apart**2).sum() < cutoff**2 and (i != j or any(shift)):
+                    found.append((i, j, *shift))
+    return sorted(found)

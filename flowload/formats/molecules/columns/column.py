@@ -36,6 +36,7 @@ ENDS: dict[str, tuple[int, ...]] = {
 
 MOST = 1 << 20  #: numbers of a row: a claim of more is none
 AXES = 8  #: of a row, at most
+COLUMNS = 200  #: of a folder, at most: what is wrong with a molecule is said in a byte
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 
 #: Keys of batches, and names of files, in small letters: some systems do not tell them from capital ones.
@@ -144,6 +145,8 @@ PBC = Column(per="molecule", shape=(3,), dtype="bool")
 def check_names(columns: dict[str, Column]) -> None:
     """Raise GraphError for names that cannot be those of columns."""
     seen: set[str] = set()
+    if len(columns) > COLUMNS:
+        raise GraphError(f"{len(columns):,} columns; wanted at most {COLUMNS}")
     for name, column in columns.items():
         if not is_word(name) or not NAME.fullmatch(name):
             raise GraphError(f"column {name!r}: wanted a name of letters, digits and _, with a letter first")

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError
+from flowload.kernels.molecules.lattice import find_bad_cells
 
 __all__ = ["ELEMENTS", "File", "as_stored", "blame", "has_room", "sound"]
 
 ELEMENTS = 118
-#: A cell is so much larger than flat, at least: its volume over the product of its edges.
-FLAT = 1e-6
 
 Bools = NDArray[np.bool_]
 
@@ -50,19 +49,10 @@ def rowwise(fine: Bools) -> Bools:
 
 
 def has_room(cells: NDArray[Any], pbc: Bools) -> Bools:
-    """Which cells (n, 3, 3) go on along the axes that `pbc` (n, 3) says: there they have a length and are no
-    copies of each other; of a molecule that is not periodic any cell will do.
-    """
-    fine = np.ones(len(cells), bool)
-    for row in np.flatnonzero(pbc.any(axis=1)).tolist():
-        vectors = cells[row][pbc[row]].astype(np.float64)
-        lengths = np.linalg.norm(vectors, axis=1)
-        if not (lengths > 0).all() or not np.isfinite(lengths).all():
-            fine[row] = False
-            continue
-        units = vectors / lengths[:, None]
-        fine[row] = np.sqrt(max(0.0, np.linalg.det(units @ units.T))) > FLAT
-    return fine
+    """Which cells (n, 3, 3) have a volume along the axes that `pbc` (n, 3) says: others may be anything."""
+    why = np.zeros(len(cells), np.uint8)
+    find_bad_cells(cells.astype(np.float64), np.ascontiguousarray(pbc), 0.0, why, 1, 1)
+    return np.asarray(why == 0, bool)
 
 
 def blame(parts: Mapping[str, tuple[NDArray[Any], Bools]], where: str, atoms: set[str]) -> DataError:

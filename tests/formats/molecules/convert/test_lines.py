@@ -54,10 +54,10 @@ def test_frames_are_the_same_whatever_is_read_at_a_time(
         patch.setattr(molecules_xyz, "ATOMS", 7)
         parts = list(read_xyz(path))
     assert [size for part, _, _ in parts for size in part.sizes.tolist()] == counts
-    assert [energy for part, _, _ in parts for energy in part.energies.tolist()] == [
+    assert [energy for part, _, _ in parts for energy in np.asarray(part.energies).tolist()] == [
         count + 0.5 for count in counts
     ]
-    found = np.concatenate([np.hstack([part.places, part.forces]) for part, _, _ in parts])
+    found = np.concatenate([np.hstack([part.places, np.asarray(part.forces)]) for part, _, _ in parts])
     np.testing.assert_array_equal(found, np.concatenate(values))
     assert parts[-1][1:] == (path.stat().st_size, path.stat().st_size)
 

@@ -35,6 +35,8 @@ def check_water(some: Some, count: int) -> None:
     assert some.sizes.tolist() == [3] * count
     assert some.numbers.tolist() == [8, 1, 1] * count
     assert some.places.tolist() == [[0, 0, 0.1], [0.7, 0, -0.5], [-0.7, 0, -0.5]] * count
+    assert some.forces is not None
+    assert some.energies is not None
     assert some.forces.tolist() == [[1, 2, 3], [4.5, 5, 6], [7, 8, 9.25]] * count
     assert some.energies.tolist() == [-76.5] * count
     assert some.charges is not None
@@ -71,6 +73,8 @@ def test_columns_that_nobody_asks_for_and_other_names(tmp_path: Path) -> None:
     )
     some = frames(write(tmp_path, text), Names(energy="E_dft", forces="f"))
     assert some.numbers.tolist() == [118, 1]
+    assert some.forces is not None
+    assert some.energies is not None
     assert some.forces.tolist() == [[4, 5, 6]] * 2
     assert some.energies.tolist() == [1e-3]
     assert some.charges is not None
@@ -90,6 +94,8 @@ def test_numbers_are_the_nearest_floats(
     path = tmp_path_factory.getbasetemp() / "numbers.xyz"
     path.write_text(f"{head}He {' '.join(words)}\n")
     some = frames(path)
+    assert some.forces is not None
+    assert some.energies is not None
     np.testing.assert_array_equal(
         np.concatenate([some.places[0], some.forces[0]]), [float(word) for word in words]
     )
