@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import flowload as fl
-from flowload.formats.molecules import pairs as molecules_pairs
 from flowload.formats.molecules.packed import PackedMolecules
+from flowload.formats.molecules.pairs import rule as molecules_pairs
 from flowload.graph import Graph
 from flowload.kernels.stopping import STOPPED
 from tests.formats.molecules import packs as small

@@ -10,7 +10,7 @@ import numpy as np
 from flowload.abc.records import Fields
 
 from .columns.column import Column
-from .pairs import Pairs
+from .pairs.rule import Pairs
 
 __all__ = ["LAYOUTS", "STRUCTURE", "Array", "Arrays", "Chosen", "arrays_of", "fields_of"]
 

@@ -19,7 +19,7 @@ from flowload.kernels.molecules.sound import find_unsound
 from .columns.cells import cell_needs
 from .columns.gather import column_needs
 from .layouts import LAYOUTS, Chosen
-from .pairs import PairRule
+from .pairs.rule import PairRule
 from .slots import Slots
 
 __all__ = ["table_needs"]

@@ -22,11 +22,11 @@ from flowload.errors import FlowloadError, GraphError
 
 from .columns.column import Column
 from .columns.manifest import STANDARD, Manifest, read_manifest
-from .edges import EdgeRoom, TooManyEdges
 from .files import open_pack
 from .layouts import LAYOUTS, STRUCTURE, Chosen, arrays_of, fields_of
 from .needs import table_needs
-from .pairs import PairRule, Pairs
+from .pairs.room import EdgeRoom, TooManyEdges
+from .pairs.rule import PairRule, Pairs
 from .slots import Slots
 from .table import MoleculeTable
 

@@ -18,9 +18,9 @@ from flowload.kernels.molecules.pad import take_sizes
 from flowload.kernels.molecules.ragged import count_places, largest, longest
 
 from .columns.cells import Cells
-from .edges import EdgeRoom
 from .files import Pack
-from .pairs import PairRule
+from .pairs.room import EdgeRoom
+from .pairs.rule import PairRule
 from .slots import Slots, slots_taken
 
 __all__ = ["MoleculeSizes"]

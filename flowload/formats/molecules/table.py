@@ -19,11 +19,11 @@ from flowload.kernels.molecules.sound import find_unsound
 
 from .columns.cells import Cells
 from .columns.gather import ColumnReader
-from .edges import EdgeRoom
 from .files import Pack, absent
 from .layouts import LAYOUTS, Chosen, fields_of
-from .pairs import PairRule
-from .shared import SharedIndices, make_segments
+from .pairs.room import EdgeRoom
+from .pairs.rule import PairRule
+from .pairs.shared import SharedIndices, make_segments
 from .sizes import MoleculeSizes
 from .slots import Slots
 from .validate import COLUMN, FLAT, blame

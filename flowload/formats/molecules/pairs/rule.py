@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from flowload.abc.needs import Need
 from flowload.abc.operators import Call
 from flowload.errors import GraphError
+from flowload.formats.molecules.columns.cells import Box
 from flowload.kernels.molecules.images import OUTSIDE, fill_images, find_images
 from flowload.kernels.molecules.pairs import fill_pairs, fill_pairs_within, keep_half, room_within
 from flowload.kernels.stopping import STOPPED
 
-from .columns.cells import Box
 from .shared import Ints, SharedIndices, make_pairs
 
 __all__ = ["PairRule", "Pairs"]
