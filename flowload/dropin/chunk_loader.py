@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from flowload.abc.stage import whole
-from flowload.blocks import Batch, Item
-from flowload.chance import generator, stage_key
 from flowload.errors import ClosedRun
 from flowload.graph import Graph
 from flowload.graph.engine import Batches
 from flowload.stages.device.to_device import to_device
-from flowload.stages.user.map import map as mapped
-from flowload.stages.user.source import source
+from flowload.stages.windows.read_windows import windows
 
 __all__ = ["RandomChunkLoader"]
 
@@ -31,12 +25,13 @@ class RandomChunkLoader:
     """Loads windows [start, start + chunk_size) of a recording ahead, start uniform on 0 ... T - chunk_size.
 
     Windows may overlap; a recording that is shorter than one is loaded whole. `load_fn` runs in a background
-    thread, one call at a time; beside the chunk that `get_next_chunk` gave last, at most `prefetch` are there
-    or under way. For a GPU they go through page-locked memory, in a stream of their own. Where the arrays
-    are in zarr, this graph reads the same windows by itself, many chunks of the array at once:
+    thread, one call at a time; at most `prefetch + 1` chunks are in memory, with the one that is in use. For
+    a GPU they go through a ring of page-locked memory, in a stream of their own, and as many lie there. It
+    stands for this graph, which also takes the place of arrays in zarr instead of a function, and then reads
+    many chunks of them at once:
 
     ```python
-    fl.windows(path, chunk_size, count=num_chunks) >> fl.to_device(device)
+    fl.windows(load_fn, chunk_size, total=T, count=num_chunks, prefetch=1) >> fl.to_device(device)
     ```
 
     Args:
@@ -70,30 +65,30 @@ class RandomChunkLoader:
         for name, value in sizes.items():
             if not whole(value) or value < 1:
                 raise ValueError(f"{name} is {value!r}; wanted a number from 1")
-        found = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = found if str(device) == "auto" else str(device)
-        self.windows = Windows(load_fn, total_timesteps, chunk_size, seed, pin=self.device.startswith("cuda"))
+        self.load = Counted(load_fn)
+        self.total, self.size, self.device = total_timesteps, chunk_size, str(device)
         self.prefetch, self.seed = prefetch, seed
         self.epoch = self.given = 0
         self.arrays = PAIR
         self.run: Batches | None = None
-        self.ahead = Permits(prefetch)
-        self.graph(0)  # raises GraphError, a ValueError, for a device that is none
+        self.ended = True
+        self.graph(1)  # raises GraphError, a ValueError, for a device that is none
 
     def graph(self, num_chunks: int) -> Graph:
         """What an epoch of so many chunks runs."""
-        starts = source(self.windows.starts(num_chunks, self.ahead), gives=Item)
-        load = mapped(self.windows.load, workers=1, gives=Batch)
-        return starts >> load >> to_device(self.device, prefetch=self.prefetch if self.windows.pin else None)
+        chunks = windows(self.load, self.size, total=self.total, count=num_chunks, prefetch=self.prefetch)
+        return chunks >> to_device(self.device)
 
     def start_epoch(self, num_chunks: int) -> None:
         """Begin to load the windows of the next epoch; one that is not over is left."""
         if not whole(num_chunks) or num_chunks < 0:
             raise ValueError(f"num_chunks is {num_chunks!r}; wanted a number from 0")
         self.cleanup()
-        self.ahead = Permits(self.prefetch)
-        self.windows.loaded = self.given = 0
-        self.run = self.graph(num_chunks).iterate(seed=self.seed, first_epoch=self.epoch).__enter__()
+        self.load.calls = self.given = 0
+        self.ended = not num_chunks
+        self.run = self.graph(num_chunks or 1).iterate(seed=self.seed, first_epoch=self.epoch)
+        if not self.ended:
+            self.run.__enter__()
         self.epoch += 1
 
     def get_next_chunk(self) -> tuple[Tensor | None, ...]:
@@ -104,11 +99,10 @@ class RandomChunkLoader:
         """
         if self.run is None:
             raise ClosedRun("no epoch has begun; call start_epoch(num_chunks) first")
-        chunk = None if self.ahead.ended else next(self.run, None)
+        chunk = None if self.ended else next(self.run, None)
         if chunk is None:
-            self.ahead.ended = True
+            self.ended = True
             return (None,) * self.arrays
-        self.ahead.give()
         self.given += 1
         tensors = tuple(tensor for key, tensor in chunk.items() if key != START)
         self.arrays = len(tensors)
@@ -116,7 +110,7 @@ class RandomChunkLoader:
 
     def get_stats(self) -> dict[str, int]:
         """Chunks of this epoch that were loaded, and that were given."""
-        return {"chunks_loaded": self.windows.loaded, "chunks_transferred": self.given}
+        return {"chunks_loaded": self.load.calls, "chunks_transferred": self.given}
 
     def cleanup(self) -> None:
         """Stop loading, and leave no thread behind: waits for `load_fn` where it runs. May be repeated."""
@@ -125,61 +119,16 @@ class RandomChunkLoader:
             run.__exit__(None, None, None)
 
 
-class Windows:
-    """What a run loads, and how; knows nothing of the loader, which therefore stops when it is forgotten."""
+class Counted:
+    """`load_fn`, and how often it was called; knows nothing of the loader, which may be forgotten."""
 
-    def __init__(
-        self, load_fn: Callable[[int, int], Any], total: int, size: int, seed: int, *, pin: bool
-    ) -> None:
-        self.load_fn, self.total, self.size, self.seed, self.pin = load_fn, total, size, seed, pin
-        self.loaded = 0  #: chunks of this epoch
+    def __init__(self, load_fn: Callable[[int, int], Any]) -> None:
+        self.load_fn = load_fn
+        self.__name__ = "load_fn"
+        self.calls = 0
 
-    def starts(self, count: int, ahead: Permits) -> Callable[[int], AsyncIterator[int]]:
-        """What makes the first rows of an epoch's chunks, each as soon as it may be loaded."""
-        last, seed = max(0, self.total - self.size), self.seed
-
-        async def starts(epoch: int) -> AsyncIterator[int]:
-            rng = generator(stage_key(seed, "chunks", 0, epoch), ())
-            for start in rng.integers(0, last + 1, count).tolist():
-                await ahead.take()
-                yield start
-
-        return starts
-
-    def load(self, start: int) -> Batch:
-        """One chunk: its arrays go together, whatever their lengths."""
-        made = self.load_fn(start, min(start + self.size, self.total))
-        arrays = tuple(made) if isinstance(made, tuple | list) else (made,)
-        if not arrays or any(array is None for array in arrays):
-            raise ValueError(f"load_fn returned {made!r} for row {start:,}; wanted a tuple of arrays")
-        self.loaded += 1
-        readied = (ready(array, pin=self.pin) for array in arrays)
-        return Batch({START: np.array([start])}, {str(k): array for k, array in enumerate(readied)})
-
-
-class Permits:
-    """How many chunks may be loaded now: taken in the run's event loop, given back by the reader's thread."""
-
-    def __init__(self, count: int) -> None:
-        self.free = asyncio.Semaphore(count)
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.ended = False  #: the reader has seen the end of the epoch
-
-    async def take(self) -> None:
-        """Wait for one."""
-        self.loop = asyncio.get_running_loop()
-        await self.free.acquire()
-
-    def give(self) -> None:
-        """One more; for nobody where the run is over."""
-        if self.loop is not None:
-            with suppress(RuntimeError):  # the loop is closed
-                self.loop.call_soon_threadsafe(self.free.release)
-
-
-def ready(array: Any, *, pin: bool) -> Any:
-    """An array that becomes a tensor without a copy; for a GPU a tensor in page-locked memory."""
-    if isinstance(array, Tensor):
-        return array.pin_memory() if pin and array.device.type == "cpu" else array
-    writable = np.require(array, requirements=["C", "W"])  # a map of a file that is only read is copied
-    return torch.from_numpy(writable).pin_memory() if pin else writable
+    def __call__(self, start: int, end: int) -> Any:
+        """Whatever it returns, as a tuple: then keys are numbers, in its order."""
+        made = self.load_fn(start, end)
+        self.calls += 1
+        return made if made is None or isinstance(made, tuple | list) else (made,)

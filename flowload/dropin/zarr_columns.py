@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.cpus import usable_cpus
 from flowload.errors import DataError
-from flowload.formats.recordings.zarr_kind import open_series
-from flowload.formats.zarr.array import ZarrArray
+from flowload.formats.recordings.recording import recording
 
 __all__ = ["create_zarr_loader"]
 
-log = logging.getLogger("flowload")
-
-AT_ONCE = 4  #: bands of chunks that are read at once, at most: each is held whole, with all of its columns
+IO_WORKERS = 4  #: pieces that are read at once, at least
 
 Pair = tuple[NDArray[np.generic], NDArray[np.generic]]
 
@@ -28,54 +24,36 @@ class TwoColumns:
     """See `create_zarr_loader`."""
 
     def __init__(self, path: str, column: int, stimulus: int, dims: int) -> None:
-        self.array = open_series(ZarrArray(path), estimate=False)
-        self.shape = self.array.grid.shape
-        found = f"{self.array.dtype}{list(self.shape)}"
+        table = recording(path, 1).sketch()
+        first = table.parts[0].first
+        self.shape, self.location = first.shape, first.location
+        found = f"{first.dtype}{list(self.shape)}"
+        table.close()
         if len(self.shape) != 3:
-            raise DataError("no array of columns", where=self.array.location, found=found, wanted="(T, N, C)")
-        for name, value, end in (
-            ("column_idx", column, self.shape[2]),
-            ("stim_column_idx", stimulus, self.shape[2]),
-        ):
-            if not 0 <= value < end:
-                raise ValueError(
-                    f"{name} is {value}; wanted 0 to {end - 1}: {self.array.location} is {found}"
-                )
-        if not 0 < dims <= self.shape[1]:
-            raise ValueError(
-                f"num_stim_dims is {dims}; wanted 1 to {self.shape[1]}: {self.array.location} is {found}"
-            )
-        self.column, self.stimulus, self.dims = column, stimulus, dims
-        self.told = False
+            raise DataError("no array of columns", where=self.location, found=found, wanted="(T, N, C)")
+        given = {
+            "column_idx": (column, 0, 2),
+            "stim_column_idx": (stimulus, 0, 2),
+            "num_stim_dims": (dims, 1, 1),
+        }
+        for name, (value, least, axis) in given.items():
+            most = self.shape[axis] - (axis == 2)
+            if not least <= value <= most:
+                raise ValueError(f"{name} is {value}; wanted {least} to {most}: {self.location} is {found}")
+        select: dict[str, Any] = {
+            "data": {"columns": column},
+            "stimulus": {"columns": stimulus, "neurons": slice(dims)},
+        }
+        self.ranges = recording(path, 1, select=select).ranges(max(IO_WORKERS, usable_cpus()))
 
     def __call__(self, start: int, end: int) -> Pair:
         """Data (rows, N) and stimulus (rows, dims). Raises ValueError and DataError."""
         if not 0 <= start < end <= self.shape[0]:
             raise ValueError(
-                f"rows {start:,} to {end:,}; wanted some of the {self.shape[0]:,} of {self.array.location}"
+                f"rows {start:,} to {end:,}; wanted some of the {self.shape[0]:,} of {self.location}"
             )
-        data = np.empty((end - start, self.shape[1]), self.array.dtype)
-        stimulus = np.empty((end - start, self.dims), self.array.dtype)
-        long = self.array.grid.chunks[0]
-        cuts = [start, *range(start - start % long + long, end, long), end]
-
-        def read(begin: int, stop: int) -> None:
-            rows = np.empty((stop - begin, *self.shape[1:]), self.array.dtype)
-            for piece in self.array.pieces(begin, stop):
-                self.array.read(piece, begin, rows, lambda size: np.empty(size, np.uint8))
-            data[begin - start : stop - start] = rows[:, :, self.column]
-            stimulus[begin - start : stop - start] = rows[:, : self.dims, self.stimulus]
-
-        with ThreadPoolExecutor(min(AT_ONCE, usable_cpus()), "zarr-columns") as threads:
-            list(threads.map(read, cuts[:-1], cuts[1:]))
-        self.tell(start, end)
-        return data, stimulus
-
-    def tell(self, start: int, end: int) -> None:
-        """Say, once, that rows hold the fill value because no chunk was stored."""
-        if not self.told and self.array.gaps.mask(np.arange(start, end)) is not None:
-            self.told = True
-            log.warning("%s; rows hold the fill value", self.array.gaps.lack())
+        found = self.ranges.read(start, end)
+        return found["data"], found["stimulus"]
 
 
 def create_zarr_loader(
