@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from flowload.stages.device.neighbours import closure
 from flowload.stages.windows.epoch_plan import epoch_plan
 
 __all__ = ["calculate_chunk_params", "sample_batch_within_chunk"]
@@ -80,9 +81,5 @@ def sample_batch_within_chunk(
             f"wmat_indptr has {len(indptr):,} entries; wanted {neurons + 1:,}: one more than neurons"
         )
     selected = torch.randperm(neurons, device=device)[:num_neurons_to_zero]
-    begins, counts = indptr[selected], indptr[selected + 1] - indptr[selected]
-    # Entry j of the result is entry j - (entries of the rows before) of its own row.
-    before = torch.repeat_interleave(begins - counts.cumsum(0) + counts, counts)
-    entries = before + torch.arange(int(counts.sum()), device=device)
-    columns = torch.as_tensor(wmat_indices, dtype=torch.long, device=device)[entries]
-    return batch_indices, selected, torch.unique(torch.cat([columns, selected]))
+    columns = torch.as_tensor(wmat_indices, dtype=torch.long, device=device)
+    return batch_indices, selected, closure(indptr, columns, selected)

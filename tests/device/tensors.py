@@ -152,6 +152,33 @@ def queued(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
     return result(seen, lambda: func(*args, **kwargs))
 
 
+def nonzero(tensor: CardTensor) -> CardTensor:
+    """How many there are the host must know: it waits for the current stream."""
+    storage = tensor.storage_on_card
+    stream = storage.cards.stream_of(storage.card)
+    stream.synchronize()
+    seen = plain(tensor).nonzero()
+    made = CardTensor.empty(storage.cards, storage.card, tuple(seen.shape), seen.dtype)
+    goal = plain(made)
+    stream.put(lambda: copy(goal, seen))
+    return made
+
+
+def repeat_interleave(
+    values: CardTensor, repeats: CardTensor, *, output_size: int | None = None
+) -> CardTensor:
+    """Where the host knows how many come, it waits for nobody."""
+    storage = values.storage_on_card
+    stream = storage.cards.stream_of(storage.card)
+    if output_size is None:
+        stream.synchronize()
+        output_size = int(plain(repeats).sum())
+    made = CardTensor.empty(storage.cards, storage.card, (output_size,), plain(values).dtype)
+    goal, own, times = plain(made), plain(values), plain(repeats)
+    stream.put(lambda: copy(goal, torch.repeat_interleave(own, times)))
+    return made
+
+
 def safe_numbers(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Of `tensor[numbers]`: as many numbers, that are not out of bounds."""
 
@@ -174,6 +201,8 @@ def copy(goal: torch.Tensor, source: torch.Tensor) -> None:
 WRITING = "__iadd__", "__isub__", "__imul__", "__setitem__"
 
 SPECIAL: dict[str, Callable[..., Any]] = {
+    "nonzero": nonzero,
+    "repeat_interleave": repeat_interleave,
     "to": to,
     "cpu": lambda tensor: to(tensor, "cpu"),
     "cuda": lambda tensor: tensor,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from flowload.kernels.philox import integers, permutation, stream
 from flowload.stages.wiring.tee import read_only
 
 from .csr import CSR
+
+if TYPE_CHECKING:
+    from flowload.stages.device.neighbours import OnDevice
 
 __all__ = ["SampleWithin", "SampleWithinStage", "sample_within"]
 
@@ -66,7 +70,7 @@ class SampleWithinStage(Stage):
             size = getattr(getattr(stage, "records", None), "size", None)
             if isinstance(size, int):
                 self.check(size)
-        return (SampleWithin(self),)
+        return (SampleWithin(self, on_device=any(stage.word == "to_device" for stage in setting.upstream)),)
 
     def amount(
         self,
@@ -114,13 +118,27 @@ class SampleWithinStage(Stage):
 
 
 class SampleWithin:
-    """A fold that makes its batches as they are taken; each carries its window, shared."""
+    """A fold that makes its batches as they are taken; each carries its window, shared.
+
+    Args:
+        stage: the declaration.
+        on_device: windows are tensors on a device: batches are made there.
+    """
 
     held = 0
 
-    def __init__(self, stage: SampleWithinStage) -> None:
+    def __init__(self, stage: SampleWithinStage, *, on_device: bool = False) -> None:
         self.stage = stage
+        self.on_device = on_device
         self.made = 0  # batches, since the stream began
+
+    @cached_property
+    def there(self) -> OnDevice:
+        """Made in a call: it imports torch."""
+        from flowload.stages.device.neighbours import OnDevice  # noqa: PLC0415
+
+        graph = self.stage.graph
+        return OnDevice(None, None) if graph is None else OnDevice(graph.indptr, graph.indices)
 
     def push(self, block: Batch, call: Call) -> Iterator[Batch]:
         """The batches of one window."""
@@ -130,11 +148,14 @@ class SampleWithin:
             self.refuse(block, call)
             return
         self.check_graph(block)
-        shared = {key: read_only(array) for key, array in {**block.arrays, **block.whole}.items()}
+        window = block
+        if not self.on_device:
+            shared = {key: read_only(array) for key, array in {**block.arrays, **block.whole}.items()}
+            window = replace(block, whole=shared)
         for number in range(count):
             call.opened(self.stage.batch)
             self.made += 1
-            yield self.sample(replace(block, whole=shared), starts, call, more=number > 0)
+            yield self.sample(window, starts, call, more=number > 0)
 
     def refuse(self, block: Batch, call: Call) -> None:
         """The last window of a pass may be too short; a recording may not."""
@@ -168,17 +189,25 @@ class SampleWithin:
         number = self.made - 1
         index = np.empty(self.stage.batch, np.int64)
         integers(index, starts, 0, stream(call.key(), number, STARTS), 0)
+        graph, count = self.stage.graph, self.stage.neurons
+        rows = None if graph is None or count is None else self.chosen(graph, count, number, call)
+        if self.on_device:
+            return self.there.batch(window, index, rows, more=more)
         whole = dict(window.whole)
-        if self.stage.graph is not None and self.stage.neurons is not None:
-            whole["neurons"] = self.chosen(self.stage.graph, self.stage.neurons, number, call)
-        # Not a new batch: a window on a card knows what to wait for.
+        if graph is not None and rows is not None:
+            whole["neurons"] = graph.closure(rows)
         return replace(window, arrays={"index": index}, whole=whole, more=more)
 
     def chosen(self, graph: CSR, count: int, number: int, call: Call) -> NDArray[np.int64]:
-        """Neurons, each at most once, and their neighbours."""
+        """Neurons, each at most once."""
         order = np.empty(len(graph), np.int64)
         permutation(order, stream(call.key(), number, NEURONS), count)
-        return graph.closure(order[:count])
+        return order[:count].copy()
+
+    def close(self) -> None:
+        """Let go of what lies on a device."""
+        if "there" in self.__dict__:
+            self.there.close()
 
     def flush(self, call: Call) -> Iterator[Batch]:  # noqa: ARG002 - the shape of a Fold
         """No blocks: this fold holds nothing."""
@@ -211,6 +240,9 @@ def sample_within(
     `index[i] + steps` of the window. It also carries the window's own arrays and `start`: the same memory for
     all batches of a window, read-only, of which `to_device` makes tensors once. And, with a graph, `neurons`
     [m] int64.
+
+    Behind `to_device` the same batches are made where the windows are: only the numbers of the samples and
+    of the chosen neurons are copied for each, and neighbours are found on the device.
 
     Args:
         batch: samples of a batch.
