@@ -29,6 +29,7 @@ __all__ = [
     "Screened",
     "Sized",
     "Uniform",
+    "Weighted",
 ]
 
 #: Arrays with one row a sample, and those that go with the batch.
@@ -209,6 +210,21 @@ class Budgeted(LayoutTable, Protocol):
 
     def demand(self, by: str, rows: Numbers) -> Demand:
         """What each row takes: it depends on the row alone. Raises DataError."""
+
+
+@runtime_checkable
+class Weighted(LayoutTable, Protocol):
+    """A table that may give some rows more often than others: those of a pass are chosen anew in each.
+
+    Buys: sets that are mixed by weight, in `rows`.
+    """
+
+    @property
+    def weighted(self) -> bool:
+        """Whether it does; else each row comes once."""
+
+    def drawn(self, rows: Numbers, rng: np.random.Generator) -> Numbers:
+        """As many of these rows, some of them repeatedly, others not at all. Raises DataError."""
 
 
 @runtime_checkable

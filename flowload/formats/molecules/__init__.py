@@ -5,6 +5,7 @@
 
 from .columns import Column
 from .packed import PackedMolecules
+from .sets import MoleculeSets
 from .transforms import InUnits, centred, rotated
 
-__all__ = ["Column", "InUnits", "PackedMolecules", "centred", "rotated"]
+__all__ = ["Column", "InUnits", "MoleculeSets", "PackedMolecules", "centred", "rotated"]

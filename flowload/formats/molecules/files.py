@@ -56,13 +56,18 @@ class Pack(NamedTuple):
         return len(self.offsets) - 1
 
 
-def open_pack(path: Path) -> Pack:
-    """Map a folder. Raises DataError that names the file, what was found, and what was wanted."""
+def open_pack(path: Path, guard: Guard | None = None) -> Pack:
+    """Map a folder. Raises DataError that names the file, what was found, and what was wanted.
+
+    Args:
+        path: of the folder.
+        guard: watches the files, and perhaps those of other folders; None: one of its own.
+    """
     if not path.is_dir():
         raise NoDataError(
             "no folder of packed molecules", where=str(path), wanted="what `flowload pack` writes"
         )
-    guard = Guard()
+    guard = Guard() if guard is None else guard
     lengths = open_numbers(path / "n_atoms.npy", "int32", guard)
     offsets = open_numbers(path / "offsets.npy", "int64", guard)
     if len(offsets) != len(lengths) + 1:

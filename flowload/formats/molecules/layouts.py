@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from flowload.abc.records import Fields
 from .columns.column import Column
 from .pairs.rule import Pairs
 
-__all__ = ["LAYOUTS", "STRUCTURE", "Array", "Arrays", "Chosen", "arrays_of", "fields_of"]
+__all__ = ["LAYOUTS", "STRUCTURE", "Array", "Arrays", "Chosen", "arrays_of", "fields_of", "sized"]
 
 INT, FLOAT, DOUBLE, BOOL = (np.dtype(kind) for kind in (np.int32, np.float32, np.float64, np.bool_))
 
@@ -79,7 +80,12 @@ def arrays_of(layout: str, chosen: Chosen) -> dict[str, Array]:
 @lru_cache(maxsize=256)
 def fields_of(layout: str, slots: int, chosen: Chosen) -> Fields:
     """Shape and dtype of one sample of each array that has one row a molecule."""
+    return sized(arrays_of(layout, chosen), slots)
+
+
+def sized(arrays: Mapping[str, Array], slots: int) -> Fields:
+    """Shape and dtype of one sample of each array, in so many slots of atoms."""
     return {
         key: ((slots, *array.shape) if array.atoms else array.shape, array.dtype)
-        for key, array in arrays_of(layout, chosen).items()
+        for key, array in arrays.items()
     }

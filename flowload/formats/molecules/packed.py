@@ -11,14 +11,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
 from flowload.abc.records import Fields
 from flowload.errors import FlowloadError, GraphError
+from flowload.files.guard import Guard
 
 from .columns.column import Column
 from .columns.manifest import STANDARD, Manifest, read_manifest
@@ -29,6 +34,7 @@ from .pairs.room import EdgeRoom, TooManyEdges
 from .pairs.rule import PairRule, Pairs
 from .slots import Slots
 from .table import MoleculeTable
+from .whole import whole_column
 
 __all__ = ["PackedMolecules"]
 
@@ -133,6 +139,39 @@ class PackedMolecules:
         """
         return dict(read_manifest(Path(self.path)).columns)
 
+    def __len__(self) -> int:
+        with closing(self.open()) as table:
+            return len(table)
+
+    def sizes(self) -> NDArray[np.int32]:
+        """Atoms of every molecule, without a run. Raises DataError.
+
+        Examples:
+            >>> from flowload.formats.molecules import PackedMolecules
+            >>> molecules = PackedMolecules(sample_path("molecules"))
+            >>> len(molecules.sizes()) == len(molecules)
+            True
+            >>> fl.best_slots(molecules.sizes(), 3)
+            (12, 18, 26)
+        """
+        with closing(self.open()) as table:
+            return table.sizes(np.arange(len(table)))
+
+    def column(self, name: str) -> NDArray[Any]:
+        """All values of one array, without a run, such as "E" (molecules,) or "F" (atoms, 3).
+
+        Args:
+            name: "Z", "R", "F", "E", "Qtot", or one of `columns`.
+
+        Raises GraphError for a name that is not there, and DataError.
+
+        Examples:
+            >>> from flowload.formats.molecules import PackedMolecules
+            >>> PackedMolecules(sample_path("molecules")).column("E").dtype
+            dtype('float64')
+        """
+        return whole_column(Path(self.path), name)
+
     def chosen(self, manifest: Manifest) -> Chosen:
         """Which arrays of a folder batches have. Raises GraphError for names that it does not know."""
         known = [*(key for key in ("F", "E") if key not in manifest.without), "Qtot"]
@@ -183,8 +222,12 @@ class PackedMolecules:
 
     def open(self) -> MoleculeTable:
         """Map and check. Raises DataError that names the file, what was found, and what was wanted."""
+        return self.opened(None)
+
+    def opened(self, guard: Guard | None) -> MoleculeTable:
+        """The same; `guard`: watches the files, and perhaps those of other folders."""
         rules = {layout: self.rule(layout) for layout in LAYOUTS}
-        pack = open_pack(Path(self.path))
+        pack = open_pack(Path(self.path), guard)
         table = MoleculeTable(
             pack,
             slots=self.slots(),

@@ -17,7 +17,7 @@ from flowload.kernels.molecules.pad import STREAMED, mark, pad_batches, pad_mole
 from flowload.kernels.molecules.ragged import widths_of
 from flowload.kernels.molecules.sound import find_unsound
 
-from .columns.cells import Cells
+from .columns.cells import Box, Cells
 from .columns.gather import ColumnReader
 from .files import Pack, absent
 from .layouts import LAYOUTS, Chosen, fields_of
@@ -150,9 +150,21 @@ class MoleculeTable(MoleculeSizes):
     ) -> Mapping[str, NDArray[Any]]:
         """Write the molecules; the arrays that go with the batch are pair indices and segments."""
         sizes, _ = self.pad(layout, rows, WRITTEN, out, check=False)
-        pairs = self.rule(layout).indices(out["R"], sizes, self.shared, call, self.cells.box(out, rows))
-        pairs = self.room.fit(pairs, out, self.named(rows), call)
-        return {**pairs, **self.segments(layout, len(rows), out["R"].shape[1])}
+        return self.beside(layout, out, sizes, call, self.cells.box(out, rows), self.named(rows))
+
+    def beside(
+        self,
+        layout: str,
+        batch: Mapping[str, NDArray[Any]],
+        sizes: NDArray[np.int32],
+        call: Call,
+        box: Box | None,
+        where: str,
+    ) -> Mapping[str, NDArray[Any]]:
+        """What goes with a batch as a whole: pair indices, padded to their room, and segments."""
+        pairs = self.rule(layout).indices(batch["R"], sizes, self.shared, call, box)
+        pairs = self.room.fit(pairs, batch, where, call)
+        return {**pairs, **self.segments(layout, *batch["Z"].shape)}
 
     def alike(self, layout: str) -> bool:
         """Where all batches are padded to one size, and no pairs are a batch's own."""
@@ -195,9 +207,7 @@ class MoleculeTable(MoleculeSizes):
             if LAYOUTS[layout].mask:
                 mark(own, batch["mask"])
             box = self.cells.box(batch, rows[part])
-            pairs = self.rule(layout).indices(batch["R"], own, self.shared, call, box)
-            pairs = self.room.fit(pairs, batch, self.named(rows[part]), call)
-            batches.append((batch, {**pairs, **self.segments(layout, size, batch["R"].shape[1])}))
+            batches.append((batch, self.beside(layout, batch, own, call, box, self.named(rows[part]))))
         held = sizes.reshape(-1, size).sum(axis=1, dtype=np.int64)
         edges = self.room.parts([whole for _, whole in batches])
         return batches, Padding(atoms, slots, {**self.known.parts(held, widths, size), **edges})

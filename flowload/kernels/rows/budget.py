@@ -56,4 +56,4 @@ def cut_by_budget(
 @kernel
 def taken(own: Ints, cost: int, padded: bool) -> int:
     """What a batch would take with one more row."""
-    return (own[1] + 1) * max(own[2], cost) if padded else own[2] + cost
+    return int((own[1] + 1) * max(own[2], cost) if padded else own[2] + cost)

@@ -150,7 +150,8 @@ class Bucket:
     def restore(self, state: State) -> None:
         """Go on from what `state` returned."""
         self.waiting.restore(state["waiting"])
-        self.passes, self.made, self.begun = state["passes"], state["made"], state["begun"]
+        self.passes = state.get("passes", self.passes)  # of before 0.2: nothing was random
+        self.made, self.begun = state.get("made", 0), state.get("begun", 0)
 
     def close(self) -> None:
         """Close the tables that `restore` opened."""

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import numpy as np
 
 from flowload.abc.amount import Amount
 from flowload.abc.operators import Call, Operator, Setting, State
-from flowload.abc.record_powers import Screened
+from flowload.abc.record_powers import Screened, Weighted
 from flowload.abc.records import MOST_ROWS, LayoutRecords, LayoutTable, Picks
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError, NoLength
@@ -82,7 +82,8 @@ class RowsStage(Stage):
         opened.callback(source.close)
         table = source.opened()
         rows = Rows(table, source.picks, self.records)
-        return {"out": Amount(samples=len(rows) * (setting.epochs or 1), rows=rows)}
+        known = None if is_weighted(table) else rows  # which rows come, only a run knows
+        return {"out": Amount(samples=len(rows) * (setting.epochs or 1), rows=known)}
 
 
 class RowsSource:
@@ -113,10 +114,13 @@ class RowsSource:
         begin = self.cursor.begin(number)
         for reason, count in self.unwanted.items() if begin == 0 else ():
             call.drop(count, reason)
-        for start in range(begin, len(self.picks), BLOCK):
-            stop = min(start + BLOCK, len(self.picks))
+        picks = self.picks
+        if is_weighted(table):
+            picks = RowList(narrow(table.drawn(picks.array(), call.rng(number))))
+        for start in range(begin, len(picks), BLOCK):
+            stop = min(start + BLOCK, len(picks))
             self.cursor.given = stop
-            yield Rows(table, self.picks.select(slice(start, stop)), self.records)
+            yield Rows(table, picks.select(slice(start, stop)), self.records)
 
     def look(self, call: Call) -> None:  # noqa: ARG002 - nothing to ask
         """Open the records, if nobody has."""
@@ -184,6 +188,11 @@ class RowsSource:
         """Let go of the files."""
         if self.table is not None:
             self.table.close()
+
+
+def is_weighted(table: LayoutTable) -> TypeGuard[Weighted]:
+    """Whether the rows of each pass are drawn."""
+    return isinstance(table, Weighted) and table.weighted
 
 
 def screened(table: LayoutTable, picks: Picks) -> tuple[Picks, Mapping[str, int]]:

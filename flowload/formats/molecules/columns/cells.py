@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,12 +23,12 @@ class Box(NamedTuple):
 
     cells: NDArray[Any]  #: (molecules, 3, 3) lattice vectors as rows, in Å
     pbc: NDArray[np.bool_]  #: (molecules, 3)
-    rows: Numbers  #: of the folder, for messages
-    pack: Pack
+    rows: Numbers  #: for messages
+    places_of: Callable[[int], str]  #: where the positions of a row lie
 
     def outside(self, place: int) -> DataError:
         """The error for a molecule of the batch that has an atom too far outside of its cell."""
-        where = f"{self.pack.path / 'R_pack.f32'}, molecule {self.rows[place]}"
+        where = self.places_of(int(self.rows[place]))
         return DataError("outside", where=where, found="an atom a billion cells away", wanted="one nearer")
 
 
@@ -63,7 +63,11 @@ class Cells:
 
     def box(self, arrays: Mapping[str, NDArray[Any]], rows: Numbers) -> Box | None:
         """The cells of a batch of these rows; None where the folder has none."""
-        return Box(arrays["cell"], arrays["pbc"], rows, self.pack) if self.there else None
+        return Box(arrays["cell"], arrays["pbc"], rows, self.places_of) if self.there else None
+
+    def places_of(self, row: int) -> str:
+        """Where the positions of a molecule lie."""
+        return f"{self.pack.path / 'R_pack.f32'}, molecule {row}"
 
     def blame(self, row: int, reason: int) -> DataError:
         """The error for a molecule that `bad` found."""

@@ -1,0 +1,216 @@
+"""Several opened folders of molecules, their rows one behind the other, written to batches together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.abc.operators import Call
+from flowload.abc.record_powers import Demand, Padding
+from flowload.abc.records import WRITTEN, Fields, Numbers
+from flowload.errors import GraphError, NoDataError
+from flowload.files.guard import Guard
+
+from .columns.cells import Box
+from .layouts import LAYOUTS, Array, arrays_of, sized
+from .table import MoleculeTable
+
+__all__ = ["SetTable", "masks_of"]
+
+THERE = Array(atoms=False, shape=(), dtype=np.dtype(np.bool_))
+
+
+class SetTable:
+    """See `flowload.formats.molecules.sets.MoleculeSets`.
+
+    Args:
+        tables: the folders.
+        guard: of the files of all.
+        weights: see there.
+    """
+
+    layouts: Sequence[str] = tuple(LAYOUTS)
+    groups: Sequence[str] = ("molecule", "composition", "formula", "set")
+    budgets: Sequence[str] = MoleculeTable.budgets
+
+    def __init__(
+        self, tables: Sequence[MoleculeTable], guard: Guard, weights: Sequence[float] | None
+    ) -> None:
+        self.tables = tables
+        self.guard = guard
+        self.weights = weights
+        self.ends = np.cumsum([len(table) for table in tables])
+        first = tables[0]
+        self.known, self.room = first.known, first.room
+        self.arrays = {
+            layout: masks_of([arrays_of(layout, table.chosen) for table in tables]) for layout in LAYOUTS
+        }
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def parts(self, rows: Numbers) -> Iterator[tuple[MoleculeTable, NDArray[np.intp], Numbers]]:
+        """The folders that rows are of: which places of `rows`, and their numbers in that folder."""
+        which = np.searchsorted(self.ends, rows, side="right")
+        for k, table in enumerate(self.tables):
+            places = np.flatnonzero(which == k)
+            if len(places):
+                yield table, places, rows[places] - (int(self.ends[k]) - len(table))
+
+    def sizes(self, rows: Numbers) -> NDArray[np.int32]:
+        """Atoms of each molecule."""
+        sizes = np.empty(len(rows), np.int32)
+        for table, places, own in self.parts(rows):
+            sizes[places] = table.sizes(own)
+        return sizes
+
+    def screen(self, rows: Numbers) -> tuple[Numbers, Mapping[str, int]]:
+        """The molecules that fit, where those that are too large are dropped."""
+        first = self.tables[0]
+        if not self.known.sizes or first.too_large != "drop":
+            return rows, {}
+        fits = self.sizes(rows) <= self.known.most
+        return rows[fits], {"too large": len(rows) - int(fits.sum())}
+
+    def usable(self, rows: Numbers, call: Call) -> Numbers:
+        """The molecules that are sound, in their order; the others are rejected."""
+        good = np.ones(len(rows), np.bool_)
+        for table, places, own in self.parts(rows):
+            why = np.empty(len(own), np.uint8)
+            if table.unsound(own, self.known.most, why):
+                good[places] = why == 0
+                for row, reason in zip(own[why > 0].tolist(), why[why > 0].tolist(), strict=True):
+                    call.reject(table.blame(row, reason))
+        return rows[good]
+
+    @property
+    def weighted(self) -> bool:
+        """Whether folders come by weight."""
+        return self.weights is not None
+
+    def drawn(self, rows: Numbers, rng: np.random.Generator) -> Numbers:
+        """As many rows as these, by the weights of their folders. Raises NoDataError for one without any."""
+        owned = [rows[places] for _, places, _ in self.parts(rows)]
+        if len(owned) < len(self.tables):
+            wanted = "at least one of each folder that has a weight"
+            raise NoDataError("no molecules", where="MoleculeSets: weights", found="0 rows", wanted=wanted)
+        given = []
+        for own, count in zip(owned, shares(self.weights or (), len(rows)), strict=True):
+            often, more = divmod(count, len(own))
+            some = np.sort(rng.permutation(len(own))[:more])
+            given += [np.tile(own, often), own[some]]
+        return np.concatenate(given)
+
+    def slots(self, rows: Numbers) -> int:
+        """What the batch of these molecules is padded to."""
+        return self.known.most if self.known.fixed else self.known.fit(int(self.sizes(rows).max(initial=0)))
+
+    def fields(self, layout: str, rows: Numbers) -> Fields:
+        """Of the arrays of all folders, and of the masks of those that one lacks."""
+        return sized(self.arrays[layout], self.slots(rows))
+
+    def write(
+        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
+    ) -> Mapping[str, NDArray[Any]]:
+        """Write the molecules, folder by folder; where there are several, by way of memory of their own."""
+        sizes = np.empty(len(rows), np.int32)
+        for table, places, own in self.parts(rows):
+            has = arrays_of(layout, table.chosen)
+            alone = len(places) == len(rows)
+            part = {
+                key: out[key] if alone else np.empty((len(own), *out[key].shape[1:]), out[key].dtype)
+                for key in has
+            }
+            sizes[places], _ = table.pad(layout, own, WRITTEN, part, check=False)
+            for key, array in out.items():
+                if key in has and not alone:
+                    array[places] = part[key]
+                elif key not in has:
+                    array[places] = key.removesuffix("_mask") in has if key in self.masks(layout) else 0
+        box = self.box(out, rows)
+        where = f"a batch of {len(rows)} molecules, the first {self.describe(int(rows[0]))}"
+        return self.tables[0].beside(layout, out, sizes, call, box, where)
+
+    def box(self, arrays: Mapping[str, NDArray[Any]], rows: Numbers) -> Box | None:
+        """The cells of a batch of these rows; None where no folder has any."""
+        if not any(table.cells.there for table in self.tables):
+            return None
+        return Box(arrays["cell"], arrays["pbc"], rows, self.places_of)
+
+    def places_of(self, row: int) -> str:
+        """Where the positions of a molecule lie."""
+        ((table, _, own),) = self.parts(np.array([row]))
+        return table.cells.places_of(int(own[0]))
+
+    def masks(self, layout: str) -> Sequence[str]:
+        """The arrays that say whether others are there."""
+        own = set().union(*(arrays_of(layout, table.chosen) for table in self.tables))
+        return [key for key in self.arrays[layout] if key not in own]
+
+    def padding(self, rows: Numbers) -> Padding:
+        """Atoms and slots of the batch of these rows."""
+        atoms, width = int(self.sizes(rows).sum()), self.slots(rows)
+        parts = self.known.parts(np.array([atoms]), np.array([width]), len(rows))
+        return Padding(atoms, width * len(rows), parts)
+
+    def padding_of(self, rows: Numbers, whole: Mapping[str, NDArray[Any]]) -> Padding:
+        """The same, and how full the room for pairs is."""
+        found = self.padding(rows)
+        return found._replace(parts={**found.parts, **self.room.parts([whole])})
+
+    def demand(self, by: str, rows: Numbers) -> Demand:
+        """What each molecule takes of a batch."""
+        costs, kinds = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        found = self.tables[0].demand(by, np.empty(0, np.int64))
+        for table, places, own in self.parts(rows):
+            found = table.demand(by, own)
+            costs[places], kinds[places] = found.costs, found.kinds
+        return found._replace(costs=costs, kinds=kinds)
+
+    def group(self, by: str, rows: Numbers) -> NDArray[np.uint64]:
+        """A key of the elements of each molecule, in whatever folder; or the number of the folder."""
+        if by == "set":
+            return np.searchsorted(self.ends, rows, side="right").astype(np.uint64)
+        keys = np.empty(len(rows), np.uint64)
+        for table, places, own in self.parts(rows):
+            keys[places] = table.group("formula", own)
+        return keys
+
+    def describe(self, row: int) -> str:
+        """Where a row lies, for messages."""
+        ((table, _, own),) = self.parts(np.array([row]))
+        return table.describe(int(own[0]))
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.guard.close()
+
+
+def masks_of(folders: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """The arrays that any folder has, and a mask for each that not all have. Raises GraphError."""
+    made: dict[str, Array] = {}
+    for key in dict.fromkeys(key for folder in folders for key in folder):
+        kinds = {folder[key] for folder in folders if key in folder}
+        if len(kinds) > 1:
+            shown = " and ".join(f"{kind.dtype}{list(kind.shape)}" for kind in sorted(kinds, key=str))
+            raise GraphError(f"{key!r} is {shown}; wanted it alike in all")
+        made[key] = kinds.pop()
+    missing = [key for key in made if not all(key in folder for folder in folders)]
+    for key in missing:
+        if f"{key}_mask" in made:
+            raise GraphError(f"{key!r} is not in all, and its mask {key}_mask is an array itself")
+        made[f"{key}_mask"] = THERE
+    return made
+
+
+def shares(weights: Sequence[float], total: int) -> list[int]:
+    """So many in proportion, as whole numbers: the largest remainders are rounded up, of equals the first."""
+    exact = [total * weight / sum(weights) for weight in weights]
+    whole = [int(part) for part in exact]
+    order = sorted(range(len(exact)), key=lambda k: (whole[k] - exact[k], k))
+    for k in order[: total - sum(whole)]:
+        whole[k] += 1
+    return whole
