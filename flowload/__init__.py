@@ -13,6 +13,7 @@ from flowload.blocks import Batch
 from flowload.errors import FlowloadError
 from flowload.graph import Graph, Stage, load, outputs, pipeline, place
 from flowload.graph.names import near as _near
+from flowload.observe.step_times import StepTimes
 from flowload.picture.doors import watch
 from flowload.stages.batches.batch import batch
 from flowload.stages.chunks.read import read
@@ -46,6 +47,7 @@ __all__ = [
     "FlowloadError",
     "Graph",
     "Stage",
+    "StepTimes",
     "batch",
     "best_slots",
     "bucket",

@@ -216,6 +216,7 @@ class RunStats(NamedTuple):
     warnings: tuple[Warned, ...] = ()  #: the last of them
     warned: int = 0  #: how many there were
     outcome: Outcome | None = None  #: None: it goes on
+    epoch_waits: Mapping[int, WaitStats] = MappingProxyType({})  #: `chunk_wait` by pass, without the first
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: `in_` is spelled "in"."""
@@ -224,6 +225,7 @@ class RunStats(NamedTuple):
             **self._asdict(),
             "stages": stages,
             "chunk_wait": self.chunk_wait._asdict(),
+            "epoch_waits": {str(epoch): wait._asdict() for epoch, wait in self.epoch_waits.items()},
             "consumers": {name: consumer._asdict() for name, consumer in self.consumers.items()},
             "warnings": [warned._asdict() for warned in self.warnings],
             "outcome": None if self.outcome is None else self.outcome._asdict(),

@@ -113,7 +113,7 @@ class Run:
             if not isinstance(message, Mark) and message.block is not None:
                 return message.block
 
-    def delivered_one(self, output: str, block: Block, waited: float) -> int:
+    def delivered_one(self, output: str, block: Block, waited: float, epoch: int = 0) -> int:
         """Count a block that an output's reader got, and the seconds that it waited; returns its samples."""
         samples = len(block)
         self.delivered += samples
@@ -125,7 +125,7 @@ class Run:
             now = perf_counter()
             self.recorder.waited("consumers", "waits for a batch", now - waited, now)
         if not getattr(block, "more", False):
-            self.waits.note(waited)
+            self.waits.note(waited, epoch)
         return samples
 
     async def stop(self) -> None:

@@ -167,7 +167,8 @@ class AsyncBatches(Pictured):
             boundaries = self.run.compiled.outputs[output].boundaries
             if boundaries is not None and boundaries.ends:
                 boundaries.reached(part)
-            self._samples[output] += self.run.delivered_one(output, block, waited)
+            epoch = self.order.first_epoch if boundaries is None else boundaries.epoch
+            self._samples[output] += self.run.delivered_one(output, block, waited, epoch)
         return hand_over(block)
 
     def check_delivered(self, output: str) -> None:

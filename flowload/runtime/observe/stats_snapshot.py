@@ -57,6 +57,7 @@ def snapshot(run: Run) -> RunStats:
         storage_bytes=storage_bytes,
         outputs=len(compiled.outputs),
         chunk_wait=run.waits.stats(),
+        epoch_waits=run.waits.by_epoch(),
         epochs=compiled.epochs,
         first_epoch=compiled.first_epoch,
         unclosed=run.unclosed,
