@@ -11,10 +11,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flowload.cli.terminable import terminable
 from flowload.cli.view.lines import say
+from flowload.formats.molecules.convert.asked import parse_column
 from flowload.formats.molecules.convert.pack import Packed, pack_molecules
 from flowload.formats.molecules.convert.sets.kinds import KINDS, kind_of
 from flowload.formats.molecules.convert.units import ENERGIES, LENGTHS, Units
-from flowload.formats.molecules.convert.wanted import parse_column
 from flowload.observe.figures import counted
 
 __all__ = ["molecules"]

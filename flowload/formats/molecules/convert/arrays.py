@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError
 
+from .asked import Asked
 from .comment import CELLS, PERIODIC
 from .keys import NONE, Names, charge_keys, hint, like_charge, plain
 from .report import Told, shown
-from .wanted import Asked
 
 __all__ = ["Picked", "is_periodic", "pick_arrays", "tell_meaning", "tell_picked", "total_charges"]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from flowload.kernels.molecules.text import NUMBER, SKIP, SYMBOL
 
+from .asked import Asked
 from .keys import hint
-from .wanted import Asked
 
 __all__ = ["Columns", "find_columns"]
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
+from .asked import LABEL, UNLABELLED, Array, Order, SourceColumn, fitting
 from .comment import CELLS, PERIODIC, Comment, WrongLineError, says_no
 from .keys import NONE, Names, charge_keys, hint, like_charge, plain
 from .report import shown
-from .wanted import LABEL, UNLABELLED, Array, Order, Wanted, fitting
 
 __all__ = ["NUMERAL", "Found", "find_keys"]
 
@@ -77,7 +77,7 @@ def find_keys(comment: Comment, names: Names) -> Found:
     return Found(number(values, energy), find_charge(values, names, roles), roles, cell, columns)
 
 
-def find_column(values: dict[str, str], name: str, wanted: Wanted) -> Array | str:
+def find_column(values: dict[str, str], name: str, wanted: SourceColumn) -> Array | str:
     """The numbers, or the label, that a frame's column consists of. Raises WrongLineError."""
     if wanted.kind == LABEL:
         return values.get(wanted.source, UNLABELLED)

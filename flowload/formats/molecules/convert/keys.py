@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from flowload.errors import GraphError
 
-from .wanted import Asked
+from .asked import Asked
 
 __all__ = ["NONE", "SMILES", "Names", "charge_keys", "hint", "like_charge", "plain"]
 

@@ -16,6 +16,7 @@ from flowload.formats.molecules.columns import Column
 from flowload.formats.molecules.write import Some, packing
 
 from .ani import read_ani
+from .asked import Asking, SourceColumn, asked_columns
 from .keys import Names
 from .npz import read_npz
 from .report import Told, shown
@@ -23,10 +24,9 @@ from .sets.kinds import kind_of
 from .sets.openqdc import FILES, read_openqdc
 from .sets.qm9 import read_qm9
 from .units import Units, same_unit
-from .wanted import Asking, Wanted, asked_columns
 from .xyz import read_xyz
 
-__all__ = ["Packed", "Wanted", "pack_molecules"]
+__all__ = ["Packed", "SourceColumn", "pack_molecules"]
 
 log = logging.getLogger("flowload")
 
@@ -85,7 +85,7 @@ def pack_molecules(  # noqa: PLR0913 - parameters are options
         kind: a set whose names are known, which then are the defaults: "ani1x", "ani2x", "mace", "openqdc",
             "qm9" or "spice".
         columns: what else is packed, kept in its own unit: names of columns that the kind has, or "all" of
-            them; or any, by name: `{"dipole": Wanted("scf_dipole", "molecule", (3,), "e*bohr", "vector")}`.
+            them; or any, by name: `{"dipole": SourceColumn("scf_dipole", "molecule", (3,), "e*bohr")}`.
         ignore_cell: take periodic molecules as if they were not.
         skip_bad: leave out molecules whose numbers are not finite, or that have an atom of no element.
         tell: called with how much was read so far, and how much there is, in units of the source's own.

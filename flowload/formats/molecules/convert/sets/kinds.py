@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from flowload.errors import GraphError
+from flowload.formats.molecules.convert.asked import SourceColumn
 from flowload.formats.molecules.convert.keys import NONE, SMILES
-from flowload.formats.molecules.convert.wanted import Wanted
 
 __all__ = ["KINDS", "Kind", "kind_of"]
 
@@ -24,29 +24,31 @@ class Kind(NamedTuple):
     forces: str | None = None
     gradient: str | None = None
     charge: str | None = None
-    columns: Mapping[str, Wanted] = MappingProxyType({})
+    columns: Mapping[str, SourceColumn] = MappingProxyType({})
     left_out: tuple[str, str] | None = None  #: frames of XYZ of which this key has this value
 
 
-def scalars(names: Mapping[str, str], per: Literal["molecule", "atom"] = "molecule") -> dict[str, Wanted]:
+def scalars(
+    names: Mapping[str, str], per: Literal["molecule", "atom"] = "molecule"
+) -> dict[str, SourceColumn]:
     """Columns of one number each, under their own names, by unit."""
-    return {name: Wanted(name, per, (), unit, "scalar", "float64") for name, unit in names.items()}
+    return {name: SourceColumn(name, per, (), unit, "scalar", "float64") for name, unit in names.items()}
 
 
 SPICE = {
-    "dipole": Wanted("scf_dipole", "molecule", (3,), "e*bohr", "vector"),
-    "quadrupole": Wanted("scf_quadrupole", "molecule", (3, 3), "e*bohr^2", "tensor"),
-    "formation_energy": Wanted("formation_energy", "molecule", (), "hartree", "scalar", "float64"),
-    "mbis_charges": Wanted("mbis_charges", "atom", (), "e", "scalar"),
-    "mbis_dipoles": Wanted("mbis_dipoles", "atom", (3,), "e*bohr", "vector"),
-    "mbis_quadrupoles": Wanted("mbis_quadrupoles", "atom", (3, 3), "e*bohr^2", "tensor"),
-    "mbis_octupoles": Wanted("mbis_octupoles", "atom", (3, 3, 3), "e*bohr^3", "tensor3"),
+    "dipole": SourceColumn("scf_dipole", "molecule", (3,), "e*bohr", "vector"),
+    "quadrupole": SourceColumn("scf_quadrupole", "molecule", (3, 3), "e*bohr^2", "tensor"),
+    "formation_energy": SourceColumn("formation_energy", "molecule", (), "hartree", "scalar", "float64"),
+    "mbis_charges": SourceColumn("mbis_charges", "atom", (), "e", "scalar"),
+    "mbis_dipoles": SourceColumn("mbis_dipoles", "atom", (3,), "e*bohr", "vector"),
+    "mbis_quadrupoles": SourceColumn("mbis_quadrupoles", "atom", (3, 3), "e*bohr^2", "tensor"),
+    "mbis_octupoles": SourceColumn("mbis_octupoles", "atom", (3, 3, 3), "e*bohr^3", "tensor3"),
 }
 ANI1X = {
-    "dipole": Wanted("wb97x_dz.dipole", "molecule", (3,), "e*angstrom", "vector"),
-    "cm5_charges": Wanted("wb97x_dz.cm5_charges", "atom", (), "e", "scalar"),
-    "hirshfeld_charges": Wanted("wb97x_dz.hirshfeld_charges", "atom", (), "e", "scalar"),
-    "mbis_charges": Wanted("wb97x_tz.mbis_charges", "atom", (), "e", "scalar"),
+    "dipole": SourceColumn("wb97x_dz.dipole", "molecule", (3,), "e*angstrom", "vector"),
+    "cm5_charges": SourceColumn("wb97x_dz.cm5_charges", "atom", (), "e", "scalar"),
+    "hirshfeld_charges": SourceColumn("wb97x_dz.hirshfeld_charges", "atom", (), "e", "scalar"),
+    "mbis_charges": SourceColumn("wb97x_tz.mbis_charges", "atom", (), "e", "scalar"),
 }
 #: In the order of a QM9 file's second line, behind the word "gdb" and the molecule's number.
 QM9 = scalars(
@@ -67,17 +69,17 @@ QM9 = scalars(
         "G": "hartree",
         "Cv": "cal/mol/K",
     }
-) | {"mulliken_charges": Wanted("mulliken_charges", "atom", (), "e", "scalar")}
+) | {"mulliken_charges": SourceColumn("mulliken_charges", "atom", (), "e", "scalar")}
 MACE = {
-    "stress": Wanted("REF_stress", "molecule", (3, 3), "eV/angstrom^3", "tensor"),
-    "virials": Wanted("REF_virials", "molecule", (3, 3), "eV", "tensor"),
-    "dipole": Wanted("REF_dipole", "molecule", (3,), None, "vector"),
-    "charges": Wanted("REF_charges", "atom", (), "e", "scalar"),
-    "total_spin": Wanted("total_spin", "molecule", (), None, "scalar"),
-    "config_weight": Wanted("config_weight", "molecule", (), None, "scalar"),
-    "config_type": Wanted("config_type", "molecule", (), None, "label", "int32"),
+    "stress": SourceColumn("REF_stress", "molecule", (3, 3), "eV/angstrom^3", "tensor"),
+    "virials": SourceColumn("REF_virials", "molecule", (3, 3), "eV", "tensor"),
+    "dipole": SourceColumn("REF_dipole", "molecule", (3,), None, "vector"),
+    "charges": SourceColumn("REF_charges", "atom", (), "e", "scalar"),
+    "total_spin": SourceColumn("total_spin", "molecule", (), None, "scalar"),
+    "config_weight": SourceColumn("config_weight", "molecule", (), None, "scalar"),
+    "config_type": SourceColumn("config_type", "molecule", (), None, "label", "int32"),
 }
-OPENQDC = {"formal_charges": Wanted("atomic_inputs", "atom", (), "e", "scalar")}
+OPENQDC = {"formal_charges": SourceColumn("atomic_inputs", "atom", (), "e", "scalar")}
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {

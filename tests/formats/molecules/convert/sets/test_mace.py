@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from flowload.errors import DataError, GraphError
+from flowload.formats.molecules.convert.asked import SourceColumn
 from flowload.formats.molecules.convert.pack import pack_molecules
 from flowload.formats.molecules.convert.units import Units
-from flowload.formats.molecules.convert.wanted import Wanted
 from flowload.formats.molecules.files import open_pack
 
 ase = pytest.importorskip("ase")
@@ -79,7 +79,7 @@ def test_matrices_are_read_as_ase_reads_them(tmp_path: Path, key: str, value: st
     path = tmp_path / "set.xyz"
     keys = f'{key}="{value}" energy=1 Properties=species:S:1:pos:R:3'
     path.write_text(f"1\n{keys}\nH 0 0 0\n")
-    columns = {"s": Wanted(key, "molecule", (3, 3), kind="tensor")}
+    columns = {"s": SourceColumn(key, "molecule", (3, 3), kind="tensor")}
     pack_molecules(path, tmp_path / "out", EV, forces_key="none", columns=columns)
     found = np.fromfile(tmp_path / "out" / "s.f32", "<f4").reshape(3, 3)
     wanted = None if "JSON" in value and key != "REF_stress" else ase_io.read(path).info.get(key)
@@ -103,9 +103,9 @@ def test_the_file_s_own_names_are_not_taken_for_them(tmp_path: Path) -> None:
 def test_columns_of_ones_own(tmp_path: Path) -> None:
     path = saved(tmp_path, frames()[1:4])
     columns = {
-        "mu": Wanted("REF_dipole", "molecule", (3,), "debye", "vector", "float64"),
-        "q": Wanted("REF_charges", "atom"),
-        "f": Wanted("REF_forces", "atom", (3,), "eV/angstrom", "vector"),
+        "mu": SourceColumn("REF_dipole", "molecule", (3,), "debye", "vector", "float64"),
+        "q": SourceColumn("REF_charges", "atom"),
+        "f": SourceColumn("REF_forces", "atom", (3,), "eV/angstrom", "vector"),
     }
     with pytest.raises(GraphError, match="'f'"):  # the word of forces
         pack_molecules(path, tmp_path / "out", EV, kind="mace", columns=columns)

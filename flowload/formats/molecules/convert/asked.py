@@ -20,7 +20,7 @@ __all__ = [
     "Asked",
     "Asking",
     "Order",
-    "Wanted",
+    "SourceColumn",
     "asked_columns",
     "fitting",
     "parse_column",
@@ -38,7 +38,7 @@ Array = NDArray[Any]
 Order: TypeAlias = Literal["C", "F"]
 
 
-class Wanted(NamedTuple):
+class SourceColumn(NamedTuple):
     """One column: a name of the source, and what stands behind it; numbers are kept in their unit."""
 
     source: str
@@ -61,11 +61,11 @@ class Wanted(NamedTuple):
         return array.reshape(prod(array.shape[:head]), *self.shape)
 
 
-Asked: TypeAlias = tuple[tuple[str, Wanted], ...]  #: columns by their names in a batch
-Asking: TypeAlias = Mapping[str, Wanted] | Iterable[str] | str | None  #: as users say it
+Asked: TypeAlias = tuple[tuple[str, SourceColumn], ...]  #: columns by their names in a batch
+Asking: TypeAlias = Mapping[str, SourceColumn] | Iterable[str] | str | None  #: as users say it
 
 
-def asked_columns(asking: Asking, known: Mapping[str, Wanted], kind: str | None) -> Asked:
+def asked_columns(asking: Asking, known: Mapping[str, SourceColumn], kind: str | None) -> Asked:
     """The columns that a user asks for. Raises GraphError for what cannot be.
 
     Args:
@@ -89,14 +89,14 @@ def asked_columns(asking: Asking, known: Mapping[str, Wanted], kind: str | None)
     return tuple((name, known[name]) for name in dict.fromkeys(names))
 
 
-def checked(name: object, wanted: object) -> Wanted:
+def checked(name: object, wanted: object) -> SourceColumn:
     """One column. Raises GraphError for one that cannot be."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise GraphError(f"pack molecules: a column is called {name!r}; wanted letters, digits and _")
-    if not isinstance(wanted, Wanted) or wanted.per not in PER or not wanted.source:
+    if not isinstance(wanted, SourceColumn) or wanted.per not in PER or not wanted.source:
         raise GraphError(
-            f"pack molecules: column {name!r} is {wanted!r}; wanted Wanted(source, per, shape), with per "
-            "'molecule' or 'atom'"
+            f"pack molecules: column {name!r} is {wanted!r}; wanted SourceColumn(source, per, shape), with "
+            "'molecule' or 'atom' as per"
         )
     if any(length < 1 for length in wanted.shape) or prod(wanted.shape) > LARGEST:
         raise GraphError(
@@ -106,7 +106,7 @@ def checked(name: object, wanted: object) -> Wanted:
     return wanted
 
 
-def parse_column(text: str, known: Mapping[str, Wanted], kind: str | None) -> Asked:
+def parse_column(text: str, known: Mapping[str, SourceColumn], kind: str | None) -> Asked:
     """What `--column` says. Raises GraphError.
 
     A known name, "all", or `NAME=SOURCE:molecule|atom:SHAPE:UNIT`: SHAPE is such as `3` or `3x3`, UNIT any
@@ -127,7 +127,7 @@ def parse_column(text: str, known: Mapping[str, Wanted], kind: str | None) -> As
     turning: Literal["scalar"] | None = (
         None if shape else "scalar"
     )  # three numbers may be a vector, or three of anything
-    return ((name, checked(name, Wanted(parts[0], per_of(parts[1]), shape, unit, turning))),)
+    return ((name, checked(name, SourceColumn(parts[0], per_of(parts[1]), shape, unit, turning))),)
 
 
 def per_of(word: str) -> Literal["molecule", "atom"]:
@@ -139,7 +139,7 @@ def per_of(word: str) -> Literal["molecule", "atom"]:
     raise GraphError(f"pack molecules: a column is by {word!r}; wanted molecule or atom")
 
 
-def fitting(values: list[float], wanted: Wanted, order: Order = "C") -> Array | None:
+def fitting(values: list[float], wanted: SourceColumn, order: Order = "C") -> Array | None:
     """Numbers of a line of text in the shape of a column; None: there are others than so many."""
     if len(values) != prod(wanted.shape):
         return None
