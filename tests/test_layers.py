@@ -56,11 +56,11 @@ INTRUSIONS = {
     "stages/files/seen.py": ("flowload.stages.chunks.pool", "the inside of chunks is their own"),
     "formats/rows/npy.py": (
         "flowload.formats.hdf5.file",
-        "HDF5 files are read by their rows, and by molecules in one",
+        "HDF5 files are read by their rows, by recordings and by molecules in one",
     ),
     "formats/rows/runs.py": (
         "flowload.formats.zarr.chunks.grid",
-        "zarr chunks are read by zarr arrays, and counted by recordings",
+        "zarr chunks are read by zarr arrays, and in part by recordings",
     ),
     "formats/rows/lmdb.py": (
         "flowload.formats.containers.tar",

@@ -7,6 +7,11 @@ from typing import TypeAlias
 
 from flowload.formats.zarr.array import ZarrArray
 
+from .files.hdf5 import Hdf5Kind
+from .files.npy import NpyKind
+from .files.nwb import NwbKind, NwbZarrKind
+from .files.spikeglx import SpikeGlxKind
+from .files.suite2p import Suite2pKind
 from .series import Kind, Series
 from .zarr_kind import ZarrKind, open_zarr
 
@@ -15,7 +20,15 @@ __all__ = ["KINDS", "Location", "kind_of", "open_array"]
 Location: TypeAlias = str | PathLike[str] | ZarrArray
 
 #: Asked in this order; the last one takes what no other knows.
-KINDS: tuple[Kind, ...] = (ZarrKind(),)
+KINDS: tuple[Kind, ...] = (
+    Suite2pKind(),
+    SpikeGlxKind(),
+    NwbKind(),
+    Hdf5Kind(),
+    NpyKind(),
+    NwbZarrKind(),
+    ZarrKind(),
+)
 
 
 def kind_of(location: str) -> Kind:
