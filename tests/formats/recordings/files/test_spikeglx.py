@@ -52,9 +52,9 @@ OBX = {
 }
 
 
-def record(path: Path, said: dict[str, str], channels: int = 5, **more: str) -> Any:
+def record(path: Path, said: dict[str, str], **more: str) -> Any:
     """A recording; the values of keys that are empty are left out."""
-    data = np.random.default_rng(0).integers(-512, 512, (ROWS, channels)).astype("<i2")
+    data = np.random.default_rng(0).integers(-512, 512, (ROWS, 5)).astype("<i2")
     data.tofile(path)
     lines = {"fileSizeBytes": str(data.nbytes), **said, **more}
     text = "".join(f"{key}={value}\n" for key, value in lines.items() if value)
