@@ -10,6 +10,7 @@ import pytest
 
 import flowload as fl
 from flowload.errors import DataError, OptionError
+from flowload.sample import sample_path
 from tests.formats.molecules import packs as naive
 
 ROOT = Path(__file__).parents[2]
@@ -92,3 +93,32 @@ def test_by_command() -> None:
     command += ["--bucket-size", "64", "--num-atoms", "26"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert "every sample is accounted for" in done.stdout
+
+
+def test_few_shapes() -> None:
+    options: dict[str, Any] = {"num_atoms": (12, 18, 26), "batch_atoms": 216, "drop_last": True}
+    with fl.load(FILE, device="cpu", **options).iterate() as batches:
+        assert {tuple(batch["Z"].shape) for batch in batches} == {(18, 12), (12, 18), (8, 26)}
+    options = {"num_atoms": 26, "pairs": "real", "cutoff": 3.0, "edges": 600, "batch_edges": 600}
+    with fl.load(FILE, device="cpu", **options).iterate() as batches:
+        assert {len(batch["edge_mask"]) for batch in batches} == {600}
+    options = {"num_atoms": (12, 26), "bucket_size": 128, "shuffle_batches": True, "batch_size": 8}
+    assert sorted(energies(**options)) == sorted(energies())
+
+
+def test_several_folders() -> None:
+    folder = str(sample_path("molecules"))
+    assert len(energies(data=[folder, folder])) == 770
+    found = energies(data=[folder, folder], weights=(3, 1), split="train", split_by="formula")
+    assert 0 < len(found) < 770
+
+
+def test_ranks_of_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    counts = []
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        graph = fl.load(FILE, device="cpu", num_atoms=(12, 26), batch_atoms=104, bucket_size=64)
+        with graph.iterate() as batches:
+            counts.append(sum(1 for _ in batches))
+    assert counts[0] == counts[1] > 20

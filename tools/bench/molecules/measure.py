@@ -23,6 +23,7 @@ from .corpus import LARGEST, SMALLEST, Corpus, write_molecules
 from .loaders import bare, flowload
 from .rivals import RIVALS
 from .settings import Settings
+from .shapes import shaped
 
 __all__ = ["measure_molecules"]
 
@@ -42,6 +43,7 @@ def measure_molecules(settings: Settings, tell: Tell) -> dict[str, object]:
             flowload(corpus, settings),
             flowload(corpus, settings, device="cpu"),
             flowload(corpus, settings, bucket=BUCKET),
+            *shaped(corpus, settings),
             bare(corpus, settings, bundles=False),
             bare(corpus, settings, bundles=True),
         ]
@@ -94,7 +96,8 @@ def report(readings: Readings, memory: Mapping[str, float], settings: Settings) 
             f"median of {settings.rounds} rounds",
             table(HEADINGS, rows),
             best_in_words(readings, own),
-            f"With bucket({BUCKET}), batches are padded to their own largest molecule, with pairs of one.",
+            f"With bucket({BUCKET}), batches are padded to their own largest molecule, with pairs of one;"
+            " with slots, to the smallest that holds it.",
             f"{memory['molecules']:,.0f} molecules: opened in {memory['opened'] * 1000:.1f} ms, read once at "
             f"{memory['rate']:,.0f}/s in buckets; {taken:,.0f} MB of anonymous memory more at the peak",
         ]
