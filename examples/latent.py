@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import zarr
 from torch import Tensor, nn
@@ -30,31 +29,36 @@ STIMULUS, CALCIUM = 1, 2  #: columns of a recording
 
 
 class Data(NamedTuple):
-    """The two graphs, and how large the recording is."""
+    """The graph of the training windows, the validation rows in memory, and how many neurons there are."""
 
     training: fl.Graph
-    validation: fl.Graph
+    validation: dict[str, Tensor]
     neurons: int
 
 
-def opened(options: argparse.Namespace) -> Data:
-    """The last tenth of the windows is for validation: no row is in both parts."""
+def opened(options: argparse.Namespace, device: torch.device) -> Data:
+    """The last tenth of the rows is for validation, and read at once: no row is in both parts."""
     rows, neurons, _ = zarr.open_array(options.data / "timeseries.zarr", mode="r").shape
-    plan = fl.epoch_plan(rows, options.size, options.batch_size, options.passes)
-    starts = np.arange(0, rows - options.size + 1, options.size)
-    valid = max(1, len(starts) // 10)
-    windows = fl.window_starts(options.data, options.size, order="sequential")
-    parts = windows >> fl.split(train=starts[:-valid], valid=starts[-valid:])
+    border = rows - max(options.size, rows // 10)
+    select = {
+        "activity": {"columns": CALCIUM},
+        "stimulus": {"columns": STIMULUS, "neurons": slice(options.stimuli)},
+    }
+    plan = fl.epoch_plan(border, options.size, options.batch_size, options.passes)
+    windows = fl.windows(
+        options.data, options.size, rows=(0, border), select=select, count=plan.chunks_per_epoch
+    )
     # Batches of a window share its memory: what is new in each are rows, and neurons with their neighbours.
     sampled = fl.sample_within(
         options.batch_size,
         options.horizon,
         neurons=options.choose,
         graph=options.data,
-        per_window=plan.batches_per_chunk * options.passes,
+        per_window=plan.batches_per_chunk,
     )
-    rest = fl.read_windows() >> sampled >> fl.to_device("auto", workers=1)
-    return Data(parts.drop("valid") >> fl.shuffle() >> rest, parts.drop("train") >> rest, neurons)
+    held = fl.read_range(options.data, border, rows, select=select)
+    validation = {key: torch.from_numpy(array).to(device) for key, array in held.items()}
+    return Data(windows >> sampled >> fl.to_device("auto", workers=1), validation, neurons)
 
 
 class Latent(nn.Module):
@@ -81,22 +85,24 @@ class Latent(nn.Module):
         return torch.stack(states, dim=1) @ self.decode[neurons].T + self.rest[neurons]
 
 
-def errors(model: Latent, batch: dict[str, Tensor], stimuli: int, horizon: int) -> tuple[Tensor, Tensor]:
+def errors(model: Latent, batch: dict[str, Tensor], horizon: int) -> tuple[Tensor, Tensor]:
     """Mean squared errors: of the model, and of saying that nothing changes."""
-    window, neurons = batch["timeseries"], batch["neurons"]
-    rows = batch["index"][:, None] + torch.arange(horizon + 1, device=window.device)
-    activity = window[rows[:, :, None], neurons, CALCIUM]
-    stimulus = window[rows[:, :-1], :stimuli, STIMULUS]
+    neurons = batch["neurons"]
+    rows = batch["index"][:, None] + torch.arange(horizon + 1, device=neurons.device)
+    activity = batch["activity"][rows[:, :, None], neurons]
     now, later = activity[:, 0], activity[:, 1:]
-    return (model(now, stimulus, neurons) - later).square().mean(), (now[:, None] - later).square().mean()
+    made = model(now, batch["stimulus"][rows[:, :-1]], neurons)
+    return (made - later).square().mean(), (now[:, None] - later).square().mean()
 
 
 @torch.no_grad()
-def validate(model: Latent, data: Data, options: argparse.Namespace) -> dict[str, float]:
-    """Means over the validation windows, of the same batches each time."""
-    with data.validation.iterate() as batches:
-        found = [torch.stack(errors(model, batch, options.stimuli, options.horizon)) for batch in batches]
-    loss, unchanged = torch.stack(found).mean(0).tolist()
+def validate(model: Latent, data: Data, horizon: int) -> dict[str, float]:
+    """Of all neurons, from every row of the validation part that has so many behind it."""
+    window = data.validation["activity"]
+    index = torch.arange(len(window) - horizon, device=window.device)
+    neurons = torch.arange(data.neurons, device=window.device)
+    batch = {**data.validation, "index": index, "neurons": neurons}
+    loss, unchanged = torch.stack(errors(model, batch, horizon)).tolist()
     return {"valid loss": loss, "of no change": loss / unchanged}
 
 
@@ -105,7 +111,7 @@ def train(options: argparse.Namespace) -> Latent:
     torch.manual_seed(options.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     path, step, first, stream = options.out / "checkpoint.pt", 0, 0, None
-    data = opened(options)
+    data = opened(options, device)
     model = Latent(data.neurons, options.stimuli, options.latent, options.hidden).to(device)
     optimiser = torch.optim.Adam(model.parameters(), options.learning_rate)
     if checkpoint := load_checkpoint(path, device):
@@ -122,7 +128,7 @@ def train(options: argparse.Namespace) -> Latent:
     for epoch in range(first, options.epochs if step < options.steps else first):
         with data.training.iterate(seed=options.seed, first_epoch=epoch, state=stream) as batches:
             for batch in batches:
-                loss, _ = errors(model, batch, options.stimuli, options.horizon)
+                loss, _ = errors(model, batch, options.horizon)
                 optimiser.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), 0.5)
@@ -135,10 +141,10 @@ def train(options: argparse.Namespace) -> Latent:
                 if step == options.steps:
                     return model
         stream = None
-        wait = batches.stats().chunk_wait  # of windows behind the first, in seconds
+        wait = batches.stats().chunk_wait  # for windows behind the first, in seconds
         waits = {"windows": wait.waits, "first ms": wait.first * 1e3, "mean ms": wait.mean * 1e3}
         waits |= {"p95 ms": wait.p95 * 1e3, "longest ms": wait.longest * 1e3}
-        log(options.out, epoch=epoch, step=step, **validate(model, data, options), **waits)
+        log(options.out, epoch=epoch, step=step, **validate(model, data, options.horizon), **waits)
         save(epoch + 1)
     return model
 

@@ -26,6 +26,13 @@ def neural(
     order: Literal["random", "sequential"] = "random",
     steps: int = 8,
     columns: int | None = None,
+    column: int | None = None,
+    stimulus_column: int | None = None,
+    stimuli: int | None = None,
+    begin: int = 0,
+    end: int | None = None,
+    prefetch: int = 2,
+    dtype: Literal["stored", "float16", "bfloat16"] = "stored",
     choose: int | None = None,
     graph: str | Path | None = None,
     on_error: Literal["raise", "skip"] = "raise",
@@ -42,14 +49,29 @@ def neural(
         order: Where windows begin: random, anywhere; sequential, all rows once.
         steps: Rows behind its own that a sample looks at.
         columns: Read only so many of the last axis; none: all.
+        column: Read this one of the last axis, as "data"; none: the whole array, as it is called.
+        stimulus_column: And this one as "stimulus".
+        stimuli: Neurons that have a stimulus, the first ones; none: all.
+        begin: First row that is used.
+        end: Row behind the last that is used; none: to the end.
+        prefetch: Windows that are read ahead; these and the one in use are in memory.
+        dtype: Of the windows: float16 and bfloat16 take half the memory of float32.
         choose: Neurons that are chosen for each batch, with their neighbours; none: a batch is of all.
         graph: Folder of the neighbours, indptr.npy and indices.npy; none: that of the data.
         on_error: What a corrupt chunk does: end the run, or cost its window, which is counted.
     """
+    picks = {"data": {"columns": column}, "stimulus": {"columns": stimulus_column, "neurons": slice(stimuli)}}
     starts = fl.window_starts(
-        data, size, count=count, order=order if shuffle else "sequential", columns=columns
+        data,
+        size,
+        count=count,
+        order=order if shuffle else "sequential",
+        columns=columns,
+        rows=(begin, end) if begin or end is not None else None,
+        select={key: own for key, own in picks.items() if own["columns"] is not None} or None,
+        dtype=None if dtype == "stored" else dtype,
     )
-    drawing = starts >> fl.shard() >> fl.read_windows(on_error=on_error)
+    drawing = starts >> fl.shard() >> fl.read_windows(prefetch=prefetch, on_error=on_error)
     if batch_size:
         neighbours = (graph or (data[0] if isinstance(data, list) else data)) if choose else None
         drawing = drawing >> fl.sample_within(batch_size, steps, neurons=choose, graph=neighbours)

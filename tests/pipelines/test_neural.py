@@ -54,6 +54,28 @@ def test_neurons_are_chosen_with_the_graph_of_the_data() -> None:
     assert min(sizes) >= 5
 
 
+def test_columns_by_name_in_a_range_of_rows_in_half_the_bytes(series: np.ndarray) -> None:
+    graph = fl.load(
+        PIPELINE,
+        size=100,
+        column=2,
+        stimulus_column=1,
+        stimuli=5,
+        begin=64,
+        end=400,
+        dtype="float16",
+        prefetch=1,
+    )
+    with graph.iterate(seed=2) as batches:
+        for batch in batches:
+            start = int(batch["start"])
+            assert 64 <= start <= 300
+            rows = series[start : start + 100].astype(np.float16)
+            np.testing.assert_array_equal(batch["data"].numpy(), rows[:, :, 2])
+            np.testing.assert_array_equal(batch["stimulus"].numpy(), rows[:, :5, 1])
+            assert set(batch) == {"index", "data", "stimulus", "start"}
+
+
 def test_ranks_share_the_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     def starts() -> list[int]:
         with fl.load(PIPELINE, batch_size=0, count=6).iterate(seed=4) as batches:
