@@ -63,7 +63,7 @@ class ZarrSeries:
             location=self.location,
             shape=self.shape,
             dtype=self.dtype,
-            chunks=self.chunks,
+            chunks=(self.chunks[0], *self.gaps.grid.chunks[1:]),  # of shards only the chunks that are needed
             route=self.route,
             read_box=read_box,
             gaps=self.gaps,

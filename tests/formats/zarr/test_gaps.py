@@ -99,6 +99,24 @@ def test_rows_of_windows_that_lack_a_chunk_are_filled_counted_and_told_once(
 
 
 @pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize(("columns", "lacking"), [([2, 0], 8), (slice(2, 5), 12), (5, 12)])
+def test_windows_of_some_columns_lack_what_these_lack(
+    where: str, columns: Any, lacking: int, tmp_path: Path
+) -> None:
+    select = {"x": {"columns": columns}}
+    for route in routes(where):
+        array = ZarrArray(stored(where, tmp_path / str(route)), route=route)
+        graph = fl.windows(array, 4, order="sequential", select=select)
+        batches, stages = batches_of(graph)
+        found = np.concatenate([batch["x"] for batch in batches])
+        np.testing.assert_array_equal(found, FILLED[:, columns])
+        assert stages["read_windows"].missing == lacking
+        graph = fl.windows(array, 4, order="sequential", select=select, missing="skip")
+        batches, stages = batches_of(graph)
+        assert stages["read_windows"].dropped == {"missing": lacking}
+
+
+@pytest.mark.parametrize("where", PLACES)
 def test_rows_that_lack_a_chunk_are_skipped(where: str, tmp_path: Path) -> None:
     records = ZarrRows(stored(where, tmp_path), missing="skip")
     batches, stages = batches_of(fl.rows(records) >> fl.shuffle() >> fl.batch(8))
