@@ -86,11 +86,16 @@ def bounded_chain(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
         elif isinstance(codec, BytesBytesCodec):
             name = name_of(codec)
             chain.append(BoundedCodec(codec, name, exact) if name in BOUNDED else codec)
-            exact = exact and codec.is_fixed_size
+            exact = exact and is_fixed(codec)
         else:
-            exact = exact and codec.is_fixed_size
+            exact = exact and is_fixed(codec)
             chain.append(codec)
     return tuple(chain)
+
+
+def is_fixed(codec: Codec) -> bool:
+    """Whether what a codec makes is as long for any chunk; those of numcodecs do not say so (zarr 3.1)."""
+    return bool(getattr(codec, "is_fixed_size", False))
 
 
 def replace_codecs(codec: ShardingCodec) -> ShardingCodec:

@@ -117,7 +117,8 @@ def index_of(found: Buffer, asked: ByteRequest | None, layout: ShardLayout) -> t
     if asked is None:
         part = found[:size] if layout.first else found[len(found) - min(size, len(found)) :]
         return np.array(part.as_numpy_array()).view(np.uint8), len(found)
-    if asked in (RangeByteRequest(0, size), SuffixByteRequest(size)):
+    # Where the index is at the end, as many bytes from the beginning on are those of a chunk.
+    if asked == (RangeByteRequest(0, size) if layout.first else SuffixByteRequest(size)):
         return np.array(found.as_numpy_array()).view(np.uint8), UNKNOWN
     return None
 

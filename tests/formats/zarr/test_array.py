@@ -109,6 +109,44 @@ def test_every_way_reads_shards_and_chunks(route: str, kind: str, tmp_path: Path
     table.close()
 
 
+@pytest.mark.parametrize("index_location", ["start", "end"])
+def test_a_chunk_as_long_as_the_index_is_not_taken_for_it(index_location: Any, tmp_path: Path) -> None:
+    chunks = 6
+    length = 16 * chunks + 4  # of an index
+    data = np.arange(2 * chunks * length, dtype="u1")
+    codec = zarr.codecs.ShardingCodec(
+        chunk_shape=(length,), codecs=[zarr.codecs.BytesCodec()], index_location=index_location
+    )
+    zarr.create_array(
+        LocalStore(tmp_path / "a.zarr"),
+        data=data,
+        chunks=(chunks * length,),
+        serializer=codec,
+        compressors=None,
+    )
+    for route in ("zarr-python", "pread"):
+        table = recording(ZarrArray(str(tmp_path / "a.zarr"), route=route), 150).open()
+        np.testing.assert_array_equal(read_window(table, 0)["a"], data[:150])
+        table.close()
+
+
+def test_a_window_of_a_shard_is_read_by_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = numbers((640, 8))
+    path = write_array(tmp_path / "a.zarr", data, (10, 8), shards=(320, 8))
+    table = recording(ZarrArray(str(path), route="zarr-python"), 20).open()
+    plain, asked = LocalStore.get, list[int]()
+
+    async def counted(store: Any, key: str, *how: Any, **more: Any) -> Any:
+        found = await plain(store, key, *how, **more)
+        asked.append(0 if found is None else len(found))
+        return found
+
+    monkeypatch.setattr(LocalStore, "get", counted)
+    np.testing.assert_array_equal(read_window(table, 350)["a"], data[350:370])
+    table.close()
+    assert sum(asked) == 2 * 10 * 8 * 4 + 32 * 16 + 4  # two chunks, and the index of their shard
+
+
 @pytest.mark.parametrize("package", [None, "zarrs"])
 def test_filters_go_to_the_fastest_library_that_is_there(
     package: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
