@@ -25,7 +25,8 @@ from flowload.formats.hdf5.links import Group, Walk
 from flowload.formats.hdf5.plain import check_heaps, check_stored
 from flowload.formats.molecules.write import Some
 
-from .arrays import Picked, is_periodic, pick_arrays, tell_meaning, tell_picked, total_charges
+from .arrays import Picked, pick_arrays, tell_meaning, tell_picked, total_charges
+from .boxes import find_boxes
 from .comment import CELLS, PERIODIC
 from .elements import atomic_numbers
 from .keys import NONE, SMILES, Names, like_charge, plain
@@ -166,11 +167,12 @@ class Conformations:
         fixed = (*PLACES, *SPECIES)
         defaults = ("energies", "forces")
         picked = pick_arrays(shapes, (self.count, self.atoms), names, fixed, defaults, self.where)
-        cell = is_periodic(list(self.arrays), self.small, self.where, ignore=names.ignore_cell)
+        known = {key: each.shape for key, each in self.arrays.items()}
+        boxes, cell = find_boxes(known, self.small, self.count, self.where, ignore=names.ignore_cell)
         if names.charge is None and self.count == self.atoms > 1:
             for key in (*picked.charges, *picked.suspects):
                 self.check_meaning(key)
-        return picked._replace(cell=cell)
+        return picked._replace(cell=cell, boxes=boxes)
 
     def check_meaning(self, key: str) -> None:
         """Raise DataError where nobody can tell whether a charge is one of an atom or of a conformation."""
@@ -284,6 +286,7 @@ class Conformations:
             # Where a group holds many molecules, its number is the name of none.
             groups=None if self.varied else np.full(count, number),
             columns=self.picked.columns_of(read),
+            **self.picked.box(rows.start, count),
         )
 
     def charges(self, read: Mapping[str, Array], count: int) -> Array | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 from flowload.errors import DataError
 
 from .asked import Asked
+from .boxes import Boxes
 from .comment import CELLS, PERIODIC
 from .keys import NONE, Names, charge_keys, hint, like_charge, plain
 from .report import Told, shown
 
-__all__ = ["Picked", "is_periodic", "pick_arrays", "tell_meaning", "tell_picked", "total_charges"]
+__all__ = ["Picked", "pick_arrays", "tell_meaning", "tell_picked", "total_charges"]
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-
-WAY_OUT = "pbc of zeros, or --ignore-cell: packed molecules have no cell, so pairs would miss"
 
 
 class Picked(NamedTuple):
@@ -35,6 +34,7 @@ class Picked(NamedTuple):
     ignored: tuple[str, ...]
     cell: bool  #: it is periodic, and that is ignored
     columns: Asked = ()  #: whatever else is asked for
+    boxes: Boxes | None = None  #: of what is periodic
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -57,6 +57,11 @@ class Picked(NamedTuple):
     def forces_of(self, read: Mapping[str, Array]) -> Array | None:
         """Forces, one row an atom, in their own sign; None: there are none."""
         return None if self.forces is None else self.sign * read[self.forces].reshape(-1, 3)
+
+    def box(self, begin: int, count: int) -> dict[str, Array | None]:
+        """Cells and pbc of so many molecules, as `Some` has them."""
+        cell, pbc = (None, None) if self.boxes is None else self.boxes.of(begin, count)
+        return {"cell": cell, "pbc": pbc}
 
     def columns_of(self, read: Mapping[str, Array]) -> dict[str, Array]:
         """What else is asked for, one row a molecule or an atom."""
@@ -110,8 +115,9 @@ def pick_arrays(
     others = [key for key in alike if key not in suspects]
     taken = (*charges, *columns)
     ignored = tuple(key for key in free if key not in taken and plain(key) not in (*CELLS, *PERIODIC))
-    cell = any(plain(key) in (*CELLS, *PERIODIC) for key in free)
-    return Picked(energy, forces, sign, charges, tuple(suspects), tuple(others), ignored, cell, names.columns)
+    return Picked(
+        energy, forces, sign, charges, tuple(suspects), tuple(others), ignored, False, names.columns
+    )
 
 
 def tell_meaning(key: str, count: int, where: str) -> DataError:
@@ -119,31 +125,6 @@ def tell_meaning(key: str, count: int, where: str) -> DataError:
     found = f"{count} numbers, of as many conformations of as many atoms"
     wanted = f"--charge-key {shown(key)} for charges of conformations, or none"
     return DataError("what may be a charge", where=f"{where}/{shown(key)}", found=found, wanted=wanted)
-
-
-def is_periodic(
-    keys: Sequence[str], read: Callable[[str], Array | None], where: str, *, ignore: bool
-) -> bool:
-    """Whether there is a cell, and nothing says that no axis is periodic.
-
-    Args:
-        keys: of all arrays.
-        read: gives one; None: it is too large for what it is called.
-        where: for messages.
-        ignore: it may be.
-
-    Raises DataError for a periodic source, unless that is ignored.
-    """
-    said = [key for key in keys if plain(key) in PERIODIC]
-    cells = [key for key in keys if plain(key) in CELLS]
-    if not said and not cells:
-        return False
-    values = [read(key) for key in said]
-    if said and all(each is not None and each.dtype.kind in "biuf" and not each.any() for each in values):
-        return False
-    if not ignore:
-        raise DataError("periodic", where=where, found=", ".join(map(shown, [*said, *cells])), wanted=WAY_OUT)
-    return True
 
 
 def total_charges(arrays: Mapping[str, Array], picked: Picked, count: int, where: str) -> Array | None:
@@ -179,6 +160,8 @@ def tell_picked(told: Told, picked: Picked, count: int, names: Names, charge: st
         told.suppose("no charge, 0 taken", count)
         if picked.others and names.charge is None:
             told.warn(f"{picked.others[0]!r} is no number a molecule; total charge taken as 0", count)
+    if picked.boxes is not None:
+        picked.boxes.tell(told, count)
     if picked.cell:
         told.suppose("periodic, cell ignored", count)
     for key in (*picked.charges[1:], *(name for name in picked.ignored if name != charge)):

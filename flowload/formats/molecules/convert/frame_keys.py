@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from .asked import LABEL, UNLABELLED, Array, Order, SourceColumn, fitting
+from .boxes import PIECES, axes_of
 from .comment import CELLS, PERIODIC, Comment, WrongLineError, says_no
 from .keys import NONE, Names, charge_keys, hint, like_charge, plain
 from .report import shown
@@ -21,7 +22,10 @@ BRACKETS = re.compile(r"[\[\],]")
 BY_COLUMNS = ("stress", "virial")  #: whose nine numbers are columns one behind the other, as ASE has it
 LONGEST = 1000  #: characters of a number
 
-WAY_OUT = 'pbc="F F F", or --ignore-cell: packed molecules have no cell, so pairs would miss'
+WAY_OUT = 'pbc="F F F", or --ignore-cell'
+
+#: Lattice vectors, one behind the other, and along which of them a frame goes on.
+Box: TypeAlias = tuple[tuple[float, ...], tuple[bool, bool, bool]]
 
 
 class Found(NamedTuple):
@@ -31,6 +35,7 @@ class Found(NamedTuple):
     charge: float
     roles: Roles
     cell: bool  #: it is periodic, and that was to be ignored
+    box: Box | None  #: of a periodic frame
     columns: tuple[Array | str, ...]  #: whatever else is asked for of a molecule; text of labels
 
 
@@ -66,15 +71,15 @@ def find_keys(comment: Comment, names: Names) -> Found:
     if both := sorted(comment.twice & asked):
         raise WrongLineError("a key comes twice", shown(both[0]), "one value")
     cell = bool(roles.periodic or roles.cells) and is_periodic(values, roles)
-    if cell and not names.ignore_cell:
-        keys = [f"{key}={values[key][:60]!r}" for key in (*roles.periodic, *roles.cells[:1])]
-        raise WrongLineError("periodic", ", ".join(keys), WAY_OUT)
+    box = find_box(values, roles) if cell and not names.ignore_cell else None
     if energy not in values:
         known = ", ".join(map(shown, list(values)[:40])) or "no key=value"
         way = hint("energy", list(values)) or "; another key can be named"
         raise WrongLineError("no energy", known, f"{energy}=...{way}")
     columns = tuple(find_column(values, *asked) for asked in names.columns if asked[1].per == "molecule")
-    return Found(number(values, energy), find_charge(values, names, roles), roles, cell, columns)
+    return Found(
+        number(values, energy), find_charge(values, names, roles), roles, cell and box is None, box, columns
+    )
 
 
 def find_column(values: dict[str, str], name: str, wanted: SourceColumn) -> Array | str:
@@ -100,6 +105,29 @@ def is_periodic(values: dict[str, str], roles: Roles) -> bool:
     if roles.periodic:
         return not all(says_no(values[key]) for key in roles.periodic)
     return bool(roles.cells)
+
+
+def find_box(values: dict[str, str], roles: Roles) -> Box | None:
+    """The cell of a frame that is periodic; None: along no axis after all. Raises WrongLineError."""
+    axes = {axes_of(values[key]) for key in roles.periodic} or {(True, True, True)}
+    said = ", ".join(f"{shown(key)}={values[key][:60]!r}" for key in (*roles.periodic, *roles.cells))
+    pbc = axes.pop()
+    if pbc is None or axes:
+        reason = "unclear pbc" if pbc is None else "pbc that differ"
+        raise WrongLineError(reason, said, f"one T or F, or three; {WAY_OUT}")
+    cells = {vectors_of(values[key]) for key in roles.cells} or {None}
+    vectors = cells.pop()
+    if vectors is None or cells:
+        wanted = f'one cell, Lattice="..." of nine numbers, vector by vector; or {WAY_OUT}'
+        raise WrongLineError("cells that differ" if cells else "no cell", said, wanted)
+    return vectors, pbc
+
+
+@lru_cache(maxsize=4096)
+def vectors_of(text: str) -> tuple[float, ...] | None:
+    """The nine numbers of a cell; None: it is something else."""
+    words = [word for word in PIECES.split(text) if word] if len(text) <= LONGEST else []
+    return tuple(map(float, words)) if len(words) == 9 and all(map(is_numeral, words)) else None
 
 
 def find_charge(values: dict[str, str], names: Names, roles: Roles) -> float:

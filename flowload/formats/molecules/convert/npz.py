@@ -20,7 +20,8 @@ from flowload.files.foreign import foreign
 from flowload.formats.molecules.write import Some
 
 from .archive import Member, archive
-from .arrays import Picked, is_periodic, pick_arrays, tell_picked, total_charges
+from .arrays import Picked, pick_arrays, tell_picked, total_charges
+from .boxes import find_boxes
 from .keys import Names
 from .report import Told, shown
 from .trajectory import Trajectory, find_trajectory, tell_units
@@ -89,8 +90,10 @@ def choose(path: Path, arrays: dict[str, Member], names: Names) -> Picked:
     wanted |= {key: picked.shapes(key, count, atoms) for key in picked.keys}
     for key, fits in wanted.items():
         arrays[key].check(fits)
-    cell = is_periodic(list(arrays), lambda key: arrays[key].small(), str(path), ignore=names.ignore_cell)
-    return picked._replace(cell=cell)
+    known = {key: member.shape for key, member in arrays.items()}
+    ignore = names.ignore_cell
+    boxes, cell = find_boxes(known, lambda key: arrays[key].small(), count, str(path), ignore=ignore)
+    return picked._replace(cell=cell, boxes=boxes)
 
 
 def parts(
@@ -134,4 +137,5 @@ def unpadded(arrays: dict[str, Array], picked: Picked, path: Path, start: int) -
             else arrays[wanted.source].reshape(*real.shape, *wanted.shape)[real]
             for name, wanted in picked.columns
         },
+        **picked.box(start, len(sizes)),
     )

@@ -18,7 +18,8 @@ from flowload.errors import DataError
 from flowload.formats.molecules.write import Some
 
 from .archive import Member
-from .arrays import is_periodic, pick_arrays, tell_meaning, total_charges
+from .arrays import pick_arrays, tell_meaning, total_charges
+from .boxes import find_boxes
 from .elements import atomic_numbers
 from .keys import Names
 from .report import Told, shown
@@ -89,8 +90,11 @@ class Trajectory:
             for key in (*picked.charges, *picked.suspects):
                 if arrays[key].shape == (self.count,):
                     raise tell_meaning(key, self.count, str(path))
-        cell = is_periodic(list(arrays), lambda key: arrays[key].small(), str(path), ignore=names.ignore_cell)
-        self.picked = picked._replace(cell=cell)
+        known = {key: member.shape for key, member in arrays.items()}
+        boxes, cell = find_boxes(
+            known, lambda key: arrays[key].small(), self.count, str(path), ignore=names.ignore_cell
+        )
+        self.picked = picked._replace(cell=cell, boxes=boxes)
         member = arrays[kind.elements]
         self.numbers = atomic_numbers(member.rows(self.atoms).reshape(-1), member.where)
         member.end()
@@ -112,4 +116,5 @@ class Trajectory:
             total_charges(read, self.picked, len(places), where),
             groups=np.zeros(len(places), np.int64),
             columns=self.picked.columns_of(read),
+            **self.picked.box(start, len(places)),
         )

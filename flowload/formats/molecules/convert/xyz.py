@@ -2,7 +2,7 @@
 
 Source: libAtoms/extxyz. A kernel reads the lines of atoms; numbers are the nearest floats, as Python's, but
 only in the digits of ASCII, and without `_`. A frame is periodic unless it clearly says that it is not: with
-a cell and no `pbc` it is.
+a cell and no `pbc` it is, along all axes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from flowload.kernels.molecules.text import MANY, SYMBOL, WORD, read_table
 from .columns import Columns, find_columns
 from .comment import PAIR, WrongLineError, read_comment
 from .elements import fault_of
-from .frame_keys import LONGEST, NUMERAL, Roles, find_keys
+from .frame_keys import LONGEST, NUMERAL, Box, Roles, find_keys
 from .keys import NONE, Names, like_charge
 from .lines import Lines
 from .report import Told
@@ -52,6 +52,7 @@ class Frame(NamedTuple):
     energy: float
     charge: float
     columns: tuple[NDArray[np.float64], ...]  #: of the molecule
+    box: Box | None  #: of one that is periodic
 
 
 def read_xyz(
@@ -95,15 +96,35 @@ def joined(frames: list[Frame], reader: Reader) -> Some:
         np.array([frame.energy for frame in frames]),
         np.array([frame.charge for frame in frames]),
         columns=columns,
+        **boxes_of(frames),
     )
+
+
+def boxes_of(frames: list[Frame]) -> dict[str, NDArray[Any]]:
+    """Cells and pbc of frames, zeros where one is not periodic; nothing where none is."""
+    if all(frame.box is None for frame in frames):
+        return {}
+    boxes = [frame.box or ((0.0,) * 9, (False,) * 3) for frame in frames]
+    cells, pbc = np.array([cell for cell, _ in boxes]), np.array([axes for _, axes in boxes])
+    return {"cell": cells.reshape(-1, 3, 3), "pbc": pbc}
 
 
 class Kind(NamedTuple):
     """What frames have in common, to be told."""
 
     roles: Roles
-    cell: bool
+    cell: bool  #: that is ignored
+    box: bool  #: that is used
     columns: tuple[str, ...]  #: that are ignored
+
+
+def tell_box(told: Told, roles: Roles, frames: int) -> None:
+    """What was used of so many periodic frames."""
+    told.use("cell", roles.cells[0], frames)
+    if roles.periodic:
+        told.use("pbc", roles.periodic[0], frames)
+    else:
+        told.suppose("no pbc, periodic along all axes", frames)
 
 
 class Reader:
@@ -148,13 +169,13 @@ class Reader:
         except WrongLineError as error:
             raise self.bad(error.reason, error.found, error.wanted) from None
         columns = self.columns(comment.values.get("Properties", "species:S:1:pos:R:3"))
-        self.count(Kind(found.roles, found.cell, columns.ignored))
+        self.count(Kind(found.roles, found.cell, found.box is not None, columns.ignored))
         own = zip(self.of_molecules, found.columns, strict=True)
         values = tuple(
             np.asarray(self.told.label(name, value), np.float64) if isinstance(value, str) else value
             for (name, _), value in own
         )
-        return Frame(self.table(count, columns), found.energy, found.charge, values)
+        return Frame(self.table(count, columns), found.energy, found.charge, values, found.box)
 
     def leaves_out(self, values: dict[str, str], count: int) -> bool:
         """Whether a frame of so many atoms is one of those to leave out; then its lines are behind us."""
@@ -250,6 +271,8 @@ class Reader:
                     told.warn(words, frames)
             if kind.cell:
                 told.suppose("periodic, cell ignored", frames)
+            if kind.box:
+                tell_box(told, kind.roles, frames)
             for name in kind.roles.ignored:
                 told.ignore(name, frames)
             for name in kind.columns:

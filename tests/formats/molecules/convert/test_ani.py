@@ -177,7 +177,9 @@ def test_all_at_the_root(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("around", ["/", "set"])
-@pytest.mark.parametrize("said", [{"charge": -1}, {"pbc": [True] * 3}])
+@pytest.mark.parametrize(
+    "said", [{"charge": -1}, {"pbc": [True] * 3}, {"cell": np.eye(3), "pbc": [False, True, True]}]
+)
 def test_what_is_said_around_a_group_is_said_of_it(tmp_path: Path, around: str, said: dict[str, Any]) -> None:
     def deeper(file: Any) -> None:
         file.move("OH", "set/OH")
@@ -185,8 +187,10 @@ def test_what_is_said_around_a_group_is_said_of_it(tmp_path: Path, around: str, 
             file[around].attrs[key] = value
 
     path = change(write_ani(tmp_path), deeper)
-    if "pbc" in said:
-        with pytest.raises(DataError, match="set/OH: periodic; found pbc"):
+    if "cell" in said:
+        assert converted(path).pack.columns["pbc"].tolist() == [False, True, True]
+    elif "pbc" in said:
+        with pytest.raises(DataError, match="set/OH: periodic; found pbc; wanted one cell"):
             converted(path)
     else:
         assert converted(path).pack.charges.tolist() == [-1]

@@ -164,9 +164,9 @@ def line(number: int, text: str) -> str:
         ),
         (
             line(1, LINES[1].replace("F F F", "F F T")),
-            r"frame 1, line 7: periodic; found pbc='F F T'; wanted .*--ignore-cell",
+            r"frame 1, line 7: no cell; found pbc='F F T'; wanted one cell.*--ignore-cell",
         ),
-        (line(1, LINES[1].replace('pbc="F F F"', 'Lattice="5 0 0 0 5 0 0 0 5"')), r"line 7: periodic"),
+        (line(1, LINES[1].replace('pbc="F F F"', 'Lattice="5 0 0 0 5"')), r"line 7: no cell"),
         (WATER + "3\n", r"frame 1, line 6: file ends early"),
         (WATER + "1\nenergy=1", r"frame 1, line 7: columns are missing"),
         (WATER[:-20], r"frame 0, line 5: too few columns"),

@@ -125,7 +125,8 @@ def test_without_forces(tmp_path: Path) -> None:
         (md22, {"N": np.full(7, 9)}, "set.npz: several layouts"),
         (md22, {"e_unit": "eV"}, r"e_unit.npy: another unit of energy; found 'eV'; wanted 'kcal/mol'"),
         (md22, {"r_unit": "bohr"}, r"r_unit.npy: another unit of length; found 'bohr'"),
-        (md22, {"lattice": np.eye(3)}, r"set.npz: periodic; found lattice"),
+        (md22, {"lattice": np.ones(3)}, r"set.npz: no cell; found lattice \[3\]; wanted numbers, one cell"),
+        (md22, {"lattice": np.eye(3), "cell": np.eye(3)}, r"set.npz: periodic; found lattice, cell"),
         (md22, {"charge": np.array(-1.0), "total_charge": np.array(1.0)}, "charges that differ"),
     ],
 )
@@ -134,6 +135,14 @@ def test_archives_that_are_wrong(tmp_path: Path, make: Any, change: dict[str, An
     with pytest.raises(DataError, match=message):
         pack_molecules(path, tmp_path / "out", KCAL)
     assert [each.name for each in tmp_path.iterdir()] == ["set.npz"]
+
+
+def test_one_cell_for_all(tmp_path: Path) -> None:
+    path = save(tmp_path / "set.npz", {**md22(), "lattice": np.eye(3) * 9})
+    pack_molecules(path, tmp_path / "out", KCAL)
+    pack = open_pack(tmp_path / "out")
+    assert pack.columns["cell"].reshape(-1, 9).tolist() == [(np.eye(3) * 9).ravel().tolist()] * len(pack)
+    assert pack.columns["pbc"].all()
 
 
 def test_one_charge_for_all(tmp_path: Path) -> None:
