@@ -6,7 +6,7 @@ FlowloadError
 ├── DataError (ValueError)       bytes that are not what they should be; names file, member and record
 │   ├── NoDataError              nothing to read where data was expected
 │   └── TooManyErrors            the skip budget of a stage is spent
-├── UserCodeError (RuntimeError) user code raised what Python takes for an end, a cancellation or an exit
+├── UserCodeError (RuntimeError) user code raised what Python takes for an end, or ended its own process
 ├── LedgerError                  samples in are not out + dropped + held, or were lost between stages: a bug
 ├── RankError                    another rank of the training failed, or left its run before the end
 ├── NoLength (TypeError)         nobody knows how many batches there are; what `len` wants to hear

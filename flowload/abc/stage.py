@@ -19,7 +19,7 @@ Joins: TypeAlias = Literal["before", "within", "behind"]  #: see `Stage.joins`
 
 
 #: Parameters that may change between two runs of one stream.
-FREE = ("workers", "on_error", "max_errors", "prefetch")
+FREE = ("workers", "runs_in", "on_error", "max_errors", "prefetch")
 
 
 class Share(NamedTuple):

@@ -18,6 +18,7 @@ from tools.bench import figures
 from tools.bench.corpus import Corpus, load_corpus
 from tools.bench.devices import measure_devices
 from tools.bench.footprint import Footprint
+from tools.bench.maps import measure_maps, plainly
 from tools.bench.markdown import table
 from tools.bench.recording import recording
 from tools.bench.rivals.craft import KERNELS, NUMPY
@@ -254,3 +255,14 @@ def test_auto_is_measured_beside_the_cpu() -> None:
     assert [ratio.pipeline for ratio in made] == ["chess", "games"]
     assert all(min(ratio.rate, ratio.cpu, *ratio.rates.values()) > 0 for ratio in made)
     assert [line.split(",")[0] for line in told] == ["chess", "games"]
+
+
+def test_maps_are_measured_in_threads_and_in_processes() -> None:
+    """Each way does the same; how many times as fast is the bench's to say."""
+    batch = {"x": np.linspace(-3, 3, 8, dtype=np.float32).reshape(2, 4)}
+    np.testing.assert_array_equal(plainly(batch)["x"], np.clip(batch["x"], -1, 1))
+    told: list[str] = []
+    made = measure_maps(batches=2, rounds=1, cpus=2, tell=told.append)
+    assert list(made) == ["one thread", "two threads", "one process", "two processes", "way"]
+    assert made["one thread"] == 1
+    assert len(told) == 6

@@ -90,6 +90,18 @@ def devices(batches: int, rounds: int, cpus: int) -> None:
 
 
 @main.command()
+@click.option("--batches", default=40, show_default=True, help="Of one measurement.")
+@click.option("--rounds", default=5, show_default=True, help="Measurements of each, in turn.")
+@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+def maps(batches: int, rounds: int, cpus: int) -> None:
+    """A map in pure Python: threads beside processes, and what the way there costs."""
+    cpus = keep_to(cpus)
+    from .maps import measure_maps  # noqa: PLC0415 - numba counts the CPUs when it is imported
+
+    measure_maps(batches, rounds, cpus, tell)
+
+
+@main.command()
 @click.option("--data", metavar="PATTERN", help="As for chess.")
 @click.option("--seconds", default=5.0, show_default=True, help="One measurement with a slow-down.")
 @click.option("--warm", default=2.0, show_default=True, help="Seconds before each.")

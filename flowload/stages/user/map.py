@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -16,10 +16,14 @@ from flowload.blocks import Batch
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
+from flowload.processes.pickling import as_bytes
+from flowload.processes.worker import WorkerPool
 
 from .blocks_of_values import USER, Blaming, as_block, check_count, check_lengths, kept_whole, seen_by_user
 
 __all__ = ["Applied", "AppliedAsync", "MapStage", "check_callable", "is_async", "map"]
+
+Executor: TypeAlias = Literal["thread", "process"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +37,17 @@ class MapStage(Stage):
     fn: Callable[..., Any]
     carries: type | None = None
     random: bool = False
+    runs_in: Executor = "thread"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_callable(self.word, self.fn)
+        if self.runs_in not in get_args(Executor):
+            raise GraphError(f"map: executor is {self.runs_in!r}; wanted 'thread' or 'process'")
+        if self.runs_in == "process" and is_async(self.fn):
+            raise GraphError(
+                "map: a coroutine function runs in the event loop; executor='process' is for plain ones"
+            )
         if self.carries is not None and not isinstance(self.carries, type):
             raise GraphError(f"map: gives is {self.carries!r}; wanted a class such as blocks.Batch")
         if not isinstance(self.random, bool):
@@ -48,6 +59,8 @@ class MapStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """The operators of a run: one Map, async if the function is."""
+        if self.runs_in == "process":
+            return (AppliedElsewhere(self.fn, self.on_error, random=self.random),)
         kind = AppliedAsync if is_async(self.fn) else Applied
         return (kind(self.fn, self.on_error, random=self.random),)
 
@@ -80,6 +93,25 @@ class Applied:
     def complete(self) -> None:
         """See `Completing`. Raises DataError for a function that has never returned anything."""
         self.returned.check()
+
+
+class AppliedElsewhere(Applied):
+    """Map operator: calls the function in a process of its own; as many at once as there are calls."""
+
+    def __init__(self, fn: Callable[..., Any], on_error: OnError, *, random: bool = False) -> None:
+        super().__init__(fn, on_error, random=random)
+        self.pool = WorkerPool(as_bytes(fn, "map"))
+
+    def apply(self, block: Block, call: Call) -> Block | None:
+        """The block that the function's value becomes; None: it was left out."""
+        with Blaming(block, call, self.on_error):
+            value = self.pool.call((seen_by_user(block), *chance(call, random=self.random)), call)
+            return settle(self.returned.noted(value), block, call)
+        return None
+
+    def close(self) -> None:
+        """See `Closing`."""
+        self.pool.close()
 
 
 class AppliedAsync:
@@ -162,6 +194,7 @@ def map(  # noqa: A001 - the word that users know; this module does not use the 
     *,
     random: bool = False,
     workers: int | None = None,
+    executor: Executor = "thread",
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
     gives: type | None = None,
@@ -178,6 +211,11 @@ def map(  # noqa: A001 - the word that users know; this module does not use the 
         random: whether `fn` gets a `numpy.random.Generator`, too: `fn(batch, rng)`. What it draws depends on
             seed, stage and the block's place in the stream alone: the same for any number of workers.
         workers: calls at once; None: as many as there are CPUs.
+        executor: "process" calls `fn` in processes of their own, one for each call at once, for Python that
+            would hold the interpreter's lock. Blocks come and go through memory that both map, copied once
+            each way. A function of a script, a closure or a lambda needs `pip install 'flowload[processes]'`.
+            What `fn` changes outside of its arguments stays there. A process that dies is named, and ends the
+            run; under "skip" its block is counted, and another process started.
         on_error: "skip" counts blocks whose call raised, instead of ending the run.
         max_errors: how many samples (int) or which share (float) may be skipped.
         gives: the class of the blocks that come out, where it is not that of those that go in.
@@ -194,6 +232,12 @@ def map(  # noqa: A001 - the word that users know; this module does not use the 
     """
     return place(
         MapStage(
-            fn=fn, random=random, workers=workers, on_error=on_error, max_errors=max_errors, carries=gives
+            fn=fn,
+            random=random,
+            workers=workers,
+            runs_in=executor,
+            on_error=on_error,
+            max_errors=max_errors,
+            carries=gives,
         )
     )

@@ -1,0 +1,231 @@
+"""`fl.map(executor="process")`: the same stream as threads, errors with their lines, nothing left behind."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+import flowload as fl
+from flowload.errors import GraphError, MissingExtra, UserCodeError
+from flowload.tracebacks import failing_line
+from tests.processes import functions
+
+ROOT = Path(__file__).parents[2]
+X = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
+
+
+def rows(size: int = 4) -> fl.Graph:
+    return fl.rows({"x": X, "number": np.arange(len(X))}) >> fl.shuffle() >> fl.batch(size)
+
+
+def taken(graph: fl.Graph, **how: Any) -> list[dict[str, Any]]:
+    with graph.iterate(seed=3, **how) as batches:
+        return [{key: np.array(value) for key, value in batch.items()} for batch in batches]
+
+
+def same(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
+    assert len(found) == len(wanted) > 0
+    for one, other in zip(found, wanted, strict=True):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert one[key].dtype == other[key].dtype
+            np.testing.assert_array_equal(one[key], other[key])
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    me = psutil.Process()
+    before, files = {child.pid for child in me.children()}, me.num_fds()
+    yield
+    assert {child.pid for child in me.children()} <= before
+    assert me.num_fds() <= files
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("random", [False, True])
+def test_the_stream_is_that_of_threads(workers: int, *, random: bool) -> None:
+    fn = functions.noisy if random else functions.clipped
+
+    def mapped(executor: Any, workers: int) -> list[dict[str, Any]]:
+        return taken(rows() >> fl.map(fn, random=random, workers=workers, executor=executor))
+
+    same(mapped("process", workers), mapped("thread", 1))
+
+
+def test_closures_lambdas_and_objects_are_taken_along() -> None:
+    pytest.importorskip("cloudpickle")
+    factor = np.float32(3)
+    for fn in (lambda batch: {"x": batch["x"] * factor}, functions.Times(factor)):
+        same(taken(rows() >> fl.map(fn, executor="process")), taken(rows() >> fl.map(fn)))
+
+
+def test_a_function_of_a_module_that_was_made_while_running_is_taken_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("cloudpickle")
+    module = types.ModuleType("made_while_running")
+    code = (
+        "import numpy\ndef helper(x):\n    return x * 2\ndef fn(batch):\n    return {'x': helper(batch['x'])}"
+    )
+    exec(code, module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    same(taken(rows() >> fl.map(module.fn, executor="process")), taken(rows() >> fl.map(module.fn)))
+
+
+def test_every_kind_of_array_and_value_comes_through() -> None:
+    graph = rows() >> fl.map(functions.many_kinds, executor="process", workers=2)
+    same(taken(graph), taken(rows() >> fl.map(functions.many_kinds)))
+    values = fl.source(lambda: iter(["a", "b", "c"])) >> fl.map(functions.doubled, executor="process")
+    with values.iterate() as batches:
+        assert list(batches) == ["aa", "bb", "cc"]
+
+
+def test_what_is_written_in_place_comes_back_and_may_be_written_to_again() -> None:
+    graph = rows() >> fl.map(functions.in_place, executor="process") >> fl.map(functions.in_place)
+    same(taken(graph), [{**batch, "x": (batch["x"] + 1) + 1} for batch in taken(rows())])
+
+
+def test_blocks_of_growing_sizes() -> None:
+    graph = (
+        fl.source(lambda: iter([{"x": np.full(1 << k, k, np.int64)} for k in range(8, 20)]))
+        >> fl.map(functions.clipped, executor="process", workers=1)
+    )  # fmt: skip
+    with graph.iterate() as batches:
+        for k, batch in enumerate(batches, 8):
+            assert (batch["x"] == 1).all()
+            assert len(batch["x"]) == 1 << k
+
+
+def test_arrays_that_the_function_keeps_are_not_written_to_again() -> None:
+    graph = rows() >> fl.map(functions.Keeps(), executor="process", workers=1)
+    found, whole = taken(graph), taken(rows())
+    for k, batch in enumerate(found):
+        wanted = sum(float(each["x"].sum(dtype=np.float64)) for each in whole[: k + 1])
+        assert batch["total"][0] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_none_drops_a_block_and_is_counted() -> None:
+    with (rows() >> fl.map(functions.none_for_some, executor="process")).iterate(seed=1) as batches:
+        left = sum(len(batch["x"]) for batch in batches)
+        stats = batches.stats().stages["map"]
+    assert stats.dropped == {"returned None": len(X) - left}
+    assert 0 < left < len(X)
+
+
+def test_an_error_is_the_users_with_its_line_and_text() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        taken(rows() >> fl.map(functions.divides, executor="process"))
+    assert "raised in worker process " in "".join(caught.value.__notes__)
+    place = failing_line(caught.value)
+    assert place is not None
+    assert place[0].partition(":")[0] == functions.__file__
+    assert place[1] == "return value // zero"
+
+
+@pytest.mark.parametrize(
+    ("fn", "kind", "words"),
+    [
+        (functions.fails_oddly, UserCodeError, "Odd: 4 samples"),
+        (functions.ends, UserCodeError, "worker process [0-9]+ was ended with code 3 in block 0"),
+        (functions.exits, UserCodeError, "SystemExit"),
+        (functions.returns_a_lock, TypeError, "pickle"),
+    ],
+)
+def test_errors_that_cannot_travel_are_named(fn: Callable[..., Any], kind: type, words: str) -> None:
+    with pytest.raises(kind, match=words):
+        taken(rows() >> fl.map(fn, executor="process", workers=1))
+
+
+def test_a_worker_that_is_killed_is_named_and_replaced() -> None:
+    graph = rows() >> fl.map(functions.killed_at_seven, executor="process", on_error="skip", workers=1)
+    with graph.iterate(seed=3) as batches:
+        left = sorted(number for batch in batches for number in batch["number"].tolist())
+        stats = batches.stats().stages["map"]
+    assert len(left) == len(X) - 4
+    assert 7 not in left
+    assert stats.dropped == {"UserCodeError": 4}
+
+
+def test_a_function_whose_module_cannot_be_imported_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_here.py").write_text("def fn(batch):\n    return batch\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    fn = importlib.import_module("only_here").fn
+    (tmp_path / "only_here.py").write_text("raise ImportError('of this process alone')\n")
+    with pytest.raises(ImportError, match="of this process alone"):
+        taken(rows() >> fl.map(fn, executor="process"))
+    del sys.modules["only_here"]
+
+
+def test_who_leaves_in_a_call_that_does_not_end_leaves_no_process() -> None:
+    graph = fl.source(lambda: iter(range(9))) >> fl.map(
+        functions.waits_from_two_on, executor="process", workers=2
+    )
+    with graph.iterate() as batches:
+        assert next(batches) == 0
+        assert next(batches) == 1
+
+
+@pytest.mark.slow
+def test_a_parent_that_is_killed_leaves_no_process_not_even_a_busy_one() -> None:
+    script = (
+        "import flowload as fl\nfrom tests.processes import functions\n"
+        "graph = fl.source(lambda: iter(range(9))) >> fl.map(functions.tells_and_waits, executor='process')\n"
+        "with graph.iterate() as batches:\n    next(batches)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        child = os.pidfd_open(int(run.stdout.readline()))
+        run.kill()
+        signalled = threading.Thread(target=lambda: os.waitid(os.P_PID, run.pid, os.WEXITED | os.WNOWAIT))
+        signalled.start()
+        signalled.join()
+    import select  # noqa: PLC0415
+
+    assert select.select([child], [], [], 60)[0], "it has ended"
+    os.close(child)
+
+
+def test_what_cannot_run_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def coroutine(batch: Any) -> Any:
+        return batch
+
+    with pytest.raises(GraphError, match="executor is 'fork'; wanted 'thread' or 'process'"):
+        fl.map(functions.clipped, executor="fork")  # type: ignore[arg-type]
+    with pytest.raises(GraphError, match="coroutine"):
+        fl.map(coroutine, executor="process")
+    lock = threading.Lock()
+    pytest.importorskip("cloudpickle")
+    with pytest.raises(GraphError, match=r"cannot be taken to another process: TypeError: .*lock"):
+        taken(rows() >> fl.map(lambda batch: (lock, batch)[1], executor="process"))
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'flowload\[processes\]'"):
+        taken(rows() >> fl.map(lambda batch: batch, executor="process"))
+
+
+def test_a_state_goes_on_where_the_function_runs_elsewhere() -> None:
+    threads, processes = (rows() >> fl.map(functions.clipped, executor=how) for how in ("thread", "process"))
+    with threads.iterate(seed=3) as batches:
+        for _ in range(4):
+            next(batches)
+        state = batches.state_dict()
+    same(taken(processes, state=state), taken(threads)[4:])
+
+
+def test_signals_of_the_terminal_are_the_parents() -> None:
+    graph = fl.source(lambda: iter(range(3))) >> fl.map(functions.interrupted, executor="process", workers=1)
+    with graph.iterate() as batches:
+        assert list(batches) == [signal.SIG_IGN] * 3
