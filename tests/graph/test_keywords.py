@@ -47,13 +47,13 @@ def test_a_word_names_the_keyword_that_is_nearest(name: str) -> None:
 
 
 def test_where_none_is_near_those_that_there_are_are_named() -> None:
-    with pytest.raises(TypeError, match=r"^batch\(\) has no argument 'zz'\. It takes size, layout, "):
+    with pytest.raises(TypeError, match=r"^batch\(\) has no argument 'zz'\. It takes size, atoms, "):
         fl.batch(4, zz=1)  # type: ignore[call-arg]
 
 
 def test_a_type_error_for_anything_else_stays_as_it_is() -> None:
-    with pytest.raises(TypeError, match=r"batch\(\) missing 1 required positional argument: 'size'"):
-        fl.batch()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"map\(\) missing 1 required positional argument: 'fn'"):
+        fl.map()  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="'object' object is not iterable"):
         iterates(unknown_to_it=object())
 
@@ -82,7 +82,7 @@ def test_a_mistake_in_a_drawing_shows_one_line_of_ours() -> None:
 
 
 def test_a_word_is_to_others_what_it_was() -> None:
-    assert str(inspect.signature(fl.batch)).startswith("(size: 'int', *, layout: 'str | None' = None")
+    assert str(inspect.signature(fl.batch)).startswith("(size: 'int | None' = None, *, atoms: ")
     assert fl.batch.__name__ == "batch"
     assert fl.batch.__module__ == "flowload.stages.batches.batch"
     assert (fl.rows(100) >> fl.batch(4)).describe()[1]["where"].startswith(__file__)

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from flowload.abc.stage import whole
 from flowload.errors import GraphError
+from flowload.graph.keywords import names_keywords
 from flowload.kernels.rows.slots import best_cuts
 
 __all__ = ["best_slots"]
@@ -14,6 +15,7 @@ __all__ = ["best_slots"]
 MOST = 1 << 31  #: a size, at most: sums of so many rows of it stay within 64 bits
 
 
+@names_keywords
 def best_slots(sizes: ArrayLike, k: int) -> tuple[int, ...]:
     """At most k sizes to pad rows to, rising, so that the padding of all rows is the least.
 
