@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -97,7 +97,7 @@ class PackedMemmapLoader:
         named = f"path={os.fspath(self.path)!r}, N={self.N}, batch_size={self.batch_size}"
         return f"PackedMemmapLoader({named}, shuffle={self.shuffle})"
 
-    def graph(self, num_atoms: int | None = None, physnet_format: bool = True) -> Graph:
+    def graph(self, num_atoms: int | Sequence[int] | None = None, physnet_format: bool = True) -> Graph:
         """What an epoch runs."""
         molecules = rows(PackedMolecules(self.path, num_atoms), indices=self.indices)
         ordered = molecules >> shuffle() if self.shuffle else molecules
@@ -106,7 +106,7 @@ class PackedMemmapLoader:
 
     def batches(
         self,
-        num_atoms: int | None = None,
+        num_atoms: int | Sequence[int] | None = None,
         physnet_format: bool = True,
     ) -> Iterator[dict[str, NDArray[Any]]]:
         """The batches of one epoch of B molecules in A slots; another order with each call.
@@ -116,7 +116,8 @@ class PackedMemmapLoader:
         `mask [B, A] bool`.
 
         Args:
-            num_atoms: A; None: that of the largest molecule of each batch. A larger one is a DataError.
+            num_atoms: A; several: the smallest that holds the batch; None: that of its largest molecule. A
+                larger one is a DataError.
             physnet_format: which of the two.
         """
         if len(self.indices) != self.N:

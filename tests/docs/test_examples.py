@@ -56,6 +56,10 @@ def test_the_example_of_a_public_name(full: str, tmp_path: Path, monkeypatch: py
     names = {**vars(inspect.getmodule(value)), "fl": fl, "np": np, "sample_path": sample_path}
     names |= {name: getattr(module, name) for name in module.__all__} if module is not fl else {}
     run(full, inspect.getdoc(value) or "", names)
+    for name, member in vars(value).items() if inspect.isclass(value) else ():
+        text = inspect.getdoc(member) or ""
+        if not name.startswith("_") and ">>>" in text:
+            run(f"{full}.{name}", text, names)
 
 
 def run(full: str, text: str, names: dict[str, Any]) -> None:

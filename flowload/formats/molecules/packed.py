@@ -152,7 +152,7 @@ class PackedMolecules:
             >>> len(molecules.sizes()) == len(molecules)
             True
             >>> fl.best_slots(molecules.sizes(), 3)
-            (12, 18, 26)
+            (9, 17, 26)
         """
         with closing(self.open()) as table:
             return table.sizes(np.arange(len(table)))
