@@ -18,10 +18,18 @@ import pytest
 from tests.acceptance.conftest import descriptors
 from tests.acceptance.lines import chess
 from tests.runtime.reading import FACES, Face, run_threads
+from tests.suite.warm import Started, forks_of, start_warm
 
 ROOT = Path(__file__).parents[2]
 HANG = 60  #: seconds after which a process hangs; it takes a second or two
 BACKENDS = ["asyncio", "trio"]
+FLAGS = ("-W", "error")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forks() -> None:
+    """The process that forks is there before a test counts what it leaves."""
+    forks_of(("flowload",), FLAGS)
 
 
 def endless(sample: list[Path]) -> Any:
@@ -117,7 +125,7 @@ def started(*argv: str) -> subprocess.Popen[str]:
     )
 
 
-def interrupted(process: subprocess.Popen[str], word: str) -> tuple[int, str, str]:
+def interrupted(process: Started, word: str) -> tuple[int, str, str]:
     """Ctrl-C once a process has said a word: its status, the rest of its output, its errors."""
     with process:
         try:
@@ -127,7 +135,7 @@ def interrupted(process: subprocess.Popen[str], word: str) -> tuple[int, str, st
             out, err = process.communicate(timeout=HANG)
         finally:
             process.kill()
-    return process.returncode, out, err
+        return process.wait(), out, err
 
 
 ITERATE = """
@@ -176,7 +184,8 @@ def test_ctrl_c_in_a_script(body: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     inside = textwrap.indent(textwrap.dedent(body), "    ")
     script.write_text(textwrap.dedent(head).format(body=inside))
-    status, out, err = interrupted(started(str(script)), "going")
+    process = start_warm(str(script), flags=FLAGS, more={"PYTHONUNBUFFERED": "1"})
+    status, out, err = interrupted(process, "going")
     assert status in (-signal.SIGINT, 130)
     assert "stopped []" in out
     assert err.rstrip().endswith("\nKeyboardInterrupt")

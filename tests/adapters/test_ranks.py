@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +14,7 @@ import torch.distributed as dist
 import flowload as fl
 from flowload.adapters.ranks import GroupAgreement, full_size
 from tests.adapters import one_rank
+from tests.suite.warm import start_warm
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch has no gloo here")
 
@@ -32,11 +31,9 @@ class Ended(NamedTuple):
 
 def ranks(world: int, *what: str, folder: Path, module: str = "tests.adapters.one_rank") -> list[Ended]:
     """Run them all: each does one thing after the other. None outlives the test."""
-    script = [sys.executable, "-m", module, str(folder / "store")]
+    store = str(folder / "store")
     processes = [
-        subprocess.Popen(
-            [*script, str(rank), str(world), *what], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        start_warm("-m", module, store, str(rank), str(world), *what, modules=(module,))
         for rank in range(world)
     ]
     try:
@@ -46,9 +43,7 @@ def ranks(world: int, *what: str, folder: Path, module: str = "tests.adapters.on
             process.kill()
             process.wait()
     return [
-        Ended(
-            process.returncode, [json.loads(line) for line in out.splitlines() if line.startswith('{"')], log
-        )
+        Ended(process.wait(), [json.loads(line) for line in out.splitlines() if line.startswith('{"')], log)
         for process, (out, log) in zip(processes, ended, strict=True)
     ]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.suite.warm import run_warm
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no signal is handled")
 
@@ -51,13 +52,7 @@ whole()
 
 
 def run(folder: Path, code: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-c", BEGIN + code, str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_warm("-c", BEGIN + code, str(folder))
     return done.returncode, done.stdout, done.stderr
 
 

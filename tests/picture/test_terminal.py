@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from flowload.picture.marks import fold
 
 from flowload.picture.panel_text import panel_lines
+from flowload.picture.svg.marks import fold
 from flowload.picture.terminal import Screen, bar_pieces, picture_lines
 from tests.picture.graphs import thirty, three
 from tests.picture.scenes import ENDS, scene_of

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.suite.warm import Started, forks_of, start_warm
 
 PREAMBLE = """\
 import asyncio, gc, itertools, logging, os, sys, threading
@@ -38,27 +36,29 @@ def ready():
 """
 
 
-def start(code: str) -> subprocess.Popen[str]:
-    """A fresh interpreter in which every warning is an error."""
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-X", "dev", "-c", PREAMBLE + dedent(code)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+FLAGS = ("-W", "error", "-X", "dev")
+IMPORTED = ("anyio", "trio", "flowload", "tests.runtime.reading", "tests.runtime.stages")
 
 
-def finish(process: subprocess.Popen[str]) -> str:
+@pytest.fixture(scope="module", autouse=True)
+def forks() -> None:
+    """The process that forks is there before a test counts what it leaves."""
+    forks_of(IMPORTED, FLAGS)
+
+
+def start(code: str) -> Started:
+    """An interpreter in which every warning is an error."""
+    return start_warm("-c", PREAMBLE + dedent(code), modules=IMPORTED, flags=FLAGS)
+
+
+def finish(process: Started) -> str:
     """What it wrote to stdout; it must end by itself, well, and in silence."""
     out, err = listen(process)
     assert (process.returncode, err) == (0, "")
     return out
 
 
-def listen(process: subprocess.Popen[str]) -> tuple[str, str]:
+def listen(process: Started) -> tuple[str, str]:
     """Stdout and stderr of a process that must end by itself."""
     try:
         return process.communicate(timeout=20)

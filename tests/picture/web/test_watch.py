@@ -21,6 +21,7 @@ import flowload as fl
 from flowload.graph import Graph
 from flowload.picture.web.watch import Watch
 from tests.picture.graphs import three
+from tests.suite.warm import run_warm
 from tests.threads import none_left
 
 ROOT = Path(__file__).parents[3]
@@ -301,9 +302,7 @@ def test_every_way_out_of_a_script_ends_its_page(how: str) -> None:
         "with graph.iterate(epochs=None) as batches, fl.watch(batches) as page:\n"
         f"    next(batches)\n    {how}\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60, cwd=ROOT
-    )
+    done = run_warm("-c", script)
     assert done.returncode in (1, 3, 130, -2, -15)
     assert "flowload-watch" not in done.stderr
 
