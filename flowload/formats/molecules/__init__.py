@@ -6,6 +6,6 @@
 from .columns import Column
 from .packed import PackedMolecules
 from .sets import MoleculeSets
-from .transforms import InUnits, centred, rotated
+from .transforms import InUnits, Rotated, centred, rotated
 
-__all__ = ["Column", "InUnits", "MoleculeSets", "PackedMolecules", "centred", "rotated"]
+__all__ = ["Column", "InUnits", "MoleculeSets", "PackedMolecules", "Rotated", "centred", "rotated"]
