@@ -15,7 +15,9 @@ from flowload.sample import sample_path
 pytest_plugins = ["tests.suite.plugin"]
 
 # The first call of a kernel compiles it: no deadline says anything about the code under test.
-settings.register_profile("flowload", deadline=None)
+# A plain run tries 40 examples of a property, others each time; with all hammers it tries hypothesis's 100.
+settings.register_profile("flowload", deadline=None, max_examples=40)
+settings.register_profile("hammers", deadline=None)
 settings.load_profile("flowload")
 
 

@@ -166,7 +166,7 @@ def test_a_hugging_face_trainer_takes_graphs(tmp_path: Path, caplog: pytest.LogC
     assert len(seen) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 def test_hugging_face_on_two_ranks_sees_every_sample_once(tmp_path: Path) -> None:
     """Accelerate deals the batches of one stream: a graph that deals them already is refused."""
     for module in ("transformers", "accelerate"):

@@ -100,7 +100,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 def test_under_a_loader_that_spawns(packed: tuple[str, Arrays], tmp_path: Path) -> None:
     prefix, (_, outputs) = packed
     script = tmp_path / "spawned.py"

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +7,7 @@ import numpy as np
 import pytest
 
 import flowload as fl
+from flowload.cli import main
 from flowload.errors import DataError, OptionError
 from flowload.sample import sample_path
 from tests.formats.molecules import packs as naive
@@ -88,11 +87,10 @@ def test_options_are_checked() -> None:
 
 
 @pytest.mark.slow
-def test_by_command() -> None:
-    command = [sys.executable, "-m", "flowload.cli", "run", str(FILE), "--plain", "--split", "valid"]
-    command += ["--bucket-size", "64", "--num-atoms", "26"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    assert "every sample is accounted for" in done.stdout
+def test_by_command(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--bucket-size", "64", "--num-atoms", "26")
+    assert main(["run", str(FILE), "--plain", "--split", "valid", *sizes]) == 0
+    assert "every sample is accounted for" in capsys.readouterr().out
 
 
 def test_few_shapes() -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from flowload.cpus import usable_cpus
 
@@ -33,7 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     hear_ctrl_c()
     keep_bytecode()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's idle threads spin, on CPUs that others want
-    share_of(config.getoption("--hammers"))
+    if share_of(config.getoption("--hammers")) == (1, 1):
+        settings.load_profile("hammers")  # see tests/conftest.py
     if missing := lacked():
         config.pluginmanager.register(Absent(missing))
     if not hasattr(config, "workerinput"):

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -199,8 +200,9 @@ def test_endless_games_come_once_a_pass(sample: Corpus) -> None:
     assert passes[0] != passes[1]
 
 
-@pytest.mark.slow
-def test_measurements_are_taken_in_turn_and_compared_round_by_round(sample: Corpus) -> None:
+def test_measurements_are_taken_in_turn_and_compared_round_by_round(
+    sample: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = {
         NAME: iter([100.0, 200.0, 400.0]),
         "roof": iter([10.0, 20.0, 50.0]),
@@ -217,6 +219,7 @@ def test_measurements_are_taken_in_turn_and_compared_round_by_round(sample: Corp
 
     contenders = [contender(NAME, 1, None), contender("roof", 0.1, None), contender("own", 0.1, "roof")]
     settings = Settings(data="", seconds=0, warm=0, rounds=3, cpus=1, rates=())
+    monkeypatch.setattr("tools.bench.turns.gc", SimpleNamespace(collect=int))  # of a whole session's objects
     readings = play(contenders, settings, lambda line: None, "frames", lambda reading: reading.frames)
     assert turns == [NAME, "roof", "own"] * 3
     own = rows_of(contenders, readings, sample)[2]

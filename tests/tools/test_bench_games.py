@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -99,8 +100,7 @@ def test_the_roof_and_the_graph_deliver(corpus: Corpus, layout: str) -> None:
         assert reading.thrift
 
 
-@pytest.mark.slow
-def test_ratios_are_of_measurements_side_by_side() -> None:
+def test_ratios_are_of_measurements_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     said = {
         "bare kernel, bits": [10.0, 20.0, 50.0],
         "flowload, bits": [9.0, 19.0, 1.0],
@@ -120,6 +120,7 @@ def test_ratios_are_of_measurements_side_by_side() -> None:
         return Loader(name, "", measure)
 
     settings = Settings(rows=0, many=0, seconds=0, warm=0, rounds=3, cpus=1)
+    monkeypatch.setattr("tools.bench.turns.gc", SimpleNamespace(collect=int))  # of a whole session's objects
     readings = play(
         [loader(name) for name in said], settings, lambda line: None, "rows", lambda reading: reading.rows
     )
