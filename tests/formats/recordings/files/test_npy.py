@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -78,5 +79,15 @@ def test_a_file_that_changes_under_a_run(tmp_path: Path) -> None:
         next(batches)
         np.save(tmp_path / "other.npy", np.ones((600, 3)))
         (tmp_path / "other.npy").replace(path)
+        with pytest.raises(DataError, match=r"rec.npy: file changed"):
+            list(batches)
+
+
+def test_a_file_that_is_cut_off_under_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "rec.npy"
+    np.save(path, np.zeros((1 << 12, 512), np.float32))
+    with fl.windows(str(path), 64, order="sequential").iterate() as batches:
+        next(batches)
+        os.truncate(path, 1 << 16)  # what is mapped behind it raises a signal
         with pytest.raises(DataError, match=r"rec.npy: file changed"):
             list(batches)

@@ -97,6 +97,7 @@ def test_microvolts(tmp_path: Path, said: dict[str, str], more: dict[str, str], 
     assert read_meta(path.with_suffix(".meta")).rate == rate
     check_windows(path, data * factors, "microvolts")
     check_windows(path, (data * factors)[:, [4, 0]], "microvolts", neurons=[4, 0])
+    check_windows(path, (data * factors)[:, 3:], "microvolts", neurons=slice(3, 5))
 
 
 @pytest.mark.parametrize(
