@@ -7,11 +7,15 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from flowload.formats.molecules.convert.pack import pack_molecules
+from tests.formats.molecules.convert.sets.test_openqdc import make as write_openqdc
+from tests.formats.molecules.convert.sets.test_qm9 import METHANE, in_tar
+from tests.formats.molecules.convert.sets.test_spice import write_spice
 from tests.formats.molecules.convert.sources import OURS, write_ani, write_npz
 from tests.fuzz.mutate import mutants, survives
 
@@ -59,21 +63,68 @@ def deflated(folder: Path) -> Path:
     return folder / "set.npz"
 
 
-MAKERS: dict[str, tuple[Callable[[Path], Path], int | None]] = {
-    "xyz": (xyz, 110),
-    "npz": (npz, 400),
-    "deflated npz": (deflated, 400),
-    "hdf5": (ani, 2048),
+def spice(folder: Path) -> Path:
+    write_spice(folder / "set.h5")
+    return folder / "set.h5"
+
+
+def rmd17(folder: Path) -> Path:
+    arrays = {
+        "old_forces": np.ones((2, 9, 3)),
+        "coords": np.ones((2, 2, 3)),
+        "energies": np.ones(2),
+        "forces": np.ones((2, 2, 3)),
+    }
+    np.savez(folder / "set.npz", nuclear_charges=np.array([8, 1]), **arrays)
+    return folder / "set.npz"
+
+
+def qm9(folder: Path) -> Path:
+    (folder / "set.xyz").write_text(METHANE)
+    return folder / "set.xyz"
+
+
+def tar(folder: Path) -> Path:
+    return in_tar(folder / "set.tar", {"a.xyz": METHANE}, "w")
+
+
+def mace(folder: Path) -> Path:
+    text = XYZ.replace("energy=", 'config_type=a REF_dipole="1 2 3" REF_energy=').replace(
+        ":forces:", ":REF_forces:"
+    )
+    (folder / "set.xyz").write_text(text)
+    return folder / "set.xyz"
+
+
+class Maker(NamedTuple):
+    """A source, and how it is read."""
+
+    make: Callable[[Path], Path]
+    first: int | None  #: bytes that damage begins in
+    molecules: int = 1
+    how: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+
+MAKERS: dict[str, Maker] = {
+    "xyz": Maker(xyz, 110, 2),
+    "npz": Maker(npz, 400),
+    "deflated npz": Maker(deflated, 400),
+    "hdf5": Maker(ani, 2048),
+    "spice": Maker(spice, 4096, 9, {"kind": "spice", "columns": ["dipole", "mbis_charges"]}),
+    "rmd17": Maker(rmd17, None, 2),
+    "qm9": Maker(qm9, None, 1, {"kind": "qm9", "columns": "all"}),
+    "qm9 in a tar": Maker(tar, None, 1, {"kind": "qm9"}),
+    "mace": Maker(mace, None, 2, {"kind": "mace", "columns": ["dipole", "config_type"]}),
 }
 
 
 @pytest.mark.parametrize("kind", MAKERS)
 @pytest.mark.parametrize("skip_bad", [False, True])
 def test_damaged_sources(tmp_path: Path, kind: str, skip_bad: bool, fuzz_count: int) -> None:
-    make, first = MAKERS[kind]
+    make, first, molecules, how = MAKERS[kind]
     path = make(tmp_path)
     valid, out = path.read_bytes(), tmp_path / "out"
-    assert pack_molecules(path, out, OURS).molecules == (2 if kind == "xyz" else 1)
+    assert pack_molecules(path, out, OURS, **how).molecules == molecules
     shutil.rmtree(out)
     read = 0
     for number, data in enumerate(
@@ -81,7 +132,21 @@ def test_damaged_sources(tmp_path: Path, kind: str, skip_bad: bool, fuzz_count: 
     ):
         path.write_bytes(data)
         with little_memory():
-            read += survives(lambda: pack_molecules(path, out, OURS, skip_bad=skip_bad), f"{kind} {number}")
+            read += survives(
+                lambda: pack_molecules(path, out, OURS, skip_bad=skip_bad, **how), f"{kind} {number}"
+            )
         shutil.rmtree(out, ignore_errors=True)
         assert sorted(tmp_path.iterdir()) == [path]  # no draft
     assert 0 < read < fuzz_count // 3  # the damage is neither too small nor too large to tell anything
+
+
+@pytest.mark.parametrize("name", ["atomic_inputs", "position_idx_range", "energies", "forces"])
+def test_damaged_memory_maps(tmp_path: Path, name: str, fuzz_count: int) -> None:
+    write_openqdc(tmp_path / "set", methods=1, forces=1)
+    path, out = tmp_path / "set" / f"{name}.mmap", tmp_path / "out"
+    for number, data in enumerate(mutants(path.read_bytes(), count=fuzz_count // 5, seed=len(name))):
+        path.write_bytes(data)
+        with little_memory():
+            survives(lambda: pack_molecules(tmp_path / "set", out, OURS), f"{name} {number}")
+        shutil.rmtree(out, ignore_errors=True)
+        assert [each.name for each in tmp_path.iterdir()] == ["set"]

@@ -70,7 +70,7 @@ def read_manifest(folder: Path, guard: Guard | None = None) -> Manifest:
             found = f"{before.size:,} bytes"
             raise DataError("no manifest", where=str(path), found=found, wanted=f"at most {LARGEST:,}")
         with open(fd, "rb", closefd=False) as file:
-            text = file.read(LARGEST)
+            text = file.read(before.size)  # room is made for all that is asked for
     if guard is not None:
         guard.watch_copied(path, before)
     return parsed(text, str(path))

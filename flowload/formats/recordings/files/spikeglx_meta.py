@@ -5,6 +5,7 @@ Source: billkarsh/SpikeGLX, "Metadata" of its documentation, and jenniferColonel
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -52,9 +53,11 @@ def read_meta(path: Path) -> Meta:
     if not path.exists():
         raise NoDataError("no .meta", where=str(path), wanted="the file that SpikeGLX writes beside a .bin")
     with opened(path) as fd, open(fd, "rb", closefd=False) as file, foreign("unreadable", str(path)):
-        text = file.read(LARGEST + 1)
-    if len(text) > LARGEST:
-        raise DataError("file too large", where=str(path), wanted=f"at most {LARGEST:,} bytes")
+        size = os.fstat(fd).st_size
+        if size > LARGEST:
+            found, wanted = f"{size:,} bytes", f"at most {LARGEST:,}"
+            raise DataError("file too large", where=str(path), found=found, wanted=wanted)
+        text = file.read(size)
     said = Said(path, text.decode(errors="replace"))
     kind = said.word("typeThis")
     if kind not in RATES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -70,9 +71,11 @@ def folder_texts(path: Path) -> Iterator[Text]:
 def whole(path: Path, largest: int, done: int, of: int) -> Text:
     """All of a file. Raises DataError for one that is too large."""
     with opened(path) as fd, open(fd, "rb", closefd=False) as file, foreign("unreadable", str(path)):
-        data = file.read(largest + 1)
-    if len(data) > largest:
-        raise DataError("file too large", where=str(path), wanted=f"at most {largest:,} bytes")
+        size = os.fstat(fd).st_size
+        if size > largest:
+            found, wanted = f"{size:,} bytes", f"at most {largest:,}"
+            raise DataError("file too large", where=str(path), found=found, wanted=wanted)
+        data = file.read(size)  # room is made for all that is asked for
     return Text(str(path), data, done, of)
 
 
