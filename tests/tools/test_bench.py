@@ -124,6 +124,10 @@ def test_windows_of_a_recording_are_measured(tmp_path: Path) -> None:
         "zstd chunks in the page cache",
     ]
     assert all(each["speedup"] > 0 for each in result["overlap"])
+    for name, speeds in result["selected"].items():
+        assert f"| {name} " in told
+        assert all(speed > 0 for speed in speeds)
+    assert {"bare threads, into windows", "flowload, everything"} < result["selected"].keys()
 
 
 @pytest.mark.parametrize("codec", ["raw", "zstd"])

@@ -12,6 +12,7 @@ from .machine import describe_machine
 from .markdown import table
 from .overlap import Overlap, overlap
 from .recording import Corpus, recording
+from .selected import SELECTED, measure_selected, selected_rows
 from .spread import Spread
 from .window_readers import AHEAD, Read, readers
 
@@ -59,7 +60,17 @@ def measure_neural(settings: NeuralSettings, tell: Callable[[str], None]) -> dic
     with recording(settings.rows, settings.columns, settings.size, settings.chunk) as corpus:
         codecs = {codec: play(corpus, codec, settings, tell) for codec in ("raw", "zstd")}
         hidden = overlap(corpus, 2 * settings.windows, settings.train, settings.cpus, tell)
+    selected = measure_selected(
+        settings.rows // 3,
+        settings.columns // 2,
+        settings.chunk // 2,
+        settings.windows,
+        settings.rounds,
+        settings.cpus,
+        tell,
+    )
     print(report(codecs, hidden, corpus))
+    print(f"\n{table(SELECTED, selected_rows(selected))}")
     return {
         "machine": describe_machine(settings.cpus),
         "settings": settings._asdict(),
@@ -67,6 +78,7 @@ def measure_neural(settings: NeuralSettings, tell: Callable[[str], None]) -> dic
             codec: {name: [reading._asdict() for reading in own] for name, own in readings.items()}
             for codec, readings in codecs.items()
         },
+        "selected": selected,
         "overlap": [{**each._asdict(), "speedup": each.speedup} for each in hidden],
     }
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 import flowload as fl
 from flowload.abc.operators import Call
+from flowload.formats.recordings.part import Piece
 from flowload.formats.recordings.recording import Recording, recording
-from flowload.formats.recordings.table import Part, RecordingTable
+from flowload.formats.recordings.table import RecordingTable
 from flowload.stages.windows.window_starts import WindowStartsStage
 
 from .recording import Corpus
@@ -43,11 +44,11 @@ class SlowTable(RecordingTable):
 
     seconds: float
 
-    def pieces(self, row: int) -> list[Part]:
+    def pieces(self, row: int) -> list[Piece]:
         """All in one."""
         return super().pieces(row)[:1]
 
-    def read(self, row: int, piece: Part, out: Mapping[str, NDArray[Any]], call: Call) -> None:
+    def read(self, row: int, piece: Piece, out: Mapping[str, NDArray[Any]], call: Call) -> None:
         """Wait as for a distant store, then read."""
         time.sleep(self.seconds)
         super().read(row, piece, out, call)

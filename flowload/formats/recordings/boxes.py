@@ -146,7 +146,7 @@ def sides_of(series: BoxSeries, extracts: Mapping[str, Extract]) -> list[Side]:
         for key, extract in extracts.items():
             (part,) = extract.parts(behind)
             box = extract.hull
-            sides.append(Side(box, [(key, moved(part, [side.start for side in box]))]))
+            sides.append(Side(box, [(key, part.moved([side.start for side in box]))]))
         return sides
     every = prod(-(-size // chunk) for size, chunk in zip(behind, chunks, strict=True))
     held: dict[tuple[int, ...], list[tuple[str, Part]]] = {}
@@ -166,14 +166,3 @@ def sides_of(series: BoxSeries, extracts: Mapping[str, Extract]) -> list[Side]:
         )
         for coords, parts in held.items()
     ]
-
-
-def moved(part: Part, begins: Sequence[int]) -> Part:
-    """A part counted from where its box begins."""
-    inside = tuple(
-        slice(along.start - begin, along.stop - begin, along.step)
-        if isinstance(along, slice)
-        else along - begin
-        for along, begin in zip(part.inside, begins, strict=True)
-    )
-    return part._replace(inside=inside)

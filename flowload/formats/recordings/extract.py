@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,6 +17,8 @@ from flowload.kernels.rows.cells import gather_cells, words_of
 from .halves import is_half, write_halves
 
 __all__ = ["Along", "Extract", "Part", "Span", "Wanted", "extract_of", "places_of"]
+
+RUN = 16  #: elements that lie together, from which copying runs of them is faster than cell by cell
 
 Along: TypeAlias = slice | NDArray[np.int64]  #: places along one axis, from 0, in the order of the window
 
@@ -46,6 +49,11 @@ class Extract:
     dropped: tuple[int, ...]
     dtype: np.dtype[Any]
     where: str
+
+    @cached_property
+    def half(self) -> bool:
+        """Whether its numbers have 16 bits; asked for every block, and the name of a dtype takes 8 us."""
+        return is_half(self.dtype)
 
     @property
     def full(self) -> tuple[int, ...]:
@@ -94,35 +102,100 @@ class Extract:
             part: which of it, and where to.
             out: (rows, ...) of the window, as `view` gives it.
         """
-        if any(not isinstance(along, slice) for along in part.inside):
-            block = gathered(block, part.inside)
-        else:
-            block = block[(slice(None), *part.inside)]
+        half = self.half and block.dtype != self.dtype
+        straight = part.target_is_all(out.shape[1:]) and out.flags.c_contiguous
+        if straight and not half and block.dtype == self.dtype and part.gather(block, out):
+            return
+        found = part.of(block)
         target: Any = (slice(None), *part.target)
         if any(not isinstance(along, slice) for along in part.target):
-            rows = np.arange(len(out))
-            target = np.ix_(rows, *(numbers_of(along) for along in part.target))
-            out[target] = self.narrow(block) if is_half(self.dtype) else block
-        elif is_half(self.dtype) and block.dtype != self.dtype:
-            write_halves(block, out[target], self.where)
+            target = np.ix_(np.arange(len(out)), *(numbers_of(along) for along in part.target))
+            out[target] = self.narrow(found) if half else found
+        elif half:
+            write_halves(found, out[target], self.where)
         else:
-            np.copyto(out[target], block, casting="unsafe")
+            np.copyto(out[target], found, casting="unsafe")
 
     def narrow(self, block: NDArray[Any]) -> NDArray[Any]:
         """The same numbers in halves."""
-        if block.dtype == self.dtype:
-            return block
         made = np.empty(block.shape, self.dtype)
         write_halves(block, made, self.where)
         return made
 
 
-class Part(NamedTuple):
-    """What of one chunk belongs to a window's rows: along each axis behind time."""
+class Part:
+    """What of one chunk belongs to a window's rows: along each axis behind time.
 
-    coords: tuple[int, ...]  #: of the chunk, behind time
-    inside: tuple[Along, ...]
-    target: tuple[Along, ...]
+    Args:
+        coords: of the chunk, behind time.
+        inside: places in the chunk.
+        target: places in the window.
+    """
+
+    def __init__(self, coords: tuple[int, ...], inside: tuple[Along, ...], target: tuple[Along, ...]) -> None:
+        self.coords = coords
+        self.inside = inside
+        self.target = target
+        self.shape = tuple(map(length, inside))
+        #: where a row is copied in long runs, which need no list of cells
+        self.runs = isinstance(last := inside[-1] if inside else ALL, slice) and (
+            last.step == 1 and length(last) >= RUN
+        )
+        self.known: tuple[tuple[int, ...], NDArray[np.uint64]] | None = None
+        self.whole: tuple[tuple[int, ...], bool] | None = None
+
+    def target_is_all(self, shape: Sequence[int]) -> bool:
+        """Whether it is all of the window's rows, in order."""
+        if self.whole is None or self.whole[0] != shape:
+            sides = zip(self.target, shape, strict=True)
+            every = all(isinstance(along, slice) and along == slice(0, size, 1) for along, size in sides)
+            self.whole = tuple(shape), every
+        return self.whole[1]
+
+    def moved(self, begins: Sequence[int]) -> Part:
+        """The same, counted from where a box begins."""
+        inside = tuple(
+            slice(along.start - begin, along.stop - begin, along.step)
+            if isinstance(along, slice)
+            else along - begin
+            for along, begin in zip(self.inside, begins, strict=True)
+        )
+        return Part(self.coords, inside, self.target)
+
+    def of(self, block: NDArray[Any]) -> NDArray[Any]:
+        """Its cells of rows of a chunk: a view, or an array of their own."""
+        if all(isinstance(along, slice) for along in self.inside) and (self.runs or not plain(block)):
+            found: NDArray[Any] = block[(slice(None), *self.inside)]
+            return found
+        out: NDArray[Any] = np.empty((len(block), *self.shape), block.dtype)
+        if not self.gather(block, out):
+            out = block[np.ix_(np.arange(len(block)), *map(numbers_of, self.inside))]
+        return out
+
+    def gather(self, block: NDArray[Any], out: NDArray[Any]) -> bool:
+        """Write its cells of each row to `out`, C-contiguous; False where numpy does that as fast."""
+        words = words_of(block) if plain(block) and not self.runs else None
+        if words is None:
+            return False
+        target = out.reshape(len(out), -1).view(words.dtype)
+        gather_cells(target, words.reshape(len(block), -1), self.cells(block.shape[1:]))
+        return True
+
+    def cells(self, shape: tuple[int, ...]) -> NDArray[np.uint64]:
+        """The numbers of its cells in a row of this shape; made once: a chunk has thousands of blocks."""
+        if self.known is None or self.known[0] != shape:
+            grid = np.ix_(*map(numbers_of, self.inside))
+            cells = np.ravel_multi_index(grid, shape).reshape(-1) if shape else np.zeros(1, np.int64)
+            self.known = shape, cells.astype(np.uint64)
+        return self.known[1]
+
+
+ALL = slice(0, 1, 1)
+
+
+def plain(block: NDArray[Any]) -> bool:
+    """Whether its elements lie one behind the other, as the machine has them."""
+    return block.flags.c_contiguous and block.dtype.isnative
 
 
 def places_of(along: Along, chunk: int) -> Iterator[tuple[int, Along, Along]]:
@@ -166,20 +239,6 @@ def bounds(along: Along) -> slice:
 def numbers_of(along: Along) -> NDArray[np.int64]:
     """The places themselves."""
     return np.arange(along.start, along.stop, along.step) if isinstance(along, slice) else along
-
-
-def gathered(block: NDArray[Any], inside: Sequence[Along]) -> NDArray[Any]:
-    """The cells of each row that lists name, as an array of their own."""
-    shape = tuple(map(length, inside))
-    words = words_of(block)
-    if words is None or not block.flags.c_contiguous or not block.dtype.isnative:
-        found: NDArray[Any] = block[np.ix_(np.arange(len(block)), *map(numbers_of, inside))]
-        return found
-    cells = np.ravel_multi_index(np.ix_(*map(numbers_of, inside)), block.shape[1:]).reshape(-1)
-    out = np.empty((len(block), *shape), block.dtype)
-    target = out.view(words.dtype).reshape(len(out), -1)
-    gather_cells(target, words.reshape(len(block), -1), cells.astype(np.uint64))
-    return out
 
 
 def extract_of(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.formats.zarr.chunks.grid import Piece
-from flowload.formats.zarr.chunks.reader import SCRATCH, SLACK, ChunkReader
+from flowload.formats.zarr.chunks.reader import BLOCK, SCRATCH, SLACK, ChunkReader
 from flowload.formats.zarr.gaps import Gaps
 from flowload.formats.zarr.opening import OpenArray
 from flowload.formats.zarr.watch import documents_of
@@ -112,7 +112,7 @@ class ChunkParts:
     @property
     def scratch(self) -> int:
         """See `RowReader`."""
-        return max(scratch_of(self.array), SCRATCH)
+        return max(scratch_of(self.array), min(BLOCK, self.array.grid.chunk_bytes))
 
     def pieces(self, start: int, stop: int) -> list[Piece]:
         """See `RowReader`."""

@@ -17,12 +17,13 @@ from .files import Extent, opened, read_exactly
 from .grid import Grid, Patch, Piece
 from .places import Coords, OpenChunks
 
-__all__ = ["SLACK", "ChunkReader", "Lease"]
+__all__ = ["BLOCK", "SCRATCH", "SLACK", "ChunkReader", "Lease"]
 
 Lease: TypeAlias = Callable[[int], Bytes]  #: gives scratch memory of so many bytes
 
 SLACK = 1 << 16  #: bytes that a codec may add to what it cannot make smaller
 SCRATCH = 1 << 18  #: bytes that go through the cache at a time where rows must be cut or spread
+BLOCK = 1 << 19  #: the same where Python looks at each: its 15 us cost a fifth of 256 KiB
 
 
 class ChunkReader:
@@ -121,7 +122,7 @@ class ChunkReader:
     ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Of a chunk as it lies on disk, row after row."""
         self.check_raw(extent.size, where)
-        step = max(1, SCRATCH // self.row_bytes)
+        step = max(1, BLOCK // self.row_bytes)
         memory = lease(min(step, rows.stop - rows.start) * self.row_bytes)
         for row in range(rows.start, rows.stop, step):
             part = memory[: min(step, rows.stop - row) * self.row_bytes]
@@ -140,7 +141,7 @@ class ChunkReader:
             memory = lease(self.grid.chunk_bytes)
             self.decoded(extent, memory, lease, where)
         chunk = self.shown(memory)
-        step = max(1, SCRATCH // self.row_bytes)
+        step = max(1, BLOCK // self.row_bytes)
         for row in range(rows.start, rows.stop, step):
             yield row, chunk[row : min(row + step, rows.stop)]
 
