@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -238,7 +239,11 @@ class PackWriter:
 
 @contextmanager
 def packing(
-    out: Path, units: Units, *, skip_bad: bool = False, columns: Mapping[str, Column] = MappingProxyType({})
+    out: str | os.PathLike[str],
+    units: Units,
+    *,
+    skip_bad: bool = False,
+    columns: Mapping[str, Column] = MappingProxyType({}),
 ) -> Iterator[PackWriter]:
     """A writer; the folder gets its name when the block ends well, and is gone when it does not.
 
@@ -253,7 +258,7 @@ def packing(
     Raises DataError where the folder is there already: it is never overwritten; NoDataError if nothing came;
     OSError that names its file; GraphError for columns that cannot be.
     """
-    with new_folder(out) as draft:
+    with new_folder(Path(out)) as draft:
         with ExitStack() as stack:
             writer = PackWriter(draft, units, skip_bad=skip_bad, stack=stack)
             writer.declare(columns)
