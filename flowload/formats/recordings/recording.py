@@ -6,7 +6,7 @@ A recording is a folder (or zip, or URL) with `timeseries.zarr` (T, N, C), perha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import PurePosixPath
@@ -14,11 +14,13 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from flowload.abc.needs import Need
 from flowload.abc.records import Fields, Missing
 from flowload.errors import DataError, GraphError
 from flowload.formats.missing import check_missing
 from flowload.formats.zarr.array import ZarrArray, is_count
 from flowload.formats.zarr.members import key_of
+from flowload.kernels.rows.cells import gather_cells, to_bfloat16, to_float16
 
 from .extract import Extract, Wanted, extract_of
 from .halves import float_of
@@ -83,6 +85,17 @@ class Recording:
             for part in opened:
                 part.close()
             raise
+
+    def needs(self, layout: str | None) -> Iterator[Need]:  # noqa: ARG002 - windows have one
+        """The kernels of parts of rows, and of halves: see `Compiled`."""
+        if self.select:
+            words = np.empty((2, 2), np.uint32)
+            yield gather_cells, (words, words, np.zeros(2, np.uint64))
+        halves = {self.dtype, *(own.dtype for _, own in self.select)}
+        if "float16" in halves:
+            yield to_float16, (np.empty(2, np.uint16), np.empty(2, np.uint32), np.empty(2, np.float32))
+        if "bfloat16" in halves:
+            yield to_bfloat16, (np.empty(2, np.uint16), np.empty(2, np.uint32))
 
     def sketch(self) -> RecordingTable:
         """Opened to ask for sizes: nothing will be read. Raises NoDataError and DataError."""

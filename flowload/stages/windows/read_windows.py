@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from flowload.abc.amount import Amount
+from flowload.abc.needs import Compiled, Need
 from flowload.abc.operators import OnError, Operator, Setting
 from flowload.abc.records import LayoutRecords, Missing
 from flowload.abc.stage import whole
@@ -89,6 +90,12 @@ class ReadWindowsStage(Stage):
         rows = None if found.windows is None else sum(size * n for size, n in found.windows.items())
         given = Amount(samples=rows, blocks=found.samples, unsure=found.unsure, windows=found.windows)
         return {"out": given.doubted(self.uneven(setting))}
+
+    def needs(self, setting: Setting) -> Iterator[Need]:
+        """Those that pick columns, and make halves."""
+        for records in own_records(setting)[:1]:
+            if isinstance(records, Compiled):
+                yield from records.needs(None)
 
     def memory(self, setting: Setting) -> int:
         """The ring of windows, and what packed chunks are decoded in; 0 where arrays cannot be opened now."""
