@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 import flowload as fl
 from tools.bench import figures
+from tools.bench.molecules import neighbours
 from tools.bench.molecules.corpus import Corpus, write_molecules
 from tools.bench.molecules.loaders import Bare
 from tools.bench.molecules.plain import Molecules, constant
@@ -22,6 +24,7 @@ from tools.bench.molecules.settings import Settings
 from tools.bench.molecules.vectors import Padder
 from tools.bench.settings import ROOT
 
+LIBRARIES = {"matscipy": "matscipy", "ASE": "ase"}
 QUICK = Settings(rows=0, many=0, seconds=0, warm=0, rounds=1, cpus=2, batch=64).quick()
 
 
@@ -101,3 +104,15 @@ def test_everything_is_measured_and_told(tmp_path: Path) -> None:
     assert shown[-1] in ("Python loop", "numpy a batch, one thread, ring")
     assert result["memory"]["molecules"] == 5000
     assert 0 < result["memory"]["before"] <= result["memory"]["peak"]
+
+
+def test_neighbour_lists_are_measured_beside_those_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "CRYSTALS", {"2 x 4 atoms": (2, 1)})
+    found = neighbours.measure_neighbours(QUICK)
+    names = ["flowload", *(name for name, module in LIBRARIES.items() if importlib.util.find_spec(module))]
+    assert {crystals: list(rates) for crystals, rates in found.items()} == {"2 x 4 atoms": names}
+    told = neighbours.neighbours_in_words(found)
+    assert all(f"| {name}, 2 x 4 atoms " in told for name in names)
+    monkeypatch.setitem(neighbours.CONTENDERS, "one less", lambda crystals: lambda: 1)
+    with pytest.raises(ValueError, match=r"pairs differ: .*'one less': 1"):
+        neighbours.measure_neighbours(QUICK)

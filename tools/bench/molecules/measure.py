@@ -21,6 +21,7 @@ from tools.bench.turns import chosen, play
 
 from .corpus import LARGEST, SMALLEST, Corpus, write_molecules
 from .loaders import bare, flowload
+from .neighbours import measure_neighbours, neighbours_in_words
 from .rivals import RIVALS
 from .settings import Settings
 from .shapes import shaped
@@ -53,15 +54,19 @@ def measure_molecules(settings: Settings, tell: Tell) -> dict[str, object]:
         )
         large = write_molecules(Path(name) / "many", settings.many, settings.num_atoms)
         memory = read_large(large, settings)
+    neighbours = {} if settings.only else measure_neighbours(settings)
     result: dict[str, object] = {
         "machine": describe_machine(settings.cpus),
         "settings": settings.as_json(),
         "rows": {who: [reading.rows for reading in found] for who, found in readings.items()},
         "thrift": {who: [reading.thrift for reading in found] for who, found in readings.items()},
         "memory": memory,
+        "neighbours": neighbours,
         "absent": absent,
     }
     print(report(readings, memory, settings))
+    if neighbours:
+        print(f"\n{neighbours_in_words(neighbours)}")
     return result
 
 
