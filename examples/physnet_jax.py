@@ -2,9 +2,9 @@
 
     pip install 'flowload[jax]'
     python examples/physnet_jax.py                                   the sample that ships with flowload
-    python examples/physnet_jax.py --data /data/spice --num-atoms 60 --features 128
+    python examples/physnet_jax.py --data /data/spice --shapes 4 --features 128
 
-Every batch has the same shapes, so that JAX compiles a step once. Only distances enter the model, and forces
+Batches have few shapes, and JAX compiles a step once for each. Only distances enter the model, and forces
 are minus the gradient of the energy: rotations change neither energy nor physics.
 The same command goes on where it was stopped: OUT/checkpoint.npz holds model, optimiser and stream together.
 """
@@ -35,27 +35,23 @@ BETA1, BETA2 = 0.9, 0.999  #: of Adam
 Tree = Any  #: JAX's word for nested dicts and lists of arrays
 
 
-def graphs(options: argparse.Namespace, num_atoms: int | None) -> tuple[fl.Graph, fl.Graph]:
+def graphs(options: argparse.Namespace) -> tuple[fl.Graph, fl.Graph]:
     """Training and validation: all conformations of a molecule are in the same part."""
-    molecules = fl.rows(PackedMolecules(options.data, num_atoms, pairs="molecule", too_large="drop"))
+    folder = PackedMolecules(options.data)
+    slots = fl.best_slots(folder.sizes(), options.shapes)
+    molecules = fl.rows(PackedMolecules(options.data, slots, pairs="molecule"))
     parts = molecules >> fl.split(by="molecule", train=0.9, valid=0.1)
-    train = (
-        parts.drop("valid") >> fl.shuffle() >> fl.batch(options.batch_size, layout="physnet", drop_last=True)
-    )
-    return train, parts.drop("train") >> fl.batch(options.batch_size, layout="physnet")
+    atoms, learned = options.batch_size * slots[-1], partial(without_elements, elements=elements_of(folder))
+    train = parts.drop("valid") >> fl.shuffle() >> fl.batch(atoms=atoms, layout="physnet", drop_last=True)
+    return train >> fl.map(learned), parts.drop("train") >> fl.batch(atoms=atoms) >> fl.map(learned)
 
 
-def look(graph: fl.Graph) -> tuple[int, np.ndarray]:
-    """The most atoms of a molecule; and what an atom of each element adds to the energy, by least squares."""
-    counts, energies, most = [], [], 0
-    with graph.iterate() as batches:
-        for batch in batches:
-            counts.append(np.stack([np.bincount(row, minlength=ELEMENTS) for row in batch["Z"]]))
-            energies.append(batch["E"].copy())
-            most = max(most, int(batch["N"].max()))
-    of_atoms = np.concatenate(counts)
-    of_atoms[:, 0] = 0  # places without an atom
-    return most, np.linalg.lstsq(of_atoms, np.concatenate(energies), rcond=None)[0]
+def elements_of(folder: PackedMolecules) -> np.ndarray:
+    """What an atom of each element adds to the energy, by least squares over all molecules."""
+    sizes = folder.sizes()
+    cells = np.repeat(np.arange(len(sizes)) * ELEMENTS, sizes) + folder.column("Z")
+    counts = np.bincount(cells, minlength=len(sizes) * ELEMENTS).reshape(-1, ELEMENTS)
+    return np.asarray(np.linalg.lstsq(counts, folder.column("E"), rcond=None)[0])
 
 
 def without_elements(batch: dict[str, Any], elements: np.ndarray) -> dict[str, Any]:
@@ -157,11 +153,7 @@ def validate(p: Tree, graph: fl.Graph, cutoff: float) -> dict[str, float]:
 def train(options: argparse.Namespace) -> Tree:
     """Train up to so many epochs, or steps; from the checkpoint, if there is one."""
     path, first, stream = options.out / "checkpoint.npz", 0, None
-    most, elements = look(graphs(options, None)[0])
-    training, validation = (
-        graph >> fl.map(partial(without_elements, elements=elements))
-        for graph in graphs(options, options.num_atoms or most)
-    )
+    training, validation = graphs(options)
     model = initial(jax.random.key(options.seed), options.features, options.interactions)
     zeros = jax.tree.map(jnp.zeros_like, model)
     run = {"model": model, "mean": zeros, "square": zeros, "step": jnp.zeros((), int)}
@@ -212,8 +204,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--out", type=Path, default=Path("runs/physnet_jax"), help="folder of checkpoint and log")
     add("--epochs", type=number, default=8)
     add("--steps", type=number, default=2**62, help="stop after so many steps in all")
-    add("--batch-size", type=number, default=16, help="molecules of a batch")
-    add("--num-atoms", type=number, help="drop larger molecules, and pad to so many; none: the largest")
+    add("--batch-size", type=number, default=16, help="of the largest molecules; of smaller ones more")
+    add("--shapes", type=number, default=3, help="sizes to pad to; JAX compiles a step for each")
     add("--learning-rate", type=float, default=1e-3)
     add("--features", type=number, default=32)
     add("--interactions", type=number, default=2)

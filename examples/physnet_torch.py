@@ -36,22 +36,17 @@ def graphs(options: argparse.Namespace, device: str = "auto") -> tuple[fl.Graph,
     molecules = fl.rows(PackedMolecules(options.data, pairs="real", cutoff=options.cutoff))
     parts = molecules >> fl.split(by="molecule", train=0.9, valid=0.1)
     batch = fl.batch(options.batch_size, layout="physnet") >> fl.to_device(device)
-    # Molecules of similar size come together: less padding.
-    train = parts.drop("valid") >> fl.shuffle() >> fl.bucket(options.bucket_size)
+    # Molecules of similar size come together, for less padding; large batches and small ones in no order.
+    train = parts.drop("valid") >> fl.shuffle() >> fl.bucket(options.bucket_size, shuffle_batches=True)
     return train >> batch, parts.drop("train") >> batch
 
 
-def energies_of_elements(graph: fl.Graph) -> Tensor:
+def energies_of_elements(folder: PackedMolecules) -> Tensor:
     """What an atom of each element adds to the energy [119], by least squares: the model learns the rest."""
-    counts, energies = [], []
-    with graph.iterate() as batches:
-        for batch in batches:
-            numbers = batch["Z"].cpu().numpy()
-            counts.append(np.stack([np.bincount(row, minlength=ELEMENTS) for row in numbers]))
-            energies.append(batch["E"].cpu().numpy())
-    of_atoms = np.concatenate(counts)
-    of_atoms[:, 0] = 0  # places without an atom
-    return torch.from_numpy(np.linalg.lstsq(of_atoms, np.concatenate(energies), rcond=None)[0])
+    sizes = folder.sizes()
+    cells = np.repeat(np.arange(len(sizes)) * ELEMENTS, sizes) + folder.column("Z")
+    counts = np.bincount(cells, minlength=len(sizes) * ELEMENTS).reshape(-1, ELEMENTS)
+    return torch.from_numpy(np.linalg.lstsq(counts, folder.column("E"), rcond=None)[0])
 
 
 class Interaction(nn.Module):
@@ -144,7 +139,7 @@ def train(options: argparse.Namespace) -> PhysNet:
         step, first, stream = checkpoint.values["step"], checkpoint.values["epoch"], checkpoint.stream
         log(options.out, epoch=first, step=step, resumed=True)
     else:
-        model.elements.copy_(energies_of_elements(training))
+        model.elements.copy_(energies_of_elements(PackedMolecules(options.data)))
 
     def save(epoch: int, batches: Any = None) -> None:
         own = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}

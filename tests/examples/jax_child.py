@@ -27,13 +27,14 @@ def main(folder: str, steps: int, every: int, *own: str) -> None:
     whole = script.main(["--out", f"{folder}/whole", *own])
     losses = [line["loss"] for line in log(folder, "whole") if "loss" in line]
     assert len(losses) == steps
-    assert sum(losses[-every:]) < 0.9 * sum(losses[:every]), losses
+    # Of batches of small molecules some are far off: a few of these have energies of another theory.
+    assert np.median(losses[-every:]) < 0.9 * np.median(losses[:every]), losses
 
     resumed = script.main(["--out", f"{folder}/killed", *own])
     same(whole, resumed)
     assert [line["step"] for line in log(folder, "killed") if line.get("resumed")] == [every]
     assert {path.name for path in Path(folder, "killed").iterdir()} == {"checkpoint.npz", "log.jsonl"}
-    assert script.update._cache_size() == 1  # type: ignore[attr-defined]  # compiled once
+    assert script.update._cache_size() == 2  # type: ignore[attr-defined]  # compiled once a shape
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("flowload")] == []
 
     script.main(["--out", f"{folder}/pass", *own, "--steps", "1000", "--epochs", "1"])

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 STEPS, EVERY = 45, 15
 QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
 TINY = ["--batch-size", "8", "--features", "8", "--interactions", "1", "--learning-rate", "0.003"]
+FEW = ["--shapes", "2"]
 
 
 @pytest.mark.slow
@@ -54,7 +55,7 @@ def test_jax_learns_and_a_kill_changes_nothing(tmp_path: Path) -> None:
             check=False,
         )
 
-    own = ["--steps", str(STEPS), "--save-every", str(EVERY), "--log-every", "1", *TINY]
+    own = ["--steps", str(STEPS), "--save-every", str(EVERY), "--log-every", "1", *TINY, *FEW]
     killed = child("killed", "physnet_jax", "-", "--out", str(tmp_path / "killed"), *own)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     names = {path.name for path in (tmp_path / "killed").iterdir()}

@@ -171,6 +171,19 @@ def test_ranks_are_dealt_whole_batches_as_many_to_each(world: int, how: dict[str
         assert "equal_ranks" not in stats.stages  # nobody had to agree on anything
 
 
+def test_ranks_are_equal_in_every_pass_that_is_kept_apart() -> None:
+    def graph(rank: int) -> fl.Graph:
+        return fl.rows(ToyRecords(43)) >> fl.shuffle() >> fl.shard(rank, 3) >> fl.batch(atoms=12)
+
+    def epochs(run: Any) -> list[int]:
+        return [run.epoch for _ in run]
+
+    found = [seen for seen, _ in run_ranks(graph, 3, epochs, epochs=4, align=True)]
+    assert found[0] == found[1] == found[2]
+    assert set(found[0]) == {0, 1, 2, 3}
+    assert len({found[0].count(epoch) for epoch in range(4)}) == 1  # as many sizes in every pass
+
+
 def test_a_dealt_graph_knows_its_length_and_goes_on_from_a_state(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = fl.rows(ToyRecords(403)) >> fl.shuffle()
     for even in (True, False):
