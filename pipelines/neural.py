@@ -60,7 +60,12 @@ def neural(
         graph: Folder of the neighbours, indptr.npy and indices.npy; none: that of the data.
         on_error: What a corrupt chunk does: end the run, or cost its window, which is counted.
     """
-    picks = {"data": {"columns": column}, "stimulus": {"columns": stimulus_column, "neurons": slice(stimuli)}}
+    picks = {
+        "data": None if column is None else {"columns": column},
+        "stimulus": None
+        if stimulus_column is None
+        else {"columns": stimulus_column, "neurons": slice(stimuli)},
+    }
     starts = fl.window_starts(
         data,
         size,
@@ -68,7 +73,7 @@ def neural(
         order=order if shuffle else "sequential",
         columns=columns,
         rows=(begin, end) if begin or end is not None else None,
-        select={key: own for key, own in picks.items() if own["columns"] is not None} or None,
+        select={key: own for key, own in picks.items() if own} or None,
         dtype=None if dtype == "stored" else dtype,
     )
     drawing = starts >> fl.shard() >> fl.read_windows(prefetch=prefetch, on_error=on_error)

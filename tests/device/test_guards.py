@@ -18,9 +18,8 @@ import flowload as fl
 from flowload.blocks import Batch
 from flowload.graph import Graph
 from flowload.runtime.memory.mapping import PinnedMap
-from flowload.stages.device import card_memory, cuda, on_card, under_way
+from flowload.stages.device import card_memory, cuda, neighbours, on_card, under_way
 from flowload.stages.user import blocks_of_values as values
-from flowload.stages.windows import sample_within
 from flowload.stages.wiring import tee
 from tests.device.cards import MODES, Cards
 from tests.device.conftest import Install
@@ -100,8 +99,8 @@ def test_arrays_that_stay_whole_must_keep_it_too(monkeypatch: Patch, cards: Inst
     assert of_windows(cards, str(tmp_path), lambda path: windows(path, "cuda") >> fl.map(lambda b: b), "side")
 
 
-def test_samples_of_a_window_must_keep_it(monkeypatch: Patch, cards: Install, tmp_path: Any) -> None:
-    monkeypatch.setattr(sample_within, "replace", forgotten)
+def test_what_is_sampled_there_must_be_waited_for(monkeypatch: Patch, cards: Install, tmp_path: Any) -> None:
+    monkeypatch.setattr(neighbours, "wrapped", lambda batch: batch)
 
     def graph(path: str) -> Graph:
         return fl.windows(path, 512, count=8) >> fl.to_device("cuda") >> fl.sample_within(64, steps=8)

@@ -103,6 +103,5 @@ def stream_of(device: torch.device) -> AbstractContextManager[Any]:
         return nullcontext()
     from .cuda import copy_stream  # noqa: PLC0415 - only where there is a card
 
-    index = 0 if device.index is None else device.index
-    stream: AbstractContextManager[Any] = torch.cuda.stream(copy_stream(index))
+    stream: AbstractContextManager[Any] = torch.cuda.stream(copy_stream(device.index))
     return stream
