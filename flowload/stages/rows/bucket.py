@@ -198,7 +198,7 @@ def in_pieces(
 
 
 def piece_of(setting: Setting) -> int:
-    """Rows of the stream of which a batch is made: as many ranks as there are between take turns.
+    """Rows of the stream of which a batch is made: as many ranks, or lanes, as there are between take turns.
 
     Raises GraphError where no batches of so many samples follow.
     """
@@ -208,7 +208,7 @@ def piece_of(setting: Setting) -> int:
         if size is not None:
             return int(size) * ranks
         share = stage.share()
-        ranks *= 1 if share is None else share.world
+        ranks *= 1 if share is None else share.lanes or share.world
     raise GraphError("bucket: shuffle_batches=True needs a batch(size) behind it, whose batches it shuffles")
 
 

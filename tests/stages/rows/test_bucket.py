@@ -161,14 +161,16 @@ def test_shuffled_batches_go_on_from_a_state(align: bool) -> None:
         assert begun + given(state=state)[0] == whole
 
 
-def test_ranks_take_turns_within_a_batch_of_all() -> None:
-    def widths(rank: int) -> list[int]:
-        ranked = fl.shard(rank, world=2) >> fl.batch(5, layout="padded")
-        return batch_sizes(fl.rows(ToyRecords(200)) >> fl.bucket(100, shuffle_batches=True) >> ranked)
+@pytest.mark.parametrize("lanes", [None, 4])
+def test_ranks_take_turns_within_a_batch_of_all(lanes: int | None) -> None:
+    def widths(rank: int, *, mixed: bool = True) -> list[int]:
+        ranked = fl.shard(rank, world=2, lanes=lanes) >> fl.batch(5, layout="padded")
+        return batch_sizes(fl.rows(ToyRecords(200)) >> fl.bucket(100, shuffle_batches=mixed) >> ranked)
 
     assert len(widths(0)) == 20
-    assert widths(0) == widths(1)  # at every step, rows of the same ten neighbours
+    assert widths(0) == widths(1)  # at every step, rows of the same neighbours
     assert widths(0) != sorted(widths(0))
+    assert sorted(widths(0)) == sorted(widths(0, mixed=False))  # and none of two pieces
 
 
 def test_shuffled_batches_need_batches() -> None:
