@@ -22,7 +22,10 @@ from flowload.abc.records import LayoutRecords
 from flowload.formats.games.cache import Games
 from flowload.formats.games.pack import pack_games
 from flowload.formats.games.packed import PackedGames
+from flowload.formats.molecules import Column
+from flowload.formats.molecules.convert.units import Units
 from flowload.formats.molecules.packed import PackedMolecules
+from flowload.formats.molecules.write import Some, packing
 from flowload.formats.recordings.recording import recording
 from flowload.formats.rows.hdf5 import Hdf5Rows
 from flowload.formats.rows.lmdb import LmdbRows
@@ -80,6 +83,32 @@ def packed_games(folder: Path) -> LayoutRecords:
     return PackedGames(folder / "packed")
 
 
+def packed(folder: Path, *, periodic: bool = False) -> Path:
+    """Molecules with columns and without forces; periodic ones have cells of different shapes."""
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 9, 60)
+    atoms = int(sizes.sum())
+    declared = {
+        "dipole": Column(per="molecule", shape=(3,), kind="vector"),
+        "part": Column(per="atom", shape=(2,), dtype="float64"),
+        "fixed": Column(per="atom", dtype="bool"),
+    }
+    columns = {
+        "dipole": rng.normal(size=(60, 3)),
+        "part": rng.normal(size=(atoms, 2)),
+        "fixed": rng.random(atoms) < 0.5,
+    }
+    how: dict[str, Any] = {}
+    if periodic:
+        how["cell"] = np.eye(3) * rng.uniform(3, 5, (60, 1, 1)) + rng.normal(size=(60, 3, 3), scale=0.3)
+        how["pbc"] = rng.random((60, 3)) < 0.7
+    with packing(folder / "packed", Units(energy="eV", length="angstrom"), columns=declared) as writer:
+        places = rng.normal(size=(atoms, 3), scale=3)
+        numbers = rng.integers(1, 10, atoms)
+        writer.add(Some(sizes, numbers, places, None, rng.normal(size=60), columns=columns, **how), "here")
+    return folder / "packed"
+
+
 KINDS: dict[str, Callable[[Path], LayoutRecords]] = {
     "npy": npy,
     "hdf5": hdf5,
@@ -95,6 +124,8 @@ KINDS: dict[str, Callable[[Path], LayoutRecords]] = {
         sample_path("molecules"), num_atoms=26, pairs="real", cutoff=5.0
     ),
     "molecules of any size": lambda _: PackedMolecules(sample_path("molecules")),
+    "molecules with columns": lambda tmp_path: PackedMolecules(packed(tmp_path), num_atoms=9, pairs="none"),
+    "crystals": lambda tmp_path: PackedMolecules(packed(tmp_path, periodic=True), pairs="real", cutoff=3.0),
     "recordings": lambda _: recording(str(sample_path("neural")), 64),
     "toy": lambda _: ToyRecords(100, bad=(3, 7)),
 }
