@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 Bytes: TypeAlias = NDArray[np.uint8]
-State: TypeAlias = Mapping[str, Any]  #: what a snapshot keeps: JSON values only
+State: TypeAlias = Mapping[str, Any]  #: what a snapshot keeps: JSON values, and arrays of numbers
 OnError: TypeAlias = Literal["raise", "skip"]
 
 
@@ -180,7 +180,10 @@ class Fold(Protocol):
 
 @runtime_checkable
 class Route(Protocol):
-    """Wiring with several outputs: which part of a block goes to which output."""
+    """Wiring with several outputs: which part of a block goes to which output.
+
+    It depends on the block alone; one that remembers something has `state` and `restore`: `powers.Stateful`.
+    """
 
     def route(self, block: Any, call: Call) -> Mapping[str, Block]:
         """Parts by output name; an absent name gets nothing of this block."""

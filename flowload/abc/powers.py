@@ -1,7 +1,7 @@
 """What an operator may do beside the methods of its shape: each power is optional, and says what it buys.
 
 A class has a power when it has its methods; nothing is registered or inherited. Without any of them a stage
-works, its samples are counted, and a run can be resumed by making its stream again.
+works, its samples are counted, and a run can be resumed by making its stream again, from the beginning.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ __all__ = [
     "Gauged",
     "Holding",
     "Idling",
+    "Interruptible",
     "Marked",
+    "Memoryless",
     "Paced",
+    "Recalling",
     "Resumable",
     "Stateful",
     "Stopping",
@@ -45,16 +48,44 @@ class Holding(Protocol):
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A source or a fold that can be written down and go on later.
+    """A source, a fold or wiring that can be written down and go on later.
 
-    Buys: a resume that does not make the stream again.
+    Buys: a resume that does not make the stream again. A run asks for `state()` every few seconds, between
+    two calls (of a source: between two blocks of a pass), in the thread of those calls, which wait for it.
+    Without this power a run that is resumed makes its stream again from the beginning, and says so once in
+    the log; maps, and routes, remember nothing and need none.
     """
 
-    def state(self) -> State:
-        """Everything that the next calls depend on: of a source its cursor; references instead of payload."""
+    def state(self) -> State | None:
+        """Everything that the next calls depend on: of a source its cursor; references instead of payload.
+
+        JSON values and arrays of numbers. None: not now; or never, where an attribute `unsaved` says why.
+        """
 
     def restore(self, state: State) -> None:
-        """Become the operator that gave this state."""
+        """Become the operator that gave this state; called once, before the first call."""
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A fold whose `state()` may be asked between two blocks that one call gives, not only between calls.
+
+    Buys: states while a pool is drained, or a file of a million chunks comes in. What it counts as dropped or
+    opened, it counts when it has given its last block.
+    """
+
+    def resume(self, call: Call) -> Iterable[Block]:
+        """After `restore` of such a state: the rest of the blocks of that call."""
+
+
+@runtime_checkable
+class Memoryless(Protocol):
+    """A fold whose blocks depend on the one that came in alone, such as a queue of copies.
+
+    Buys: what a resume leaves out does not come to it, if all behind it are maps or such folds.
+    """
+
+    memoryless: bool  #: True
 
 
 @runtime_checkable
@@ -153,10 +184,26 @@ class Paced(Protocol):
 
 @runtime_checkable
 class Resumable(Protocol):
-    """A fold that names its payload by reference in `state()` and is given it again after `restore()`."""
+    """A fold that names its payload by reference in `state()` and is given it again after `restore()`.
 
-    def references(self) -> tuple[tuple[Any, ...], NDArray[np.void]]:
-        """Sources and rows of `flowload.blocks.ORIGIN`: what it holds, in order; call after `restore`."""
+    Buys: a state of a few bytes a record. They are read again by the map before it that is `Recalling`.
+    """
 
-    def refill(self, payload: Block) -> None:
-        """Take the records that `references` names, in that order."""
+    def references(self) -> tuple[str | None, tuple[Any, ...], NDArray[np.void]]:
+        """What it holds after `restore`, in order: the format's name, sources, and rows of `ORIGIN`."""
+
+    def refill(self, payload: Block, at: NDArray[np.int64]) -> None:
+        """Take records: those at these places of what `references` names. Called until all have come."""
+
+
+@runtime_checkable
+class Recalling(Protocol):
+    """A map that made records of references, and makes the same ones again."""
+
+    def recall(
+        self, form: str | None, sources: tuple[Any, ...], origin: NDArray[np.void], call: Call
+    ) -> Block:
+        """The records of these origins, which are sorted, in that order. Several calls at once.
+
+        Raises DataError where a file does not have them any more.
+        """

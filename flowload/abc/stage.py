@@ -19,7 +19,7 @@ Joins: TypeAlias = Literal["before", "within", "behind"]  #: see `Stage.joins`
 
 
 #: Parameters that may change between two runs of one stream.
-FREE = ("workers", "runs_in", "on_error", "max_errors", "prefetch")
+FREE = ("workers", "runs_in", "on_error", "max_errors", "prefetch", "payload")
 
 
 class Share(NamedTuple):
@@ -75,6 +75,7 @@ class Stage:
     stream_version: ClassVar[int] = 1
     alike: ClassVar[bool] = False  #: a block has as many samples as the one that it is made of, if any
     across: ClassVar[bool] = False  #: its blocks have samples of every lane; a property may override it
+    intact: ClassVar[bool] = False  #: records go through as they are: each is still what its origin names
 
     workers: int | None = None
     on_error: OnError = "raise"

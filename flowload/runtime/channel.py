@@ -14,9 +14,9 @@ from flowload.abc.operators import Mark
 from flowload.runtime.tasks.epochs import EpochBoundaries
 from flowload.runtime.threads.monitor import Monitor, Waiter
 
-from .message import Message, NumberedBlock, weigh
+from .message import Cut, Message, NumberedBlock, weigh
 
-__all__ = ["Channel", "EndOfStream", "Message", "NumberedBlock", "ReaderGone", "weigh"]
+__all__ = ["Channel", "Cut", "EndOfStream", "Message", "NumberedBlock", "ReaderGone", "weigh"]
 
 
 class EndOfStream(Exception):  # noqa: N818 - the ordinary end, not an error
@@ -79,6 +79,10 @@ class Channel:
         self.notify_writer: Callable[[], None] | None = None  #: there is room, or the reader has gone
         self.reader_waits: Callable[[], bool] | None = None  #: whether a reader in another thread waits
         self.boundaries: EpochBoundaries | None = None  #: of an output: where passes end
+        self.sent = 0  #: messages written but for cuts, those of the run that this one goes on from included
+        self.surplus = 0  #: messages still to be made again that the reader has had in that run
+        self.ends_cuts = False  #: nobody behind saves anything: see `state.tail`
+        self.numbers_trail = False  #: what comes here says which message of its writer it is made of
         self._waiting_writer: Waiter | None = None
         self._refused = False  # a message waits for room
         self._waiting_readers: list[Waiter] = []
@@ -167,6 +171,11 @@ class Channel:
         """Write a message if there is room for it; holding the run lock. Raises ReaderGone."""
         if self.reader_left:
             raise ReaderGone
+        if self.surplus or self.ends_cuts:
+            kept = self._keep(message)
+            if kept is None:
+                return True
+            message = kept
         size = message.nbytes if isinstance(message, NumberedBlock) else 0
         if self._messages and (len(self._messages) >= self.capacity or self._nbytes + size > self.max_bytes):
             self._refused = True
@@ -174,15 +183,35 @@ class Channel:
         self._refused = False
         self._tick()
         self._messages.append(message)
-        if isinstance(message, NumberedBlock) and message.block is not None:
-            self._nbytes += size
-            self.passed.note(message)
-        elif message is Mark.EPOCH:
-            self.passed.last = -1  # passes that are kept apart begin anew
+        if isinstance(message, NumberedBlock):
+            self.sent += 1
+            if message.block is not None:
+                self._nbytes += size
+                self.passed.note(message)
+        elif isinstance(message, Mark):
+            self.sent += 1
+            if message is Mark.EPOCH:
+                self.passed.last = -1  # passes that are kept apart begin anew
         if self.boundaries is not None:
             self.boundaries.note(message)
         self._wake_reader()
         return True
+
+    def _keep(self, message: Message) -> Message | None:
+        """The message as it goes on; None: it does not. The reader has had it, or nobody behind saves."""
+        if isinstance(message, Cut):
+            return None if self.ends_cuts else message._replace(ahead=self.surplus)
+        if self.surplus:
+            self.surplus -= 1
+            self.sent += 1
+            if message is Mark.EPOCH:
+                self.passed.last = -1
+            elif isinstance(message, NumberedBlock) and message.block is not None:
+                self.passed.note(message)
+            return None
+        if self.numbers_trail and isinstance(message, NumberedBlock) and message.block is not None:
+            return message._replace(trail=(self.sent,))
+        return message
 
     def take_now(self) -> Message | None:
         """The next message, or None; holding the run lock."""

@@ -1,7 +1,7 @@
-"""The state of a run: because a stream is a function of (data, parameters, seed), its place says it all.
+"""The state of a run as a value: what it is of, what its readers have got, and where its stages stand.
 
-A run that goes on from a state makes the stream again and lets go of what an earlier run has delivered.
-It is exact for every graph that does not grow; the way there costs what it cost the first time.
+Because a stream is a function of (data, parameters, seed), the first two say it all: a run could make its
+stream again and let go of what was delivered. Where the stages stand spares it that; see `runtime.state`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Start(NamedTuple):
 
     delivered: Mapping[str, int]  #: blocks of each output that earlier runs have delivered
     world: Mapping[str, Any] | None = None  #: see `flowload.runtime.world`; None: not told
+    standing: Mapping[str, Any] | None = None  #: see `flowload.runtime.state`; None: nobody knows
 
 
 def write_state(
@@ -50,10 +51,14 @@ def write_state(
     world: Mapping[str, Any],
     first_epoch: int = 0,
     align: bool = False,
+    standing: Mapping[str, Any] | None = None,
 ) -> State:
-    """JSON values from which `iterate(state=...)` goes on. Raises GraphError for a growing source."""
+    """What `iterate(state=...)` goes on from. Raises GraphError for a growing source.
+
+    `standing`: where the stages stand, as JSON values or with arrays; None: nobody knows.
+    """
     check_order(graph)
-    return {
+    state = {
         "flowload": FORM,
         "seed": seed,
         "first_epoch": first_epoch,
@@ -61,6 +66,7 @@ def write_state(
         "delivered": dict(delivered),
         "world": world,
     }
+    return state if standing is None else {**state, "standing": standing}
 
 
 def read_state(
@@ -92,7 +98,7 @@ def read_state(
             raise GraphError(
                 f"the state is of another {what}: found {found[what]!r}, wanted {wanted[what]!r}"
             )
-    start = Start(delivered, known if form == FORM else None)
+    start = Start(delivered, known, state.get("standing")) if form == FORM else Start(delivered)
     if form != FORM:
         check_digest(graph, known, on_change)
     else:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from flowload.abc.operators import Block, Mark
 
-__all__ = ["Message", "NumberedBlock", "weigh"]
+__all__ = ["Cut", "Label", "Message", "NumberedBlock", "weigh"]
+
+Label: TypeAlias = tuple[int, ...]  #: of a cut: its number, and behind that those of finer cuts within it
+
+
+class Cut(NamedTuple):
+    """A word between blocks: here a state of the run is taken. Who passes it on has saved its own part."""
+
+    label: Label
+    ahead: int = (
+        0  #: messages behind it that its reader has had already, in the run that this one goes on from
+    )
 
 
 class NumberedBlock(NamedTuple):
@@ -20,6 +31,7 @@ class NumberedBlock(NamedTuple):
     block: Block | None
     nbytes: int = 0  #: bytes that the block keeps alive
     samples: int = 0  #: in the block
+    trail: tuple[Any, ...] = ()  #: where the stages on the way to an output stood; see `state.tail`
 
     @classmethod
     def of(cls, number: int, block: Block | None) -> NumberedBlock:
@@ -39,4 +51,4 @@ def weigh(block: Block | None) -> tuple[int, int]:
         raise TypeError(f"gave a {kind}, which is no block: something with a length and nbytes") from error
 
 
-Message: TypeAlias = NumberedBlock | Mark  #: what a channel carries
+Message: TypeAlias = NumberedBlock | Mark | Cut  #: what a channel carries

@@ -27,6 +27,8 @@ from .cold_start import compile_kernels
 from .compile import CompiledGraph
 from .ranks import Prepared, Ranks
 from .run import Run
+from .state.columns import from_values
+from .state.standing import Standing
 
 __all__ = ["Order"]
 
@@ -43,6 +45,8 @@ class Order(RunOrder):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.state is not None:
+            object.__setattr__(self, "state", from_values(self.state))
         self.graph.check()
         if self.align:
             check_aligned(self.graph)
@@ -129,7 +133,7 @@ class Order(RunOrder):
         for node, saved in ((self.start.world or {}).get("data") or {}).items():
             for member in compiled.nodes.get(node, ()):
                 member.verify = partial(refuse_data, node, saved, on_change=self.on_change)
-        return Run(compiled, pool, monitor)
+        return Run(compiled, pool, monitor, Standing.of(compiled, self.start.standing))
 
     @cached_property
     def lanes(self) -> LanePlan | None:
@@ -147,13 +151,16 @@ class Order(RunOrder):
         return {name: lanes.of_rank(name, count) for name, count in since.items()}
 
     def write(self, delivered: Mapping[str, int], run: Run | None = None) -> State:
-        """The state after so many blocks of each output.
+        """The state after so many blocks of each output; there may be arrays in it.
 
         Args:
             delivered: by output.
             run: what delivered them; None: it has not begun.
         """
         lanes, since = self.lanes, self.start.delivered
+        standing = self.start.standing
+        if run is not None:
+            standing = None if run.standing is None else run.standing.value(delivered)
         if lanes is not None:
             delivered = {name: lanes.of_all(name, own, since[name]) for name, own in delivered.items()}
         members = [] if run is None else run.compiled.members
@@ -169,6 +176,7 @@ class Order(RunOrder):
             world=world,
             first_epoch=self.first_epoch,
             align=self.align,
+            standing=standing,
         )
 
 

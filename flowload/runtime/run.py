@@ -32,16 +32,18 @@ from time import perf_counter
 import anyio
 from anyio.abc import TaskGroup
 
-from flowload.abc.operators import Block, Mark
+from flowload.abc.operators import Block
 from flowload.errors import FlowloadError, LedgerError
 from flowload.observe.stats import ConsumerStats
 from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
 from flowload.printable import text_of
 from flowload.runtime.memory.pool import BufferPool
-from flowload.runtime.observe.accounts import check_accounts, check_delivered
+from flowload.runtime.observe.accounts import check_accounts, check_delivered, check_made_again
 from flowload.runtime.observe.process import ProcessStats, thread_clock
 from flowload.runtime.observe.tracing import TraceRecorder
+from flowload.runtime.state.refill import refill
+from flowload.runtime.state.standing import Standing
 from flowload.runtime.tasks.choose import TaskMain, task_for
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.eventloop import keep_ctrl_c_out
@@ -51,7 +53,7 @@ from flowload.runtime.threads.monitor import Monitor
 from flowload.tracebacks import shortened
 
 from .capture import EXITS, FAILURES, Capture, as_error
-from .channel import Channel, EndOfStream, Message, ReaderGone
+from .channel import Channel, EndOfStream, Message, NumberedBlock, ReaderGone
 from .cold_start import compile_kernels
 from .compile import CompiledGraph
 from .unchanged import check_files
@@ -69,8 +71,11 @@ IO_THREADS = 8  #: blocking I/O costs no CPU, so it may have more threads than t
 class Run:
     """Opened by `start` inside an event loop; `outputs` carry what it makes; `stop` ends it."""
 
-    def __init__(self, compiled: CompiledGraph, pool: BufferPool, monitor: Monitor) -> None:
+    def __init__(
+        self, compiled: CompiledGraph, pool: BufferPool, monitor: Monitor, standing: Standing | None = None
+    ) -> None:
         self.compiled = compiled
+        self.standing = standing
         self.pool = pool
         self.monitor = monitor
         self.failure: BaseException | None = None
@@ -110,7 +115,7 @@ class Run:
         """The next block of an output. Raises what failed; EndOfStream at the end."""
         while True:
             message = await self._next_message(output)
-            if not isinstance(message, Mark) and message.block is not None:
+            if isinstance(message, NumberedBlock) and message.block is not None:
                 return message.block
 
     def delivered_one(self, output: str, block: Block, waited: float, epoch: int = 0) -> int:
@@ -216,6 +221,7 @@ class Run:
                 async with anyio.create_task_group() as group:
                     with Capture(self._fail):  # what cannot even begin has failed like any other
                         self._open_executors()
+                        await self._stand()
                         for segment in self.compiled.segments:
                             task = task_for(segment, self.compiled, self.executors, self.monitor)
                             group.start_soon(self._guard, segment, task, name=segment.name)
@@ -225,8 +231,15 @@ class Run:
                 # Where somebody stopped reading, what was under way was dropped, and is in no account.
                 if not any(channel.reader_left for channel in self.compiled.channels):
                     await check_files(self.compiled.members, self.executors["io"])
+                    check_made_again(self.compiled)
                     check_accounts(self.compiled)
                     self.finished = True
+
+    async def _stand(self) -> None:
+        """Put back what operators were in an earlier run, and read again what they held; before any task."""
+        if self.standing is not None and self.standing.goes_on:
+            await self.executors["io"].run(self.standing.put_back)
+            await refill(self.compiled.members, self.executors["kernel"])
 
     async def _watch_lock(self) -> None:
         """Look now and then who has Python's lock."""

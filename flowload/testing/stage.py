@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from flowload.abc.operators import Block, Map, Mark
 from flowload.abc.powers import Stateful
 from flowload.graph import Graph, Stage
+from flowload.runtime.state.columns import to_values
 
 from .bench import Bench, compare, fail, set_up
 from .content import copied, difference, is_owned
@@ -38,8 +39,8 @@ def check_stage(
     never changed afterwards; that the same seed gives the same bytes, whatever leased memory held before;
     that inputs are not changed, unless they are Frames with writable data, and that read-only Frames do as
     well; that maps give the same in any order, twice, and in several threads at once; that `state()`, where
-    there is one, is JSON and has no effect. A fold that does not say what it holds is asked for everything
-    at the end.
+    there is one, is JSON and arrays of numbers, and has no effect. A fold that does not say what it holds is
+    asked for everything at the end.
 
     Args:
         stage: its declaration, or the graph that its word returns.
@@ -109,9 +110,10 @@ def state_as_json(seat: Seat) -> str:
         raise TypeError(f"{seat.name} has no state")
     state = seat.operator.state()
     try:
-        return json.dumps(state, allow_nan=False)
+        return json.dumps(to_values(state), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise AssertionError(f"{seat.name}: state() is not JSON: {error}; it is {state!r}") from error
+        told = f"{seat.name}: state() is not JSON and arrays of numbers: {error}; it is {state!r}"
+        raise AssertionError(told) from error
 
 
 def check_maps(bench: Bench, journal: Journal) -> None:

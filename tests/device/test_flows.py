@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from functools import cache
 from typing import Any
@@ -22,6 +21,7 @@ from tests.device.conftest import Install
 from tests.device.flows import FLOWS, READERS, check, leaves, read, record, rows, windows
 from tests.device.tensors import CardTensor, copied, expect
 from tests.stages.fakes import FakeCall
+from tests.states import through_json
 
 pytestmark = pytest.mark.parametrize("mode", MODES)
 
@@ -197,7 +197,7 @@ def test_rows_on_a_card_that_wait_for_their_batch_are_saved(mode: Mode, cards: I
     cut = Rebatch(40, drop_last=False)
     assert not list(cut.push(first, FakeCall()))
     again = Rebatch(40, drop_last=False)
-    again.restore(json.loads(json.dumps(cut.state())))
+    again.restore(through_json(cut.state()))
     (pieces,) = again.push(second, FakeCall())
     made = Collate(None, None).apply(pieces, FakeCall())
     assert isinstance(made, CudaBatch)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from flowload.stages.cursor import Cursor
+from tests.states import through_json
 
 
 def test_a_pass_begins_at_its_start() -> None:
@@ -17,7 +16,7 @@ def test_a_pass_begins_at_its_start() -> None:
 
 def test_a_restored_pass_goes_on_and_the_next_begins_anew() -> None:
     cursor, again = Cursor(2, 5), Cursor()
-    again.restore(json.loads(json.dumps(cursor.state())))
+    again.restore(through_json(cursor.state()))
     assert again.begin(2) == 5
     assert again.begin(3) == 0
 

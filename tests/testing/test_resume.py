@@ -42,10 +42,10 @@ def test_payload_comes_back_by_reference(size: int) -> None:
 
 
 class Misnames(Exchange):
-    def references(self) -> tuple[Any, Any]:
-        sources, origin = super().references()
+    def references(self) -> tuple[Any, Any, Any]:
+        form, sources, origin = super().references()
         origin["record"] ^= 1
-        return sources, origin
+        return form, sources, origin
 
 
 class ForgetsCount(Exchange):
@@ -54,16 +54,16 @@ class ForgetsCount(Exchange):
 
 
 class Unordered(Exchange):
-    def references(self) -> tuple[Any, Any]:
-        sources, origin = super().references()
-        return sources, origin[::-1]
+    def references(self) -> tuple[Any, Any, Any]:
+        form, sources, origin = super().references()
+        return form, sources, origin[::-1]
 
 
 class Invents(Exchange):
-    def references(self) -> tuple[Any, Any]:
-        sources, origin = super().references()
+    def references(self) -> tuple[Any, Any, Any]:
+        form, sources, origin = super().references()
         origin["chunk"] += 77
-        return sources, origin
+        return form, sources, origin
 
 
 @pytest.mark.parametrize("kind", [Misnames, ForgetsCount, Unordered])

@@ -64,7 +64,7 @@ def test_the_material_is_not_touched() -> None:
         ([wrong.ChangesLater], "block 0 of output 'out' was changed after it was given"),
         ([wrong.KeepsAtTheEnd], "whatever: holds 1 samples after the flush"),
         ([wrong.HidesHeld], "whatever: +1 samples missing after block 0: in 3, out 2, dropped 0, held 0"),
-        ([wrong.OddState], "whatever: state() is not JSON: Object of type ndarray is not JSON serializable"),
+        ([wrong.OddState], "whatever: state() is not JSON and arrays of numbers: Object of type set is not"),
         ([wrong.StateWithEffect], "asking for state() changed the output: block 1"),
         ([wrong.TwoShapes], "whatever: TwoShapes is Map and Fold; wanted one"),
         ([wrong.NoShape], "whatever: NoShape is none of the shapes; wanted one"),

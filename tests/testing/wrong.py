@@ -217,7 +217,7 @@ class HidesHeld(Pairs):
 
 class OddState(Pairs):
     def state(self) -> State:
-        return {"waiting": np.array(self.waiting)}
+        return {"waiting": {*self.waiting}}
 
 
 class StateWithEffect(Pairs):

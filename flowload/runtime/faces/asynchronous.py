@@ -26,6 +26,7 @@ from flowload.runtime.observe.dump import dump
 from flowload.runtime.observe.stats_snapshot import snapshot
 from flowload.runtime.order import Order
 from flowload.runtime.run import Run
+from flowload.runtime.state.columns import to_values
 from flowload.runtime.threads.eventloop import keep_ctrl_c_out
 from flowload.tracebacks import shortened
 
@@ -55,6 +56,7 @@ class AsyncBatches(Pictured):
         if self.run is not None:
             raise ClosedRun("a run is entered once; graph.stream() makes another")
         self.run = await self.order.begun()
+        self._go_on(self.run)
         if self._trace is not None:
             self.run.record(self._trace)
         self._group = anyio.create_task_group()
@@ -62,6 +64,16 @@ class AsyncBatches(Pictured):
         keep_ctrl_c_out(self._leave)
         await self.run.start(self._group)
         return self
+
+    def _go_on(self, run: Run) -> None:
+        """What the stages do not make again is not there to be skipped."""
+        if run.standing is not None and run.standing.goes_on:
+            for name in self.order.outputs:
+                boundaries = run.compiled.outputs[name].boundaries
+                assert boundaries is not None  # noqa: S101 - every output has
+                stand = boundaries.stand(0)
+                self._skips[name] -= stand.parts
+                self._samples[name] = stand.samples
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -167,7 +179,10 @@ class AsyncBatches(Pictured):
             boundaries = self.run.compiled.outputs[output].boundaries
             if boundaries is not None and boundaries.ends:
                 boundaries.reached(part)
-            epoch = self.order.first_epoch if boundaries is None else boundaries.epoch
+            epoch = self.order.first_epoch
+            if boundaries is not None:
+                boundaries.stand(part)
+                epoch = boundaries.epoch
             self._samples[output] += self.run.delivered_one(output, block, waited, epoch)
         return hand_over(block)
 
@@ -220,7 +235,13 @@ class AsyncBatches(Pictured):
 
     def state_dict(self) -> State:
         """What `graph.stream(state=...)` goes on from: after the last batch that was handed out."""
-        return self.order.write(self.delivered, self.run)
+        state: State = to_values(self.state())
+        return state
+
+    def state(self) -> State:
+        """The same with arrays in it that are no JSON values yet."""
+        with self._counting:
+            return self.order.write(self.delivered, self.run)
 
 
 class AsyncOutput:

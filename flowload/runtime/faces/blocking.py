@@ -22,6 +22,7 @@ from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.runtime.order import Order
 from flowload.runtime.run import PATIENCE
+from flowload.runtime.state.columns import to_values
 from flowload.tracebacks import shortened
 
 from .asynchronous import AsyncBatches, check_output, only_output, parts_of
@@ -220,9 +221,14 @@ class Batches(Pictured):
 
     def state_dict(self) -> State:
         """What `graph.iterate(state=...)` goes on from: after the last batch that was handed out."""
+        state: State = to_values(self.state())
+        return state
+
+    def state(self) -> State:
+        """The same with arrays in it that are no JSON values yet."""
         if self._loop_thread is None:
             return self._order.write(self._order.delivered())
-        return self._loop_thread.batches.state_dict()
+        return self._loop_thread.batches.state()
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from flowload.errors import LedgerError
+from flowload.errors import GraphError, LedgerError
 from flowload.observe.ledger import Passage, check_ledger
 from flowload.runtime.compile import CompiledGraph
 from flowload.runtime.tasks.segment import Segment
 
-__all__ = ["check_accounts", "check_delivered"]
+__all__ = ["check_accounts", "check_delivered", "check_made_again"]
 
 
 def check_accounts(compiled: CompiledGraph) -> None:
@@ -18,6 +18,16 @@ def check_accounts(compiled: CompiledGraph) -> None:
     for member in compiled.members:
         member.check_budget(final=True)
     check_ledger(((member.label, member.meter) for member in compiled.members), passages(compiled))
+
+
+def check_made_again(compiled: CompiledGraph) -> None:
+    """Raise GraphError where a run has ended before it had made again what a state says there was."""
+    for channel in compiled.channels:
+        if channel.surplus:
+            raise GraphError(
+                f"the state is {channel.surplus:,} blocks further into what {channel.source!r} gives"
+                " than that goes: these are other data, or fewer epochs"
+            )
 
 
 def check_delivered(compiled: CompiledGraph, output: str, samples: int) -> None:

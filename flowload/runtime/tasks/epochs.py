@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from flowload.abc.operators import Mark
 from flowload.runtime.message import Message, NumberedBlock
 
-__all__ = ["EpochBoundaries", "Epochs"]
+__all__ = ["EpochBoundaries", "Epochs", "Stand"]
 
 log = logging.getLogger("flowload")
 
@@ -38,6 +39,16 @@ class Epochs:
         return False
 
 
+class Stand(NamedTuple):
+    """How far an output had come before one of its blocks."""
+
+    parts: int = 0  #: written before it
+    samples: int = 0  #: in them
+    passes: int = 0  #: that had ended
+    newest: int = 0  #: of these, how many ended behind the last part
+    trail: tuple[Any, ...] = (0,)  #: see `NumberedBlock.trail`
+
+
 class EpochBoundaries:
     """Where epochs end in what an output gives: which epoch the reader's latest batch belongs to.
 
@@ -61,18 +72,42 @@ class EpochBoundaries:
         self.ends: deque[list[int]] = (
             deque()
         )  #: parts before the end of a pass, and how many passes end there
+        self.stands: deque[Stand] = deque([Stand()])  #: before each block that the reader may have begun
+        self._first = first
+        self._samples = 0  # written so far
+        self._passes = 0  # that have ended
+        self._newest = 0  # of them, those behind the last part
+
+    def go_on(self, stand: Stand) -> None:
+        """Begin where an earlier run stood."""
+        self.stands = deque([stand])
+        self.parts, self._samples, self._passes, self._newest = stand[:4]
+        self.epoch = self._first + stand.passes - stand.newest
+        self.ends = deque([[stand.parts, stand.newest]] if stand.newest else [])
+
+    def stand(self, delivered: int) -> Stand:
+        """How far it was before the last block of which so many parts have reached the reader."""
+        stands = self.stands
+        while len(stands) > 1 and stands[1].parts <= delivered:
+            stands.popleft()
+        return stands[0]
 
     def note(self, message: Message) -> None:
         """Note that a message was written."""
         if message is Mark.EPOCH:
             if self._endless:
                 self._look()
+            self._passes += 1
+            self._newest += 1
             if self.ends and self.ends[-1][0] == self.parts:  # not taken: no part behind it was handed out
                 self.ends[-1][1] += 1
             else:
                 self.ends.append([self.parts, 1])
         elif isinstance(message, NumberedBlock) and message.block is not None:
+            self.stands.append(Stand(self.parts, self._samples, self._passes, self._newest, message.trail))
             self.parts += len(getattr(message.block, "bundled", (None,)))
+            self._samples += message.samples
+            self._newest = 0
 
     def _look(self) -> None:
         """Tell once of a run that goes on for ever and gives nothing, because all of each pass is dropped.

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from inspect import getattr_static
 from time import perf_counter
 from types import GeneratorType
-from typing import cast
+from typing import Any, cast
 
 from flowload.abc.operators import Block, Fold, Mark
-from flowload.abc.powers import Holding, Idling, Marked
+from flowload.abc.powers import Holding, Idling, Interruptible, Marked
 from flowload.errors import DataError
-from flowload.runtime.channel import Message, NumberedBlock
+from flowload.runtime.channel import Cut, Message, NumberedBlock
+from flowload.runtime.state.meters import counts_of
 
 from .call import Member, RunCall
+from .chain_state import ChainState, UnderWay, Way
 from .epochs import Epochs
 
 __all__ = ["FoldChain"]
+
+
+PUSH = Way("push", blocks=1)
 
 
 def _one_pass() -> Epochs:
@@ -32,15 +37,31 @@ class FoldChain:
     Calls are accounted for here, not by the task as in Maps: folds see the stream in order anyway.
     """
 
-    def __init__(self, members: Sequence[Member], epochs: Callable[[], Epochs] = _one_pass) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        epochs: Callable[[], Epochs] = _one_pass,
+        state: ChainState | None = None,
+    ) -> None:
         self._members = members
         self._folds = [member.operator for member in members if isinstance(member.operator, Fold)]
         self._holding = [holding(fold) for fold in self._folds]  # once: a static look takes 7 us
+        self._interruptible = [isinstance(fold, Interruptible) for fold in self._folds]
         self._taken = [0] * len(members)  # messages that each fold has taken: numbers its calls
         self._epochs = [epochs() for _ in range(len(members) + 1)]  # of each fold, and of what comes out
         self._made = 0
+        self._trail: tuple[Any, ...] = ()  # of the block that comes in
+        self._state = ChainState() if state is None else state
         self.idles = any(isinstance(fold, Idling) for fold in self._folds)  #: can make blocks without input
         self.out: Iterator[Message] = iter(())  #: what `advance` goes through
+
+    def go_on(self, saved: Mapping[str, Any]) -> None:
+        """Stand where an earlier run stood; `advance` makes the rest of a call that was under way."""
+        self._taken, self._made = list(saved["taken"]), saved["made"]
+        for epochs, number in zip(self._epochs, saved["epochs"], strict=True):
+            epochs.number = number
+        if saved["now"] is not None:
+            self.out = self._rest_of(UnderWay.of(saved["now"]))
 
     def feed(self, messages: Iterable[Message]) -> None:
         """Take messages; `advance` makes what comes of them."""
@@ -60,6 +81,8 @@ class FoldChain:
         began = perf_counter()
         for message in self.out:
             made.append(message)
+            if not isinstance(message, Cut):
+                self._state.made += 1
             if len(made) >= messages or perf_counter() - began > seconds:
                 return made, False
         return made, True
@@ -67,17 +90,24 @@ class FoldChain:
     def _all(self, messages: deque[Message]) -> Iterator[Message]:
         while messages:  # a block that is done with is not kept alive
             message = messages.popleft()
+            if isinstance(message, Cut):
+                yield from self._state.passed(message, self._saved)
+                continue
+            self._state.since += 1
             if isinstance(message, Mark):
                 yield from self._mark(0, message)
             elif message.block is not None:
+                if message.trail:
+                    self._trail = (*message.trail, self._stand())
                 yield from self._push(0, message)
+            yield from self._state.finer(self._saved)
 
     def _push(self, k: int, item: NumberedBlock) -> Iterator[Message]:
         if k == len(self._members):
             self._made += 1
-            return iter((NumberedBlock(self._made - 1, item.block, item.nbytes, item.samples),))
+            return iter((item._replace(number=self._made - 1, trail=self._trail),))
         call = self._call(k, item.block, item.samples)
-        return self._each(k, call, partial(self._folds[k].push, item.block, call), item)
+        return self._each(k, call, partial(self._folds[k].push, item.block, call), PUSH, item)
 
     def _mark(self, k: int, mark: Mark) -> Iterator[Message]:
         if k == len(self._members):
@@ -88,27 +118,49 @@ class FoldChain:
         call = self._call(k)
         operator = self._members[k].operator
         if isinstance(operator, Marked):
-            yield from self._each(k, call, partial(operator.mark, mark, call))
+            yield from self._each(k, call, partial(operator.mark, mark, call), Way("mark", mark=mark.value))
+        yield from self._marked(k, mark)
+
+    def _marked(self, k: int, mark: Mark) -> Iterator[Message]:
+        """A fold has taken a mark: where passes are kept apart, it is emptied."""
         if mark is Mark.EPOCH and self._epochs[k].align:
-            yield from self._empty(k)
-            self._epochs[k].passed(mark)
+            yield from self._empty(k, Way("pass", mark=mark.value, empties=True))
+        yield from self._emptied(k, mark)
+
+    def _emptied(self, k: int, mark: Mark) -> Iterator[Message]:
+        """The mark goes on to the next fold."""
+        if self._epochs[k].passed(mark):
             self._taken[k] = 0
         yield from self._mark(k + 1, mark)
 
-    def _flush(self) -> Iterator[Message]:
-        for k in range(len(self._folds)):
-            yield from self._empty(k)
+    def _flush(self, first: int = 0) -> Iterator[Message]:
+        for k in range(first, len(self._folds)):
+            yield from self._empty(k, Way("flush", empties=True))
 
-    def _empty(self, k: int) -> Iterator[Message]:
+    def _empty(self, k: int, way: Way) -> Iterator[Message]:
         call = self._call(k)
-        yield from self._each(k, call, partial(self._folds[k].flush, call), empties=True)
+        yield from self._each(k, call, partial(self._folds[k].flush, call), way)
+
+    def _rest_of(self, now: UnderWay) -> Iterator[Message]:
+        """The rest of a call that was under way, and of what it was a part of."""
+        k, way = now.fold, now.way
+        operator = self._folds[k]
+        assert isinstance(operator, Interruptible)  # noqa: S101 - no other is saved in the midst of a call
+        call = self._members[k].call(now.number, None, now.samples, epoch=self._epochs[k].number)
+        yield from self._each(k, call, partial(operator.resume, call), way)
+        if way.word == "mark":
+            yield from self._marked(k, Mark(way.mark))
+        elif way.word == "pass":
+            yield from self._emptied(k, Mark(way.mark))
+        elif way.word == "flush":
+            yield from self._flush(k + 1)
 
     def _idle(self) -> Iterator[Message]:
         for k, member in enumerate(self._members):
             operator = member.operator
             if isinstance(operator, Idling):
                 call = member.call(self._taken[k], epoch=self._epochs[k].number)
-                yield from self._each(k, call, partial(self._idle_once, k, operator, call))
+                yield from self._each(k, call, partial(self._idle_once, k, operator, call), Way("idle"))
 
     def _idle_once(self, k: int, operator: Idling, call: RunCall) -> list[Block]:
         if (block := operator.idle(call)) is None:
@@ -121,18 +173,39 @@ class FoldChain:
         k: int,
         call: RunCall,
         make: Callable[[], Iterable[Block]],
-        item: NumberedBlock | None = None,
-        *,
-        empties: bool = False,
+        way: Way,
+        item: NumberedBlock | None = None,  # noqa: ARG002 - what it took, which a dump names
     ) -> Iterator[Message]:
-        """What becomes of all that one call of a fold gives; `item`: what it took, which a dump names."""
-        holds = self._holding[k]
-        run = _run(self._members[k], holds, call, make, blocks=int(item is not None), empties=empties)
+        """What becomes of all that one call of a fold gives.
+
+        Between two blocks that it gives, folds that can be saved in the midst of a call are, if it is time;
+        unless the call is itself part of another fold's.
+        """
+        run = _run(self._members[k], self._holding[k], call, make, blocks=way.blocks, empties=way.empties)
+        outermost = self._state.now is None
+        if outermost:
+            self._state.now = UnderWay(k, way, call.number, call.samples)
         try:
             for made in run:
                 yield from self._push(k + 1, made)
+                if outermost and self._interruptible[k] and way.word != "idle" and clean(call):
+                    yield from self._state.finer(self._saved)
         finally:
             run.close()  # the run was left in the midst of it
+            if outermost:
+                self._state.now = None
+
+    def _saved(self) -> dict[str, Any]:
+        """Its own counts, for a state."""
+        return {
+            "taken": list(self._taken),
+            "made": self._made,
+            "epochs": [epochs.number for epochs in self._epochs],
+        }
+
+    def _stand(self) -> dict[str, Any]:
+        """Where it stands before a block on its way to an output."""
+        return {"taken": list(self._taken), "made": self._made, "counts": counts_of(self._members)}
 
     def _call(self, k: int, block: Block | None = None, samples: int = 0) -> RunCall:
         self._taken[k] += 1
@@ -190,6 +263,11 @@ def _run(
 def holding(fold: Fold) -> Holding | None:
     """A fold, if it says what it holds; not by `isinstance`, which would ask its property: user code."""
     return cast("Holding", fold) if getattr_static(fold, "held", None) is not None else None
+
+
+def clean(call: RunCall) -> bool:
+    """Whether a call has told of nothing that it would tell of again."""
+    return not call.drops and not call.rejects and call.found is None
 
 
 def given(block: Block | None) -> Block:

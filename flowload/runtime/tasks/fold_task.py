@@ -11,6 +11,7 @@ from flowload.runtime.channel import Channel, Message, NumberedBlock
 from flowload.runtime.threads.executor import Executor, Job
 from flowload.runtime.threads.monitor import Monitor
 
+from .chain_state import ChainState
 from .fold_chain import FoldChain
 from .pacing import Pacing
 from .segment import Segment
@@ -49,13 +50,15 @@ class FoldTask(Task):
             monitor.checks.append(self._pacing.relieve)
         self._take = TAKE if self._pacing is None else 1  # there is room for one at a time
         self._executor = executor
-        self._chain = FoldChain(segment.members, segment.epochs)
+        sent, since = self._stood(segment)
+        self._chain = FoldChain(segment.members, segment.epochs, ChainState(segment.saver, sent, since))
         self._made: deque[Message] = deque()  # not sent yet
         self._job: Job | None = None
         self._spent = True  # nothing more comes of what was fed
         self._flushed = False
         self._rested = False  # idle folds were asked, and gave nothing
         self._light = 0  # hops in a row that made few bytes
+        self._go_on()
 
     def step(self) -> Channel | None:
         """Send what was made, then make more: from what was fed, from the input, from idle folds."""
@@ -76,6 +79,25 @@ class FoldTask(Task):
             return self.segment.inputs[0]
         self._hop()
         return None
+
+    @staticmethod
+    def _stood(segment: Segment) -> tuple[int, int]:
+        """Messages that an earlier run had written, and had taken since the last cut."""
+        sent = segment.outputs["out"].sent if "out" in segment.outputs else 0
+        return sent, (segment.saved or {}).get("surplus", [0])[0]
+
+    def _go_on(self) -> None:
+        """Stand where an earlier run stood."""
+        saved = self.segment.saved
+        if saved is None:
+            return
+        if saved.get("ended"):
+            self._flushed = True
+            return
+        self._chain.go_on(saved)
+        if saved["now"] is not None:
+            self._spent = False
+            self._flushed = saved["now"]["way"]["word"] == "flush"
 
     def stop(self) -> None:
         """Drop what waits to be sent."""

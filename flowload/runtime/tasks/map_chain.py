@@ -39,7 +39,7 @@ class MapChain:
     async def apply_async(self, item: NumberedBlock, epoch: int = 0) -> tuple[NumberedBlock, Calls]:
         """Take one block of a pass through Maps that are coroutine functions, in the event loop."""
         calls: Calls = []
-        number, block, nbytes, samples = item
+        number, block, nbytes, samples, trail = item
         for member, operator in self._steps:
             if block is None:
                 break
@@ -55,7 +55,7 @@ class MapChain:
                 block, samples, nbytes = None, 0, 0
             call.seconds = perf_counter() - began
             calls.append((member, call, None if block is None else (samples, nbytes)))
-        return NumberedBlock(number, block, nbytes, samples), calls
+        return NumberedBlock(number, block, nbytes, samples, trail), calls
 
 
 def is_async(member: Member) -> bool:

@@ -6,10 +6,12 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from flowload.abc.operators import Mark
 from flowload.abc.powers import Completing, Paced
-from flowload.runtime.channel import Channel, Message, NumberedBlock
+from flowload.runtime.channel import Channel, Cut, Message, NumberedBlock
+from flowload.runtime.state.meters import counts_of
 from flowload.runtime.threads.executor import Job
 from flowload.runtime.threads.monitor import Monitor
 
@@ -54,6 +56,7 @@ class MapTask(Task):
         self._apply_async = chain.apply_async if is_async(segment.members[0]) else None
         self._call_batching = CallBatching()
         self._epochs = segment.epochs()
+        self._passes = segment.epochs()  # of what was sent
         self._start = start
         self._room = segment.workers + AHEAD if self._pacing is None else sys.maxsize
         self._entries: deque[Job | Message] = deque()  # in input order; also messages that need no call
@@ -115,6 +118,7 @@ class MapTask(Task):
                 if (blocked := self.send(entry)) is not None:
                     return blocked
                 self._entries.popleft()
+                self._sent(entry)
         return None
 
     def _complete(self) -> None:
@@ -128,9 +132,22 @@ class MapTask(Task):
         """Put the messages that a job made in its place among the entries."""
         messages = []
         for message, calls in job.outcome():
+            trail = (*message.trail, self._stand()) if message.trail else ()
             self._call_batching.note(_settle(calls), message.nbytes)
-            messages.append(message)
+            messages.append(message._replace(trail=trail) if trail else message)
         self._entries.extendleft(reversed(messages))
+
+    def _stand(self) -> dict[str, Any]:
+        """Where it stands before a block on its way to an output."""
+        return {"counts": counts_of(self.segment.members)}
+
+    def _sent(self, message: Message) -> None:
+        """Save its part where a cut has passed: nothing behind it is accounted for yet."""
+        saver = self.segment.saver
+        if isinstance(message, Cut) and saver is not None:
+            saver.save(message.label, self.segment.sent(), {"epoch": self._passes.number})
+        else:
+            self._passes.passed(message)
 
     def _begin(self, source: Channel) -> bool:
         """Begin calls for the blocks that wait, while there is room. Returns whether any began."""

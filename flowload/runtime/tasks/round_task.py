@@ -71,7 +71,7 @@ class RoundTask(Task):
         member = self.segment.members[0]
         if isinstance(message, Mark):
             yield from self._mark(lane, message)
-        elif message.block is not None:
+        elif isinstance(message, NumberedBlock) and message.block is not None:
             call = member.call(message.number, message.block, message.samples)
             with member:
                 made = [

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import GeneratorType
 from typing import Any, ClassVar
 
 from flowload.abc.operators import Map, Mark, Route
-from flowload.runtime.channel import Channel, Message, NumberedBlock
+from flowload.runtime.channel import Channel, Cut, Message, NumberedBlock, ReaderGone
 from flowload.runtime.lanes.call_limit import CallLimit
+from flowload.runtime.message import Label
+from flowload.runtime.state.saver import Saver
 from flowload.runtime.threads.executor import Job
 
 from .call import Member
@@ -48,11 +50,21 @@ class Segment:
     running: int = 0  #: calls that run now
     going: Any = None  #: the generator that makes its messages; closed at the end
     waited: Callable[[str, float, float], None] | None = None  #: called on long waits: why, from, to (s)
+    saver: Saver | None = (
+        None  #: saves its part of the run's state; None: there is nothing that it could save
+    )
+    saved: Mapping[str, Any] | None = None  #: what it saved in the run that this one goes on from
+    fresh: Any = (
+        None  #: a Turn as it was opened, before it became that one: each pass that is apart begins so
+    )
     async_jobs: set[Job] = field(default_factory=set)  #: its calls that the loop has under way
 
     def epochs(self) -> Epochs:
         """Counts the passes that go by, from the first."""
-        return Epochs(self.first_epoch, align=self.align)
+        epochs = Epochs(self.first_epoch, align=self.align)
+        if self.saved is not None and "epoch" in self.saved:
+            epochs.number = self.saved["epoch"]
+        return epochs
 
     @property
     def name(self) -> str:
@@ -102,6 +114,15 @@ class Segment:
         for port in self.outputs:
             await self.put(mark, port)
 
+    async def cut(
+        self, label: Label, value: Mapping[str, Any], inputs: Sequence[Label] | None = None
+    ) -> None:
+        """Save its part, and pass the cut on, where a cut passes between two messages; see `Saver.save`."""
+        if self.saver is not None and self.saver.save(label, self.sent(), value, inputs):
+            for port in self.outputs:
+                with suppress(ReaderGone):  # the other ports are read
+                    await self.put(Cut(label), port)
+
     def check_sink(self, message: Message) -> None:
         """Raise TypeError for a block that nobody would get: the stage says that it gives nothing."""
         if isinstance(message, NumberedBlock) and message.block is not None:
@@ -114,8 +135,14 @@ class Segment:
         last = self.members[-1]
         return self.given[port] if isinstance(last.operator, Route) else last.meter.out
 
+    def sent(self) -> dict[str, int]:
+        """Messages written, by port."""
+        return {port: channel.sent for port, channel in self.outputs.items()}
+
     def end(self) -> None:
         """End all outputs: no more messages come."""
+        if self.saver is not None:
+            self.saver.end(len(self.inputs), self.sent(), self.given)
         for channel in self.outputs.values():
             channel.end()
 

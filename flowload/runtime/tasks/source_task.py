@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, nullcontext
 from functools import partial
-from itertools import count, islice
+from itertools import count
 from time import perf_counter
 from types import CoroutineType
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from flowload.abc.operators import Block, Mark, Source
 from flowload.abc.powers import Fingerprinted
 from flowload.errors import NoDataError
-from flowload.runtime.channel import Message, NumberedBlock
+from flowload.runtime.channel import Cut, Message, NumberedBlock
 from flowload.runtime.threads.executor import Executor
 
 from .call import Member, RunCall
@@ -31,18 +31,21 @@ async def run_source(segment: Segment, executor: Executor, epochs: int | None) -
     task = SourceTask(segment, executor)
     if task.member.verify is not None:
         await executor.run(task.verify)
-    first = segment.first_epoch
-    for epoch in count(first) if epochs is None else range(first, first + epochs):
-        if segment.align:
-            task.number = 0
-        before = task.number
+    if task.over:
+        segment.end()
+        return
+    for epoch in count(task.pass_) if epochs is None else range(task.pass_, segment.first_epoch + epochs):
+        task.begin(epoch)
         await task.epoch(epoch)
-        if epochs is None and task.number == before:
+        if epochs is None and task.number == task.began:
             with task.member:
                 raise NoDataError(
                     "a whole pass gave nothing", where=task.member.node, wanted="data to repeat"
                 )
+        task.pass_, task.inside = epoch + 1, False
+        task.sent += 1
         await segment.put_all(Mark.EPOCH)
+    await task.last_cut()
     segment.end()
 
 
@@ -65,7 +68,38 @@ class SourceTask:
         self.segment = segment
         self.executor = executor
         self.member: Member = segment.members[0]
-        self.number = 0
+        saved = segment.saved or {}
+        self.over = saved.get("ended", False)  #: an earlier run had it to its end
+        self.number = saved.get("number", 0)
+        self.pass_ = saved.get("pass", segment.first_epoch)  #: under way, or the next
+        self.inside = saved.get("inside", False)  #: it is under way
+        self.began = saved.get("began", 0)  #: `number` at its beginning
+        self.sent = segment.outputs["out"].sent if "out" in segment.outputs else 0  # messages made
+
+    def begin(self, epoch: int) -> None:
+        """A pass begins, or goes on where an earlier run was left in the midst of it."""
+        if not self.inside:
+            if self.segment.align:
+                self.number = 0
+            self.pass_, self.inside, self.began = epoch, True, self.number
+
+    def cuts(self, call: RunCall) -> tuple[Cut, ...]:
+        """The cut that is due now, if one is, its own part being saved."""
+        saver = self.segment.saver
+        if saver is None or (label := saver.due()) is None:
+            return ()
+        self._enter(call)
+        return (Cut(label),) if saver.save(label, *self._saved()) else ()
+
+    async def last_cut(self) -> None:
+        """A cut behind all that it gave."""
+        saver = self.segment.saver
+        if saver is not None and (label := saver.last()) is not None and saver.save(label, *self._saved()):
+            await self.segment.put(Cut(label))
+
+    def _saved(self) -> tuple[dict[str, int], dict[str, Any]]:
+        value = {"number": self.number, "pass": self.pass_, "inside": self.inside, "began": self.began}
+        return {"out": self.sent}, value
 
     def verify(self) -> None:
         """Compare the data with those of a state, in a thread. Raises DataError."""
@@ -102,26 +136,33 @@ class SourceTask:
         began = perf_counter()
         with self.member:
             async with guard:
+                await self._cut_now(call)
                 async for made in stream:
                     call.seconds = perf_counter() - began
                     message = self._count(made, call)
                     self._settle(call)
                     await self.segment.put(message)
+                    await self._cut_now(call)
                     began = perf_counter()
         self._settle(call)
+
+    async def _cut_now(self, call: RunCall) -> None:
+        for cut in self.cuts(call):
+            await self.segment.put(cut)
 
     def _pull(self, stream: Iterator[Block | Mark], call: RunCall) -> tuple[list[Message], bool]:
         """Some of what comes next, counted; and whether that was the last. In a thread."""
         began = perf_counter()
         messages: list[Message] = []
-        ended = False
+        ended = True
+        messages += self.cuts(call)
         with self.member:
-            for made in islice(stream, MESSAGES):
+            for made in stream:
                 messages.append(self._count(made, call))
-                if perf_counter() - began > SECONDS:
+                messages += self.cuts(call)
+                if len(messages) >= MESSAGES or perf_counter() - began > SECONDS:
+                    ended = False
                     break
-            else:
-                ended = len(messages) < MESSAGES
         call.seconds = perf_counter() - began
         self._settle(call)
         return messages, ended
@@ -129,6 +170,7 @@ class SourceTask:
     def _count(self, made: Block | Mark, call: RunCall) -> Message:
         """Number a block and account for it, behind what was dropped before it."""
         self._enter(call)
+        self.sent += 1
         if isinstance(made, Mark):
             return made
         item = NumberedBlock.of(self.number, made)

@@ -10,7 +10,9 @@ from time import perf_counter
 
 from flowload.abc.operators import Mark, Route, Turn
 from flowload.errors import DataError, GraphError
-from flowload.runtime.channel import Channel, EndOfStream, Message, NumberedBlock, ReaderGone
+from flowload.runtime.channel import Channel, Cut, EndOfStream, Message, NumberedBlock, ReaderGone
+from flowload.runtime.message import Label
+from flowload.runtime.state.snapshots import ENDED
 from flowload.runtime.threads.executor import Executor
 
 from .call import Member
@@ -30,13 +32,17 @@ class RouteTask:
     async def run(self) -> None:
         """Route until the stream ends."""
         segment = self.segment
-        numbers = dict.fromkeys(segment.outputs, 0)
+        saved = segment.saved or {}
+        numbers = {port: saved.get("numbers", {}).get(port, 0) for port in segment.outputs}
         member = segment.members[0]
         epochs = segment.epochs()
         try:
             while True:
                 message = await segment.take()
-                if isinstance(message, Mark):
+                if isinstance(message, Cut):
+                    value = {"numbers": numbers.copy(), "given": dict(segment.given), "epoch": epochs.number}
+                    await segment.cut(message.label, value)
+                elif isinstance(message, Mark):
                     if epochs.passed(message):
                         numbers = dict.fromkeys(segment.outputs, 0)
                     await self._each(dict.fromkeys(segment.outputs, message))
@@ -115,13 +121,19 @@ def check_choice(which: int, ready: Sequence[int]) -> int:
 
 async def run_turn(task: TurnTask) -> None:
     """Take blocks from the inputs as the operator chooses; at a mark, an input waits for the others."""
+    task.go_on()
     while task.alive:
         await task.step()
     task.segment.end()
 
 
 class TurnTask:
-    """A fan-in at work: which inputs are open, which wait at the end of their pass, which one is awaited."""
+    """A fan-in at work: which inputs are open, which wait at the end of their pass, which one is awaited.
+
+    A cut that comes on one input does not make it wait for the others: that would change whose turn it is.
+    The task saves its part when the cut has passed on all of them, with the number of messages that each gave
+    since; going on, those are made again, and the channel drops them.
+    """
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
@@ -134,7 +146,47 @@ class TurnTask:
         self.epochs = segment.epochs()
         member = segment.members[0]
         # It begins anew in every pass where passes are kept apart.
-        self.fresh = deepcopy(member.operator) if segment.align else member.operator
+        opened = member.operator if segment.fresh is None else segment.fresh
+        self.fresh = deepcopy(opened) if segment.align else opened
+        self.chosen: int | None = None  # the input whose turn it is, if that was asked
+        self.cuts: dict[
+            Label, dict[int, int]
+        ] = {}  # that have passed on some inputs: messages since, by input
+
+    def go_on(self) -> None:
+        """Stand where an earlier run stood."""
+        saved = self.segment.saved
+        if saved is not None:
+            self.alive = [] if saved.get("ended") else list(saved["alive"])
+            if self.alive:
+                self.at_mark, self.caught_up = set(saved["at_mark"]), set(saved["caught_up"])
+                self.told, self.number, self.chosen = saved["told"], saved["number"], saved["chosen"]
+
+    async def _cut(self, which: int, cut: Cut) -> None:
+        """A cut has come on an input; finer ones end here, for the other inputs have none."""
+        if len(cut.label) == 1:
+            self.cuts.setdefault(cut.label, {})[which] = cut.ahead
+            await self._save()
+
+    async def _save(self) -> None:
+        """Save its part of cuts that have passed on every input that is open."""
+        for label, since in sorted(self.cuts.items()):
+            if not since.keys() >= set(self.alive):
+                return
+            for old in [known for known in self.cuts if known <= label]:
+                del self.cuts[old]  # those before it never come on the others
+            inputs = [label if k in self.alive else ENDED for k in range(len(self.segment.inputs))]
+            value = {
+                "alive": list(self.alive),
+                "at_mark": sorted(self.at_mark),
+                "caught_up": sorted(self.caught_up),
+                "told": self.told,
+                "number": self.number,
+                "chosen": self.chosen,
+                "epoch": self.epochs.number,
+                "surplus": [since.get(k, 0) for k in range(len(self.segment.inputs))],
+            }
+            await self.segment.cut(label, value, inputs)
 
     async def step(self) -> None:
         """Take one message."""
@@ -149,13 +201,22 @@ class TurnTask:
         member = self.segment.members[0]
         operator = member.operator
         assert isinstance(operator, Turn)  # noqa: S101 - the plan made this task for it
-        with member:
-            which = check_choice(operator.choose(ready), ready)
+        if self.chosen is None:
+            with member:
+                self.chosen = check_choice(operator.choose(ready), ready)
+        which = self.chosen
         try:
             message = await self._wait_for(which)
+            while isinstance(message, Cut):  # not a turn: the operator is not asked again
+                await self._cut(which, message)
+                message = await self._wait_for(which)
+            self.chosen = None
         except EndOfStream:
+            self.chosen = None
             self.alive.remove(which)
             await self._catch_up()
+            if self.alive:
+                await self._save()
         else:
             await self._pass_on(operator, which, message)
 
@@ -178,9 +239,12 @@ class TurnTask:
                     self.segment.inputs[k].grow()
 
     async def _pass_on(self, operator: Turn, which: int, message: Message) -> None:
+        for since in self.cuts.values():
+            if which in since:
+                since[which] += 1
         if isinstance(message, Mark):
             await self._mark(which, message)
-        elif message.block is not None:
+        elif isinstance(message, NumberedBlock) and message.block is not None:
             member = self.segment.members[0]
             with member:
                 operator.took(which, message.samples)

@@ -17,6 +17,7 @@ from flowload.blocks import Batch, Frames, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
+from flowload.stages.chunks.references import why_not_by_reference
 from flowload.stages.chunks.source_table import format_finder
 from flowload.stages.device.places import InPlaces, of_batches, workers_between
 from flowload.stages.registry import own_formats
@@ -115,6 +116,7 @@ class BatchStage(Stage):
             tables=ReopenedTables.before(setting),
             together=encode.together if setting.bundles and alone else None,
             misfit=encode.misfit if self.on_error == "skip" else None,
+            by_reference=why_not_by_reference(setting) is None,
         )
         workers = (self.workers or setting.cpus) + workers_between(setting)
         places = partial(of_batches, workers)
@@ -127,6 +129,7 @@ class BatchStage(Stage):
             find=format_finder(setting),
             tables=ReopenedTables.before(setting),
             misfit=encode.misfit if self.on_error == "skip" else None,
+            by_reference=why_not_by_reference(setting) is None,
         )
         return cut, made, refill, CollateRefilled(self.layout, device, encode.padding)
 

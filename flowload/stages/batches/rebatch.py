@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -14,7 +13,13 @@ from numpy.typing import NDArray
 from flowload.abc.operators import Call, State
 from flowload.blocks import ORIGIN, Batch, Frames, Rows, SourceFile
 from flowload.errors import DataError
-from flowload.stages.chunks.source_table import FindFormat, sources_from_state, sources_to_state
+from flowload.kernels.rows.gather import widen
+from flowload.stages.chunks.source_table import (
+    FindFormat,
+    as_columns,
+    sources_from_state,
+    sources_to_state,
+)
 from flowload.stages.registry import find_format
 from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.stages.rows.selection import joined, picks_from_state
@@ -40,6 +45,7 @@ class Rebatch:
         tables: those of rows that a restored state may name.
         together: how many batches of a block's rows go on as one block, where it holds so many.
         misfit: why rows cannot be in one batch with others, if they cannot: then they are rejected.
+        by_reference: records that wait are what their origins name; else a state holds them.
     """
 
     def __init__(
@@ -51,7 +57,9 @@ class Rebatch:
         tables: ReopenedTables | None = None,
         together: Callable[[Part, int], int] | None = None,
         misfit: Callable[[Part, Part], DataError | None] | None = None,
+        by_reference: bool = True,
     ) -> None:
+        self.by_reference = by_reference
         self.size = size
         self.drop_last = drop_last
         self.find = find
@@ -117,43 +125,36 @@ class Rebatch:
         return self.parts
 
     def state(self) -> State:
-        """What waits (rows, references or arrays), as JSON values."""
+        """What waits: rows and records by reference, arrays as they are."""
         parts = self.waiting()
+        state: dict[str, Any] = {"made": self.made, "held": self.held}
         if parts and isinstance(parts[0], Batch):
-            return {"made": self.made, "held": self.held, "arrays": arrays_to_state(parts)}
+            return {**state, "arrays": arrays_of(parts)}
         if self.late or (parts and isinstance(parts[0], Rows)):
-            return {"made": self.made, "held": self.held, "rows": self.rows_to_state()}
-        sources, origin = self.references()
-        columns = {name: origin[name].tolist() for name in ORIGIN.names or ()}
-        return {
-            "made": self.made,
-            "held": self.held,
-            "format": parts[0].format.name if parts and isinstance(parts[0], Frames) else None,
-            "sources": sources_to_state(sources),
-            "origin": columns,
-        }
+            return {**state, "rows": self.rows_to_state()}
+        frames = [part for part in parts if isinstance(part, Frames)]
+        if not frames:
+            return state
+        sources, origin = origins_of(frames)
+        state |= {"format": frames[0].format.name, "sources": sources_to_state(sources), "origin": origin}
+        return state if self.by_reference else {**state, "records": records_of(frames)}
 
     def restore(self, state: State) -> None:
         """Become the fold that gave this state; records come with `refill`."""
         self.made, self.held, self.parts, self.late = state["made"], state["held"], [], []
         if "arrays" in state:
-            self.parts = [arrays_from_state(state["arrays"])]
+            self.parts = [Batch(dict(state["arrays"]))]
         elif "rows" in state:
             self.late = list(state["rows"])
-        elif state["format"] is not None:
-            columns: Mapping[str, Any] = state["origin"]
-            origin = np.empty(self.held, ORIGIN)
-            for name in ORIGIN.names or ():
-                origin[name] = columns[name]
-            data = np.empty((self.held, 0), np.uint8)  # the records are not here yet
-            self.parts = [
-                Frames(self.find(state["format"]), sources_from_state(state["sources"]), data, origin)
-            ]
+        elif "format" in state:
+            data = state.get("records", np.empty((self.held, 0), np.uint8))  # or they are not here yet
+            sources, origin = sources_from_state(state["sources"]), as_columns(state["origin"], ORIGIN)
+            self.parts = [Frames(self.find(state["format"]), sources, data, origin)]
 
     def rows_to_state(self) -> list[State]:
         """Row numbers that wait, by the number of their table."""
         if self.late:
-            return self.late
+            return list(self.late)
         rows = [part for part in self.waiting() if isinstance(part, Rows)]
         groups = ((number, list(group)) for number, group in groupby(rows, self.tables.number))
         return [
@@ -172,23 +173,44 @@ class Rebatch:
         """Close the tables that `restore` opened."""
         self.tables.close()
 
-    def references(self) -> tuple[tuple[SourceFile, ...], NDArray[np.void]]:
-        """Where the records that wait came from; none where arrays wait."""
-        sources: tuple[SourceFile, ...] = ()
-        columns = [np.empty(0, ORIGIN)]
-        for part in self.waiting():
-            if isinstance(part, Frames):
-                origin = part.origin.copy()
-                origin["source"] += len(sources)
-                columns.append(origin)
-                sources += part.sources
-        return sources, np.concatenate(columns)
+    def references(self) -> tuple[str | None, tuple[SourceFile, ...], NDArray[np.void]]:
+        """Where the records that wait came from; none where arrays wait, or they are here."""
+        frames = [part for part in self.waiting() if isinstance(part, Frames)] if self.by_reference else []
+        return (frames[0].format.name if frames else None, *origins_of(frames))
 
-    def refill(self, payload: Frames) -> None:
-        """Take the records that `references` names, in that order."""
-        if len(payload) != self.held:
-            raise ValueError(f"{len(payload)} records for {self.held} that wait")
-        self.parts = [payload]
+    def refill(self, payload: Frames, at: NDArray[np.int64]) -> None:
+        """Take records: those at these places of what `references` names."""
+        (part,) = self.parts
+        assert isinstance(part, Frames)  # noqa: S101 - it has named records
+        stride = payload.data.shape[1]
+        data = part.data
+        if data.shape[1] < stride:
+            data = np.zeros((self.held, stride), np.uint8)
+            widen(data, part.data)
+        data[at, :stride] = payload.data
+        self.parts = [Frames(part.format, part.sources, data, part.origin)]
+
+
+def origins_of(frames: Sequence[Frames]) -> tuple[tuple[SourceFile, ...], NDArray[np.void]]:
+    """Where records came from, of several blocks as of one."""
+    sources: tuple[SourceFile, ...] = ()
+    columns = [np.empty(0, ORIGIN)]
+    for part in frames:
+        origin = part.origin.copy()
+        origin["source"] += len(sources)
+        columns.append(origin)
+        sources += part.sources
+    return sources, np.concatenate(columns)
+
+
+def records_of(frames: Sequence[Frames]) -> NDArray[np.uint8]:
+    """Records of several blocks in one array, with zeros behind the shorter ones."""
+    data = np.zeros((sum(map(len, frames)), max(part.data.shape[1] for part in frames)), np.uint8)
+    first = 0
+    for part in frames:
+        widen(data[first : first + len(part)], part.data)
+        first += len(part)
+    return data
 
 
 def whole_or_part(block: Part, first: int, end: int) -> Part:
@@ -196,27 +218,13 @@ def whole_or_part(block: Part, first: int, end: int) -> Part:
     return block if end - first == len(block) else block.select(slice(first, end))
 
 
-def arrays_to_state(parts: Sequence[Part]) -> dict[str, Any]:
-    """Arrays as JSON values: dtype, shape and their bytes in base 64."""
+def arrays_of(parts: Sequence[Part]) -> dict[str, NDArray[Any]]:
+    """Arrays of several batches, one behind the other: copies."""
     batches = [part for part in parts if isinstance(part, Batch)]
     given = [batch.deliver() for batch in batches]  # what comes from a device may have to be waited for
-    joined = {key: np.concatenate([at_home(each[key]) for each in given]) for key in batches[0].arrays}
-    return {
-        key: [array.dtype.str, list(array.shape), base64.b64encode(array.tobytes()).decode()]
-        for key, array in joined.items()
-    }
+    return {key: np.concatenate([at_home(each[key]) for each in given]) for key in batches[0].arrays}
 
 
 def at_home(array: Any) -> NDArray[Any]:
     """An array, also of a tensor that lies on a device."""
     return np.asarray(array.cpu() if hasattr(array, "cpu") else array)
-
-
-def arrays_from_state(state: Mapping[str, Any]) -> Batch:
-    """The arrays that gave this state."""
-    return Batch(
-        {
-            key: np.frombuffer(base64.b64decode(data), dtype).reshape(shape)
-            for key, (dtype, shape, data) in state.items()
-        }
-    )

@@ -117,8 +117,8 @@ class Partition:
 
     def state(self) -> State:
         """The totals of all ranks, and what waits."""
-        waiting = [[chunks_to_state(chunks), weights.tolist()] for chunks, weights in self.waiting]
-        return {"totals": self.totals.tolist(), "let": self.let, "waiting": waiting}
+        waiting = [[chunks_to_state(chunks), weights.copy()] for chunks, weights in self.waiting]
+        return {"totals": self.totals.copy(), "let": self.let, "waiting": waiting}
 
     def restore(self, state: State) -> None:
         """Go on from what `state` returned."""

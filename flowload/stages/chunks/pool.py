@@ -16,7 +16,14 @@ from flowload.kernels.chunks.exchange import exchange
 from flowload.stages.registry import find_format
 
 from .pool_choices import KNOWN, PoolChoices, drawing
-from .source_table import FindFormat, SourceTable, chunks_from_state, chunks_to_state, counting
+from .source_table import (
+    FindFormat,
+    SourceTable,
+    as_columns,
+    chunks_from_state,
+    chunks_to_state,
+    counting,
+)
 
 __all__ = ["ChunkPool", "check_format", "pooling"]
 
@@ -51,40 +58,50 @@ class ChunkPool:
         self.table = np.empty(min(size, FIRST), CHUNK)
         self.inside = 0  # chunks in the table: rows 0 .. inside - 1
         self.waiting: list[Chunks] = []  # blocks of a pass whose chunks are counted
-        self.count = 0  # chunks in them
+        self.coming: list[Chunks] = []  # blocks that are taken in now
+        self.rest = np.empty(0, CHUNK)  # chunks for which there was no room, and that go out now
+        self.empties: str | None = None  # it is emptied now: at a "mark", or as the stream is over
         self.format: ChunkFormat | None = None
         self.sources = SourceTable()
 
     @property
     def held(self) -> int:
         """Chunks in the pool, and those that wait for it."""
-        return self.inside + self.count
+        return self.inside + len(self.rest) + self.count + sum(map(len, self.coming))
+
+    @property
+    def count(self) -> int:
+        """Chunks of a pass that are counted."""
+        return sum(map(len, self.waiting))
 
     def push(self, block: Chunks, call: Call) -> Iterator[Chunks]:
         """As many chunks as there was no room for."""
         if not self.choices.open:
-            yield from self.take_in(block, call)
+            self.coming.append(block)
+            yield from self.take_in(call)
             return
         self.format = check_format(self.format, block)
         self.waiting.append(block)
-        self.count += len(block)
         if self.count > max(KNOWN, self.size):
             yield from self.begin(None, call)
 
     def begin(self, chunks: int | None, call: Call) -> Iterator[Chunks]:
         """Choose at last: the pass has so many chunks, or more than are counted."""
         self.choices.counted(chunks, self.size)
-        waiting, self.waiting = self.waiting, []
-        waiting.reverse()
-        while waiting:  # one that was taken in is not kept
-            block = waiting.pop()
-            self.count -= len(block)
-            yield from self.take_in(block, call)
+        self.coming, self.waiting = self.waiting, []
+        yield from self.take_in(call)
 
-    def take_in(self, block: Chunks, call: Call) -> Iterator[Chunks]:
-        """Take a block in; as many chunks as there was no room for."""
-        if not len(block):
-            return
+    def take_in(self, call: Call) -> Iterator[Chunks]:
+        """Take in what comes; as many chunks as there was no room for."""
+        yield from self.give_rest()
+        while self.coming:  # one that was taken in is not kept
+            block = self.coming.pop(0)
+            if len(block):
+                self.place(block, call)
+            yield from self.give_rest()
+
+    def place(self, block: Chunks, call: Call) -> None:
+        """Put a block's chunks into free rows, or in the place of others, which go out."""
         self.format = check_format(self.format, block)
         table = block.table.copy()
         table["source"] = self.sources.adopt(block.sources, table["source"])
@@ -92,8 +109,13 @@ class ChunkPool:
         self.fill(table[:fill], call)
         rest = table[fill:]
         exchange(as_bytes(self.table), as_bytes(rest), self.choices.exchange(self.size, len(rest), call))
-        for first in range(0, len(rest), EMIT):
-            yield self.give(rest[first : first + EMIT])
+        self.rest = rest
+
+    def give_rest(self) -> Iterator[Chunks]:
+        """What there was no room for."""
+        while len(self.rest):
+            part, self.rest = self.rest[:EMIT], self.rest[EMIT:]
+            yield self.give(part)
 
     def fill(self, rows: NDArray[np.void], call: Call) -> None:
         """Put chunks into free rows, each to a random place among those before it."""
@@ -124,21 +146,30 @@ class ChunkPool:
 
     def drain(self, call: Call) -> Iterator[Chunks]:
         """Empty the pool: all its chunks in random order."""
+        yield from self.take_in(call)
         if self.waiting:
             yield from self.begin(self.count, call)
         while self.inside:
             yield self.take()
+        if self.empties == "mark":
+            self.choices.passed()
+        self.empties = None
 
     def mark(self, mark: Mark, call: Call) -> Iterator[Chunks]:
         """The end of an epoch empties the pool."""
         self.caught_up |= mark is Mark.CAUGHT_UP
         if mark is Mark.EPOCH:
+            self.empties = "mark"
             yield from self.drain(call)
-            self.choices.passed()
 
     def flush(self, call: Call) -> Iterator[Chunks]:
         """All chunks that are left, in random order."""
+        self.empties = "flush"
         return self.drain(call)
+
+    def resume(self, call: Call) -> Iterator[Chunks]:
+        """The rest of what a call gave in the midst of which the state was saved."""
+        return self.take_in(call) if self.empties is None else self.drain(call)
 
     def idle(self, call: Call) -> Chunks | None:  # noqa: ARG002 - the shape of a Fold
         """Random members, where waiting for a full pool might take for ever."""
@@ -149,31 +180,32 @@ class ChunkPool:
         return {"pool_chunks": self.held, "pool_fill": self.held / self.size}
 
     def state(self) -> State:
-        """The references in the pool, as JSON values."""
+        """The references in the pool, as columns."""
         return {
             "caught_up": self.caught_up,
             "choices": self.choices.state(),
-            "chunks": None if self.format is None else chunks_to_state(self.chunks(self.format)),
+            "format": None if self.format is None else self.format.name,
+            "sources": self.sources.state(),
+            "inside": self.table[: self.inside].copy(),
+            "rest": self.rest.copy(),
+            "empties": self.empties,
+            "coming": [chunks_to_state(block) for block in self.coming],
             "waiting": [chunks_to_state(block) for block in self.waiting],
         }
 
-    def chunks(self, format: ChunkFormat) -> Chunks:  # noqa: A002 - the house's word for it
-        """What is held, in the order of the table."""
-        table = self.table[: self.inside].copy()
-        sources, table["source"] = self.sources.release(table["source"], keep=True)
-        return Chunks(format, sources, table)
-
     def restore(self, state: State) -> None:
         """Go on from what `state` returned."""
-        self.caught_up = state["caught_up"]
+        self.caught_up, self.empties = state["caught_up"], state["empties"]
         self.choices.restore(state["choices"])
+        self.coming = [chunks_from_state(block, self.find) for block in state["coming"]]
         self.waiting = [chunks_from_state(block, self.find) for block in state["waiting"]]
-        self.count = sum(map(len, self.waiting))
-        self.sources, self.format, self.inside = SourceTable(), None, 0
-        if state["chunks"] is not None:
-            chunks = chunks_from_state(state["chunks"], self.find)
-            self.format, self.inside, self.table = chunks.format, len(chunks), chunks.table
-            self.table["source"] = self.sources.adopt(chunks.sources, self.table["source"])
+        self.format = None if state["format"] is None else self.find(state["format"])
+        self.sources, self.inside = SourceTable(), len(state["inside"])
+        rows = as_columns(np.concatenate([state["inside"], state["rest"]]), CHUNK)
+        rows["source"] = self.sources.restore(state["sources"], rows["source"])
+        self.table, self.rest = rows[: self.inside].copy(), rows[self.inside :]
+        if not len(self.table):
+            self.table = np.empty(min(self.size, FIRST), CHUNK)
 
 
 def pooling() -> Iterator[Need]:

@@ -17,7 +17,7 @@ from flowload.stages.registry import find_format
 
 from .pool import EMIT, FIRST, check_format
 from .pool_choices import drawing
-from .source_table import FindFormat, SourceTable, chunks_from_state, chunks_to_state, counting
+from .source_table import FindFormat, SourceTable, as_columns, counting
 
 __all__ = ["RepeatingPool", "passing"]
 
@@ -155,29 +155,28 @@ class RepeatingPool:
 
     def state(self) -> State:
         """The window, oldest slot first, and where its pass stands."""
-        rows = self.table[: self.members].copy()
-        sources, rows["source"] = self.sources.release(rows["source"], keep=True)
-        chunks = None if self.format is None else chunks_to_state(Chunks(self.format, sources, rows))
         return {
             "caught_up": self.caught_up,
             "arrived": self.arrived,
             "drawn": self.drawn,
-            "times": self.times[: self.members].tolist(),
-            "pending": self.pending[: self.left].tolist(),
-            "chunks": chunks,
+            "times": self.times[: self.members].copy(),
+            "pending": self.pending[: self.left].copy(),
+            "format": None if self.format is None else self.format.name,
+            "sources": self.sources.state(),
+            "chunks": self.table[: self.members].copy(),
         }
 
     def restore(self, state: State) -> None:
         """Go on from what `state` returned."""
         self.clear()
         self.caught_up, self.arrived, self.drawn = state["caught_up"], state["arrived"], state["drawn"]
-        if state["chunks"] is None:
+        if state["format"] is None:
             return
-        chunks = chunks_from_state(state["chunks"], self.find)
+        self.format = self.find(state["format"])
+        chunks = as_columns(state["chunks"], CHUNK)
+        chunks["source"] = self.sources.restore(state["sources"], chunks["source"])
         self.grow(len(chunks))
-        self.format = chunks.format
-        self.table[: len(chunks)] = chunks.table
-        self.table["source"][: len(chunks)] = self.sources.adopt(chunks.sources, chunks.table["source"])
+        self.table[: len(chunks)] = chunks
         self.times[: len(chunks)] = state["times"]
         self.left = len(state["pending"])
         self.pending[: self.left] = state["pending"]

@@ -21,10 +21,12 @@ from flowload.kernels.chunks.exchange import exchange
 from flowload.kernels.philox import integers, permutation, stream
 from flowload.kernels.rows.gather import gather, widen
 from flowload.stages.batches.row_size import row_size
+from flowload.stages.registry import find_format
 
 from .pool_choices import drawing
 from .record_table import RecordTable
-from .source_table import SourceTable, counting, sources_from_state, sources_to_state
+from .references import check_payload, why_not_by_reference
+from .source_table import FindFormat, SourceTable, as_columns, counting, format_finder
 
 __all__ = ["Exchange", "ReservoirStage", "reservoir"]
 
@@ -37,13 +39,16 @@ class ReservoirStage(Stage):
     """See `reservoir`."""
 
     word: ClassVar[str] = "reservoir"
+    intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (Frames,)
     keeps: ClassVar[bool] = True
 
     frames: int
+    payload: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_payload(self.word, self.payload)
         if not whole(self.frames) or self.frames < 1:
             raise GraphError(f"reservoir: frames is {self.frames!r}; wanted a number from 1")
 
@@ -53,7 +58,11 @@ class ReservoirStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: the Fold that exchanges records with random slots."""
-        return (Exchange(self.size(setting), drain=DRAIN // setting.lanes),)
+        why = None if self.payload else why_not_by_reference(setting)
+        unsaved = "" if why is None else f"{why}; payload=True keeps the records in the state"
+        find, drain = format_finder(setting), DRAIN // setting.lanes
+        size = self.size(setting)
+        return (Exchange(size, drain=drain, payload=self.payload, unsaved=unsaved, find=find),)
 
     def size(self, setting: Setting) -> int:
         """Records that wait. Raises GraphError for lanes that would have none."""
@@ -88,14 +97,31 @@ class Exchange:
     Args:
         size: records that wait, at most.
         drain: bytes of a block at the end, at most.
+        payload: a state holds the records, not where they came from.
+        unsaved: why there is no state by reference; empty: there is.
+        find: the format of a name, for `restore`.
     """
 
-    def __init__(self, size: int, *, drain: int = DRAIN) -> None:
+    def __init__(
+        self,
+        size: int,
+        *,
+        drain: int = DRAIN,
+        payload: bool = False,
+        unsaved: str = "",
+        find: FindFormat = find_format,
+    ) -> None:
         self.size = size
         self.drain = drain
+        self.payload = payload
+        self.unsaved = unsaved
+        self.find = find
+        self.order: NDArray[np.int64] | None = None  # the slots that are still to be given, at the end
         self.count = 0  # rows that wait: slots 0 .. count - 1
         self.exchanged = 0  # records since the reservoir was full
         self.format: ChunkFormat | None = None
+        self.named: str | None = None  # the format of a restored state
+        self.lacks = False  # its records are named, and not here yet
         self.sources = SourceTable()
         self.slots = RecordTable(size)
 
@@ -158,13 +184,18 @@ class Exchange:
 
     def flush(self, call: Call) -> Iterator[Frames]:
         """What waits, in a uniformly random order."""
-        order = np.empty(self.count, np.int64)
-        permutation(order, stream(call.key(), ORDER), self.count)
+        self.order = np.empty(self.count, np.int64)
+        permutation(self.order, stream(call.key(), ORDER), self.count)
+        yield from self.resume(call)
+
+    def resume(self, call: Call) -> Iterator[Frames]:
+        """The rest of what waits at the end."""
         rows = max(1, self.drain // max(1, self.slots.stride))
-        for first in range(0, len(order), rows):
-            yield self.take(order[first : first + rows], call)
+        while self.order is not None and len(self.order):
+            part, self.order = self.order[:rows], self.order[rows:]
+            yield self.take(part, call)
         self.slots.close()
-        self.exchanged = 0
+        self.exchanged, self.order = 0, None
 
     def take(self, which: NDArray[np.int64], call: Call) -> Frames:
         """Copies of some rows, which wait no longer."""
@@ -186,36 +217,49 @@ class Exchange:
         """See `flowload.observe.stats`."""
         return {"reservoir_fill": self.count / self.size}
 
-    def state(self) -> State:
-        """Where the records that wait came from, slot by slot."""
-        sources, origin = self.references()
-        columns = {name: origin[name].tolist() for name in ORIGIN.names or ()}
-        return {"exchanged": self.exchanged, "sources": sources_to_state(sources), "origin": columns}
+    def state(self) -> State | None:
+        """Where the records that wait came from, slot by slot; at the end in the order of going out."""
+        if self.unsaved:
+            return None
+        slots: Any = slice(0, self.count) if self.order is None else self.order
+        state = {
+            "exchanged": self.exchanged,
+            "gives": self.order is not None,
+            "format": self.named if self.format is None else self.format.name,
+            "stride": self.slots.stride,
+            "sources": self.sources.state(),
+            "origin": self.slots.origin[slots].copy(),
+        }
+        return {**state, "rows": self.slots.rows[slots].copy()} if self.payload else state
 
     def restore(self, state: State) -> None:
-        """Become the reservoir that gave this state, but for the records themselves: see `refill`."""
-        columns: Mapping[str, Any] = state["origin"]
-        origin = np.empty(len(columns["source"]), ORIGIN)
-        for name in ORIGIN.names or ():
-            origin[name] = columns[name]
+        """Become the reservoir that gave this state, but for records that it names: see `refill`."""
+        origin = as_columns(state["origin"], ORIGIN)
         self.sources, self.slots = SourceTable(), RecordTable(self.size)
-        origin["source"] = self.sources.adopt(sources_from_state(state["sources"]), origin["source"])
-        self.slots.origin = origin
-        self.count, self.exchanged, self.format = len(origin), state["exchanged"], None
+        origin["source"] = self.sources.restore(state["sources"], origin["source"])
+        self.count, self.exchanged = len(origin), state["exchanged"]
+        self.format, self.named, self.lacks = None, state["format"], "rows" not in state
+        self.order = np.arange(self.count) if state["gives"] else None
+        if self.count:
+            self.slots.reserve(self.count, state["stride"], 0)
+            self.slots.origin[: self.count] = origin
+        if "rows" in state:
+            self.slots.rows[: self.count] = state["rows"]
+            self.format = None if self.named is None else self.find(self.named)
 
-    def references(self) -> tuple[tuple[SourceFile, ...], NDArray[np.void]]:
-        """Where the records that wait came from, slot by slot."""
-        origin = self.slots.origin[: self.count].copy()
+    def references(self) -> tuple[str | None, tuple[SourceFile, ...], NDArray[np.void]]:
+        """Where the records that wait came from, slot by slot; none where a state holds the records."""
+        origin = self.slots.origin[: self.count if self.lacks else 0].copy()
         sources, origin["source"] = self.sources.release(origin["source"], keep=True)
-        return sources, origin
+        return self.named, sources, origin
 
-    def refill(self, payload: Frames) -> None:
-        """Take the records that `references` names, in that order."""
-        if len(payload) != self.count:
-            raise ValueError(f"{len(payload)} records for a reservoir that holds {self.count}")
+    def refill(self, payload: Frames, at: NDArray[np.int64]) -> None:
+        """Take records: those at these places of what `references` names."""
         self.check(payload)
-        self.slots.reserve(self.count, payload.data.shape[1], 0)
-        widen(self.slots.rows[: self.count], payload.data)
+        self.slots.reserve(self.count, payload.data.shape[1], self.count)
+        data = payload.data
+        self.slots.rows[at, : data.shape[1]] = data
+        self.slots.rows[at, data.shape[1] :] = 0
 
 
 def as_numbers(origin: NDArray[np.void]) -> NDArray[np.int32]:
@@ -224,13 +268,24 @@ def as_numbers(origin: NDArray[np.void]) -> NDArray[np.int32]:
 
 
 @names_keywords
-def reservoir(frames: int, *, on_error: OnError = "raise", max_errors: int | float | None = None) -> Graph:
+def reservoir(
+    frames: int,
+    *,
+    payload: bool = False,
+    on_error: OnError = "raise",
+    max_errors: int | float | None = None,
+) -> Graph:
     """Decorrelate records: each that comes in takes the place of a random one of `frames` that wait.
 
     Args:
         frames: records that wait. 1 keeps the order. The memory, about 2.1 KB a record of lc0 (packed), is
             taken as the reservoir fills; at the end of the stream it drains in random order. Behind
             `shard(lanes=...)` of the whole stream: each lane has its share of them.
+        payload: what a state of the run keeps of the records that wait. False: where each came from, 12
+            bytes; a resume reads them again, and inflates each of their chunks once. True: the records, 2.1
+            KB each of lc0 (packed): better where `unpack` takes a small share of each chunk, so that a
+            resume would inflate many times what it keeps (`batches.state_cost()` says so), and needed where
+            a map before this stage has changed the records. It takes as much memory again.
         on_error: what records of another format than the first do: "raise" ends the run, "skip" counts
             them as dropped.
         max_errors: under "skip": how many records (int) or which share (float) may be skipped.
@@ -241,4 +296,4 @@ def reservoir(frames: int, *, on_error: OnError = "raise", max_errors: int | flo
         ...     print(next(batches)["planes"].shape)
         (256, 112, 8, 8)
     """
-    return place(ReservoirStage(frames=frames, on_error=on_error, max_errors=max_errors))
+    return place(ReservoirStage(frames=frames, payload=payload, on_error=on_error, max_errors=max_errors))

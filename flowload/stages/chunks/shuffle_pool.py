@@ -27,6 +27,7 @@ class ShufflePoolStage(Stage):
     """See `shuffle_pool`."""
 
     word: ClassVar[str] = "shuffle_pool"
+    intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (Chunks,)
     keyed_by_pass: ClassVar[bool] = True
     keeps: ClassVar[bool] = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ __all__ = [
     "HELD",
     "FindFormat",
     "SourceTable",
+    "as_columns",
     "chunks_from_state",
     "chunks_to_state",
     "compact",
@@ -156,6 +157,14 @@ class SourceTable:
                 self.forget(row)
         return sources, own
 
+    def state(self) -> State:
+        """Its rows, free ones included: for columns as they are. Nothing is made that was not there."""
+        return {"paths": list(self.sources), "keys": self.keys.copy()}
+
+    def restore(self, state: State, column: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Adopt a column that indexed the table which gave this state."""
+        return self.adopt(sources_from_state(state), column)
+
     def forget(self, row: int) -> None:
         """Remove a source; its row is used again."""
         path = self.sources[row]
@@ -204,26 +213,37 @@ def renumbered(column: NDArray[np.int32], numbers: NDArray[np.int32]) -> NDArray
     return out
 
 
-def sources_to_state(sources: Sequence[SourceFile]) -> list[list[Any]]:
-    """Sources as JSON values."""
-    return [[source.path, source.key] for source in sources]
+def sources_to_state(sources: Sequence[SourceFile]) -> State:
+    """Sources as columns."""
+    keys = np.array([source.key for source in sources], np.uint64)
+    return {"paths": [source.path for source in sources], "keys": keys}
 
 
-def sources_from_state(state: Sequence[Sequence[Any]]) -> tuple[SourceFile, ...]:
-    """The sources that gave this state."""
-    return tuple(SourceFile(path, key) for path, key in state)
+def sources_from_state(state: State) -> tuple[SourceFile, ...]:
+    """The sources that gave this state; a free row is some file that nothing refers to."""
+    keys = np.asarray(state["keys"], np.uint64).tolist()
+    return tuple(SourceFile(path or "", key) for path, key in zip(state["paths"], keys, strict=False))
 
 
 def chunks_to_state(chunks: Chunks) -> State:
-    """References to chunks as JSON values."""
+    """References to chunks as columns."""
     return {
         "format": chunks.format.name,
         "sources": sources_to_state(chunks.sources),
-        "table": [list(row) for row in chunks.table.tolist()],
+        "table": chunks.table,
     }
 
 
 def chunks_from_state(state: State, find: FindFormat = find_format) -> Chunks:
     """The references that gave this state."""
-    table = np.array([tuple(row) for row in state["table"]], dtype=CHUNK)
-    return Chunks(find(state["format"]), sources_from_state(state["sources"]), table)
+    return Chunks(
+        find(state["format"]), sources_from_state(state["sources"]), as_columns(state["table"], CHUNK)
+    )
+
+
+def as_columns(table: NDArray[np.void], dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """A table of a state, which has the same columns, in the layout that it has in memory."""
+    out = np.empty(len(table), dtype)
+    for name in dtype.names or ():
+        out[name] = table[name]
+    return out

@@ -43,6 +43,7 @@ class UnpackStage(Stage):
     """See `unpack`."""
 
     word: ClassVar[str] = "unpack"
+    intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (Chunks,)
     keeps: ClassVar[bool] = True
 
@@ -90,6 +91,7 @@ class UnpackStage(Stage):
             limit=self.max_chunk_bytes,
             room=block,
             checked=self.checks == "values",
+            find=format_finder(setting),
         )
         return recut, inflate
 

@@ -54,6 +54,7 @@ class ToCuda:
     """
 
     held = 0
+    memoryless = True
 
     def __init__(
         self, index: int, prefetch: int | None = None, *, windows: int | None = None, large: bool = False

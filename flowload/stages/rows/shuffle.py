@@ -19,7 +19,7 @@ from flowload.kernels.rows.bijection import ROUNDS
 
 from .pending import PendingRows
 from .reopened_tables import ReopenedTables
-from .selection import PermutedRows, RowList, RowRange
+from .selection import PermutedRows, RowList, RowRange, picks_from_state
 
 __all__ = ["Shuffle", "ShuffleStage", "shuffle"]
 
@@ -71,11 +71,13 @@ class Shuffle:
         self.waiting = PendingRows("shuffle", tables)
         self.first_epoch = first_epoch
         self.passes = first_epoch  # number of the pass that is collected
+        self.order: Rows | None = None  # the rest of a pass that is given now
+        self.ends = False  # its pass is over
 
     @property
     def held(self) -> int:
         """Rows of a pass that is not complete yet."""
-        return len(self.waiting)
+        return len(self.waiting) + (0 if self.order is None else len(self.order))
 
     def push(self, block: Rows, call: Call) -> Iterator[Rows]:  # noqa: ARG002 - nothing random yet
         """Collect a block's rows; gives nothing before the pass ends."""
@@ -85,16 +87,24 @@ class Shuffle:
     def mark(self, mark: Mark, call: Call) -> Iterator[Rows]:
         """The pass is complete: give it."""
         if mark is Mark.EPOCH:
+            self.ends = True
             yield from self.flush(call)
-            self.passes += 1
 
     def flush(self, call: Call) -> Iterator[Rows]:
         """What was collected, in random order."""
         if len(self.waiting):
             order = self.waiting.take()
-            picks = drawn(order.picks, call.rng(self.passes))
-            for start in range(0, len(picks), EMIT):
-                yield replace(order, picks=picks.select(slice(start, start + EMIT)))
+            self.order = replace(order, picks=drawn(order.picks, call.rng(self.passes)))
+        yield from self.resume(call)
+
+    def resume(self, call: Call) -> Iterator[Rows]:  # noqa: ARG002 - the order is drawn
+        """The rest of a pass that is given."""
+        while self.order is not None and len(self.order):
+            part, self.order = self.order.select(slice(0, EMIT)), self.order.select(slice(EMIT, None))
+            yield part
+        self.order = None
+        self.passes += self.ends
+        self.ends = False
 
     def gauges(self) -> dict[str, float]:
         """See `flowload.observe.stats`."""
@@ -102,12 +112,23 @@ class Shuffle:
 
     def state(self) -> State:
         """What was collected, and the number of its pass."""
-        return {"passes": self.passes, "waiting": self.waiting.state()}
+        order = None
+        if self.order is not None:
+            number = self.waiting.tables.number(self.order)
+            order = {"table": number, "picks": self.order.picks.state()}
+        return {
+            "passes": self.passes,
+            "waiting": self.waiting.state(),
+            "order": order,
+            "ends": self.ends,
+        }
 
     def restore(self, state: State) -> None:
         """Go on from what `state` returned."""
-        self.passes = state["passes"]
+        self.passes, self.ends = state["passes"], state["ends"]
         self.waiting.restore(state["waiting"])
+        if (order := state["order"]) is not None:
+            self.order = self.waiting.tables.block(order["table"], picks_from_state(order["picks"]), None)
 
     def close(self) -> None:
         """Close the tables that `restore` opened."""

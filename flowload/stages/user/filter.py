@@ -33,6 +33,7 @@ class FilterStage(Stage):
     """The declaration of `filter`."""
 
     word: ClassVar[str] = "filter"
+    intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (object,)
 
     fn: Callable[[Any], Any]

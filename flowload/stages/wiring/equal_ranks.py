@@ -65,7 +65,10 @@ class EqualRanksStage(Stage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: one Fold."""
-        return (EqualRanks(self.agreement, self.rank, self.size, round=setting.round),)
+        ranks = EqualRanks(self.agreement, self.rank, self.size, round=setting.round)
+        # One rank's state may be of the pass before another's: they would take each other's ends for theirs.
+        ranks.unsaved = "ranks agree pass by pass, and may have been saved in two" if setting.align else ""
+        return (ranks,)
 
 
 class EqualRanks:
@@ -92,6 +95,7 @@ class EqualRanks:
         self.rank = rank
         self.size = size
         self.short: Block | None = None  # a smaller batch, perhaps the last
+        self.unsaved = ""  #: why it has no state
         self.gone = False  # this rank was stopped, or another one has: nobody is told any more
         self.begin()
 
@@ -118,7 +122,7 @@ class EqualRanks:
         if self.is_short(parts[-1]):
             self.short = parts.pop()
         while parts and not self.gone:
-            count = min(self.agreed - self.given, len(parts))
+            count = max(0, min(self.agreed - self.given, len(parts)))
             if count:
                 self.given += count
                 yield together(parts[:count])
@@ -199,12 +203,14 @@ class EqualRanks:
         """Tell the other ranks that this one leaves."""
         self.agreement.close()
 
-    def state(self) -> State:
-        """How many batches were given; the other ranks are elsewhere."""
-        return {"given": self.given}
+    def state(self) -> State | None:
+        """How many batches were given; not while a smaller one waits, which is a matter of moments."""
+        there = self.short is None and not self.turn and not self.over and not self.unsaved
+        return {"given": self.given} if there else None
 
     def restore(self, state: State) -> None:
-        """A run that goes on makes its stream again, and agrees again."""
+        """Go on there. Ranks that go on at different steps agree: those ahead wait in their exchanges."""
+        self.given = self.agreed = state["given"]
 
 
 def farewell(rank: int, *, failed: bool) -> tuple[int, int, int, int]:

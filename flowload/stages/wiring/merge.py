@@ -22,6 +22,7 @@ class MergeStage(Stage):
     """The declaration of `merge`."""
 
     word: ClassVar[str] = "merge"
+    intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (object,)
     keeps: ClassVar[bool] = True
     fan_in: ClassVar[bool] = True

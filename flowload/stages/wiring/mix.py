@@ -23,6 +23,7 @@ class MixStage(Stage):
     """The declaration of `mix`."""
 
     word: ClassVar[str] = "mix"
+    intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (object,)
     keeps: ClassVar[bool] = True
     fan_in: ClassVar[bool] = True

@@ -36,6 +36,7 @@ class ShardStage(Stage):
     """See `shard`."""
 
     word: ClassVar[str] = "shard"
+    intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (Chunks, Rows)
     keeps: ClassVar[bool] = True
     deals: ClassVar[bool] = True  #: whole batches, where a budget cuts them directly behind it

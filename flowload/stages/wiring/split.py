@@ -39,6 +39,7 @@ class SplitStage(Stage):
     """The declaration of `split` by hash."""
 
     word: ClassVar[str] = "split"
+    intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (Chunks, Frames, Rows)
 
     weights: tuple[tuple[str, float], ...]

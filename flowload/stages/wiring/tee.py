@@ -25,6 +25,7 @@ class TeeStage(Stage):
     """The declaration of `tee`."""
 
     word: ClassVar[str] = "tee"
+    intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (object,)
     keeps: ClassVar[bool] = True
 

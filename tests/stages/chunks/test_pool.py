@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,6 +16,7 @@ from flowload.stages.chunks.pool import EMIT, ChunkPool
 from flowload.stages.chunks.repeating_pool import RepeatingPool
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, ToyFormat, pieces, references, toy_chunks
+from tests.states import through_json
 
 
 def pool(size: int, *, growing: bool = False) -> ChunkPool:
@@ -153,8 +153,8 @@ def test_a_pool_goes_on_from_its_state(count: int, size: int, at: int) -> None:
     first, second = pieces(toy_chunks(count, files=3), [at])
     call, one, other = FakeCall(), pool(size), pool(size)
     list(one.push(first, call))
-    other.restore(json.loads(json.dumps(one.state())))
-    assert other.state() == one.state()
+    other.restore(through_json(one.state()))
+    assert other.held == one.held
     assert refs(epoch(other, [second], call)) == refs(epoch(one, [second], call))
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 
@@ -13,6 +12,7 @@ from flowload.stages.chunks.pool import ChunkPool
 from flowload.stages.chunks.repeating_pool import RepeatingPool
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, pieces, references, toy_chunks
+from tests.states import through_json
 
 
 def passes(size: int) -> RepeatingPool:
@@ -79,8 +79,7 @@ def test_a_window_loses_nothing_and_goes_on_from_its_state(
     for step, (push, count) in enumerate(actions):
         if step == at:
             other = passes(size)
-            other.restore(json.loads(json.dumps(fold.state())))
-            assert other.state() == fold.state()
+            other.restore(through_json(fold.state()))
             assert other.held == fold.held
             fold = other
         if push:

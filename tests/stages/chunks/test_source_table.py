@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import tracemalloc
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from flowload.stages.chunks.source_table import (
 )
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, ToyFormat, references, toy_chunks
+from tests.states import through_json
 
 FILES = tuple(SourceFile(f"/nowhere/{i}") for i in range(12))
 
@@ -158,7 +158,7 @@ def test_joined_blocks_keep_their_references() -> None:
 def test_references_survive_json() -> None:
     chunks = toy_chunks(5, files=2)
     chunks = replace(chunks, sources=(SourceFile("/nowhere/a", 2**64 - 1), SourceFile("/nowhere/b")))
-    again = chunks_from_state(json.loads(json.dumps(chunks_to_state(chunks))), lambda _: TOY)
+    again = chunks_from_state(through_json(chunks_to_state(chunks)), lambda _: TOY)
     assert again.sources == chunks.sources
     assert again.format is TOY
     assert again.table.tolist() == chunks.table.tolist()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from flowload.blocks import Files
 from flowload.errors import DataError
 from flowload.stages.files.list_source import ListSource, in_blocks
 from tests.stages.fakes import FakeCall
+from tests.states import through_json
 
 
 def listing(folder: Path, count: int = 0) -> ListSource:
@@ -60,7 +60,7 @@ def test_resume_at_every_cut(tmp_path: Path) -> None:
         source = listing(tmp_path)
         before = list(islice(source.epoch(0, FakeCall()), cut))
         again = listing(tmp_path)
-        again.restore(json.loads(json.dumps(source.state())))
+        again.restore(through_json(source.state()))
         assert before + list(again.epoch(0, FakeCall())) == whole
         assert told(list(again.epoch(1, FakeCall()))) == told(whole)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from flowload.errors import NoDataError
 from flowload.stages.files.watch_source import TICK, WatchSource
 from flowload.stages.files.writers import LOCAL, FileState, WriterState, filesystem, nobody_writes
 from tests.stages.fakes import FakeCall
+from tests.states import through_json
 from tests.threads import none_left
 
 pytestmark = pytest.mark.anyio
@@ -224,7 +224,7 @@ async def test_a_state_gives_what_was_not_given(tmp_path: Path) -> None:
     watching = script.watching()
     first = await anext(watching)
     again = script.watching()
-    again.restore(json.loads(json.dumps(watching.state())))
+    again.restore(through_json(watching.state()))
     script.writing = set()
     script.put("d.tar")
     assert isinstance(first, Files)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +10,7 @@ from flowload.stages.rows.pending import PendingRows
 from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.stages.rows.selection import RowList, RowRange
 from tests.stages.toy_rows import ToyRecords, blocks_of, numbers_of
+from tests.states import through_json, to_values
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=150), st.integers(0, 149), st.booleans())
@@ -26,8 +25,8 @@ def test_everything_in_order_and_from_every_cut(sizes: list[int], cut: int, odd:
         assert len(waiting) == len(wanted)
         if k == cut:
             again = PendingRows("toy", ReopenedTables([records]))
-            again.restore(json.loads(json.dumps(waiting.state())))
-            assert again.state() == waiting.state()
+            again.restore(through_json(waiting.state()))
+            assert to_values(again.state()) == to_values(waiting.state())
             waiting = again
     made = waiting.take()
     assert list(numbers_of([made])) == wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from flowload.abc.records import WRITTEN, Picks
 from flowload.kernels.rows.bijection import ROUNDS, write_rows
 from flowload.stages.rows.selection import PermutedRows, RowList, RowRange, joined, narrow, picks_from_state
+from tests.states import through_json
 
 SPANS = st.builds(RowRange, st.integers(0, 50), st.integers(0, 90), st.integers(1, 7))
 LISTS = st.lists(st.integers(0, 2**40), max_size=30).map(
@@ -86,7 +86,7 @@ def test_an_order_of_all_rows_is_left_to_the_kernel() -> None:
 
 @given(PICKS)
 def test_a_state_is_json_and_gives_the_same(picks: Picks) -> None:
-    again = picks_from_state(json.loads(json.dumps(picks.state(), allow_nan=False)))
+    again = picks_from_state(through_json(picks.state()))
     assert type(again) is type(picks)
     np.testing.assert_array_equal(again.array(), picks.array())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import Any
@@ -17,6 +16,7 @@ from flowload.errors import GraphError
 from flowload.stages.user.source import Given, GivenAsync, SourceStage, source
 from flowload.testing import check_resume, check_stage
 from tests.stages.fakes import FakeCall
+from tests.states import through_json
 
 SETTING = Setting(seed=0, epochs=1, cpus=1)
 
@@ -84,7 +84,7 @@ async def test_resume_at_every_cut(factory: Any) -> None:
     for cut in range(1, 6):
         operator, again = opened(factory), opened(factory)
         assert await taken(operator, 1, cut) == list(range(cut))
-        again.restore(json.loads(json.dumps(operator.state())))
+        again.restore(through_json(operator.state()))
         assert await taken(again, 1) == list(range(cut, 5))
         assert await taken(again, 2) == [0, 1, 2, 3, 4]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from flowload.stages.rows.selection import RowRange
 from flowload.stages.windows.parallel_read import CutWindows, JoinPieces, Piece, ReadPieces
 from tests.formats.recordings.made import numbers, write_array
 from tests.stages.fakes import FakeCall
+from tests.states import through_json
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_saved_window_goes_on_with_its_rest(came: int, records: Recording) -> 
     joining = join(records, reading)
     for piece in pieces[:came]:
         list(joining.push(reading.apply(piece, call), call))
-    state = json.loads(json.dumps(joining.state()))
+    state = through_json(joining.state())
     _, fresh = cut(records)  # what was read is gone with its process
     restored = join(records, reading)
     restored.restore(state)
@@ -103,7 +103,7 @@ def restored(records: Recording, came: int) -> JoinPieces:
     joining, again = join(records, reading), join(records, reading)
     for piece in pieces[:came]:
         list(joining.push(reading.apply(piece, call), call))
-    again.restore(json.loads(json.dumps(joining.state())))
+    again.restore(through_json(joining.state()))
     return again
 
 

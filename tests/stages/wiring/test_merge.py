@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +11,7 @@ from flowload.blocks import Batch, Frames
 from flowload.errors import GraphError
 from flowload.stages.user.source import source
 from flowload.stages.wiring.merge import MergeStage, TakeTurns, merge
+from tests.states import through_json
 
 
 def taken(lengths: list[int], turn: TakeTurns) -> list[int]:
@@ -46,7 +45,7 @@ def test_no_input_waits_for_more_than_one_turn_of_each_other(lengths: list[int])
 def test_a_state_keeps_whose_turn_it_is() -> None:
     turn, again = TakeTurns(), TakeTurns()
     turn.took(turn.choose([0, 1, 2]), 10)
-    again.restore(json.loads(json.dumps(turn.state())))
+    again.restore(through_json(turn.state()))
     assert again.choose([0, 1, 2]) == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 
 import pytest
@@ -14,6 +13,7 @@ from flowload.blocks import Batch, Frames
 from flowload.errors import GraphError
 from flowload.stages.user.source import source
 from flowload.stages.wiring.mix import ByDeficit, MixStage, mix
+from tests.states import through_json
 
 WEIGHTS = st.lists(st.integers(1, 20), min_size=1, max_size=5)
 
@@ -74,7 +74,7 @@ def test_an_input_with_a_shorter_pass_does_not_burst_in_the_next() -> None:
     first = one_pass(turn, [10, 2])
     assert first == [0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
     again = ByDeficit((1, 1))
-    again.restore(json.loads(json.dumps(turn.state())))
+    again.restore(through_json(turn.state()))
     assert one_pass(turn, [10, 2]) == one_pass(again, [10, 2]) == first
 
 
@@ -85,7 +85,7 @@ def test_of_equals_the_first_is_next() -> None:
 def test_a_state_keeps_what_was_given() -> None:
     turn, again = ByDeficit((9, 1)), ByDeficit((9, 1))
     turn.took(0, 100)
-    again.restore(json.loads(json.dumps(turn.state())))
+    again.restore(through_json(turn.state()))
     assert again.given == [100, 0]
     assert again.choose([0, 1]) == 1
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from flowload.abc.chunk_formats import BulkFormat, CheckedFormat, ChunkFormat, PackingFormat, Unpacked, Uses
 from flowload.abc.operators import Bytes, Call
-from flowload.blocks import ORIGIN, Chunks, Frames
+from flowload.blocks import ORIGIN, Chunks, Frames, SourceFile
 from flowload.errors import DataError
 from flowload.files.regular import refused
+from flowload.stages.chunks.source_table import FindFormat
+from flowload.stages.registry import find_format
 
 from .open_files import OpenFiles, Reader
+from .recall import RecalledIndexes, Strict, places_of
 from .rechunk import claimed_bytes
 from .record_buffer import RecordBuffer
 from .sampling import Sampling
@@ -44,11 +47,20 @@ class Decompress:
         limit: a chunk's largest decompressed size in bytes.
         room: what is leased at least for a block of everything, in bytes.
         checked: values of records must keep the format's rules.
+        find: the format of a name, for `recall`.
     """
 
     def __init__(
-        self, sampling: Sampling, *, seed: int, limit: int, room: int = 0, checked: bool = True
+        self,
+        sampling: Sampling,
+        *,
+        seed: int,
+        limit: int,
+        room: int = 0,
+        checked: bool = True,
+        find: FindFormat = find_format,
     ) -> None:
+        self.find = find
         self.sampling = sampling
         self.seed = seed
         self.limit = limit
@@ -57,6 +69,7 @@ class Decompress:
         self.files = OpenFiles()
         self.packers: dict[str, Packer] = {}  # by name of the format
         self.spare: list[Bytes] = []  # scratch that no call works in; who pops it has it alone
+        self.recalled = RecalledIndexes()
 
     def apply(self, block: Chunks, call: Call) -> Frames | None:
         """The records of a block of chunk uses; None when nothing is left of it."""
@@ -151,8 +164,29 @@ class Decompress:
         data, stride = work.block.format.inflate(fd, chunk, out, limit=self.limit, where=where)
         return data.reshape(-1, stride)
 
+    def recall(
+        self, form: str, sources: Sequence[SourceFile], origin: NDArray[np.void], call: Call
+    ) -> Frames:
+        """Records that were given before: all of each chunk are inflated. Raises DataError.
+
+        What is bad in records that are not wanted is not looked for: it was not when they were given.
+        """
+        wanted, chunks = self.recalled.chunks(self.find(form), sources, origin)
+        again = Decompress(Sampling(), seed=self.seed, limit=self.limit, checked=False)
+        with ExitStack() as stack:
+            stack.callback(again.close)
+            frames = again.apply(chunks, Strict(call))
+        missing = "the records that a state names are not in the file"
+        if frames is None:
+            raise DataError(missing, where=chunks.sources[0].path, found="none")
+        rows = places_of(frames, wanted, origin["record"])
+        if rows is None:
+            raise DataError(missing, where=chunks.sources[0].path, found="chunks of fewer records")
+        return Frames(chunks.format, tuple(sources), frames.data[rows], origin)
+
     def close(self) -> None:
         """Close the files, let go of the memory."""
+        self.recalled.clear()
         self.files.close()
         self.spare.clear()
 

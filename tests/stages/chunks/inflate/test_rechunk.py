@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from flowload.blocks import Chunks
 from flowload.stages.chunks.inflate.rechunk import Rechunk, claimed_bytes
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, pieces, references, toy_chunks
+from tests.states import through_json
 
 LIMIT = 1000
 
@@ -90,7 +90,7 @@ def test_it_goes_on_from_its_state(sizes: list[int], cut: int) -> None:
     first, second = pieces(chunks_of(sizes), [cut])
     one, other, call = recut(), recut(), FakeCall()
     list(one.push(first, call))
-    other.restore(json.loads(json.dumps(one.state())))
+    other.restore(through_json(one.state()))
     assert other.held == one.held
     left, right = ([*fold.push(second, call), *fold.flush(call)] for fold in (one, other))
     assert [references(block) for block in left] == [references(block) for block in right]

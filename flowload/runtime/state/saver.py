@@ -1,0 +1,86 @@
+"""How one segment saves its part of the run's state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from flowload.runtime.message import Label
+
+from .meters import counts_of
+from .operators import Unsaved, states_of
+from .snapshots import ENDED, FIRST, Part, Snapshots
+
+if TYPE_CHECKING:  # a member's call is told of by tasks, which save by this module
+    from flowload.runtime.tasks.call import Member
+
+__all__ = ["Saver"]
+
+
+class Saver:
+    """One segment's way to save its parts; used by its task alone.
+
+    Args:
+        snapshots: of the run.
+        k: which segment it is.
+        members: its operators.
+    """
+
+    def __init__(self, snapshots: Snapshots, k: int, members: Sequence[Member]) -> None:
+        self.snapshots = snapshots
+        self.k = k
+        self.members = members
+        self.label = FIRST  #: the latest cut that has passed
+        self.since = perf_counter()  #: when a part was saved last
+
+    def due(self) -> Label | None:
+        """See `Snapshots`."""
+        return self.snapshots.due(self.k)
+
+    def last(self) -> Label | None:
+        """See `Snapshots`."""
+        return self.snapshots.last(self.k)
+
+    def finer(self) -> Label | None:
+        """See `Snapshots.finer_cut`."""
+        return self.snapshots.finer_cut(self.k, self.label, self.since)
+
+    def save(
+        self,
+        label: Label,
+        sent: Mapping[str, int],
+        value: Mapping[str, Any],
+        inputs: Sequence[Label] | None = None,
+    ) -> bool:
+        """Save the task's own counts and what its operators say; False: one of them cannot be saved.
+
+        Args:
+            label: where its outputs stand.
+            sent: messages written, by port.
+            value: counts of the task.
+            inputs: where its inputs stand; None: there, too.
+        """
+        began = perf_counter()
+        try:
+            states = states_of(self.members)
+        except Unsaved as why:
+            if str(why):
+                self.snapshots.lack(str(why))
+            return False
+        value = {**value, "states": states, "counts": counts_of(self.members)}
+        now = perf_counter()
+        self.snapshots.report(self.k, Part(tuple(inputs or (label,)), label, dict(sent), value), now - began)
+        self.label, self.since = label if inputs is None else self.label, now
+        return True
+
+    def end(self, inputs: int, sent: Mapping[str, int], given: Mapping[str, int]) -> None:
+        """The segment's stream is over; `given`: samples of a route's parts."""
+        nothing = [None] * len(self.members)
+        value = {
+            "ended": True,
+            "given": dict(given),
+            "states": nothing,
+            "counts": counts_of(self.members),
+        }
+        self.snapshots.end(self.k, Part((ENDED,) * inputs, ENDED, dict(sent), value))
