@@ -117,6 +117,12 @@ def test_asking_for_an_iterator_alone_is_no_epoch() -> None:
         assert order(dataset) == order(run)
 
 
+def known_of(state: Any) -> Any:
+    """A state but for where the stages stand: there may be a newer one of the same place."""
+    run = state["run"] and {key: value for key, value in state["run"].items() if key != "standing"}
+    return {**state, "run": run}
+
+
 @pytest.mark.parametrize("cut", range(13))
 def test_it_goes_on_behind_every_batch(cut: int) -> None:
     """Two epochs of six batches, saved through JSON behind each."""
@@ -132,7 +138,7 @@ def test_it_goes_on_behind_every_batch(cut: int) -> None:
     given = [next(stream)["row"].tolist() for _ in range(cut)]
     state = json.loads(json.dumps(first.state_dict()))
     stream.close()
-    assert first.state_dict() == state
+    assert known_of(first.state_dict()) == known_of(state)
     second = shuffled().as_torch_dataset(seed=1)
     second.load_state_dict(state)
     assert second.state_dict() == state
