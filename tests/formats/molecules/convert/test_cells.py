@@ -42,9 +42,13 @@ def with_words(tmp_path: Path, words: str) -> Path:
     return tmp_path / "set.xyz"
 
 
-@pytest.mark.parametrize("said", YES)
-@pytest.mark.parametrize("quote", ['"{}"', "'{}'", "{{{}}}"])
-@pytest.mark.parametrize("key", ["pbc", "PBC", '"pbc"'])
+WRITTEN = [
+    *((said, '"{}"', "pbc") for said in YES),
+    *(("F F T", quote, key) for quote in ("'{}'", "{{{}}}") for key in ("PBC", '"pbc"')),
+]
+
+
+@pytest.mark.parametrize(("said", "quote", "key"), WRITTEN)
 def test_what_a_frame_says_of_its_axes(tmp_path: Path, said: str, quote: str, key: str) -> None:
     path = with_words(tmp_path, f'Lattice="{CELL}" {key}={quote.format(said)}')
     done, pack = converted(path)
@@ -59,9 +63,8 @@ def test_what_a_frame_says_of_its_axes(tmp_path: Path, said: str, quote: str, ke
 
 
 @pytest.mark.parametrize("said", ["", "?", "F F x", "T T", "T T T T", "2", "TFX"])
-@pytest.mark.parametrize("quote", ['"{}"', "'{}'", "{{{}}}"])
-def test_what_is_not_clear_is_refused(tmp_path: Path, said: str, quote: str) -> None:
-    path = with_words(tmp_path, f'Lattice="{CELL}" pbc={quote.format(said)}')
+def test_what_is_not_clear_is_refused(tmp_path: Path, said: str) -> None:
+    path = with_words(tmp_path, f'Lattice="{CELL}" pbc="{said}"')
     with pytest.raises(DataError, match=r"line 2: unclear pbc; found pbc=.*one T or F, or three"):
         converted(path)
     assert converted(path, ignore_cell=True).done.told.supposed["periodic, cell ignored"] == 1
