@@ -193,11 +193,7 @@ def masks_of(folders: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     """The arrays that any folder has, and a mask for each that not all have. Raises GraphError."""
     made: dict[str, Array] = {}
     for key in dict.fromkeys(key for folder in folders for key in folder):
-        kinds = {folder[key] for folder in folders if key in folder}
-        if len(kinds) > 1:
-            shown = " and ".join(f"{kind.dtype}{list(kind.shape)}" for kind in sorted(kinds, key=str))
-            raise GraphError(f"{key!r} is {shown}; wanted it alike in all")
-        made[key] = kinds.pop()
+        made[key] = next(folder[key] for folder in folders if key in folder)
     missing = [key for key in made if not all(key in folder for folder in folders)]
     for key in missing:
         if f"{key}_mask" in made:

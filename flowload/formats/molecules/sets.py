@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from flowload.abc.needs import Need
@@ -13,9 +12,11 @@ from flowload.abc.records import Fields
 from flowload.errors import DataError, GraphError
 from flowload.files.guard import Guard
 
+from .columns.column import Column
 from .layouts import LAYOUTS, Array, arrays_of, sized
 from .packed import PackedMolecules
 from .set_table import SetTable, masks_of
+from .table import MoleculeTable
 
 __all__ = ["MoleculeSets"]
 
@@ -104,13 +105,23 @@ class MoleculeSets:
         """Map and check all. Raises DataError that names the folder, what was found, and what was wanted."""
         guard = Guard()
         tables = [each.opened(guard) for each in self.sets]
-        for layout in LAYOUTS:
-            try:
-                masks_of([arrays_of(layout, table.chosen) for table in tables])
-            except GraphError as error:
-                where = ", ".join(str(Path(each.path)) for each in self.sets)
-                raise DataError("folders that do not go together", where=where, found=str(error)) from error
+        check_columns(tables)
         return SetTable(tables, guard, self.weights)
+
+
+def check_columns(tables: Sequence[MoleculeTable]) -> None:
+    """Raise DataError where two folders have a column of one name that is not the same: another unit, say."""
+    known: dict[str, tuple[MoleculeTable, Column]] = {}
+    for table in tables:
+        for name, column in table.chosen.columns:
+            first, other = known.setdefault(name, (table, column))
+            if other != column:
+                raise DataError(
+                    "folders that do not go together",
+                    where=f"{table.pack.path}, column {name!r}",
+                    found=str(column),
+                    wanted=f"that of {first.pack.path}, {other}",
+                )
 
 
 def check_weights(weights: Sequence[float], count: int) -> None:

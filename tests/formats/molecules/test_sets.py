@@ -248,15 +248,27 @@ def test_bad_parameters_are_named(how: dict[str, Any], message: str) -> None:
         MoleculeSets(**how)
 
 
-def test_columns_that_do_not_go_together(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [{"dtype": "float64"}, {"unit": "debye"}, {"kind": None}, {"shape": [6]}])
+def test_columns_that_do_not_go_together(tmp_path: Path, other: dict[str, Any]) -> None:
     one = folder(tmp_path / "a", [3, 1], dipole=True)
     two = folder(tmp_path / "b", [3, 1], dipole=True)
-    other = {**DIPOLE, "dtype": "float64"}
-    (tmp_path / "b" / "meta.json").write_text(json.dumps({"columns": {"dipole": other}}))
-    (tmp_path / "b" / "dipole.f64").write_bytes(bytes(48))
-    with pytest.raises(
-        DataError, match=r"folders that do not go together; found 'dipole' is float32\[3\] and"
-    ):
+    column = {**DIPOLE, **other} if other != {"shape": [6]} else {**DIPOLE, **other, "kind": None}
+    (tmp_path / "b" / "meta.json").write_text(json.dumps({"columns": {"dipole": column}}))
+    size = 2 * column["shape"][0] * np.dtype(column["dtype"]).itemsize
+    (tmp_path / "b" / f"dipole.f{8 * np.dtype(column['dtype']).itemsize}").write_bytes(bytes(size))
+    with pytest.raises(DataError, match=r"b, column 'dipole': folders that do not go together; found Column"):
+        batches_of(fl.rows(MoleculeSets([one, two])) >> fl.batch(2))
+    apart = MoleculeSets([one, PackedMolecules(tmp_path / "b", select=("E",))])
+    (batch,) = batches_of(fl.rows(apart) >> fl.batch(4))
+    assert batch["dipole_mask"].tolist() == [True, True, False, False]
+
+
+def test_a_mask_that_is_a_column_itself(tmp_path: Path) -> None:
+    one, two = folder(tmp_path / "a", [3, 1], dipole=True), folder(tmp_path / "b", [3, 1])
+    columns = {"dipole": DIPOLE, "dipole_mask": {**DIPOLE, "shape": [], "kind": "scalar"}}
+    (tmp_path / "a" / "meta.json").write_text(json.dumps({"columns": columns}))
+    (tmp_path / "a" / "dipole_mask.f32").write_bytes(bytes(8))
+    with pytest.raises(GraphError, match="its mask dipole_mask is an array itself"):
         batches_of(fl.rows(MoleculeSets([one, two])) >> fl.batch(2))
 
 
