@@ -69,7 +69,7 @@ def spice(folder: Path) -> Path:
 
 
 def rmd17(folder: Path) -> Path:
-    arrays = {
+    arrays: dict[str, Any] = {
         "old_forces": np.ones((2, 9, 3)),
         "coords": np.ones((2, 2, 3)),
         "energies": np.ones(2),

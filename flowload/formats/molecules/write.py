@@ -158,7 +158,8 @@ class PackWriter:
     def converted(self, some: Some, where: str) -> dict[str, tuple[NDArray[Any], Bools]]:
         """What files hold, in their units, and which rows can be used; elements as they came."""
         energy, length, force = self.factors
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found to be bad
+        # What float32 cannot hold is infinite, what is no number stays that; both are found to be bad.
+        with np.errstate(over="ignore", invalid="ignore"):
             made = {"Z": some.numbers, "R": (some.places * length).astype("<f4")}
             if some.forces is not None:
                 made["F"] = (some.forces * force).astype("<f4")

@@ -128,7 +128,8 @@ class Conformations:
         self.add_attributes(node)
         self.places = self.first(PLACES)
         self.species = self.first(SPECIES)
-        shape = self.arrays[self.places].shape
+        with foreign("bad HDF5", f"{where}/{self.places}"):
+            shape = self.arrays[self.places].shape
         if len(shape) != 3 or shape[2] != 3:
             raise self.unfit(self.places, "[n, atoms, 3]")
         self.count, self.atoms = shape[:2]
@@ -163,7 +164,10 @@ class Conformations:
     def pick(self, names: Names) -> Picked:
         """Which arrays are energies, forces and charges."""
         # What is no number fits nothing: a name such as "charge_method" may be anything else.
-        shapes = {key: each.shape if each.dtype.kind in "iuf" else (-1,) for key, each in self.arrays.items()}
+        with foreign("bad HDF5", self.where):  # the library makes a dtype when it is asked for
+            shapes = {
+                key: each.shape if each.dtype.kind in "iuf" else (-1,) for key, each in self.arrays.items()
+            }
         fixed = (*PLACES, *SPECIES)
         defaults = ("energies", "forces")
         picked = pick_arrays(shapes, (self.count, self.atoms), names, fixed, defaults, self.where)
