@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from pathlib import Path
 from time import sleep
 from typing import Any
 
@@ -15,9 +16,15 @@ import flowload as fl
 
 
 def peak() -> int:
-    """Most bytes of memory that this process has had."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    """Most bytes of memory that this process has had.
+
+    Linux counts to `ru_maxrss` what the process had that started it, but not to VmHWM.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on a Mac
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 
 
 def windows(path: str, size: int, prefetch: int, dtype: str | None, count: int) -> Any:

@@ -18,6 +18,7 @@ from flowload.errors import GraphError
 from flowload.stages.device.places import Places
 from tests.formats.recordings.made import numbers, write_array
 
+ROOT = Path(__file__).parents[3]
 ROWS, WIDE = 4096, 4096
 WINDOW = 1024 * WIDE * 4  #: bytes: 16 MiB
 
@@ -33,9 +34,16 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def child(path: Path, prefetch: int, dtype: str = "") -> dict[str, int]:
     """What a process of its own takes."""
-    file = Path(__file__).with_name("memory_child.py")
-    command = [sys.executable, str(file), str(path), "1024", str(prefetch), dtype]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.stages.windows.memory_child",
+        str(path),
+        "1024",
+        str(prefetch),
+        dtype,
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
     found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return found
 
