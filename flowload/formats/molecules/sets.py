@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flowload.abc.needs import Need
 from flowload.abc.records import Fields
 from flowload.errors import DataError, GraphError
@@ -100,6 +103,27 @@ class MoleculeSets:
 
     def __len__(self) -> int:
         return sum(map(len, self.sets))
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The columns that any of the folders declares, by name: for `Rotated` and `InUnits`.
+
+        Examples:
+            >>> from flowload.formats.molecules import MoleculeSets, PackedMolecules
+            >>> MoleculeSets([PackedMolecules(sample_path("molecules"))]).columns
+            {}
+        """
+        return {name: column for each in self.sets for name, column in each.columns.items()}
+
+    def sizes(self) -> NDArray[np.int32]:
+        """Atoms of every molecule, without a run.
+
+        Examples:
+            >>> from flowload.formats.molecules import MoleculeSets, PackedMolecules
+            >>> MoleculeSets([PackedMolecules(sample_path("molecules"))] * 2).sizes().shape
+            (770,)
+        """
+        return np.concatenate([each.sizes() for each in self.sets])
 
     def open(self) -> SetTable:
         """Map and check all. Raises DataError that names the folder, what was found, and what was wanted."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import flowload as fl
 from flowload.abc.record_powers import Budgeted, Grouped, Guarded, Screened, Sized, Weighted
 from flowload.errors import DataError, GraphError, NoDataError, NoLength
-from flowload.formats.molecules import MoleculeSets, PackedMolecules
+from flowload.formats.molecules import MoleculeSets, PackedMolecules, Rotated
 from flowload.formats.molecules.set_table import shares
 from flowload.testing import check_records, check_resume
 from tests.formats.molecules import packs as naive
@@ -100,6 +100,21 @@ def test_what_a_folder_lacks_is_masked(tmp_path: Path) -> None:
     (alone,) = batches_of(fl.rows(sets, indices=[4, 3]) >> fl.batch(9, layout="masked"))
     assert alone.keys() == batch.keys()
     assert not any(alone[key].any() for key in ("F", "F_mask", "dipole", "dipole_mask"))
+
+
+def test_sets_are_turned_with_their_columns(tmp_path: Path) -> None:
+    parts = [folder(tmp_path / "a", [3, 1], dipole=True), folder(tmp_path / "b", [2], 100, still=True)]
+    sets = MoleculeSets(parts)
+    assert sets.columns == parts[0].columns
+    assert sets.sizes().tolist() == [3, 1, 2]
+    plain = fl.rows(sets) >> fl.batch(3, layout="masked")
+    (straight,) = batches_of(plain)
+    (turned,) = batches_of(plain >> fl.map(Rotated(sets.columns), random=True))
+    for key in ("dipole", "F", "R"):
+        one, other = (np.linalg.norm(batch[key], axis=-1) for batch in (straight, turned))
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+        assert np.abs(straight[key] - turned[key]).max() > 0.1
+    assert turned["F_mask"].tolist() == [True, True, False]
 
 
 def test_the_exam(tmp_path: Path) -> None:
