@@ -131,6 +131,15 @@ class Batches(Protocol):
     def state_dict(self) -> State:
         """What `iterate(state=...)` goes on from."""
 
+    def anchor(self, key: str | None = None) -> str | None:
+        """Put the anchor of a run over growing data at a file, by default the newest; returns its name."""
+
+    def new_chunks(self, since: str | None = None) -> int:
+        """How many chunks have come since an anchor, by default the run's own."""
+
+    def wait(self, *, chunks: int, since: str | None = None) -> int:
+        """Wait until so many chunks have come since an anchor; returns how many."""
+
 
 class Stream(Protocol):
     """A run, seen from asynchronous code. Iterable itself when the graph has one output."""
@@ -171,6 +180,15 @@ class Stream(Protocol):
 
     def state_dict(self) -> State:
         """What `stream(state=...)` goes on from."""
+
+    def anchor(self, key: str | None = None) -> str | None:
+        """Put the anchor of a run over growing data at a file, by default the newest; returns its name."""
+
+    def new_chunks(self, since: str | None = None) -> int:
+        """How many chunks have come since an anchor, by default the run's own."""
+
+    async def wait(self, *, chunks: int, since: str | None = None) -> int:
+        """Wait until so many chunks have come since an anchor; returns how many."""
 
 
 class Engine(Protocol[Drawing_contra]):

@@ -19,6 +19,7 @@ from flowload.abc.stage import FREE
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage
 from flowload.graph.inspect.plain import Plain, plain
+from flowload.runtime.growing.log import check_grows
 from flowload.runtime.world.compare import check_world
 from flowload.runtime.world.document import World
 
@@ -41,6 +42,7 @@ class Start(NamedTuple):
     delivered: Mapping[str, int]  #: blocks of each output that earlier runs have delivered
     world: Mapping[str, Any] | None = None  #: see `flowload.runtime.world`; None: not told
     standing: Mapping[str, Any] | None = None  #: see `flowload.runtime.state`; None: nobody knows
+    growing: Mapping[str, Any] | None = None  #: see `flowload.runtime.growing`
 
 
 def write_state(
@@ -52,13 +54,22 @@ def write_state(
     first_epoch: int = 0,
     align: bool = False,
     standing: Mapping[str, Any] | None = None,
+    growing: Mapping[str, Any] | None = None,
 ) -> State:
-    """What `iterate(state=...)` goes on from. Raises GraphError for a growing source.
+    """What `iterate(state=...)` goes on from.
 
-    `standing`: where the stages stand, as JSON values or with arrays; None: nobody knows.
+    Args:
+        graph: what runs.
+        seed, first_epoch, align: of the run.
+        delivered: blocks of each output.
+        world: see `flowload.runtime.world`.
+        standing: where the stages stand, as JSON values or with arrays; None: nobody knows.
+        growing: what sources told, see `flowload.runtime.growing`; None: nothing grows.
+
+    Raises GraphError for a growing source that does not tell what it told.
     """
-    check_order(graph)
-    state = {
+    check_grows(graph)
+    state: dict[str, Any] = {
         "flowload": FORM,
         "seed": seed,
         "first_epoch": first_epoch,
@@ -66,7 +77,8 @@ def write_state(
         "delivered": dict(delivered),
         "world": world,
     }
-    return state if standing is None else {**state, "standing": standing}
+    parts = {"standing": standing, "growing": growing}
+    return state | {name: part for name, part in parts.items() if part is not None}
 
 
 def read_state(
@@ -80,7 +92,7 @@ def read_state(
     on_change: str = "refuse",
 ) -> Start:
     """Where a state goes on. Raises GraphError for one that is not of this graph, or of another world."""
-    check_order(graph)
+    check_grows(graph)
     try:
         form = state["flowload"]
         sown = state["seed"]
@@ -98,7 +110,9 @@ def read_state(
             raise GraphError(
                 f"the state is of another {what}: found {found[what]!r}, wanted {wanted[what]!r}"
             )
-    start = Start(delivered, known, state.get("standing")) if form == FORM else Start(delivered)
+    start = Start(delivered)
+    if form == FORM:
+        start = Start(delivered, known, state.get("standing"), state.get("growing"))
     if form != FORM:
         check_digest(graph, known, on_change)
     else:
@@ -117,16 +131,6 @@ def check_digest(graph: Graph, drawn: object, on_change: str) -> None:
             " before 0.5, which kept no more of its world than that; on_change='accept' goes on all the same)"
         )
     log.warning("the state is of a flowload before 0.5: whether data and code are the same is not known")
-
-
-def check_order(graph: Graph) -> None:
-    """Raise GraphError for a graph whose stream depends on more than data, parameters and seed."""
-    for placed in graph.nodes():
-        if placed.stage.growing:
-            raise GraphError(
-                f"{placed.name!r} follows files as they come, so the order of this run depends on time;"
-                " it has no state to go on from"
-            )
 
 
 def digest(graph: Graph) -> str:

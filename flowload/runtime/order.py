@@ -17,6 +17,7 @@ from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
 from flowload.graph.inspect.lanes import LanePlan, find_lanes
 from flowload.graph.inspect.length import Length, length_of
+from flowload.runtime.growing.log import grown, repeat
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.threads.monitor import Monitor, RunLock
 from flowload.runtime.world.compare import refuse_data
@@ -133,7 +134,13 @@ class Order(RunOrder):
         for node, saved in ((self.start.world or {}).get("data") or {}).items():
             for member in compiled.nodes.get(node, ()):
                 member.verify = partial(refuse_data, node, saved, on_change=self.on_change)
-        return Run(compiled, pool, monitor, Standing.of(compiled, self.start.standing))
+        if self.start.growing is not None:
+            repeat(compiled.segments, self.start.growing, accept=self.on_change == "accept")
+        # What grows is told again from its beginning: see `flowload.runtime.growing`.
+        grows = any(placed.stage.growing for placed in self.graph.nodes())
+        standing = None if grows else Standing.of(compiled, self.start.standing)
+        anchor = (self.start.growing or {}).get("anchor")
+        return Run(compiled, pool, monitor, standing, anchor=anchor)
 
     @cached_property
     def lanes(self) -> LanePlan | None:
@@ -149,6 +156,14 @@ class Order(RunOrder):
         if lanes is None:
             return dict(since)
         return {name: lanes.of_rank(name, count) for name, count in since.items()}
+
+    def grown(self, run: Run | None) -> Mapping[str, Any] | None:
+        """What a state keeps of data that grow."""
+        if run is None:
+            return self.start.growing
+        with run.monitor.run_lock:
+            found = grown(run.compiled.segments, self.start.growing, run.arrivals)
+        return None if found is None else {**found, "anchor": run.anchor}
 
     def write(self, delivered: Mapping[str, int], run: Run | None = None) -> State:
         """The state after so many blocks of each output; there may be arrays in it.
@@ -174,6 +189,7 @@ class Order(RunOrder):
             seed=self.seed,
             delivered=delivered,
             world=world,
+            growing=self.grown(run),
             first_epoch=self.first_epoch,
             align=self.align,
             standing=standing,

@@ -38,6 +38,7 @@ from flowload.observe.stats import ConsumerStats
 from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
 from flowload.printable import text_of
+from flowload.runtime.growing.arrivals import Arrivals
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.observe.accounts import check_accounts, check_delivered, check_made_again
 from flowload.runtime.observe.process import ProcessStats, thread_clock
@@ -72,12 +73,20 @@ class Run:
     """Opened by `start` inside an event loop; `outputs` carry what it makes; `stop` ends it."""
 
     def __init__(
-        self, compiled: CompiledGraph, pool: BufferPool, monitor: Monitor, standing: Standing | None = None
+        self,
+        compiled: CompiledGraph,
+        pool: BufferPool,
+        monitor: Monitor,
+        standing: Standing | None = None,
+        *,
+        anchor: str | None = None,
     ) -> None:
         self.compiled = compiled
         self.standing = standing
         self.pool = pool
         self.monitor = monitor
+        self.arrivals: Arrivals | None = None  #: made when somebody asks
+        self.anchor = anchor  #: what came behind this file is new; see `flowload.runtime.growing.arrivals`
         self.failure: BaseException | None = None
         self.finished = False
         self.unclosed = 0  #: parts of it that could not be closed when it was stopped

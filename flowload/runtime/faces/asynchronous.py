@@ -30,13 +30,14 @@ from flowload.runtime.state.columns import to_values
 from flowload.runtime.threads.eventloop import keep_ctrl_c_out
 from flowload.tracebacks import shortened
 
+from .anchored import Anchored, check_chunks, while_it_runs
 from .ended import Ended
 from .pictured import Pictured
 
 __all__ = ["AsyncBatches", "hand_over", "only_output", "parts_of"]
 
 
-class AsyncBatches(Pictured):
+class AsyncBatches(Pictured, Anchored):
     """A run inside the reader's own event loop. Leaving the context is the stop button."""
 
     def __init__(self, order: Order) -> None:
@@ -194,9 +195,7 @@ class AsyncBatches(Pictured):
 
     def stats(self) -> RunStats:
         """The run at this moment; from any thread, also after it was left."""
-        if self.run is None:
-            raise ClosedRun("this run was not entered yet")
-        return snapshot(self.run)
+        return snapshot(self.begun_run())
 
     @property
     def plan(self) -> Plan:
@@ -223,15 +222,27 @@ class AsyncBatches(Pictured):
 
     def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
         """Show every block that goes into a stage to its tap before the stage has it; from any thread."""
-        if self.run is None:
-            raise ClosedRun("this run was not entered yet")
-        self.run.tap(taps)
+        self.begun_run().tap(taps)
 
     def dump(self) -> Dump:
         """What everybody in the run does at this moment; from any thread."""
+        return dump(self.begun_run())
+
+    def begun_run(self) -> Run:
+        """The run. Raises ClosedRun before it was entered."""
         if self.run is None:
             raise ClosedRun("this run was not entered yet")
-        return dump(self.run)
+        return self.run
+
+    async def wait(self, *, chunks: int, since: str | None = None) -> int:
+        """Wait until so many chunks have come since an anchor; returns how many. See `new_chunks`.
+
+        Files are indexed as they come, whether batches are read meanwhile or not. Raises ClosedRun where the
+        run ends, and what it fails with.
+        """
+        check_chunks(chunks)
+        arrivals, run = self.arrivals(), self.begun_run()
+        return await while_it_runs(run, lambda: arrivals.wait(chunks, run.anchor if since is None else since))
 
     def state_dict(self) -> State:
         """What `graph.stream(state=...)` goes on from: after the last batch that was handed out."""

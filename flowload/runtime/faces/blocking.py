@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from queue import Empty
 from threading import get_ident
 from time import perf_counter
@@ -21,14 +22,16 @@ from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.runtime.order import Order
-from flowload.runtime.run import PATIENCE
+from flowload.runtime.run import PATIENCE, Run
 from flowload.runtime.state.columns import to_values
 from flowload.tracebacks import shortened
 
+from .anchored import Anchored
 from .asynchronous import AsyncBatches, check_output, only_output, parts_of
 from .ended import Ended
 from .handoff import OutputEnd
 from .loop_thread import LoopThread
+from .output import Output
 from .pictured import Pictured
 
 __all__ = ["Batches"]
@@ -38,7 +41,7 @@ log = logging.getLogger("flowload")
 HINT = "outputs of one run hold each other back; read them in turn, or in threads"
 
 
-class Batches(Pictured):
+class Batches(Pictured, Anchored):
     """A run for synchronous code, in any thread, with or without an event loop around.
 
     Leaving the `with` block is the stop button; so is dropping the last reference.
@@ -219,6 +222,20 @@ class Batches(Pictured):
                 return
         self._loop_thread.batches.record(trace)
 
+    def begun_run(self) -> Run:
+        """The run. Raises ClosedRun before it has begun."""
+        return self._begun().begun_run()
+
+    def wait(self, *, chunks: int, since: str | None = None) -> int:
+        """Wait until so many chunks have come since an anchor; see `AsyncBatches.wait`."""
+        batches = self._begun()
+        assert self._loop_thread is not None  # noqa: S101 - it has begun
+        try:
+            return self._loop_thread.ask(partial(batches.wait, chunks=chunks, since=since))
+        except KeyboardInterrupt:
+            self.close()
+            raise
+
     def state_dict(self) -> State:
         """What `graph.iterate(state=...)` goes on from: after the last batch that was handed out."""
         state: State = to_values(self.state())
@@ -266,39 +283,3 @@ def _stop(loop_thread: weakref.ref[LoopThread]) -> None:
     """
     if (alive := loop_thread()) is not None:
         alive.stop()
-
-
-class Output:
-    """One named output of a run; `len` of it is that of `Batches`."""
-
-    def __init__(self, batches: Batches, name: str) -> None:
-        self._batches = batches
-        self._name = name
-
-    def __iter__(self) -> Iterator[Any]:
-        self._batches.begin(self._name)
-        return self
-
-    def __len__(self) -> int:
-        return self._batches.length(self._name).exact()
-
-    def __length_hint__(self) -> int:
-        return self._batches.length(self._name).blocks
-
-    def __bool__(self) -> bool:
-        return True  # whatever its length
-
-    @property
-    def epoch(self) -> int:
-        """See `Batches.epoch`."""
-        return self._batches.epoch_of(self._name)
-
-    def __next__(self) -> Any:
-        try:
-            return self._batches.next(self._name)
-        except KeyboardInterrupt:  # its traceback would keep the run alive
-            self._batches.close()
-            raise
-        except Exception as error:
-            shortened(error)
-            raise

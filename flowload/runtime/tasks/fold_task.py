@@ -57,6 +57,7 @@ class FoldTask(Task):
         self._spent = True  # nothing more comes of what was fed
         self._flushed = False
         self._rested = False  # idle folds were asked, and gave nothing
+        self._resting = False  # what is made now comes of idle folds
         self._light = 0  # hops in a row that made few bytes
         self._go_on()
 
@@ -108,21 +109,28 @@ class FoldTask(Task):
         """Feed the chain from the input; False: there is nothing to make messages from."""
         source = self.segment.inputs[0]
         messages: list[Message] = []
-        while len(messages) < self._take and (message := source.take_now()) is not None:
+        log = self.segment.idle_log
+        most = log.most(self._take)
+        while len(messages) < most and (message := source.take_now()) is not None:
             messages.append(message)
             if self._pacing is not None and isinstance(message, NumberedBlock) and message.block is not None:
                 self._pacing.began(message.block)
         if messages:
             self._chain.feed(messages)
+            log.feed(len(messages))
             self._rested = False
+        elif log.due:
+            log.begun()
+            self._chain.rest()
+            self._resting = True
         elif source.at_end:
             if self._flushed:
                 return False
             self._chain.finish()
             self._flushed = True
-        elif self._chain.idles and not self._rested:
+        elif self._chain.idles and not self._rested and log.free:
             self._chain.rest()
-            self._rested = True
+            self._rested = self._resting = True
         else:
             return False
         self._spent = False
@@ -140,6 +148,9 @@ class FoldTask(Task):
         self.segment.running = 0
         made, self._spent = job.outcome()
         self._made.extend(made)
+        if self._resting and made:
+            self.segment.idle_log.gave()
+        self._resting = self._resting and not made and not self._spent
         nbytes = sum(message.nbytes for message in made if isinstance(message, NumberedBlock))
         self._light = self._light + 1 if nbytes <= LIGHT_BYTES else 0
         if made:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from flowload.abc.operators import Map, Mark, Route
 from flowload.runtime.channel import Channel, Cut, Message, NumberedBlock, ReaderGone
+from flowload.runtime.growing.idle_log import IdleLog
 from flowload.runtime.lanes.call_limit import CallLimit
 from flowload.runtime.message import Label
 from flowload.runtime.state.saver import Saver
@@ -57,6 +58,7 @@ class Segment:
     fresh: Any = (
         None  #: a Turn as it was opened, before it became that one: each pass that is apart begins so
     )
+    idle_log: IdleLog = field(default_factory=IdleLog)  #: when its folds gave blocks without input
     async_jobs: set[Job] = field(default_factory=set)  #: its calls that the loop has under way
 
     def epochs(self) -> Epochs:

@@ -118,6 +118,7 @@ class Index:
         self.memo = memo
         self.seen = seen
         self.indexed = 0  #: files
+        self.chunk_counts: dict[str, int] = {}  #: by file, of a growing source
         self.told: set[str] = set()  #: reasons for which members were left out, or are doubtful
         self.counting = threading.Lock()
 
@@ -138,6 +139,8 @@ class Index:
                 call.reject(error)
                 continue
             tables.append(listed.table)
+            if self.seen is None:
+                self.chunk_counts[path] = len(listed.table)
             left_out.update(listed.left_out)
             sources.append(SourceFile(path, stamp=stamp.pack()))
         if self.seen is not None:
@@ -151,6 +154,15 @@ class Index:
         whole["source"] = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
         whole["use"] = files.epoch
         return Chunks(self.format, tuple(sources), whole)
+
+    def count_chunks(self, path: str) -> int:
+        """See `Counting`."""
+        if path not in self.chunk_counts:
+            try:
+                self.chunk_counts[path] = len(self.index(path)[1].table)
+            except DataError:  # whoever reads it says so
+                return 0
+        return self.chunk_counts[path]
 
     def index(self, path: str, before: Identity | None = None) -> tuple[Identity, Listed]:
         """The identity of one file and what it holds; it must be what it was in an earlier pass.

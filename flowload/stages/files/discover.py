@@ -56,6 +56,7 @@ class WatchStage(DiscoverStage):
     """The declaration of `discover(..., watch=True)`."""
 
     growing: ClassVar[bool] = True
+    retells: ClassVar[bool] = True
 
     settle: float = 5.0
     rescan: float = 10.0

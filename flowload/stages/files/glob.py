@@ -163,6 +163,18 @@ class Search:
         inside = [root if root.endswith(os.sep) else root + os.sep for root in roots]
         return [next((path[len(root) :] for root in inside if path.startswith(root)), path) for path in paths]
 
+    def place_of(self, path: str) -> tuple[int, str]:
+        """The number of the pattern that finds a file, and its path below that pattern's folder."""
+        for number, place in enumerate(self.places):
+            root = place.root if place.root.endswith(os.sep) else place.root + os.sep
+            if path.startswith(root):
+                return number, path[len(root) :]
+        return -1, path
+
+    def path_of(self, number: int, name: str) -> str:
+        """The path of which `place_of` said this. Raises IndexError where there is no such pattern."""
+        return name if number < 0 else os.path.join(self.places[number].root, name)  # noqa: PTH118
+
     def check(self, go_on: GoOn = anything) -> None:
         """Raise NoDataError unless every place can be watched: its folder, or the file it names, is there."""
         for place in self.places:

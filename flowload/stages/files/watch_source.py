@@ -12,12 +12,13 @@ import anyio.to_thread
 
 from flowload.abc.operators import Block, Call, Mark, State
 from flowload.blocks import Files
-from flowload.errors import ClosedRun
+from flowload.errors import ClosedRun, DataError
 
 from .events import FileEvents, FolderEvents
-from .glob import GoOn, Search, anything
+from .glob import GoOn, Natural, Search, anything, natural
 from .list_source import in_blocks
 from .ready import Probe, ReadyFiles
+from .told_log import Entry, ToldFile, ToldLog, entries_of
 from .writers import LookAtFiles
 
 __all__ = ["WatchSource"]
@@ -68,6 +69,13 @@ class WatchSource:
         self.go_on: GoOn = anything
         self.telling: deque[Files | Mark] = deque()
         self.newest: float | None = None  #: when the last file came, by the clock
+        self.log = ToldLog()
+        self.order: list[str] = []  #: paths of all that was told
+        self.found_first: int | None = None  #: of them, those that were there when the run began
+        self.given = 0  #: entries of the log that were given
+        self.again: list[Entry] = []  #: what an earlier run told
+        self.told_more = anyio.Event()  #: for who waits for more
+        self.accept = False  #: what is not there any more of that is left out
 
     def epoch(self, number: int, call: Call) -> AsyncIterator[Block | Mark]:
         """The stream itself: one endless pass."""
@@ -81,6 +89,7 @@ class WatchSource:
     async def __anext__(self) -> Block | Mark:
         while not self.telling:
             await self.look()
+        self.given += 1
         return self.telling.popleft()
 
     async def look(self) -> None:
@@ -92,18 +101,66 @@ class WatchSource:
         else:
             happened = await self.notices.wait(self.patience())
         ready = await in_thread(self.decide, happened)
-        self.telling.extend(in_blocks(ready, self.number))
+        for block in in_blocks(ready, self.number):
+            self.tell(block)
         if ready:
             self.newest = self.clock()
         if first or ready:
-            self.telling.append(Mark.CAUGHT_UP)
+            self.tell(Mark.CAUGHT_UP)
+        if first:
+            self.found_first = len(self.order)
+        self.told_more.set()
+
+    def tell(self, word: Files | Mark) -> None:
+        """Queue a word, and note it."""
+        if isinstance(word, Files):
+            self.order += word.paths
+            self.log.add([self.noted(path) for path in word.paths])
+        else:
+            self.log.add(None)
+        self.telling.append(word)
+
+    def noted(self, path: str) -> ToldFile:
+        """A file for the log."""
+        size, _ = self.arrivals.told[path] or (-1, 0)
+        return ToldFile(size, *self.search.place_of(path))
 
     def begin(self) -> FileEvents:
         """Listen before the first search, so that nothing falls between the two. Raises NoDataError."""
         self.search = Search.of(self.texts, self.suffixes, absolute=True)
         self.search.check(self.go_on)
         self.next_search = self.clock()
+        self.tell_again()
         return self.listen(self.search.roots, self.search.recursive)
+
+    def tell_again(self) -> None:
+        """Queue what an earlier run told, behind what was given of it. Raises DataError for what has gone."""
+        for number, entry in enumerate(self.again):
+            if entry is None:
+                self.tell(Mark.CAUGHT_UP)
+            else:
+                found = [self.found(file, needed=number >= self.given) for file in entry]
+                self.tell(Files(tuple(path for path in found if path is not None), self.number))
+            if number < self.given:
+                self.telling.popleft()
+        self.again = []
+
+    def found(self, file: ToldFile, *, needed: bool) -> str | None:
+        """The path of a file that was told before; None: it is left out. Raises DataError, see `retell`."""
+        try:
+            path = self.search.path_of(file.place, file.name)
+        except IndexError:
+            path = file.name
+        look = self.probe(path) if needed else None
+        if needed and not self.accept and file.size >= 0 and (look is None or look.size != file.size):
+            raise DataError(
+                "a file that was told before is not what it was",
+                where=path,
+                found="no file" if look is None else f"{look.size:,} bytes",
+                wanted=f"{file.size:,} bytes; on_change='accept' goes on without what has gone",
+            )
+        self.arrivals.told[path] = (file.size, 0) if look is None else (look.size, look.mtime_ns)
+        return None if needed and look is None else path
 
     def patience(self) -> float:
         """Seconds to wait for events before files are looked at again."""
@@ -130,14 +187,58 @@ class WatchSource:
         age = {} if self.newest is None else {"newest_source_age_seconds": self.clock() - self.newest}
         return {"sources": len(self.arrivals.told), **age}
 
+    def told(self, beyond: Sequence[str] = ()) -> State:
+        """See `Retelling`."""
+        # Of these no size is known: one that goes before it is told is nobody's business.
+        return self.log.state([ToldFile(-1, *self.search.place_of(path)) for path in beyond])
+
+    def retell(self, told: State, *, accept: bool = False) -> None:
+        """See `Retelling`."""
+        self.again, self.accept = list(entries_of(told)), accept
+
+    def arrived(self) -> Sequence[str]:
+        """See `Arriving`."""
+        return self.order
+
+    def news(self) -> anyio.Event:
+        """See `Arriving`."""
+        if self.told_more.is_set():
+            self.told_more = anyio.Event()
+        return self.told_more
+
+    def key(self, path: str) -> Natural:
+        """The natural order of names."""
+        return natural(path)
+
+    def ahead(self) -> AsyncIterator[Block | Mark]:
+        """See `Arriving`: another look at the same folders, from what was told on."""
+        other = WatchSource(
+            self.texts,
+            self.suffixes,
+            settle=self.arrivals.settle,
+            rescan=self.rescan,
+            listen=self.listen,
+            probe=self.probe,
+            clock=self.clock,
+        )
+        other.arrivals.told = dict(self.arrivals.told)
+        return other.watched()
+
+    async def watched(self) -> AsyncIterator[Block | Mark]:
+        """Everything as it comes, until nobody wants more."""
+        try:
+            while True:
+                yield await anext(self)
+        finally:
+            self.close()
+
     def state(self) -> State:
-        """Paths of the files that were given."""
-        queued = {path for word in self.telling if isinstance(word, Files) for path in word.paths}
-        return {"given": [path for path in self.arrivals.told if path not in queued]}
+        """How many words were given of those that `told` tells."""
+        return {"given": self.given}
 
     def restore(self, state: State) -> None:
-        """Go on: files that `state` named are not given again."""
-        self.arrivals.told = dict.fromkeys(state["given"])
+        """Go on behind these; see `retell`."""
+        self.given = int(state["given"])
 
 
 async def in_thread(work: Callable[..., T], *args: object) -> T:

@@ -1,0 +1,239 @@
+"""A folder that grows, stopped anywhere: what was told comes again in order, then what came meanwhile."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import anyio
+import numpy as np
+import pytest
+
+import flowload as fl
+from flowload.errors import ClosedRun, DataError, GraphError
+from flowload.graph import Graph
+from flowload.stages.files.writers import LOCAL, filesystem, nobody_writes
+from tests.acceptance.damage import good_games, tar_of
+from tests.threads import none_left
+
+GAMES = 3  #: of each file
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder on a file system whose kernel knows who writes."""
+    place = tmp_path / "growing"
+    place.mkdir()
+    (tmp_path / "probe").write_bytes(b"x")
+    if filesystem(str(place)) not in LOCAL or nobody_writes(str(tmp_path / "probe")) is None:
+        pytest.skip("the kernel does not tell who writes here")
+    return place
+
+
+@pytest.fixture(scope="module")
+def parts(sample: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Small tars of different games, outside of the folder."""
+    place = tmp_path_factory.mktemp("parts")
+    every = list(good_games(sample[0], 4 * GAMES).items())
+    paths = [place / f"{number}.tar" for number in range(4)]
+    for number, path in enumerate(paths):
+        path.write_bytes(tar_of(dict(every[GAMES * number :][:GAMES])))
+    return paths
+
+
+def put(part: Path, folder: Path, name: str) -> None:
+    """A file arrives."""
+    shutil.copy(part, folder / f"{name}.part")
+    (folder / f"{name}.part").rename(folder / f"{name}.tar")
+
+
+def pooled(folder: Path, pool: int = 4) -> Graph:
+    return (
+        games_of(folder)
+        >> fl.shuffle_pool(pool)
+        >> fl.unpack()
+        >> fl.reservoir(8)
+        >> fl.batch(2, layout="bits")
+    )
+
+
+def bits(batch: Any) -> bytes:
+    return np.asarray(batch["bits"]).tobytes()
+
+
+@pytest.mark.parametrize("epochs", [1, None])
+def test_it_goes_on_from_every_batch(folder: Path, parts: list[Path], epochs: int | None) -> None:
+    put(parts[0], folder, "m")
+    states, got = [], []
+    with pooled(folder).iterate(seed=3, epochs=epochs) as batches:
+        for number in range(18):
+            if number in (5, 9):
+                put(parts[number // 4], folder, "z" if number == 5 else "b")
+                batches.wait(chunks=(2 if number == 5 else 3) * GAMES)
+            got.append(bits(next(batches)))
+            states.append(json.dumps(batches.state_dict()))
+    put(parts[3], folder, "a")  # meanwhile
+    moved = folder.rename(folder.with_name("moved"))
+    for cut in range(0, len(states) - 1, 3):
+        with pooled(moved).iterate(seed=3, epochs=epochs, state=json.loads(states[cut])) as batches:
+            again = [bits(next(batches)) for _ in range(2)]
+            assert again == got[cut + 1 :][:2], cut
+            state = json.dumps(batches.state_dict())
+            expected = bits(next(batches))
+        with pooled(moved).iterate(seed=3, epochs=epochs, state=json.loads(state)) as batches:
+            assert bits(next(batches)) == expected
+
+
+def games_of(folder: Path) -> Graph:
+    return fl.discover(folder, watch=True, settle=0.0) >> fl.read("lc0")
+
+
+def frames(folder: Path) -> Graph:
+    return (
+        fl.discover(folder, watch=True, settle=0.0)
+        >> fl.read("lc0")
+        >> fl.unpack()
+        >> fl.batch(1, layout="bits")
+    )
+
+
+def length(*paths: Path) -> int:
+    graph = fl.discover([str(path) for path in paths]) >> fl.read("lc0") >> fl.unpack() >> fl.batch(64)
+    with graph.iterate() as batches:
+        return sum(len(batch["values"]) for batch in batches)
+
+
+def test_every_frame_comes_once_whatever_came_meanwhile(folder: Path, parts: list[Path]) -> None:
+    put(parts[1], folder, "m")
+    first, both = length(parts[1]), length(parts[1], parts[0])
+    with frames(folder).iterate(epochs=1) as batches:
+        begun = [bits(next(batches)) for _ in range(first // 2)]
+        state = json.dumps(batches.state_dict())
+    put(parts[0], folder, "a")  # before the first, by its name
+    with frames(folder).iterate(epochs=1, state=json.loads(state)) as batches:
+        rest = [bits(next(batches)) for _ in range(both - len(begun))]
+    with frames(folder).iterate(epochs=1) as batches:
+        whole = Counter(bits(next(batches)) for _ in range(both))
+    assert Counter(begun + rest) == whole
+    with (
+        fl.discover(parts[1]) >> fl.read("lc0") >> fl.unpack() >> fl.batch(1, layout="bits")
+    ).iterate() as batches:
+        assert [bits(batch) for batch in batches] == (begun + rest)[:first]
+
+
+def test_a_split_keeps_its_word(folder: Path, parts: list[Path]) -> None:
+    def graph() -> Graph:
+        games = (
+            fl.discover(folder, watch=True, settle=0.0) >> fl.read("lc0") >> fl.split(train=0.5, valid=0.5)
+        )
+        train = games["train"] >> fl.unpack() >> fl.batch(1, layout="bits")
+        return fl.outputs(train=train, valid=games["valid"] >> fl.unpack() >> fl.batch(1, layout="bits"))
+
+    for number in range(3):
+        put(parts[number], folder, str(number))
+    with graph().iterate(epochs=1) as batches:
+        whole = {name: [bits(next(batches[name])) for _ in range(12)] for name in ("train", "valid")}
+    with graph().iterate(epochs=1) as batches:
+        begun = {name: [bits(next(batches[name])) for _ in range(5)] for name in ("train", "valid")}
+        state = json.dumps(batches.state_dict())
+    put(parts[3], folder, "00")
+    with graph().iterate(epochs=1, state=json.loads(state)) as batches:
+        for name in ("train", "valid"):
+            assert begun[name] + [bits(next(batches[name])) for _ in range(7)] == whole[name]
+
+
+def test_a_told_file_that_has_gone_is_named_or_left_out(folder: Path, parts: list[Path]) -> None:
+    put(parts[0], folder, "a")
+    put(parts[1], folder, "b")
+    with frames(folder).iterate(epochs=1) as batches:
+        next(batches)
+        state = json.dumps(batches.state_dict())
+    (folder / "b.tar").unlink()
+    with (
+        pytest.raises(
+            DataError, match=r"b\.tar: a file that was told before is not what it was; found no file"
+        ),
+        frames(folder).iterate(epochs=1, state=json.loads(state)) as batches,
+    ):
+        next(batches)
+    with frames(folder).iterate(epochs=1, state=json.loads(state), on_change="accept") as batches:
+        assert next(batches)
+
+
+def test_a_network_for_every_so_many_chunks(folder: Path, parts: list[Path]) -> None:
+    """What a daemon does: wait, put the anchor at the newest file, train."""
+    put(parts[0], folder, "a")
+    with none_left(), pooled(folder, pool=100).iterate(epochs=None) as batches:
+        assert batches.wait(chunks=GAMES) == GAMES
+        assert batches.anchor() == "a.tar"
+        assert batches.new_chunks() == 0
+        next(batches)
+        assert batches.new_chunks(since="") == GAMES
+        for number in (1, 2):
+            writer = threading.Thread(target=put, args=(parts[number], folder, f"n{number}"))
+            writer.start()
+            assert batches.wait(chunks=GAMES) == GAMES
+            writer.join()
+            assert batches.anchor() == f"n{number}.tar"
+        assert batches.new_chunks(since="n1.tar") == GAMES
+        assert batches.new_chunks(since="a.tar") == 2 * GAMES
+        state = json.dumps(batches.state_dict())
+    put(parts[3], folder, "b")  # it sorts before the anchor, and came later
+    with pooled(folder, pool=100).iterate(epochs=None, state=json.loads(state)) as batches:
+        assert batches.wait(chunks=GAMES) == GAMES
+        assert batches.new_chunks(since="a.tar") == 3 * GAMES
+    with pooled(folder, pool=100).iterate(epochs=None) as batches:  # a new run knows names alone
+        assert batches.wait(chunks=GAMES, since="n1.tar") == GAMES
+        assert batches.wait(chunks=GAMES, since="aa.tar") == 3 * GAMES
+
+
+@pytest.mark.anyio
+async def test_it_can_be_awaited(folder: Path, parts: list[Path]) -> None:
+    put(parts[0], folder, "a")
+    async with pooled(folder).stream(epochs=None) as batches:
+        assert await batches.wait(chunks=1) == GAMES
+        batches.anchor()
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                group.start_soon(anyio.to_thread.run_sync, put, parts[1], folder, "b")
+                assert await batches.wait(chunks=GAMES) == GAMES
+
+
+def test_who_waits_is_told_when_the_run_is_left(folder: Path, parts: list[Path]) -> None:
+    put(parts[0], folder, "a")
+    with none_left():
+        batches = pooled(folder).iterate(epochs=None)
+        with batches:
+            next(batches)
+            leaver = threading.Timer(0, batches.close)
+            leaver.start()
+            with pytest.raises(ClosedRun, match="was left, or is over"):
+                batches.wait(chunks=10**6)
+            leaver.join()
+        with pytest.raises(ClosedRun):
+            batches.wait(chunks=1)
+
+
+def test_who_waits_is_told_what_failed(folder: Path, parts: list[Path]) -> None:
+    put(parts[0], folder, "a")
+
+    def wrong(batch: Any) -> Any:
+        raise ZeroDivisionError("wrong")
+
+    with (pooled(folder) >> fl.map(wrong)).iterate(epochs=None) as batches, pytest.raises(ZeroDivisionError):
+        batches.wait(chunks=10**6)
+
+
+def test_where_nothing_grows_nobody_waits(parts: list[Path]) -> None:
+    graph = fl.discover(parts[0]) >> fl.read("lc0") >> fl.unpack() >> fl.batch(4)
+    with graph.iterate() as batches, pytest.raises(GraphError, match="nothing in this graph grows"):
+        batches.wait(chunks=1)
+    with (
+        graph.iterate() as batches,
+        pytest.raises(GraphError, match="wait: chunks is 0; wanted a number from 1"),
+    ):
+        batches.wait(chunks=0)
