@@ -1,1 +1,1 @@
-"""Recordings over time in zarr: arrays of equal length, read in windows of rows."""
+"""Recordings over time, in zarr and in other files: arrays of equal length, read in windows of rows."""

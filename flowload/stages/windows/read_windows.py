@@ -195,13 +195,14 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
 ) -> Graph:
-    """Begin a graph with windows of rows [start, start + size) of one or several arrays in zarr.
+    """Begin a graph with windows of rows [start, start + size) of one or several arrays over time.
 
     The same as `window_starts(arrays, size, ...) >> read_windows(...)`; write those two where windows are
     shared between ranks, or parted by recording.
 
     Args:
-        arrays: a recording (a folder, zip or URL with `timeseries.zarr`), one zarr array, arrays by name
+        arrays: a recording (a folder, zip or URL with `timeseries.zarr`; HDF5, NWB, `.npy`, a folder of
+            suite2p's, SpikeGLX's `.bin`: see the page on recordings), one zarr array, arrays by name
             (`{"activity": "a.zarr", "stimulus": "s.zarr"}`: windows of all begin at the same row), or a list
             of those, for several recordings. Or a function of yours: `load_fn(start, end)` returns the rows
             from `start` up to `end` as an array (key "x"), a tuple of arrays (keys "0", "1", ...), or a dict

@@ -25,7 +25,7 @@ from flowload.formats.recordings.series import Lacks, NoGaps
 from flowload.formats.rows.columns import import_extra
 from flowload.formats.rows.npy import MappedColumn
 
-from .local import local_file, no_array, starts_with, which_array
+from .local import ends_with, local_file, no_array, starts_with, which_array
 from .mapped import check_numbers
 
 __all__ = ["Hdf5Kind", "open_dataset"]
@@ -44,7 +44,7 @@ class Hdf5Kind:
     def knows(self, location: str) -> bool:
         """See `Kind`."""
         path = local_file(location)
-        return path is not None and (path.suffix.lower() in ENDINGS or starts_with(path, MAGIC, PLACES))
+        return ends_with(location, *ENDINGS) or (path is not None and starts_with(path, MAGIC, PLACES))
 
     def arrays(self, location: str, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - local
         """See `Kind`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from flowload.errors import DataError, NoDataError
 from flowload.files.regular import opened
 
-__all__ = ["local_file", "local_folder", "no_array", "starts_with", "which_array"]
+__all__ = ["ends_with", "local_file", "local_folder", "no_array", "starts_with", "which_array"]
 
 
 def local_path(location: str) -> Path | None:
@@ -31,6 +31,12 @@ def local_folder(location: str) -> Path | None:
         return path if path is not None and path.is_dir() else None
     except (OSError, ValueError):
         return None
+
+
+def ends_with(location: str, *endings: str) -> bool:
+    """Whether a place that is no URL and no folder has such a name: a file, also one that is not there."""
+    path = local_path(location)
+    return path is not None and path.suffix.lower() in endings and local_folder(location) is None
 
 
 def starts_with(path: Path, magic: bytes, places: tuple[int, ...] = (0,)) -> bool:

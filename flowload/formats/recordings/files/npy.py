@@ -14,7 +14,7 @@ from flowload.files.guard import Guard
 from flowload.formats.recordings.boxes import BoxSeries
 from flowload.kernels.rows.take import native
 
-from .local import local_file, local_folder, no_array, starts_with, which_array
+from .local import ends_with, local_file, local_folder, no_array, starts_with, which_array
 from .mapped import MappedBoxes, check_numbers, mapped_series
 
 __all__ = ["NpyKind"]
@@ -31,8 +31,8 @@ class NpyKind:
     def knows(self, location: str) -> bool:
         """See `Kind`."""
         path = local_file(location)
-        if path is not None:
-            return path.suffix == ENDING or starts_with(path, npy.MAGIC_PREFIX)
+        if path is not None or ends_with(location, ENDING):
+            return ends_with(location, ENDING) or (path is not None and starts_with(path, npy.MAGIC_PREFIX))
         folder = local_folder(location)
         if folder is None or any((folder / name).exists() for name in ZARR):
             return False
@@ -44,7 +44,7 @@ class NpyKind:
     def arrays(self, location: str, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - local
         """See `Kind`."""
         path = Path(location)
-        return [path.stem] if path.is_file() else list(files_in(path))
+        return list(files_in(path)) if path.is_dir() else [path.stem]
 
     def open(
         self,
@@ -60,7 +60,7 @@ class NpyKind:
         if name not in names:
             raise no_array(location, name, names)
         path = Path(location)
-        return open_npy(path if path.is_file() else files_in(path)[name])
+        return open_npy(files_in(path)[name] if path.is_dir() else path)
 
 
 def files_in(folder: Path) -> dict[str, Path]:

@@ -6,6 +6,7 @@ The file is int16 `(T, channels)`. An array `raw` has these numbers, which is wh
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from flowload.errors import DataError
 from flowload.files.arrays import Dump, map_array
 from flowload.files.guard import Guard
+from flowload.files.regular import opened
 from flowload.formats.recordings.boxes import Box, BoxSeries
 
-from .local import local_file, no_array
+from .local import ends_with, no_array
 from .mapped import MappedBoxes, mapped_series
 from .spikeglx_meta import Meta, read_meta
 
@@ -36,8 +38,7 @@ class SpikeGlxKind:
 
     def knows(self, location: str) -> bool:
         """See `Kind`."""
-        path = local_file(location)
-        return path is not None and path.suffix == ENDING
+        return ends_with(location, ENDING)
 
     def arrays(self, location: str, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - the same for all
         """See `Kind`."""
@@ -83,7 +84,8 @@ class Scaled:
 
 def map_samples(path: Path, meta: Meta, guard: Guard) -> NDArray[np.int16]:
     """The samples of a file. Raises DataError where it has another size than its `.meta` says."""
-    size = path.stat().st_size
+    with opened(path) as fd:
+        size = os.fstat(fd).st_size
     if size != meta.nbytes:
         found, wanted = f"{size:,} bytes", f"the {meta.nbytes:,} of fileSizeBytes in {meta.path.name}"
         raise DataError(
