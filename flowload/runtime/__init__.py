@@ -1,7 +1,7 @@
 """How a graph runs: begin with `run.py`, whose first lines say what a run promises.
 
 `compile` turns a plan into segments and channels, `tasks/` runs them, `threads/` is where blocking work goes,
-`memory/` leases the buffers, `faces/` is what a reader holds, `observe/` what it can ask, `profile/` what
-runs stages alone. The adapters call `engine`; stages and formats are strangers here: both sides know
+`memory/` leases the buffers, `faces/` is what a reader holds, `observe/` what it can ask, `profile`
+looks at one closely. The adapters call `engine`; stages and formats are strangers here: both sides know
 `flowload.abc`. Internal: nothing here is promised to users.
 """

@@ -1,9 +1,8 @@
-"""`flowload profile FILE`: what limits a pipeline, and what it could reach with other workers."""
+"""`flowload profile FILE`: what limits a pipeline, and what the whole would gain if that were faster."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import click
@@ -16,24 +15,18 @@ from flowload.cli.numbers import limit
 from flowload.cli.sheet import Sheet, checked, open_sheet
 from flowload.cli.versions import versions
 from flowload.cli.view.lines import say
-from flowload.cli.view.prospects import as_json, prospects
 from flowload.cli.view.table import plain_table, summary
-from flowload.cli.view.verdict import as_json as verdict_as_json
-from flowload.cli.view.verdict import told
+from flowload.cli.view.verdict import as_json, told
 from flowload.observe.figures import duration, rate
 from flowload.observe.verdict import judge
-from flowload.observe.whatif import what_if
-from flowload.runtime.profile.profile import Profile
-from flowload.runtime.profile.profile import profile as look_closely
+from flowload.runtime.profile import Profile
+from flowload.runtime.profile import profile as look_closely
 
 __all__ = ["profile"]
-
-HELP = "Run every stage alone, too, with 1 to n workers."
 
 
 @click.command(cls=FileCommand)
 @click.argument("file", type=PipelineFile(path_type=Path))
-@click.option("--what-if", "alone", is_flag=True, help=HELP)
 @click.option(
     "--seconds",
     metavar="S",
@@ -51,7 +44,6 @@ def profile(
     /,
     *,
     json: Path | None,
-    alone: bool,
     seconds: float,
     samples: float | None,
     seed: int,
@@ -59,24 +51,21 @@ def profile(
 ) -> int:
     """Run the pipeline that FILE draws for a while, read as fast as it gives, and tell what limits it.
 
-    Its data are gone through again and again. With --what-if, every stage is then run alone, with what it was
-    given in the run: the table says how fast it could be, and which `workers=` would help.
+    Its data are gone through again and again.
     """
     with ExitStack() as stack:
         sheet = stack.enter_context(checked(open_sheet(json), f"--json {json}"))
         stack.enter_context(logging_to(Console(stderr=True), asked.verbose))
         whole = None if samples is None else int(samples)
-        tell = partial(say, err=True)
-        seen = look_closely(
-            asked.file.draw(), seconds=seconds, samples=whole, seed=seed, alone=alone, tell=tell
-        )
-        for line in report(seen, alone=alone):
+        say(f"the whole, for {seconds:g} s", err=True)
+        seen = look_closely(asked.file.draw(), seconds=seconds, samples=whole, seed=seed)
+        for line in report(seen):
             say(line)
         fill(sheet, seen, asked.file)
     return 0
 
 
-def report(seen: Profile, *, alone: bool) -> list[str]:
+def report(seen: Profile) -> list[str]:
     """What was seen, in words."""
     verdict = judge(seen.now, seen.before)
     lines = [*plain_table(seen.now), *summary(seen.now, {})]
@@ -84,18 +73,14 @@ def report(seen: Profile, *, alone: bool) -> list[str]:
         lines.append(
             f"measured over the last {duration(seen.now.elapsed - seen.before.elapsed)}: {rate(verdict.rate)}"
         )
-    lines += ["", *told(verdict)]
-    if alone:
-        lines += ["", *prospects(what_if(seen.now, seen.before, seen.trials))]
-    return lines
+    return [*lines, "", *told(verdict)]
 
 
 def fill(sheet: Sheet, seen: Profile, drawing: Drawing) -> None:
     """The numbers, and beside them what was run."""
     sheet.content = {
         **seen.now.as_json(),
-        "verdict": verdict_as_json(judge(seen.now, seen.before)),
-        "what_if": as_json(what_if(seen.now, seen.before, seen.trials)) if seen.trials else None,
+        "verdict": as_json(judge(seen.now, seen.before)),
         "run": {
             "file": str(drawing.path),
             "pipeline": drawing.pipeline.function.__name__,

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from flowload.observe.figures import align, rate, share
-from flowload.observe.whatif import Change, Prospect, WhatIf
+
+from .model import Change, Prospect, WhatIf
 
 __all__ = ["as_json", "prospects"]
 

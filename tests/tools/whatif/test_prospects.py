@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 
-from flowload.cli.view.prospects import as_json, prospects
-from flowload.observe.whatif import Change, Prospect, WhatIf
+from tools.whatif.model import Change, Prospect, WhatIf
+from tools.whatif.prospects import as_json, prospects
 
 UNPACK = Prospect(
     "unpack", 600e3, tuple((k, 300e3 * k) for k in range(1, 9)), 0.4, 2, 8, 288e3, 250e3, True, ""

@@ -15,7 +15,6 @@ from flowload.abc.operators import Block, Call, Operator, Setting, State
 from flowload.graph import End, Node, Origin, Placed, Plan, Stage
 from flowload.observe.stations import since, tasks_before
 from flowload.observe.stats import RunStats
-from flowload.observe.whatif import Replay
 from flowload.runtime.capture import Capture
 from flowload.runtime.channel import EndOfStream
 from flowload.runtime.compile import CompiledGraph
@@ -24,6 +23,7 @@ from flowload.runtime.observe.stats_snapshot import snapshot
 from flowload.runtime.run import Run
 from flowload.runtime.threads.monitor import Monitor, RunLock
 
+from .model import Replay
 from .recorded_inputs import copied
 
 __all__ = ["replay"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from .nearness import Nearness
-from .stations import Station, stations_of
-from .stats import RunStats
+from flowload.observe.nearness import Nearness
+from flowload.observe.stations import Station, stations_of
+from flowload.observe.stats import RunStats
 
 __all__ = ["Change", "Prospect", "Replay", "Trial", "WhatIf", "what_if"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from flowload.blocks import Batch, Item
-from flowload.runtime.profile.recorded_inputs import Cache, copied
+from tools.whatif.recorded_inputs import Cache, copied
 
 
 def batch(size: int) -> Batch:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowload.observe.stats import RunStats
-from flowload.observe.whatif import Replay, Trial, what_if
 from tests.cli.moments import stage as account
 from tests.observe.tandem import Stage, Tandem
+from tools.whatif.model import Replay, Trial, what_if
 
 BLOCKS, SAMPLES = 400, 100
 COSTS = st.floats(0.2, 5.0)

@@ -13,10 +13,10 @@ from flowload.abc.operators import Block
 from flowload.blocks import Batch
 from flowload.errors import DataError
 from flowload.graph import Graph
-from flowload.observe.whatif import Replay
-from flowload.runtime.profile.replay import replay
 from tests.runtime.stages import Does, Folds, step
 from tests.threads import none_left
+from tools.whatif.model import Replay
+from tools.whatif.replay import replay
 
 BLOCKS: list[Block] = [Batch({"x": np.zeros((4, 2))}) for _ in range(3)]
 
