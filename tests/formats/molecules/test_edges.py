@@ -141,17 +141,6 @@ def test_the_exam(tmp_path: Path) -> None:
     assert check_records(PackedMolecules(path, (2, 6), "real", 3.0, edges=(200, 2000))) > 0
 
 
-def test_jax_compiles_once_a_capacity(tmp_path: Path) -> None:
-    jax = pytest.importorskip("jax")
-    path = naive.write(tmp_path, naive.content([1, 5, 2, 2, 6, 3, 1] * 30))
-    records = PackedMolecules(path, (2, 6), "real", 3.0, edges=240)
-    step = jax.jit(lambda batch: {key: array.sum() for key, array in batch.items()})
-    with (fl.rows(records) >> fl.shuffle() >> fl.batch(atoms=48, drop_last=True)).iterate() as batches:
-        for batch in batches:
-            step(batch)
-    assert step._cache_size() == 2
-
-
 @pytest.mark.parametrize(
     ("how", "message"),
     [

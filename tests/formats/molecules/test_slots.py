@@ -46,6 +46,7 @@ def test_slots_are_a_value() -> None:
     assert one.fields("masked")["Z"][0] == (40,)
 
 
+@pytest.mark.slow
 @given(
     sizes=SIZES,
     batch=st.integers(1, 9),
@@ -110,12 +111,17 @@ def test_slots_pass_the_exam(tmp_path: Path) -> None:
         assert check_records(PackedMolecules(path, (2, 6), pairs)) > 0
 
 
-def test_jax_compiles_once_a_slot(tmp_path: Path) -> None:
-    jax = pytest.importorskip("jax")
-    path = naive.write(tmp_path, naive.content([1, 5, 2, 2, 6, 3, 1] * 30))
-    step = jax.jit(lambda batch: {key: array.sum() for key, array in batch.items()})
-    graph = fl.rows(PackedMolecules(path, (2, 4, 6))) >> fl.shuffle() >> fl.bucket(64)
-    with (graph >> fl.batch(8, drop_last=True)).iterate(epochs=2) as batches:
-        for batch in batches:
-            step(batch)
-    assert step._cache_size() == 3
+def test_real_molecules_are_all_there_in_few_shapes(shared_molecules: Path) -> None:
+    folder = PackedMolecules(shared_molecules / "mixed_mit")
+    sizes, energies = folder.sizes(), folder.column("E")
+    slots = fl.best_slots(sizes, 4)
+    graph = fl.rows(PackedMolecules(shared_molecules / "mixed_mit", slots)) >> fl.shuffle()
+    with (graph >> fl.batch(atoms=4096)).iterate(seed=1) as batches:
+        found = [(batch["Z"].shape, batch["E"].copy()) for batch in batches]
+        stats = batches.stats().stages["batch"]
+    assert sorted(np.concatenate([own for _, own in found])) == sorted(energies)
+    full = {(4096 // slot, slot) for slot in slots}
+    assert sum(shape not in full for shape, _ in found) <= len(slots)  # the last ones
+    best = sizes.sum() / np.array(slots)[np.searchsorted(slots, sizes)].sum()
+    assert stats.gauges["padding_efficiency"] == pytest.approx(best)
+    assert best > 0.8
