@@ -55,7 +55,9 @@ class Walk:
             inner: list[Group] = []
             datasets: list[str] = []
             for name, where in self.names(group):
-                if (found := self.follow(group, name, where)) is None:
+                if self.is_own_dataset(group, name, where):
+                    datasets.append(name)
+                elif (found := self.follow(group, name, where)) is None:
                     self.lost.append(where)
                 elif isinstance(found[0], self.h5py.Group):
                     inner.append(Group(where, *found))
@@ -63,6 +65,14 @@ class Walk:
                     datasets.append(name)
             yield group, datasets
             waiting += reversed(inner)
+
+    def is_own_dataset(self, group: Group, name: str, where: str) -> bool:
+        """Whether a hard link leads to a dataset; it is not opened, which would take most of the time."""
+        h5l, h5o, key = self.h5py.h5l, self.h5py.h5o, name.encode("utf-8", "surrogateescape")
+        with foreign("bad HDF5", f"{group.path}, {where}"):
+            if group.node.id.links.get_info(key).type != h5l.TYPE_HARD:
+                return False
+            return bool(h5o.get_info(group.node.id, key).type == h5o.TYPE_DATASET)
 
     def datasets(self, group: Group) -> dict[str, Any]:
         """Those of a group by name. Raises DataError for what cannot be read.
@@ -95,12 +105,11 @@ class Walk:
     def follow(self, group: Group, name: str, where: str) -> tuple[Any, Path] | None:
         """What a link leads to, and its file; None where it leads nowhere."""
         with foreign("bad HDF5", f"{group.path}, {where}"):
+            key = name.encode("utf-8", "surrogateescape")
+            if group.node.id.links.get_info(key).type == self.h5py.h5l.TYPE_HARD:
+                return group.node[name], group.path  # the object itself: if it cannot be read, it is damaged
             link = group.node.get(name, getlink=True)
             outside = isinstance(link, self.h5py.ExternalLink)
-            hard = isinstance(link, self.h5py.HardLink)
-        if hard:  # the object itself: if it cannot be read, the file is damaged
-            with foreign("bad HDF5", f"{group.path}, {where}"):
-                return group.node[name], group.path
         try:
             with foreign("lost link", where):
                 return self.abroad(link, group.path) if outside else (group.node[name], group.path)

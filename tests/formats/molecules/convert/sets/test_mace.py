@@ -170,3 +170,20 @@ def test_an_isolated_atom_whose_lines_are_missing(tmp_path: Path) -> None:
     path.write_text("\n".join(path.read_text().split("\n")[:2]).replace("1\n", "2\n", 1) + "\nH 0 0 0\n")
     with pytest.raises(DataError, match="frame 0, line 3: file ends early; found 1 atoms; wanted 2 atoms"):
         pack_molecules(path, tmp_path / "out", EV, kind="mace")
+
+
+def test_crystals_keep_their_cells(tmp_path: Path) -> None:
+    made = frames()[1:4]
+    for number, atoms in enumerate(made[:2]):
+        atoms.set_cell(np.array([[9.0, 0, 0], [1, 8, 0], [0, number, 7]]))
+        atoms.set_pbc([True, True, number == 1])
+    made[2].set_pbc(False)
+    path = saved(tmp_path, made)
+    pack_molecules(path, tmp_path / "out", EV, kind="mace", columns=["stress"])
+    wanted = ase_io.read(path, ":")
+    cells = np.fromfile(tmp_path / "out" / "cell.f32", "<f4").reshape(-1, 3, 3)
+    np.testing.assert_allclose(cells, [atoms.cell.array for atoms in wanted])
+    pbc = np.fromfile(tmp_path / "out" / "pbc.bool", bool).reshape(-1, 3)
+    assert pbc.tolist() == [atoms.pbc.tolist() for atoms in wanted]
+    stress = np.fromfile(tmp_path / "out" / "stress.f32", "<f4").reshape(-1, 3, 3)
+    np.testing.assert_allclose(stress, [atoms.info["REF_stress"] for atoms in wanted], rtol=1e-6)
