@@ -136,7 +136,7 @@ def test_neighbours_are_those_of_ase_and_matscipy(name: str, pbc: tuple[bool, ..
         assert (np.linalg.norm(apart, axis=1) < cutoff).all()
 
 
-@pytest.mark.parametrize("name", ["silicon", "chalcanthite, triclinic", "a slab"])
+@pytest.mark.parametrize("name", ["copper, one atom", "silicon", "chalcanthite, triclinic", "a slab"])
 def test_half_a_list_has_each_pair_once(name: str) -> None:
     atoms = atoms_of(name, (True, True, True))
     cells, axes = np.array(atoms.cell)[None], np.ones((1, 3), bool)
@@ -146,7 +146,19 @@ def test_half_a_list_has_each_pair_once(name: str) -> None:
     mirrored = np.column_stack([half[:, 1], half[:, 0], -half[:, 2:]])
     np.testing.assert_array_equal(in_order(np.concatenate([half, mirrored])), full)
     assert (half[:, 0] <= half[:, 1]).all()
+    assert 2 * len(half) == len(full)
     np.testing.assert_array_equal(half, in_order(half))
+
+
+@pytest.mark.parametrize("pbc", MIXED[1:])
+@pytest.mark.parametrize("other", [0.0, np.nan, 1e9])
+def test_what_a_cell_says_along_other_axes_does_not_matter(pbc: tuple[bool, ...], other: float) -> None:
+    atoms = atoms_of("wurtzite", pbc)
+    cells, axes = np.array(atoms.cell)[None], np.array([pbc])
+    wanted = neighbours([atoms.positions], cells, axes, 4.3, slots=len(atoms))
+    cells[~axes] = other
+    np.testing.assert_array_equal(neighbours([atoms.positions], cells, axes, 4.3, slots=len(atoms)), wanted)
+    assert len(wanted) or not any(pbc)  # by then atoms lie some cells apart
 
 
 def test_many_atoms_are_sorted_to_many_bins() -> None:
@@ -174,6 +186,7 @@ def test_many_atoms_are_sorted_to_many_bins() -> None:
         ([[1, 0, 0], [2, 0, 0], [0, 0, 1]], [True, False, True], 0),
         ([[0, 0, 1], [2, 0, 0], [0, 0, -3]], [True, False, True], 1),
         ([[1, 0, 0], [0, 1, 0], [1, 1, 1e-7]], [True] * 3, 1),
+        ([[1, 0, 0], [1, 1e-7, 0], [0, 0, 1]], [True, True, False], 1),
         ([[1, 0, 0], [0, np.inf, 0], [0, 0, 1]], [True] * 3, 1),
         ([[1, 0, 0], [0, np.nan, 0], [0, 0, 1]], [True] * 3, 1),
         (np.eye(3) * 1e-3, [True] * 3, 2),
