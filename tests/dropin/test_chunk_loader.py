@@ -176,10 +176,8 @@ def test_what_load_fn_raises_is_raised(error: BaseException, raised: type[BaseEx
     with none_left():
         loader = loader_of(fails_at(2, error))
         loader.start_epoch(5)
-        assert loader.get_next_chunk()[0] is not None
-        assert loader.get_next_chunk()[0] is not None
-        with pytest.raises(raised):
-            loader.get_next_chunk()
+        with pytest.raises(raised):  # it may overtake the two that wait before it
+            all(loader.get_next_chunk()[0] is not None for _ in range(3))
         loader.cleanup()
 
 

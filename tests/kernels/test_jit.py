@@ -137,6 +137,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_part_is_no_machine_code_of_its_own_and_raises_all_the_same(tmp_path: Path) -> None:
     assert _parts.PartCompiler is _parts.LinkedCompiler, "numba has become another: see kernels/_parts.py"
     module = tmp_path / "raising.py"

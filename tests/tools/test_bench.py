@@ -255,6 +255,7 @@ def test_without_data_the_best_that_is_there_is_taken() -> None:
     assert Path(default_data()).parent.is_dir()
 
 
+@pytest.mark.slow
 def test_auto_is_measured_beside_the_cpu() -> None:
     """Where no card is, both are built alike; that they take as long is the bench's to say."""
     told: list[str] = []
@@ -264,6 +265,7 @@ def test_auto_is_measured_beside_the_cpu() -> None:
     assert [line.split(",")[0] for line in told] == ["chess", "games"]
 
 
+@pytest.mark.slow
 def test_maps_are_measured_in_threads_and_in_processes() -> None:
     """Each way does the same; how many times as fast is the bench's to say."""
     batch = {"x": np.linspace(-3, 3, 8, dtype=np.float32).reshape(2, 4)}

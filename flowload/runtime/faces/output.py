@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from flowload.graph.inspect.length import Length
 from flowload.tracebacks import shortened
 
-if TYPE_CHECKING:
-    from .blocking import Batches
-
 __all__ = ["Output"]
+
+
+class Outputs(Protocol):
+    """What an output asks of its run: `Batches`."""
+
+    def begin(self, output: str) -> None:
+        """A loop over it begins."""
+
+    def length(self, output: str) -> Length:
+        """Batches of it."""
+
+    def epoch_of(self, output: str) -> int:
+        """The pass of its last batch."""
+
+    def next(self, output: str) -> Any:
+        """Its next batch."""
+
+    def close(self) -> None:
+        """End the run."""
 
 
 class Output:
     """One named output of a run; `len` of it is that of `Batches`."""
 
-    def __init__(self, batches: Batches, name: str) -> None:
+    def __init__(self, batches: Outputs, name: str) -> None:
         self._batches = batches
         self._name = name
 

@@ -223,7 +223,8 @@ def read_pieces(table: RecordingTable, row: int) -> None:
 
 
 @pytest.mark.parametrize("location", ["a\0b", "x" * 5000, "/dev/null/a", "", ".", "bad://[", "s3://"])
-def test_places_that_are_none(location: str) -> None:
+def test_places_that_are_none(location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(FlowloadError):
         ZarrRows(location or "./nothing").open()
     with pytest.raises(FlowloadError):

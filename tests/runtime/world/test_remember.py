@@ -164,6 +164,7 @@ def test_a_circle_and_a_crowd_have_an_end() -> None:
     assert word([[number, [number]] for number in range(100_000)])
 
 
+@pytest.mark.slow
 def test_it_is_the_same_in_every_process() -> None:
     told = (
         "import json; from tests.runtime.world.test_remember import *;"

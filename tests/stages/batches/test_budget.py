@@ -184,6 +184,7 @@ def test_ranks_are_equal_in_every_pass_that_is_kept_apart() -> None:
     assert len({found[0].count(epoch) for epoch in range(4)}) == 1  # as many sizes in every pass
 
 
+@pytest.mark.slow
 def test_a_dealt_graph_knows_its_length_and_goes_on_from_a_state(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = fl.rows(ToyRecords(403)) >> fl.shuffle()
     for even in (True, False):
