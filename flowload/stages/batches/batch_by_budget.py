@@ -21,8 +21,9 @@ from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_re
 
 from .batch_memory import device_of, made_bytes
 from .budget import Budget, CutByBudget, PartsOfCut, budget_need
-from .collate import Collate
+from .bundle import how_many
 from .gather import check_layout
+from .in_turn import CollateInTurn
 
 __all__ = ["BudgetStage"]
 
@@ -78,11 +79,18 @@ class BudgetStage(Stage):
         for records in own_records(setting):
             check_layout(records.name, records.layouts, self.layout)
         device = device_of(setting)
-        encode = Collate(self.layout, device)
+        encode = CollateInTurn(self.layout, device)
         places = partial(of_batches, (self.workers or setting.cpus) + workers_between(setting))
         made: Operator = encode if device is None else InPlaces(encode, places(0), places)
         own = None if comes_cut(setting) else self.cutter(ReopenedTables.before(setting))
-        return PartsOfCut(own, bundles=setting.bundles), made
+        return PartsOfCut(own, together=self.together(setting)), made
+
+    def together(self, setting: Setting) -> int:
+        """How many batches go on as one block; 0: what comes behind takes no bundles."""
+        nbytes = self.given_bytes(setting)
+        if not setting.bundles:
+            return 0
+        return how_many(nbytes, swift=True) if nbytes and not comes_cut(setting) else 1
 
     def amount(
         self,
@@ -113,7 +121,8 @@ class BudgetStage(Stage):
 
     def memory(self, setting: Setting) -> int:
         """Batches at work and on their way."""
-        return made_bytes(setting, self.workers or setting.cpus, self.given_bytes(setting), 1)
+        together = max(1, self.together(setting))
+        return made_bytes(setting, self.workers or setting.cpus, self.given_bytes(setting), together)
 
     def given_bytes(self, setting: Setting) -> int:
         """Bytes of one batch, as far as they are known, for whoever stands behind it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.stages.rows.selection import RowList
 
 from .collate import BatchParts
+from .in_turn import BatchRun
 
 __all__ = ["Budget", "CutByBudget", "PartsOfCut", "budget_need"]
 
@@ -155,13 +157,12 @@ class PartsOfCut:
 
     Args:
         cut: makes them; None: they come cut.
-        bundles: whether what comes behind takes bundles: then a batch of a table that can is one, of itself
-            alone, and is looked at while it is written.
+        together: how many batches go on as one block; 0: what comes behind takes no bundles.
     """
 
-    def __init__(self, cut: CutByBudget | None, *, bundles: bool) -> None:
+    def __init__(self, cut: CutByBudget | None, *, together: int) -> None:
         self.inner = cut
-        self.bundles = bundles
+        self.together = together
         self.asked: tuple[object, bool] = (None, False)  # the last table, and whether it is `Bulk`
 
     @property
@@ -169,20 +170,24 @@ class PartsOfCut:
         """Rows that wait."""
         return 0 if self.inner is None else self.inner.held
 
-    def push(self, block: Rows, call: Call) -> Iterator[BatchParts]:
+    def push(self, block: Rows, call: Call) -> Iterator[BatchParts | BatchRun]:
         """The batches that are complete with this block."""
-        blocks = iter((block,)) if self.inner is None else self.inner.push(block, call)
-        return map(self.parts, blocks)
+        return self.runs(iter((block,)) if self.inner is None else self.inner.push(block, call))
 
-    def flush(self, call: Call) -> Iterator[BatchParts]:
+    def flush(self, call: Call) -> Iterator[BatchParts | BatchRun]:
         """The rest."""
-        return iter(()) if self.inner is None else map(self.parts, self.inner.flush(call))
+        return iter(()) if self.inner is None else self.runs(self.inner.flush(call))
+
+    def runs(self, blocks: Iterator[Rows]) -> Iterator[BatchParts | BatchRun]:
+        """Batches in turn, as many together as may be."""
+        while batches := tuple(map(self.parts, islice(blocks, max(1, self.together)))):
+            yield batches[0] if len(batches) == 1 else BatchRun(batches)
 
     def parts(self, block: Rows) -> BatchParts:
-        """One batch."""
-        if self.bundles and self.asked[0] is not block.table:
+        """One batch; `size` says that it is all of its block, and is looked at while it is written."""
+        if self.together and self.asked[0] is not block.table:
             self.asked = block.table, isinstance(block.table, Bulk)
-        at_once = self.bundles and self.asked[1]
+        at_once = self.together and self.asked[1]
         return BatchParts((block,), len(block) if at_once else None)
 
     def state(self) -> State:

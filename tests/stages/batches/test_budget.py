@@ -245,3 +245,34 @@ def test_memory_is_told(tmp_path: Path) -> None:
         for limit in (60_000, 600_000)
     )
     assert large > small >= 5 * 60_000 * 28
+
+
+# --- several batches as one block -------------------------------------------------------------------
+
+
+def test_batches_go_on_together_and_are_the_same(tmp_path: Path) -> None:
+    arrays = content([1, 5, 2, 2, 6, 3, 1] * 30)
+    arrays["E.f64"] = np.arange(210.0)
+    rows = fl.rows(PackedMolecules(write(tmp_path, arrays), (2, 6))) >> fl.shuffle()
+    together = rows >> fl.batch(atoms=24)
+    apart = together >> fl.filter(lambda batch: np.ones(len(batch["E"]), bool))  # takes no bundles
+    with together.iterate() as batches:
+        found = [batch["E"].tolist() for batch in batches]
+        blocks = batches.stats().stages["batch"].blocks_out
+    assert found == batches_of(apart, "E")
+    assert blocks < len(found)
+
+
+def test_of_several_together_one_may_be_bad(tmp_path: Path) -> None:
+    arrays = content([6] * 30)
+    path = write(tmp_path, arrays)
+    records = PackedMolecules(path, 6, "real", edges=61)  # two molecules have 60 pairs, three have 90
+    with pytest.raises(DataError, match="more pairs than there is room for; found 90 pairs"):
+        batches_of(fl.rows(records) >> fl.batch(atoms=18), "E")
+    arrays["E.f64"][[0, 1, 2, 7]] = np.nan
+    graph = fl.rows(PackedMolecules(write(tmp_path, arrays), 6)) >> fl.batch(atoms=18, on_error="skip")
+    with graph.iterate() as batches:
+        sizes = [len(batch["E"]) for batch in batches]
+        dropped = batches.stats().stages["batch"].dropped
+    assert sizes == [3, 2, *[3] * 7]  # of the first nothing is left
+    assert sum(dropped.values()) == 4
