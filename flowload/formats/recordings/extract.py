@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import DataError
-from flowload.kernels.rows.cells import gather_cells, words_of
+from flowload.kernels.rows.cells import gather_cells, stream_cells, words_of
 
 from .halves import is_half, write_halves
 
 __all__ = ["Along", "Extract", "Part", "Span", "Wanted", "extract_of", "places_of"]
 
+WIDE = 512  #: bytes of a row, in eight lines, from which streaming it is worth while
 RUN = 16  #: elements that lie together, from which copying runs of them is faster than cell by cell
 
 Along: TypeAlias = slice | NDArray[np.int64]  #: places along one axis, from 0, in the order of the window
@@ -92,7 +93,7 @@ class Extract:
         """Rows of the window, with all axes of the array."""
         return out.reshape(len(out), *self.full)
 
-    def write(self, block: NDArray[Any], part: Part, out: NDArray[Any]) -> None:
+    def write(self, block: NDArray[Any], part: Part, out: NDArray[Any], *, large: bool = False) -> None:
         """Copy its part of rows of a chunk to the same rows of a window.
 
         Raises DataError where a number is too large for the dtype that was asked for.
@@ -101,10 +102,11 @@ class Extract:
             block: (rows, ...) of one chunk, in any byte order.
             part: which of it, and where to.
             out: (rows, ...) of the window, as `view` gives it.
+            large: that leaves the caches before anybody reads it.
         """
         half = self.half and block.dtype != self.dtype
         straight = part.target_is_all(out.shape[1:]) and out.flags.c_contiguous
-        if straight and not half and block.dtype == self.dtype and part.gather(block, out):
+        if straight and not half and block.dtype == self.dtype and part.gather(block, out, large=large):
             return
         found = part.of(block)
         target: Any = (slice(None), *part.target)
@@ -172,13 +174,22 @@ class Part:
             out = block[np.ix_(np.arange(len(block)), *map(numbers_of, self.inside))]
         return out
 
-    def gather(self, block: NDArray[Any], out: NDArray[Any]) -> bool:
-        """Write its cells of each row to `out`, C-contiguous; False where numpy does that as fast."""
+    def gather(self, block: NDArray[Any], out: NDArray[Any], *, large: bool = False) -> bool:
+        """Write its cells of each row to `out`, C-contiguous; False where numpy does that as fast.
+
+        Args:
+            block: rows of a chunk.
+            out: of them.
+            large: `out` is of a window that leaves the caches before anybody reads it.
+        """
         words = words_of(block) if plain(block) and not self.runs else None
         if words is None:
             return False
-        target = out.reshape(len(out), -1).view(words.dtype)
-        gather_cells(target, words.reshape(len(block), -1), self.cells(block.shape[1:]))
+        cells, rows = self.cells(block.shape[1:]), words.reshape(len(block), -1)
+        if large and len(cells) * words.itemsize >= WIDE:
+            stream_cells(out.reshape(-1).view(np.uint8), rows, cells, np.empty(len(cells), words.dtype))
+        else:
+            gather_cells(out.reshape(len(out), -1).view(words.dtype), rows, cells)
         return True
 
     def cells(self, shape: tuple[int, ...]) -> NDArray[np.uint64]:

@@ -20,7 +20,7 @@ from flowload.errors import DataError, GraphError
 from flowload.formats.missing import check_missing
 from flowload.formats.zarr.array import ZarrArray, is_count
 from flowload.formats.zarr.members import key_of
-from flowload.kernels.rows.cells import gather_cells, to_bfloat16, to_float16
+from flowload.kernels.rows.cells import gather_cells, stream_cells, to_bfloat16, to_float16
 
 from .extract import Extract, Wanted, extract_of
 from .halves import float_of
@@ -91,6 +91,7 @@ class Recording:
         if self.select:
             words = np.empty((2, 2), np.uint32)
             yield gather_cells, (words, words, np.zeros(2, np.uint64))
+            yield stream_cells, (np.empty(2, np.uint8), words, np.zeros(2, np.uint64), words[0])
         halves = {self.dtype, *(own.dtype for _, own in self.select)}
         if "float16" in halves:
             yield to_float16, (np.empty(2, np.uint16), np.empty(2, np.uint32), np.empty(2, np.float32))

@@ -15,6 +15,7 @@ from flowload.formats.zarr.chunks.reader import BLOCK, SCRATCH, SLACK, ChunkRead
 from flowload.formats.zarr.gaps import Gaps
 from flowload.formats.zarr.opening import OpenArray
 from flowload.formats.zarr.watch import documents_of
+from flowload.kernels.streaming import is_large
 
 from .boxes import BoxReader, BoxSeries
 from .extract import Extract, Part
@@ -131,7 +132,8 @@ class ChunkParts:
             for row, block in self.array.blocks((origin // long, *place), rows, lease):
                 first = origin + row - start
                 for key, part in self.sides[place]:
-                    self.extracts[key].write(block, part, views[key][first : first + len(block)])
+                    rows_of = views[key][first : first + len(block)]
+                    self.extracts[key].write(block, part, rows_of, large=is_large(views[key].nbytes))
 
 
 def scratch_of(array: OpenArray) -> int:

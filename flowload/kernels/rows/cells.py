@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import Bytes
 from flowload.kernels._jit import kernel
+from flowload.kernels.streaming import fence, stream_bytes
 
-__all__ = ["gather_cells", "to_bfloat16", "to_float16", "words_of"]
+__all__ = ["gather_cells", "stream_cells", "to_bfloat16", "to_float16", "words_of"]
 
 WORDS: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
@@ -39,6 +41,24 @@ def gather_cells(out: NDArray[Any], rows: NDArray[Any], cells: NDArray[np.uint64
     for row in range(len(rows)):
         for i in range(len(cells)):
             out[row, i] = rows[row, cells[i]]
+
+
+@kernel
+def stream_cells(out: Bytes, rows: NDArray[Any], cells: NDArray[np.uint64], line: NDArray[Any]) -> None:
+    """The same past the caches, to the bytes of `out`, C-contiguous.
+
+    Args:
+        out: (rows * n * size,) bytes.
+        rows: (rows, m) words.
+        cells: (n,) numbers below m.
+        line: (n,) words, which are overwritten.
+    """
+    data = line.view(np.uint8)
+    for row in range(len(rows)):
+        for i in range(len(cells)):
+            line[i] = rows[row, cells[i]]
+        stream_bytes(out, row * len(data), data, 0, len(data))
+    fence()
 
 
 @kernel

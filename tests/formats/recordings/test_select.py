@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import flowload as fl
 from flowload.errors import DataError, GraphError, NoDataError
+from flowload.formats.recordings import zarr_series
 from flowload.formats.recordings.recording import ZarrArray, recording
 from flowload.formats.zarr.chunks.places import PlainChunks
 from tests.formats.recordings.made import numbers, read_window, write_array
@@ -106,6 +107,21 @@ def test_a_chunk_is_read_once_and_only_where_it_is_needed(
     monkeypatch.setattr(PlainChunks, "open", counted)
     read_window(table, 7)
     assert sorted(seen) == [(band, side, 2) for band in (1, 2) for side in range(3)]
+
+
+@pytest.mark.parametrize("columns", [1, [2, 0], slice(0, 3, 2)])
+def test_windows_that_leave_the_caches_are_streamed(
+    columns: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zarr_series, "is_large", lambda nbytes: True)
+    data = numbers((20, 300, 3))
+    path = write_array(tmp_path / "a.zarr", data, (7, 300, 3))
+    table = recording(
+        path, 18, select={"x": {"columns": columns}, "few": {"columns": 0, "neurons": 7}}
+    ).open()
+    found = read_window(table, 1)
+    np.testing.assert_array_equal(found["x"], data[1:19, :, columns])
+    np.testing.assert_array_equal(found["few"], data[1:19, 7, 0])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])

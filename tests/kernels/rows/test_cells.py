@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from flowload.kernels.rows.cells import gather_cells, to_bfloat16, to_float16, words_of
+from flowload.kernels.rows.cells import gather_cells, stream_cells, to_bfloat16, to_float16, words_of
 
 BITS = hnp.arrays(np.uint32, st.integers(0, 40), elements=st.integers(0, 2**32 - 1))
 
@@ -99,7 +99,22 @@ def test_cells_are_picked_one_by_one(shape: tuple[int, int], dtype: str, data: s
     assert words is not None
     assert source is not None
     gather_cells(words, source, np.array(cells, np.uint64))
-    assert out.tolist() == [[row[cell] for cell in cells] for row in rows.tolist()]
+    twin = [[row[cell] for cell in cells] for row in rows.tolist()]
+    assert out.tolist() == twin
+    streamed = np.zeros(out.nbytes + 8, np.uint8)[data.draw(st.sampled_from([0, 1, 4])) :][: out.nbytes]
+    stream_cells(streamed, source, np.array(cells, np.uint64), np.empty(len(cells), source.dtype))
+    assert streamed.tobytes() == out.tobytes()
+
+
+def test_wide_rows_are_streamed_line_by_line() -> None:
+    rows = np.random.default_rng(0).integers(0, 2**32, (7, 1000), dtype=np.uint32)
+    cells = np.random.default_rng(1).permutation(1000)[:333].astype(np.uint64)
+    memory = np.zeros(7 * 333 * 4 + 128, np.uint8)
+    out = memory[60 : 60 + 7 * 333 * 4]
+    stream_cells(out, rows, cells, np.empty(333, np.uint32))
+    np.testing.assert_array_equal(out.view(np.uint32).reshape(7, 333), rows[:, cells])
+    assert not memory[:60].any()
+    assert not memory[60 + out.nbytes :].any()
 
 
 def test_what_has_no_words() -> None:
