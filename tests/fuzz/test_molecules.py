@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from flowload.formats.molecules.convert.pack import pack_molecules
+from flowload.formats.molecules.convert.units import Units
 from tests.formats.molecules.convert.sets.test_openqdc import make as write_openqdc
 from tests.formats.molecules.convert.sets.test_qm9 import METHANE, in_tar
+from tests.formats.molecules.convert.sets.test_qm9 import UNITS as HARTREE
 from tests.formats.molecules.convert.sets.test_spice import write_spice
 from tests.formats.molecules.convert.sources import OURS, write_ani, write_npz
 from tests.fuzz.mutate import mutants, survives
@@ -103,6 +105,7 @@ class Maker(NamedTuple):
     first: int | None  #: bytes that damage begins in
     molecules: int = 1
     how: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    units: Units = OURS
 
 
 MAKERS: dict[str, Maker] = {
@@ -112,8 +115,8 @@ MAKERS: dict[str, Maker] = {
     "hdf5": Maker(ani, 2048),
     "spice": Maker(spice, 4096, 9, {"kind": "spice", "columns": ["dipole", "mbis_charges"]}),
     "rmd17": Maker(rmd17, None, 2),
-    "qm9": Maker(qm9, None, 1, {"kind": "qm9", "columns": "all"}),
-    "qm9 in a tar": Maker(tar, None, 1, {"kind": "qm9"}),
+    "qm9": Maker(qm9, None, 1, {"kind": "qm9", "columns": "all"}, HARTREE),
+    "qm9 in a tar": Maker(tar, None, 1, {"kind": "qm9"}, HARTREE),
     "mace": Maker(mace, None, 2, {"kind": "mace", "columns": ["dipole", "config_type"]}),
 }
 
@@ -121,10 +124,10 @@ MAKERS: dict[str, Maker] = {
 @pytest.mark.parametrize("kind", MAKERS)
 @pytest.mark.parametrize("skip_bad", [False, True])
 def test_damaged_sources(tmp_path: Path, kind: str, skip_bad: bool, fuzz_count: int) -> None:
-    make, first, molecules, how = MAKERS[kind]
+    make, first, molecules, how, units = MAKERS[kind]
     path = make(tmp_path)
     valid, out = path.read_bytes(), tmp_path / "out"
-    assert pack_molecules(path, out, OURS, **how).molecules == molecules
+    assert pack_molecules(path, out, units, **how).molecules == molecules
     shutil.rmtree(out)
     read = 0
     for number, data in enumerate(
@@ -133,7 +136,7 @@ def test_damaged_sources(tmp_path: Path, kind: str, skip_bad: bool, fuzz_count: 
         path.write_bytes(data)
         with little_memory():
             read += survives(
-                lambda: pack_molecules(path, out, OURS, skip_bad=skip_bad, **how), f"{kind} {number}"
+                lambda: pack_molecules(path, out, units, skip_bad=skip_bad, **how), f"{kind} {number}"
             )
         shutil.rmtree(out, ignore_errors=True)
         assert sorted(tmp_path.iterdir()) == [path]  # no draft

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import zarr
 import zarr.codecs
-import zarr.codecs.numcodecs as wrapped
 from numcodecs.registry import codec_registry
 from zarr.storage import LocalStore
 
 from flowload.formats.recordings.recording import recording
 from tests.formats.recordings.made import read_window
+
+wrapped = pytest.importorskip("zarr.codecs.numcodecs")  # zarr-python 3.1.3 and later
 
 pytestmark = pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3 specification")
 
@@ -73,7 +74,8 @@ def check(path: Path) -> None:
 
 
 def test_no_codec_is_forgotten() -> None:
-    assert set(codec_registry) - OBJECTS - OPTIONAL == set(V2)
+    own = {name for name, codec in codec_registry.items() if codec.__module__.startswith("numcodecs.")}
+    assert own - OBJECTS - OPTIONAL == set(V2)
 
 
 @pytest.mark.parametrize("name", V2)

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from flowload.errors import GraphError
-from flowload.formats.molecules.convert.units import ENERGIES, LENGTHS, Units, energy_factor, length_factor
+from flowload.formats.molecules.convert.units import (
+    ENERGIES,
+    LENGTHS,
+    Units,
+    energy_factor,
+    length_factor,
+    same_unit,
+)
 
 
 def test_factors_of_the_formats_page() -> None:
@@ -46,3 +53,35 @@ def test_forces_have_units_of_their_own() -> None:
 def test_unknown_units(units: tuple[str, str, str], message: str) -> None:
     with pytest.raises(GraphError, match=message):
         Units(energy=units[0], length=units[1], force=units[2])
+
+
+@pytest.mark.parametrize(
+    ("said", "unit", "same"),
+    [
+        ("Hartree", "hartree", True),
+        ("Eh", "hartree", True),
+        ("kcal/mol", "kcal/mol", True),
+        ("KCAL / MOL", "kcal/mol", True),
+        ("kJ/mol", "kcal/mol", False),
+        ("meV", "eV", False),
+        ("Ang", "angstrom", True),
+        ("Å", "angstrom", True),
+        ("a0", "bohr", True),
+        ("bohr", "angstrom", False),
+        ("kcal/mol/Ang", "kcal/mol/angstrom", True),
+        ("eV/A", "eV/angstrom", True),
+        ("eV/A", "eV/bohr", False),
+        ("hartree/bohr", "eV/bohr", False),
+        ("hartree", "hartree/bohr", False),
+        ("furlong", "angstrom", None),
+        ("eV/furlong", "eV/angstrom", None),
+        ("", "eV", None),
+    ],
+)
+def test_units_as_files_spell_them(said: str, unit: str, same: bool | None) -> None:
+    assert same_unit(said, unit) is same
+
+
+def test_every_unit_is_itself() -> None:
+    for unit in (*ENERGIES, *LENGTHS, *(f"{energy}/{length}" for energy in ENERGIES for length in LENGTHS)):
+        assert same_unit(unit, unit) is True

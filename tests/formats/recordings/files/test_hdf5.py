@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import flowload as fl
-from flowload.errors import DataError, NoDataError
+from flowload.errors import DataError, MissingExtra, NoDataError
 from flowload.files.guard import Guard
 from flowload.formats.hdf5.file import Hdf5File
 from flowload.formats.recordings.files.hdf5 import open_dataset
@@ -141,3 +142,13 @@ def test_a_chunk_that_is_damaged_is_named(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"rec.h5: deep/gzip, rows 21 to 28: unreadable"):
         windows_of(path, {"x": {"array": "deep/gzip"}})
+
+
+@pytest.mark.parametrize("name", ["rec.h5", "rec.nwb"])
+def test_without_h5py_it_says_how_to_install_it(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / name)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'flowload\[hdf5\]'"):
+        windows_of(tmp_path / name, {"x": {"array": "deep/rows"}})

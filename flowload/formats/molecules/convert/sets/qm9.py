@@ -70,6 +70,8 @@ def read_qm9(
         raise GraphError("pack molecules: QM9 has no forces; forces_key can only be 'none'")
     if names.charge not in (None, NONE):
         raise GraphError("pack molecules: no molecule of QM9 is charged; charge_key can only be 'none'")
+    told.say_unit("energy", QM9[energy].unit or "", f"{path}, {energy} by QM9's readme")
+    told.say_unit("length", "angstrom", f"{path}, positions by QM9's readme")
     count, waiting = 0, list[Molecule]()
     for text in texts_in(path):
         for molecule in molecules_in(text):

@@ -245,3 +245,19 @@ def test_what_qm9_does_not_have(tmp_path: Path, keys: dict[str, Any], message: s
     with pytest.raises(GraphError, match=message):
         pack_molecules(path, tmp_path / "out", UNITS, kind="qm9", **keys)
     assert [each.name for each in tmp_path.iterdir()] == ["all.xyz"]
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        (
+            Units(energy="eV", length="angstrom"),
+            "U0 by QM9's readme: another unit of energy; found 'hartree'",
+        ),
+        (Units(energy="hartree", length="nm"), "positions by QM9's readme: another unit of length"),
+    ],
+)
+def test_units_that_the_set_does_not_have(tmp_path: Path, units: Units, message: str) -> None:
+    path = in_file(tmp_path / "all.xyz", ALL)
+    with pytest.raises(DataError, match=message):
+        pack_molecules(path, tmp_path / "out", units, kind="qm9")

@@ -13,7 +13,7 @@ import pytest
 import flowload as fl
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.formats.molecules import PackedMolecules
-from flowload.formats.molecules.convert.pack import pack_molecules
+from flowload.formats.molecules.convert.pack import SourceColumn, pack_molecules
 from flowload.formats.molecules.convert.units import Units
 from flowload.formats.molecules.files import open_pack
 
@@ -199,6 +199,11 @@ def test_keys_of_ones_own_come_before_those_of_the_kind(tmp_path: Path) -> None:
         ({"kind": "spices"}, "kind is 'spices'; wanted one of ani1x, ani2x, mace, openqdc, qm9, spice"),
         ({"kind": "spice", "columns": ["spin"]}, "no column 'spin' is known of the kind 'spice'"),
         ({"columns": ["dipole"]}, "no column 'dipole' is known without a kind"),
+        ({"columns": {"a b": SourceColumn("x", "atom")}}, "a column is called 'a b'; wanted letters"),
+        ({"columns": {"a": "scf_dipole"}}, "column 'a' is 'scf_dipole'; wanted SourceColumn"),
+        ({"columns": {"a": SourceColumn("x", "atom", (0,))}}, r"column 'a' has the shape \(0,\)"),
+        ({"columns": {"a": SourceColumn("x", "atom", (1 << 9, 1 << 9))}}, "at most 65,536 numbers"),
+        ({"columns": {"E": SourceColumn("x", "atom")}}, "'E'"),
     ],
 )
 def test_what_cannot_be_asked(tmp_path: Path, how: dict[str, Any], message: str) -> None:
