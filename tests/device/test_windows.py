@@ -12,7 +12,7 @@ import zarr
 import flowload as fl
 from tests.device.cards import MODES, Mode
 from tests.device.conftest import Install
-from tests.device.flows import leaves, read, record
+from tests.device.flows import host, leaves, read, record, rows
 
 DATA = np.random.default_rng(0).standard_normal((200, 300)).astype(np.float32)
 
@@ -65,3 +65,12 @@ def test_the_memory_of_a_whole_recording_is_what_its_users_count_on(
     alone = (windows >> fl.to_device("cuda", prefetch=0)).memory()
     assert alone["to_device"] == pytest.approx(one, rel=0.01)
     assert alone["read_windows"] == pytest.approx(3 * one, rel=0.01)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("reader", ["plain", "slow", "holds", "side"])
+def test_nothing_ahead_of_the_current_batch(reader: str, mode: Mode, cards: Install) -> None:
+    expected = wanted(rows("cpu"))
+    card = cards(mode=mode)
+    read(host() >> fl.to_device("cuda", prefetch=0), card, expected, reader)
+    assert not card.faults

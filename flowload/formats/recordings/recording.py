@@ -195,6 +195,8 @@ def rows_of_each(rows: Any, count: int) -> tuple[RowsOf, ...] | None:
     """The rows of each recording that are used. Raises GraphError."""
     if rows is None:
         return None
+    if isinstance(rows, list) and all(part is None or is_whole(part) for part in rows):
+        rows = tuple(rows)  # a pair as JSON writes it
     each = list(rows) if isinstance(rows, list) else [rows] * count
     if len(each) != count:
         raise GraphError(f"windows: rows has {len(each)} ranges; wanted one for each of {count} recordings")

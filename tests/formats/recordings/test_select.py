@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
+import torch
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import flowload as fl
-from flowload.errors import DataError, GraphError, NoDataError
+from flowload.errors import DataError, GraphError, MissingExtra, NoDataError
 from flowload.formats.recordings import zarr_series
 from flowload.formats.recordings.recording import ZarrArray, recording
 from flowload.formats.zarr.chunks.places import PlainChunks
@@ -133,6 +136,30 @@ def test_numbers_in_another_dtype(dtype: str, name: str, folder: Path) -> None:
     found = read_window(table, 9)[name]
     assert found.dtype == kind
     np.testing.assert_array_equal(found, np.asarray(stored).astype(kind))
+
+
+def test_a_dtype_that_is_not_installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    with pytest.raises(MissingExtra, match=r"flowload\[bfloat16\]"):
+        fl.windows(folder / "raw.zarr", 3, dtype="bfloat16")
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_halves_are_tensors_of_torch(kind: torch.dtype, folder: Path) -> None:
+    graph = fl.windows(folder / "raw.zarr", 40, dtype=kind, count=1) >> fl.to_device("cpu")
+    with graph.iterate() as batches:
+        found = next(batches)["raw"]
+    assert found.dtype is kind
+    assert torch.equal(found, torch.from_numpy(numbers(SHAPE)).to(kind))
+
+
+def test_selections_are_values(folder: Path) -> None:
+    select: dict[str, Any] = {"x": {"columns": slice(0, 2), "neurons": np.arange(3)}, "y": "raw"}
+    records = recording(folder / "raw.zarr", 5, select=select, rows=[0, 20], dtype="float16")
+    assert pickle.loads(pickle.dumps(records)) == records
+    assert records == recording(folder / "raw.zarr", 5, select=select, rows=(0, 20), dtype=np.float16)
+    assert records != recording(folder / "raw.zarr", 5, select=select, rows=(0, 21), dtype="float16")
+    assert hash(records.select) == hash(records.select)
 
 
 def test_a_number_that_is_too_large_is_told(tmp_path: Path) -> None:
