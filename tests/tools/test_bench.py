@@ -16,22 +16,22 @@ import zarr
 
 from flowload.sample import sample_path
 from tools.bench import figures
-from tools.bench.corpus import Corpus, load_corpus
+from tools.bench.chess.corpus import Corpus, load_corpus
+from tools.bench.chess.footprint import Footprint
+from tools.bench.chess.roofline import speed
+from tools.bench.chess.rounds import rows_of
+from tools.bench.chess.yardstick import NAME
 from tools.bench.devices import measure_devices
-from tools.bench.footprint import Footprint
 from tools.bench.maps import measure_maps, plainly
 from tools.bench.markdown import table
-from tools.bench.recording import recording
+from tools.bench.neural.recording import recording
+from tools.bench.neural.window_readers import libraries
 from tools.bench.rivals.craft import KERNELS, NUMPY
 from tools.bench.rivals.entries import RIVALS, references, rivals
 from tools.bench.rivals.order import Order
 from tools.bench.rivals.shuffle import Endless, Shuffle
-from tools.bench.roofline import speed
-from tools.bench.rounds import rows_of
 from tools.bench.settings import ROOT, Contender, Reading, Settings, Window, Work, default_data
 from tools.bench.turns import play
-from tools.bench.window_readers import libraries
-from tools.bench.yardstick import NAME
 
 SAMPLE = str(sample_path("chess") / "*.tar")
 QUICK = Settings(data=SAMPLE, seconds=0, warm=0, rounds=1, cpus=2, rates=(1.0,)).quick()

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from flowload.cli.sheet import open_sheet
+from tools.bench.observe.planted import How
 
 from .machine import keep_to
-from .planted import How
 from .settings import SHARED, Settings, default_data
 
 __all__ = ["main"]
@@ -49,7 +49,7 @@ def chess(  # noqa: PLR0913 - parameters are options
 ) -> None:
     """From tars of games to tensors."""
     cpus = keep_to(cpus)
-    from .chess import measure_chess  # noqa: PLC0415 - numba counts the CPUs when it is imported
+    from tools.bench.chess.measure import measure_chess  # noqa: PLC0415 - numba counts the CPUs when it is imported
 
     settings = Settings(
         data=data or default_data(),
@@ -72,7 +72,7 @@ def chess(  # noqa: PLR0913 - parameters are options
 def hops(blocks: int, rounds: int, cpus: int) -> None:
     """What a block costs on its way through graphs that do nothing."""
     cpus = keep_to(cpus)
-    from .hops import measure_hops  # noqa: PLC0415 - numba counts the CPUs when it is imported
+    from tools.bench.observe.hops import measure_hops  # noqa: PLC0415 - numba counts the CPUs when it is imported
 
     measure_hops(blocks, rounds, cpus)
 
@@ -129,8 +129,8 @@ def observe(  # noqa: PLR0913 - parameters are options
 ) -> None:
     """What the statistics cost, and whether verdicts on slowed pipelines are right."""
     cpus = keep_to(cpus)
-    from .observe import measure_cost, measure_verdicts  # noqa: PLC0415 - numba counts the CPUs at import
-    from .watched import measure_watching  # noqa: PLC0415 - the same
+    from tools.bench.observe.measure import measure_cost, measure_verdicts  # noqa: PLC0415 - numba counts the CPUs at import
+    from tools.bench.observe.watched import measure_watching  # noqa: PLC0415 - the same
 
     measure_cost(blocks, rounds, cpus)
     measure_watching(rounds, cpus)
@@ -157,7 +157,7 @@ def observe(  # noqa: PLR0913 - parameters are options
 def neural(windows: int, rounds: int, cpus: int, sheet: Path | None, quick: bool) -> None:
     """Windows of a recording in zarr: 0.7 GB in a temporary folder; and loading behind training."""
     cpus = keep_to(cpus)
-    from .neural import NeuralSettings, measure_neural  # noqa: PLC0415 - numba counts the CPUs at import
+    from tools.bench.neural.measure import NeuralSettings, measure_neural  # noqa: PLC0415 - numba counts the CPUs at import
 
     settings = NeuralSettings(windows=windows, rounds=rounds, cpus=cpus)
     if quick:

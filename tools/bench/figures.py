@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from flowload.errors import FlowloadError
+from tools.bench.chess.footprint import Footprint
 
-from .footprint import Footprint
 from .games.rivals import RIVALS as GAMES
 from .markdown import table
 from .molecules.rivals import RIVALS as MOLECULES

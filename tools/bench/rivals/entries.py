@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
-from tools.bench.corpus import Corpus
+from tools.bench.chess.corpus import Corpus
 from tools.bench.cpu import cpu_seconds
 from tools.bench.settings import Contender, Reading, Settings, Window, Work
 from tools.bench.window import watch

@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from tools.bench.settings import ROOT, Settings, Work
+
 from .corpus import Corpus
-from .settings import ROOT, Settings, Work
 
 __all__ = ["Footprint", "footprint"]
 
@@ -67,7 +68,7 @@ def measure(settings: Settings, work: Work) -> Footprint:
     """Let a child stream for a while, and tell."""
     order = {"settings": settings.as_json(), "rate": work.rate, "layout": work.layout}
     done = subprocess.run(
-        [sys.executable, "-m", "tools.bench.footprint_child", json.dumps(order)],
+        [sys.executable, "-m", "tools.bench.chess.footprint_child", json.dumps(order)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,

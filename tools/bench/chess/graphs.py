@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from time import process_time
 
 import flowload as fl
-
-from .settings import Contender, Reading, Settings, Window, Work
-from .window import watch
+from tools.bench.settings import Contender, Reading, Settings, Window, Work
+from tools.bench.window import watch
 
 __all__ = ["draw", "graph"]
 

@@ -26,9 +26,9 @@ from zarr.storage import LocalStore
 
 import flowload as fl
 from flowload.runtime.memory.pool import BufferPool
+from tools.bench.ring import Ring
 
 from .recording import Corpus
-from .ring import Ring
 
 __all__ = ["AHEAD", "Read", "Reader", "bare", "flowload", "libraries", "readers"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import zlib
 from time import perf_counter, process_time
 
+from tools.bench.settings import Contender, Reading, Window, Work
+
 from .corpus import Corpus
-from .settings import Contender, Reading, Window, Work
 
 __all__ = ["NAME", "yardstick"]
 

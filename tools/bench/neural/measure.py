@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from time import perf_counter, process_time
 from typing import NamedTuple
 
-from .machine import describe_machine
-from .markdown import table
+from tools.bench.machine import describe_machine
+from tools.bench.markdown import table
+from tools.bench.selected import SELECTED, measure_selected, selected_rows
+from tools.bench.spread import Spread
+
 from .overlap import Overlap, overlap
 from .recording import Corpus, recording
-from .selected import SELECTED, measure_selected, selected_rows
-from .spread import Spread
 from .window_readers import AHEAD, Read, readers
 
 __all__ = ["NeuralSettings", "measure_neural"]

@@ -23,12 +23,12 @@ from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.verdict import Verdict, judge
 from flowload.runtime.threads.timing import JobTiming, TimingTotals
+from tools.bench.chess.graphs import draw
+from tools.bench.settings import Settings, Work
+from tools.bench.window import watch
 
-from .graphs import draw
 from .hops import drawn
 from .planted import Calls, How, planted
-from .settings import Settings, Work
-from .window import watch
 
 __all__ = ["measure_cost", "measure_verdicts"]
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
+from tools.bench.settings import Contender, Reading
+from tools.bench.spread import Spread
+
 from . import yardstick
 from .corpus import Corpus
-from .settings import Contender, Reading
-from .spread import Spread
 
 __all__ = ["Row", "rows_of"]
 

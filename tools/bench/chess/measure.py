@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 
+from tools.bench.machine import describe_machine
+from tools.bench.rivals.entries import rivals
+from tools.bench.settings import Contender, Settings, Work
+from tools.bench.turns import play
+
 from .corpus import load_corpus
 from .first import first_batches
 from .footprint import footprint
 from .graphs import graph
-from .machine import describe_machine
 from .report import report
-from .rivals.entries import rivals
 from .roofline import name_of, roofline
 from .rounds import rows_of
-from .settings import Contender, Settings, Work
-from .turns import play
 from .yardstick import yardstick
 
 __all__ = ["measure_chess"]

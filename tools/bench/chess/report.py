@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tools.bench.markdown import table
+from tools.bench.spread import Spread
+
 from .footprint import Footprint
-from .markdown import table
 from .rounds import Row
-from .spread import Spread
 
 __all__ = ["report"]
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
-from .settings import ROOT, Settings
-from .spread import Spread
+from tools.bench.settings import ROOT, Settings
+from tools.bench.spread import Spread
 
 __all__ = ["first_batches"]
 

@@ -6,9 +6,10 @@ import itertools
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from time import perf_counter, process_time
 
+from tools.bench.settings import Contender, Reading, Settings, Window, Work
+
 from .bare import Bare
 from .corpus import Corpus
-from .settings import Contender, Reading, Settings, Window, Work
 
 __all__ = ["name_of", "roofline"]
 

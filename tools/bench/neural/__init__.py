@@ -1,0 +1,1 @@
+"""Recordings: windows by several readers, and how much of loading hides behind training."""
