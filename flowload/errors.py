@@ -7,6 +7,7 @@ FlowloadError
 │   ├── NoDataError              nothing to read where data was expected
 │   └── TooManyErrors            the skip budget of a stage is spent
 ├── UserCodeError (RuntimeError) user code raised what Python takes for an end, or ended its own process
+├── ProcessDied (RuntimeError)   a process that worked for this one was killed, or ended by itself
 ├── LedgerError                  samples in are not out + dropped + held, or were lost between stages: a bug
 ├── RankError                    another rank of the training failed, or left its run before the end
 ├── NoLength (TypeError)         nobody knows how many batches there are; what `len` wants to hear
@@ -28,6 +29,7 @@ __all__ = [
     "NoDataError",
     "NoLength",
     "OptionError",
+    "ProcessDied",
     "RankError",
     "TooManyErrors",
     "UserCodeError",
@@ -97,6 +99,10 @@ class UserCodeError(FlowloadError, RuntimeError):
     complete. `KeyboardInterrupt` and `SystemExit` in the main thread go on as themselves: a signal's
     handler may have raised them there. Any other exception of user code reaches the reader as it is.
     """
+
+
+class ProcessDied(FlowloadError, RuntimeError):  # noqa: N818 - it says what happened
+    """A process that worked for this one has ended before its work: killed, or by a fault in its code."""
 
 
 class LedgerError(FlowloadError):

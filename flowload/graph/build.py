@@ -121,7 +121,7 @@ class Graph(Describable, Countable):
     # --- running ------------------------------------------------------------------------------------
 
     @names_keywords
-    def iterate(
+    def iterate(  # noqa: PLR0913 - options
         self,
         *,
         seed: int = 0,
@@ -132,6 +132,7 @@ class Graph(Describable, Countable):
         state: State | None = None,
         on_change: OnChange = "refuse",
         cpus: int | None = None,
+        process: bool = False,
     ) -> Batches:
         """A run for a `with` block: no event loop needed, any thread.
 
@@ -169,6 +170,10 @@ class Graph(Describable, Countable):
                 and so would go on with another stream. "refuse": an error names what differs. "accept": that
                 is logged, and the run goes on as far into its own stream, for who knows better.
             cpus: CPUs to use; None: those that this process may use.
+            process: whether the run has a process of its own, which nothing of the training's Python holds
+                up: the same stream, state, statistics and errors. Batches come in memory that both map, as
+                views; tensors on a card stay where they are made, so leave `to_device` to the loop. Functions
+                of a script or a notebook need `pip install 'flowload[processes]'`.
         """
         order = RunOrder(
             seed=seed,
@@ -179,6 +184,7 @@ class Graph(Describable, Countable):
             state=state,
             on_change=on_change,
             cpus=cpus,
+            process=process,
         )
         return self.bound_engine().iterate(self, order)
 

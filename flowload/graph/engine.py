@@ -52,8 +52,11 @@ class RunOrder:
     cpus: int | None = None
     even: Even = "auto"
     on_change: OnChange = "refuse"
+    process: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.process, bool):
+            raise GraphError(f"process is {self.process!r}; wanted True or False")
         check_run(self.seed, self.epochs, self.cpus, self.first_epoch, self.align)
         if self.even not in get_args(Even):
             raise GraphError(f"even is {self.even!r}; wanted 'auto' or 'allow'")

@@ -67,6 +67,7 @@ class Trace:
     """
 
     def __init__(self, most: int = 100_000) -> None:
+        self.most = most
         self._numbers = count()  # a step of it is one instruction: several threads add
         self._lines: list[Line] = []
         self._making = Lock()  # of lines: several threads ask
@@ -83,6 +84,20 @@ class Trace:
         """How many were there, and are no more."""
         kept = list(self._slices)
         return int(max(number for number, *_ in kept)) + 1 - len(kept) if kept else 0
+
+    def detached(self) -> tuple[list[Line], list[Kept]]:
+        """What is kept, for a trace in another process."""
+        with self._making:
+            return list(self._lines), list(self._slices)
+
+    def take(self, detached: tuple[list[Line], list[Kept]]) -> None:
+        """Keep what a trace in another process of this machine had: their clock is the same."""
+        lines, slices = detached
+        with self._making:
+            first = len(self._lines)
+            self._lines += lines
+        for _, number, *rest in slices:
+            self._slices.append((next(self._numbers), first + number, *rest))
 
     def adder(self, line: Line) -> Add:
         """What keeps slices of a line."""

@@ -6,7 +6,7 @@ import contextlib
 import pickle
 from collections.abc import Sequence
 from types import FrameType, TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flowload.errors import UserCodeError
 
@@ -22,10 +22,14 @@ class Frame(NamedTuple):
     module: str
 
 
-def raised(
-    whole: bytes | None, kind: str, text: str, frames: Sequence[tuple[str, int, str, str]], process: int
-) -> BaseException:
-    """The exception, to be raised here; a UserCodeError that names it, where it cannot be made again."""
+def raised(told: Sequence[Any], process: int) -> BaseException:
+    """The exception, to be raised here; a UserCodeError that names it, where it cannot be made again.
+
+    Args:
+        told: what `child.failure` gives, behind its first word.
+        process: number of the process in which it was raised.
+    """
+    whole, kind, text, frames = told
     error: BaseException | None = None
     if whole is not None:
         with contextlib.suppress(Exception):

@@ -1,69 +1,104 @@
-"""A user's function as bytes that another process can make it of again."""
+"""A user's function, or a graph of them, as bytes that another process can make it of again."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import pickle
+import pickletools
 import sys
-from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 from flowload.errors import GraphError, MissingExtra
 
-__all__ = ["as_bytes"]
+__all__ = ["as_bytes", "search_path"]
+
+STRINGS = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
+FETCHES = ("BINGET", "LONG_BINGET", "GET")
 
 
-def as_bytes(fn: Callable[..., Any], word: str) -> bytes:
-    """The function, by name where a module has it, else by value: a closure, a lambda, one of a script.
+def as_bytes(value: object, word: str) -> bytes:
+    """The value; functions and classes by name where a module has them, else by value.
+
+    By value are closures, lambdas, what a script or notebook defines, and what is in a module that was made
+    while running: another process would not find it by its name.
 
     Args:
-        fn: the function.
-        word: of the stage, for messages.
+        value: a function, or what holds some.
+        word: what it is for messages, such as the stage that has the function.
 
     Raises GraphError for what cannot be pickled, MissingExtra where that takes cloudpickle.
     """
-    module = sys.modules.get(getattr(fn, "__module__", None) or type(fn).__module__)
-    if module is not None and is_found(module):
-        with contextlib.suppress(Exception):  # anything may be in a closure; then by value
-            text = pickle.dumps(fn, protocol=5)
-            if b"__main__" not in text:  # a script's functions would be looked for in the child's own
-                return text
+    with contextlib.suppress(Exception):  # anything may be in a closure; then by value
+        text = pickle.dumps(value, protocol=5)
+        if all(map(is_found, modules_in(text))):
+            return text
     try:
         cloudpickle = importlib.import_module("cloudpickle")
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            f"{word}: {name_of(fn)} is no function of a module, and is taken to another process by value:"
-            " pip install 'flowload[processes]'"
+            f"{word}: {name_of(value)} is in no module that another process would find, and is taken there by"
+            " value: pip install 'flowload[processes]'"
         ) from error
     try:
-        with by_value(cloudpickle, module):
-            return bytes(cloudpickle.dumps(fn, protocol=5))
+        return by_value(cloudpickle, value)
     except Exception as error:
         raise GraphError(
-            f"{word}: {name_of(fn)} cannot be taken to another process: {type(error).__name__}: {error};"
-            ' leave out executor="process", or have it make there what it holds'
+            f"{word}: {name_of(value)} cannot be taken to another process: {type(error).__name__}: {error};"
+            " have it make there what it holds"
         ) from error
 
 
-@contextlib.contextmanager
-def by_value(cloudpickle: Any, module: ModuleType | None) -> Iterator[None]:
-    """While inside, what a module has that no other process would find is taken along."""
-    registered = module is not None and module.__name__ != "__main__" and not is_found(module)
-    if registered:
-        cloudpickle.register_pickle_by_value(module)
+def by_value(cloudpickle: Any, value: object) -> bytes:
+    """The value, with what is in modules that no other process would find."""
+    known: list[ModuleType] = []
     try:
-        yield
+        while True:
+            text = bytes(cloudpickle.dumps(value, protocol=5))
+            lost = [name for name in modules_in(text) if not is_found(name) and name in sys.modules]
+            fresh = [sys.modules[name] for name in lost if name != "__main__"]
+            if not [module for module in fresh if module not in known]:
+                return text
+            for module in fresh:
+                cloudpickle.register_pickle_by_value(module)
+                known.append(module)
     finally:
-        if registered:
+        for module in known:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-def is_found(module: ModuleType) -> bool:
-    """Whether another process that imports this name finds the same: not one that was made while running."""
-    top = module.__name__.partition(".")[0]
-    here = getattr(sys.modules.get(top), "__spec__", None)
+def modules_in(text: bytes) -> set[str]:
+    """Names of the modules that a pickle will import from."""
+    found: set[str] = set()
+    last: list[str] = ["", ""]  # strings that were pushed last
+    memo: dict[int, str] = {}
+    kept = 0
+    for opcode, argument, _ in pickletools.genops(text):
+        name = opcode.name
+        if name in STRINGS:
+            last = [last[1], str(argument)]
+        elif name in FETCHES and argument in memo:
+            last = [last[1], memo[int(argument)]]
+        elif name == "MEMOIZE":
+            memo[kept] = last[1]
+            kept += 1
+        elif name == "STACK_GLOBAL":
+            found.add(last[0])
+            last = ["", ""]
+        elif name == "GLOBAL":
+            found.add(str(argument).split(" ", 1)[0])
+    return found
+
+
+def is_found(name: str) -> bool:
+    """Whether another process that imports a module of this name finds the same."""
+    top = name.partition(".")[0]
+    if top == "__main__" or top not in sys.modules:
+        return False
+    if top in sys.builtin_module_names:
+        return True
+    here = getattr(sys.modules[top], "__spec__", None)
     for finder in sys.meta_path:
         spec = finder.find_spec(top, None)
         if spec is not None:
@@ -71,9 +106,9 @@ def is_found(module: ModuleType) -> bool:
     return False
 
 
-def name_of(fn: object) -> str:
+def name_of(value: object) -> str:
     """What a function is called."""
-    return str(getattr(fn, "__qualname__", None) or type(fn).__qualname__)
+    return str(getattr(value, "__qualname__", None) or type(value).__qualname__)
 
 
 def search_path() -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from flowload.abc.operators import Call
-from flowload.errors import ClosedRun, UserCodeError
+from flowload.errors import ClosedRun, ProcessDied
 
 from . import child
 from .child import Memory, pack, places, receive, send, unpack
@@ -61,20 +61,19 @@ class Worker:
     def call(self, arguments: tuple[Any, ...], call: Call) -> Any:
         """The function's value. Its arrays are views of a lease; raises what the function raised.
 
-        Raises UserCodeError when the process dies, ClosedRun when nobody waits for the call any more.
+        Raises ProcessDied when the process dies, ClosedRun when nobody waits for the call any more.
         """
         try:
             self.ask(arguments)
             self.wait(call)
             answer, fd = receive(self.sock)
         except (EOFError, ConnectionError):
-            raise UserCodeError(self.death(call)) from None
+            raise ProcessDied(self.death(call)) from None
         self.in_call = False
         if answer[-1]:
             self.arguments = None  # somebody there looks at it
         if answer[0] == "error":
-            _, whole, kind, text, frames, _ = answer
-            raise raised(whole, kind, text, frames, self.process.pid)
+            raise raised(answer[1:-1], self.process.pid)
         if fd is not None:
             self.values = Memory(fd)
             self.values.close_fd()

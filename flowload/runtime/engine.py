@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
@@ -14,9 +14,12 @@ from flowload.runtime.faces.pictured import Pictured
 from .order import Order
 from .ranks import Ranks
 
+if TYPE_CHECKING:
+    from .child.remote import RemoteBatches
+
 __all__ = ["Runtime"]
 
-Opened = TypeVar("Opened", Batches, AsyncBatches)
+Opened = TypeVar("Opened")
 
 
 class Runtime:
@@ -28,12 +31,14 @@ class Runtime:
 
     def __init__(self, ranks: Ranks | None = None) -> None:
         self.ranks = Ranks() if ranks is None else ranks
-        self.watchers: list[
-            Callable[[Batches | AsyncBatches], None]
-        ] = []  #: told of every run, before it begins
+        self.watchers: list[Callable[[Any], None]] = []  #: told of every run, before it begins
 
-    def iterate(self, graph: Graph, order: RunOrder) -> Batches:
-        """A run for synchronous code."""
+    def iterate(self, graph: Graph, order: RunOrder) -> Batches | RemoteBatches:
+        """A run for synchronous code, in this process or in one of its own."""
+        if order.process:
+            from .child.remote import RemoteBatches  # noqa: PLC0415 - costs nothing where nobody asks for it
+
+            return self.told(RemoteBatches(self.order(graph, order)))
         return self.told(Batches(self.order(graph, order)))
 
     def stream(self, graph: Graph, order: RunOrder) -> AsyncBatches:

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 import flowload as fl
-from flowload.errors import GraphError, MissingExtra, UserCodeError
+from flowload.errors import GraphError, MissingExtra, ProcessDied, UserCodeError
 from flowload.tracebacks import failing_line
 from tests.processes import functions
 
@@ -138,7 +138,7 @@ def test_an_error_is_the_users_with_its_line_and_text() -> None:
     ("fn", "kind", "words"),
     [
         (functions.fails_oddly, UserCodeError, "Odd: 4 samples"),
-        (functions.ends, UserCodeError, "worker process [0-9]+ was ended with code 3 in block 0"),
+        (functions.ends, ProcessDied, "worker process [0-9]+ was ended with code 3 in block 0"),
         (functions.exits, UserCodeError, "SystemExit"),
         (functions.returns_a_lock, TypeError, "pickle"),
     ],
@@ -155,7 +155,7 @@ def test_a_worker_that_is_killed_is_named_and_replaced() -> None:
         stats = batches.stats().stages["map"]
     assert len(left) == len(X) - 4
     assert 7 not in left
-    assert stats.dropped == {"UserCodeError": 4}
+    assert stats.dropped == {"ProcessDied": 4}
 
 
 def test_a_function_whose_module_cannot_be_imported_there_is_named(

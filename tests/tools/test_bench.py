@@ -15,7 +15,7 @@ import pytest
 import zarr
 
 from flowload.sample import sample_path
-from tools.bench import figures
+from tools.bench import elsewhere, figures
 from tools.bench.chess.corpus import Corpus, load_corpus
 from tools.bench.chess.footprint import Footprint
 from tools.bench.chess.roofline import speed
@@ -275,3 +275,13 @@ def test_maps_are_measured_in_threads_and_in_processes() -> None:
     assert list(made) == ["one thread", "two threads", "one process", "two processes", "way"]
     assert made["one thread"] == 1
     assert len(told) == 6
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_is_measured_beside_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That both give the same is for other tests; what it costs is the bench's to say."""
+    monkeypatch.setattr(elsewhere, "GRAPHS", {"games": ("games", {"batch_size": 64})})
+    told: list[str] = []
+    (found,) = elsewhere.measure_elsewhere(batches=3, rounds=1, cpus=1, tell=told.append)
+    assert min(found.rate, found.cpu) > 0
+    assert "in a process of its own" in told[0]

@@ -90,6 +90,18 @@ def devices(batches: int, rounds: int, cpus: int) -> None:
 
 
 @main.command()
+@click.option("--batches", default=200, show_default=True, help="Of one measurement.")
+@click.option("--rounds", default=5, show_default=True, help="Measurements of each, in turn.")
+@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+def spread(batches: int, rounds: int, cpus: int) -> None:
+    """A run in a process of its own beside one in this process: chess in tensors and bits, games."""
+    cpus = keep_to(cpus)
+    from .elsewhere import measure_elsewhere  # noqa: PLC0415 - numba counts the CPUs when it is imported
+
+    measure_elsewhere(batches, rounds, cpus, tell)
+
+
+@main.command()
 @click.option("--batches", default=40, show_default=True, help="Of one measurement.")
 @click.option("--rounds", default=5, show_default=True, help="Measurements of each, in turn.")
 @click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")

@@ -174,6 +174,11 @@ class AsyncBatches(Pictured, Anchored):
 
     def hand_over(self, output: str, block: Block, waited: float) -> Any:
         """Count a block that reaches its reader; what the reader gets, in the reader's own thread."""
+        self.count(output, block, waited)
+        return hand_over(block)
+
+    def count(self, output: str, block: Block, waited: float) -> None:
+        """Count a block that reaches its reader, who has waited so many seconds."""
         assert self.run is not None  # noqa: S101 - it gave the block
         with self._counting:
             self.delivered[output] = part = self.delivered[output] + 1
@@ -185,7 +190,6 @@ class AsyncBatches(Pictured, Anchored):
                 boundaries.stand(part)
                 epoch = boundaries.epoch
             self._samples[output] += self.run.delivered_one(output, block, waited, epoch)
-        return hand_over(block)
 
     def check_delivered(self, output: str) -> None:
         """An output has ended, and its reader has all of it; or LedgerError."""

@@ -120,6 +120,17 @@ class Batches(Pictured, Anchored):
 
     def next(self, output: str) -> Any:
         """What the reader gets of an output's next block; StopIteration at the end, then ClosedRun."""
+        block, waited = self.take(output)
+        assert self._loop_thread is not None  # noqa: S101 - it gave the block
+        if not isinstance(block, OutputEnd):
+            return self._loop_thread.batches.hand_over(output, block, waited)
+        if self._loop_thread.handoffs[output].one_reader():
+            self._loop_thread.batches.check_delivered(output)
+        self._ended.once(output, get_ident())
+        raise StopIteration
+
+    def take(self, output: str) -> tuple[Block | OutputEnd, float]:
+        """An output's next block, which nobody has counted, or its end; and how long that took in seconds."""
         loop_thread = self._loop_thread
         if loop_thread is None or self._closed or os.getpid() != self._process:
             loop_thread = self._opened()  # or it says why not; asked here, for it is asked for every batch
@@ -127,7 +138,7 @@ class Batches(Pictured, Anchored):
         if handoff.reader_thread != get_ident():
             handoff.note_reader(get_ident())
         if (part := handoff.next_part()) is not None:
-            return loop_thread.batches.hand_over(output, part, 0.0)
+            return part, 0.0
         began = perf_counter()
         message: Block | OutputEnd | None = None
         try:
@@ -139,17 +150,14 @@ class Batches(Pictured, Anchored):
             handoff.queue.put(message)  # the end stays for whoever asks again
             if handoff.end is not None and handoff.end.error is not None:
                 raise handoff.end.error
-            if handoff.one_reader():
-                loop_thread.batches.check_delivered(output)
-            self._ended.once(output, get_ident())
-            raise StopIteration
+            return message, 0.0
         assert loop_thread.wakeup is not None  # noqa: S101 - start() waited for it
         # `held_back` is set before a last look at what lies here: none is missed.
         if handoff.held_back and handoff.half_empty():
             loop_thread.wakeup.call()
         first, *others = parts_of(message)
         handoff.parts.extend(others)
-        return loop_thread.batches.hand_over(output, first, perf_counter() - began)
+        return first, perf_counter() - began
 
     def _get(self, loop_thread: LoopThread, output: str) -> Block | OutputEnd:
         """Wait for a block; say so when it may never come because another output is not read."""

@@ -1,0 +1,271 @@
+"""A run in a process of its own: the same batches, state, errors and statistics; nothing is left of it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+import flowload as fl
+import flowload.runtime.child.connection as connection_module
+from flowload.errors import ClosedRun, GraphError, MissingExtra, ProcessDied
+from flowload.observe.trace import Trace
+from flowload.runtime.child.wire import AHEAD
+from flowload.sample import sample_path
+from flowload.tracebacks import failing_line
+from tests.runtime.child import functions
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    me = psutil.Process()
+    children, files, threads = {each.pid for each in me.children()}, me.num_fds(), threading.active_count()
+    yield
+    gc.collect()
+    assert {each.pid for each in me.children()} <= children
+    assert me.num_fds() <= files
+    assert threading.active_count() <= threads
+
+
+def numbers(count: int = 40, size: int = 4) -> fl.Graph:
+    return fl.rows({"x": np.arange(count)}) >> fl.batch(size)
+
+
+def shuffled() -> fl.Graph:
+    return fl.rows({"x": np.arange(40)}) >> fl.shuffle() >> fl.batch(4)
+
+
+def chess() -> fl.Graph:
+    games = fl.discover(sample_path("chess") / "*.tar") >> fl.read("lc0") >> fl.shuffle_pool(8) >> fl.unpack()
+    return games >> fl.reservoir(300) >> fl.batch(256) >> fl.to_device("cpu")
+
+
+def copies(batches: Any) -> list[dict[str, Any]]:
+    return [{key: np.asarray(value).copy() for key, value in batch.items()} for batch in batches]
+
+
+def same(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
+    assert len(found) == len(wanted) > 0
+    for one, other in zip(found, wanted, strict=True):
+        assert one.keys() == other.keys()
+        for key in one:
+            np.testing.assert_array_equal(one[key], other[key])
+
+
+@pytest.mark.parametrize("graph", [shuffled, chess])
+def test_batches_and_states_are_those_of_a_run_in_this_process(graph: Any) -> None:
+    with graph().iterate(seed=3, epochs=2) as batches:
+        wanted = copies(batches)
+    with graph().iterate(seed=3, epochs=2, process=True) as batches:
+        first = [next(batches) for _ in range(3)]
+        kinds = {key: type(value) for key, value in first[0].items()}
+        state, epoch = batches.state_dict(), batches.epoch
+        rest = copies(batches)
+        stats = batches.stats()
+    same(copies(first) + rest, wanted)
+    assert epoch == 0
+    assert batches.epoch == 1
+    assert stats.finished
+    assert stats.blocks_delivered == len(wanted)
+    with graph().iterate(seed=3, epochs=2, state=state, cpus=1) as batches:
+        assert {key: type(value) for key, value in next(batches).items()} == kinds
+        same(copies(batches), wanted[4:])
+    with graph().iterate(seed=3, epochs=2, state=state, process=True) as batches:
+        same(copies(batches), wanted[3:])
+        with pytest.raises(ClosedRun, match="is read once"):
+            next(batches)
+    assert batches.state_dict()["delivered"] == {"out": len(wanted)}
+
+
+def test_outputs_are_read_in_turn_and_in_threads() -> None:
+    left, right = (fl.rows({"x": np.arange(n)}) >> fl.batch(2) for n in (8, 30))
+    graph = fl.outputs(left=left, right=right)
+    found: dict[str, list[int]] = {"left": [], "right": []}
+    with graph.iterate(process=True) as batches:
+        found["left"] += next(batches["left"])["x"].tolist()
+
+        def read(name: str) -> None:
+            for batch in batches[name]:
+                found[name] += batch["x"].tolist()
+
+        threads = [threading.Thread(target=read, args=(name,)) for name in found]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert found == {"left": list(range(8)), "right": list(range(30))}
+
+
+def test_batches_that_are_held_stay_and_memory_is_used_again() -> None:
+    batches: Any
+    with numbers(400).iterate(process=True) as batches:
+        held = [next(batches) for _ in range(20)]
+        connection = batches._connection
+        slots = len(connection.memories)
+        assert slots >= 20
+        for batch, start in zip(held, range(0, 80, 4), strict=True):
+            assert batch["x"].tolist() == list(range(start, start + 4))
+        last = held[-1]
+        del held, batch
+        for _ in range(60):
+            next(batches)
+        assert len(connection.memories) <= slots + AHEAD + 1
+        assert last["x"].tolist() == [76, 77, 78, 79]
+
+
+def test_memory_that_is_too_small_is_let_go() -> None:
+    graph = numbers(32) >> fl.map(functions.grows)
+    batches: Any
+    with graph.iterate(process=True) as batches:
+        for number, batch in enumerate(batches):
+            assert batch["x"].shape == (4, 1 << (4 * number // 2))
+            assert (batch["x"] == np.arange(4 * number, 4 * number + 4)[:, None]).all()
+            del batch
+        sizes = [memory.size for memory in batches._connection.memories.values()]
+    assert len(sizes) <= AHEAD + 2
+    assert max(sizes) >= 4 * 8 << 14
+
+
+def test_an_error_is_the_users_with_its_stage_and_line() -> None:
+    with (numbers() >> fl.map(functions.divides)).iterate(process=True) as batches:
+        assert next(batches)["x"].tolist() == [0, 1, 2, 3]
+        with pytest.raises(ArithmeticError, match="4 samples") as caught:
+            next(batches)
+        place = failing_line(caught.value)
+        assert place is not None
+        assert place[0].startswith(functions.__file__)
+        assert any("in stage 'map'" in note for note in caught.value.__notes__)
+        with pytest.raises(ArithmeticError):
+            next(batches)
+    outcome = batches.stats().outcome
+    assert outcome is not None
+    assert outcome.kind == "failed"
+
+
+def test_what_is_wrong_with_a_run_is_told_where_it_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match="process is 1; wanted True or False"):
+        numbers().iterate(process=1)  # type: ignore[arg-type]
+    graph = fl.discover(tmp_path / "*.tar") >> fl.read("lc0") >> fl.unpack() >> fl.batch(4)
+    with pytest.raises(fl.FlowloadError), graph.iterate(process=True) as batches:
+        next(batches)
+    lock = threading.Lock()
+    pytest.importorskip("cloudpickle")
+    with pytest.raises(GraphError, match=r"iterate\(process=True\): .* cannot be taken to another process"):
+        (numbers() >> fl.map(lambda batch: (lock, batch)[1])).iterate(process=True)
+
+
+def test_functions_of_scripts_are_taken_along_by_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cloudpickle")
+    factor = 3
+    graph = numbers(8) >> fl.map(lambda batch: {"x": batch["x"] * factor})
+    with graph.iterate(process=True) as batches:
+        assert [batch["x"].sum() for batch in batches] == [18, 66]
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with pytest.raises(MissingExtra, match=r"flowload\[processes\]"):
+        graph.iterate(process=True)
+
+
+def test_a_process_that_is_killed_is_named_and_leaves_nothing() -> None:
+    batches: Any
+    with numbers(4000).iterate(process=True) as batches:
+        next(batches)
+        os.kill(batches._connection.process.pid, signal.SIGKILL)
+        with pytest.raises(ProcessDied, match="killed by SIGKILL"):
+            list(batches)
+        with pytest.raises(ProcessDied):
+            batches.stats()
+
+
+def test_who_leaves_while_a_call_does_not_end_waits_for_no_longer_than_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection_module, "PATIENCE", 0.2)
+    with (numbers() >> fl.map(functions.waits)).iterate(process=True) as batches:
+        assert next(batches)["x"][0] == 0
+
+
+def test_a_run_that_nobody_has_any_more_ends_its_process() -> None:
+    batches: Any = numbers(4000).iterate(process=True)
+    next(batches)
+    process = batches._connection.process
+    del batches
+    gc.collect()
+    assert process.wait(60) is not None
+
+
+@pytest.mark.slow
+def test_a_parent_that_is_killed_leaves_no_process() -> None:
+    script = (
+        "import sys, time, numpy as np, flowload as fl\n"
+        "batches = (fl.rows({'x': np.arange(99999)}) >> fl.batch(2)).iterate(process=True)\n"
+        "next(batches)\n"
+        "print(batches._connection.process.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as run:
+        assert run.stdout is not None
+        child = os.pidfd_open(int(run.stdout.readline()))
+        run.kill()
+        assert select.select([child], [], [], 60)[0], "it has ended"
+    os.close(child)
+
+
+def test_what_is_logged_and_warned_of_there_is_heard_here(caplog: pytest.LogCaptureFixture) -> None:
+    graph = numbers(8) >> fl.map(functions.tells)
+    # The warning is given by the thread that listens, within these blocks: the run ends in them.
+    with (
+        pytest.warns(UserWarning, match="of a user"),
+        caplog.at_level(logging.INFO),
+        graph.iterate(process=True) as batches,
+    ):
+        assert len(copies(batches)) == 2
+    assert [each.getMessage() for each in caplog.records if each.name == "of.a.user"] == ["a batch of 4"] * 2
+
+
+def test_a_run_is_watched_traced_and_asked_who_does_what() -> None:
+    trace = Trace()
+    batches: Any = shuffled().iterate(epochs=None, process=True)
+    batches.record(trace)
+    with batches, fl.watch(batches) as page:
+        for _ in range(5):
+            next(batches)
+        assert batches.recording is trace
+        page.look()
+        assert "samples" in batches._repr_mimebundle_()["text/plain"]
+        assert batches.dump().lines()
+        batches.record(None)
+        stopped: Any = batches.recording
+    assert stopped is None
+    groups = {each.track.group for each in trace.slices}
+    assert groups
+    assert batches.stats().stages["batch"].out >= 20
+    with pytest.raises(GraphError, match="leave process=True out"):
+        batches.tap({})
+    with pytest.raises(ClosedRun, match="was left"):
+        next(batches)
+
+
+def test_a_fork_of_the_reader_is_told_so() -> None:
+    batches: Any
+    with numbers().iterate(process=True) as batches:
+        next(batches)
+        batches._process += 1
+        with pytest.raises(ClosedRun, match="used in its fork"):
+            next(batches)
+        batches._process -= 1
