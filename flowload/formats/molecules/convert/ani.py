@@ -27,9 +27,8 @@ from flowload.formats.molecules.write import Some
 
 from .arrays import Picked, pick_arrays, tell_meaning, tell_picked, total_charges
 from .boxes import find_boxes
-from .comment import CELLS, PERIODIC
 from .elements import atomic_numbers
-from .keys import NONE, SMILES, Names, like_charge, plain
+from .keys import CELLS, NONE, PERIODIC, SMILES, Names, like_charge, plain
 from .report import Told, shown
 from .smiles import smiles_charge
 

@@ -12,8 +12,7 @@ from flowload.errors import DataError
 
 from .asked import Asked
 from .boxes import Boxes
-from .comment import CELLS, PERIODIC
-from .keys import NONE, Names, charge_keys, hint, like_charge, plain
+from .keys import CELLS, NONE, PERIODIC, Names, charge_keys, hint, like_charge, plain
 from .report import Told, shown
 
 __all__ = ["Picked", "pick_arrays", "tell_meaning", "tell_picked", "total_charges"]

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError
 
-from .comment import CELLS, PERIODIC
-from .keys import plain
+from .keys import CELLS, PERIODIC, plain
 from .report import Told, shown
 
 __all__ = ["PIECES", "Boxes", "axes_of", "find_boxes"]

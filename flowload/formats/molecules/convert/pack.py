@@ -24,7 +24,7 @@ from .sets.kinds import kind_of
 from .sets.openqdc import FILES, read_openqdc
 from .sets.qm9 import read_qm9
 from .units import Units, same_unit
-from .xyz import read_xyz
+from .xyz.reader import read_xyz
 
 __all__ = ["Packed", "SourceColumn", "pack_molecules"]
 

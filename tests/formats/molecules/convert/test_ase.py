@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flowload.errors import DataError
 from flowload.formats.molecules.convert.keys import Names
-from flowload.formats.molecules.convert.xyz import read_xyz
+from flowload.formats.molecules.convert.xyz.reader import read_xyz
 
 ase = pytest.importorskip("ase")
 ase_io = pytest.importorskip("ase.io")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.formats.molecules.convert.comment import PAIR, WrongLineError, read_comment, says_no
+from flowload.formats.molecules.convert.xyz.comment import PAIR, WrongLineError, read_comment, says_no
 
 ase_extxyz = pytest.importorskip("ase.io.extxyz")
 

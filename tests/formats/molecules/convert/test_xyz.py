@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flowload.errors import DataError, NoDataError
 from flowload.formats.molecules.convert.keys import Names
-from flowload.formats.molecules.convert.xyz import read_xyz
+from flowload.formats.molecules.convert.xyz.reader import read_xyz
 from flowload.formats.molecules.write import Some
 
 WATER = """3
@@ -103,7 +103,7 @@ def test_numbers_are_the_nearest_floats(
 
 
 def test_many_frames_come_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowload.formats.molecules.convert.xyz.FRAMES", 4)
+    monkeypatch.setattr("flowload.formats.molecules.convert.xyz.reader.FRAMES", 4)
     path = write(tmp_path, WATER * 10)
     size = len(WATER)
     parts = list(read_xyz(path))

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, GraphError
 from flowload.formats.molecules.convert.elements import fault_of
-from flowload.formats.molecules.convert.frame_keys import NUMERAL
 from flowload.formats.molecules.convert.keys import NONE, Names
 from flowload.formats.molecules.convert.report import Told
-from flowload.formats.molecules.convert.xyz import TABLE
+from flowload.formats.molecules.convert.xyz.frame_keys import NUMERAL
+from flowload.formats.molecules.convert.xyz.reader import TABLE
 from flowload.formats.molecules.write import Some
 from flowload.kernels.molecules.text import MANY, NUMBER, SKIP, SYMBOL, WORD, read_table
 

@@ -7,11 +7,21 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple, TypeAlias
 
-from .asked import LABEL, UNLABELLED, Array, Order, SourceColumn, fitting
-from .boxes import PIECES, axes_of
-from .comment import CELLS, PERIODIC, Comment, WrongLineError, says_no
-from .keys import NONE, Names, charge_keys, hint, like_charge, plain
-from .report import shown
+from flowload.formats.molecules.convert.asked import LABEL, UNLABELLED, Array, Order, SourceColumn, fitting
+from flowload.formats.molecules.convert.boxes import PIECES, axes_of
+from flowload.formats.molecules.convert.keys import (
+    CELLS,
+    NONE,
+    PERIODIC,
+    Names,
+    charge_keys,
+    hint,
+    like_charge,
+    plain,
+)
+from flowload.formats.molecules.convert.report import shown
+
+from .comment import Comment, WrongLineError, says_no
 
 __all__ = ["NUMERAL", "Found", "find_keys"]
 

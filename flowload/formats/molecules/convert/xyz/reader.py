@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError, NoDataError
 from flowload.files.regular import opened
+from flowload.formats.molecules.convert.elements import fault_of
+from flowload.formats.molecules.convert.keys import NONE, Names, like_charge
+from flowload.formats.molecules.convert.report import Told
 from flowload.formats.molecules.symbols import NUMBERS
 from flowload.formats.molecules.write import Some
 from flowload.kernels.molecules.text import MANY, SYMBOL, WORD, read_table
 
 from .columns import Columns, find_columns
 from .comment import PAIR, WrongLineError, read_comment
-from .elements import fault_of
 from .frame_keys import LONGEST, NUMERAL, Box, Roles, find_keys
-from .keys import NONE, Names, like_charge
 from .lines import Lines
-from .report import Told
 
 __all__ = ["PAIR", "read_xyz"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .keys import plain
+from flowload.formats.molecules.convert.keys import PERIODIC, plain
 
-__all__ = ["CELLS", "PAIR", "PERIODIC", "Comment", "WrongLineError", "read_comment", "says_no"]
+__all__ = ["PAIR", "Comment", "WrongLineError", "read_comment", "says_no"]
 
 # Quantifiers are possessive: nothing that was read is given back and read again, so time is linear.
 QUOTED = r""" "(?:[^"\\]++|\\.)*+" | '(?:[^'\\]++|\\.)*+' """
@@ -24,12 +24,6 @@ PAIR = re.compile(
 PIECE = re.compile(rf"{QUOTED}|\{{[^}}]*+\}}|{NESTED}|{BARE}|=", re.VERBOSE | re.DOTALL)
 SPECIAL = re.compile(r"""["'{\[\\]""")
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-
-#: Names, as `plain` makes them, of what says whether a molecule is periodic, and of cells.
-PERIODIC = frozenset({"pbc", "periodic", "isperiodic", "periodicboundaryconditions"})
-CELLS = frozenset(
-    {"lattice", "cell", "unitcell", "supercell", "box", "boxvectors", "cellvectors", "latticevectors"}
-)
 
 MOST = 1000  #: keys of a frame: with more it is no line of keys
 LONGEST = 1000  #: characters of one

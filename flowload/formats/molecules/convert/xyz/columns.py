@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.formats.molecules.convert.asked import Asked
+from flowload.formats.molecules.convert.keys import hint
 from flowload.kernels.molecules.text import NUMBER, SKIP, SYMBOL
-
-from .asked import Asked
-from .keys import hint
 
 __all__ = ["Columns", "find_columns"]
 
