@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.errors import DataError, NoDataError
-from flowload.formats.molecules.convert import lines as molecules_lines
 from flowload.formats.molecules.convert.pack import pack_molecules
+from flowload.formats.molecules.convert.xyz import lines as molecules_lines
 from flowload.formats.molecules.convert.xyz import reader as molecules_xyz
 from flowload.formats.molecules.convert.xyz.reader import read_xyz
 from tests.formats.molecules.convert.sources import (
