@@ -191,7 +191,7 @@ class Sized(Protocol):
 class Demand(NamedTuple):
     """What rows take of a budget."""
 
-    costs: NDArray[np.int64]  #: of each row, 0 or more
+    costs: NDArray[np.int64]  #: of each row, from 0; rows that take nothing all come into one batch
     kinds: NDArray[np.int64]  #: numbers from 0: rows of different kinds never share a batch, such as slots
     padded: bool  #: each row takes as much as the costliest of its batch; else the costs add up
     even: bool = False  #: rows of one kind take all the same

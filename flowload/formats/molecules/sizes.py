@@ -77,9 +77,11 @@ class MoleculeSizes:
         return found._replace(parts={**found.parts, **self.room.parts([whole])})
 
     def demand(self, by: str, rows: Numbers) -> Demand:
-        """What each molecule takes of a batch: slots of atoms, or pairs."""
+        """What each molecule takes of a batch: slots of atoms, or pairs; one without any counts as one."""
         slots = slots_taken(self.known, self.sizes(rows))
-        return slots if by == "atoms" else Demand(self.pair_counts(rows), slots.kinds, padded=False)
+        if by == "atoms":
+            return slots
+        return Demand(np.maximum(self.pair_counts(rows), 1), slots.kinds, padded=False)
 
     def pair_counts(self, rows: Numbers) -> NDArray[np.int64]:
         """Pairs of atoms of each molecule, closer than the cutoff where there is one; each is counted once.

@@ -236,7 +236,7 @@ def batch(  # noqa: PLR0913 - each is a choice of its own
     Args:
         size: samples of a batch.
         atoms: slots of atoms of a batch, padding included, at most.
-        edges: pairs of atoms of a batch, at most.
+        edges: pairs of atoms of a batch, at most; a molecule without any counts as one.
         layout: which arrays a record becomes, by name, as its format offers them; None: its first
             layout. For lc0: "tensors", "tuple" or "bits".
         drop_last: whether what is too little for a batch at the end of the stream is dropped, and

@@ -111,8 +111,22 @@ def test_batches_by_a_budget_of_pairs(tmp_path: Path, cutoff: float | None) -> N
     assert max(counts) <= 40
     assert all(set(batch["N"].tolist()) <= {1, 2} or batch["Z"].shape[1] == 6 for batch in found)
     assert sum(counts) == len(naive.pair_lists(arrays, range(63), 6, "real", cutoff)["dst_idx"])
-    wide = [count for count, batch in zip(counts, found, strict=True) if batch["Z"].shape[1] == 6]
+    wide = [taken(batch) for batch in found if batch["Z"].shape[1] == 6]
+    assert max(wide) <= 40
     assert all(one + other > 40 for one, other in pairwise(wide))  # none is cut too early
+
+
+def taken(batch: Arrays) -> int:
+    """Pairs of all molecules of a batch; one for a molecule without any."""
+    molecules, slots = batch["Z"].shape
+    pairs = np.bincount(batch["dst_idx"][batch["edge_mask"]] // slots, minlength=molecules)
+    return int(np.maximum(pairs, 1).sum())
+
+
+def test_molecules_without_pairs_make_no_endless_batch(tmp_path: Path) -> None:
+    path = naive.write(tmp_path, naive.content([1] * 90 + [3]))
+    found = batches_of(fl.rows(PackedMolecules(path, pairs="real")) >> fl.batch(edges=20))
+    assert [len(batch["E"]) for batch in found] == [20, 20, 20, 20, 11]
 
 
 @given(SIZES, st.sampled_from([0.5, 2.0, 100.0]))
