@@ -208,7 +208,8 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
             from `start` up to `end` as an array (key "x"), a tuple of arrays (keys "0", "1", ...), or a dict
             of arrays. It is called in a thread, for one window after the other in the order in which they are
             given (`workers`: so many at once), and has no more windows made than `prefetch` says. What it
-            raises ends the run, with a note that names the rows.
+            raises ends the run, with a note that names the rows. How large its windows are, `graph.memory()`
+            does not know.
         size: rows of a window; a recording that is shorter is one window.
         count: windows of a pass; None: as many as fit into the recordings side by side.
         order: "random": `start` is uniform on 0 ... T - size, so windows may overlap; "sequential": all rows
@@ -248,6 +249,12 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
         >>> with graph.iterate(seed=0) as windows:
         ...     print([window["timeseries"].shape for window in windows])
         [(256, 32, 2), (256, 32, 2), (256, 32, 2), (256, 32, 2)]
+
+        >>> select = {"calcium": {"columns": 2}, "light": {"columns": 1, "neurons": slice(0, 8)}}
+        >>> graph = fl.windows(sample_path("neural"), 256, rows=(0, 1280), select=select, count=1)
+        >>> with graph.iterate(seed=0) as windows:
+        ...     print({key: array.shape for key, array in next(windows).items()})
+        {'calcium': (256, 32), 'light': (256, 8), 'start': ()}
     """
     starts = window_starts(
         arrays,

@@ -17,6 +17,7 @@ import flowload as fl
 from flowload.errors import GraphError
 from flowload.stages.device.places import Places
 from tests.formats.recordings.made import numbers, write_array
+from tests.threads import none_left
 
 ROOT = Path(__file__).parents[3]
 ROWS, WIDE = 4096, 4096
@@ -110,3 +111,30 @@ def test_places_must_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_prefetch_is_a_number_of_windows(prefetch: Any, tmp_path: Path) -> None:
     with pytest.raises(GraphError, match=r"prefetch is .*; wanted a number of windows from 1"):
         fl.windows(tmp_path, 3, prefetch=prefetch)
+
+
+def test_two_readers_of_one_ring_wait_for_no_more_than_there_is(tmp_path: Path) -> None:
+    path = write_array(tmp_path / "a.zarr", numbers((100, 6)), (8, 6))
+    graph = fl.windows(path, 20, count=12, prefetch=1) >> fl.tee("a", "b")
+    with none_left(), graph.iterate(seed=1) as run:
+        starts = [(int(a["start"]), int(b["start"])) for a, b in zip(run["a"], run["b"], strict=True)]
+    assert len(starts) == 12
+    assert all(one == other for one, other in starts)
+
+
+def test_two_rings_that_are_mixed_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    paths = [write_array(tmp_path / f"{k}.zarr", numbers((100, 6)), (8, 6)) for k in range(2)]
+    parts = [fl.windows({"x": path}, 20, count=10, prefetch=1) for path in paths]
+    with none_left(), (parts >> fl.mix(1, 3)).iterate(seed=1) as batches:
+        assert len(list(batches)) == 20
+
+
+@pytest.mark.parametrize("taken", [0, 1, 5])
+def test_who_leaves_a_full_ring_leaves_nothing(taken: int, tmp_path: Path) -> None:
+    path = write_array(tmp_path / "a.zarr", numbers((100, 6)), (8, 6))
+    graph = fl.windows(path, 20, count=12, prefetch=2) >> fl.sample_within(4, steps=2, per_window=2)
+    with none_left(), graph.iterate(seed=1) as batches:
+        held = [next(batches) for _ in range(taken)]
+        while batches.stats().buffers_leased < 3:
+            sleep(0)
+        del held
