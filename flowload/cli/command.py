@@ -36,7 +36,7 @@ class Drawing:
         """The graph; raises what the file raises, noted with its path."""
         checked = self.pipeline.checked(self.given, str(self.path))
         with noted(self.path):
-            return self.pipeline(**checked)
+            return self.pipeline.drawn(self.path, checked)
 
     def values(self) -> dict[str, Any]:
         """All options: those given, and the defaults of the others."""

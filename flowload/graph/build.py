@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -52,6 +53,7 @@ class Graph(Describable, Countable):
     ends: Ends
     sinks: tuple[Node, ...] = ()
     flow: Flow = field(init=False)
+    loaded: Mapping[str, Any] | None = field(init=False, default=None)  #: pipeline file and options
 
     def __post_init__(self) -> None:
         flow = read_flow(self.ends, self.sinks)
@@ -121,7 +123,7 @@ class Graph(Describable, Countable):
     # --- running ------------------------------------------------------------------------------------
 
     @names_keywords
-    def iterate(  # noqa: PLR0913 - options
+    def iterate(  # noqa: PLR0913 - how to run, where to begin, what to keep
         self,
         *,
         seed: int = 0,
@@ -131,6 +133,7 @@ class Graph(Describable, Countable):
         even: Even = "auto",
         state: State | None = None,
         on_change: OnChange = "refuse",
+        capsules: str | os.PathLike[str] | None = None,
         cpus: int | None = None,
         process: bool = False,
     ) -> Batches:
@@ -169,6 +172,8 @@ class Graph(Describable, Countable):
             on_change: what a state does that was saved over other data, parameters, code, ranks or passes,
                 and so would go on with another stream. "refuse": an error names what differs. "accept": that
                 is logged, and the run goes on as far into its own stream, for who knows better.
+            capsules: a folder for capsules: small files, at most 20 a run, of what calls failed at: bad
+                records, errors, stalls. `flowload replay FILE` makes the call again, alone.
             cpus: CPUs to use; None: those that this process may use.
             process: whether the run has a process of its own, which nothing of the training's Python holds
                 up: the same stream, state, statistics and errors. Batches come in memory that both map, as
@@ -183,13 +188,14 @@ class Graph(Describable, Countable):
             even=even,
             state=state,
             on_change=on_change,
+            capsules=None if capsules is None else os.fspath(capsules),
             cpus=cpus,
             process=process,
         )
         return self.bound_engine().iterate(self, order)
 
     @names_keywords
-    def stream(
+    def stream(  # noqa: PLR0913 - as above
         self,
         *,
         seed: int = 0,
@@ -199,6 +205,7 @@ class Graph(Describable, Countable):
         even: Even = "auto",
         state: State | None = None,
         on_change: OnChange = "refuse",
+        capsules: str | os.PathLike[str] | None = None,
         cpus: int | None = None,
     ) -> Stream:
         """A run for an `async with` block; the arguments are those of `iterate`."""
@@ -210,6 +217,7 @@ class Graph(Describable, Countable):
             even=even,
             state=state,
             on_change=on_change,
+            capsules=None if capsules is None else os.fspath(capsules),
             cpus=cpus,
         )
         return self.bound_engine().stream(self, order)

@@ -53,6 +53,7 @@ class RunOrder:
     even: Even = "auto"
     on_change: OnChange = "refuse"
     process: bool = False
+    capsules: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.process, bool):

@@ -121,7 +121,10 @@ class StallWatch:
             now += tick
             try:
                 if self.patience.is_over(self._run.stats(), now):
-                    self._tell(self._run.dump())
+                    dump = self._run.dump()
+                    self._tell(dump)
+                    if (stalled := getattr(self._run, "stalled", None)) is not None:
+                        stalled(dump)
             except ClosedRun:
                 continue  # it has not begun yet
 

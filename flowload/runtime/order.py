@@ -17,6 +17,7 @@ from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
 from flowload.graph.inspect.lanes import LanePlan, find_lanes
 from flowload.graph.inspect.length import Length, length_of
+from flowload.runtime.capsules.write import Capsules
 from flowload.runtime.growing.log import grown, repeat
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.threads.monitor import Monitor, RunLock
@@ -134,6 +135,11 @@ class Order(RunOrder):
         for node, saved in ((self.start.world or {}).get("data") or {}).items():
             for member in compiled.nodes.get(node, ()):
                 member.verify = partial(refuse_data, node, saved, on_change=self.on_change)
+        if self.capsules is not None:
+            how = {name: getattr(self, name) for name in ("seed", "epochs", "first_epoch", "align", "even")}
+            keeper = Capsules(self.capsules, self.graph, self.world, how)
+            for member in compiled.members:
+                member.capsules = keeper
         if self.start.growing is not None:
             repeat(compiled.segments, self.start.growing, accept=self.on_change == "accept")
         # What grows is told again from its beginning: see `flowload.runtime.growing`.

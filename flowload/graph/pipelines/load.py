@@ -42,6 +42,16 @@ class Pipeline(Generic[P]):
             raise GraphError(f"the pipeline {self.__name__!r} returned {graph!r}; wanted a graph")
         return graph
 
+    def drawn(self, path: FilePath, options: dict[str, Any]) -> Graph:
+        """Draw by checked options only; the graph knows where it comes from: capsules say so."""
+        drawn = self(**options)  # type: ignore[call-arg]
+        graph = Graph(drawn.ends, drawn.sinks)
+        kept = {
+            name: str(value) if isinstance(value, os.PathLike) else value for name, value in options.items()
+        }
+        object.__setattr__(graph, "loaded", {"path": os.fspath(path), "options": kept})
+        return graph
+
     def checked(self, options: dict[str, object], owner: str) -> dict[str, Any]:
         """Options checked against their types; raises OptionError."""
         return {
@@ -95,7 +105,7 @@ def load(path: FilePath, /, **options: object) -> Graph:
     with executed(Path(path)) as drawer:
         checked = drawer.checked(options, os.fspath(path))
         with noted(Path(path)):
-            return drawer(**checked)
+            return drawer.drawn(path, checked)
 
 
 def options_of(path: FilePath, /) -> tuple[Option, ...]:

@@ -20,6 +20,7 @@ from flowload.graph import Plan
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
+from flowload.runtime.capsules.write import Capsules
 from flowload.runtime.capture import as_error
 from flowload.runtime.channel import Channel, EndOfStream
 from flowload.runtime.observe.dump import dump
@@ -247,6 +248,13 @@ class AsyncBatches(Pictured, Anchored):
         check_chunks(chunks)
         arrivals, run = self.arrivals(), self.begun_run()
         return await while_it_runs(run, lambda: arrivals.wait(chunks, run.anchor if since is None else since))
+
+    def stalled(self, dump: Dump) -> None:
+        """Keep capsules of the calls that a run without progress is in, if it keeps any."""
+        members = list(self.begun_run().compiled.members)
+        keeper = members[0].capsules if members else None
+        if isinstance(keeper, Capsules):
+            keeper.stalled(dump, members)
 
     def state_dict(self) -> State:
         """What `graph.stream(state=...)` goes on from: after the last batch that was handed out."""

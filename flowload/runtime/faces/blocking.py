@@ -230,6 +230,10 @@ class Batches(Pictured, Anchored):
                 return
         self._loop_thread.batches.record(trace)
 
+    def stalled(self, dump: Dump) -> None:
+        """See `AsyncBatches.stalled`."""
+        self._begun().stalled(dump)
+
     def begun_run(self) -> Run:
         """The run. Raises ClosedRun before it has begun."""
         return self._begun().begun_run()

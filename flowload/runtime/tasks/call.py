@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from flowload.observe.metrics import Meter
 from flowload.printable import printable
 from flowload.runtime.capture import Noted
 
-__all__ = ["Member", "Noticed", "RunCall"]
+__all__ = ["Failing", "Member", "Noticed", "RunCall"]
 
 log = logging.getLogger("flowload")
 
@@ -35,6 +35,22 @@ WARNINGS = 20  #: of a stage that are kept
 Lease = Callable[..., Bytes]  #: see `BufferPool.lease`
 
 
+class Failing:
+    """In `with Failing(call):` an error that is raised is what the call failed at; see `RunCall.failed`."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: RunCall) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception):
+            self._call.failed(error)
+
+
 class Noticed(NamedTuple):
     """Something that was logged of a source."""
 
@@ -43,15 +59,28 @@ class Noticed(NamedTuple):
     what: str
 
 
+class Keeper(Protocol):
+    """Keeps what calls failed at; see `flowload.runtime.capsules`."""
+
+    def begins(self, member: Member, call: RunCall) -> None: ...
+
+    def failed(self, member: Member, call: RunCall, error: BaseException) -> None: ...
+
+
 class RunCall:
     """The `Call` that operators see; not valid after the call."""
 
     __slots__ = (
+        "__weakref__",
+        "_capsules",
         "_kept",
         "_keys",
         "_lease",
+        "_member",
         "_skip",
+        "block",
         "drops",
+        "epoch",
         "found",
         "lacks",
         "number",
@@ -73,7 +102,11 @@ class RunCall:
         self._lease = member.lease
         self._kept: object = None
         self.stop = member.stop  #: see `Call.stop`
-        self._skip = member.stage.on_error == "skip"
+        self._skip = member.stage.on_error == "skip" and not member.strict
+        self.epoch = epoch
+        self.block: Block | None = None  #: kept for capsules alone
+        self._member = member
+        self._capsules = member.capsules
 
     def rng(self, *key: int) -> np.random.Generator:
         """See `Call.rng`."""
@@ -103,9 +136,15 @@ class RunCall:
 
     def reject(self, error: DataError, count: int = 1) -> None:
         """See `Call.reject`."""
+        self.failed(error)
         if not self._skip:
             raise error
         self.rejects.append((error, count))
+
+    def failed(self, error: BaseException) -> None:
+        """Keep a capsule of this call, if the run keeps any."""
+        if self._capsules is not None:
+            self._capsules.failed(self._member, self, error)
 
     def reject_all(self, error: DataError) -> None:
         """The operator could not do anything with its input."""
@@ -142,6 +181,8 @@ class Member(Noted):
     stop: Bytes = field(default_factory=lambda: np.zeros(1, np.uint8))  #: of its run: see `Call.stop`
     #: told what the data are: raises where they are others than those of a state; None: there is no state
     verify: Callable[[Mapping[str, Any]], object] | None = None
+    capsules: Keeper | None = None  #: keeps what calls failed at
+    strict: bool = False  #: bad data are an error, whatever the stage's policy
     guard: str | None = None  #: why nothing may be left out here, if so
     lane: int | None = None  #: that it works for; None: there are none, or it works for all
     takes: tuple[type, ...] = ()  #: classes of blocks that it takes, where the wiring says nothing of them
@@ -161,7 +202,11 @@ class Member(Noted):
                 raise GraphError(unfit(self.node, block, self.takes))
         if self.tap is not None and block is not None:
             self.tap(block)
-        return RunCall(self, number, samples, epoch)
+        call = RunCall(self, number, samples, epoch)
+        if self.capsules is not None:
+            call.block = block
+            self.capsules.begins(self, call)
+        return call
 
     def close(self) -> None:
         """The last call is over: close what the operator has open."""

@@ -240,6 +240,9 @@ def _run(
                         made = NumberedBlock.of(0, given(block))
             except DataError as error:
                 call.reject_all(error)
+            except Exception as error:
+                call.failed(error)
+                raise
             call.seconds += perf_counter() - began
             if made is None:
                 break

@@ -53,6 +53,9 @@ class MapChain:
             except DataError as error:
                 call.reject_all(error)
                 block, samples, nbytes = None, 0, 0
+            except Exception as error:
+                call.failed(error)
+                raise
             call.seconds = perf_counter() - began
             calls.append((member, call, None if block is None else (samples, nbytes)))
         return NumberedBlock(number, block, nbytes, samples, trail), calls

@@ -16,7 +16,7 @@ from flowload.errors import NoDataError
 from flowload.runtime.channel import Cut, Message, NumberedBlock
 from flowload.runtime.threads.executor import Executor
 
-from .call import Member, RunCall
+from .call import Failing, Member, RunCall
 from .segment import Segment
 
 __all__ = ["run_source"]
@@ -134,7 +134,7 @@ class SourceTask:
     async def _write_async(self, stream: AsyncIterator[Block | Mark], call: RunCall) -> None:
         guard: Any = aclosing(stream) if hasattr(stream, "aclose") else nullcontext()
         began = perf_counter()
-        with self.member:
+        with self.member, Failing(call):
             async with guard:
                 await self._cut_now(call)
                 async for made in stream:
@@ -156,7 +156,7 @@ class SourceTask:
         messages: list[Message] = []
         ended = True
         messages += self.cuts(call)
-        with self.member:
+        with self.member, Failing(call):
             for made in stream:
                 messages.append(self._count(made, call))
                 messages += self.cuts(call)
