@@ -15,6 +15,8 @@ from flowload.graph import Graph, Stage, load, outputs, pipeline, place
 from flowload.graph.names import near as _near
 from flowload.observe.step_times import StepTimes
 from flowload.picture.doors import watch
+from flowload.runtime.capsules.replay import replay
+from flowload.runtime.preempt import on_preempt
 from flowload.stages.batches.batch import batch
 from flowload.stages.chunks.read import read
 from flowload.stages.chunks.reservoir import reservoir
@@ -59,12 +61,14 @@ __all__ = [
     "map",
     "merge",
     "mix",
+    "on_preempt",
     "outputs",
     "pipeline",
     "place",
     "read",
     "read_range",
     "read_windows",
+    "replay",
     "reservoir",
     "rows",
     "sample_within",

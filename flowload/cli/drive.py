@@ -12,15 +12,17 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Literal, TypeAlias, cast
 
+from flowload.abc.operators import State
 from flowload.cli.view.screen import Screen
 from flowload.errors import ClosedRun
 from flowload.graph import Graph
-from flowload.graph.engine import Batches, Even
+from flowload.graph.engine import Batches, Even, OnChange
 from flowload.observe.stall import Dump, StallWatch
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 
 from .bell import Bell, on_demand, signals
+from .saving import Saving
 
 log = logging.getLogger("flowload")
 
@@ -40,6 +42,9 @@ class Bounds:
     first_epoch: int = 0  #: number of the first pass
     align: bool = False  #: no batch has samples of two passes
     even: Even = "auto"  #: whether ranks may end in different steps
+    state: State | None = None  #: where to go on
+    on_change: OnChange = "refuse"  #: what a state of another world does
+    capsules: str | None = None  #: folder for what calls failed at
 
 
 @dataclass
@@ -58,6 +63,7 @@ class Drive:
     metrics_port: int | None = None  #: where metrics are served for Prometheus
     around: Callable[[Batches], AbstractContextManager[object]] = nullcontext  #: opened before the run
     stall: float | None = None  #: seconds without progress, after which who holds the run is told
+    saving: Saving | None = None  #: states are saved
     report: Callable[[Dump], None] = lambda _: None  #: told on demand and of stalls
     warm: RunStats | None = None  #: when the first batch came: what was before is no measure of the rest
     error: BaseException | None = None
@@ -73,6 +79,9 @@ class Drive:
             first_epoch=self.bounds.first_epoch,
             align=self.bounds.align,
             even=self.bounds.even,
+            state=self.bounds.state,
+            on_change=self.bounds.on_change,
+            capsules=self.bounds.capsules,
         )
         try:
             return self.whole(batches)
@@ -102,6 +111,8 @@ class Drive:
                 bell.opening = False
                 readers = self.start(batches, bell, threads)
                 word = self.watch(batches, bell)
+                if self.saving is not None and word != "failed":
+                    self.saving.save(batches)
                 self.leaving.set()
             self.stats = batches.stats()
         self.error = next((error for r in readers if (error := r.exception()) is not None), None)
@@ -154,6 +165,8 @@ class Drive:
         tick = perf_counter() + self.screen.tick
         while (word := bell.wait(min(tick, until) - perf_counter())) is None:
             now = perf_counter()
+            if self.saving is not None:
+                self.saving.now_and_then(batches)
             if now >= until:
                 return "seconds"
             if now >= tick:

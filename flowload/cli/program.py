@@ -23,6 +23,7 @@ COMMANDS = {
     "new": "new",
     "pack": "pack",
     "profile": "profile",
+    "replay": "replay",
     "run": "run",
     "sample": "sample",
     "show": "show",

@@ -122,9 +122,9 @@ class StallWatch:
             try:
                 if self.patience.is_over(self._run.stats(), now):
                     dump = self._run.dump()
-                    self._tell(dump)
                     if (stalled := getattr(self._run, "stalled", None)) is not None:
                         stalled(dump)
+                    self._tell(dump)
             except ClosedRun:
                 continue  # it has not begun yet
 

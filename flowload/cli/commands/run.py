@@ -13,16 +13,19 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from flowload.abc.operators import State
 from flowload.cli.command import Asked, FileCommand
 from flowload.cli.completion import PipelineFile
 from flowload.cli.drive import Bounds, Drive
 from flowload.cli.logs import logging_to
 from flowload.cli.numbers import limit
 from flowload.cli.outcome import fill, perform
+from flowload.cli.saving import Saving, newest_state
 from flowload.cli.sheet import checked, open_sheet
 from flowload.cli.view.beside import ViewDrive, ViewScreen
 from flowload.cli.view.screen import LiveScreen, Screen, make_screen
-from flowload.graph.engine import Even
+from flowload.errors import FlowloadError
+from flowload.graph.engine import Even, OnChange
 from flowload.observe.stall import Dump
 from flowload.observe.trace import Trace
 from flowload.picture.doors import watch
@@ -57,11 +60,21 @@ __all__ = ["run"]
 @click.option(
     "--record", metavar="PATH", type=click.Path(path_type=Path), help="Keep it for `flowload watch`."
 )
+@click.option("--save-state", metavar="DIR", type=click.Path(path_type=Path), help="Save states there.")
+@click.option("--every", metavar="S", type=limit(whole=False), default=60, help="Seconds between. [60]")
+@click.option("--resume", metavar="DIR", type=click.Path(path_type=Path), help="Go on from the newest there.")
+@click.option(
+    "--on-change",
+    type=click.Choice(get_args(OnChange)),
+    default="refuse",
+    help="A state of other data or code: refuse it, or accept it.",
+)
+@click.option("--capsules", metavar="DIR", type=click.Path(), help="Keep what calls failed at there.")
 @click.option("--tui", is_flag=True, help="A view of the graph that fills the terminal.")
 @click.option("--plain", is_flag=True, help="Lines of text instead of the live table.")
 @click.option("-v", "--verbose", count=True, help="Log what happens, show tracebacks; -vv: every detail.")
 @click.pass_obj
-def run(
+def run(  # noqa: PLR0913 - one for each of its options that is used here
     asked: Asked,
     /,
     *,
@@ -72,6 +85,8 @@ def run(
     trace: Path | None,
     stall: float | None,
     metrics_port: int | None,
+    save_state: Path | None,
+    every: float,
     **others: Any,
 ) -> int:
     """Run the pipeline that FILE draws: every stage live, and its ledger at the end.
@@ -94,6 +109,7 @@ def run(
         drive.around = partial(shown, drive, View.of(**others))
         drive.stall, drive.report = stall, report_to(log_console)
         drive.metrics_port = metrics_port
+        drive.saving = None if save_state is None else Saving(save_state, every)
         drive.trace = Trace() if trace else None
         drive.title = asked.file.pipeline.function.__name__
         status = perform(drive, verbose=asked.verbose > 0)
@@ -150,7 +166,7 @@ def report_to(console: Console) -> Callable[[Dump], None]:
     return report
 
 
-def bounds_of(
+def bounds_of(  # noqa: PLR0913 - as above
     *,
     batches: float | None,
     epochs: float,
@@ -158,6 +174,9 @@ def bounds_of(
     first_epoch: int = 0,
     align: bool = False,
     even: Even = "auto",
+    resume: Path | None = None,
+    on_change: OnChange = "refuse",
+    capsules: str | None = None,
     **_: object,
 ) -> Bounds:
     """The bounds, as the run wants them: None instead of inf, whole numbers as such."""
@@ -169,4 +188,15 @@ def bounds_of(
         first_epoch=first_epoch,
         align=align,
         even=even,
+        state=None if resume is None else resumed(resume),
+        on_change=on_change,
+        capsules=capsules,
     )
+
+
+def resumed(folder: Path) -> State:
+    """The newest state of a folder. Raises UsageError where there is none."""
+    try:
+        return newest_state(folder)
+    except FlowloadError as error:
+        raise click.UsageError(f"--resume {folder}: {error}") from error

@@ -230,6 +230,11 @@ class Batches(Pictured, Anchored):
                 return
         self._loop_thread.batches.record(trace)
 
+    def reader_waits(self) -> bool:
+        """Whether a reader waits for a batch now; from any thread, and in a signal's handler."""
+        loop_thread = self._loop_thread
+        return loop_thread is not None and any(each.reader_blocked for each in loop_thread.handoffs.values())
+
     def stalled(self, dump: Dump) -> None:
         """See `AsyncBatches.stalled`."""
         self._begun().stalled(dump)
