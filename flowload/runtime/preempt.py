@@ -9,11 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from flowload.abc.operators import State
 from flowload.files.replacing import replacing
-from flowload.runtime.faces.blocking import Batches
 
 __all__ = ["Going", "on_preempt"]
 
@@ -24,6 +23,16 @@ class Wanted(BaseException):
     """Raised where the reader waits for a batch, and caught around it."""
 
 
+class Readable(Protocol):
+    """A run, in this process or in one of its own."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def reader_waits(self) -> bool: ...
+
+    def state_dict(self) -> State: ...
+
+
 class Going:
     """Batches until the signal comes: `for batch in going:`.
 
@@ -31,7 +40,7 @@ class Going:
         batches: the run.
     """
 
-    def __init__(self, batches: Batches) -> None:
+    def __init__(self, batches: Readable) -> None:
         self.batches = batches
         self.signal: int | None = None  #: the number of the one that came
 
@@ -55,7 +64,7 @@ class Going:
 
 
 @contextmanager
-def on_preempt(batches: Batches, save: Save, *, number: int = signal.SIGTERM) -> Iterator[Going]:
+def on_preempt(batches: Any, save: Save, *, number: int = signal.SIGTERM) -> Iterator[Going]:
     """While inside, SIGTERM ends the loop over `going` behind the batch that is worked on, then the program.
 
     ```python

@@ -201,13 +201,14 @@ def test_running_goes_to_the_bound_engine(monkeypatch: pytest.MonkeyPatch) -> No
     graph = head()
     given: dict[str, Any] = {"seed": 3, "epochs": None, "first_epoch": 4, "align": True, "even": "allow"}
     given |= {"state": {"a": 1}, "cpus": 2, "on_change": "accept"}
+    given |= {"capsules": "capsules"}
     asked: Any = graph.iterate(**given)
     assert asked == ("iterate", graph, RunOrder(**given))
     asked = graph.stream(**given)
     assert asked == ("stream", graph, RunOrder(**given))
     asked = graph.stream()
     assert asked == ("stream", graph, RunOrder())
-    assert vars(RunOrder(**given)) == given
+    assert vars(RunOrder(**given)) == given | {"process": False}
 
 
 def test_without_an_engine_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ class RemoteBatches(Pictured):
         self._order = order
         self._asked = (as_bytes(order.graph, "iterate(process=True)"), asked_of(order))
         self._connection: Connection | None = None
+        self._waiting = 0  # readers that wait for a batch
         self._closed = False
         self._process = os.getpid()
         self._opening = threading.Lock()
@@ -117,7 +118,11 @@ class RemoteBatches(Pictured):
         connection = self._opened()
         inbox = connection.inboxes[output]
         began = perf_counter()
-        received = inbox.get()
+        self._waiting += 1
+        try:
+            received = inbox.get()
+        finally:
+            self._waiting -= 1
         if received.error is not None or received.ended:
             inbox.put(received)  # it stays for whoever asks again
             if received.error is not None:
@@ -181,6 +186,14 @@ class RemoteBatches(Pictured):
         trace, self._trace = self._trace, None
         if trace is not None and connection.died is None and not connection.stopped:
             trace.take(connection.ask("record", None))
+
+    def reader_waits(self) -> bool:
+        """Whether a reader waits for a batch now; from any thread, and in a signal's handler."""
+        return self._waiting > 0
+
+    def stalled(self, dump: Dump) -> None:
+        """Keep capsules of the calls that a run without progress is in, if it keeps any."""
+        self._begun().ask("stalled", dump)
 
     def anchor(self, key: str | None = None) -> str | None:
         """Put the anchor of a run over growing data at a file, by default the newest; returns its name."""
