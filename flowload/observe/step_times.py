@@ -21,7 +21,7 @@ WAIT = "wait"  #: what the run measures by itself
 class PartTimes(NamedTuple):
     """What one part of the steps of an epoch took, in seconds."""
 
-    count: int
+    times: int
     mean: float
     p95: float  #: 95 of 100 took no longer (within 1/16)
     longest: float
@@ -42,7 +42,7 @@ class StepTimes:
         ...         with times.part("forward"):
         ...             total = window["timeseries"].sum()
         >>> by_epoch = times.by_epoch()
-        >>> by_epoch[0]["forward"].count, by_epoch[0]["wait"].count
+        >>> by_epoch[0]["forward"].times, by_epoch[0]["wait"].times
         (3, 2)
     """
 
@@ -89,9 +89,9 @@ class StepTimes:
 
     def __str__(self) -> str:
         """A table: a row for each part of each epoch, in milliseconds."""
-        head = ("epoch", "part", "count", "mean ms", "p95 ms", "longest ms")
+        head = ("epoch", "part", "times", "mean ms", "p95 ms", "longest ms")
         rows = [
-            (str(epoch), name, str(part.count), *(f"{1000 * s:.2f}" for s in part[1:]))
+            (str(epoch), name, str(part.times), *(f"{1000 * s:.2f}" for s in part[1:]))
             for epoch, parts in self.by_epoch().items()
             for name, part in parts.items()
         ]

@@ -26,20 +26,20 @@ def test_waits_and_what_is_told_by_epoch() -> None:
     assert list(found) == [7, 8, 9]
     for epoch, parts in found.items():
         assert list(parts) == ["wait", "forward", "backward", "step"]
-        assert parts["wait"].count == 5 - (epoch == 7)  # windows, without the run's first
+        assert parts["wait"].times == 5 - (epoch == 7)  # windows, without the run's first
         assert parts["wait"] == (
             stats.epoch_waits[epoch].waits,
             *stats.epoch_waits[epoch][2:3],
             *parts["wait"][2:],
         )
-        assert parts["forward"].count == 10
+        assert parts["forward"].times == 10
         assert parts["backward"][1:] == pytest.approx((0.25, 0.25, 0.25), rel=1 / 16)
         assert parts["step"].longest == 0.5
     assert len(seen) == 30
     assert sum(each.waits for each in stats.epoch_waits.values()) == stats.chunk_wait.waits
     assert json.loads(json.dumps(stats.as_json()))["epoch_waits"]["8"]["waits"] == 5
     table = str(times).splitlines()
-    assert table[0].split() == ["epoch", "part", "count", "mean", "ms", "p95", "ms", "longest", "ms"]
+    assert table[0].split() == ["epoch", "part", "times", "mean", "ms", "p95", "ms", "longest", "ms"]
     assert len(table) == 1 + 12
 
 
@@ -49,6 +49,6 @@ def test_without_a_run() -> None:
         _ = 1 / 0
     assert times.by_epoch() == {}
     times.note(step=0.1)
-    assert times.by_epoch()[0]["step"].count == 1
+    assert times.by_epoch()[0]["step"].times == 1
     with pytest.raises(GraphError, match="'wait'"):
         times.note(wait=1.0)
