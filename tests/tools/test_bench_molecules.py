@@ -97,8 +97,8 @@ def test_everything_is_measured_and_told(tmp_path: Path) -> None:
         "Python loop",
         "numpy a batch, one thread, ring",
     }
-    assert set(result["rows"]) == names
-    assert all(f"| {name} " in told for name in names)
+    assert {name for name in result["rows"] if "slots" not in name and "cutoff" not in name} == names
+    assert all(f"| {name} " in told for name in result["rows"])
     assert "The best of the others is " in told
     (shown,) = figures.molecules(result)
     assert shown[-1] in ("Python loop", "numpy a batch, one thread, ring")

@@ -9,7 +9,17 @@ from typing import Any, NamedTuple
 
 from flowload.sample import sample_path
 
-__all__ = ["ROOT", "SHARED", "Contender", "Reading", "Settings", "Window", "Work", "default_data"]
+__all__ = [
+    "ROOT",
+    "SHARED",
+    "Contender",
+    "Measuring",
+    "Reading",
+    "Settings",
+    "Window",
+    "Work",
+    "default_data",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = "../shared/data/lc0/training-run1-*.tar"
@@ -62,20 +72,15 @@ class Contender:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """See the options of `python tools/bench chess`."""
+class Measuring:
+    """How long, by how many, and who takes part: what the settings of all benches say."""
 
-    data: str
     seconds: float
     warm: float
     rounds: int
     cpus: int
-    rates: tuple[float, ...]
     only: tuple[str, ...] = ()
     rivals: bool = True
-    batch: int = 1024
-    reservoir: int = 20_000
-    pool: int = 50_000
 
     @property
     def window(self) -> Window:
@@ -85,6 +90,17 @@ class Settings:
     def as_json(self) -> dict[str, Any]:
         """What makes the same settings again."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Measuring):
+    """See the options of `python tools/bench chess`."""
+
+    data: str
+    rates: tuple[float, ...]
+    batch: int = 1024
+    reservoir: int = 20_000
+    pool: int = 50_000
 
     def quick(self) -> Settings:
         """As little as shows that it works."""

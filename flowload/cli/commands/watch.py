@@ -19,7 +19,6 @@ __all__ = ["watch"]
 
 MOST = 8  #: recordings beside each other
 ENDS = (signal.SIGINT, signal.SIGTERM)
-RECORDED = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from tools.bench.settings import ROOT, Settings, Work
+from tools.bench.child import finish, started, told
+from tools.bench.settings import Settings, Work
 
 from .corpus import Corpus
 
@@ -67,11 +64,7 @@ def multiply(corpus: Corpus, chunks: int, folder: Path) -> None:
 def measure(settings: Settings, work: Work) -> Footprint:
     """Let a child stream for a while, and tell."""
     order = {"settings": settings.as_json(), "rate": work.rate, "layout": work.layout}
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.bench.chess.footprint_child", json.dumps(order)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return Footprint(name=f"flowload, {work}", **json.loads(done.stdout))
+    child = started("tools.bench.chess.footprint_child", order)
+    found = told(child)
+    finish(child)
+    return Footprint(name=f"flowload, {work}", **found)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.bench.settings import ROOT
+from tools.bench.child import finish, started, told
 
 from .settings import Settings
 
@@ -38,40 +34,22 @@ class Memory(NamedTuple):
 
 def read_by(processes: int, folder: Path, rows: int, settings: Settings) -> Memory:
     """So many processes at once read all of a packing, once."""
-    order = json.dumps({"folder": str(folder), "batch": settings.batch, "cpus": settings.cpus})
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tools.bench.games.memory_child", order],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(processes)
-    ]
-    told = [answer(child) for child in children]  # all have streamed, and still hold what they hold
+    order = {"folder": str(folder), "batch": settings.batch, "cpus": settings.cpus}
+    children = [started("tools.bench.games.memory_child", order) for _ in range(processes)]
+    found = [told(child) for child in children]  # all have streamed, and still hold what they hold
     held = [footprint(child.pid) for child in children]
     for child in children:
-        child.communicate("\n")
-        if child.returncode:
-            raise ChildProcessError(f"a reader ended with status {child.returncode}")
+        finish(child)
     return Memory(
         name=f"{processes} process{'es' if processes > 1 else ''}, {rows:,} rows",
         rows=rows,
-        opened=max(each["opened"] for each in told),
-        rate=sum(each["rate"] for each in told),
-        before=sum(int(each["before"]) for each in told),
-        peak=sum(int(each["peak"]) for each in told),
+        opened=max(each["opened"] for each in found),
+        rate=sum(each["rate"] for each in found),
+        before=sum(int(each["before"]) for each in found),
+        peak=sum(int(each["peak"]) for each in found),
         private=sum(each["Private_Clean:"] + each["Private_Dirty:"] for each in held),
         share=sum(each["Pss:"] for each in held),
     )
-
-
-def answer(child: subprocess.Popen[str]) -> dict[str, float]:
-    """A line of JSON."""
-    assert child.stdout is not None  # noqa: S101 - it is a pipe
-    found: dict[str, float] = json.loads(child.stdout.readline() or "null")
-    return found
 
 
 def footprint(pid: int) -> dict[str, int]:

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from tools.bench.settings import Window
+from tools.bench.settings import Measuring
 
 __all__ = ["Settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Measuring):
     """See the options of `python tools/bench games`."""
 
     rows: int
     many: int  #: rows of the large set
-    seconds: float
-    warm: float
-    rounds: int
-    cpus: int
-    only: tuple[str, ...] = ()
-    rivals: bool = True
     batch: int = 16_384
-
-    @property
-    def window(self) -> Window:
-        """One measurement."""
-        return Window(self.warm, self.seconds)
-
-    def as_json(self) -> dict[str, Any]:
-        """What makes the same settings again."""
-        return asdict(self)
 
     def quick(self) -> Settings:
         """As little as shows that it works."""

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tools.bench.child import finish, started, told
 from tools.bench.games.loaders import Reading
 from tools.bench.machine import describe_machine
 from tools.bench.markdown import table
 from tools.bench.others import best_of, rivals_of
-from tools.bench.settings import ROOT
 from tools.bench.spread import Spread
 from tools.bench.turns import chosen, play
 
@@ -73,19 +69,9 @@ def measure_molecules(settings: Settings, tell: Tell) -> dict[str, object]:
 def read_large(corpus: Corpus, settings: Settings) -> dict[str, float]:
     """What a process of its own tells of a large set."""
     order = {"folder": str(corpus.folder), "batch": settings.batch, "cpus": settings.cpus}
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tools.bench.molecules.memory_child",
-            json.dumps({**order, "num_atoms": corpus.num_atoms}),
-        ],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    found: dict[str, float] = json.loads(done.stdout)
+    child = started("tools.bench.molecules.memory_child", {**order, "num_atoms": corpus.num_atoms})
+    found: dict[str, float] = told(child)
+    finish(child)
     return found
 
 
