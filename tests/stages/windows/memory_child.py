@@ -21,10 +21,10 @@ def peak() -> int:
     Linux counts to `ru_maxrss` what the process had that started it, but not to VmHWM.
     """
     status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on a Mac
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    lines = status.read_text().splitlines() if status.exists() else []
+    told = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")]
+    unit = 1 if sys.platform == "darwin" else 1024
+    return told[0] if told else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def windows(path: str, size: int, prefetch: int, dtype: str | None, count: int) -> Any:
