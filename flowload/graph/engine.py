@@ -132,6 +132,9 @@ class Batches(Protocol):
     def epoch(self) -> int:
         """Number of the pass in which the last batch that was handed out was completed."""
 
+    def close(self) -> None:
+        """End the run, as leaving its block does; may be called again."""
+
     def state_dict(self) -> State:
         """What `iterate(state=...)` goes on from."""
 
