@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -215,7 +215,8 @@ class Setting:
     go on. `card`: number of the GPU that was current in the thread that asked for the run; None: unknown.
     `lanes`: shares into which the stream is divided, see `fl.shard`; `lane`: which of them an operator has;
     `here`: all that this process has, empty where there are none. `round`: blocks that end together, one of
-    each lane here, where lanes have come together; else 1.
+    each lane here, where lanes have come together; else 1. `shared`: what the lanes of one stage have in
+    common, by any name: the first that is opened puts it there.
     """
 
     seed: int
@@ -232,6 +233,7 @@ class Setting:
     lane: int = 0
     here: tuple[int, ...] = ()
     round: int = 1
+    shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def of_lane(self, whole: int, what: str) -> int:
         """This lane's share of a size that is meant for the whole stream. Raises GraphError below 1.

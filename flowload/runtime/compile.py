@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property, lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -116,7 +118,8 @@ class CompiledGraph:
 
     def _build(self, plan: Plan) -> None:
         for placed in plan.nodes:
-            opened = {lane: self._open(placed, lane) for lane in self.placed.lanes_of(placed)}
+            shared: dict[str, Any] = {}
+            opened = {lane: self._open(placed, shared, lane) for lane in self.placed.lanes_of(placed)}
             self.placed.place(placed, opened, partial(placed.stage.joined, self._setting(placed)))
         for end in plan.ends:
             target = f"output {end.name!r}"
@@ -137,8 +140,8 @@ class CompiledGraph:
         )
         return setting if self.lanes is None else self.lanes.setting(placed, setting, lane)
 
-    def _open(self, placed: Placed, lane: int | None = None) -> list[Member]:
-        setting = self._setting(placed, lane)
+    def _open(self, placed: Placed, shared: dict[str, Any], lane: int | None = None) -> list[Member]:
+        setting = replace(self._setting(placed, lane), shared=shared)
         with Noted(placed.name, placed.node.where):
             opened = placed.stage.open(setting)
             self.needs += placed.stage.needs(setting)

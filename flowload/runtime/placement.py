@@ -100,7 +100,7 @@ class Placement:
         """The segment that takes the blocks of all lanes in turn."""
         assert self.lanes is not None  # noqa: S101 - there is a join
         node, port = join.port
-        rounds = Rounds(len(self.lanes.here), full_size(self.drawn, node), joined)
+        rounds = Rounds(full_size(self.drawn, node), joined)
         first = self._ends[node, self.lanes.here[0]].members[-1]
         member = replace(
             first,
@@ -194,16 +194,20 @@ class Placement:
         """A queue from a port of a node, in a lane, to whoever is called `target`."""
         writer, own = self._writer(Origin(node, port), lane)
         named = node if port == "out" else f"{node}.{port}"
-        channel = Channel(source or named, target, self.monitor, blocks=blocks)
+        channel = Channel(source or named, target, self.monitor, blocks=self._room(writer, blocks))
         writer.outputs[own] = channel
         self.channels.append(channel)
         return channel
 
     def _join(self, tail: Segment, segment: Segment, source: str, target: str) -> None:
-        channel = Channel(source, target, self.monitor)
+        channel = Channel(source, target, self.monitor, blocks=self._room(segment, 2))
         tail.outputs["out"] = channel
         segment.inputs.append(channel)
         self.channels.append(channel)
+
+    def _room(self, segment: Segment, blocks: int) -> int:
+        """Blocks that a queue of a lane has room for: other lanes have some, too."""
+        return blocks if segment.lane is None else 1
 
     def _workers(self, member: Member) -> int:
         if not isinstance(member.operator, Map):

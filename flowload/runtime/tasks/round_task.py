@@ -1,9 +1,8 @@
-"""The task where lanes become one stream: takes a block of each in turn, and sends on what makes a round."""
+"""The task where lanes become one stream: takes a block of each, and sends on what becomes of a round."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from itertools import count
 
 from flowload.abc.operators import Mark
@@ -18,7 +17,10 @@ __all__ = ["RoundTask"]
 
 
 class RoundTask(Task):
-    """Takes what there is under the run lock: no thread, no call, no way through the event loop."""
+    """Takes what there is under the run lock: no thread, no call, no way through the event loop.
+
+    Blocks wait in the queues of their lanes until each has one: what more lay here would be memory.
+    """
 
     def __init__(self, segment: Segment, rounds: Rounds, monitor: Monitor) -> None:
         super().__init__(segment, monitor)
@@ -37,71 +39,72 @@ class RoundTask(Task):
                 if (blocked := self.send(self._made[0])) is not None:
                     return blocked
                 self._made.popleft()
-            taken, starved = self._take()
-            if not taken:
-                if len(self._gone) == len(self.segment.inputs):
+            missing = [self._look(lane) for lane in range(len(self.segment.inputs))]
+            first = next((channel for channel in missing if channel is not None), None)
+            if first is None and not self._rounds.over:
+                self._round()
+            elif not self._made:
+                if len(self._gone) == len(missing):
                     self.end()
-                return starved
+                return first or self.segment.inputs[0]
 
     def stop(self) -> None:
         """Drop what waits to be sent."""
         super().stop()
         self._made.clear()
 
-    def _take(self) -> tuple[bool, Channel]:
-        """Take what each lane has; whether anything came, and the first lane that has nothing."""
-        taken, starved = False, None
-        for lane, channel in enumerate(self.segment.inputs):
-            while lane not in self._gone and self._rounds.wants(lane):
-                message = channel.take_now()
-                if message is not None:
-                    self._made.extend(self._pass_on(lane, message))
-                elif channel.at_end:
-                    self._gone.add(lane)
-                    self._rounds.end(lane)
-                else:
-                    starved = starved or channel
-                    break
-                taken = True
-        self._settle()
-        return taken, starved or self.segment.inputs[0]
+    def _look(self, lane: int) -> Channel | None:
+        """Take what is no block of a round to come; the queue of the lane if no such block is in it."""
+        channel = self.segment.inputs[lane]
+        while lane not in self._rounds.ended and (message := channel.next_message) is not None:
+            if isinstance(message, NumberedBlock) and message.block is not None and not self._rounds.over:
+                return None
+            channel.take_now()
+            if isinstance(message, Mark):
+                self._mark(lane, message)
+            elif message.block is not None:
+                self._cut(message)
+        if channel.at_end and lane not in self._gone:
+            self._gone.add(lane)
+            self._rounds.ended.add(lane)
+        return channel
 
-    def _pass_on(self, lane: int, message: Message) -> Iterator[Message]:
-        """What goes on with a lane's message."""
+    def _round(self) -> None:
+        """Every lane has a block: take them."""
+        items = [message for channel in self.segment.inputs if (message := channel.take_now()) is not None]
+        found = [item for item in items if isinstance(item, NumberedBlock)]
         member = self.segment.members[0]
-        if isinstance(message, Mark):
-            yield from self._mark(lane, message)
-        elif isinstance(message, NumberedBlock) and message.block is not None:
-            call = member.call(message.number, message.block, message.samples)
-            with member:
-                made = [
-                    NumberedBlock.of(next(self._numbers), each) for each in self._rounds.put(lane, message)
-                ]
-            for item in made:
-                member.meter.gave(item.samples, item.nbytes)
-            member.settle(call)
-            yield from made
+        with member:
+            blocks = self._rounds.complete(found)
+            made = (
+                None if blocks is None else [NumberedBlock.of(next(self._numbers), each) for each in blocks]
+            )
+        if made is None:
+            for item in found:
+                self._cut(item)
+            return
+        for item in made:
+            member.meter.gave(item.samples, item.nbytes)
+        for item in found:
+            member.settle(member.call(item.number, item.block, item.samples))
+        self._made.extend(made)
 
-    def _mark(self, lane: int, mark: Mark) -> Iterator[Mark]:
+    def _cut(self, item: NumberedBlock) -> None:
+        """Account for a block that is in no round."""
+        member = self.segment.members[0]
+        call = member.call(item.number, item.block, item.samples)
+        call.drop(item.samples, CUT)
+        member.settle(call)
+
+    def _mark(self, lane: int, mark: Mark) -> None:
         """A mark goes on when all lanes have passed it; where passes are kept apart, lanes wait for it."""
         apart = mark is Mark.EPOCH and self._epochs.align
         if apart:
-            self._rounds.end(lane)
+            self._rounds.ended.add(lane)
         self._marks[mark][lane] += 1
         while self._passed[mark] < min(self._marks[mark]):
             self._passed[mark] += 1
             if apart:
-                self._rounds.again()
-                self._rounds.ended.update(self._gone)
+                self._rounds.ended = set(self._gone)
             self._epochs.passed(mark)
-            yield mark
-
-    def _settle(self) -> None:
-        """Account for what no round will have."""
-        member = self.segment.members[0]
-        if self._rounds.cut:
-            call = member.call(0)
-            call.drop(self._rounds.cut, CUT)
-            self._rounds.cut = 0
-            member.enter(call)
-        member.meter.held = self._rounds.held
+            self._made.append(mark)

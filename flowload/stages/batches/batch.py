@@ -117,6 +117,7 @@ class BatchStage(Stage):
             together=encode.together if setting.bundles and alone else None,
             misfit=encode.misfit if self.on_error == "skip" else None,
             by_reference=why_not_by_reference(setting) is None,
+            warns=setting.lane == (*setting.here, 0)[0],
         )
         workers = (self.workers or setting.cpus) + workers_between(setting)
         places = partial(of_batches, workers)
@@ -130,6 +131,7 @@ class BatchStage(Stage):
             tables=ReopenedTables.before(setting),
             misfit=encode.misfit if self.on_error == "skip" else None,
             by_reference=why_not_by_reference(setting) is None,
+            warns=setting.lane == (*setting.here, 0)[0],
         )
         return cut, made, refill, CollateRefilled(self.layout, device, encode.padding)
 

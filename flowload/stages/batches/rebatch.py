@@ -46,6 +46,7 @@ class Rebatch:
         together: how many batches of a block's rows go on as one block, where it holds so many.
         misfit: why rows cannot be in one batch with others, if they cannot: then they are rejected.
         by_reference: records that wait are what their origins name; else a state holds them.
+        warns: log where no batch at all was made; one of several lanes does.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class Rebatch:
         together: Callable[[Part, int], int] | None = None,
         misfit: Callable[[Part, Part], DataError | None] | None = None,
         by_reference: bool = True,
+        warns: bool = True,
     ) -> None:
         self.by_reference = by_reference
+        self.warns = warns
         self.size = size
         self.drop_last = drop_last
         self.find = find
@@ -114,7 +117,7 @@ class Rebatch:
         if self.held and not self.drop_last:
             yield self.take()
         elif self.held:
-            if not self.made:
+            if not self.made and self.warns:
                 text = "batch: no batch at all: %d samples are too few for size=%d, and drop_last=True"
                 log.warning(text, self.held, self.size)
             call.drop(self.held, "partial batch")

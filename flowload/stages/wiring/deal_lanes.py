@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TypeAlias
 
-from flowload.abc.operators import Call, State
+from flowload.abc.operators import Call, Mark, State
 from flowload.blocks import Chunks, Rows
 
 __all__ = ["DealLanes", "Dealer", "Dealt", "ToLanes"]
@@ -47,6 +47,10 @@ class Dealer:
         """What goes on with this block."""
         raise NotImplementedError
 
+    def all(self, call: Call) -> Mapping[int, Sequence[References]]:  # noqa: ARG002 - some wait for more
+        """What goes on though no more comes yet: a pass has ended."""
+        return {}
+
     def rest(self, call: Call) -> Mapping[int, Sequence[References]]:
         """What goes on at the end of the stream."""
         raise NotImplementedError
@@ -77,6 +81,10 @@ class DealLanes:
     def push(self, block: References, call: Call) -> Iterator[Dealt]:
         """What goes on with this block."""
         return given(self.dealer.deal(block, call))
+
+    def mark(self, mark: Mark, call: Call) -> Iterator[Dealt]:  # noqa: ARG002 - whichever it is
+        """What goes on before a mark."""
+        return given(self.dealer.all(call))
 
     def flush(self, call: Call) -> Iterator[Dealt]:
         """What goes on at the end."""

@@ -46,6 +46,7 @@ class Decompress:
         seed: of the run.
         limit: a chunk's largest decompressed size in bytes.
         room: what is leased at least for a block of everything, in bytes.
+        step: samples of a block are leased in multiples of so many bytes.
         checked: values of records must keep the format's rules.
         find: the format of a name, for `recall`.
     """
@@ -57,6 +58,7 @@ class Decompress:
         seed: int,
         limit: int,
         room: int = 0,
+        step: int = STEP,
         checked: bool = True,
         find: FindFormat = find_format,
     ) -> None:
@@ -65,6 +67,7 @@ class Decompress:
         self.seed = seed
         self.limit = limit
         self.room = room
+        self.step = step
         self.checked = checked
         self.files = OpenFiles()
         self.packers: dict[str, Packer] = {}  # by name of the format
@@ -103,7 +106,7 @@ class Decompress:
         expected = self.sampling.most_bytes(block.table, claims, row)
         in_the_file = 0 if packer.bulk is None else min(int(block.table["size"].max()), self.limit)
         scratch = self.scratch(int(claims.max()) + SLACK + in_the_file, call)
-        rows = RecordBuffer(call, -(-int(expected.sum()) // STEP) * STEP, packer.one)
+        rows = RecordBuffer(call, -(-int(expected.sum()) // self.step) * self.step, packer.one)
         return Work(block, packer, rows, scratch)
 
     def packer_of(self, form: ChunkFormat) -> Packer:
