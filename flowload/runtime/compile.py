@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
@@ -38,6 +38,7 @@ class CompiledGraph:
         pool: memory for leases.
         monitor: of the run.
         run: what is the same for all stages of it.
+        cut: outputs whose last batch is one more than other ranks have; see `LastCut`.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class CompiledGraph:
         pool: BufferPool,
         monitor: Monitor,
         run: Setting,
+        cut: Collection[str] = (),
     ) -> None:
         self.plan = plan
         self.seed = run.seed
@@ -67,7 +69,7 @@ class CompiledGraph:
         self._monitor = monitor
         with ExitStack() as stack:
             stack.callback(self.close)  # what was opened before a stage that cannot be
-            self._build(plan)
+            self._build(plan, cut)
             stack.pop_all()
 
     @property
@@ -116,13 +118,15 @@ class CompiledGraph:
             if channel not in outputs:
                 channel.fail()
 
-    def _build(self, plan: Plan) -> None:
+    def _build(self, plan: Plan, cut: Collection[str]) -> None:
         for placed in plan.nodes:
             shared: dict[str, Any] = {}
             opened = {lane: self._open(placed, shared, lane) for lane in self.placed.lanes_of(placed)}
             self.placed.place(placed, opened, partial(placed.stage.joined, self._setting(placed)))
         for end in plan.ends:
             target = f"output {end.name!r}"
+            if end.name in cut:
+                self.placed.cut_last(end)
             self.outputs[end.name] = self.placed.channel(*end[1:], target=target, blocks=1)
             self.outputs[end.name].boundaries = EpochBoundaries(self.first_epoch, self.epochs, self.held)
             # The reader is no task of the run: a task that waits for it is in no deadlock. So an output has a

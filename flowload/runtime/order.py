@@ -52,7 +52,11 @@ class Order(RunOrder):
         self.graph.check()
         if self.align:
             check_aligned(self.graph)
-        _ = self.world, self.start  # now: user code may change what it holds, and what is wrong is told early
+        _ = (
+            self.lanes,
+            self.world,
+            self.start,
+        )  # now: user code may change what it holds, and what is wrong is told early
 
     @cached_property
     def world(self) -> World:
@@ -128,7 +132,7 @@ class Order(RunOrder):
             align=self.align,
             card=self.card,
         )
-        compiled = CompiledGraph(prepared.plan, pool, monitor, run)
+        compiled = CompiledGraph(prepared.plan, pool, monitor, run, self.cut())
         for node, why in prepared.guards.items():
             for member in compiled.nodes[node]:
                 member.guard = why
@@ -152,6 +156,26 @@ class Order(RunOrder):
     def lanes(self) -> LanePlan | None:
         """The lanes of the graph, and which of them are here."""
         return find_lanes(self.graph.plan)
+
+    def cut(self) -> list[str]:
+        """Outputs of which this rank has a batch more to come than others; see `LastCut`.
+
+        Raises GraphError where passes are kept apart: they would be cut to each other in this pass alone.
+        """
+        if (lanes := self.lanes) is None or self.even == "allow":
+            return []
+        for name, count in self.start.delivered.items():
+            step = lanes.step(name)
+            if self.align and count % step:
+                fit = [
+                    world for world in range(1, lanes.count + 1) if lanes.count % world == count % world == 0
+                ]
+                raise GraphError(
+                    f"the state has {count:,} batches of {name!r}, the last of them in the midst of a step of"
+                    f" {step} ranks, and align=True keeps passes apart: go on with a number of ranks that"
+                    f" divides it: {', '.join(map(str, fit))}"
+                )
+        return [name for name, count in self.start.delivered.items() if lanes.has_more(name, count)]
 
     def delivered(self) -> dict[str, int]:
         """Blocks of each output that an earlier run has delivered: of those that this rank has a part in.

@@ -8,10 +8,11 @@ from typing import Any, TypeAlias, cast
 
 from flowload.abc.operators import Block, Fold, Map, Route, Setting
 from flowload.abc.powers import Paced
-from flowload.graph import Origin, Placed, Plan
+from flowload.graph import End, Origin, Placed, Plan
 from flowload.graph.inspect.lanes import Join, LanePlan, full_size
 from flowload.observe.metrics import Meter
 from flowload.runtime.lanes.call_limit import CallLimit
+from flowload.runtime.lanes.last_cut import LastCut
 from flowload.runtime.lanes.rounds import Rounds
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.map_chain import is_async
@@ -70,6 +71,21 @@ class Placement:
             self._place(placed, list(enumerate(opened[None])))
         else:
             self._place_lanes(placed, opened, joined)
+
+    def cut_last(self, end: End) -> None:
+        """Hold the last batch of an output back."""
+        origin = Origin(end.node, end.port)
+        writer, port = self._writer(origin, None)
+        last = writer.members[-1]
+        name = f"{end.node}.last"
+        member = replace(last, name=name, operator=LastCut(), meter=Meter(), told=set(), takes=(), lane=None)
+        segment = self._segment([member])
+        channel = Channel(last.name, name, self.monitor)
+        writer.outputs[port] = channel
+        segment.inputs.append(channel)
+        self.channels.append(channel)
+        self._count(self.drawn[end.node], len(self.columns[end.node]), member)
+        self._joined[origin] = segment
 
     def segment_of(self, node: str) -> Segment:
         """The segment in which a node ends, in the first of its lanes."""

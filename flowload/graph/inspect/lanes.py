@@ -98,6 +98,10 @@ class LanePlan:
         """How many batches all ranks have had when this one has had `own`, and all began after `since`."""
         return since + (own - self.of_rank(output, since)) * self.step(output)
 
+    def has_more(self, output: str, since: int) -> bool:
+        """Whether this rank has a batch more to come than others, if all go on behind so many batches."""
+        return self.of_rank(output, since) < -(-since // self.step(output))
+
 
 def end_of(output: str) -> str:
     """The key of an output among the names of nodes, which have no blank."""
@@ -182,6 +186,8 @@ class Reading:
     def join_ends(self) -> None:
         """Lanes that come to an output end as early before it as it makes no difference."""
         for end in self.drawn.ends:
+            if end.node in self.shards:
+                self.need_batches(Origin(end.node, end.port), end.name)
             if end.node not in self.own or self.behind.get(end.node) is not None:
                 continue
             port, shared = Origin(end.node, end.port), []

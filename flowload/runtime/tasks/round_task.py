@@ -39,11 +39,14 @@ class RoundTask(Task):
                 if (blocked := self.send(self._made[0])) is not None:
                     return blocked
                 self._made.popleft()
+            ended = set(self._rounds.ended)
             missing = [self._look(lane) for lane in range(len(self.segment.inputs))]
             first = next((channel for channel in missing if channel is not None), None)
             if first is None and not self._rounds.over:
                 self._round()
-            elif not self._made:
+            elif (
+                not self._made and self._rounds.ended == ended
+            ):  # else lanes that were looked at before have more
                 if len(self._gone) == len(missing):
                     self.end()
                 return first or self.segment.inputs[0]

@@ -1,0 +1,95 @@
+"""Where lanes come together: rounds, marks, and lanes that end in any order."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+import flowload as fl
+from flowload.abc.operators import Mark
+from flowload.runtime.channel import Channel, Message, NumberedBlock
+from flowload.runtime.lanes.rounds import CUT, Rounds
+from flowload.runtime.tasks.call import Member
+from flowload.runtime.tasks.round_task import RoundTask
+from flowload.runtime.tasks.segment import Segment
+from flowload.runtime.threads.monitor import Monitor, RunLock
+
+pytestmark = pytest.mark.anyio
+
+E = Mark.EPOCH
+
+
+def item(number: int, samples: int = 2) -> NumberedBlock:
+    return NumberedBlock.of(number, fl.Batch({"x": np.full(samples, number)}))
+
+
+async def come_together(
+    *lanes: list[Message | None], size: int | None = 2, align: bool = False
+) -> tuple[Any, Any]:
+    """What goes on, and the account; None: the lane has ended. Lanes that have not are waited for."""
+    monitor = Monitor(RunLock())
+    stage = (fl.rows(4) >> fl.batch(2)).plan.nodes[-1].stage
+    member = Member(
+        name="batch.lanes",
+        node="batch",
+        where="here",
+        stage=stage,
+        operator=cast("Any", Rounds(size)),
+        keys=(0, 0),
+        lease=cast("Any", None),
+    )
+    segment = Segment(members=[member], align=align)
+    segment.inputs = [Channel("a", "b", monitor, blocks=9) for _ in lanes]
+    segment.outputs["out"] = Channel("b", "c", monitor, blocks=99)
+    for channel, messages in zip(segment.inputs, lanes, strict=True):
+        for message in messages:
+            if message is None:
+                channel.end()
+            else:
+                assert channel.try_put(message)
+    task = RoundTask(segment, cast("Any", member.operator), monitor)
+    task.step()
+    out = segment.outputs["out"]
+    made = []
+    while (message := out.take_now()) is not None:
+        made.append(message if isinstance(message, Mark) else message.block["x"].tolist())  # type: ignore[union-attr, index]
+    if out.at_end:
+        made.append(None)
+    return made, member.meter
+
+
+async def test_a_round_is_a_block_of_each_lane_in_their_order() -> None:
+    made, meter = await come_together([item(1), item(3)], [item(2)])
+    assert made == [[1, 1], [2, 2]]
+    assert (meter.in_, meter.out, meter.under_way) == (4, 4, 0)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_what_one_lane_has_more_is_cut_whichever_comes_first(order: tuple[int, int]) -> None:
+    lanes = [[item(1), item(3), None], [item(2), None]]
+    made, meter = await come_together(*(lanes[lane] for lane in order))
+    assert made == [*([[1, 1], [2, 2]] if order == (0, 1) else [[2, 2], [1, 1]]), None]
+    assert dict(meter.dropped) == {CUT: 2}
+    assert (meter.in_, meter.out, meter.under_way) == (6, 4, 0)
+
+
+async def test_smaller_ends_are_given_where_they_are_alike() -> None:
+    assert (await come_together([item(1, 1), None], [item(2, 1), None]))[0] == [[1], [2], None]
+    made, meter = await come_together([item(1, 1), None], [item(2, 2), None])
+    assert made == [None]
+    assert dict(meter.dropped) == {CUT: 3}
+    assert (await come_together([item(1, 1), None], [item(2), None], size=None))[0] == [[1], [2, 2], None]
+
+
+async def test_a_mark_goes_on_when_all_lanes_have_passed_it() -> None:
+    lanes: Any = [item(1), E, item(3), E, None], [item(2), item(4), E, E, None]
+    assert (await come_together(*lanes))[0] == [[1, 1], [2, 2], [3, 3], [4, 4], E, E, None]
+
+
+async def test_passes_that_are_kept_apart_are_cut_each_by_itself() -> None:
+    lanes: Any = [item(1), E, item(3), E, None], [item(2), item(4), E, item(6), item(8), E, None]
+    made, meter = await come_together(*lanes, align=True)
+    assert made == [[1, 1], [2, 2], E, [3, 3], [6, 6], E, None]
+    assert dict(meter.dropped) == {CUT: 4}
