@@ -65,7 +65,7 @@ class RoundTask(Task):
             channel.take_now()
             if isinstance(message, Mark):
                 self._mark(lane, message)
-            elif message.block is not None:
+            elif isinstance(message, NumberedBlock) and message.block is not None:
                 self._cut(message)
         if channel.at_end and lane not in self._gone:
             self._gone.add(lane)
