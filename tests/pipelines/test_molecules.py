@@ -120,3 +120,30 @@ def test_ranks_of_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
         with graph.iterate() as batches:
             counts.append(sum(1 for _ in batches))
     assert counts[0] == counts[1] > 20
+
+
+def test_half_of_the_pairs_and_what_is_selected() -> None:
+    def first(**options: Any) -> dict[str, Any]:
+        options |= {"pairs": "real", "cutoff": 3.0, "shuffle": False, "num_atoms": 26}
+        with fl.load(FILE, device="cpu", **options).iterate() as batches:
+            return dict(next(batches))
+
+    full, half = first(), first(half=True, select=("E",))
+    assert 2 * len(half["dst_idx"]) == len(full["dst_idx"])
+    assert bool((half["dst_idx"] < half["src_idx"]).all())
+    assert sorted(half) == ["E", "N", "R", "Z", "batch_segments", "dst_idx", "src_idx"]
+
+
+def test_crystals_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    atoms = "Properties=species:S:1:pos:R:3:forces:R:3 energy=-1\nCu 0 0 0 0 0 0\n"
+    (tmp_path / "copper.xyz").write_text(3 * f'1\nLattice="0 1.8 1.8 1.8 0 1.8 1.8 1.8 0" {atoms}')
+    units = ["--energy", "eV", "--length", "angstrom", "--force", "eV/angstrom"]
+    out = str(tmp_path / "copper")
+    assert main(["pack", "molecules", str(tmp_path / "copper.xyz"), out, *units]) == 0
+    assert "no pbc, periodic along all axes: 3" in capsys.readouterr().out
+    options = ["--data", out, "--device", "cpu", "--plain"]
+    assert main(["run", str(FILE), *options, "--pairs", "real", "--cutoff", "3"]) == 0
+    assert main(["run", str(FILE), *options]) == 1
+    assert "periodic molecules" in capsys.readouterr().err
+    with fl.load(FILE, data=out, device="cpu", pairs="real", cutoff=3.0).iterate() as batches:
+        assert next(batches)["shifts"].shape == (3 * 12, 3)
