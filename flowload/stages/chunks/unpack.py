@@ -87,17 +87,18 @@ class UnpackStage(Stage):
         growing = any(stage.growing for stage in setting.upstream)
         block = block_bytes(setting)
         recut = Rechunk(block - SLACK, self.cost, growing=growing, find=format_finder(setting))
-        if "inflate" not in setting.shared:  # with one set of open files, and of scratch, for all lanes
-            setting.shared["inflate"] = Decompress(
-                self.sampling,
-                seed=setting.seed,
-                limit=self.max_chunk_bytes,
-                room=block,
-                step=STEP if setting.lanes == 1 else FINE,
-                checked=self.checks == "values",
-                find=format_finder(setting),
-            )
-        return recut, setting.shared["inflate"]
+        inflate = Decompress(
+            self.sampling,
+            seed=setting.seed,
+            limit=self.max_chunk_bytes,
+            room=block,
+            step=STEP if setting.lanes == 1 else FINE,
+            checked=self.checks == "values",
+            find=format_finder(setting),
+        )
+        if setting.here:  # one set of open files, and of scratch, for all lanes
+            inflate = setting.shared.setdefault("inflate", inflate)
+        return recut, inflate
 
     def cost(self, table: NDArray[np.void]) -> NDArray[np.int64]:
         """What chunks weigh in a call: bytes given, or the work of inflating, whichever is more."""

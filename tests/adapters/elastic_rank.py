@@ -1,0 +1,53 @@
+"""A rank of a world that changes: under torchrun, `elastic_rank.py FOLDER STEPS WHAT [KILLED AT]`.
+
+Reads lanes from the state in FOLDER on, writes each batch's number and digest to a file of its own, and after
+every step, with all ranks, the state. It ends after STEPS steps (0: with the stream), or dies at step AT.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+import flowload as fl
+from flowload.files.replacing import replacing
+from tests.runtime.lanes.worlds import DRAWINGS, LANES, digest
+
+
+def main(folder: Path, steps: int, what: str, killed: int = -1, at: int = -1) -> None:
+    dist.init_process_group("gloo")
+    rank, world = dist.get_rank(), dist.get_world_size()
+    kept = folder / "state.json"
+    state: Any = json.loads(kept.read_text()) if kept.exists() else None
+    since = 0 if state is None else state["delivered"]["out"]
+    number = next(b for b in range(since, since + world) if b % world == rank)
+    made = 0
+    with DRAWINGS[what](fl.shard(lanes=LANES), 1).iterate(seed=1, state=state) as batches:
+        for batch in batches:
+            if rank == killed and made == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            dist.all_reduce(torch.ones(1))  # a training step: all ranks wait for each other
+            with (folder / f"given-{os.getppid()}-{rank}").open("a") as out:
+                out.write(json.dumps([number, digest(batch)]) + "\n")
+            number += world
+            made += 1
+            dist.barrier()
+            if rank == 0:  # whichever rank: it is the state of all
+                with replacing(kept) as file:
+                    file.write(json.dumps(batches.state_dict()).encode())
+            dist.barrier()
+            if made == steps:
+                break
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))
