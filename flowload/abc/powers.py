@@ -32,6 +32,7 @@ __all__ = [
     "Recalling",
     "Resumable",
     "Retelling",
+    "Rooted",
     "Stateful",
     "Stopping",
 ]
@@ -156,6 +157,14 @@ class Retelling(Protocol):
 
         `accept`: what has gone or changed since is left out; else it is a DataError that names it.
         """
+
+
+@runtime_checkable
+class Rooted(Protocol):
+    """A source that finds files below folders. Buys: a state goes on where the folders have moved."""
+
+    def roots(self) -> Sequence[str]:
+        """The folders as they begin the paths that it gives, in the order of what it was asked for."""
 
 
 @runtime_checkable

@@ -23,6 +23,7 @@ from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.threads.monitor import Monitor, RunLock
 from flowload.runtime.world.compare import refuse_data
 from flowload.runtime.world.document import World, data_of
+from flowload.runtime.world.moved import moved, roots_of
 
 from .checkpoint import Start, read_state, write_state
 from .cold_start import compile_kernels
@@ -147,10 +148,12 @@ class Order(RunOrder):
         if self.start.growing is not None:
             repeat(compiled.segments, self.start.growing, accept=self.on_change == "accept")
         # What grows is told again from its beginning: see `flowload.runtime.growing`.
+        roots = roots_of(compiled.members)
+        saved = moved(self.start.standing, (self.start.world or {}).get("roots", {}), roots)
         grows = any(placed.stage.growing for placed in self.graph.nodes())
-        standing = None if grows else Standing.of(compiled, self.start.standing)
+        standing = None if grows else Standing.of(compiled, saved)
         anchor = (self.start.growing or {}).get("anchor")
-        return Run(compiled, pool, monitor, standing, anchor=anchor)
+        return Run(compiled, pool, monitor, standing, anchor=anchor, roots=roots)
 
     @cached_property
     def lanes(self) -> LanePlan | None:
@@ -212,6 +215,7 @@ class Order(RunOrder):
         world = {
             **self.world.document(),
             "data": data_of(members, self.start.world),
+            "roots": (self.start.world or {}).get("roots", {}) if run is None else run.roots,
             "reached": {} if run is None else reached(run),
         }
         return write_state(

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from time import perf_counter
 
@@ -80,12 +80,14 @@ class Run:
         standing: Standing | None = None,
         *,
         anchor: str | None = None,
+        roots: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.compiled = compiled
         self.standing = standing
         self.pool = pool
         self.monitor = monitor
         self.arrivals: Arrivals | None = None  #: made when somebody asks
+        self.roots = roots or {}  #: folders that sources read, by node
         self.anchor = anchor  #: what came behind this file is new; see `flowload.runtime.growing.arrivals`
         self.failure: BaseException | None = None
         self.finished = False

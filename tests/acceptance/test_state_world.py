@@ -77,6 +77,18 @@ def test_what_may_change(games: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert went_on(lambda: chess(moved)() >> fl.to_device("cpu"), there) == rest
 
 
+def test_a_moved_folder_is_found_from_every_batch(games: Path) -> None:
+    """Also where pools and reservoirs hold references to files, which had other paths."""
+    states, got = [], []
+    with chess(games)().iterate(seed=1) as batches:
+        for batch in batches:
+            got.append(values(batch))
+            states.append(json.dumps(batches.state_dict()))
+    moved = games.rename(games.with_name("moved"))
+    for cut, state in enumerate(states):
+        assert went_on(chess(moved), state) == got[cut + 1 :], cut
+
+
 def add(folder: Path) -> None:
     shutil.copy(folder / "0.tar", folder / "new.tar")
 

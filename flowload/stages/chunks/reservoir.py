@@ -189,9 +189,11 @@ class Exchange:
         yield from self.resume(call)
 
     def resume(self, call: Call) -> Iterator[Frames]:
-        """The rest of what waits at the end."""
+        """The rest of what waits at the end; nothing where it has not come to that."""
+        if self.order is None:
+            return
         rows = max(1, self.drain // max(1, self.slots.stride))
-        while self.order is not None and len(self.order):
+        while len(self.order):
             part, self.order = self.order[:rows], self.order[rows:]
             yield self.take(part, call)
         self.slots.close()

@@ -56,6 +56,10 @@ class ListSource:
             self.printed = of_files(self.paths, self.search.names(self.paths))
         return self.printed
 
+    def roots(self) -> Sequence[str]:
+        """See `Rooted`. Raises DataError."""
+        return [place.root for place in Search.of(self.texts, self.suffixes).places]
+
     def listed(self, go_on: GoOn) -> list[str]:
         """The files, which are listed once."""
         if self.paths is None:

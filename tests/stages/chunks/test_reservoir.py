@@ -217,6 +217,15 @@ def refill(
     fold.refill(replace(toy_frames(0), data=np.concatenate(parts), origin=origin), np.arange(len(origin)))
 
 
+def test_a_call_that_was_under_way_may_have_nothing_left_to_give() -> None:
+    """A state that was saved behind the only block of a push: what waits stays."""
+    fold, call = Exchange(4), FakeCall()
+    list(fold.push(toy_frames(6), call))
+    assert list(fold.resume(call)) == []
+    given = [row for block in (*fold.push(toy_frames(3), call), *fold.flush(call)) for row in block.data]
+    assert len(given) == 7
+
+
 def test_bad_parameters_are_named() -> None:
     for frames in (0, -1, 2.5, True):
         with pytest.raises(GraphError, match="reservoir: frames is"):
