@@ -291,6 +291,6 @@ def along_axis(wanted: Wanted, size: int, name: str, where: str) -> Along:
     chosen = np.atleast_1d(np.array(wanted, np.int64))
     outside = chosen[(chosen < -size) | (chosen >= size)]
     if len(outside):
-        found, had = f"{name} {int(outside[0])}", f"0 to {size - 1}, or from -{size}"
-        raise DataError(f"no such {name}", where=where, found=found, wanted=had)
+        found, had = f"{int(outside[0])}", f"0 to {size - 1}, or from -{size}"
+        raise DataError(f"no such {name[:-1]}", where=where, found=found, wanted=had)
     return simple(np.where(chosen < 0, chosen + size, chosen))

@@ -173,8 +173,8 @@ def test_a_number_that_is_too_large_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("select", "wanted"),
     [
-        ({"x": {"columns": 5}}, r"raw\.zarr: key 'x': no such columns; found columns 5; wanted 0 to 4"),
-        ({"x": {"neurons": [0, -13]}}, "no such neurons; found neurons -13"),
+        ({"x": {"columns": 5}}, r"raw\.zarr: key 'x': no such column; found 5; wanted 0 to 4"),
+        ({"x": {"neurons": [0, -13]}}, "no such neuron; found -13"),
         ({"x": {"neurons": slice(5, 5)}}, "no neurons; found .* of 12 neurons"),
     ],
 )
