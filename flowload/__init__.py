@@ -17,6 +17,7 @@ from flowload.observe.step_times import StepTimes
 from flowload.picture.doors import watch
 from flowload.runtime.capsules.replay import replay
 from flowload.runtime.preempt import on_preempt
+from flowload.runtime.state.file import load_state, save_state
 from flowload.stages.batches.batch import batch
 from flowload.stages.chunks.read import read
 from flowload.stages.chunks.reservoir import reservoir
@@ -58,6 +59,7 @@ __all__ = [
     "filter",
     "fold",
     "load",
+    "load_state",
     "map",
     "merge",
     "mix",
@@ -72,6 +74,7 @@ __all__ = [
     "reservoir",
     "rows",
     "sample_within",
+    "save_state",
     "shard",
     "shuffle",
     "shuffle_pool",

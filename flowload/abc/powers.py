@@ -61,10 +61,11 @@ class Stateful(Protocol):
     the log; maps, and routes, remember nothing and need none.
     """
 
-    def state(self) -> State | None:
+    def state(self) -> State:
         """Everything that the next calls depend on: of a source its cursor; references instead of payload.
 
-        JSON values and arrays of numbers. None: not now; or never, where an attribute `unsaved` says why.
+        JSON values and arrays of numbers. Not asked while an attribute `unsaved` is a text: why it cannot be
+        written down as it is placed here; an empty one: not at this moment.
         """
 
     def restore(self, state: State) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
 from flowload.abc.operators import State
 from flowload.errors import GraphError
 from flowload.observe.stall import Dump
+from flowload.observe.state_cost import StateCost
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 
@@ -147,6 +148,9 @@ class Batches(Protocol):
     def wait(self, *, chunks: int, since: str | None = None) -> int:
         """Wait until so many chunks have come since an anchor; returns how many."""
 
+    def state_cost(self) -> StateCost:
+        """What that weighs, and what going on from it costs."""
+
 
 class Stream(Protocol):
     """A run, seen from asynchronous code. Iterable itself when the graph has one output."""
@@ -196,6 +200,9 @@ class Stream(Protocol):
 
     async def wait(self, *, chunks: int, since: str | None = None) -> int:
         """Wait until so many chunks have come since an anchor; returns how many."""
+
+    def state_cost(self) -> StateCost:
+        """What that weighs, and what going on from it costs."""
 
 
 class Engine(Protocol[Drawing_contra]):

@@ -18,6 +18,7 @@ from flowload.abc.operators import Block, State
 from flowload.errors import ClosedRun, GraphError
 from flowload.graph import Plan
 from flowload.observe.stall import Dump
+from flowload.observe.state_cost import StateCost
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.runtime.capsules.write import Capsules
@@ -28,6 +29,7 @@ from flowload.runtime.observe.stats_snapshot import snapshot
 from flowload.runtime.order import Order
 from flowload.runtime.run import Run
 from flowload.runtime.state.columns import to_values
+from flowload.runtime.state.cost import cost_of
 from flowload.runtime.threads.eventloop import keep_ctrl_c_out
 from flowload.tracebacks import shortened
 
@@ -260,6 +262,13 @@ class AsyncBatches(Pictured, Anchored):
         """What `graph.stream(state=...)` goes on from: after the last batch that was handed out."""
         state: State = to_values(self.state())
         return state
+
+    def state_cost(self) -> StateCost:
+        """What the state weighs that `state_dict` gives now, and what going on from it costs."""
+        if self.run is None or self.run.standing is None:
+            return StateCost(stages={}, begins_anew="the run has not begun", seconds=0.0, longest=0.0)
+        with self._counting:
+            return cost_of(self.run.standing, self.delivered)
 
     def state(self) -> State:
         """The same with arrays in it that are no JSON values yet."""

@@ -19,6 +19,7 @@ from flowload.errors import ClosedRun
 from flowload.graph import Plan
 from flowload.graph.inspect.length import Length
 from flowload.observe.stall import Dump
+from flowload.observe.state_cost import StateCost
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.runtime.order import Order
@@ -257,6 +258,10 @@ class Batches(Pictured, Anchored):
         """What `graph.iterate(state=...)` goes on from: after the last batch that was handed out."""
         state: State = to_values(self.state())
         return state
+
+    def state_cost(self) -> StateCost:
+        """What the state weighs that `state_dict` gives now, and what going on from it costs."""
+        return self._begun().state_cost()
 
     def state(self) -> State:
         """The same with arrays in it that are no JSON values yet."""

@@ -11,7 +11,10 @@ from flowload.abc.operators import Fold, Map, Route, Source, Turn
 from flowload.abc.powers import Stateful
 from flowload.runtime.tasks.call import Member
 
-__all__ = ["Unsaved", "put_back", "state_of", "states_of"]
+__all__ = ["NOTHING", "Unsaved", "put_back", "state_of", "states_of"]
+
+
+NOTHING = object()  #: in the place of a state: of an operator that remembers nothing, or whose stream is over
 
 
 class Unsaved(Exception):  # noqa: N818 - no error: a run without that state makes its stream again
@@ -24,21 +27,21 @@ def states_of(members: Iterable[Member]) -> list[Any]:
 
 
 def state_of(member: Member) -> Any:
-    """What an operator says of itself; None: it remembers nothing. Raises Unsaved."""
+    """What an operator says of itself; NOTHING where it remembers nothing. Raises Unsaved."""
     operator = member.operator
     if not isinstance(operator, Stateful):
         if isinstance(operator, Map | Route) or getattr(operator, "memoryless", False):
-            return None
+            return NOTHING
         kind = next(kind.__name__.lower() for kind in (Source, Fold, Turn) if isinstance(operator, kind))
         raise Unsaved(f"{member.name!r} is a {kind} that has no state()")
+    why: str | None = getattr(operator, "unsaved", None)
+    if why is not None:
+        raise Unsaved(f"{member.name!r}: {why}" if why else "")
     try:
         with member:
             state = operator.state()
     except Exception as error:
         raise Unsaved(f"{member.name!r} failed in state(): {error}") from error
-    if state is None:
-        why = getattr(operator, "unsaved", "")
-        raise Unsaved(f"{member.name!r}: {why}" if why else "")
     # Our own give copies; what somebody else gave may go on changing.
     return state if type(operator).__module__.startswith("flowload.") else copied(state)
 
@@ -57,6 +60,6 @@ def copied(state: Any) -> Any:
 def put_back(members: Sequence[Member], states: Sequence[Any]) -> None:
     """Make operators those that gave these states."""
     for member, state in zip(members, states, strict=True):
-        if state is not None and isinstance(member.operator, Stateful):
+        if state is not NOTHING and isinstance(member.operator, Stateful):
             with member:
                 member.operator.restore(state)

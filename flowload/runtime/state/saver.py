@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any
 
 from flowload.runtime.message import Label
 
 from .meters import counts_of
-from .operators import Unsaved, states_of
+from .operators import NOTHING, Unsaved, states_of
 from .snapshots import ENDED, FIRST, Part, Snapshots
 
 if TYPE_CHECKING:  # a member's call is told of by tasks, which save by this module
@@ -61,7 +61,7 @@ class Saver:
             value: counts of the task.
             inputs: where its inputs stand; None: there, too.
         """
-        began = perf_counter()
+        began = thread_time()  # not the clock: what others do on a busy machine is no cost of this
         try:
             states = states_of(self.members)
         except Unsaved as why:
@@ -69,14 +69,14 @@ class Saver:
                 self.snapshots.lack(str(why))
             return False
         value = {**value, "states": states, "counts": counts_of(self.members)}
-        now = perf_counter()
-        self.snapshots.report(self.k, Part(tuple(inputs or (label,)), label, dict(sent), value), now - began)
-        self.label, self.since = label if inputs is None else self.label, now
+        part = Part(tuple(inputs or (label,)), label, dict(sent), value)
+        self.snapshots.report(self.k, part, thread_time() - began)
+        self.label, self.since = label if inputs is None else self.label, perf_counter()
         return True
 
     def end(self, inputs: int, sent: Mapping[str, int], given: Mapping[str, int]) -> None:
         """The segment's stream is over; `given`: samples of a route's parts."""
-        nothing = [None] * len(self.members)
+        nothing = [NOTHING] * len(self.members)
         value = {
             "ended": True,
             "given": dict(given),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ log = logging.getLogger("flowload")
 FIRST: Label = (0,)  #: where the run began
 ENDED: Label = (-1,)  #: the stream is over: such a part fits every later cut
 MOST = 3  #: cuts that may be under way: a slow reader is not told of more
-SHARE = 400  #: the time between two cuts is so many times what the last one took
+SHARE = 300  #: the time between two cuts is so many times what the last one took
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Snapshots:
         given: for each output the number of messages before the one that its reader has got last.
     """
 
-    every: ClassVar[float] = 2.0  #: seconds between two cuts at least; 0: as often as can be
+    every: ClassVar[float] = 1.0  #: seconds between two cuts at least; 0: as often as can be
 
     def __init__(
         self, places: Sequence[Place], first: Sequence[Part], given: Callable[[], Mapping[str, int]]
@@ -85,6 +86,11 @@ class Snapshots:
     def interval(self) -> float:
         """Seconds between two cuts: longer where they take long."""
         return 0.0 if self.every == 0 else max(self.every, SHARE * sum(self.seconds))
+
+    @property
+    def most(self) -> int:
+        """Cuts that may be under way."""
+        return sys.maxsize if self.every == 0 else MOST
 
     def ask(self) -> None:
         """Have a cut made as soon as may be."""
@@ -114,7 +120,7 @@ class Snapshots:
         """Begin another cut, if it is time, and all sources have made the one before."""
         if perf_counter() - self.asked < self.interval or min(self.sources.values()) < self.number:
             return False
-        if self.number - self.best() >= MOST:
+        if self.number - self.best() >= self.most:
             return False
         self.number += 1
         self.asked = perf_counter()
@@ -126,7 +132,7 @@ class Snapshots:
             return None
         with self.lock:
             self.best()
-            if len(self.parts[k]) > MOST:
+            if len(self.parts[k]) > self.most:
                 return None
             self.finer += 1
             return (*label, self.finer)

@@ -12,7 +12,7 @@ from flowload.errors import GraphError
 from flowload.runtime.tasks.epochs import Stand
 
 from .meters import recount
-from .operators import put_back
+from .operators import NOTHING, put_back
 from .saver import Saver
 from .snapshots import FIRST, Part, Place, Snapshots
 from .tail import Tail, tails_of
@@ -168,10 +168,10 @@ class Standing:
 
 def write(written: Mapping[str, Any], segment: Segment, value: Mapping[str, Any]) -> None:
     """Add what a segment saved: by operator, for which maps share a task depends on their workers."""
-    states = value.get("states", [None] * len(segment.members))
+    states = value.get("states", [NOTHING] * len(segment.members))
     for member, counts, state in zip(segment.members, value["counts"], states, strict=True):
         own = {"counts": list(counts)}
-        written["members"][member.name] = own if state is None else {**own, "state": state}
+        written["members"][member.name] = own if state is NOTHING else {**own, "state": state}
         if segment.is_map or member is segment.members[0]:
             task = {key: each for key, each in value.items() if key not in OWN}
             written["tasks"][member.name] = task
@@ -189,5 +189,5 @@ def read(saved: Mapping[str, Any], segment: Segment) -> dict[str, Any] | None:
     return {
         **task,
         "counts": [member["counts"] for member in members],
-        "states": [member.get("state") for member in members],
+        "states": [member.get("state", NOTHING) for member in members],
     }

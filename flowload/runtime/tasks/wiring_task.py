@@ -184,7 +184,8 @@ class TurnTask:
                 "number": self.number,
                 "chosen": self.chosen,
                 "epoch": self.epochs.number,
-                "surplus": [since.get(k, 0) for k in range(len(self.segment.inputs))],
+                # One that has ended makes nothing again, whatever it gave behind the cut.
+                "surplus": [since[k] if k in self.alive else 0 for k in range(len(self.segment.inputs))],
             }
             await self.segment.cut(label, value, inputs)
 

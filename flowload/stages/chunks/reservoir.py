@@ -23,6 +23,7 @@ from flowload.kernels.rows.gather import gather, widen
 from flowload.stages.batches.row_size import row_size
 from flowload.stages.registry import find_format
 
+from .copies import Copies
 from .pool_choices import drawing
 from .record_table import RecordTable
 from .references import check_payload, why_not_by_reference
@@ -59,7 +60,7 @@ class ReservoirStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: the Fold that exchanges records with random slots."""
         why = None if self.payload else why_not_by_reference(setting)
-        unsaved = "" if why is None else f"{why}; payload=True keeps the records in the state"
+        unsaved = None if why is None else f"{why}; payload=True keeps the records in the state"
         find, drain = format_finder(setting), DRAIN // setting.lanes
         size = self.size(setting)
         return (Exchange(size, drain=drain, payload=self.payload, unsaved=unsaved, find=find),)
@@ -98,7 +99,7 @@ class Exchange:
         size: records that wait, at most.
         drain: bytes of a block at the end, at most.
         payload: a state holds the records, not where they came from.
-        unsaved: why there is no state by reference; empty: there is.
+        unsaved: why there is no state by reference; None: there is.
         find: the format of a name, for `restore`.
     """
 
@@ -108,7 +109,7 @@ class Exchange:
         *,
         drain: int = DRAIN,
         payload: bool = False,
-        unsaved: str = "",
+        unsaved: str | None = None,
         find: FindFormat = find_format,
     ) -> None:
         self.size = size
@@ -124,6 +125,7 @@ class Exchange:
         self.lacks = False  # its records are named, and not here yet
         self.sources = SourceTable()
         self.slots = RecordTable(size)
+        self.copies = Copies(size)  # of origins, for states
 
     @property
     def held(self) -> int:
@@ -214,15 +216,14 @@ class Exchange:
     def close(self) -> None:
         """Unmap the memory."""
         self.slots.close()
+        self.copies.clear()
 
     def gauges(self) -> dict[str, float]:
         """See `flowload.observe.stats`."""
         return {"reservoir_fill": self.count / self.size}
 
-    def state(self) -> State | None:
+    def state(self) -> State:
         """Where the records that wait came from, slot by slot; at the end in the order of going out."""
-        if self.unsaved:
-            return None
         slots: Any = slice(0, self.count) if self.order is None else self.order
         state = {
             "exchanged": self.exchanged,
@@ -230,7 +231,8 @@ class Exchange:
             "format": self.named if self.format is None else self.format.name,
             "stride": self.slots.stride,
             "sources": self.sources.state(),
-            "origin": self.slots.origin[slots].copy(),
+            # By numbers: numpy copies a million rows of three fields in 5 ms, as numbers in 0.7.
+            "origin": self.copies.of(as_numbers(self.slots.origin)[slots]).view(ORIGIN).reshape(-1),
         }
         return {**state, "rows": self.slots.rows[slots].copy()} if self.payload else state
 
@@ -245,7 +247,7 @@ class Exchange:
         if self.count:
             self.slots.reserve(self.count, state["stride"], 0)
             self.slots.origin[: self.count] = origin
-        if "rows" in state:
+        if "rows" in state and self.count:
             self.slots.rows[: self.count] = state["rows"]
             self.format = None if self.named is None else self.find(self.named)
 
@@ -261,7 +263,8 @@ class Exchange:
         self.slots.reserve(self.count, payload.data.shape[1], self.count)
         data = payload.data
         self.slots.rows[at, : data.shape[1]] = data
-        self.slots.rows[at, data.shape[1] :] = 0
+        if data.shape[1] < self.slots.stride:
+            self.slots.rows[at, data.shape[1] :] = 0
 
 
 def as_numbers(origin: NDArray[np.void]) -> NDArray[np.int32]:

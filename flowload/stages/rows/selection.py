@@ -171,4 +171,4 @@ def picks_from_state(state: State) -> Picks:
     if "permuted" in state:
         keys = np.array(state["keys"], np.uint64)
         return PermutedRows(picks_from_state(state["base"]), keys, RowRange(*state["permuted"]))
-    return RowList(narrow(np.asarray(state["listed"], np.int64)))
+    return RowList(np.asarray(state["listed"]))

@@ -66,8 +66,7 @@ class EqualRanksStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: one Fold."""
         ranks = EqualRanks(self.agreement, self.rank, self.size, round=setting.round)
-        # One rank's state may be of the pass before another's: they would take each other's ends for theirs.
-        ranks.unsaved = "ranks agree pass by pass, and may have been saved in two" if setting.align else ""
+        ranks.apart = setting.align
         return (ranks,)
 
 
@@ -95,7 +94,7 @@ class EqualRanks:
         self.rank = rank
         self.size = size
         self.short: Block | None = None  # a smaller batch, perhaps the last
-        self.unsaved = ""  #: why it has no state
+        self.apart = False  #: its passes are kept apart
         self.gone = False  # this rank was stopped, or another one has: nobody is told any more
         self.begin()
 
@@ -203,10 +202,19 @@ class EqualRanks:
         """Tell the other ranks that this one leaves."""
         self.agreement.close()
 
-    def state(self) -> State | None:
-        """How many batches were given; not while a smaller one waits, which is a matter of moments."""
-        there = self.short is None and not self.turn and not self.over and not self.unsaved
-        return {"given": self.given} if there else None
+    @property
+    def unsaved(self) -> str | None:
+        """Why it has no state: not while batches wait, which is a matter of moments.
+
+        One rank's may be of the pass before another's: they would take each other's ends for theirs.
+        """
+        if self.apart:
+            return "ranks agree pass by pass, and may have been saved in two"
+        return "" if self.short is not None or self.turn or self.over else None
+
+    def state(self) -> State:
+        """How many batches were given."""
+        return {"given": self.given}
 
     def restore(self, state: State) -> None:
         """Go on there. Ranks that go on at different steps agree: those ahead wait in their exchanges."""
