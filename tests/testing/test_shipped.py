@@ -110,7 +110,7 @@ def test_our_own_stages_pass(words: str) -> None:
 def test_no_word_is_left_out() -> None:
     joins = {"merge", "mix"}
     others = {"best_slots", "load", "load_state", "outputs", "pipeline", "place", "epoch_plan", "read_range"}
-    others |= {"save_state", "watch"}
+    others |= {"on_preempt", "replay", "save_state", "watch"}
     shipped = {word for word in fl.__all__ if word.islower()} - joins - others
     tried = {placed.stage.word for make in DRAWINGS.values() for placed in make().nodes()}
     made_of_others = {"windows"}  # a drawing of several

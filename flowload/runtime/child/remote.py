@@ -17,6 +17,7 @@ from flowload.graph import Plan
 from flowload.graph.engine import RunOrder
 from flowload.graph.inspect.length import Length
 from flowload.observe.stall import Dump
+from flowload.observe.state_cost import StateCost
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.processes.failure import raised
@@ -208,6 +209,11 @@ class RemoteBatches(Pictured):
     def wait(self, *, chunks: int, since: str | None = None) -> int:
         """Wait until so many chunks have come since an anchor; returns how many."""
         found: int = self._begun().ask("wait_for", chunks, since)
+        return found
+
+    def state_cost(self) -> StateCost:
+        """What the state weighs that `state_dict` gives now, and what going on from it costs."""
+        found: StateCost = self._begun().ask("state_cost")
         return found
 
     def state_dict(self) -> State:
