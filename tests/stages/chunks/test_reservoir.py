@@ -220,10 +220,12 @@ def refill(
 def test_a_call_that_was_under_way_may_have_nothing_left_to_give() -> None:
     """A state that was saved behind the only block of a push: what waits stays."""
     fold, call = Exchange(4), FakeCall()
-    list(fold.push(toy_frames(6), call))
+    first, second = toy_frames(6), toy_frames(3, first=6)
+    came = sorted(row.tobytes() for block in (first, second) for row in block.data.copy())
+    given = list(fold.push(first, call))
     assert list(fold.resume(call)) == []
-    given = [row for block in (*fold.push(toy_frames(3), call), *fold.flush(call)) for row in block.data]
-    assert len(given) == 7
+    given += [*fold.push(second, call), *fold.flush(call)]
+    assert sorted(row.tobytes() for block in given for row in block.data) == came
 
 
 def test_bad_parameters_are_named() -> None:
