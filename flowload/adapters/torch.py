@@ -9,10 +9,12 @@ import torch
 
 from .torch_checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .torch_dataset import GraphDataset, as_iterable_dataset, only
+from .torch_stateful import StreamState
 
 __all__ = [
     "Checkpoint",
     "GraphDataset",
+    "StreamState",
     "as_iterable_dataset",
     "expand_planes",
     "load_checkpoint",

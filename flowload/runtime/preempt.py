@@ -93,7 +93,8 @@ def on_preempt(batches: Any, save: Save, *, number: int = signal.SIGTERM) -> Ite
         ...     print(end.code)
         143
         >>> import json
-        >>> with graph.iterate(state=json.load(open("state.json"))) as batches:
+        >>> from pathlib import Path
+        >>> with graph.iterate(state=json.loads(Path("state.json").read_text())) as batches:
         ...     print(sum(1 for _ in batches))
         7
     """

@@ -62,6 +62,22 @@ def replay(path: str | os.PathLike[str], graph: Graph | None = None) -> Replay:
         graph: the drawing; None: that of the pipeline file that the capsule names.
 
     Raises GraphError where nobody says which drawing; DataError for what is no capsule.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> def picky(batch):
+        ...     return {"x": 1 // batch["x"]} if 7 not in batch["x"] else None / 2
+        >>> graph = fl.rows({"x": np.arange(1, 9)}) >> fl.batch(4) >> fl.map(picky)
+        >>> try:
+        ...     with graph.iterate(capsules="capsules") as batches:
+        ...         list(batches)
+        ... except TypeError:
+        ...     (capsule,) = Path("capsules").iterdir()
+        >>> try:
+        ...     fl.replay(capsule, graph)
+        ... except TypeError as error:
+        ...     print(error)
+        unsupported operand type(s) for /: 'NoneType' and 'int'
     """
     capsule = read_capsule(path)
     if graph is None:
