@@ -108,7 +108,8 @@ def load_checkpoint(path: str | os.PathLike[str], device: Any = "cpu") -> Checkp
         device: where tensors go.
 
     Raises DataError for a file that is something else, or of which the streams are of another number of ranks
-    (in the middle of a pass; between two it does not matter); RankError where ranks see different files.
+    (in the middle of a pass; between two it does not matter, nor with `fl.shard(lanes=...)`); RankError where
+    ranks see different files.
 
     Examples:
         >>> load_checkpoint("not-there-yet.pt") is None
@@ -124,6 +125,8 @@ def load_checkpoint(path: str | os.PathLike[str], device: Any = "cpu") -> Checkp
     streams = own["streams"]
     if all(stream is None for stream in streams):
         return Checkpoint(found, None)
+    if "lanes" in (streams[0] or ()):  # each is the state of all ranks, however many go on
+        return Checkpoint(found, streams[0])
     if len(streams) != world:
         raise DataError(
             "a checkpoint of another number of ranks, in the middle of a pass",

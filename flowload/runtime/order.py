@@ -218,7 +218,7 @@ class Order(RunOrder):
             "roots": (self.start.world or {}).get("roots", {}) if run is None else run.roots,
             "reached": {} if run is None else reached(run),
         }
-        return write_state(
+        state = write_state(
             self.graph,
             seed=self.seed,
             delivered=delivered,
@@ -228,6 +228,7 @@ class Order(RunOrder):
             align=self.align,
             standing=standing,
         )
+        return state if lanes is None else {**state, "lanes": lanes.count}
 
 
 def reached(run: Run) -> dict[str, Any]:

@@ -174,3 +174,21 @@ def test_ranks_that_see_different_files(kind: str, tmp_path: Path, monkeypatch: 
     told = {"only here": "sees no checkpoint", "only there": "rank 0 does not see", "another": "sees another"}
     with pytest.raises(RankError, match=f"rank 1 .*{told[kind]}"):
         load_checkpoint(path)
+
+
+def test_a_checkpoint_with_lanes_is_for_any_number_of_ranks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def graph(rank: int, world: int) -> fl.Graph:
+        return fl.rows(120) >> fl.shard(rank, world, lanes=6) >> fl.batch(5)
+
+    with graph(0, 1).iterate() as batches:
+        for _ in range(6):
+            next(batches)
+        save_checkpoint(tmp_path / "run.pt", {"step": 6}, batches)
+    monkeypatch.setattr(torch_checkpoint, "place", lambda: (2, 3))
+    monkeypatch.setattr(torch_checkpoint, "check_same", lambda *_: None)
+    saved = load_checkpoint(tmp_path / "run.pt")
+    assert saved is not None
+    with graph(2, 3).iterate(state=saved.stream) as batches:
+        assert next(batches)["index"].tolist() == list(range(32, 62, 6))

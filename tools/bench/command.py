@@ -66,6 +66,22 @@ def chess(  # noqa: PLR0913 - parameters are options
 
 
 @main.command()
+@click.option(
+    "--data", metavar="PATTERN", help=f"Games; without it {SHARED} beside the clone, or the sample."
+)
+@click.option("--rounds", default=3, show_default=True, help="Measurements of each.")
+@click.option("--mixing", is_flag=True, help="Only how well they mix.")
+def lanes(data: str | None, rounds: int, mixing: bool) -> None:
+    """What lanes of one process cost beside one stream, and how well they mix."""
+    from tools.bench.lanes import measure_lanes, tell_mixing  # noqa: PLC0415 - as above
+
+    if mixing:
+        tell_mixing(data or default_data(), tell)
+    else:
+        measure_lanes(data or default_data(), rounds, tell)
+
+
+@main.command()
 @click.option("--blocks", default=20_000, show_default=True, help="Blocks of one measurement.")
 @click.option("--rounds", default=5, show_default=True, help="Measurements of each graph.")
 @click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
