@@ -7,8 +7,10 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
+from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.graph.inspect.describe import describe
 from flowload.picture.record.feed import Feed, Seen
@@ -30,7 +32,10 @@ Bundle = dict[str, str]  #: by kind of content
 
 def bundle_of(graph: Graph) -> Bundle:
     """A graph."""
-    memory = 0 if any(placed.open for placed in graph.plan.nodes) else graph.memory()["total"]
+    memory = 0
+    if not any(placed.open for placed in graph.plan.nodes):
+        with suppress(GraphError):  # it is not complete: lanes want a batch behind them, say
+            memory = graph.memory()["total"]
     return {"text/plain": repr(graph), "image/svg+xml": notation(rails_of(graph.describe(), "", memory))}
 
 

@@ -162,3 +162,8 @@ def test_a_full_block_is_that_of_the_stage_that_cuts() -> None:
     plan = (fl.rows(9) >> fl.batch(3) >> fl.map(len) >> fl.to_device("cpu")).plan
     assert full_size(plan, "to_device") == 3
     assert full_size((fl.rows(9) >> fl.batch(3) >> fl.filter(len)).plan, "filter") is None
+
+
+def test_a_drawing_that_is_not_complete_shows_itself_all_the_same() -> None:
+    shown = (fl.rows(9) >> fl.shard(lanes=3))._repr_mimebundle_()
+    assert "shard" in shown["text/plain"]
