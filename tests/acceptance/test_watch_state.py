@@ -206,7 +206,7 @@ async def test_it_can_be_awaited(folder: Path, parts: list[Path]) -> None:
 def test_who_waits_is_told_when_the_run_is_left(folder: Path, parts: list[Path]) -> None:
     put(parts[0], folder, "a")
     with none_left():
-        batches = pooled(folder).iterate(epochs=None)
+        batches: Any = pooled(folder).iterate(epochs=None)
         with batches:
             next(batches)
             leaver = threading.Timer(0, batches.close)
