@@ -1,4 +1,4 @@
-"""The three slow runs of the documentation: each is told, before and after its remedy."""
+"""The three slow runs of the documentation, whose page runs them, too: each is told, before and after."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from examples.slow_stage import main
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 @pytest.mark.parametrize("case", ["disk", "lock", "trainer"])
 def test_a_slow_run_is_told(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([case, "--seconds", "1.2", "--folder", str(tmp_path), "--rows", "4096"]) == 0
