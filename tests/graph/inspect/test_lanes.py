@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 import flowload as fl
@@ -83,7 +86,7 @@ def chunks() -> fl.Graph:
     return fl.discover(sample_path("chess")) >> fl.read("lc0")
 
 
-WRONG = {
+WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "a batch": (
         lambda: fl.rows(9) >> fl.shard(lanes=3),
         r"no batch\(\) between the shard and the output 'out'",
@@ -132,7 +135,7 @@ def test_a_stream_that_is_both_is_refused() -> None:
 
 
 def test_sizes_of_a_whole_stream_are_shared_and_memory_counts_all_lanes() -> None:
-    def memory(**shard: int) -> dict[str, int]:
+    def memory(**shard: Any) -> dict[str, int]:
         graph = (
             chunks() >> fl.shard(**shard) >> fl.shuffle_pool(4800) >> fl.unpack(0.3) >> fl.reservoir(10_000)
         )
@@ -148,11 +151,12 @@ def test_sizes_of_a_whole_stream_are_shared_and_memory_counts_all_lanes() -> Non
 
 
 def test_lengths_are_those_of_the_rank() -> None:
-    def graph(rank: int, world: int, **options: bool) -> fl.Graph:
+    def graph(rank: int, world: int, **options: Any) -> fl.Graph:
         return fl.rows(1003) >> fl.shard(rank, world, lanes=12) >> fl.batch(24, **options)
 
     for world in (1, 3, 12):
-        for options in ({}, {"across_lanes": True}, {"drop_last": True}):
+        choices: list[dict[str, Any]] = [{}, {"across_lanes": True}, {"drop_last": True}]
+        for options in choices:
             drawn = graph(0, world, **options)
             with drawn.iterate() as batches:
                 assert sum(1 for _ in batches) == len(drawn), (world, options)

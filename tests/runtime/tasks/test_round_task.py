@@ -68,7 +68,7 @@ async def test_a_round_is_a_block_of_each_lane_in_their_order() -> None:
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 async def test_what_one_lane_has_more_is_cut_whichever_comes_first(order: tuple[int, int]) -> None:
-    lanes = [[item(1), item(3), None], [item(2), None]]
+    lanes: Any = [[item(1), item(3), None], [item(2), None]]
     made, meter = await come_together(*(lanes[lane] for lane in order))
     assert made == [*([[1, 1], [2, 2]] if order == (0, 1) else [[2, 2], [1, 1]]), None]
     assert dict(meter.dropped) == {CUT: 2}
