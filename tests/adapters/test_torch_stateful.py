@@ -58,3 +58,20 @@ def test_a_run_goes_on(tmp_path: Path) -> None:
 def test_the_state_of_something_else_is_refused() -> None:
     with pytest.raises(GraphError, match="not the state of a stream"):
         StreamState().load_state_dict({"other": "{}"})
+
+
+def test_a_stream_with_lanes_is_loaded_by_another_number_of_ranks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def graph(rank: int, world: int) -> fl.Graph:
+        return fl.rows(120) >> fl.shard(rank, world, lanes=6) >> fl.batch(5)
+
+    with graph(0, 1).iterate() as batches:
+        for _ in range(6):
+            next(batches)
+        dcp.save({"data": StreamState(batches)}, checkpoint_id=tmp_path / "run", no_dist=True)
+    monkeypatch.setattr("flowload.adapters.torch_stateful.place", lambda: (2, 3))
+    stream = StreamState(graph(2, 3).iterate())
+    dcp.load({"data": stream}, checkpoint_id=tmp_path / "run", no_dist=True)
+    with graph(2, 3).iterate(state=stream.state) as batches:
+        assert next(batches)["index"].tolist() == list(range(32, 62, 6))
