@@ -15,7 +15,7 @@ from flowload.runtime.lanes.call_limit import CallLimit
 from flowload.runtime.lanes.last_cut import LastCut
 from flowload.runtime.lanes.rounds import Rounds
 from flowload.runtime.tasks.call import Member
-from flowload.runtime.tasks.map_chain import is_async
+from flowload.runtime.tasks.chains.map_chain import is_async
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.monitor import Monitor
 

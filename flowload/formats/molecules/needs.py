@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
 from flowload.abc.records import WRITTEN
+from flowload.formats.molecules.sizing.slots import Slots
 from flowload.kernels.molecules.count import count_within
 from flowload.kernels.molecules.images import count_images
 from flowload.kernels.molecules.pad import mark, pad_batches, pad_molecules, take_sizes
@@ -20,7 +21,6 @@ from .columns.cells import cell_needs
 from .columns.gather import column_needs
 from .layouts import LAYOUTS, Chosen
 from .pairs.rule import PairRule
-from .slots import Slots
 
 __all__ = ["table_needs"]
 

@@ -24,6 +24,7 @@ from flowload.abc.needs import Need
 from flowload.abc.records import Fields
 from flowload.errors import FlowloadError, GraphError
 from flowload.files.guard import Guard
+from flowload.formats.molecules.sizing.slots import Slots
 
 from .columns.column import Column
 from .columns.manifest import STANDARD, Manifest, read_manifest
@@ -32,7 +33,6 @@ from .layouts import LAYOUTS, STRUCTURE, Chosen, arrays_of, fields_of
 from .needs import table_needs
 from .pairs.room import EdgeRoom, TooManyEdges
 from .pairs.rule import PairRule, Pairs
-from .slots import Slots
 from .table import MoleculeTable
 from .whole import whole_column
 

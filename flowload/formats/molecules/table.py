@@ -13,6 +13,9 @@ from flowload.abc.record_powers import Gathered, Padding, Pair
 from flowload.abc.records import WRITTEN, Fields, Numbers, Order, Picks
 from flowload.errors import DataError
 from flowload.files.guard import Guard
+from flowload.formats.molecules.sizing.sizes import MoleculeSizes
+from flowload.formats.molecules.sizing.slots import Slots
+from flowload.formats.molecules.sizing.varied import Flat
 from flowload.kernels.molecules.pad import STREAMED, mark, pad_batches, pad_molecules
 from flowload.kernels.molecules.ragged import widths_of
 from flowload.kernels.molecules.sound import find_unsound
@@ -24,10 +27,7 @@ from .layouts import LAYOUTS, Chosen, fields_of
 from .pairs.room import EdgeRoom
 from .pairs.rule import PairRule
 from .pairs.shared import SharedIndices, make_segments
-from .sizes import MoleculeSizes
-from .slots import Slots
 from .validate import COLUMN, FLAT, blame
-from .varied import Flat
 
 __all__ = ["MoleculeTable"]
 

@@ -17,7 +17,7 @@ from flowload.runtime.observe.outcome import outcome_of, warnings_of
 from flowload.runtime.observe.process import clock_seconds, resident
 from flowload.runtime.run import Run
 from flowload.runtime.tasks.call import Member
-from flowload.runtime.tasks.map_chain import is_async
+from flowload.runtime.tasks.chains.map_chain import is_async
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.executor import Executor
 from flowload.runtime.threads.lock_probe import CONSUMER

@@ -9,12 +9,12 @@ from typing import TypeAlias
 from flowload.abc.operators import Route, Source, Turn
 from flowload.runtime.compile import CompiledGraph
 from flowload.runtime.lanes.rounds import Rounds
+from flowload.runtime.tasks.chains.map_chain import is_async
 from flowload.runtime.threads.executor import Executor
 from flowload.runtime.threads.monitor import Monitor
 
 from .async_calls import Coroutines
 from .fold_task import FoldTask
-from .map_chain import is_async
 from .map_task import MapTask
 from .pacing import segments_behind
 from .round_task import RoundTask

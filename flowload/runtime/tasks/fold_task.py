@@ -8,11 +8,11 @@ from functools import partial
 
 from flowload.abc.powers import Paced
 from flowload.runtime.channel import Channel, Message, NumberedBlock
+from flowload.runtime.tasks.chains.chain_state import ChainState
+from flowload.runtime.tasks.chains.fold_chain import FoldChain
 from flowload.runtime.threads.executor import Executor, Job
 from flowload.runtime.threads.monitor import Monitor
 
-from .chain_state import ChainState
-from .fold_chain import FoldChain
 from .pacing import Pacing
 from .segment import Segment
 from .task import Task

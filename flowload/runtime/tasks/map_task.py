@@ -12,11 +12,11 @@ from flowload.abc.operators import Mark
 from flowload.abc.powers import Completing, Paced
 from flowload.runtime.channel import Channel, Cut, Message, NumberedBlock
 from flowload.runtime.state.meters import counts_of
+from flowload.runtime.tasks.chains.map_chain import Calls, MapChain, is_async
 from flowload.runtime.threads.executor import Job
 from flowload.runtime.threads.monitor import Monitor
 
 from .call_batching import CallBatching
-from .map_chain import Calls, MapChain, is_async
 from .pacing import Pacing
 from .segment import Segment
 from .task import Task

@@ -17,9 +17,9 @@ from flowload.runtime.faces import asynchronous as stream
 from flowload.runtime.faces import blocking as bridge
 from flowload.runtime.faces.handoff import Handoff
 from flowload.runtime.tasks import wiring_task as wiring
-from flowload.runtime.tasks.fold_chain import FoldChain
+from flowload.runtime.tasks.chains.fold_chain import FoldChain
+from flowload.runtime.tasks.chains.map_chain import MapChain
 from flowload.runtime.tasks.fold_task import FoldTask
-from flowload.runtime.tasks.map_chain import MapChain
 from flowload.runtime.tasks.map_task import MapTask
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.tasks.source_task import SourceTask

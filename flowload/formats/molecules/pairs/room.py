@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flowload.abc.operators import Call
 from flowload.errors import DataError, GraphError
-from flowload.formats.molecules.slots import Slots
+from flowload.formats.molecules.sizing.slots import Slots
 
 __all__ = ["EdgeRoom", "TooManyEdges"]
 

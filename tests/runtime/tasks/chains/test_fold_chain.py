@@ -10,9 +10,9 @@ import pytest
 from flowload.abc.operators import Block, Call, Mark, OnError
 from flowload.errors import DataError
 from flowload.runtime.channel import Message, NumberedBlock
-from flowload.runtime.tasks import fold_chain as folds_module
 from flowload.runtime.tasks.call import Member
-from flowload.runtime.tasks.fold_chain import FoldChain
+from flowload.runtime.tasks.chains import fold_chain as folds_module
+from flowload.runtime.tasks.chains.fold_chain import FoldChain
 from tests.runtime.stages import Folds, Ints, Rebatches, Step, ints
 
 

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from flowload.abc.record_powers import Demand, Padding
 from flowload.abc.records import Numbers
+from flowload.formats.molecules.columns.cells import Cells
+from flowload.formats.molecules.files import Pack
+from flowload.formats.molecules.pairs.room import EdgeRoom
+from flowload.formats.molecules.pairs.rule import PairRule
 from flowload.kernels.molecules.composition import composition_keys
 from flowload.kernels.molecules.count import count_within
 from flowload.kernels.molecules.images import count_images
 from flowload.kernels.molecules.pad import take_sizes
 from flowload.kernels.molecules.ragged import count_places, largest, longest
 
-from .columns.cells import Cells
-from .files import Pack
-from .pairs.room import EdgeRoom
-from .pairs.rule import PairRule
 from .slots import Slots, slots_taken
 
 __all__ = ["MoleculeSizes"]

@@ -16,10 +16,10 @@ from flowload.abc.powers import Holding, Idling, Interruptible, Marked
 from flowload.errors import DataError
 from flowload.runtime.channel import Cut, Message, NumberedBlock
 from flowload.runtime.state.meters import counts_of
+from flowload.runtime.tasks.call import Member, RunCall
+from flowload.runtime.tasks.epochs import Epochs
 
-from .call import Member, RunCall
 from .chain_state import ChainState, UnderWay, Way
-from .epochs import Epochs
 
 __all__ = ["FoldChain"]
 

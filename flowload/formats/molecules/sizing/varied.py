@@ -9,8 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Bytes
-
-from .layouts import Chosen, arrays_of
+from flowload.formats.molecules.layouts import Chosen, arrays_of
 
 __all__ = ["Flat"]
 

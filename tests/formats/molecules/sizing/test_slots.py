@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import flowload as fl
 from flowload.errors import DataError, GraphError
 from flowload.formats.molecules import PackedMolecules
-from flowload.formats.molecules.slots import Slots
+from flowload.formats.molecules.sizing.slots import Slots
 from flowload.testing import check_records
 from tests.formats.molecules import packs as naive
 from tests.formats.molecules.test_packed import SIZES, batches_of, check

@@ -8,7 +8,7 @@ import pytest
 import flowload as fl
 from flowload.errors import GraphError
 from flowload.formats.molecules.packed import PackedMolecules
-from flowload.formats.molecules.padding import best_bucket, padding_efficiency
+from flowload.formats.molecules.sizing.padding import best_bucket, padding_efficiency
 from tests.formats.molecules import packs as naive
 
 

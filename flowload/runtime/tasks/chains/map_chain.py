@@ -9,8 +9,7 @@ from time import perf_counter
 from flowload.abc.operators import Map
 from flowload.errors import DataError
 from flowload.runtime.channel import NumberedBlock, weigh
-
-from .call import Member, RunCall
+from flowload.runtime.tasks.call import Member, RunCall
 
 __all__ = ["Calls", "MapChain", "is_async"]
 

@@ -12,7 +12,7 @@ from flowload.abc.operators import Block, Call, OnError
 from flowload.errors import DataError
 from flowload.runtime.channel import NumberedBlock
 from flowload.runtime.tasks.call import Member
-from flowload.runtime.tasks.map_chain import Calls, MapChain, is_async
+from flowload.runtime.tasks.chains.map_chain import Calls, MapChain, is_async
 from tests.runtime.stages import Does, DoesAsync, Ints, Step, ints
 
 
