@@ -32,7 +32,7 @@ def test_a_second_loop_raises() -> None:
             list(batches)
         with pytest.raises(ClosedRun, match=SPENT):
             next(batches)
-    batches.close()  # type: ignore[attr-defined]
+    batches.close()
     with pytest.raises(ClosedRun, match=SPENT):
         iter(batches)
 
