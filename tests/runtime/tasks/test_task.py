@@ -21,7 +21,7 @@ from flowload.runtime.tasks.task import Task
 from flowload.runtime.threads.executor import Job
 from flowload.runtime.threads.monitor import Monitor, RunLock
 from tests.runtime.stages import Does, Folds, Ints, ints
-from tests.runtime.tasks.test_map_chain import members
+from tests.runtime.tasks.chains.test_map_chain import members
 
 pytestmark = pytest.mark.anyio
 
