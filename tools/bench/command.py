@@ -240,6 +240,29 @@ def molecules(cpus: int, sheet: Path | None, quick: bool, **given: Any) -> None:
 
 
 @main.command()
+@click.option(
+    "--data", metavar="PATTERN", help=f"Games; without it {SHARED} beside the clone, or the sample."
+)
+@click.option("--frames", default="200000,1000000", show_default=True, help="Frames of the reservoir.")
+@click.option("--places", default="20,200,800", show_default=True, help="Batches behind which it is left.")
+@click.option("--rate", default=1.0, show_default=True, help="Share of a game's frames to take.")
+@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+@click.option("--json", "sheet", metavar="PATH", type=click.Path(path_type=Path), help="Write it there.")
+@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
+def resume(
+    data: str | None, frames: str, places: str, rate: float, cpus: int, sheet: Path | None, quick: bool
+) -> None:
+    """Going on from a state: the time to the first batch, what states weigh, and what they cost."""
+    keep_to(cpus)
+    from .resume import measure_resume  # noqa: PLC0415 - numba counts the CPUs when it is imported
+
+    sizes = [500] if quick else [int(each) for each in frames.split(",")]
+    behind = [2, 4] if quick else [int(each) for each in places.split(",")]
+    with open_sheet(sheet) as paper:
+        paper.content = measure_resume(data or default_data(), sizes, behind, rate, click.echo)
+
+
+@main.command()
 @click.option("--rounds", default=5, show_default=True, help="Measurements of each contender.")
 @click.option("--readme", metavar="PATH", type=click.Path(path_type=Path), help="Write the section there.")
 @click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
