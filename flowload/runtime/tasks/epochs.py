@@ -74,6 +74,7 @@ class EpochBoundaries:
         )  #: parts before the end of a pass, and how many passes end there
         self.stands: deque[Stand] = deque([Stand()])  #: before each block that the reader may have begun
         self._first = first
+        self._origin: tuple[Any, ...] = ()  # number of the message that the latest block was made of
         self._samples = 0  # written so far
         self._passes = 0  # that have ended
         self._newest = 0  # of them, those behind the last part
@@ -81,6 +82,7 @@ class EpochBoundaries:
     def go_on(self, stand: Stand) -> None:
         """Begin where an earlier run stood."""
         self.stands = deque([stand])
+        self._origin = stand.trail[:1]
         self.parts, self._samples, self._passes, self._newest = stand[:4]
         self.epoch = self._first + stand.passes - stand.newest
         self.ends = deque([[stand.parts, stand.newest]] if stand.newest else [])
@@ -104,7 +106,11 @@ class EpochBoundaries:
             else:
                 self.ends.append([self.parts, 1])
         elif isinstance(message, NumberedBlock) and message.block is not None:
-            self.stands.append(Stand(self.parts, self._samples, self._passes, self._newest, message.trail))
+            if message.trail[:1] != self._origin:  # of several blocks of one, all are made again
+                self._origin = message.trail[:1]
+                self.stands.append(
+                    Stand(self.parts, self._samples, self._passes, self._newest, message.trail)
+                )
             self.parts += len(getattr(message.block, "bundled", (None,)))
             self._samples += message.samples
             self._newest = 0

@@ -7,7 +7,7 @@ import logging
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -146,6 +146,40 @@ def test_a_fold_without_a_state_is_made_again_from_the_beginning(caplog: pytest.
     with as_often_as_can_be(), graph.iterate() as run:
         list(run)
         assert "'fold' is a fold" in (run.state_cost().begins_anew or "")
+
+
+class Halves:
+    """A fold without memory, as a queue of copies is: two blocks of each."""
+
+    memoryless = True
+    held = 0
+
+    seen: ClassVar[list[int]] = []
+
+    def push(self, block: fl.Batch, call: Call) -> Iterator[fl.Batch]:
+        self.seen.append(int(block["x"][0]))
+        half = len(block) // 2
+        yield block.select(np.arange(half))
+        yield block.select(np.arange(half, len(block)))
+
+    def flush(self, call: Call) -> Iterator[fl.Batch]:
+        return iter(())
+
+
+@pytest.mark.parametrize("passes", [{}, *PASSES.values()], ids=["one pass", *PASSES])
+def test_folds_without_memory_are_given_nothing_again(passes: dict[str, Any]) -> None:
+    batches = fl.rows({"x": np.arange(240)}) >> fl.shuffle() >> fl.batch(12)
+    ready = batches >> fl.map(lambda batch: {"x": batch["x"]}) >> fl.fold(Halves)
+    graph = ready >> fl.map(lambda batch: {"x": -batch["x"]})
+    assert check_runs(graph, seed=1, cuts=8, on_change="accept", **passes) >= 8
+    with graph.iterate(seed=1, on_change="accept", **passes) as run:
+        for _ in range(21):
+            next(run)
+        state = run.state_dict()
+    Halves.seen.clear()
+    with graph.iterate(seed=1, state=state, on_change="accept", **passes) as run:
+        rest = len(list(run))
+    assert len(Halves.seen) in ((rest + 1) // 2, (rest + 1) // 2 + 1)
 
 
 def positions(rate: float = 1.0, **how: Any) -> fl.Graph:
