@@ -78,6 +78,7 @@ class Snapshots:
         self.asked = perf_counter()
         self.finer = 0
         self.lacks: str | None = None  #: why there are no cuts: what cannot be saved
+        self.told = False  # that
         self.taken = 0  #: parts that were saved
         self.spent = 0.0  #: seconds that all of them took
         self.longest = 0.0  #: seconds that one of them took at most
@@ -153,12 +154,16 @@ class Snapshots:
             self.parts[k].append(part)
 
     def lack(self, why: str) -> None:
-        """There will be no cuts: something cannot be saved. Told once."""
+        """There will be no cuts: something cannot be saved. Told when a state is asked for, once."""
         with self.lock:
-            if self.lacks is not None:
-                return
-            self.lacks = why
-        log.warning("a state of this run makes its stream again from the beginning: %s", why)
+            if self.lacks is None:
+                self.lacks = why
+
+    def tell(self) -> None:
+        """A state is asked for: say what it lacks."""
+        if self.lacks is not None and not self.told:
+            self.told = True
+            log.warning("a state of this run makes its stream again from the beginning: %s", self.lacks)
 
     def best(self) -> int:
         """The number of the newest cut that can be used; forgets what is older."""

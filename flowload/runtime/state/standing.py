@@ -108,6 +108,7 @@ class Standing:
         for segment, part in zip(self.segments, parts, strict=True):
             if part.value is not None:
                 write(written, segment, {"sent": dict(part.sent), **part.value})
+        self.snapshots.tell()
         if self.snapshots.lacks is not None:
             written["lacks"] = self.snapshots.lacks
         return written
