@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fingerprint", "differences", "names_below", "of_array", "of_bytes", "of_files"]
+__all__ = ["Fingerprint", "differences", "names_below", "of_array", "of_bytes", "of_files", "of_objects"]
 
 #: JSON values. "files": how many, "sizes": a digest of the names and sizes of all, "listed": [name, bytes,
 #: digest of what was sampled] of some, in order. "arrays": a text by key.
@@ -28,6 +28,7 @@ PLACE = 4096  #: bytes of a place
 PLACES = 4  #: of a file
 WHOLE = 4 << 20  #: bytes of an array that are digested in full: 4 ms
 OF_ARRAY = 256  #: places of a larger one
+TAG = "version "  #: begins what stands for the digest of an object that was not read
 TOLD = 3  #: names in a message
 
 
@@ -42,6 +43,19 @@ def of_files(paths: Sequence[str], names: Sequence[str]) -> Fingerprint:
         if place % step == 0:
             listed.append([printable(name), size, sampled(path, size)])
     return {"files": len(paths), "sizes": every.hexdigest(), "listed": listed}
+
+
+def of_objects(names: Sequence[str], sizes: Sequence[int], tags: Sequence[str]) -> Fingerprint:
+    """Of objects of a store in their order: as of files, but told by their ETags, for none is read."""
+    every = hashlib.blake2b(digest_size=12)
+    for place, (name, size) in enumerate(zip(names, sizes, strict=True)):
+        every.update(f"{name}\0{size if place < STATTED else -1}\0".encode(errors="surrogateescape"))
+    step = max(1, -(-len(names) // LISTED))
+    listed = [
+        [printable(names[place]), sizes[place] if place < STATTED else -1, TAG + tags[place]]
+        for place in range(0, len(names), step)
+    ]
+    return {"files": len(names), "sizes": every.hexdigest(), "listed": listed}
 
 
 def sampled(path: str, size: int) -> str:
@@ -125,7 +139,7 @@ def unlike_files(saved: Fingerprint, found: Fingerprint) -> list[str]:
     if saved.get("files", 0) <= LISTED and found.get("files", 0) <= LISTED:  # all are listed
         told += some("new", [name for name in now if name not in before])
         told += some("gone", [name for name in before if name not in now])
-    for name in [name for name in before if name in now and now[name] != before[name]][:TOLD]:
+    for name in [name for name in before if name in now and are_unlike(before[name], now[name])][:TOLD]:
         (was, _), (size, _) = before[name], now[name]
         told.append(
             f"{name} has other bytes than then" if was == size else f"{name} had {was:,} bytes, has {size:,}"
@@ -133,6 +147,12 @@ def unlike_files(saved: Fingerprint, found: Fingerprint) -> list[str]:
     if not told and saved.get("sizes") != found.get("sizes"):
         told.append("their names, order or sizes are others")
     return told
+
+
+def are_unlike(saved: tuple[int, str], found: tuple[int, str]) -> bool:
+    """Whether sizes and digests are of different files; of an object and a file the sizes alone can tell."""
+    comparable = saved[1].startswith(TAG) == found[1].startswith(TAG)
+    return saved[0] != found[0] or (comparable and saved[1] != found[1])
 
 
 def some(what: str, names: Sequence[str]) -> list[str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -19,7 +18,8 @@ from flowload.abc.operators import Call, OnError, Operator, Setting
 from flowload.abc.simple import RecordFormat
 from flowload.blocks import CHUNK, Chunks, Files, SourceFile
 from flowload.errors import DataError, GraphError
-from flowload.files.identity import Identity, changed, identity_of
+from flowload.files.identity import Identity, changed
+from flowload.files.objects.bring import nothing, opening
 from flowload.files.regular import translated
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
@@ -134,7 +134,7 @@ class Index:
         known = {} if self.seen is None else self.seen.before(files.paths)
         for path in files.paths:
             try:
-                stamp, listed = self.index(path, known.get(path))
+                stamp, listed = self.index(path, known.get(path), call.go_on)
             except DataError as error:
                 call.reject(error)
                 continue
@@ -164,13 +164,14 @@ class Index:
                 return 0
         return self.chunk_counts[path]
 
-    def index(self, path: str, before: Identity | None = None) -> tuple[Identity, Listed]:
+    def index(
+        self, path: str, before: Identity | None = None, go_on: Callable[[], None] = nothing
+    ) -> tuple[Identity, Listed]:
         """The identity of one file and what it holds; it must be what it was in an earlier pass.
 
         Raises DataError, also for what the operating system refuses.
         """
-        with translated(path, missing=None):
-            stamp = identity_of(os.stat(path))  # noqa: PTH116 - a Path interns its parts, for good
+        with translated(path, missing=None), opening(path, go_on) as stamp:
             if before is not None and stamp != before:
                 raise changed(path, stamp, before)
             listed = self.memo.get(path, stamp)

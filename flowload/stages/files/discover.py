@@ -6,18 +6,22 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
+from urllib.parse import unquote
 
 from flowload.abc.operators import Operator, Setting
+from flowload.abc.stage import whole
 from flowload.blocks import Files
 from flowload.errors import GraphError
+from flowload.files.objects.store import is_url
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 from flowload.stages.registry import own_formats
 
 from .list_source import ListSource
+from .object_source import ObjectSource, default_cache
 from .watch_source import WatchSource
 
-__all__ = ["DiscoverStage", "WatchStage", "discover"]
+__all__ = ["DiscoverStage", "ObjectsStage", "WatchStage", "discover"]
 
 Text: TypeAlias = str | os.PathLike[str]
 
@@ -74,6 +78,31 @@ class WatchStage(DiscoverStage):
         return (WatchSource(self.patterns, suffixes, settle=self.settle, rescan=self.rescan),)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ObjectsStage(DiscoverStage):
+    """The declaration of `discover` of what is in a store."""
+
+    cache: str | None = None
+    cache_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        others = [text for text in self.patterns if not is_url(text)]
+        if others:
+            raise GraphError(
+                f"discover: {others[0]!r} is of this machine, {self.patterns[0]!r} is in a store"
+            )
+        limit = self.cache_bytes
+        if limit is not None and not (whole(limit) and limit > 0):
+            raise GraphError(f"discover: cache_bytes is {limit!r}; wanted bytes above 0, or None")
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """The operators of a run: a Source that lists objects once, and brings them."""
+        cache = default_cache() if self.cache is None else self.cache
+        suffixes = wanted_suffixes(setting)
+        return (ObjectSource(self.patterns, suffixes, cache=cache, limit=self.cache_bytes),)
+
+
 def as_texts(patterns: object) -> tuple[str, ...]:
     """One or several patterns as text; GraphError for anything else."""
     several: list[object] = [patterns]
@@ -82,7 +111,14 @@ def as_texts(patterns: object) -> tuple[str, ...]:
     texts = tuple(os.fspath(text) for text in several if isinstance(text, str | os.PathLike))
     if any(not isinstance(text, str) for text in texts) or len(texts) != len(several):
         raise GraphError(f"discover: {patterns!r} is not a pattern, a folder or a file, nor a list of them")
-    return texts
+    return tuple(map(on_disk, texts))
+
+
+def on_disk(text: str) -> str:
+    """The path in a `file://` URL; anything else as it is."""
+    if not text.startswith("file://"):
+        return text
+    return unquote(text.removeprefix("file://").removeprefix("localhost"))
 
 
 def wanted_suffixes(setting: Setting) -> tuple[str, ...]:
@@ -92,21 +128,31 @@ def wanted_suffixes(setting: Setting) -> tuple[str, ...]:
 
 @names_keywords
 def discover(
-    patterns: Text | Iterable[Text], watch: bool = False, *, settle: float = 5.0, rescan: float = 10.0
+    patterns: Text | Iterable[Text],
+    watch: bool = False,
+    *,
+    settle: float = 5.0,
+    rescan: float = 10.0,
+    cache: Text | None = None,
+    cache_bytes: int | None = None,
 ) -> Graph:
     """Find files: begin a graph with their paths, in natural order of their names.
 
     Args:
         patterns: one or several: patterns (`**` stands for any number of folders), folders (every file in
             them that the format can read), files. `~` is expanded. Hidden files and names that mark a
-            file as incomplete (`.part`, `.tmp`, ...) are left out.
+            file as incomplete (`.part`, `.tmp`, ...) are left out. Or the same of a store, as URLs such as
+            `s3://bucket/run1/*.tar` (`gs://`, `az://`, `https://`, whatever fsspec knows): objects are listed
+            once, and brought to a local cache before they are read; credentials are those of the
+            environment. `pip install "flowload[remote]"`.
         watch: follow the folders: after the files that are there come those that arrive, each once, as
             soon as it is closed after writing or renamed to its name. Such a stream does not end.
         settle: seconds without a change after which a watched file is complete where the kernel cannot
             tell (network file systems, files of other users).
         rescan: seconds after which watched folders are searched again, for file systems without events.
 
-    Raises NoDataError, when the run starts, for a pattern, folder or file that gives nothing.
+    Raises NoDataError, when the run starts, for a pattern, folder or file that gives nothing; GraphError for
+    a store that is to be watched, or is given together with folders.
 
     Examples:
         >>> graph = fl.discover(sample_path("chess")) >> fl.read("lc0")
@@ -115,6 +161,13 @@ def discover(
         24 games
     """
     texts = as_texts(patterns)
+    if any(map(is_url, texts)):
+        if watch:
+            raise GraphError(f"discover: {texts[0]!r} is in a store, which cannot be watched")
+        where = None if cache is None else os.fspath(cache)
+        return place(ObjectsStage(patterns=texts, cache=where, cache_bytes=cache_bytes))
+    if cache is not None or cache_bytes is not None:
+        raise GraphError("discover: cache and cache_bytes are for URLs of a store, such as s3://bucket/*.tar")
     if watch:
         return place(WatchStage(patterns=texts, settle=settle, rescan=rescan))
     return place(DiscoverStage(patterns=texts))

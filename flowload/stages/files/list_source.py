@@ -70,6 +70,11 @@ class ListSource:
         """The files that are here now; DataError when they are not those of the restored state."""
         self.search = Search.of(self.texts, self.suffixes)
         paths = self.search.find(go_on)
+        self.check_names(paths)
+        return paths
+
+    def check_names(self, paths: Sequence[str]) -> None:
+        """Raise DataError where these are not the files of the restored state."""
         if self.expected is not None and self.expected != digest(paths):
             raise DataError(
                 "other files than when the state was saved",
@@ -77,7 +82,6 @@ class ListSource:
                 found=f"{len(paths)} files",
                 wanted="the same names: restore them, or begin anew without the state",
             )
-        return paths
 
     def gauges(self) -> dict[str, float]:
         """How far it is."""

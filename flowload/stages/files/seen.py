@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from flowload.blocks import SourceFile
 from flowload.files.identity import Identity, changed, stat_of
+from flowload.files.objects.place import is_place
 from flowload.files.regular import translated
 
 __all__ = ["Seen"]
@@ -50,6 +51,8 @@ class Seen:
         left = MOST
         for paths, stamps in list(self.blocks.values()):
             for place, path in enumerate(paths[:left]):
+                if is_place(path):  # its version is in its path; it may have made room for others
+                    continue
                 wanted = Identity.unpack(stamps[WIDTH * place : WIDTH * (place + 1)])
                 with translated(path):
                     found = stat_of(path)

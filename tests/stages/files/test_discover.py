@@ -86,7 +86,7 @@ def test_what_is_no_pattern(patterns: Any) -> None:
 
 
 @pytest.mark.parametrize("bad", [{"settle": -1.0}, {"rescan": 0.0}, {"settle": float("nan")}])
-def test_times_that_cannot_be(bad: dict[str, float]) -> None:
+def test_times_that_cannot_be(bad: dict[str, Any]) -> None:
     with pytest.raises(GraphError, match=next(iter(bad))):
         discover("data", watch=True, **bad)
 

@@ -78,7 +78,7 @@ class Decompress:
         """The records of a block of chunk uses; None when nothing is left of it."""
         work = self.begin(block, call)
         done = 0
-        with self.files.reading() as reader:
+        with self.files.reading(call.go_on) as reader:
             while done < len(block):
                 if work.packer.bulk is not None:
                     done += self.unpack_many(work, done, work.packer.bulk, reader)
@@ -186,6 +186,10 @@ class Decompress:
         if rows is None:
             raise DataError(missing, where=chunks.sources[0].path, found="chunks of fewer records")
         return Frames(chunks.format, tuple(sources), frames.data[rows], origin)
+
+    def gauges(self) -> dict[str, float]:
+        """Objects of a store that had to be brought again; see `flowload.observe.stats`."""
+        return {"objects_brought_again": self.files.again} if self.files.again else {}
 
     def close(self) -> None:
         """Close the files, let go of the memory."""

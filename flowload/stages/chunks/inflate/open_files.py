@@ -6,12 +6,17 @@ import logging
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from flowload.blocks import SourceFile
 from flowload.errors import DataError
 from flowload.files.identity import Identity, changed, identify
+from flowload.files.objects.bring import PATIENCE, identity_at, nothing, open_object
+from flowload.files.objects.cache import NO_ROOM
+from flowload.files.objects.place import is_place
 from flowload.files.regular import open_regular, translated
 
 __all__ = ["OpenFiles", "Reader"]
@@ -25,11 +30,15 @@ class Opened:
 
     fd: int
     stamp: bytes  #: packed identity of the file when it was opened
+    version: bytes  #: the same as those who index it find it: see `identity_at`
     readers: int = 0
+    object: str = ""  #: its path, where it is an object in a cache
 
 
 class OpenFiles:
     """Keeps the files that were read last open, for positional reads from several threads.
+
+    Objects in a cache are closed by their last reader: what is open cannot make room for others.
 
     A descriptor is closed when it is the longest unused of more than `limit`, or at `close`; never
     while it has a reader, so more may be open for a moment when many are read at once.
@@ -40,22 +49,31 @@ class OpenFiles:
         self.lock = threading.Lock()
         self.files: OrderedDict[str, Opened] = OrderedDict()  # longest unused first
         self.closed = False
+        self.again = 0  #: objects that made room before they were read
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def reading(self) -> Reader:
-        """A file opened for the duration of one call."""
-        return Reader(self)
+    def reading(self, go_on: Callable[[], None] = nothing) -> Reader:
+        """A file opened for the duration of one call. `go_on` is asked while an object is brought."""
+        return Reader(self, go_on)
 
-    def enter(self, path: str) -> Opened:
-        """Find or open a file, which has a reader more. Raises DataError."""
+    def enter(self, path: str, go_on: Callable[[], None] = nothing, patience: float = PATIENCE) -> Opened:
+        """Find or open a file, which has a reader more; see `open_object`. Raises DataError."""
         file = self.find(path)
         if file is not None:
             return file
         # Opening may take long on a network: not under the lock. Who comes second throws his away.
-        fd = open_regular(path, "a readable file", missing=None)
-        file = Opened(fd, identify(fd).pack())
+        cached = is_place(path)
+        if cached:
+            self.notice(path)
+        fd = (
+            open_object(path, go_on, patience)
+            if cached
+            else open_regular(path, "a readable file", missing=None)
+        )
+        found = identify(fd)
+        file = Opened(fd, found.pack(), identity_at(path, found).pack(), object=path if cached else "")
         log.debug("unpack: %s: opened", path)
         with self.lock:
             if path in self.files:
@@ -63,6 +81,15 @@ class OpenFiles:
             else:
                 self.files[path] = file
             return self.found(path)
+
+    def notice(self, path: str) -> None:
+        """Count an object that has to be brought again, which a larger cache would have kept."""
+        if not Path(path).exists():
+            with self.lock:
+                self.again += 1
+                first = self.again == 1
+            if first:
+                log.warning("unpack: %s: brought again; cache_bytes is less than what is read from", path)
 
     def find(self, path: str) -> Opened | None:
         """An open file, with its count of readers raised by one."""
@@ -81,6 +108,8 @@ class OpenFiles:
         with self.lock:
             for file in files:
                 file.readers -= 1
+                if file.object and not file.readers:
+                    os.close(self.files.pop(file.object).fd)
             self.trim()
 
     def trim(self) -> None:
@@ -106,8 +135,9 @@ class Reader:
     used. What became of its name (deleted, replaced) does not matter to a file that is open.
     """
 
-    def __init__(self, files: OpenFiles) -> None:
+    def __init__(self, files: OpenFiles, go_on: Callable[[], None] = nothing) -> None:
         self.files = files
+        self.go_on = go_on
         self.opened: dict[str, Opened] = {}
 
     def __enter__(self) -> Reader:
@@ -130,18 +160,42 @@ class Reader:
             if found.pack() != file.stamp:
                 raise changed(path, found, Identity.unpack(file.stamp)) from error
 
-    def fd(self, source: SourceFile) -> int:
-        """The descriptor of a file. Raises DataError, also where it is not the one that was indexed."""
+    def fd(self, source: SourceFile, *, keep: bool = False) -> int:
+        """The descriptor of a file. Raises DataError, also where it is not the one that was indexed.
+
+        It may close others to make room for an object in a cache, unless they are to be kept.
+        """
         file = self.opened.get(source.path)
         if file is None:
-            file = self.opened[source.path] = self.files.enter(source.path)
-        if source.stamp and source.stamp != file.stamp:
-            raise changed(source.path, Identity.unpack(file.stamp), Identity.unpack(source.stamp))
+            try:
+                file = self.enter(source.path)
+            except DataError as error:
+                if error.reason != NO_ROOM or not self.opened or keep:
+                    raise
+                self.let_go()
+                file = self.enter(source.path)
+            self.opened[source.path] = file
+        if source.stamp and source.stamp != file.version:
+            raise changed(source.path, Identity.unpack(file.version), Identity.unpack(source.stamp))
         return file.fd
+
+    def enter(self, path: str) -> Opened:
+        """Open a file, with a reader more. Raises DataError.
+
+        Whoever has objects open does not wait for others to make room for one more: they may wait for him.
+        """
+        patience = 0.0 if any(file.object for file in self.opened.values()) else PATIENCE
+        return self.files.enter(path, self.go_on, patience)
+
+    def let_go(self) -> None:
+        """Give back what is open, so that an object has room. Raises DataError, see `check`."""
+        self.check(None)
+        given, self.opened = self.opened, {}
+        self.files.leave(list(given.values()))
 
     def try_fd(self, source: SourceFile) -> int:
         """The descriptor of a file; -1 where it cannot be opened."""
         try:
-            return self.fd(source)
+            return self.fd(source, keep=True)
         except DataError:
             return -1

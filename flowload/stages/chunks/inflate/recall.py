@@ -12,6 +12,7 @@ from flowload.abc.chunk_formats import ChunkFormat
 from flowload.abc.operators import Bytes, Call, Device
 from flowload.blocks import CHUNK, Chunks, Frames, SourceFile
 from flowload.errors import DataError
+from flowload.files.objects.bring import opening
 from flowload.files.regular import translated
 
 __all__ = ["RecalledIndexes", "Strict", "places_of"]
@@ -31,7 +32,7 @@ class RecalledIndexes:
             lock = self.locks.setdefault(path, threading.Lock())
         with lock:
             if path not in self.tables:
-                with translated(path, missing=None):
+                with translated(path, missing=None), opening(path):
                     self.tables[path] = form.index(path)
             return self.tables[path]
 
