@@ -29,7 +29,7 @@ RANGE = 64 << 20  #: bytes of each of those: well below what is asked of a conne
 LOOK = 0.05  #: seconds between questions whether to go on
 #: Times of writing that a file in a cache has: whether anybody has opened it; its version is its path's.
 BROUGHT, OPENED = 0, 1_000_000_000
-PATIENCE = 5.0  #: seconds to wait for room while all that could go is open: calls last for less
+PATIENCE = 60.0  #: seconds to wait for room while all that could go is open, which is for calls alone
 TIMES = 100  #: that an object may go again between being brought and being opened
 
 

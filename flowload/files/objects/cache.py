@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -168,8 +169,10 @@ class Cache:
 def allocate(fd: int, size: int) -> None:
     """Give a file its size, and its room on the disk where the file system can. Raises OSError."""
     try:
-        if size:
+        if size and sys.platform == "linux":
             os.posix_fallocate(fd, 0, size)
+        else:
+            os.ftruncate(fd, size)
     except OSError as error:
         if error.errno in FULL:
             raise
