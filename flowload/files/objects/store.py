@@ -85,7 +85,8 @@ class Obstore:
 
     def __init__(self, library: Any, url: str) -> None:
         self.library = library
-        self.store = import_module("obstore.store").from_url(url, retry_config={"max_retries": 0})
+        plain = {"client_options": {"allow_http": True}} if url.startswith("http://") else {}
+        self.store = import_module("obstore.store").from_url(url, retry_config={"max_retries": 0}, **plain)
 
     def list(self, *, deep: bool) -> Iterator[list[Found]]:
         """See `Store`."""

@@ -28,12 +28,22 @@ REASONS = {
     "PermissionError": "permission denied",
 }
 PASSING = frozenset({"GenericError", "JoinError", "FSTimeoutError", "ClientError", "ServerDisconnectedError"})
-BY_STATUS = {"401": "no valid credentials", "403": "permission denied", "404": "no such bucket"}
+BY_STATUS = {
+    "401": "no valid credentials",
+    "403": "permission denied",
+    "404": "no such bucket",
+    "405": "cannot be listed",  # by servers that know single objects alone
+    "501": "cannot be listed",
+}
 ANSWER = re.compile(r"status code: (\d{3}[ A-Za-z]*)")
 CODE = re.compile(r"<Code>(\w+)</Code>")
 #: What a later request will be told again.
-STATUS = re.compile(r"\b(?:status(?: code)?|HTTP error)[: (]*(4\d\d)\b|\b(4\d\d) [A-Z][a-z]+", re.IGNORECASE)
-FOR_GOOD = re.compile(r"NoSuchBucket|InvalidBucketName|Missing bucket|PermanentRedirect|Not Supported", re.I)
+STATUS = re.compile(
+    r"\b(?:status(?: code)?|HTTP error)[: (]*(4\d\d|501)\b|\b(4\d\d|501) [A-Z][a-z]+", re.IGNORECASE
+)
+FOR_GOOD = re.compile(
+    r"NoSuchBucket|InvalidBucketName|Missing bucket|PermanentRedirect|Not Supported|builder error", re.I
+)
 LATER = frozenset({"408", "425", "429"})  #: client errors that pass
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from flowload.errors import MissingExtra
+from flowload.errors import DataError, MissingExtra
 from flowload.files.objects.bring import bring
 from flowload.files.objects.place import Place
 from flowload.files.objects.store import Found, Fsspec, Obstore, is_url, opened, store_of
+from flowload.files.objects.trouble import Budget, again
 from tests.files.objects.server import S3
 
 
@@ -56,6 +57,21 @@ def test_a_listing_has_pages_and_may_be_shallow(s3: S3) -> None:
     assert keys(store.list(deep=False)) == ["y"]
     (one,) = [found for page in store.list(deep=True) for found in page if found.key == "y"]
     assert store.head("y").version == store.get("y", 0, None).found.version == one.version
+
+
+def test_a_server_that_does_not_list_has_objects_by_name(s3: S3, tmp_path: Path) -> None:
+    s3.buckets["games"] = {"run/x": b"some bytes"}
+    url = f"http://127.0.0.1:{s3.port}/games/run"
+    found = store_of(url).head("x")
+    path = Place(str(tmp_path), f"{url}/x", found.version).path
+    assert bring(path, lambda seconds: None)
+    assert Path(path).read_bytes() == b"some bytes"
+
+    def never(seconds: float) -> None:
+        assert not seconds, "what is not known today is not known later"
+
+    with pytest.raises(DataError, match=f"{url}: cannot be listed; found 501"):
+        again(lambda: list(store_of(url).list(deep=True)), url, never, Budget())
 
 
 def test_a_store_is_opened_once_for_what_the_environment_says(
