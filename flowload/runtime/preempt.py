@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 
 from flowload.abc.operators import State
 from flowload.files.replacing import replacing
+from flowload.graph.keywords import names_keywords
 
 __all__ = ["Going", "on_preempt"]
 
@@ -63,6 +64,7 @@ class Going:
             raise Wanted
 
 
+@names_keywords
 @contextmanager
 def on_preempt(batches: Any, save: Save, *, number: int = signal.SIGTERM) -> Iterator[Going]:
     """While inside, SIGTERM ends the loop over `going` behind the batch that is worked on, then the program.

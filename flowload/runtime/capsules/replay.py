@@ -16,6 +16,7 @@ import anyio
 from flowload.abc.operators import Map, Source
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, load
+from flowload.graph.keywords import names_keywords
 from flowload.runtime.channel import EndOfStream
 from flowload.runtime.order import Order
 from flowload.runtime.run import Run
@@ -51,6 +52,7 @@ def read_capsule(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     return found
 
 
+@names_keywords
 def replay(path: str | os.PathLike[str], graph: Graph | None = None) -> Replay:
     """Make the call of a capsule again; raises what it raises, noted with its stage.
 

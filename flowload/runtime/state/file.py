@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from flowload.abc.operators import State
 from flowload.errors import DataError
 from flowload.files.replacing import replacing
+from flowload.graph.keywords import names_keywords
 
 from .columns import from_values, with_arrays, without_arrays
 
@@ -39,6 +40,7 @@ class Stated(Protocol):
         """See `Batches.state_dict`."""
 
 
+@names_keywords
 def save_state(path: str | os.PathLike[str], batches: Stated | State, *, step: int | None = None) -> Path:
     """Write the state of a run to a file, which appears under its name when all of it is on disk.
 
@@ -106,6 +108,7 @@ def parts_of(state: State) -> list[bytes | memoryview]:
     return [*parts, digest.digest()]
 
 
+@names_keywords
 def load_state(path: str | os.PathLike[str]) -> State | None:
     """What `save_state` wrote, for `graph.iterate(state=...)`; None where there is none yet.
 

@@ -251,9 +251,11 @@ def test_a_port_that_is_taken_is_an_error_and_leaves_nothing() -> None:
 SCRIPT = """
 import flowload as fl, os, sys, urllib.request, json, threading
 graph = fl.source(lambda: iter(range(100))) >> fl.map(abs, workers=1)
+kept = []  # a run that is over before the page has looked, and that nobody has, was never seen
 for _ in range(2):
     with graph.iterate() as batches:
         for _ in batches: pass
+    kept.append(batches)
 graph.iterate()
 url = sys.argv[1] if len(sys.argv) > 1 else ""
 from flowload import picture
