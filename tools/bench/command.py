@@ -249,11 +249,29 @@ def molecules(cpus: int, sheet: Path | None, quick: bool, **given: Any) -> None:
 @click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
 @click.option("--json", "sheet", metavar="PATH", type=click.Path(path_type=Path), help="Write it there.")
 @click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
-def resume(
-    data: str | None, frames: str, places: str, rate: float, cpus: int, sheet: Path | None, quick: bool
+@click.option("--rivals", is_flag=True, help="Instead: what other loaders lose, repeat and refuse.")
+@click.option("--only", metavar="WORD", multiple=True, help="With --rivals: loaders with this in their name.")
+def resume(  # noqa: PLR0913 - parameters are options
+    data: str | None,
+    frames: str,
+    places: str,
+    rate: float,
+    cpus: int,
+    sheet: Path | None,
+    quick: bool,
+    rivals: bool,
+    only: tuple[str, ...],
 ) -> None:
     """Going on from a state: the time to the first batch, what states weigh, and what they cost."""
     keep_to(cpus)
+    if rivals:
+        from .going_on.measure import Plan, measure_going_on  # noqa: PLC0415 - as below
+
+        plan = Plan(rows=1200, each=60, rounds=1) if quick else Plan()
+        with open_sheet(sheet) as paper:
+            paper.content = measure_going_on(plan, only, tell)
+        click.echo("\n".join([paper.content["table"], "", *paper.content["notes"]]))
+        return
     from .resume import measure_resume  # noqa: PLC0415 - numba counts the CPUs when it is imported
 
     sizes = [500] if quick else [int(each) for each in frames.split(",")]
