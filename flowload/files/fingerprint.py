@@ -1,8 +1,9 @@
 """What data are, told by few bytes of them: names and sizes of files, and samples of what is in them.
 
-A run's state keeps this, so that going on with other data is refused by name. Nothing is read whole: of a
-file up to four places of 4 KiB, of at most 256 files; so a file that was rewritten is noticed, and one of
-which a single byte was changed in place may not be. Times of writing have no part in it: a copy has others.
+A run's state keeps this, so that going on with other data is refused by name. Small files are read whole, as
+long as all of them may have 4 MiB together; of larger ones four places of 4 KiB, and of at most 256 files. So
+one that was rewritten is noticed, and a large one of which a single byte was changed in place may not be.
+Times of writing have no part in it: a copy has others.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LISTED = 256  #: files that are sampled, and told by name, at most
 STATTED = 10_000  #: files of which the size is asked: over a network each is a round trip
 PLACE = 4096  #: bytes of a place
 PLACES = 4  #: of a file
-WHOLE = 4 << 20  #: bytes of an array that are digested in full: 4 ms
+WHOLE = 4 << 20  #: bytes of an array, or of files together, that are digested in full: 4 ms
 OF_ARRAY = 256  #: places of a larger one
 TAG = "version "  #: begins what stands for the digest of an object that was not read
 TOLD = 3  #: names in a message
@@ -37,11 +38,12 @@ def of_files(paths: Sequence[str], names: Sequence[str]) -> Fingerprint:
     every = hashlib.blake2b(digest_size=12)
     listed: list[list[object]] = []
     step = max(1, -(-len(paths) // LISTED))
+    whole = WHOLE // max(1, min(len(paths), LISTED))
     for place, (path, name) in enumerate(zip(paths, names, strict=True)):
         size = os.stat(path).st_size if place < STATTED else -1  # noqa: PTH116 - of very many
         every.update(f"{name}\0{size}\0".encode(errors="surrogateescape"))
         if place % step == 0:
-            listed.append([printable(name), size, sampled(path, size)])
+            listed.append([printable(name), size, sampled(path, size, whole)])
     return {"files": len(paths), "sizes": every.hexdigest(), "listed": listed}
 
 
@@ -58,11 +60,18 @@ def of_objects(names: Sequence[str], sizes: Sequence[int], tags: Sequence[str]) 
     return {"files": len(names), "sizes": every.hexdigest(), "listed": listed}
 
 
-def sampled(path: str, size: int) -> str:
-    """A digest of a few places of a file: its beginning, its end, and what is between. Raises OSError."""
+def sampled(path: str, size: int, whole: int = 0) -> str:
+    """A digest of a file of up to `whole` bytes; of a larger one of its beginning, its end, and two between.
+
+    Raises OSError.
+    """
     found = hashlib.blake2b(digest_size=6)
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - of very many
-        for begin in places(size if size >= 0 else os.fstat(file.fileno()).st_size, PLACES):
+        size = size if size >= 0 else os.fstat(file.fileno()).st_size
+        if size <= whole:
+            found.update(file.readall())
+            return found.hexdigest()
+        for begin in places(size, PLACES):
             found.update(os.pread(file.fileno(), PLACE, begin))
     return found.hexdigest()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowload.files.fingerprint import LISTED, differences, names_below, of_array, of_files, places
+from flowload.files.fingerprint import LISTED, PLACE, differences, names_below, of_array, of_files, places
 
 BIG = 5 << 20  #: bytes: more than are digested whole
 
@@ -32,6 +32,30 @@ def test_files_are_the_same_wherever_they_lie(tmp_path: Path) -> None:
     alone = str(tmp_path / "b" / "0001.bin")
     assert names_below([alone]) == ["0001.bin"]
     assert names_below([]) == []
+
+
+@pytest.mark.parametrize("place", [0, 5_000, 12_345, 19_999])
+def test_a_byte_of_a_small_file_is_noticed(place: int, tmp_path: Path) -> None:
+    paths = folder(tmp_path / "a")
+    before = looked(paths)
+    with Path(paths[1]).open("r+b") as file:
+        file.seek(place)
+        file.write(b"?")
+    assert differences(before, looked(paths)) == ["0001.bin has other bytes than then"]
+
+
+def test_of_large_files_little_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.bin"
+    with path.open("wb") as file:
+        file.truncate(BIG)
+    before = looked([str(path)])
+    with path.open("r+b") as file:
+        file.seek(PLACE + 1)
+        file.write(b"not looked at")
+    assert differences(before, looked([str(path)])) == []
+    with path.open("r+b") as file:
+        file.write(b"looked at")
+    assert differences(before, looked([str(path)])) == ["large.bin has other bytes than then"]
 
 
 def rewritten(paths: list[str]) -> None:
