@@ -9,7 +9,7 @@ import torch
 
 from .torch_checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .torch_dataset import GraphDataset, as_iterable_dataset, only
-from .torch_stateful import StreamState
+from .torch_stateful import StreamState, state_of_all_ranks
 
 __all__ = [
     "Checkpoint",
@@ -20,6 +20,7 @@ __all__ = [
     "load_checkpoint",
     "only",
     "save_checkpoint",
+    "state_of_all_ranks",
 ]
 
 PLANES, PACKED, SCALARS = 112, 104, 8

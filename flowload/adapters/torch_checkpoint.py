@@ -16,6 +16,7 @@ import torch.distributed as dist
 from flowload.abc.operators import State
 from flowload.errors import DataError, RankError
 from flowload.files.replacing import replacing
+from flowload.runtime.state.gather import gathered
 
 __all__ = ["Checkpoint", "Stated", "load_checkpoint", "save_checkpoint"]
 
@@ -126,7 +127,8 @@ def load_checkpoint(path: str | os.PathLike[str], device: Any = "cpu") -> Checkp
     if all(stream is None for stream in streams):
         return Checkpoint(found, None)
     if "lanes" in (streams[0] or ()):  # each is the state of all ranks, however many go on
-        return Checkpoint(found, streams[0])
+        alike = [each for each in streams if each and each["delivered"] == streams[0]["delivered"]]
+        return Checkpoint(found, gathered(alike))
     if len(streams) != world:
         raise DataError(
             "a checkpoint of another number of ranks, in the middle of a pass",

@@ -6,14 +6,45 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import torch.distributed as dist
+
 from flowload.abc.operators import State
 from flowload.errors import GraphError
+from flowload.runtime.state.gather import gathered
 
 from .torch_checkpoint import Stated, place
 
-__all__ = ["StreamState"]
+__all__ = ["StreamState", "state_of_all_ranks"]
 
 ALL = "stream_of_all_ranks"  #: the key of a state with lanes, which is that of all ranks
+
+
+def state_of_all_ranks(source: Stated) -> State:
+    """The state of a run with where the lanes of all ranks stand; every rank calls it, and each gets it.
+
+    `state_dict()` of one rank has its own lanes: another number of ranks would make the others again. Behind
+    `fl.save_state(dir, state_of_all_ranks(batches))`, called by all and written by one, it goes on at once.
+    Without a process group, or without lanes, it is `source.state_dict()`.
+
+    Args:
+        source: a run (`graph.iterate()`) or a data set (`graph.as_torch_dataset()`).
+
+    Raises GraphError where ranks are behind different steps.
+
+    Examples:
+        >>> graph = fl.rows({"x": np.arange(24)}) >> fl.shard(0, 1, lanes=4) >> fl.batch(2)
+        >>> with graph.iterate() as batches:
+        ...     first = next(batches)
+        ...     state = state_of_all_ranks(batches)
+        >>> sorted(state["standing"]["lanes"])
+        ['0', '1', '2', '3']
+    """
+    state = source.state_dict()
+    if "lanes" not in (state or ()) or place()[1] == 1:
+        return state
+    states: list[State] = [state] * place()[1]
+    dist.all_gather_object(states, state)
+    return gathered(states)
 
 
 class StreamState:
@@ -54,7 +85,7 @@ class StreamState:
 
     def state_dict(self) -> dict[str, Any]:
         """The state as text."""
-        state = self.state if self.source is None else self.source.state_dict()
+        state = self.state if self.source is None else state_of_all_ranks(self.source)
         return {ALL if "lanes" in (state or ()) else self.key: json.dumps(state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -31,7 +31,7 @@ from .compile import CompiledGraph
 from .ranks import Prepared, Ranks
 from .run import Run
 from .state.columns import from_values
-from .state.standing import Standing
+from .state.lane_standing import standing_of
 
 __all__ = ["Order"]
 
@@ -151,7 +151,7 @@ class Order(RunOrder):
         roots = roots_of(compiled.members)
         saved = moved(self.start.standing, (self.start.world or {}).get("roots", {}), roots)
         grows = any(placed.stage.growing for placed in self.graph.nodes())
-        standing = None if grows else Standing.of(compiled, saved)
+        standing = None if grows else standing_of(compiled, saved, self.start.delivered)
         anchor = (self.start.growing or {}).get("anchor")
         return Run(compiled, pool, monitor, standing, anchor=anchor, roots=roots)
 

@@ -85,7 +85,10 @@ def test_a_run_that_goes_on_can_be_stopped_again(face: Face) -> None:
 def test_a_state_is_small_plain_and_the_same_in_every_process() -> None:
     _, state = cut(FACES[0], numbers(3).named("n"), 2, seed=5)
     _, again = cut(FACES[0], numbers(3).named("n"), 2, seed=5)
-    assert state == again == json.loads(json.dumps(state))
+    assert json.loads(json.dumps(state)) == state
+    # Where the stages stand is a matter of time: it depends on how far they had come when that was asked for.
+    timeless = [{key: part for key, part in each.items() if key != "standing"} for each in (state, again)]
+    assert timeless[0] == timeless[1]
     assert (state["flowload"], state["seed"], state["delivered"]) == (3, 5, {"out": 2})
     assert len(json.dumps(state)) < 2000
 

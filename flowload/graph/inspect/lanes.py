@@ -98,6 +98,11 @@ class LanePlan:
         """How many batches all ranks have had when this one has had `own`, and all began after `since`."""
         return since + (own - self.of_rank(output, since)) * self.step(output)
 
+    def rounds(self, output: str, delivered: int) -> int:
+        """How many rounds, of one block of every lane, are whole in the first batches of the stream."""
+        join = self.behind.get(end_of(output))
+        return delivered if join is None or join.across else delivered // self.count
+
     def has_more(self, output: str, since: int) -> bool:
         """Whether this rank has a batch more to come than others, if all go on behind so many batches."""
         return self.of_rank(output, since) < -(-since // self.step(output))

@@ -266,7 +266,8 @@ class AsyncBatches(Pictured, Anchored):
     def state_cost(self) -> StateCost:
         """What the state weighs that `state_dict` gives now, and what going on from it costs."""
         if self.run is None or self.run.standing is None:
-            return StateCost(stages={}, begins_anew="the run has not begun", seconds=0.0, longest=0.0)
+            why = "the run has not begun" if self.run is None else "the state counts batches alone"
+            return StateCost(stages={}, begins_anew=why, seconds=0.0, longest=0.0)
         with self._counting:
             return cost_of(self.run.standing, self.delivered)
 

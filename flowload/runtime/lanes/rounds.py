@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
 
 from flowload.abc.operators import Block
 from flowload.runtime.message import NumberedBlock
 
-__all__ = ["CUT", "Rounds"]
+__all__ = ["AGAIN", "CUT", "Count", "Rounds", "dropped"]
 
 CUT = "cut to equal lanes"  #: why batches are dropped that not every lane has
+AGAIN = "delivered before by another rank"  #: why those are dropped that only this lane had to make again
+
+
+class Count(IntEnum):
+    """What is counted of a lane's blocks: columns of `Rounds.counts`."""
+
+    TAKEN = 0  #: messages
+    PASSES = 1  #: of them, ends of passes
+    CAUGHT_UP = 2  #: of them, words that all has been told
+    BLOCKS = 3
+    SAMPLES = 4
+    NBYTES = 5
+    CUT = 6  #: samples that were cut
+    AGAIN = 7  #: samples that were only made again
 
 
 class Rounds:
@@ -30,6 +49,9 @@ class Rounds:
         self.size = size
         self.joined = joined
         self.ended: set[int] = set()  #: lanes that have no more, or no more of this pass
+        self.number = 0  #: rounds so far
+        self.needed: Callable[[], int] | None = None  #: the first round whose stand somebody may ask for
+        self.stands: dict[int, NDArray[np.int64]] = {}  #: counts of each lane before a round, by its number
 
     @property
     def over(self) -> bool:
@@ -41,3 +63,18 @@ class Rounds:
         if self.size is not None and len({item.samples for item in items}) > 1:
             return None
         return self.joined([item.block for item in items if item.block is not None])
+
+    def note(self, counts: NDArray[np.int64]) -> None:
+        """Remember what lanes had given before the round that comes next; forget what nobody asks for."""
+        if self.needed is None:
+            return
+        self.stands[self.number] = counts.copy()
+        needed = self.needed()
+        while len(self.stands) > 1 and (first := next(iter(self.stands))) < needed:
+            del self.stands[first]
+
+
+def dropped(counts: NDArray[np.int64]) -> Counter[str]:
+    """What was dropped where lanes come together, by why."""
+    found = {CUT: int(counts[:, Count.CUT].sum()), AGAIN: int(counts[:, Count.AGAIN].sum())}
+    return Counter({why: samples for why, samples in found.items() if samples})

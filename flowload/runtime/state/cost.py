@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,10 +21,18 @@ __all__ = ["cost_of"]
 def cost_of(standing: Standing, delivered: Mapping[str, int]) -> StateCost:
     """Of the state that a run gives now."""
     value, snapshots = standing.value(delivered), standing.snapshots
-    stages = {name: of_stage(own["state"]) for name, own in value["members"].items() if "state" in own}
-    return StateCost(
-        stages=stages, begins_anew=value.get("lacks"), seconds=snapshots.spent, longest=snapshots.longest
-    )
+    stages = {name: of_stage(own["state"]) for name, own in members_of(value) if "state" in own}
+    why = value.get("lacks") or standing.why
+    return StateCost(stages=stages, begins_anew=why, seconds=snapshots.spent, longest=snapshots.longest)
+
+
+def members_of(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What a state has of operators, by name; of those of a lane with its number behind."""
+    yield from value.get("members", {}).items()
+    for group in value.get("shared", {}).values():
+        yield from group["members"].items()
+    for lane, group in value.get("lanes", {}).items():
+        yield from ((f"{name} {lane}", own) for name, own in group["members"].items())
 
 
 def of_stage(state: Mapping[str, Any]) -> StageCost:

@@ -40,7 +40,7 @@ async def refill(members: Iterable[Member], executor: Executor) -> None:
 def recaller(before: Sequence[Member], member: Member) -> Member:
     """The map that made what a fold holds: the nearest before it that can do so again."""
     for other in reversed(before):
-        if isinstance(other.operator, Recalling):
+        if isinstance(other.operator, Recalling) and other.lane in (None, member.lane):
             return other
     raise GraphError(f"{member.name!r} holds records by reference, and nothing before it reads them")
 

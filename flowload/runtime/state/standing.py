@@ -35,6 +35,8 @@ class Standing:
         saved: what `value` gave in the run that this one goes on from; None: it begins.
     """
 
+    why: str | None = None  #: why a part of it begins anew
+
     def __init__(self, compiled: CompiledGraph, saved: Mapping[str, Any] | None = None) -> None:
         self.compiled = compiled
         self.goes_on = saved is not None
@@ -57,18 +59,13 @@ class Standing:
         for k, segment in enumerate(self.segments):
             segment.saver = Saver(self.snapshots, k, segment.members)
 
-    @classmethod
-    def of(cls, compiled: CompiledGraph, saved: Mapping[str, Any] | None) -> Standing | None:
-        """That of a graph; None: it has lanes, of which each stands elsewhere."""
-        return cls(compiled, saved) if compiled.lanes is None else None
-
     def places(self) -> list[Place]:
         """How the segments that save parts hang together."""
         joined: set[int] = set()  # those that have a join behind them
         for k in reversed(range(len(self.segments))):
             if len(self.segments[k].inputs) > 1 or k in joined:
                 joined |= {k, *(self.writer(channel)[0] for channel in self.segments[k].inputs)}
-        heads = {(id(tail.head), tail.port): name for name, tail in self.tails.items()}
+        heads = self.heads()
         return [
             Place(
                 name=segment.name,
@@ -80,6 +77,10 @@ class Standing:
             )
             for k, segment in enumerate(self.segments)
         ]
+
+    def heads(self) -> dict[tuple[int, str], str]:
+        """The outputs behind ports of segments that save parts."""
+        return {(id(tail.head), tail.port): name for name, tail in self.tails.items()}
 
     def writer(self, channel: Channel) -> tuple[int, str]:
         """The number of the segment that writes a channel, and its port."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import deque
 from itertools import count
 
+import numpy as np
+
 from flowload.abc.operators import Mark
 from flowload.runtime.channel import Channel, Message, NumberedBlock
-from flowload.runtime.lanes.rounds import CUT, Rounds
+from flowload.runtime.lanes.rounds import AGAIN, CUT, Count, Rounds
 from flowload.runtime.threads.monitor import Monitor
 
 from .segment import Segment
 from .task import Task
 
 __all__ = ["RoundTask"]
+
+COLUMNS = {Mark.EPOCH: Count.PASSES, Mark.CAUGHT_UP: Count.CAUGHT_UP}  #: where marks are counted
 
 
 class RoundTask(Task):
@@ -26,11 +30,17 @@ class RoundTask(Task):
         super().__init__(segment, monitor)
         self._rounds = rounds
         self._made: deque[Message] = deque()  # not sent yet
-        self._numbers = count()
+        saved = segment.saved or {}
+        self._numbers = count(saved.get("number", 0))
         self._epochs = segment.epochs()
-        self._marks = {mark: [0] * len(segment.inputs) for mark in Mark}  # that each lane has passed
-        self._passed = dict.fromkeys(Mark, 0)  # that all have passed
+        lanes = len(segment.inputs)
+        self._counts = np.array(saved.get("counts_of_lanes", np.zeros((lanes, len(Count)))), np.int64)
+        self._behind: list[int] = list(saved.get("behind", [0] * lanes))  # rounds to be made again first
+        self._passed = {mark: int(self._counts[:, k].min()) for mark, k in COLUMNS.items()}  # by all lanes
         self._gone: set[int] = set()  # lanes whose stream has ended
+        rounds.number = saved.get("round", 0)
+        if not any(self._behind):
+            rounds.note(self._counts)
 
     def step(self) -> Channel | None:
         """Send what was made, then take on; see `Task.step`."""
@@ -60,13 +70,15 @@ class RoundTask(Task):
         """Take what is no block of a round to come; the queue of the lane if no such block is in it."""
         channel = self.segment.inputs[lane]
         while lane not in self._rounds.ended and (message := channel.next_message) is not None:
-            if isinstance(message, NumberedBlock) and message.block is not None and not self._rounds.over:
+            block = isinstance(message, NumberedBlock) and message.block is not None
+            if block and not self._behind[lane] and not self._rounds.over:
                 return None
             channel.take_now()
+            self._counts[lane, Count.TAKEN] += 1
             if isinstance(message, Mark):
                 self._mark(lane, message)
-            elif isinstance(message, NumberedBlock) and message.block is not None:
-                self._cut(message)
+            elif isinstance(message, NumberedBlock) and block:
+                self._leave_out(lane, message)
         if channel.at_end and lane not in self._gone:
             self._gone.add(lane)
             self._rounds.ended.add(lane)
@@ -76,6 +88,7 @@ class RoundTask(Task):
         """Every lane has a block: take them."""
         items = [message for channel in self.segment.inputs if (message := channel.take_now()) is not None]
         found = [item for item in items if isinstance(item, NumberedBlock)]
+        self._counts[:, Count.TAKEN] += 1
         member = self.segment.members[0]
         with member:
             blocks = self._rounds.complete(found)
@@ -83,29 +96,40 @@ class RoundTask(Task):
                 None if blocks is None else [NumberedBlock.of(next(self._numbers), each) for each in blocks]
             )
         if made is None:
-            for item in found:
-                self._cut(item)
+            for lane, item in enumerate(found):
+                self._leave_out(lane, item)
             return
         for item in made:
             member.meter.gave(item.samples, item.nbytes)
         for item in found:
             member.settle(member.call(item.number, item.block, item.samples))
         self._made.extend(made)
+        self._counts[:, Count.BLOCKS] += 1
+        self._counts[:, Count.SAMPLES] += [item.samples for item in found]
+        self._counts[:, Count.NBYTES] += [item.nbytes for item in found]
+        self._rounds.number += 1
+        self._rounds.note(self._counts)
 
-    def _cut(self, item: NumberedBlock) -> None:
-        """Account for a block that is in no round."""
+    def _leave_out(self, lane: int, item: NumberedBlock) -> None:
+        """Account for a block that is in no round any more."""
+        again = self._behind[lane] > 0
         member = self.segment.members[0]
         call = member.call(item.number, item.block, item.samples)
-        call.drop(item.samples, CUT)
+        call.drop(item.samples, AGAIN if again else CUT)
         member.settle(call)
+        self._behind[lane] -= again
+        self._counts[lane, Count.BLOCKS] += 1
+        self._counts[lane, Count.SAMPLES] += item.samples
+        self._counts[lane, Count.AGAIN if again else Count.CUT] += item.samples
 
     def _mark(self, lane: int, mark: Mark) -> None:
         """A mark goes on when all lanes have passed it; where passes are kept apart, lanes wait for it."""
         apart = mark is Mark.EPOCH and self._epochs.align
         if apart:
             self._rounds.ended.add(lane)
-        self._marks[mark][lane] += 1
-        while self._passed[mark] < min(self._marks[mark]):
+        marks = self._counts[:, COLUMNS[mark]]
+        marks[lane] += 1
+        while self._passed[mark] < marks.min():
             self._passed[mark] += 1
             if apart:
                 self._rounds.ended = set(self._gone)

@@ -41,7 +41,8 @@ class RouteTask:
                 message = await segment.take()
                 if isinstance(message, Cut):
                     value = {"numbers": numbers.copy(), "given": dict(segment.given), "epoch": epochs.number}
-                    await segment.cut(message.label, value)
+                    if segment.saver is not None and segment.saver.save(message.label, segment.sent(), value):
+                        await self._each(dict.fromkeys(segment.outputs, Cut(message.label)))
                 elif isinstance(message, Mark):
                     if epochs.passed(message):
                         numbers = dict.fromkeys(segment.outputs, 0)

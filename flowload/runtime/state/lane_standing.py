@@ -1,0 +1,273 @@
+"""Where a run with lanes stands: each lane for itself, so that another rank may go on with it.
+
+Rounds are one block of each lane, so what a lane has given says all about where it is in them. A state has,
+of each lane, the parts of its stages at a cut, how many messages these had read of what all lanes share, and
+how many had been taken of them before the round that the reader is in. What lanes share (sources, references,
+where they are dealt) stands elsewhere on every rank: the rank that saved it goes on with it, others make it
+again from its beginning, which are references, and lanes let go of those that they have had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowload.errors import GraphError
+from flowload.graph.inspect.lanes import LanePlan
+from flowload.runtime.lanes.last_cut import LastCut
+from flowload.runtime.lanes.rounds import Count
+
+from .lane_snapshots import LaneSnapshots
+from .lane_tail import LaneTail, lane_tails
+from .saver import Saver
+from .snapshots import FIRST, Part
+from .standing import Standing, write
+
+if TYPE_CHECKING:  # it is built of segments, which save by modules of this room
+    from flowload.runtime.channel import Channel
+    from flowload.runtime.compile import CompiledGraph
+    from flowload.runtime.tasks.segment import Segment
+
+__all__ = ["LaneStanding", "standing_of"]
+
+
+def standing_of(
+    compiled: CompiledGraph, saved: Mapping[str, Any] | None, since: Mapping[str, int]
+) -> Standing | None:
+    """That of a graph; None: it has an output that lanes do not lead to, and is made again.
+
+    Args:
+        compiled: the graph, opened.
+        saved: what `value` gave in the run that this one goes on from.
+        since: batches of all ranks that were delivered there, by output.
+    """
+    if compiled.lanes is None:
+        return Standing(compiled, saved)
+    tails = lane_tails(compiled)
+    return None if tails is None else LaneStanding(compiled, compiled.lanes, tails, saved, since)
+
+
+class LaneStanding(Standing):
+    """The state of one run with lanes.
+
+    Args:
+        compiled, saved, since: see `standing_of`.
+        lanes: of the graph.
+        lane_tails: what is behind the lanes, by output.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledGraph,
+        lanes: LanePlan,
+        lane_tails: Mapping[str, LaneTail],
+        saved: Mapping[str, Any] | None,
+        since: Mapping[str, int],
+    ) -> None:
+        self.compiled = compiled
+        self.lanes = lanes
+        self.lane_tails = lane_tails
+        self.since = since
+        behind = {id(segment) for tail in lane_tails.values() for segment in (tail.rounds, *tail.segments)}
+        self.segments = [segment for segment in compiled.segments if id(segment) not in behind]
+        self.writers = {
+            id(channel): (k, port)
+            for k, segment in enumerate(self.segments)
+            for port, channel in segment.outputs.items()
+        }
+        self.ports = [
+            channel for segment in self.segments for channel in self.shared_inputs(segment).values()
+        ]
+        self.first = {name: lanes.rounds(name, since[name]) for name in lane_tails}
+        self.missing = self.lacking(saved)
+        self.goes_on = saved is not None and len(self.missing) < len(lanes.here) and self.can_catch_up()
+        self.why = None if saved is None or not self.missing else self.reason()
+        parts = [Part((FIRST,) * len(segment.inputs), FIRST, {}, None) for segment in self.segments]
+        for tail in lane_tails.values():
+            tail.begin()
+        if self.goes_on and saved is not None:
+            parts = self.stand(parts, saved)
+        for name, tail in lane_tails.items():
+            tail.operator.needed = partial(self.needed, name)
+        groups = [
+            [k for k, segment in enumerate(self.segments) if segment.lane == lane]
+            for lane in (None, *lanes.here)
+        ]
+        self.snapshots = LaneSnapshots(self.places(), parts, self.given, groups, self.ports)
+        for k, segment in enumerate(self.segments):
+            segment.saver = Saver(self.snapshots, k, segment.members)
+
+    def heads(self) -> dict[tuple[int, str], str]:
+        """What each lane gives for the outputs, by the segment that writes it and its port."""
+        return {
+            (id(self.segments[writer]), port): key_of(name, lane)
+            for name, tail in self.lane_tails.items()
+            for lane, channel in zip(self.lanes.here, tail.rounds.inputs, strict=True)
+            for writer, port in (self.writer(channel),)
+        }
+
+    def shared_inputs(self, segment: Segment) -> dict[int, Channel]:
+        """What a segment of a lane reads of segments that all lanes share, by number of the input."""
+        if segment.lane is None:
+            return {}
+        return {
+            k: channel
+            for k, channel in enumerate(segment.inputs)
+            if self.segments[self.writer(channel)[0]].lane is None
+        }
+
+    # ---- which round
+
+    def needed(self, name: str) -> int:
+        """The first round of an output whose beginning a state may still be asked for."""
+        parts: int = self.boundaries(name).stands[0].parts
+        first = self.first[name] if self.goes_on else 0
+        return max(first, parts // self.lanes.times(name)[1] - 1)
+
+    def counts(self, name: str, number: int) -> NDArray[np.int64]:
+        """What the lanes of an output had given before a round."""
+        return self.lane_tails[name].operator.stands[number]
+
+    def given(self) -> dict[str, int]:
+        """Of each lane, its messages before a round that the reader has come to for sure."""
+        return self.taken({name: self.needed(name) for name in self.lane_tails})
+
+    def taken(self, rounds: Mapping[str, int]) -> dict[str, int]:
+        """Of each lane, its messages before these rounds of the outputs."""
+        return {
+            key_of(name, lane): int(row[Count.TAKEN])
+            for name, number in rounds.items()
+            for lane, row in zip(self.lanes.here, self.counts(name, number), strict=True)
+        }
+
+    # ---- writing
+
+    def value(self, delivered: Mapping[str, int]) -> dict[str, Any]:
+        """Where the run stands for a reader that has got so many batches of each output; with arrays."""
+        written: dict[str, Any] = {"shared": {}, "lanes": {}}
+        self.snapshots.tell()
+        if (why := self.snapshots.lacks or self.unsaved()) is not None:
+            return {**written, "lacks": why}
+        rounds = {
+            name: self.lanes.rounds(name, self.lanes.of_all(name, delivered[name], self.since[name]))
+            for name in self.lane_tails
+        }
+        if any(number not in self.lane_tails[name].operator.stands for name, number in rounds.items()):
+            return written  # all is made again, and has not come so far
+        parts = self.snapshots.find(self.taken(rounds))
+        written["shared"][self.rank] = self.written(parts, None)
+        for i, lane in enumerate(self.lanes.here):
+            if self.goes_on and lane in self.missing and rounds.items() & self.first.items():
+                continue  # it has still to come that far
+            own = self.written(parts, lane)
+            own["reads"] = self.reads(parts, lane)
+            own["rounds"] = {
+                name: {"number": number, "counts": self.counts(name, number)[i].tolist()}
+                for name, number in rounds.items()
+            }
+            written["lanes"][str(lane)] = own
+        return written
+
+    @property
+    def rank(self) -> str:
+        """The key of what only this rank can go on with."""
+        return f"{self.lanes.rank} of {self.lanes.world}"
+
+    def unsaved(self) -> str | None:
+        """Why the stages behind the lanes cannot begin in the midst."""
+        for tail in self.lane_tails.values():
+            for segment in tail.segments:
+                for member in segment.members:
+                    if member.meter.dropped and not isinstance(member.operator, LastCut):
+                        return f"{member.name!r} has dropped samples behind the lanes"
+        return None
+
+    def written(self, parts: list[Part], lane: int | None) -> dict[str, Any]:
+        """The parts of a lane, or of what they share."""
+        written: dict[str, Any] = {"tasks": {}, "members": {}}
+        for segment, part in zip(self.segments, parts, strict=True):
+            if segment.lane == lane and part.value is not None:
+                write(written, segment, {"sent": dict(part.sent), **part.value})
+        return written
+
+    def reads(self, parts: list[Part], lane: int) -> dict[str, int]:
+        """How many messages the segments of a lane had read of what they share."""
+        found = {}
+        for segment, part in zip(self.segments, parts, strict=True):
+            if segment.lane != lane:
+                continue
+            ahead = (part.value or {}).get("surplus", ())
+            for k, channel in self.shared_inputs(segment).items():
+                before, port = self.writer(channel)
+                found[f"{segment.members[0].name} {k}"] = parts[before].sent.get(port, 0) + (
+                    ahead[k] if ahead else 0
+                )
+        return found
+
+    # ---- going on
+
+    def lacking(self, saved: Mapping[str, Any] | None) -> set[int]:
+        """The lanes here that a state has not, or not where all stand."""
+        lanes = (saved or {}).get("lanes", {})
+        return {
+            lane
+            for lane in self.lanes.here
+            for name, number in self.first.items()
+            if lanes.get(str(lane), {}).get("rounds", {}).get(name, {}).get("number") != number
+        }
+
+    def can_catch_up(self) -> bool:
+        """Where passes are kept apart, each is cut to its shortest lane: all of them are made again."""
+        return not (self.missing and self.compiled.align)
+
+    def reason(self) -> str:
+        """Why some lanes begin anew."""
+        lanes = ", ".join(map(str, sorted(self.missing if self.goes_on else self.lanes.here)))
+        return f"the state has not all lanes of this rank: {lanes} made again from the beginning"
+
+    def stand(self, parts: list[Part], saved: Mapping[str, Any]) -> list[Part]:
+        """Let tasks and channels begin where other runs stood; the parts with which this one begins."""
+        groups: dict[int | None, Mapping[str, Any]] = {
+            lane: saved["lanes"][str(lane)] for lane in self.lanes.here if lane not in self.missing
+        }
+        if self.rank in saved["shared"] and not self.missing:
+            groups[None] = saved["shared"][self.rank]
+        begun = list(parts)
+        for k, (segment, part) in enumerate(zip(self.segments, parts, strict=True)):
+            if (group := groups.get(segment.lane)) is not None:
+                begun[k] = self.begin(segment, part, group)
+        for k, segment in enumerate(self.segments):
+            if (group := groups.get(segment.lane)) is not None:
+                begun[k] = self.catch_up(segment, begun[k], group)
+        for name, tail in self.lane_tails.items():
+            rows = [
+                groups[lane]["rounds"][name]["counts"] if lane in groups else [0] * len(Count)
+                for lane in self.lanes.here
+            ]
+            behind = [self.first[name] if lane in self.missing else 0 for lane in self.lanes.here]
+            tail.go_on(self.first[name], np.array(rows, np.int64), behind, self.lanes.times(name)[1])
+        return begun
+
+    def catch_up(self, segment: Segment, part: Part, group: Mapping[str, Any]) -> Part:
+        """Tell channels which messages their reader has had that are made again; the part that says so."""
+        ahead = list((segment.saved or {}).get("surplus", [0] * len(segment.inputs)))
+        for k in self.shared_inputs(segment):
+            channel = segment.inputs[k]
+            ahead[k] = group["reads"][f"{segment.members[0].name} {k}"] - channel.sent
+            if ahead[k] < 0:
+                raise GraphError(f"the state is of two runs: {segment.name!r} has read less than there was")
+        for channel, surplus in zip(segment.inputs, ahead, strict=True):
+            channel.surplus = surplus
+        if segment.saved is None:
+            return part
+        segment.saved = {**segment.saved, "surplus": ahead}
+        return Part(part.inputs, part.label, part.sent, segment.saved)
+
+
+def key_of(output: str, lane: int) -> str:
+    """The name of what a lane gives for an output."""
+    return f"{lane} of {output}"

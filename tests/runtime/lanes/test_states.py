@@ -1,0 +1,146 @@
+"""States of lanes: where each stands, for the rank that saved it and for any other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flowload as fl
+from flowload.errors import GraphError
+from flowload.runtime.state.gather import gathered
+from flowload.testing.resume_runs import as_often_as_can_be, check_runs
+from tests.runtime.lanes.worlds import DRAWINGS, LANES, digest, stream
+
+PASSES: list[dict[str, Any]] = [{}, {"epochs": 3}, {"epochs": 2, "align": True}]
+
+
+def across(shard: fl.Graph, share: int) -> fl.Graph:
+    rows = fl.rows({"x": np.arange(1003.0)}) >> fl.shuffle() >> shard
+    return rows >> fl.batch(24, across_lanes=True) >> fl.to_device("cpu")
+
+
+@pytest.mark.parametrize("how", PASSES, ids=["one", "three", "apart"])
+@pytest.mark.parametrize("name", ["chess", "molecules", "noisy", "branches", "across"])
+def test_a_rank_goes_on_in_its_own_world(name: str, how: dict[str, Any]) -> None:
+    """Twice in a row, as JSON and from a file, also in the drain at the end."""
+    draw = across if name == "across" else DRAWINGS[name]
+    cuts = None if name == "noisy" and not how else 4
+    graph = draw(fl.shard(1, 3, lanes=LANES), 1)
+    assert check_runs(graph, seed=3, cuts=cuts, even="allow", **how) >= 4
+
+
+def worlds(
+    draw: Any, steps: list[tuple[int, int | None]], saved: Any = gathered, **how: Any
+) -> tuple[list[str], list[Any]]:
+    """The stream of runs of several worlds, each from the state of the one before, and their states."""
+    found: dict[int, str] = {}
+    states: list[Any] = []
+    state: Any = None
+    for world, count in steps:
+        since = 0 if state is None else state["delivered"]["out"]
+        ranks = []
+        for rank in range(world):
+            number = next(b for b in range(since, since + world) if b % world == rank)
+            with draw(fl.shard(rank, world, lanes=LANES), 1).iterate(state=state, **how) as run:
+                for batch in run if count is None else (next(run) for _ in range(count)):
+                    assert number not in found
+                    found[number] = digest(batch)
+                    number += world
+                ranks.append(json.loads(json.dumps(run.state_dict())))
+        state = saved(ranks)
+        states.append(state)
+    return [found[number] for number in range(len(found))], states
+
+
+def one_of(ranks: list[Any]) -> Any:
+    return ranks[-1]
+
+
+WORLDS = [(4, 3), (2, 4), (3, 3), (1, None)]  #: 12, 20, 29 batches: also in the midst of a round
+
+
+@pytest.mark.parametrize("saved", [gathered, one_of])
+@pytest.mark.parametrize("how", PASSES, ids=["one", "three", "apart"])
+@pytest.mark.parametrize("name", ["chess", "noisy", "branches"])
+def test_other_worlds_go_on_exactly(name: str, how: dict[str, Any], saved: Any) -> None:
+    """With the parts of all ranks, or of one: then the lanes that are lacking are made again."""
+    wanted = stream(DRAWINGS[name], 1, seed=3, **how)
+    steps = [(4, 3), (2, 4), (2, 2), (1, None)] if how.get("align") else WORLDS
+    with as_often_as_can_be():
+        found, states = worlds(DRAWINGS[name], steps, saved, seed=3, even="allow", **how)
+    assert found == wanted
+    assert set(states[0]["standing"]["lanes"]) == set(
+        map(str, range(LANES) if saved is gathered else range(3, LANES, 4))
+    )
+
+
+def seen(calls: list[int]) -> Any:
+    """Rows, each batch of which is told when it is made."""
+
+    def tell(batch: Any) -> Any:
+        calls.append(int(batch["x"][0]))
+        return batch
+
+    def draw(shard: fl.Graph, share: int) -> fl.Graph:
+        rows = fl.rows({"x": np.arange(240)}) >> fl.shuffle() >> shard
+        return rows >> fl.batch(5) >> fl.map(tell, workers=1) >> fl.to_device("cpu")
+
+    return draw
+
+
+@pytest.mark.parametrize("align", [False, True])
+def test_nothing_is_made_again_but_what_was_under_way(align: bool) -> None:
+    calls: list[int] = []
+    draw, how = seen(calls), {"seed": 1, "align": align, "epochs": 10, "on_change": "accept"}
+    wanted = stream(draw, 1, seed=1, align=align, epochs=10)
+    with as_often_as_can_be():
+        found, (state,) = worlds(draw, [(4, 84)], **how)
+        for world in (4, 2, 3):
+            calls.clear()
+            rest = {}
+            for rank in range(world):
+                with draw(fl.shard(rank, world, lanes=LANES), 1).iterate(state=state, **how) as run:
+                    assert run.state_cost().begins_anew is None
+                    rest |= {336 + rank + world * k: digest(batch) for k, batch in enumerate(run)}
+                    stage = run.stats().stages["map"]
+                assert (stage.in_, stage.out) == (2400 // world,) * 2, (
+                    "the ledger is that of the whole stream"
+                )
+            assert found + [rest[number] for number in sorted(rest)] == wanted
+            assert len(calls) <= 480 - 336 + 3 * 48  # passes of 48 batches
+
+
+def test_lanes_that_a_state_lacks_are_made_again_and_told() -> None:
+    calls: list[int] = []
+    draw, how = seen(calls), {"seed": 1, "epochs": 10, "on_change": "accept"}
+    wanted = stream(draw, 1, seed=1, epochs=10)
+    with as_often_as_can_be():
+        found, (state,) = worlds(draw, [(4, 84)], one_of, **how)
+        calls.clear()
+        with draw(fl.shard(0, 1, lanes=LANES), 1).iterate(state=state, **how) as run:
+            cost = run.state_cost()
+            rest = [digest(batch) for batch in run]
+            stages = run.stats().stages
+    assert found + rest == wanted
+    told = (
+        "the state has not all lanes of this rank: 0, 1, 2, 4, 5, 6, 8, 9, 10 made again from the beginning"
+    )
+    assert cost.begins_anew == told
+    assert stages["to_device"].in_ == 2400 - 9 * 28 * 5
+    assert 9 * 40 < len(calls) <= 9 * 40 + 3 * (12 + 3 * 4)  # of each lane 4 batches a pass
+
+
+def test_states_of_different_steps_are_not_put_together() -> None:
+    states = []
+    for rank in range(2):
+        with DRAWINGS["noisy"](fl.shard(rank, 2, lanes=LANES), 1).iterate() as run:
+            for _ in range(3 + rank):
+                next(run)
+            states.append(run.state_dict())
+    with pytest.raises(GraphError, match=r"delivered is {'out': 6}, and {'out': 8}"):
+        gathered(states)
+    with fl.rows(4).iterate() as run, pytest.raises(GraphError, match=r"where a stream has lanes"):
+        gathered([run.state_dict()])
