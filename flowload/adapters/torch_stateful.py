@@ -40,9 +40,9 @@ def state_of_all_ranks(source: Stated) -> State:
         ['0', '1', '2', '3']
     """
     state = source.state_dict()
-    if "lanes" not in (state or ()) or place()[1] == 1:
+    if "lanes" not in (state or ()) or not (dist.is_available() and dist.is_initialized()):
         return state
-    states: list[State] = [state] * place()[1]
+    states: list[State] = [state] * dist.get_world_size()
     dist.all_gather_object(states, state)
     return gathered(states)
 

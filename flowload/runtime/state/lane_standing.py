@@ -38,7 +38,7 @@ __all__ = ["LaneStanding", "standing_of"]
 def standing_of(
     compiled: CompiledGraph, saved: Mapping[str, Any] | None, since: Mapping[str, int]
 ) -> Standing | None:
-    """That of a graph; None: it has an output that lanes do not lead to, and is made again.
+    """That of a graph; None: it is made again, for it has an only lane, or other stages than maps behind.
 
     Args:
         compiled: the graph, opened.
@@ -47,6 +47,8 @@ def standing_of(
     """
     if compiled.lanes is None:
         return Standing(compiled, saved)
+    if len(compiled.lanes.here) == 1:
+        return None  # several batches of an only lane come as one block: rounds cannot be counted
     tails = lane_tails(compiled)
     return None if tails is None else LaneStanding(compiled, compiled.lanes, tails, saved, since)
 

@@ -87,7 +87,8 @@ def lane_tails(compiled: CompiledGraph) -> Mapping[str, LaneTail] | None:
     writers = {id(channel): segment for segment in compiled.segments for channel in segment.outputs.values()}
     tails: dict[str, LaneTail] = {}
     for name, channel in compiled.outputs.items():
-        channels, segments = [channel], []
+        channels = [channel]
+        segments: list[Segment] = []
         while not comes_together(segment := writers[id(channels[0])]):
             if not all(isinstance(member.operator, Map | LastCut) for member in segment.members):
                 return None

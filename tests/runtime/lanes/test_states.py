@@ -100,7 +100,7 @@ def test_nothing_is_made_again_but_what_was_under_way(align: bool) -> None:
         found, (state,) = worlds(draw, [(4, 84)], **how)
         for world in (4, 2, 3):
             calls.clear()
-            rest = {}
+            rest: dict[int, str] = {}
             for rank in range(world):
                 with draw(fl.shard(rank, world, lanes=LANES), 1).iterate(state=state, **how) as run:
                     assert run.state_cost().begins_anew is None
