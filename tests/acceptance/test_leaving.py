@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,10 @@ def test_the_pairs_of_a_huge_molecule(
     returned = []
 
     def interrupted(*args: Any) -> Any:
+        if threading.current_thread().name == "flowload-compile":
+            return (
+                None  # what is no kernel is called beforehand where others are compiled, with mere examples
+            )
         interrupt()
         while cutoff is None and not args[-1][0]:  # this one would be done too soon
             pass
