@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Mapping
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
 import flowload as fl
@@ -28,7 +27,7 @@ class Turn(NamedTuple):
 
     first: float  #: seconds until the first batch
     rate: float  #: batches/s behind that
-    cpu: float  #: seconds of CPU of both processes, from beginning to end
+    cpu: float  #: seconds of CPU of both processes for those batches
 
 
 class Elsewhere(NamedTuple):
@@ -40,25 +39,24 @@ class Elsewhere(NamedTuple):
     later: float  #: seconds by which the first batch comes later
 
 
-def cpu_time() -> float:
-    """Of this process and of those that have ended."""
-    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+def cpu_time(run: Any, *, process: bool) -> float:
+    """Of this process, and of the one that has the run."""
+    return process_time() + (run.stats().cpu_time if process else 0.0)
 
 
 def turn(graph: fl.Graph, batches: int, cpus: int, *, process: bool) -> Turn:
     """Read so many batches, and let each go."""
-    began, cpu = perf_counter(), cpu_time()
+    began = perf_counter()
     with graph.iterate(epochs=None, cpus=cpus, process=process) as run:
         next(run)
         first = perf_counter() - began
         for _ in range(FIRST):
             next(run)
-        began = perf_counter()
+        began, cpu = perf_counter(), cpu_time(run, process=process)
         for _ in range(batches):
             next(run)
-        seconds = perf_counter() - began
-    return Turn(first, batches / seconds, cpu_time() - cpu)
+        seconds, cpu = perf_counter() - began, cpu_time(run, process=process) - cpu
+    return Turn(first, batches / seconds, cpu)
 
 
 def measure_elsewhere(batches: int, rounds: int, cpus: int, tell: Callable[[str], None]) -> list[Elsewhere]:
