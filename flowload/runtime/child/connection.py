@@ -146,7 +146,10 @@ class Connection:
                 getattr(self, f"on_{kind}")(*given, *(() if fd is None else (Memory(fd),)))
         except (EOFError, OSError):
             pass
-        if self.left is None:
+        except BaseException as error:  # noqa: BLE001 - nobody may wait for a thread that has ended
+            self.process.kill()
+            self.died = ProcessDied(f"what process {self.process.pid} sent cannot be taken: {error!r}")
+        if self.left is None and self.died is None:
             self.died = ProcessDied(self.death())
         end = self.died or ClosedRun("this run was left")
         self.begun.put(end)
@@ -211,11 +214,14 @@ class Connection:
     def on_log(self, told: dict[str, Any]) -> None:
         """A line that was logged there."""
         record = logging.makeLogRecord(told)
-        logging.getLogger(record.name).handle(record)
+        with contextlib.suppress(Exception):  # of a handler of the user's
+            logging.getLogger(record.name).handle(record)
 
     def on_warning(self, message: str, category: type[Warning], filename: str, line: int) -> None:
         """A warning that was given there."""
-        with contextlib.suppress(Warning):  # an error here, by the filters: it has no one to go to
+        with contextlib.suppress(
+            Exception
+        ):  # a warning that is an error here, by the filters, has no one to go to
             warnings.warn_explicit(message, category, filename, line)
 
     def stop(self) -> None:

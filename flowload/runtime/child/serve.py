@@ -202,7 +202,9 @@ class Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """One line: its words are made here, since what it has to show may not be picklable."""
-        told = {**vars(record), "msg": record.getMessage(), "args": None, "exc_info": None, "exc_text": None}
+        plain_values = str, int, float
+        own: dict[str, Any] = {k: v for k, v in vars(record).items() if isinstance(v, plain_values)}
+        told = {**own, "msg": record.getMessage(), "args": None, "exc_info": None, "exc_text": None}
         if record.exc_info:
             told["msg"] += "\n" + logging.Formatter().formatException(record.exc_info)
         with contextlib.suppress(Exception):  # something of a user's `extra`
@@ -242,13 +244,15 @@ def main(fd: int, life: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this
     threading.Thread(target=leave_with, args=(life,), daemon=True).start()
     with socket.socket(fileno=fd) as sock, contextlib.suppress(EOFError, ConnectionError):
+        server: Server | None = None
         try:
             server = opened(sock)
             server.enter()
         except BaseException as error:  # noqa: BLE001 - raised where the run was asked for
-            send(sock, ("wrong", *failure(error)[1:]))
+            told = "wrong", *failure(error)[1:]
+            send(sock, told) if server is None else server.tell(*told)
             return
-        send(sock, ("begun",))
+        server.tell("begun")  # not past its lock: others may be logging
         try:
             server.serve()
         finally:
