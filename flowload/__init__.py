@@ -16,7 +16,7 @@ from flowload.graph.names import near as _near
 from flowload.observe.step_times import StepTimes
 from flowload.picture.doors import watch
 from flowload.runtime.capsules.replay import replay
-from flowload.runtime.preempt import on_preempt
+from flowload.adapters.preempt import on_preempt
 from flowload.runtime.state.file import load_state, save_state
 from flowload.stages.batches.batch import batch
 from flowload.stages.chunks.read import read
