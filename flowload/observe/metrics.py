@@ -8,7 +8,11 @@ from time import perf_counter
 
 from .durations import Durations
 
-__all__ = ["Meter", "Rate"]
+__all__ = ["CpuSample", "Meter", "Rate"]
+
+#: `thread_time` costs a microsecond or two, as much as a short call: it is read for one call in EVERY, and
+#: for each that follows one longer than LONG (s), where it costs nothing worth mentioning.
+EVERY, LONG = 16, 1e-3
 
 
 class Rate:
@@ -45,6 +49,30 @@ class Rate:
         return (total - mark[1]) / elapsed if elapsed > 0 else 0.0
 
 
+class CpuSample:
+    """Seconds of CPU of some calls, and of work of the same: their share stands for all."""
+
+    __slots__ = ("_cpu", "_last", "_work")
+
+    def __init__(self) -> None:
+        self._cpu = self._work = self._last = 0.0
+
+    def asks(self, done: int) -> bool:
+        """Whether to sample the call that begins now, after so many; asked from any thread."""
+        return self._last > LONG or done % EVERY == 0
+
+    def note(self, work: float, cpu: float | None) -> None:
+        """Add a call that is over, with its seconds of CPU if they were sampled."""
+        self._last = work
+        if cpu is not None:
+            self._cpu += cpu
+            self._work += work
+
+    def share(self, otherwise: float = 1.0) -> float:
+        """CPU seconds for each second of work, at most 1; `otherwise` where no call was sampled."""
+        return min(1.0, self._cpu / self._work) if self._work else otherwise
+
+
 @dataclass(slots=True)
 class Meter:
     """Counters of one operator, in the unit of its output."""
@@ -61,6 +89,7 @@ class Meter:
     skipped: int = 0  #: samples dropped by the error policy, part of `dropped`
     missing: int = 0  #: samples given in which a fill value stands for data never stored, part of `out`
     rate: Rate = field(default_factory=Rate)
+    cpu: CpuSample = field(default_factory=CpuSample)  #: of its calls, where it shares jobs with others
 
     @property
     def calls(self) -> int:
@@ -76,6 +105,16 @@ class Meter:
     def under_way(self) -> int:
         """in - (out + dropped + held): 0 when nothing is under way."""
         return self.in_ - self.out - self.dropped.total() - self.held
+
+    @property
+    def asks(self) -> bool:
+        """Whether the CPU time of the call that begins now is to be sampled."""
+        return self.cpu.asks(self.durations.count)
+
+    def took(self, seconds: float, cpu: float | None) -> None:
+        """A call is over; its seconds, and those of CPU if they were sampled."""
+        self.durations.note(seconds)
+        self.cpu.note(seconds, cpu)
 
     def gave(self, samples: int, nbytes: int) -> None:
         """Count a block that the operator gave."""

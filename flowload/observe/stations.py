@@ -78,20 +78,26 @@ def since(task: TaskStats, before: TaskStats | None) -> TaskStats:
     """A task's statistics since an earlier snapshot."""
     if before is None:
         return task
-    work = {s: max(0.0, seconds - before.work.get(s, 0.0)) for s, seconds in task.work.items()}
     return task._replace(
-        work=work,
+        work=gained(task.work, before.work),
         cpu=max(0.0, task.cpu - before.cpu),
         lock=max(0.0, task.lock - before.lock),
         lock_held=max(0.0, task.lock_held - before.lock_held),
+        cpu_of=gained(task.cpu_by_stage(), before.cpu_by_stage()),
+        lock_of=gained(task.lock_by_stage(), before.lock_by_stage()),
+        lock_held_of=gained(task.lock_held_by_stage(), before.lock_held_by_stage()),
     )
+
+
+def gained(now: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
+    """By how much each grew; what is estimated may have shrunk, and has not grown then."""
+    return {name: max(0.0, value - before.get(name, 0.0)) for name, value in now.items()}
 
 
 def without_lock(task: TaskStats) -> dict[str, float]:
     """Its seconds of work by stage, but for those in which it waited for Python's lock."""
-    together = sum(task.work.values())
-    rest = max(0.0, 1 - task.lock / together) if together > 0 else 0.0
-    return {stage: seconds * rest for stage, seconds in task.work.items()}
+    waited = task.lock_by_stage()
+    return {stage: max(0.0, seconds - waited.get(stage, 0.0)) for stage, seconds in task.work.items()}
 
 
 def task_station(task: TaskStats, each: float) -> Station:
@@ -124,10 +130,8 @@ def lock_station(now: RunStats, before: RunStats | None, tasks: Sequence[TaskSta
     """Python's lock: one server for all threads; of no demand where the system does not tell who holds it."""
     shares: dict[str, float] = {}
     for task in tasks:
-        together = sum(task.work.values())
-        for stage, seconds in task.work.items():
-            part = task.lock_held * seconds / together if together > 0 else 0.0
-            shares[stage] = shares.get(stage, 0.0) + part * each
+        for stage, seconds in task.lock_held_by_stage().items():
+            shares[stage] = shares.get(stage, 0.0) + seconds * each
     outside = now.consumers_lock - (before.consumers_lock if before else 0.0)
     return Station("lock", LOCK, 1, {**shares, CONSUMER: max(0.0, outside) * each})
 
@@ -149,10 +153,8 @@ def cpu_station(now: RunStats, before: RunStats | None, tasks: Sequence[TaskStat
     used = now.cpu_time - (before.cpu_time if before else 0.0)
     shares: dict[str, float] = {}
     for task in tasks:
-        together = sum(task.work.values())
-        for stage, seconds in task.work.items():
-            part = task.cpu * seconds / together if together > 0 else 0.0
-            shares[stage] = shares.get(stage, 0.0) + part * each
+        for stage, seconds in task.cpu_by_stage().items():
+            shares[stage] = shares.get(stage, 0.0) + seconds * each
     shares[LOOP] = (now.loop_time - (before.loop_time if before else 0.0)) * each
     rest = used * each - sum(shares.values())
     return Station(

@@ -125,6 +125,25 @@ class TaskStats(NamedTuple):
     blocked: float  #: seconds without room for output
     lock: float = 0.0  #: seconds of `work` in which calls waited for Python's lock, estimated from moments
     lock_held: float = 0.0  #: seconds in which calls held it; 0, as `lock`, where the system does not tell
+    cpu_of: Mapping[str, float] = MappingProxyType({})  #: `cpu` by stage; empty: as `work` is
+    lock_of: Mapping[str, float] = MappingProxyType({})  #: `lock` likewise
+    lock_held_of: Mapping[str, float] = MappingProxyType({})  #: `lock_held` likewise
+
+    def cpu_by_stage(self) -> Mapping[str, float]:
+        """Seconds of CPU of each stage."""
+        return self.cpu_of or self._as_work(self.cpu)
+
+    def lock_by_stage(self) -> Mapping[str, float]:
+        """Seconds in which each waited for Python's lock."""
+        return self.lock_of or self._as_work(self.lock)
+
+    def lock_held_by_stage(self) -> Mapping[str, float]:
+        """Seconds in which each held it."""
+        return self.lock_held_of or self._as_work(self.lock_held)
+
+    def _as_work(self, seconds: float) -> dict[str, float]:
+        together = sum(self.work.values())
+        return {stage: seconds * own / together if together else 0.0 for stage, own in self.work.items()}
 
 
 class ExecutorStats(NamedTuple):
@@ -247,8 +266,12 @@ def _plain_rows(stats: RunStats) -> dict[str, Any]:
     return {
         "edges": [edge._asdict() for edge in stats.edges],
         "executors": [executor._asdict() for executor in stats.executors],
-        "tasks": [task._asdict() for task in stats.tasks],
+        "tasks": [{key: _values(value) for key, value in task._asdict().items()} for task in stats.tasks],
     }
+
+
+def _values(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _plain(stage: StageStats) -> dict[str, Any]:

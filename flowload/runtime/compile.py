@@ -64,6 +64,7 @@ class CompiledGraph:
         self.nodes = self.placed.nodes
         self.columns = self.placed.columns
         self.stop = np.zeros(1, np.uint8)  #: set when the run is left: see `Call.stop`
+        self.at: dict[int, str] = {}  #: the node whose code each thread runs: see `Member.at`
         self.needs: list[Need] = []  #: see `Stage.needs`
         self._pool = pool
         self._monitor = monitor
@@ -162,6 +163,7 @@ class CompiledGraph:
                 keys_at=self._keys_at(placed, k, operator),
                 lease=partial(self._pool.lease, owner=placed.name),
                 stop=self.stop,
+                at=self.at,
                 takes=() if k else unsure(placed),
                 lane=lane,
             )

@@ -259,7 +259,7 @@ class Run:
         await anyio.sleep(SETTLED)
         await compile_kernels([self.lock.need()], 1, quiet=True)
         while True:
-            self.lock.look(threads_of(self.executors.values()), 4 * GLANCE)
+            self.lock.look(threads_of(self.executors.values(), self.compiled.at), 4 * GLANCE)
             await anyio.sleep(GLANCE)
 
     def _open_executors(self) -> None:

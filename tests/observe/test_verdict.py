@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flowload.cli.view.verdict import brief, told
 from flowload.observe.stations import CONSUMER, LOCK, LOOP
-from flowload.observe.stats import RunStats
+from flowload.observe.stats import ExecutorStats, RunStats, TaskStats
 from flowload.observe.verdict import Verdict, judge
 from tests.cli.moments import moment
 from tests.observe.tandem import Stage, Tandem
@@ -227,3 +227,93 @@ def test_a_short_run_gets_words_and_no_numbers() -> None:
     assert told(found) == [f"limit: too short to tell; {found.why}"]
     assert brief(found) == f"too short to tell: {found.why}"
     assert not verdict_on(Tandem(row([1.0, 4.0], [1, 1]), 0.5, {"kernel": 8})).short
+
+
+def fused(kernel: float, holds: float, others: float = 0.0, *, apart: bool = True) -> RunStats:
+    """Two workers that encode without Python's lock, then hold it: both stages in one job, a block in 1 s.
+
+    The lock is never free: a block comes in `holds + others`. Who has encoded waits for it until the other
+    worker gives it back, and that lies in the encoder's call.
+
+    Args:
+        kernel: seconds of CPU that encoding needs.
+        holds: seconds in which the last stage has the lock.
+        others: seconds in which a consumer has it.
+        apart: the stages' parts were measured; else they are taken as their work is.
+    """
+    passed = BLOCKS * (holds + others)
+    waits = 2 * (holds + others) - kernel - holds
+    task = TaskStats(
+        name="encode > device",
+        work={"encode": BLOCKS * (kernel + waits), "device": BLOCKS * holds},
+        workers=2,
+        running=0,
+        executor="kernel",
+        cpu=BLOCKS * (kernel + holds),
+        waited=0.0,
+        starved=0.0,
+        blocked=0.0,
+        lock=BLOCKS * waits,
+        lock_held=BLOCKS * holds,
+    )
+    if apart:
+        task = task._replace(
+            cpu_of={"encode": BLOCKS * kernel, "device": BLOCKS * holds},
+            lock_of={"encode": BLOCKS * waits, "device": 0.0},
+            lock_held_of={"encode": 0.0, "device": BLOCKS * holds},
+        )
+    return moment(
+        elapsed=passed,
+        delivered=BLOCKS,
+        blocks_delivered=BLOCKS,
+        consumer_wait=passed - BLOCKS * others,
+        consumers_lock=BLOCKS * others,
+        tasks=(task,),
+        executors=(ExecutorStats("kernel", 2, 0, 0, 0, 0.0, 0.0),),
+        cpus=2,
+        cpu_time=BLOCKS * (kernel + holds + others),
+    )
+
+
+@given(kernel=st.floats(0.01, 0.2), holds=st.floats(0.5, 2.0), others=st.floats(0.0, 0.3))
+def test_a_stage_that_holds_the_lock_is_told_apart_from_one_in_the_same_job_that_waits_for_it(
+    kernel: float, holds: float, others: float
+) -> None:
+    found = judge(fused(kernel, holds, others))
+    assert found is not None
+    assert (found.limit.kind, found.limit.who) == ("lock", "device")
+    # Twice as fast, the lock is still never free: the other worker has it for longer than encoding takes.
+    assume(kernel < holds / 2)
+    assert found.gain == pytest.approx((holds + others) / (holds / 2 + others), rel=0.15)
+    halves = judge(fused(kernel, holds / 2, others))
+    assert halves is not None
+    assert found.gain == pytest.approx(halves.rate / found.rate, rel=0.15)
+
+
+def test_what_a_stage_had_before_does_not_count_for_the_lock_either() -> None:
+    """First the one holds it, then the other: told apart by what was gained."""
+    early, late = fused(0.1, 1.0), fused(0.1, 1.0)
+    (first,), (second,) = early.tasks, late.tasks
+    first = first._replace(lock_held_of={"encode": first.lock_held, "device": 0.0})
+    both = {name: first.lock_held_of[name] + second.lock_held_of[name] for name in first.lock_held_of}
+    second = second._replace(
+        work={name: 2 * seconds for name, seconds in second.work.items()},
+        cpu=2 * second.cpu,
+        cpu_of={name: 2 * seconds for name, seconds in second.cpu_of.items()},
+        lock=2 * second.lock,
+        lock_of={name: 2 * seconds for name, seconds in second.lock_of.items()},
+        lock_held=2 * second.lock_held,
+        lock_held_of=both,
+    )
+    now = late._replace(
+        elapsed=2 * late.elapsed,
+        delivered=2 * late.delivered,
+        blocks_delivered=2 * late.blocks_delivered,
+        consumer_wait=2 * late.consumer_wait,
+        cpu_time=2 * late.cpu_time,
+        tasks=(second,),
+    )
+    for before, who in ((None, "encode"), (early._replace(tasks=(first,)), "device")):
+        found = judge(now if before else early._replace(tasks=(first,)), before)
+        assert found is not None
+        assert (found.limit.kind, found.limit.who) == ("lock", who)

@@ -108,10 +108,9 @@ def consumer(stats: RunStats, output: str) -> ConsumerStats:
 def spent(stats: RunStats, stage: str) -> tuple[float, float]:
     """Seconds of a stage's workers, and of CPU among them."""
     tasks = [task for task in stats.tasks if stage in task.work]
-    found = [(task.work[stage], task.cpu, sum(task.work.values())) for task in tasks]
-    if not found:
+    if not tasks:
         return stats.stages[stage].busy, stats.stages[stage].cpu
-    return sum(own for own, _, _ in found), sum(cpu * own / every for own, cpu, every in found if every > 0)
+    return sum(task.work[stage] for task in tasks), sum(task.cpu_by_stage()[stage] for task in tasks)
 
 
 def grown(now: StageStats, before: StageStats | None, name: str) -> float:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from flowload.observe.stats import EdgeStats, TaskStats
 from flowload.runtime.tasks.segment import Segment
@@ -28,11 +27,8 @@ def task_as_one(group: Sequence[tuple[Segment, TaskStats]]) -> TaskStats:
     if not others:
         return task
     tasks = [each for _, each in group]
-    work: Counter[str] = Counter()
-    for each in tasks:
-        work.update(each.work)
     return task._replace(
-        work=dict(work),
+        work=added(each.work for each in tasks),
         workers=min(sum(each.workers for each in tasks), segment.limit.calls)
         if segment.is_map
         else len(tasks),
@@ -43,7 +39,19 @@ def task_as_one(group: Sequence[tuple[Segment, TaskStats]]) -> TaskStats:
         blocked=sum(each.blocked for each in tasks) / len(tasks),
         lock=sum(each.lock for each in tasks),
         lock_held=sum(each.lock_held for each in tasks),
+        cpu_of=added(each.cpu_of for each in tasks),
+        lock_of=added(each.lock_of for each in tasks),
+        lock_held_of=added(each.lock_held_of for each in tasks),
     )
+
+
+def added(books: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Sums by name; not with a Counter, which is for whole numbers."""
+    sums: dict[str, float] = {}
+    for book in books:
+        for name, value in book.items():
+            sums[name] = sums.get(name, 0.0) + value
+    return sums
 
 
 def gauge_as_one(name: str, values: Sequence[float]) -> float:

@@ -20,7 +20,7 @@ from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.chains.map_chain import is_async
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.executor import Executor
-from flowload.runtime.threads.lock_probe import CONSUMER
+from flowload.runtime.threads.lock_times import CONSUMER, Who
 from flowload.runtime.threads.timing import TimingTotals
 
 __all__ = ["snapshot"]
@@ -73,12 +73,19 @@ def snapshot(run: Run) -> RunStats:
 def _task(run: Run, segment: Segment) -> TaskStats:
     executor, totals = _executor_of(run, segment)
     starved, blocked = segment.waits(perf_counter())
+    on_cpu = 0.0 if executor == "loop" else 1.0 if totals is None else totals.cpu_share
     work: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for member in segment.members:
-        work[member.node] = work.get(member.node, 0.0) + member.meter.busy
+        meter = member.meter
+        work[member.node] = work.get(member.node, 0.0) + meter.busy
+        shares[member.node] = shares.get(member.node, 0.0) + meter.busy * meter.cpu.share(on_cpu)
+    shares = {node: cpu / work[node] if work[node] else on_cpu for node, cpu in shares.items()}
     add_under_way(work, _under_way(run, segment))
     together = sum(work.values())
-    on_cpu = 0.0 if executor == "loop" else 1.0 if totals is None else totals.cpu_share
+    cpu_of = scaled({node: work[node] * share for node, share in shares.items()}, together * on_cpu, work)
+    times = run.lock.times
+    lock_of = {node: times.waited((segment.priority, node), work[node], cpu_of[node]) for node in work}
     return TaskStats(
         name=segment.name,
         work=work,
@@ -89,20 +96,31 @@ def _task(run: Run, segment: Segment) -> TaskStats:
         waited=0.0 if totals is None else totals.waited,
         starved=starved,
         blocked=blocked,
-        lock=run.lock.times.waited(segment.priority, together, together * on_cpu),
+        lock=sum(lock_of.values()),
+        cpu_of=cpu_of,
+        lock_of=lock_of,
     )
 
 
 def _with_lock(run: Run, tasks: Sequence[TaskStats]) -> tuple[tuple[TaskStats, ...], float]:
     """Tasks with the seconds in which they held Python's lock; and those of threads outside the run."""
-    priorities = [segment.priority for segment in run.compiled.segments]
-    cpu = {priority: task.cpu for priority, task in zip(priorities, tasks, strict=True)}
+    pairs = [(segment.priority, task) for segment, task in zip(run.compiled.segments, tasks, strict=True)]
+    cpu: dict[Who, float] = {CONSUMER: run.lock.outside_cpu}
+    for priority, task in pairs:
+        cpu |= {(priority, node): seconds for node, seconds in task.cpu_of.items()}
     held = run.lock.times.held(cpu)
-    found = [
-        task._replace(lock_held=held.get(priority, 0.0))
-        for priority, task in zip(priorities, tasks, strict=True)
-    ]
+    found = []
+    for priority, task in pairs:
+        own = {node: held.get((priority, node), 0.0) for node in task.work}
+        found.append(task._replace(lock_held=sum(own.values()), lock_held_of=own))
     return tuple(found), held.get(CONSUMER, 0.0)
+
+
+def scaled(parts: Mapping[str, float], together: float, most: Mapping[str, float]) -> dict[str, float]:
+    """Estimates of parts of what is known as a whole, made to fit it, and each no more than its most."""
+    found = sum(parts.values())
+    times = together / found if found else 0.0
+    return {name: min(most[name], part * times) for name, part in parts.items()}
 
 
 def _under_way(run: Run, segment: Segment) -> float:
@@ -185,13 +203,13 @@ def _stage(run: Run, name: str, tasks: Sequence[TaskStats], owners: Mapping[str,
         p50=slowest.quantile(0.5),
         p95=slowest.quantile(0.95),
         longest=slowest.most,
-        cpu=min(busy, sum(task.cpu * share_of(task, name) for task in own)),
+        cpu=min(busy, sum(task.cpu_by_stage()[name] for task in own)),
         waited=sum(task.waited for task in own),
         executor=own[-1].executor,
         gauges=_gauges(members),
         missing=sum(meter.missing for meter in meters),
         leases=owners.get(name),
-        lock=min(busy, sum(task.lock * share_of(task, name) for task in own)),
+        lock=min(busy, sum(task.lock_by_stage()[name] for task in own)),
     )
 
 
@@ -203,12 +221,6 @@ def _gauges(members: Sequence[Member]) -> dict[str, float]:
                 for name, value in member.operator.gauges().items():
                     told.setdefault(printable(name), []).append(value)
     return {name: gauge_as_one(name, values) for name, values in told.items()}
-
-
-def share_of(task: TaskStats, stage: str) -> float:
-    """The stage's part of what a task did."""
-    together = sum(task.work.values())
-    return task.work[stage] / together if together else 0.0
 
 
 def _bytes_in(run: Run, member: Member) -> int:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from threading import get_ident
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
@@ -79,6 +80,7 @@ class RunCall:
         "_member",
         "_skip",
         "block",
+        "cpu",
         "drops",
         "epoch",
         "found",
@@ -98,6 +100,7 @@ class RunCall:
         self.rejects: list[tuple[DataError, int]] = []
         self.lacks: list[tuple[DataError, int]] = []  #: what was missing, and in how many samples
         self.seconds = 0.0
+        self.cpu: float | None = None  #: seconds of CPU; None: not sampled
         self._keys = member.keys if member.keys_at is None or not epoch else member.keys_at(epoch)
         self._lease = member.lease
         self._kept: object = None
@@ -185,7 +188,12 @@ class Member(Noted):
     strict: bool = False  #: bad data are an error, whatever the stage's policy
     guard: str | None = None  #: why nothing may be left out here, if so
     lane: int | None = None  #: that it works for; None: there are none, or it works for all
+    at: dict[int, str] = field(default_factory=dict)  #: the node whose code a thread runs, or ran last
     takes: tuple[type, ...] = ()  #: classes of blocks that it takes, where the wiring says nothing of them
+
+    def __enter__(self) -> None:
+        """Its operator's code runs in this thread: the stages of one job are told apart by that."""
+        self.at[get_ident()] = self.node
 
     @property
     def label(self) -> str:
@@ -218,7 +226,7 @@ class Member(Noted):
         """Account for a finished call; called in stream order. May raise TooManyErrors."""
         meter = self.meter
         meter.blocks_in += blocks
-        meter.durations.note(call.seconds)
+        meter.took(call.seconds, call.cpu)
         self.enter(call)
 
     def enter(self, call: RunCall) -> None:

@@ -13,10 +13,10 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from functools import cache
-from time import perf_counter
+from time import clock_gettime, perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -25,115 +25,40 @@ from flowload.abc.needs import Need
 from flowload.kernels.glance import glance
 
 from .executor import Executor
+from .lock_times import CONSUMER, LockTimes, Seen, Who
 
-__all__ = ["CONSUMER", "LockProbe", "LockTimes", "Seen", "addresses", "read_line", "threads_of"]
+__all__ = ["LockProbe", "addresses", "read_line", "threads_of"]
 
 FUTEX = {"x86_64": b"202", "aarch64": b"98"}  #: the number of the system call
 STATE_BYTES = 1 << 20  #: `_PyRuntime` has 100 to 700 KB
 PAUSE = 250  #: us: those who were woken sleep again, or run, after 20 to 100
 WIDTH = 64  #: bytes of a line that are looked at: the call and its first argument
-SURE = 0.03  #: of all looks: waits that are rarer may be for the probe itself
+THREAD_CLOCK = 6  #: of Linux: the lowest bits of the clock of a thread's CPU time; the others are its number
 LATE = 0.5  #: of the interpreter's switch interval: only who computes in Python keeps others for so long
-
-CONSUMER = -1  #: in the place of a segment's priority: a thread outside the run
 OTHERS = 16  #: threads outside the run that are looked at, at most
 MOST = 64  #: files that stay open from look to look
 
 
-class Seen(NamedTuple):
-    """What a thread did at one moment."""
+def threads_of(executors: Iterable[Executor], at: Mapping[int, str]) -> list[tuple[Who, int]]:
+    """What the threads of a run, and those of others that run Python, are at; without the caller's own.
 
-    who: int  #: the priority of the segment whose call it was at; or `CONSUMER`
-    waits: bool  #: for Python's lock
-    runs: bool  #: on a CPU, or would if it had one
-
-
-def threads_of(executors: Iterable[Executor]) -> list[tuple[int, int]]:
-    """What the threads of a run, and those of others that run Python, are at; without the caller's own."""
+    Args:
+        executors: of the run.
+        at: the node whose code each thread runs, by its identity.
+    """
     own = {threading.get_native_id()}
-    found = []
+    found: list[tuple[Who, int]] = []
     for executor in executors:
         for thread, job in zip(executor.threads, tuple(executor.at_work), strict=False):
             native = thread.native_id
             if native is not None:
                 own.add(native)
                 if job is not None:
-                    found.append((job.priority, native))
+                    found.append(((job.priority, at.get(thread.ident or 0, "")), native))
     others = [thread.native_id for thread in threading.enumerate()]
     return (
         found + [(CONSUMER, native) for native in others if native is not None and native not in own][:OTHERS]
     )
-
-
-class LockTimes:
-    """How long each waited for Python's lock and held it, estimated from moments."""
-
-    def __init__(self) -> None:
-        self.looks: dict[int, int] = {}  #: how often each was seen
-        self.waits: dict[int, int] = {}  #: of these, waiting for the lock
-        self.sleeps: dict[int, int] = {}  #: or for something else
-        self.locked = 0.0  #: somebody held it
-        self.sure: dict[int, float] = {}  #: of `locked`, by whom, where only one can have
-        self.maybe: dict[int, float] = {}  #: of the rest, equal parts of those who can have
-
-    def add(self, seen: Sequence[Seen], seconds: float, *, late: bool) -> None:
-        """What was seen stands for so many seconds. `late`: the lock came back only after a while.
-
-        Somebody waits, or it came late: then somebody holds the lock, and it is one of those who run.
-        """
-        for one in seen:
-            self.looks[one.who] = self.looks.get(one.who, 0) + 1
-            if not one.runs:
-                book = self.waits if one.waits else self.sleeps
-                book[one.who] = book.get(one.who, 0) + 1
-        running = [one.who for one in seen if one.runs]
-        if not running or not (late or any(one.waits for one in seen)):
-            return
-        self.locked += seconds
-        holders = self.sure if len(running) == 1 else self.maybe
-        for who in running:
-            holders[who] = holders.get(who, 0.0) + seconds / len(running)
-
-    def waited(self, who: int, work: float, cpu: float) -> float:
-        """Seconds of work in which it waited for the lock.
-
-        What needed no CPU is what it waited for: the lock, as often as it was seen to, and other things.
-        Taken from moments alone it would be too little: who has just been woken seems to run.
-        """
-        waits = self.waits.get(who, 0)
-        if waits < SURE * self.looks.get(who, 0) or not waits:
-            return 0.0
-        return max(0.0, work - cpu) * waits / (waits + self.sleeps.get(who, 0))
-
-    def held(self, most: Mapping[int, float]) -> dict[int, float]:
-        """Seconds in which each held it.
-
-        What is doubtful is shared as what is sure, and nobody held it for longer than it had a CPU.
-
-        Args:
-            most: seconds of CPU of each; who is not there has no limit.
-        """
-        weights = {who: self.sure.get(who, 0.0) + 0.1 * self.maybe.get(who, 0.0) for who in self.known()}
-        found = dict.fromkeys(weights, 0.0)
-        rest = self.locked
-        while rest > 1e-9 and (together := sum(weights.values())) > 0:
-            given, full = 0.0, []
-            for who, weight in weights.items():
-                part = rest * weight / together
-                room = most.get(who, float("inf")) - found[who]
-                found[who] += min(part, max(0.0, room))
-                given += min(part, max(0.0, room))
-                full += [who] if part >= room else []
-            rest -= given
-            if not full:
-                break
-            for who in full:
-                del weights[who]
-        return found
-
-    def known(self) -> set[int]:
-        """Everybody who may have held it."""
-        return self.sure.keys() | self.maybe.keys()
 
 
 class Addresses(NamedTuple):
@@ -197,22 +122,25 @@ class LockProbe:
         self.times = LockTimes()
         self.lines: dict[int, Line] = {}
         self.before: float | None = None
+        self.outside_cpu = 0.0  #: seconds of threads outside the run, since each was first seen
+        self.clocks: dict[int, float] = {}  #: what the CPU clocks of these said last
 
     @staticmethod
     def need() -> Need:
         """The kernel that looks, to be compiled before the first look."""
         return glance, (0, 0, 0, np.empty(0, np.int64), np.empty((0, WIDTH), np.uint8), np.empty(0, np.int64))
 
-    def look(self, threads: Iterable[tuple[int, int]], most: float) -> None:
+    def look(self, threads: Iterable[tuple[Who, int]], most: float) -> None:
         """Look once.
 
         Args:
-            threads: what each does (see `Seen.who`), and its number in the system.
+            threads: what each does, and its number in the system.
             most: seconds that one look stands for at most, however long ago the last was.
         """
         if self.where is None:
             return
         found = [(who, native) for who, native in threads if self.line_of(native) is not None]
+        self.outside_cpu += sum(self.computed(native) for who, native in found if who == CONSUMER)
         now = perf_counter()
         seconds = 0.0 if self.before is None else min(most, now - self.before)
         self.before = now
@@ -232,11 +160,23 @@ class LockProbe:
         self.times.add(seen, seconds, late=late)
         self.forget({native for _, native in found})
 
+    def computed(self, native: int) -> float:
+        """Seconds of CPU of a thread since it was last asked for; 0 at first, and when it has ended."""
+        try:
+            now = clock_gettime((~native << 3) | THREAD_CLOCK)
+        except OSError:
+            self.clocks.pop(native, None)
+            return 0.0
+        last = self.clocks.get(native, now)
+        self.clocks[native] = now
+        return max(0.0, now - last)
+
     def forget(self, now: Set[int]) -> None:
         """Close the files of threads that were not seen now, where there are many: runs go on for days."""
         if len(self.lines) > MOST:
             for native in self.lines.keys() - now:
                 os.close(self.lines.pop(native).fd)
+                self.clocks.pop(native, None)
 
     def line_of(self, native: int) -> Line | None:
         """The line of a thread; None: it has ended."""
@@ -251,7 +191,7 @@ class LockProbe:
             os.close(self.lines.popitem()[1].fd)
 
 
-def read_line(who: int, line: bytes, where: Addresses) -> Seen:
+def read_line(who: Who, line: bytes, where: Addresses) -> Seen:
     """What a line of the system says of a thread."""
     words = line.split()
     if not words or words[0] == b"running":

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from time import perf_counter, thread_time
 
-__all__ = ["JobTiming", "TimingTotals"]
+from flowload.observe.metrics import CpuSample
 
-#: `thread_time` costs a microsecond or two, as much as a short call: it is read for one job in EVERY, and for
-#: each that follows one longer than LONG (s), where it costs nothing worth mentioning.
-EVERY, LONG = 16, 1e-3
+__all__ = ["JobTiming", "TimingTotals"]
 
 
 class JobTiming:
@@ -40,19 +38,18 @@ class JobTiming:
 class TimingTotals:
     """Sums over all jobs of one segment; updated while holding the run lock."""
 
-    __slots__ = ("_asked_cpu", "_asked_work", "_last", "done", "waited", "work")
+    __slots__ = ("_cpu", "done", "waited", "work")
 
     def __init__(self) -> None:
         self.done = 0  #: jobs
         self.work = 0.0  #: seconds
         self.waited = 0.0  #: seconds from queue to thread
-        self._asked_cpu = self._asked_work = 0.0
-        self._last = 0.0
+        self._cpu = CpuSample()
 
     def queue(self, timing: JobTiming) -> None:
         """Note that a job was queued, and choose whether its CPU time is sampled."""
         timing.queued = perf_counter()
-        timing.asks = self._last > LONG or self.done % EVERY == 0
+        timing.asks = self._cpu.asks(self.done)
 
     def enter(self, timing: JobTiming) -> None:
         """Add the times of a job that is done."""
@@ -60,12 +57,9 @@ class TimingTotals:
         self.done += 1
         self.work += work
         self.waited += timing.began - timing.queued
-        self._last = work
-        if timing.asks:
-            self._asked_cpu += timing.cpu
-            self._asked_work += work
+        self._cpu.note(work, timing.cpu if timing.asks else None)
 
     @property
     def cpu_share(self) -> float:
         """CPU seconds per second of work, of the sampled jobs; 1 where none was sampled."""
-        return min(1.0, self._asked_cpu / self._asked_work) if self._asked_work else 1.0
+        return self._cpu.share()

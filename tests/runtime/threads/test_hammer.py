@@ -15,7 +15,8 @@ import pytest
 
 from flowload.abc.operators import Call
 from flowload.graph import Graph
-from flowload.runtime.threads.lock_probe import CONSUMER, LockProbe
+from flowload.runtime.threads.lock_probe import LockProbe
+from flowload.runtime.threads.lock_times import CONSUMER
 from tests.runtime.stages import Does, Ints, Yields, fan_out, in_turn, ints, origin, plus, rebatch, step
 
 GROWTH = (

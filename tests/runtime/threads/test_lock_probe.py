@@ -8,19 +8,21 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import thread_time
 
+import anyio
 import pytest
 
 from flowload.runtime.threads import lock_probe
+from flowload.runtime.threads.executor import Executor, Job
 from flowload.runtime.threads.lock_probe import (
-    CONSUMER,
     Addresses,
     LockProbe,
-    LockTimes,
-    Seen,
     addresses,
     read_line,
 )
+from flowload.runtime.threads.lock_times import CONSUMER, LockTimes, Seen, Who
+from flowload.runtime.threads.monitor import RunLock
 
 WHERE = Addresses(usleep=1, pread=2, state=0x7F0000000000, futex=b"202")
 TRIES = 400  #: looks, of which one is enough; a busy machine hides many
@@ -28,16 +30,20 @@ TRIES = 400  #: looks, of which one is enough; a busy machine hides many
 sees = pytest.mark.skipif(addresses() is None, reason="the system does not tell what threads do")
 
 
+def stage(number: int) -> Who:
+    return number, f"s{number}"
+
+
 def runs(*who: int) -> list[Seen]:
-    return [Seen(one, waits=False, runs=True) for one in who]
+    return [Seen(stage(one), waits=False, runs=True) for one in who]
 
 
 def waits(*who: int) -> list[Seen]:
-    return [Seen(one, waits=True, runs=False) for one in who]
+    return [Seen(stage(one), waits=True, runs=False) for one in who]
 
 
 def sleeps(*who: int) -> list[Seen]:
-    return [Seen(one, waits=False, runs=False) for one in who]
+    return [Seen(stage(one), waits=False, runs=False) for one in who]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +61,7 @@ def sleeps(*who: int) -> list[Seen]:
     ids=["runs", "lock", "below", "above", "sleep", "no call", "cut off", "gone"],
 )
 def test_lines_of_the_system(line: bytes, waits: bool, runs: bool) -> None:
-    assert read_line(5, line, WHERE) == Seen(5, waits=waits, runs=runs)
+    assert read_line(stage(5), line, WHERE) == Seen(stage(5), waits=waits, runs=runs)
 
 
 def test_who_runs_while_another_waits_has_the_lock() -> None:
@@ -65,7 +71,7 @@ def test_who_runs_while_another_waits_has_the_lock() -> None:
     times.add(runs(1), 0.05, late=False)  # nobody wants it
     times.add(sleeps(1, 2), 0.05, late=True)  # nobody is there who could have it
     assert times.locked == pytest.approx(0.1)
-    assert times.held({}) == pytest.approx({1: 0.1})
+    assert times.held({}) == pytest.approx({stage(1): 0.1})
 
 
 def test_what_is_doubtful_is_shared_as_what_is_sure() -> None:
@@ -77,17 +83,17 @@ def test_what_is_doubtful_is_shared_as_what_is_sure() -> None:
         times.add(runs(1, 2), 1.0, late=True)
     held = times.held({})
     assert sum(held.values()) == pytest.approx(20)
-    assert held[1] / held[2] == pytest.approx(9.5 / 1.5)
+    assert held[stage(1)] / held[stage(2)] == pytest.approx(9.5 / 1.5)
 
 
 def test_nobody_holds_it_longer_than_it_computes() -> None:
     times = LockTimes()
     for _ in range(10):
         times.add(runs(1, 2), 1.0, late=True)
-    assert times.held({1: 1.0, 2: 20.0}) == pytest.approx({1: 1.0, 2: 9.0})
-    assert times.held({1: 1.0, 2: 2.0}) == pytest.approx({1: 1.0, 2: 2.0})
-    assert times.held({1: 1.0}) == pytest.approx({1: 1.0, 2: 9.0})
-    assert LockTimes().held({1: 1.0}) == {}
+    assert times.held({stage(1): 1.0, stage(2): 20.0}) == pytest.approx({stage(1): 1.0, stage(2): 9.0})
+    assert times.held({stage(1): 1.0, stage(2): 2.0}) == pytest.approx({stage(1): 1.0, stage(2): 2.0})
+    assert times.held({stage(1): 1.0}) == pytest.approx({stage(1): 1.0, stage(2): 9.0})
+    assert LockTimes().held({stage(1): 1.0}) == {}
 
 
 def test_waits_are_the_part_of_what_needed_no_cpu() -> None:
@@ -95,10 +101,10 @@ def test_waits_are_the_part_of_what_needed_no_cpu() -> None:
     for _ in range(3):
         times.add(waits(1) + runs(2), 0.05, late=False)
     times.add(sleeps(1) + runs(2), 0.05, late=False)
-    assert times.waited(1, work=10.0, cpu=2.0) == pytest.approx(6.0)
-    assert times.waited(2, work=10.0, cpu=2.0) == 0.0
-    assert times.waited(3, work=10.0, cpu=2.0) == 0.0
-    assert times.waited(1, work=1.0, cpu=2.0) == 0.0
+    assert times.waited(stage(1), work=10.0, cpu=2.0) == pytest.approx(6.0)
+    assert times.waited(stage(2), work=10.0, cpu=2.0) == 0.0
+    assert times.waited(stage(3), work=10.0, cpu=2.0) == 0.0
+    assert times.waited(stage(1), work=1.0, cpu=2.0) == 0.0
 
 
 def test_a_rare_wait_is_the_probes_own() -> None:
@@ -106,11 +112,11 @@ def test_a_rare_wait_is_the_probes_own() -> None:
     times.add(waits(1) + runs(2), 0.05, late=False)
     for _ in range(99):
         times.add(runs(1), 0.05, late=False)
-    assert times.waited(1, work=10.0, cpu=2.0) == 0.0
+    assert times.waited(stage(1), work=10.0, cpu=2.0) == 0.0
 
 
 @contextmanager
-def at_work(*works: Callable[[], object]) -> Iterator[list[tuple[int, int]]]:
+def at_work(*works: Callable[[], object]) -> Iterator[list[tuple[Who, int]]]:
     """Threads that do their work again and again; what they are, as `look` takes it."""
     over = threading.Event()
     begun = threading.Barrier(len(works) + 1)
@@ -125,7 +131,7 @@ def at_work(*works: Callable[[], object]) -> Iterator[list[tuple[int, int]]]:
         thread.start()
     begun.wait()
     try:
-        yield [(k, thread.native_id or 0) for k, thread in enumerate(threads)]
+        yield [(stage(k), thread.native_id or 0) for k, thread in enumerate(threads)]
     finally:
         over.set()
         for thread in threads:
@@ -146,11 +152,11 @@ def test_two_that_compute_in_python_wait_for_each_other() -> None:
     with at_work(python, python) as threads:
         for _ in range(TRIES):
             probe.look(threads, 1.0)
-            if min(probe.times.waits.get(k, 0) for k in (0, 1)) and probe.times.locked:
+            if min(probe.times.waits.get(stage(k), 0) for k in (0, 1)) and probe.times.locked:
                 break
     probe.close()
-    assert min(probe.times.waits.get(k, 0) for k in (0, 1)) > 0
-    assert probe.times.held({}).keys() == {0, 1}
+    assert min(probe.times.waits.get(stage(k), 0) for k in (0, 1)) > 0
+    assert probe.times.held({}).keys() == {stage(0), stage(1)}
 
 
 @sees
@@ -160,8 +166,8 @@ def test_a_kernel_and_a_lock_of_the_users_are_not_pythons_lock() -> None:
         for _ in range(20):
             probe.look(threads, 1.0)
     probe.close()
-    assert probe.times.waits.get(1, 0) <= 2  # between two tries it is Python, for a moment
-    assert probe.times.sleeps.get(1, 0) > 10
+    assert probe.times.waits.get(stage(1), 0) <= 2  # between two tries it is Python, for a moment
+    assert probe.times.sleeps.get(stage(1), 0) > 10
 
 
 @sees
@@ -172,7 +178,7 @@ def test_files_are_closed_and_threads_that_ended_are_let_go() -> None:
         probe.look(threads, 1.0)
         assert len(probe.lines) == 1
         looks = dict(probe.times.looks)
-    probe.look([*threads, (1, 2**22 + 1)], 1.0)  # the first has ended, the second never was
+    probe.look([*threads, (stage(1), 2**22 + 1)], 1.0)  # the first has ended, the second never was
     assert not probe.lines
     assert probe.times.looks == looks, "who has ended does not sleep"
     probe.close()
@@ -197,14 +203,71 @@ def test_a_run_for_days_keeps_few_files_open(monkeypatch: pytest.MonkeyPatch) ->
 def test_where_the_system_does_not_tell_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock_probe, "addresses", lambda: None)
     probe = LockProbe()
-    probe.look([(1, os.getpid())], 1.0)
+    probe.look([(stage(1), os.getpid())], 1.0)
     assert probe.times.held({}) == {}
     assert not probe.lines
     probe.close()
 
 
 def test_others_are_the_consumers() -> None:
-    found = lock_probe.threads_of([])
+    found = lock_probe.threads_of([], {})
     own = threading.get_native_id()
     assert own not in [native for _, native in found]
     assert {who for who, _ in found} <= {CONSUMER}
+
+
+def test_a_thread_is_at_the_node_whose_code_it_runs() -> None:
+    executor, at = Executor("kernel", 1, RunLock()), dict[int, str]()
+    inside, over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        at[threading.get_ident()] = "encode"
+        inside.set()
+        over.wait()
+
+    executor.submit(Job(work), priority=3)
+    inside.wait()
+    try:
+        found = lock_probe.threads_of([executor], at)
+        assert [who for who, native in found if native == executor.threads[0].native_id] == [(3, "encode")]
+    finally:
+        over.set()
+        anyio.run(executor.close, 10)
+
+
+def spin(seconds: float) -> None:
+    until = thread_time() + seconds
+    while thread_time() < until:
+        pass
+
+
+@sees
+def test_the_cpu_of_threads_outside_the_run_is_counted_and_no_others() -> None:
+    probe, go, done = LockProbe(), threading.Semaphore(0), threading.Semaphore(0)
+
+    def work() -> None:
+        for _ in range(2):
+            go.acquire()
+            spin(0.01)
+            done.release()
+        go.acquire()
+
+    outside, inside = threading.Thread(target=work), threading.Thread(target=work)
+    outside.start()
+    inside.start()
+    threads = [(CONSUMER, outside.native_id or 0), (stage(1), inside.native_id or 0)]
+    told = []
+    for _ in range(2):
+        go.release(2)
+        done.acquire()
+        done.acquire()
+        probe.look(threads, 1.0)
+        told.append(probe.outside_cpu)
+    go.release(2)
+    outside.join()
+    inside.join()
+    probe.look(threads, 1.0)
+    probe.close()
+    assert told[0] == 0.0  # what it did before it was first seen is not the run's
+    assert 0.01 <= told[1] < 0.02  # one of the two
+    assert not probe.clocks

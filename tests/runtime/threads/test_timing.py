@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from flowload.observe.metrics import EVERY
 from flowload.runtime.threads import timing as shifts
-from flowload.runtime.threads.timing import EVERY, JobTiming, TimingTotals
+from flowload.runtime.threads.timing import JobTiming, TimingTotals
 
 
 class Clocks:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from enum import Enum
 from functools import partial
 from inspect import getattr_static
-from time import perf_counter
+from time import perf_counter, thread_time
 from types import GeneratorType
 from typing import Any, cast
 
@@ -45,6 +45,7 @@ class FoldChain:
     ) -> None:
         self._members = members
         self._folds = [member.operator for member in members if isinstance(member.operator, Fold)]
+        self._several = len(self._folds) > 1
         self._holding = [holding(fold) for fold in self._folds]  # once: a static look takes 7 us
         self._interruptible = [isinstance(fold, Interruptible) for fold in self._folds]
         self._taken = [0] * len(members)  # messages that each fold has taken: numbers its calls
@@ -181,6 +182,8 @@ class FoldChain:
         Between two blocks that it gives, folds that can be saved in the midst of a call are, if it is time;
         unless the call is itself part of another fold's.
         """
+        if self._several and self._members[k].meter.asks:  # of one, the job says what CPU it took
+            call.cpu = 0.0
         run = _run(self._members[k], self._holding[k], call, make, blocks=way.blocks, empties=way.empties)
         outermost = self._state.now is None
         if outermost:
@@ -231,7 +234,7 @@ def _run(
     source: Iterator[Block] | None = None
     try:
         while True:
-            began = perf_counter()
+            began, cpu = perf_counter(), 0.0 if call.cpu is None else thread_time()
             made: NumberedBlock | None = None
             try:
                 with member:
@@ -243,6 +246,8 @@ def _run(
             except Exception as error:
                 call.failed(error)
                 raise
+            if call.cpu is not None:
+                call.cpu += thread_time() - cpu
             call.seconds += perf_counter() - began
             if made is None:
                 break

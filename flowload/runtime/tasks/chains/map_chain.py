@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import iscoroutinefunction
-from time import perf_counter
+from time import perf_counter, thread_time
 
 from flowload.abc.operators import Map
 from flowload.errors import DataError
@@ -23,6 +23,7 @@ class MapChain:
     def __init__(self, members: Sequence[Member]) -> None:
         self._steps = [(member, member.operator) for member in members if isinstance(member.operator, Map)]
         self._waits = any(map(is_async, members))
+        self._several = len(self._steps) > 1 and not self._waits  # of one, the job says what CPU it took
 
     def apply(self, item: NumberedBlock, epoch: int = 0) -> tuple[NumberedBlock, Calls]:
         """Take one block of a pass through Maps that are plain functions, in a thread."""
@@ -43,7 +44,8 @@ class MapChain:
             if block is None:
                 break
             call = member.call(number, block, samples, epoch=epoch)
-            began = perf_counter()
+            asks = self._several and member.meter.asks
+            began, cpu = perf_counter(), thread_time() if asks else 0.0
             try:
                 with member:
                     made = operator.apply(block, call)
@@ -55,6 +57,8 @@ class MapChain:
             except Exception as error:
                 call.failed(error)
                 raise
+            if asks:
+                call.cpu = thread_time() - cpu
             call.seconds = perf_counter() - began
             calls.append((member, call, None if block is None else (samples, nbytes)))
         return NumberedBlock(number, block, nbytes, samples, trail), calls

@@ -187,3 +187,31 @@ def test_a_block_that_cannot_be_taken_is_skipped() -> None:
     chain.feed(items(3, 2))
     assert everything(chain) == []
     assert (one.meter.in_, dict(one.meter.dropped), one.meter.under_way) == (5, {"bad": 5}, 0)
+
+
+def test_folds_that_share_a_call_say_what_cpu_each_took_and_one_alone_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [1.0]
+
+    def computes(seconds: float) -> Folds:
+        def push(block: Ints, call: Call) -> Iterator[Block]:
+            for _ in range(2):
+                clock[0] += seconds
+                yield block
+
+        return Folds(push)
+
+    monkeypatch.setattr(folds_module, "thread_time", lambda: clock[0])
+    monkeypatch.setattr(folds_module, "perf_counter", lambda: 2 * clock[0])  # half of the time on a CPU
+    both = members(computes(0.25), computes(2.0))
+    chain = FoldChain(both)
+    chain.feed(items(1))
+    assert len(everything(chain)) == 4
+    assert [member.meter.busy for member in both] == [1.0, 16.0]
+    assert [member.meter.cpu.share() for member in both] == [0.5, 0.5]
+    alone = members(computes(0.25))
+    chain = FoldChain(alone)
+    chain.feed(items(1))
+    everything(chain)
+    assert alone[0].meter.cpu.share(0.125) == 0.125  # its job is asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ from flowload.abc.operators import Block, Call, OnError
 from flowload.errors import DataError
 from flowload.runtime.channel import NumberedBlock
 from flowload.runtime.tasks.call import Member
+from flowload.runtime.tasks.chains import map_chain
 from flowload.runtime.tasks.chains.map_chain import Calls, MapChain, is_async
 from tests.runtime.stages import Does, DoesAsync, Ints, Step, ints
 
@@ -113,3 +115,28 @@ def test_what_is_a_coroutine_function() -> None:
 
     sync, loop, static, part = members(Does(doubled), DoesAsync(waits), Static(), Partial())
     assert [is_async(member) for member in (sync, loop, static, part)] == [False, True, True, True]
+
+
+def test_maps_that_share_a_job_say_what_cpu_each_took_and_one_alone_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [1.0]
+
+    def computes(seconds: float) -> Any:
+        def work(block: Ints, call: Call) -> Ints:
+            clock[0] += seconds
+            return block
+
+        return work
+
+    monkeypatch.setattr(map_chain, "thread_time", lambda: clock[0])
+    both = members(Does(computes(0.25)), Does(computes(2.0)))
+    _, calls = MapChain(both).apply(NumberedBlock.of(0, ints([1])))
+    assert [call.cpu for _, call, _ in calls] == [0.25, 2.0]
+    for member, call, _ in calls:
+        call.seconds = 4.0
+        member.settle(call)
+    assert [member.meter.cpu.share() for member in both] == [0.0625, 0.5]
+    _, calls = MapChain(both[:1]).apply(NumberedBlock.of(0, ints([1])))
+    assert [call.cpu for _, call, _ in calls] == [None]  # its job is asked
+    assert both[0].at == {threading.get_ident(): "map"}
