@@ -15,23 +15,24 @@ import pytest
 import zarr
 
 from flowload.sample import sample_path
-from tools.bench import elsewhere, figures
+from tools.bench import figures
 from tools.bench.chess.corpus import Corpus, load_corpus
 from tools.bench.chess.footprint import Footprint
 from tools.bench.chess.roofline import speed
 from tools.bench.chess.rounds import rows_of
 from tools.bench.chess.yardstick import NAME
-from tools.bench.devices import measure_devices
-from tools.bench.maps import measure_maps, plainly
-from tools.bench.markdown import table
+from tools.bench.costs import elsewhere
+from tools.bench.costs.devices import measure_devices
+from tools.bench.costs.maps import measure_maps, plainly
+from tools.bench.measuring.markdown import table
+from tools.bench.measuring.settings import ROOT, Contender, Reading, Settings, Window, Work, default_data
+from tools.bench.measuring.turns import play
 from tools.bench.neural.recording import recording
 from tools.bench.neural.window_readers import libraries
 from tools.bench.rivals.craft import KERNELS, NUMPY
 from tools.bench.rivals.entries import RIVALS, references, rivals
 from tools.bench.rivals.order import Order
 from tools.bench.rivals.shuffle import Endless, Shuffle
-from tools.bench.settings import ROOT, Contender, Reading, Settings, Window, Work, default_data
-from tools.bench.turns import play
 
 SAMPLE = str(sample_path("chess") / "*.tar")
 QUICK = Settings(data=SAMPLE, seconds=0, warm=0, rounds=1, cpus=2, rates=(1.0,)).quick()
@@ -223,7 +224,9 @@ def test_measurements_are_taken_in_turn_and_compared_round_by_round(
 
     contenders = [contender(NAME, 1, None), contender("roof", 0.1, None), contender("own", 0.1, "roof")]
     settings = Settings(data="", seconds=0, warm=0, rounds=3, cpus=1, rates=())
-    monkeypatch.setattr("tools.bench.turns.gc", SimpleNamespace(collect=int))  # of a whole session's objects
+    monkeypatch.setattr(
+        "tools.bench.measuring.turns.gc", SimpleNamespace(collect=int)
+    )  # of a whole session's objects
     readings = play(contenders, settings, lambda line: None, "frames", lambda reading: reading.frames)
     assert turns == [NAME, "roof", "own"] * 3
     own = rows_of(contenders, readings, sample)[2]

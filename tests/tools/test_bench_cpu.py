@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.bench.cpu import cpu_seconds, living
-from tools.bench.ring import Ring, places
+from tools.bench.measuring.cpu import cpu_seconds, living
+from tools.bench.measuring.ring import Ring, places
 
 BUSY = "import sys, time\nwhile time.process_time() < 0.5: pass\nprint(1, flush=True); sys.stdin.read()"
 

@@ -18,14 +18,15 @@ from flowload.sample import sample_path
 from tests.kernels.games import naive as naive_games
 from tools.bench import figures
 from tools.bench.games.corpus import Corpus, Rate, pack
-from tools.bench.games.loaders import Loader, Reading, bare, flowload
+from tools.bench.games.loaders import bare, flowload
 from tools.bench.games.python_replay import replay
 from tools.bench.games.report import report
 from tools.bench.games.rivals import RIVALS
 from tools.bench.games.settings import Settings
-from tools.bench.others import rivals_of
-from tools.bench.settings import ROOT, Window
-from tools.bench.turns import play
+from tools.bench.measuring.loader import Loader, Reading
+from tools.bench.measuring.others import rivals_of
+from tools.bench.measuring.settings import ROOT, Window
+from tools.bench.measuring.turns import play
 
 QUICK = Settings(rows=0, many=0, seconds=0, warm=0, rounds=1, cpus=2).quick()
 SAMPLE = 44_311  #: positions of the shipped games
@@ -120,7 +121,9 @@ def test_ratios_are_of_measurements_side_by_side(monkeypatch: pytest.MonkeyPatch
         return Loader(name, "", measure)
 
     settings = Settings(rows=0, many=0, seconds=0, warm=0, rounds=3, cpus=1)
-    monkeypatch.setattr("tools.bench.turns.gc", SimpleNamespace(collect=int))  # of a whole session's objects
+    monkeypatch.setattr(
+        "tools.bench.measuring.turns.gc", SimpleNamespace(collect=int)
+    )  # of a whole session's objects
     readings = play(
         [loader(name) for name in said], settings, lambda line: None, "rows", lambda reading: reading.rows
     )

@@ -15,14 +15,14 @@ import pytest
 
 import flowload as fl
 from tools.bench import figures
+from tools.bench.measuring.settings import ROOT
 from tools.bench.molecules import neighbours
 from tools.bench.molecules.corpus import Corpus, write_molecules
-from tools.bench.molecules.loaders import Bare
+from tools.bench.molecules.loaders import BareMolecules
 from tools.bench.molecules.plain import Molecules, constant
 from tools.bench.molecules.rivals import RIVALS
 from tools.bench.molecules.settings import Settings
 from tools.bench.molecules.vectors import Padder
-from tools.bench.settings import ROOT
 
 LIBRARIES = {"matscipy": "matscipy", "ASE": "ase"}
 QUICK = Settings(rows=0, many=0, seconds=0, warm=0, rounds=1, cpus=2, batch=64).quick()
@@ -48,9 +48,9 @@ def test_the_loop_and_the_bare_thread_give_what_flowload_gives(corpus: Corpus) -
     loop = {**Molecules(corpus).pad(np.sort(rows)), **constant(64, 60)}
     check({key: batch[key] for key in loop}, loop)
     for bundles in (False, True):
-        bare = Bare(corpus, QUICK, 0, bundles=bundles)
-        made, padded = bare.make(0), Molecules(corpus).pad(bare.order.array()[: bare.many])
-        assert bare.many == (len(corpus.order) // 64 if bundles else 1) * 64
+        bare = BareMolecules(corpus, QUICK.batch, (0, QUICK.cpus), bundles=bundles)
+        made, padded = bare.make(0), Molecules(corpus).pad(bare.order.array()[: bare.size])
+        assert bare.size == (len(corpus.order) // 64 if bundles else 1) * 64
         check({key: made[key] for key in loop}, {**padded, **constant(64, 60)})
 
 

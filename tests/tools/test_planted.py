@@ -14,10 +14,10 @@ from flowload.blocks import Batch
 from flowload.observe.durations import Durations
 from flowload.runtime.threads.timing import JobTiming
 from flowload.sample import sample_path
+from tools.bench.measuring.settings import ROOT
 from tools.bench.observe import planted as planting
 from tools.bench.observe.measure import blind
 from tools.bench.observe.planted import planted
-from tools.bench.settings import ROOT
 
 
 def same(batch: Batch) -> Batch:

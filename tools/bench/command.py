@@ -1,4 +1,7 @@
-"""The words of `python tools/bench`."""
+"""The words of `python tools/bench`.
+
+Commands import what they measure when they run: numba counts the CPUs when it is imported.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,9 @@ from typing import Any
 import click
 
 from flowload.cli.sheet import open_sheet
+from tools.bench import options
+from tools.bench.measuring.settings import Settings
 from tools.bench.observe.planted import How
-
-from .machine import keep_to
-from .settings import SHARED, Settings, default_data
 
 __all__ = ["main"]
 
@@ -23,171 +25,118 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--data", metavar="PATTERN", help=f"Games; without it {SHARED} beside the clone, or the sample."
-)
-@click.option("--seconds", default=2.0, show_default=True, help="One measurement.")
-@click.option("--warm", default=0.5, show_default=True, help="Seconds before each, from its first batch on.")
-@click.option("--rounds", default=5, show_default=True, help="Measurements of each contender.")
-@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
-@click.option("--rates", default="1.0,0.03", show_default=True, help="Shares of a game's frames to take.")
-@click.option("--only", metavar="WORD", multiple=True, help="Only contenders with this in their name.")
-@click.option("--rivals/--no-rivals", default=True, show_default=True, help="Other loaders on the same work.")
-@click.option("--json", "sheet", metavar="PATH", type=click.Path(path_type=Path), help="Write it there.")
-@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
-def chess(  # noqa: PLR0913 - parameters are options
-    data: str | None,
-    seconds: float,
-    warm: float,
-    rounds: int,
-    cpus: int,
-    rates: str,
-    only: tuple[str, ...],
-    rivals: bool,
-    sheet: Path | None,
-    quick: bool,
-) -> None:
+@options.data
+@options.each(seconds=2.0, warm=0.5)
+@options.rounds(5, "Measurements of each contender.")
+@options.cpus
+@options.numbers("--rates", "1.0,0.03", float, "Shares of a game's frames to take.")
+@options.only
+@options.rivals
+@options.sheet
+@options.quick
+def chess(sheet: Path | None, quick: bool, **given: Any) -> None:
     """From tars of games to tensors."""
-    cpus = keep_to(cpus)
-    from tools.bench.chess.measure import measure_chess  # noqa: PLC0415 - numba counts the CPUs when it is imported
+    from tools.bench.chess.measure import measure_chess  # noqa: PLC0415 - see above
 
-    settings = Settings(
-        data=data or default_data(),
-        seconds=seconds,
-        warm=warm,
-        rounds=rounds,
-        cpus=cpus,
-        rates=tuple(float(rate) for rate in rates.split(",")),
-        only=only,
-        rivals=rivals,
-    )
+    settings = Settings(**given)
     with open_sheet(sheet) as paper:
         paper.content = measure_chess(settings.quick() if quick else settings, tell)
 
 
 @main.command()
-@click.option(
-    "--data", metavar="PATTERN", help=f"Games; without it {SHARED} beside the clone, or the sample."
-)
-@click.option("--rounds", default=3, show_default=True, help="Measurements of each.")
+@options.data
+@options.rounds(3, "Measurements of each.")
 @click.option("--mixing", is_flag=True, help="Only how well they mix.")
-def lanes(data: str | None, rounds: int, mixing: bool) -> None:
+def lanes(data: str, rounds: int, mixing: bool) -> None:
     """What lanes of one process cost beside one stream, and how well they mix."""
-    from tools.bench.lanes import measure_lanes, tell_mixing  # noqa: PLC0415 - as above
+    from tools.bench.costs.lanes import measure_lanes, tell_mixing  # noqa: PLC0415 - see above
 
     if mixing:
-        tell_mixing(data or default_data(), tell)
+        tell_mixing(data, tell)
     else:
-        measure_lanes(data or default_data(), rounds, tell)
+        measure_lanes(data, rounds, tell)
 
 
 @main.command()
 @click.option("--blocks", default=20_000, show_default=True, help="Blocks of one measurement.")
-@click.option("--rounds", default=5, show_default=True, help="Measurements of each graph.")
-@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+@options.rounds(5, "Measurements of each graph.")
+@options.cpus
 def hops(blocks: int, rounds: int, cpus: int) -> None:
     """What a block costs on its way through graphs that do nothing."""
-    cpus = keep_to(cpus)
-    from tools.bench.observe.hops import measure_hops  # noqa: PLC0415 - numba counts the CPUs when it is imported
+    from tools.bench.observe.hops import measure_hops  # noqa: PLC0415 - see above
 
     measure_hops(blocks, rounds, cpus)
 
 
 @main.command()
 @click.option("--batches", default=2000, show_default=True, help="Of one measurement.")
-@click.option("--rounds", default=9, show_default=True, help="Measurements of each, in turn.")
-@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+@options.rounds(9)
+@options.cpus
 def devices(batches: int, rounds: int, cpus: int) -> None:
     """What to_device("auto") costs beside "cpu" where no card is: chess and games in batches of 64."""
-    cpus = keep_to(cpus)
-    from .devices import measure_devices  # noqa: PLC0415 - numba counts the CPUs when it is imported
+    from tools.bench.costs.devices import measure_devices  # noqa: PLC0415 - see above
 
     measure_devices(batches, rounds, cpus, tell)
 
 
 @main.command()
 @click.option("--batches", default=200, show_default=True, help="Of one measurement.")
-@click.option("--rounds", default=5, show_default=True, help="Measurements of each, in turn.")
-@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+@options.rounds(5)
+@options.cpus
 def spread(batches: int, rounds: int, cpus: int) -> None:
     """A run in a process of its own beside one in this process: chess in tensors and bits, games."""
-    cpus = keep_to(cpus)
-    from .elsewhere import measure_elsewhere  # noqa: PLC0415 - numba counts the CPUs when it is imported
+    from tools.bench.costs.elsewhere import measure_elsewhere  # noqa: PLC0415 - see above
 
     measure_elsewhere(batches, rounds, cpus, tell)
 
 
 @main.command()
 @click.option("--batches", default=40, show_default=True, help="Of one measurement.")
-@click.option("--rounds", default=5, show_default=True, help="Measurements of each, in turn.")
-@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+@options.rounds(5)
+@options.cpus
 def maps(batches: int, rounds: int, cpus: int) -> None:
     """A map in pure Python: threads beside processes, and what the way there costs."""
-    cpus = keep_to(cpus)
-    from .maps import measure_maps  # noqa: PLC0415 - numba counts the CPUs when it is imported
+    from tools.bench.costs.maps import measure_maps  # noqa: PLC0415 - see above
 
     measure_maps(batches, rounds, cpus, tell)
 
 
 @main.command()
-@click.option("--data", metavar="PATTERN", help="As for chess.")
-@click.option("--seconds", default=5.0, show_default=True, help="One measurement with a slow-down.")
-@click.option("--warm", default=2.0, show_default=True, help="Seconds before each.")
-@click.option("--rounds", default=25, show_default=True, help="Measurements of the cost.")
+@options.data
+@options.each(seconds=5.0, warm=2.0)
+@click.option("--rounds", "costs", default=25, show_default=True, help="Measurements of the cost.")
 @click.option("--blocks", default=1000, show_default=True, help="Blocks of one measurement of the cost.")
-@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
+@options.cpus
 @click.option(
     "--how",
     type=click.Choice(["spin", "sleep", "python", "locked"]),
     default="spin",
     help="What slow stages do. [spin]",
 )
-@click.option("--turns", default=3, show_default=True, help="Measurements of each slow-down, in turn.")
+@click.option("--turns", "rounds", default=3, show_default=True, help="Measurements of each slow-down.")
 @click.option("--only", metavar="STAGE", multiple=True, help="Only slow-downs of these stages.")
-def observe(  # noqa: PLR0913 - parameters are options
-    data: str | None,
-    seconds: float,
-    warm: float,
-    rounds: int,
-    blocks: int,
-    cpus: int,
-    how: How,
-    turns: int,
-    only: tuple[str, ...],
-) -> None:
+def observe(costs: int, blocks: int, how: How, **given: Any) -> None:
     """What the statistics cost, and whether verdicts on slowed pipelines are right."""
-    cpus = keep_to(cpus)
-    from tools.bench.observe.measure import measure_cost, measure_verdicts  # noqa: PLC0415 - numba counts the CPUs at import
-    from tools.bench.observe.watched import measure_watching  # noqa: PLC0415 - the same
+    from tools.bench.observe.measure import measure_cost, measure_verdicts  # noqa: PLC0415 - see above
+    from tools.bench.observe.watched import measure_watching  # noqa: PLC0415 - see above
 
-    measure_cost(blocks, rounds, cpus)
-    measure_watching(rounds, cpus)
-    settings = Settings(
-        data=data or default_data(),
-        seconds=seconds,
-        warm=warm,
-        rounds=turns,
-        cpus=cpus,
-        rates=(1.0,),
-        only=only,
-        pool=48,  # a large one would hide for minutes what the stages before it do
-        batch=256,
-    )
-    measure_verdicts(settings, how, tell)
+    measure_cost(blocks, costs, given["cpus"])
+    measure_watching(costs, given["cpus"])
+    # A large pool would hide for minutes what the stages before it do.
+    measure_verdicts(Settings(**given, rates=(1.0,), pool=48, batch=256), how, tell)
 
 
 @main.command()
 @click.option("--windows", default=6, show_default=True, help="Windows of one measurement.")
-@click.option("--rounds", default=5, show_default=True, help="Measurements of each reader.")
-@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
-@click.option("--json", "sheet", metavar="PATH", type=click.Path(path_type=Path), help="Write it there.")
-@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
-def neural(windows: int, rounds: int, cpus: int, sheet: Path | None, quick: bool) -> None:
+@options.rounds(5, "Measurements of each reader.")
+@options.cpus
+@options.sheet
+@options.quick
+def neural(sheet: Path | None, quick: bool, **given: Any) -> None:
     """Windows of a recording in zarr: 0.7 GB in a temporary folder; and loading behind training."""
-    cpus = keep_to(cpus)
-    from tools.bench.neural.measure import NeuralSettings, measure_neural  # noqa: PLC0415 - numba counts the CPUs at import
+    from tools.bench.neural.measure import NeuralSettings, measure_neural  # noqa: PLC0415 - see above
 
-    settings = NeuralSettings(windows=windows, rounds=rounds, cpus=cpus)
+    settings = NeuralSettings(**given)
     if quick:
         settings = settings._replace(
             rows=256, columns=64, size=64, chunk=16, windows=2, rounds=1, train=0.001
@@ -199,20 +148,18 @@ def neural(windows: int, rounds: int, cpus: int, sheet: Path | None, quick: bool
 @main.command()
 @click.option("--rows", default=1_000_000, show_default=True, help="Positions to make batches of.")
 @click.option("--many", default=20_000_000, show_default=True, help="Positions of the large set.")
-@click.option("--seconds", default=1.0, show_default=True, help="One measurement.")
-@click.option("--warm", default=0.3, show_default=True, help="Seconds before each, from its first batch on.")
-@click.option("--rounds", default=5, show_default=True, help="Measurements of each contender.")
-@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
-@click.option("--only", metavar="WORD", multiple=True, help="Only contenders with this in their name.")
-@click.option("--rivals/--no-rivals", default=True, show_default=True, help="Other loaders on the same work.")
-@click.option("--json", "sheet", metavar="PATH", type=click.Path(path_type=Path), help="Write it there.")
-@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
-def games(cpus: int, sheet: Path | None, quick: bool, **given: Any) -> None:
+@options.each(seconds=1.0, warm=0.3)
+@options.rounds(5, "Measurements of each contender.")
+@options.cpus
+@options.only
+@options.rivals
+@options.sheet
+@options.quick
+def games(sheet: Path | None, quick: bool, **given: Any) -> None:
     """From packed positions to one-hot batches, and from moves to packed positions."""
-    cpus = keep_to(cpus)
-    from .games import measure, settings  # noqa: PLC0415 - numba counts the CPUs when it is imported
+    from tools.bench.games import measure, settings  # noqa: PLC0415 - see above
 
-    asked = settings.Settings(cpus=cpus, **given)
+    asked = settings.Settings(**given)
     with open_sheet(sheet) as paper:
         paper.content = measure.measure_games(asked.quick() if quick else asked, tell)
 
@@ -221,72 +168,58 @@ def games(cpus: int, sheet: Path | None, quick: bool, **given: Any) -> None:
 @click.option("--rows", default=200_000, show_default=True, help="Molecules to make batches of.")
 @click.option("--many", default=2_000_000, show_default=True, help="Molecules of the large set.")
 @click.option("--batch", default=128, show_default=True, help="Molecules of a batch.")
-@click.option("--seconds", default=1.0, show_default=True, help="One measurement.")
-@click.option("--warm", default=0.3, show_default=True, help="Seconds before each, from its first batch on.")
-@click.option("--rounds", default=5, show_default=True, help="Measurements of each contender.")
-@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
-@click.option("--only", metavar="WORD", multiple=True, help="Only contenders with this in their name.")
-@click.option("--rivals/--no-rivals", default=True, show_default=True, help="Other loaders on the same work.")
-@click.option("--json", "sheet", metavar="PATH", type=click.Path(path_type=Path), help="Write it there.")
-@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
-def molecules(cpus: int, sheet: Path | None, quick: bool, **given: Any) -> None:
+@options.each(seconds=1.0, warm=0.3)
+@options.rounds(5, "Measurements of each contender.")
+@options.cpus
+@options.only
+@options.rivals
+@options.sheet
+@options.quick
+def molecules(sheet: Path | None, quick: bool, **given: Any) -> None:
     """From packed molecules to padded batches with pair indices."""
-    cpus = keep_to(cpus)
-    from .molecules import measure, settings  # noqa: PLC0415 - numba counts the CPUs when it is imported
+    from tools.bench.molecules import measure, settings  # noqa: PLC0415 - see above
 
-    asked = settings.Settings(cpus=cpus, **given)
+    asked = settings.Settings(**given)
     with open_sheet(sheet) as paper:
         paper.content = measure.measure_molecules(asked.quick() if quick else asked, tell)
 
 
 @main.command()
-@click.option(
-    "--data", metavar="PATTERN", help=f"Games; without it {SHARED} beside the clone, or the sample."
-)
-@click.option("--frames", default="200000,1000000", show_default=True, help="Frames of the reservoir.")
-@click.option("--places", default="20,200,800", show_default=True, help="Batches behind which it is left.")
+@options.data
+@options.numbers("--frames", "200000,1000000", int, "Frames of the reservoir.")
+@options.numbers("--places", "20,200,800", int, "Batches behind which it is left.")
 @click.option("--rate", default=1.0, show_default=True, help="Share of a game's frames to take.")
-@click.option("--cpus", default=2, show_default=True, help="CPUs to keep to.")
-@click.option("--json", "sheet", metavar="PATH", type=click.Path(path_type=Path), help="Write it there.")
-@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
+@options.cpus
+@options.sheet
+@options.quick
 @click.option("--rivals", is_flag=True, help="Instead: what other loaders lose, repeat and refuse.")
 @click.option("--only", metavar="WORD", multiple=True, help="With --rivals: loaders with this in their name.")
-def resume(  # noqa: PLR0913 - parameters are options
-    data: str | None,
-    frames: str,
-    places: str,
-    rate: float,
-    cpus: int,
-    sheet: Path | None,
-    quick: bool,
-    rivals: bool,
-    only: tuple[str, ...],
-) -> None:
+def resume(sheet: Path | None, quick: bool, rivals: bool, only: tuple[str, ...], **given: Any) -> None:
     """Going on from a state: the time to the first batch, what states weigh, and what they cost."""
-    keep_to(cpus)
+    del given["cpus"]
     if rivals:
-        from .going_on.measure import Plan, measure_going_on  # noqa: PLC0415 - as below
+        from tools.bench.going_on.measure import Plan, measure_going_on  # noqa: PLC0415 - see above
 
         plan = Plan(rows=1200, each=60, rounds=1) if quick else Plan()
         with open_sheet(sheet) as paper:
             paper.content = measure_going_on(plan, only, tell)
         click.echo("\n".join([paper.content["table"], "", *paper.content["notes"]]))
         return
-    from .resume import measure_resume  # noqa: PLC0415 - numba counts the CPUs when it is imported
+    from tools.bench.costs.resume import measure_resume  # noqa: PLC0415 - see above
 
-    sizes = [500] if quick else [int(each) for each in frames.split(",")]
-    behind = [2, 4] if quick else [int(each) for each in places.split(",")]
+    if quick:
+        given |= {"frames": (500,), "places": (2, 4)}
     with open_sheet(sheet) as paper:
-        paper.content = measure_resume(data or default_data(), sizes, behind, rate, click.echo)
+        paper.content = measure_resume(**given, tell=click.echo)
 
 
 @main.command()
-@click.option("--rounds", default=5, show_default=True, help="Measurements of each contender.")
+@options.rounds(5, "Measurements of each contender.")
 @click.option("--readme", metavar="PATH", type=click.Path(path_type=Path), help="Write the section there.")
-@click.option("--quick", is_flag=True, help="Whether it works at all: the figures mean nothing.")
+@options.quick
 def figures(rounds: int, readme: Path | None, quick: bool) -> None:
     """Everything that the README says of speed, anew: chess, games, molecules, neural; half an hour."""
-    from .figures import measure_figures  # noqa: PLC0415 - numba counts the CPUs when it is imported
+    from tools.bench.figures import measure_figures  # noqa: PLC0415 - see above
 
     click.echo(measure_figures(rounds, readme, quick=quick, tell=tell))
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from flowload.errors import FlowloadError
 from tools.bench.chess.footprint import Footprint
+from tools.bench.measuring.markdown import table
+from tools.bench.measuring.others import best_of
+from tools.bench.measuring.settings import ROOT
 
 from .games.rivals import RIVALS as GAMES
-from .markdown import table
 from .molecules.rivals import RIVALS as MOLECULES
-from .others import best_of
-from .settings import ROOT
 
 __all__ = ["BEGIN", "END", "measure_figures", "put", "section"]
 

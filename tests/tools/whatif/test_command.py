@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.bench.settings import ROOT
+from tools.bench.measuring.settings import ROOT
 from tools.whatif.command import main
 
 

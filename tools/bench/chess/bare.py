@@ -19,7 +19,7 @@ from flowload.kernels.philox import integers, stream
 from flowload.runtime.memory.pool import BufferPool
 from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
 from flowload.stages.chunks.unpack import UnpackStage
-from tools.bench.settings import Settings, Work
+from tools.bench.measuring.settings import Settings, Work
 
 from .corpus import FORMAT, LIMIT, Corpus
 

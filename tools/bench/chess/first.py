@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
-from tools.bench.settings import ROOT, Settings
-from tools.bench.spread import Spread
+from tools.bench.measuring.settings import ROOT, Settings
+from tools.bench.measuring.spread import Spread
 
 __all__ = ["first_batches"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from tools.bench.child import finish, started, told
-from tools.bench.settings import Settings, Work
+from tools.bench.measuring.child import finish, started, told
+from tools.bench.measuring.settings import Settings, Work
 
 from .corpus import Corpus
 

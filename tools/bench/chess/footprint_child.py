@@ -13,7 +13,7 @@ from time import perf_counter, sleep
 import flowload as fl
 from flowload.graph.engine import Batches
 from flowload.sample import sample_path
-from tools.bench.settings import Settings, Work
+from tools.bench.measuring.settings import Settings, Work
 
 from .graphs import draw
 

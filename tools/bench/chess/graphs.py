@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from time import process_time
 
 import flowload as fl
-from tools.bench.settings import Contender, Reading, Settings, Window, Work
-from tools.bench.window import watch
+from tools.bench.measuring.settings import Contender, Reading, Settings, Window, Work
+from tools.bench.measuring.window import watch
 
 __all__ = ["draw", "graph"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 
-from tools.bench.machine import describe_machine
+from tools.bench.measuring.machine import describe_machine
+from tools.bench.measuring.settings import Contender, Settings, Work
+from tools.bench.measuring.turns import play
 from tools.bench.rivals.entries import rivals
-from tools.bench.settings import Contender, Settings, Work
-from tools.bench.turns import play
 
 from .corpus import load_corpus
 from .first import first_batches

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tools.bench.markdown import table
-from tools.bench.spread import Spread
+from tools.bench.measuring.markdown import table
+from tools.bench.measuring.spread import Spread
 
 from .footprint import Footprint
 from .rounds import Row

@@ -6,7 +6,7 @@ import itertools
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from time import perf_counter, process_time
 
-from tools.bench.settings import Contender, Reading, Settings, Window, Work
+from tools.bench.measuring.settings import Contender, Reading, Settings, Window, Work
 
 from .bare import Bare
 from .corpus import Corpus

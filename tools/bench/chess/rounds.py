@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from tools.bench.settings import Contender, Reading
-from tools.bench.spread import Spread
+from tools.bench.measuring.settings import Contender, Reading
+from tools.bench.measuring.spread import Spread
 
 from . import yardstick
 from .corpus import Corpus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from time import perf_counter, process_time
 
-from tools.bench.settings import Contender, Reading, Window, Work
+from tools.bench.measuring.settings import Contender, Reading, Window, Work
 
 from .corpus import Corpus
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flowload.abc.records import WRITTEN
 from flowload.kernels.games.positions import FEATURES, gather_rows
 from flowload.kernels.streaming import is_large
-from tools.bench.ring import Ring, places
+from tools.bench.measuring.ring import Ring, places
 
 __all__ = ["Gather", "KernelGather", "RingGather"]
 

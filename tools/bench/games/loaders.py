@@ -2,68 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from time import perf_counter, process_time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 import flowload as fl
-from flowload.abc.records import Picks
 from flowload.formats.games.packed import PackedGames
-from flowload.runtime.memory.pool import BufferPool
-from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
-from flowload.stages.rows.selection import RowRange
-from flowload.stages.rows.shuffle import drawn
 from flowload.testing.call import PlainCall
-from tools.bench.cpu import cpu_seconds
-from tools.bench.settings import Window
-from tools.bench.window import watch
+from tools.bench.measuring.bare import Bare, bare_loader, random_order
+from tools.bench.measuring.loader import Batches, Loader, watched
 
 from .corpus import Corpus
 from .settings import Settings
 
-__all__ = ["Loader", "Reading", "bare", "flowload", "random_order", "watched"]
-
-ROTATION = 3  #: batches in turn: what a training loop has in hand, what waits, what is written
-
-Batches = Iterator[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one measurement found."""
-
-    rows: float  #: a second
-    cores: float | None = None  #: CPU seconds of this process and its children, a second
-
-    @property
-    def thrift(self) -> float | None:
-        """Rows a CPU second: what others do on the machine disturbs it less."""
-        return None if self.cores is None else self.rows / self.cores
-
-
-@dataclass(frozen=True)
-class Loader:
-    """Somebody who makes batches."""
-
-    name: str
-    group: str
-    measure: Callable[[Window], Reading]
-
-
-def watched(name: str, group: str, start: Callable[[], AbstractContextManager[Batches]]) -> Loader:
-    """One that gives batches to a plain `for`; started anew for every measurement."""
-
-    def measure(window: Window) -> Reading:
-        with start() as batches:
-            seen = watch(batches, window, lambda: {"cpu": cpu_seconds()})
-        return Reading(seen.frames / seen.seconds, seen.gain("cpu") / seen.seconds)
-
-    return Loader(name, group, measure)
+__all__ = ["as_order", "bare", "flowload"]
 
 
 def flowload(corpus: Corpus, settings: Settings, layout: str) -> Loader:
@@ -79,63 +33,29 @@ def flowload(corpus: Corpus, settings: Settings, layout: str) -> Loader:
 
 
 def bare(corpus: Corpus, settings: Settings, layout: str) -> Loader:
-    """No graph, no books: the call that the graph makes, into buffers in turn."""
-
-    def measure(window: Window) -> Reading:
-        workers = [Bare(corpus, settings, layout, number) for number in range(settings.cpus)]
-        for worker in workers:
-            worker.thread.start()
-        try:
-            threading.Event().wait(window.warm)
-            rows, began, cpu = sum(worker.rows for worker in workers), perf_counter(), process_time()
-            threading.Event().wait(window.seconds)
-            rows, seconds = sum(worker.rows for worker in workers) - rows, perf_counter() - began
-            return Reading(rows / seconds, (process_time() - cpu) / seconds)
-        finally:
-            for worker in workers:
-                worker.stopped = True
-            for worker in workers:
-                worker.thread.join()
-
-    return Loader(f"bare kernel, {layout}", layout, measure)
+    """The call that the graph makes, by bare threads."""
+    cpus = settings.cpus
+    name = f"bare kernel, {layout}"
+    return bare_loader(
+        name, layout, lambda: [BareGames(corpus, settings.batch, layout, (k, cpus)) for k in range(cpus)]
+    )
 
 
-class Bare:
-    """One thread, with every n-th batch."""
+class BareGames(Bare):
+    """One thread; its part of the order is computed like the graph's."""
 
-    def __init__(self, corpus: Corpus, settings: Settings, layout: str, number: int) -> None:
-        self.order, self.size = random_order(len(corpus.order)), settings.batch
+    def __init__(self, corpus: Corpus, batch: int, layout: str, place: tuple[int, int]) -> None:
+        self.order = random_order(len(corpus.order))
         self.table = corpus.table(layout)
-        self.number, self.step = number, settings.cpus
-        fields = self.table.fields("onehot", corpus.order[:0])
+        super().__init__(self.table.fields("onehot", corpus.order[:0]), batch, place)
         self.call = PlainCall((0, 0), 0)
-        pool = BufferPool()  # the memory that a run's own pool gives: aligned, in huge pages
-        leases = (pool.lease(batch_bytes(fields, self.size)) for _ in range(ROTATION))
-        self.buffers = [split_lease(memory, fields, self.size) for memory in leases]
-        self.rows = 0
-        self.stopped = False
-        self.thread = threading.Thread(target=self.run)
         self.make(0)
 
     def make(self, turn: int) -> None:
-        """One batch; its part of the order is computed like the graph's."""
+        """One batch."""
         begin = turn % (len(self.order) // self.size) * self.size
         rows = self.order.select(slice(begin, begin + self.size))
-        out = self.buffers[turn // self.step % ROTATION]
-        self.table.write_many("onehot", rows, self.size, out, self.call)
-
-    def run(self) -> None:
-        """Until stopped."""
-        turn = self.number
-        while not self.stopped:
-            self.make(turn)
-            self.rows += self.size
-            turn += self.step
-
-
-def random_order(count: int) -> Picks:
-    """All rows, in an order as `shuffle` gives them."""
-    return drawn(RowRange(0, count), np.random.default_rng(0))
+        self.table.write_many("onehot", rows, self.size, self.out(turn), self.call)
 
 
 def as_order(corpus: Corpus, batch: int, seed: int) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:

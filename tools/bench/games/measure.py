@@ -7,9 +7,9 @@ from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tools.bench.machine import describe_machine
-from tools.bench.others import rivals_of
-from tools.bench.turns import chosen, play
+from tools.bench.measuring.machine import describe_machine
+from tools.bench.measuring.others import rivals_of
+from tools.bench.measuring.turns import chosen, play
 
 from .corpus import Corpus, pack
 from .loaders import bare, flowload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.bench.child import finish, started, told
+from tools.bench.measuring.child import finish, started, told
 
 from .settings import Settings
 

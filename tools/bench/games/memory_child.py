@@ -10,7 +10,7 @@ import numpy as np
 
 import flowload as fl
 from flowload.formats.games.packed import PackedGames
-from tools.bench.anonymous import anonymous
+from tools.bench.measuring.anonymous import anonymous
 
 __all__ = ["main"]
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from tools.bench.markdown import table
-from tools.bench.others import best_of
-from tools.bench.spread import Spread
+from tools.bench.measuring.loader import Reading
+from tools.bench.measuring.markdown import table
+from tools.bench.measuring.others import best_of
+from tools.bench.measuring.spread import Spread
 
 from .corpus import Rate
-from .loaders import Reading
 from .memory import Memory
 from .rivals import RIVALS
 

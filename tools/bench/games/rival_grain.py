@@ -10,9 +10,10 @@ import grain
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.bench.measuring.loader import Batches
+
 from .corpus import Corpus
 from .gathering import Gather, KernelGather, RingGather
-from .loaders import Batches
 from .settings import Settings
 
 __all__ = ["by_number", "open_dataset", "open_dataset_kernel"]

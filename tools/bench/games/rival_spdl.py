@@ -7,9 +7,11 @@ from contextlib import AbstractContextManager, contextmanager
 
 from spdl.pipeline import PipelineBuilder
 
+from tools.bench.measuring.loader import Batches
+
 from .corpus import Corpus
 from .gathering import Gather, KernelGather, RingGather
-from .loaders import Batches, as_order
+from .loaders import as_order
 from .settings import Settings
 
 __all__ = ["open_pipeline", "open_pipeline_kernel"]

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from queue import Empty, Full, Queue
 from typing import Any
 
+from tools.bench.measuring.loader import Batches
+
 from .corpus import Corpus
 from .gathering import RingGather
-from .loaders import Batches, as_order
+from .loaders import as_order
 from .settings import Settings
 
 __all__ = ["in_threads", "open_threads"]

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from tools.bench.measuring.loader import Batches
+
 from .corpus import Corpus
 from .gathering import Gather
-from .loaders import Batches, as_order
+from .loaders import as_order
 from .settings import Settings
 
 __all__ = ["open_fetched", "open_samples", "open_threads", "open_workers"]

@@ -6,7 +6,7 @@ marked "our kernel" is no rival, but shows what the loader itself costs.
 
 from __future__ import annotations
 
-from tools.bench.others import Rival
+from tools.bench.measuring.others import Rival
 
 __all__ = ["RIVALS"]
 

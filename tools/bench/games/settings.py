@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tools.bench.settings import Measuring
+from tools.bench.measuring.settings import Measuring
 
 __all__ = ["Settings"]
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tools.bench.markdown import table
+from tools.bench.measuring.markdown import table
 
 from .processes import run_ranks
 from .setting import Place

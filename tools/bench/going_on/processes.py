@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.bench.settings import ROOT
+from tools.bench.measuring.settings import ROOT
 
 __all__ = ["run_ranks"]
 

@@ -7,13 +7,13 @@ from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tools.bench.child import finish, started, told
-from tools.bench.games.loaders import Reading
-from tools.bench.machine import describe_machine
-from tools.bench.markdown import table
-from tools.bench.others import best_of, rivals_of
-from tools.bench.spread import Spread
-from tools.bench.turns import chosen, play
+from tools.bench.measuring.child import finish, started, told
+from tools.bench.measuring.loader import Reading
+from tools.bench.measuring.machine import describe_machine
+from tools.bench.measuring.markdown import table
+from tools.bench.measuring.others import best_of, rivals_of
+from tools.bench.measuring.spread import Spread
+from tools.bench.measuring.turns import chosen, play
 
 from .corpus import LARGEST, SMALLEST, Corpus, write_molecules
 from .loaders import bare, flowload

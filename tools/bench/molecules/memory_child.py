@@ -10,7 +10,7 @@ from time import perf_counter
 import flowload as fl
 from flowload.formats.molecules.packed import PackedMolecules
 from flowload.sample import sample_path
-from tools.bench.anonymous import anonymous
+from tools.bench.measuring.anonymous import anonymous
 
 __all__ = ["main"]
 

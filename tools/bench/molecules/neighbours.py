@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.kernels.molecules.images import fill_images, find_images
-from tools.bench.markdown import table
-from tools.bench.spread import Spread
+from tools.bench.measuring.markdown import table
+from tools.bench.measuring.spread import Spread
 
 from .settings import Settings
 

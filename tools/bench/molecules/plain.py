@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.bench.games.loaders import Batches
+from tools.bench.measuring.loader import Batches
 
 from .corpus import Corpus, as_order
 from .settings import Settings

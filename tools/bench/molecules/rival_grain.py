@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tools.bench.games.loaders import Batches
 from tools.bench.games.rival_grain import by_number
+from tools.bench.measuring.loader import Batches
 
 from .corpus import Corpus
 from .rival_threads import padder

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from spdl.pipeline import PipelineBuilder
 
-from tools.bench.games.loaders import Batches
+from tools.bench.measuring.loader import Batches
 
 from .corpus import Corpus, as_order
 from .rival_threads import padder

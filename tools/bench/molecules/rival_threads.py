@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tools.bench.games.loaders import Batches
 from tools.bench.games.rival_threads import in_threads
-from tools.bench.ring import places
+from tools.bench.measuring.loader import Batches
+from tools.bench.measuring.ring import places
 
 from .corpus import Corpus, as_order
 from .plain import constant

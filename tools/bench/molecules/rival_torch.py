@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from tools.bench.games.loaders import Batches
+from tools.bench.measuring.loader import Batches
 
 from .corpus import Corpus
 from .plain import Molecules, constant

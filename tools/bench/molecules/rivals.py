@@ -5,7 +5,7 @@ Processes make new memory, which is copied to the reader anyway; threads use the
 
 from __future__ import annotations
 
-from tools.bench.others import Rival
+from tools.bench.measuring.others import Rival
 
 __all__ = ["RIVALS"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 import flowload as fl
 from flowload.formats.molecules.packed import PackedMolecules
-from tools.bench.games.loaders import Batches, Loader, watched
+from tools.bench.measuring.loader import Batches, Loader, watched
 
 from .corpus import Corpus
 from .settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.bench.ring import Ring
+from tools.bench.measuring.ring import Ring
 
 from .corpus import Corpus
 from .plain import Molecules

@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from time import perf_counter, process_time
 from typing import NamedTuple
 
-from tools.bench.machine import describe_machine
-from tools.bench.markdown import table
-from tools.bench.selected import SELECTED, measure_selected, selected_rows
-from tools.bench.spread import Spread
+from tools.bench.measuring.machine import describe_machine
+from tools.bench.measuring.markdown import table
+from tools.bench.measuring.spread import Spread
 
 from .overlap import Overlap, overlap
 from .recording import Corpus, recording
+from .selected import SELECTED, measure_selected, selected_rows
 from .window_readers import AHEAD, Read, readers
 
 __all__ = ["NeuralSettings", "measure_neural"]

@@ -26,7 +26,7 @@ from zarr.storage import LocalStore
 
 import flowload as fl
 from flowload.runtime.memory.pool import BufferPool
-from tools.bench.ring import Ring
+from tools.bench.measuring.ring import Ring
 
 from .recording import Corpus
 

@@ -9,7 +9,7 @@ import numpy as np
 
 import flowload as fl
 from flowload.blocks import Batch
-from tools.bench.spread import Spread
+from tools.bench.measuring.spread import Spread
 
 __all__ = ["measure_hops"]
 

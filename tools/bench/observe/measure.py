@@ -24,8 +24,8 @@ from flowload.observe.trace import Trace
 from flowload.observe.verdict import Verdict, judge
 from flowload.runtime.threads.timing import JobTiming, TimingTotals
 from tools.bench.chess.graphs import draw
-from tools.bench.settings import Settings, Work
-from tools.bench.window import watch
+from tools.bench.measuring.settings import Settings, Work
+from tools.bench.measuring.window import watch
 
 from .hops import drawn
 from .planted import Calls, How, planted

@@ -18,7 +18,7 @@ from zlib_ng import zlib_ng
 from flowload.formats.containers import gzip as gz
 from flowload.formats.lc0.format import FORMAT
 from flowload.formats.lc0.records import RECORDS
-from tools.bench.ring import Ring, places
+from tools.bench.measuring.ring import Ring, places
 
 __all__ = ["KERNELS", "NUMPY", "V6", "Arrays", "ChunkRef", "Craft", "Records"]
 

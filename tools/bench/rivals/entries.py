@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from tools.bench.chess.corpus import Corpus
-from tools.bench.cpu import cpu_seconds
-from tools.bench.settings import Contender, Reading, Settings, Window, Work
-from tools.bench.window import watch
+from tools.bench.measuring.cpu import cpu_seconds
+from tools.bench.measuring.settings import Contender, Reading, Settings, Window, Work
+from tools.bench.measuring.window import watch
 
 from .craft import KERNELS, NUMPY, ChunkRef, Craft
 from .order import Order

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
-from tools.bench.games.loaders import Batches, Loader, watched
+from .loader import Batches, Loader, watched
 
 __all__ = ["OURS", "Rival", "best_of", "rivals_of"]
 

@@ -21,7 +21,7 @@ __all__ = [
     "default_data",
 ]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHARED = "../shared/data/lc0/training-run1-*.tar"
 
 

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import flowload as fl
-
-from .settings import ROOT
+from tools.bench.measuring.settings import ROOT
 
 __all__ = ["measure_lanes", "tell_mixing"]
 
@@ -72,7 +71,7 @@ def tell_mixing(data: str, tell: Callable[[str], object]) -> None:
 
 def child(data: str, lanes: int) -> list[float]:
     """Seconds and CPU seconds a million frames, and MB at most, of a process of its own."""
-    command = [sys.executable, "-m", "tools.bench.lanes", data, str(lanes)]
+    command = [sys.executable, "-m", "tools.bench.costs.lanes", data, str(lanes)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     found: list[float] = json.loads(done.stdout.splitlines()[-1])
     return found

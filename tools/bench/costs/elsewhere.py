@@ -8,8 +8,7 @@ from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
 import flowload as fl
-
-from .settings import ROOT
+from tools.bench.measuring.settings import ROOT
 
 __all__ = ["Elsewhere", "measure_elsewhere"]
 

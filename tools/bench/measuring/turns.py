@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from .games.loaders import Loader
+from .loader import Loader
 from .settings import Window
 
 __all__ = ["chosen", "play"]

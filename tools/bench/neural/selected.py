@@ -20,8 +20,7 @@ import zarr
 from zarr.storage import LocalStore
 
 import flowload as fl
-
-from .spread import Spread
+from tools.bench.measuring.spread import Spread
 
 __all__ = ["SELECTED", "measure_selected", "selected_rows"]
 

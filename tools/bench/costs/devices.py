@@ -9,8 +9,7 @@ from time import perf_counter, process_time
 from typing import NamedTuple
 
 import flowload as fl
-
-from .settings import ROOT
+from tools.bench.measuring.settings import ROOT
 
 __all__ = ["Ratio", "measure_devices"]
 
