@@ -9,6 +9,7 @@ import flowload.adapters.engine
 import flowload.moved
 import flowload.picture.doors
 import flowload.printable
+from flowload.adapters.preempt import on_preempt
 from flowload.blocks import Batch
 from flowload.errors import FlowloadError
 from flowload.graph import Graph, Stage, load, outputs, pipeline, place
@@ -16,7 +17,6 @@ from flowload.graph.names import near as _near
 from flowload.observe.step_times import StepTimes
 from flowload.picture.doors import watch
 from flowload.runtime.capsules.replay import replay
-from flowload.adapters.preempt import on_preempt
 from flowload.runtime.state.file import load_state, save_state
 from flowload.stages.batches.batch import batch
 from flowload.stages.chunks.read import read

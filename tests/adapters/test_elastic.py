@@ -25,7 +25,7 @@ LIMIT = 200  #: seconds of one world
 def world(ranks: int, folder: Path, *arguments: object) -> int:
     """Run so many ranks; the exit status of torchrun."""
     script = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
-    child = [str(Path(__file__).with_name("elastic_rank.py")), str(folder), *map(str, arguments)]
+    child = [str(Path(__file__).parent / "children" / "elastic_rank.py"), str(folder), *map(str, arguments)]
     done = subprocess.run(
         [*script, *child],
         capture_output=True,

@@ -13,11 +13,12 @@ import torch.distributed as dist
 
 import flowload as fl
 from flowload.adapters import wishes
-from tests.adapters.one_leaver import ROWS, graph
+from tests.adapters.children.one_leaver import ROWS, graph
 from tests.adapters.test_ranks import ranks
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch has no gloo here")
 
+LEAVER = "tests.adapters.children.one_leaver"
 ALONE = 128 + signal.SIGUSR1
 
 
@@ -30,7 +31,14 @@ def joined(told: list[dict[str, Any]], key: str = "seen") -> list[list[int]]:
 @pytest.mark.slow
 def test_all_ranks_leave_after_the_same_step(tmp_path: Path) -> None:
     found = ranks(
-        2, "leave", "each", "end", "late", "one_file", folder=tmp_path, module="tests.adapters.one_leaver"
+        2,
+        "leave",
+        "each",
+        "end",
+        "late",
+        "one_file",
+        folder=tmp_path,
+        module=LEAVER,
     )
     assert [rank.code for rank in found] == [0, 0], found
     leave, each, end, late, one_file = (
@@ -54,7 +62,7 @@ def test_all_ranks_leave_after_the_same_step(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_rank_that_dies_is_noticed(tmp_path: Path) -> None:
-    found = ranks(2, "dead", folder=tmp_path, module="tests.adapters.one_leaver")
+    found = ranks(2, "dead", folder=tmp_path, module=LEAVER)
     assert found[0].told[0]["error"].startswith("the other ranks cannot be reached any more")
 
 

@@ -13,11 +13,12 @@ import torch.distributed as dist
 
 import flowload as fl
 from flowload.adapters.ranks import GroupAgreement, full_size
-from tests.adapters import one_rank
+from tests.adapters.children import one_rank
 from tests.suite.warm import start_warm
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch has no gloo here")
 
+CHILD = "tests.adapters.children.one_rank"
 LIMIT = 120  #: seconds for all of them
 
 
@@ -29,7 +30,9 @@ class Ended(NamedTuple):
     log: str
 
 
-def ranks(world: int, *what: str, folder: Path, module: str = "tests.adapters.one_rank") -> list[Ended]:
+def ranks(
+    world: int, *what: str, folder: Path, module: str = "tests.adapters.children.one_rank"
+) -> list[Ended]:
     """Run them all: each does one thing after the other. None outlives the test."""
     store = str(folder / "store")
     processes = [

@@ -15,7 +15,7 @@ from flowload.cli.view.screen import PlainScreen
 from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.graph.pipelines.load import pipeline
-from tests.cli.moments import moment, stage
+from tests.observe.moments import moment, stage
 
 
 @pipeline

@@ -9,8 +9,8 @@ import pytest
 
 from flowload.runtime.memory.mapping import release_late
 from flowload.stages.device import cuda, find_card, page_lock, under_way
-from tests.device.cards import Cards
-from tests.device.patches import install
+from tests.device.simulated.cards import Cards
+from tests.device.simulated.patches import install
 
 __all__ = ["Install"]
 

@@ -17,8 +17,8 @@ import flowload as fl
 from flowload.formats.molecules.packed import PackedMolecules
 from flowload.graph import Graph
 from flowload.sample import sample_path
-from tests.device.cards import Cards
-from tests.device.tensors import CardTensor, expect
+from tests.device.simulated.cards import Cards
+from tests.device.simulated.tensors import CardTensor, expect
 
 __all__ = ["FLOWS", "READERS", "ROWS", "check", "read", "record", "rows", "windows"]
 

@@ -9,9 +9,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import pytest
 
-from tests.device.cards import Cards
-from tests.device.patches import install
-from tests.device.torch_cuda import install_rest
+from tests.device.simulated.cards import Cards
+from tests.device.simulated.patches import install
+from tests.device.simulated.torch_cuda import install_rest
 from tools.gpu_check import rank_child
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from flowload.errors import DataError
 from flowload.runtime.memory.pool import BufferPool
 from flowload.stages.device.card_memory import on_the_way
 from flowload.stages.device.page_lock import PageLock
-from tests.device.cards import MODES, Mode
 from tests.device.conftest import Install
 from tests.device.flows import read, record, rows, windows
+from tests.device.simulated.cards import MODES, Mode
 from tests.device.test_flows import on_cpu
 from tests.device.test_guards import locked_after, windows_on_card
 

@@ -10,9 +10,9 @@ import pytest
 from flowload.errors import FlowloadError
 from flowload.runtime.memory.pool import BufferPool
 from flowload.stages.device.page_lock import PageLock
-from tests.device.cards import MODES, Mode
 from tests.device.conftest import Install
 from tests.device.flows import read, rows
+from tests.device.simulated.cards import MODES, Mode
 from tests.device.test_flows import on_cpu
 
 

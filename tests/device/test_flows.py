@@ -16,10 +16,10 @@ from flowload.stages.batches.collate import Collate
 from flowload.stages.batches.rebatch import Rebatch
 from flowload.stages.device import cuda
 from flowload.stages.device.on_card import CudaBatch
-from tests.device.cards import MODES, Mode
 from tests.device.conftest import Install
 from tests.device.flows import FLOWS, READERS, check, leaves, read, record, rows, windows
-from tests.device.tensors import CardTensor, copied, expect
+from tests.device.simulated.cards import MODES, Mode
+from tests.device.simulated.tensors import CardTensor, copied, expect
 from tests.stages.fakes import FakeCall
 from tests.states import through_json
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.device.cards import Cards
 from tests.device.conftest import Install
-from tests.device.torch_cuda import install_rest
+from tests.device.simulated.cards import Cards
+from tests.device.simulated.torch_cuda import install_rest
 from tools.gpu_check import trainers
 from tools.gpu_check.bench import DRY, Bench
 from tools.gpu_check.card import Card

@@ -21,10 +21,10 @@ from flowload.runtime.memory.mapping import PinnedMap
 from flowload.stages.device import card_memory, cuda, neighbours, on_card, under_way
 from flowload.stages.user import blocks_of_values as values
 from flowload.stages.wiring import tee
-from tests.device.cards import MODES, Cards
 from tests.device.conftest import Install
 from tests.device.flows import FLOWS, check, read, record, rows, windows
-from tests.device.tensors import CardTensor
+from tests.device.simulated.cards import MODES, Cards
+from tests.device.simulated.tensors import CardTensor
 from tests.device.test_flows import on_cpu
 
 Patch = pytest.MonkeyPatch

@@ -17,9 +17,9 @@ import flowload as fl
 from flowload.formats.zarr.chunks import grid
 from flowload.graph import Graph
 from flowload.stages.device import card_memory, places
-from tests.device.cards import Cards, Mode
 from tests.device.conftest import Install
 from tests.device.flows import record
+from tests.device.simulated.cards import Cards, Mode
 
 BATCHES = 70
 WINDOW = 2048 * 256 * 4  #: bytes

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import flowload as fl
 from flowload.stages.device.neighbours import closure
 from flowload.stages.windows.csr import CSR
-from tests.device.cards import MODES, Mode
 from tests.device.conftest import Install
 from tests.device.flows import read
+from tests.device.simulated.cards import MODES, Mode
 from tests.device.test_windows import wanted
 
 NEURONS = 60

@@ -10,9 +10,9 @@ import pytest
 import zarr
 
 import flowload as fl
-from tests.device.cards import MODES, Mode
 from tests.device.conftest import Install
 from tests.device.flows import host, leaves, read, record, rows
+from tests.device.simulated.cards import MODES, Mode
 
 DATA = np.random.default_rng(0).standard_normal((200, 300)).astype(np.float32)
 

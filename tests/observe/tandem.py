@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from flowload.observe.stats import ExecutorStats, RunStats, TaskStats
-from tests.cli.moments import moment
+
+from .moments import moment
 
 __all__ = ["Stage", "Tandem"]
 

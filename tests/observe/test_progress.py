@@ -8,7 +8,8 @@ import pytest
 
 from flowload.observe.progress import progress
 from flowload.observe.stats import RunStats
-from tests.cli.moments import moment, stage
+
+from .moments import moment, stage
 
 
 def run(passes: float, whole: float, *, held: int = 0, **fields: Any) -> RunStats:

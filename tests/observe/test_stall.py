@@ -10,7 +10,8 @@ import pytest
 from flowload.errors import ClosedRun
 from flowload.observe.stall import Dump, Held, Patience, StallWatch, log_stall
 from flowload.observe.stats import RunStats
-from tests.cli.moments import moment, stage
+
+from .moments import moment, stage
 
 CALL = Held(
     "unpack", 7, "/data/a.tar", "flowload-kernel-1", 31.5, ('  File "x.py", line 3, in f\n    wait()\n',)

@@ -14,8 +14,9 @@ from flowload.cli.view.verdict import brief, told
 from flowload.observe.stations import CONSUMER, LOCK, LOOP
 from flowload.observe.stats import ExecutorStats, RunStats, TaskStats
 from flowload.observe.verdict import Verdict, judge
-from tests.cli.moments import moment
 from tests.observe.tandem import Stage, Tandem
+
+from .moments import moment
 
 BLOCKS = 400
 COSTS = st.floats(0.2, 5.0)

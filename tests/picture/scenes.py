@@ -20,8 +20,8 @@ from flowload.observe.verdict import judge
 from flowload.picture.record.feed import window
 from flowload.picture.scene.moment import Moment, moment_of
 from flowload.picture.scene.rails import Rails, rails_of
-from tests.cli.moments import moment as stats_of
-from tests.cli.moments import stage
+from tests.observe.moments import moment as stats_of
+from tests.observe.moments import stage
 
 __all__ = ["ENDS", "Scene", "scene_of"]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from flowload.cli.view.ledger import balanced, ledger, under_way
-from tests.cli.moments import moment, stage
+from tests.observe.moments import moment, stage
 
 
 def test_a_balanced_stage_has_a_check_mark_and_its_reasons() -> None:

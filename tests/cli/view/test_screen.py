@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from flowload.cli.view.screen import LiveScreen, PlainScreen, make_screen
-from tests.cli.moments import moment, stage
+from tests.observe.moments import moment, stage
 
 FIRST = moment(stage(out=1), elapsed=1.0, finished=False)
 LAST = moment(stage("read", in_=77, out=77), elapsed=2.0, delivered=77, blocks_delivered=7)

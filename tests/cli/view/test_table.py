@@ -4,7 +4,7 @@ from rich.console import Console
 
 from flowload.cli.view.table import HEAD, ahead, plain_table, progress, rows, summary, table
 from flowload.observe.stats import RunStats
-from tests.cli.moments import edge, moment, stage
+from tests.observe.moments import edge, moment, stage
 
 
 def test_a_row_says_what_a_stage_did_over_the_whole_run() -> None:

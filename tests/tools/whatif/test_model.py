@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowload.observe.stats import RunStats
-from tests.cli.moments import stage as account
+from tests.observe.moments import stage as account
 from tests.observe.tandem import Stage, Tandem
 from tools.whatif.model import Replay, Trial, what_if
 

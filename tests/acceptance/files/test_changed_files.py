@@ -27,7 +27,7 @@ from flowload.graph import Graph
 from tests.formats.molecules import packs as small
 
 ROWS = 20_000
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Batch = Mapping[str, NDArray[Any]]
 
 

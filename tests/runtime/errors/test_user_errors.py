@@ -18,7 +18,8 @@ from tests.runtime.stages import (
     numbers,
     step,
 )
-from tests.runtime.traps import BARE, KINDS, PLACES, MuteError, Trap, batches, one_worker
+
+from .traps import BARE, KINDS, PLACES, MuteError, Trap, batches, one_worker
 
 
 @pytest.mark.hammer

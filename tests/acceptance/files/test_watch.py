@@ -15,9 +15,10 @@ import pytest
 import flowload as fl
 from flowload.graph import Graph
 from flowload.stages.files.writers import LOCAL, filesystem, nobody_writes
-from tests.acceptance.damage import good_games, tar_of
 from tests.acceptance.oracle import SIZE, Digest, digests, games, whole
 from tests.runtime.reading import run_threads
+
+from .damage import good_games, tar_of
 
 HANG = 60  #: seconds
 

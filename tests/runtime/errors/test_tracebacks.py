@@ -25,7 +25,8 @@ from tests.runtime.stages import (
     origin,
     step,
 )
-from tests.runtime.traps import PLACES, Trap, one_worker
+
+from .traps import PLACES, Trap, one_worker
 
 
 def frames_of(error: BaseException) -> list[str]:

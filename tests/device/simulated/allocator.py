@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from tests.device.cards import Point, Stream
+    from .cards import Point, Stream
 
 __all__ = ["Allocator", "Block"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.device.cards import Cards, Event, Stream
-from tests.device.tensors import CardTensor, copied
+from .cards import Cards, Event, Stream
+from .tensors import CardTensor, copied
 
 __all__ = ["Driver", "install"]
 

@@ -15,12 +15,13 @@ from flowload.blocks import Chunks, Files
 from flowload.cli import main
 from flowload.errors import DataError, NoDataError, TooManyErrors
 from flowload.graph import Graph
-from tests.acceptance.damage import CHUNKS, packed, tar_of
 from tests.acceptance.lines import OnError, chess, dropped, is_balanced, texts
 from tests.acceptance.oracle import SIZE, Digest, games, multiset, whole
 from tests.runtime.reading import Face
 
-CHESS = str(Path(__file__).parents[2] / "pipelines" / "chess.py")
+from .damage import CHUNKS, packed, tar_of
+
+CHESS = str(Path(__file__).parents[3] / "pipelines" / "chess.py")
 See = Callable[[Any], Any]
 
 

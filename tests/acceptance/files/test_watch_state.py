@@ -17,8 +17,9 @@ import flowload as fl
 from flowload.errors import ClosedRun, DataError, GraphError
 from flowload.graph import Graph
 from flowload.stages.files.writers import LOCAL, filesystem, nobody_writes
-from tests.acceptance.damage import good_games, tar_of
 from tests.threads import none_left
+
+from .damage import good_games, tar_of
 
 GAMES = 3  #: of each file
 

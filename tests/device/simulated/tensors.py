@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils._pytree import tree_map
 
-from tests.device.cards import Cards, Stream
+from .cards import Cards, Stream
 
 __all__ = ["CardTensor", "Storage", "copied", "expect"]
 

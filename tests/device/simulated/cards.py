@@ -25,7 +25,7 @@ from typing import Literal, TypeAlias, get_args
 
 import torch
 
-from tests.device.allocator import Allocator
+from .allocator import Allocator
 
 __all__ = ["MODES", "Cards", "Event", "Mode", "Point", "Stream"]
 

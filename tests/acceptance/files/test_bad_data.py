@@ -11,12 +11,13 @@ import pytest
 
 from flowload.cli import main
 from flowload.errors import DataError
-from tests.acceptance.damage import CHUNKS, TARS, Damage, good_games, tar_of
 from tests.acceptance.lines import chess, dropped, is_balanced
 from tests.acceptance.oracle import SIZE, Digest, games, multiset, whole
 from tests.runtime.reading import Face
 
-CHESS = str(Path(__file__).parents[2] / "pipelines" / "chess.py")
+from .damage import CHUNKS, TARS, Damage, good_games, tar_of
+
+CHESS = str(Path(__file__).parents[3] / "pipelines" / "chess.py")
 Capture = pytest.CaptureFixture[str]
 BAD = "game.000001.gz"
 

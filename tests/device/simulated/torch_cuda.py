@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.device.cards import Cards, Event
-from tests.device.patches import number
-from tests.device.tensors import copied
+from .cards import Cards, Event
+from .patches import number
+from .tensors import copied
 
 __all__ = ["install_rest"]
 
