@@ -3,14 +3,18 @@
 File names, members of archives, reasons of users and texts of exceptions may hold anything: colour codes,
 commands for the clipboard, line breaks that forge a line of a log. `printable` is for whatever is shown;
 JSON needs none of it, for it has escapes of its own.
+
+An object of a store lies in a cache under a path that nobody knows it by: what is shown is its URL.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
+from urllib.parse import unquote
 
 __all__ = ["LOGGERS", "PrintableLines", "filter_logs", "printable", "text_of"]
 
@@ -18,6 +22,12 @@ LOGGERS = ("flowload", "flowload.progress")  #: a filter is asked by its own log
 
 #: Letters of some languages and pictures are written with these two, which are nothing by themselves.
 JOINERS = "\u200c\u200d"
+
+CACHE = "/objects=1/"
+#: The path of an object in a cache, up to its name: see `flowload.files.objects.place`.
+CACHED = re.compile(
+    rf"(?:^|(?<=[\s'\"(]))(?:/(?:(?!\s/).)*?)?{CACHE}(\w+)/((?:[^/\n]+/)*?)[0-9a-f]{{16}}=\d+/"
+)
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -33,10 +43,20 @@ def printable(text: str, keep: str = "") -> str:
     Examples:
         >>> printable("evil\x1b[2J.gz")
         'evil\\x1b[2J.gz'
+        >>> printable("read: /cache/objects=1/s3/bucket/run%201/0123456789abcdef=512/x.tar: no chunks")
+        'read: s3://bucket/run 1/x.tar: no chunks'
     """
+    if CACHE in text:
+        text = CACHED.sub(url_of, text)
     if text.isprintable():
         return text
     return "".join(c if c in keep or shows(c) else repr(c)[1:-1] for c in text)
+
+
+def url_of(path: re.Match[str]) -> str:
+    """The URL of what lies in a folder of a cache."""
+    folders = ["" if folder == "%" else unquote(folder) for folder in path[2].split("/")]
+    return f"{path[1]}://{'/'.join(folders)}"
 
 
 def text_of(error: BaseException, how: Callable[[object], str] = str) -> str:

@@ -30,6 +30,7 @@ from flowload.cli.view.ledger import ledger
 from flowload.cli.view.lines import say
 from flowload.cli.view.screen import LiveScreen, PlainScreen
 from flowload.errors import DataError, FlowloadError, GraphError
+from flowload.files.objects.place import Place, Version
 from flowload.graph import Graph
 from flowload.observe.stall import Dump, Held
 from flowload.observe.stats import RunStats
@@ -289,3 +290,15 @@ def test_the_command_line_on_a_tar_with_an_evil_member(tmp_path: Path) -> None:
             env={**os.environ, "PYTHONPATH": str(pipeline.parents[1])},
         )
         assert clean((told.stdout + told.stderr).decode(), lines=True)
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://bucket/run1/x 1.tar", "memory://b/../a//.hidden/x y/é%/x.tar", "https://host:80/x.tar"]
+)
+@pytest.mark.parametrize("root", ["/cache", "/my caches/a", "/"])
+def test_an_object_in_a_cache_is_called_by_its_url(url: str, root: str) -> None:
+    path = Place(root.rstrip("/"), url, Version("0123456789abcdef", 512)).path
+    assert printable(path) == url
+    assert printable(f"in /data/x and {path}: no chunks") == f"in /data/x and {url}: no chunks"
+    assert str(DataError("no chunks", where=f"{path}, byte 5")) == f"{url}, byte 5: no chunks"
+    assert printable(printable(repr(path))) == repr(url)

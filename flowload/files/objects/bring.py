@@ -15,9 +15,9 @@ from flowload.files.drafts import write_all
 from flowload.files.identity import Identity, identify, identity_of
 from flowload.files.regular import refused
 
-from .cache import NO_ROOM, PART, TURN, Cache, Full, Wait, locked
+from .cache import NO_ROOM, PART, TURN, Cache, Full, locked
 from .place import Place, digest_of, is_place
-from .store import Found, store_of
+from .store import LOOK, Found, Wait, store_of
 from .trouble import Budget, again
 
 __all__ = ["PATIENCE", "asking", "bring", "identity_at", "nothing", "open_object", "opening", "was_opened"]
@@ -26,7 +26,6 @@ log = logging.getLogger("flowload")
 
 LARGE = 256 << 20  #: bytes; a larger object comes in several requests
 RANGE = 64 << 20  #: bytes of each of those: well below what is asked of a connection
-LOOK = 0.05  #: seconds between questions whether to go on
 #: Times of writing that a file in a cache has: whether anybody has opened it; its version is its path's.
 BROUGHT, OPENED = 0, 1_000_000_000
 PATIENCE = 60.0  #: seconds to wait for room while all that could go is open, which is for calls alone
@@ -185,28 +184,33 @@ class Download:
         base, _, self.key = place.url.rpartition("/")
         self.base = base
         self.at = 0  #: bytes that are there
+        self.stop = 0  #: bytes that will be there with this request
         self.whole = False
+        self.wait: Wait = time.sleep
+        self.budget = Budget()
 
     def more(self, wait: Wait, budget: Budget) -> None:
         """One request. Raises what its library raises, ConnectionError for a short answer, and DataError."""
         size = self.place.version.size
         end = min(self.at + RANGE, size) if size > LARGE else None
-        body = store_of(self.base).get(self.key, self.at, end)
-        self.check(body.found)
-        stop = size if end is None else end
-        for data in body.pieces:
-            wait(0)
-            if self.at + len(data) > stop:
-                raise ConnectionError(f"{self.at + len(data):,} bytes came, of {stop:,}")
-            write_all(self.fd, data, self.at)
-            self.at += len(data)
-            budget.progressed()
-        if self.at < stop:
-            raise ConnectionError(f"truncated: {self.at:,} bytes came, of {stop:,}")
+        self.stop = size if end is None else end
+        self.wait, self.budget = wait, budget
+        store_of(self.base).get(self.key, self.at, end, self, wait)
+        if self.at < self.stop:
+            raise ConnectionError(f"truncated: {self.at:,} bytes came, of {self.stop:,}")
         self.whole = self.at == size
 
-    def check(self, found: Found) -> None:
-        """Raise DataError where the store has another version by now."""
+    def piece(self, data: bytes) -> None:
+        """See `Take`. Raises ConnectionError for more than was asked for."""
+        self.wait(0)
+        if self.at + len(data) > self.stop:
+            raise ConnectionError(f"{self.at + len(data):,} bytes came, of {self.stop:,}")
+        write_all(self.fd, data, self.at)
+        self.at += len(data)
+        self.budget.progressed()
+
+    def begin(self, found: Found) -> None:
+        """See `Take`. Raises DataError where the store has another version by now."""
         wanted = self.place.version
         if found.version != wanted:
             raise DataError(

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,9 @@ from flowload.files.drafts import FULL
 from flowload.files.regular import translated
 
 from .place import FOLDER
+from .store import Wait
 
-__all__ = ["DEFAULT", "NO_ROOM", "PART", "TURN", "Cache", "Full", "Wait", "locked"]
+__all__ = ["DEFAULT", "NO_ROOM", "PART", "TURN", "Cache", "Full", "locked"]
 
 DEFAULT = 32 << 30  #: bytes of a cache whose bound nobody has said
 NO_ROOM = "not enough cache space"  #: reason of errors
@@ -33,9 +34,6 @@ BOOKS = ".books"
 LINE = 64  #: bytes of the books
 SPARE = 16  #: where there are many small objects, one part in so many is freed at once: a look takes long
 TURN = 0.05  #: seconds between looks at what another process does
-
-#: Waits for so many seconds; raises where nobody waits for the object any more.
-Wait = Callable[[float], None]
 
 
 @dataclass

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from flowload.errors import MissingExtra
 
 from .place import Version, digest_of
+from .traffic import TRAFFIC
 
-__all__ = ["Body", "Found", "Store", "is_url", "store_of"]
+__all__ = ["LOOK", "Found", "Store", "Take", "Wait", "is_url", "store_of"]
+
+T = TypeVar("T")
+#: Waits for so many seconds; raises where nobody waits any more.
+Wait = Callable[[float], None]
 
 EXTRA = 'pip install "flowload[remote]"'
 #: What obstore knows; any other scheme is fsspec's.
@@ -21,6 +28,7 @@ KNOWN = frozenset({"s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "ht
 #: Names of environment variables that the libraries look at begin with these.
 ENVIRONMENT = ("AWS_", "GOOGLE_", "AZURE_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 PIECE = 1 << 20  #: bytes of an answer that are waited for at least
+LOOK = 0.05  #: seconds between questions whether anybody waits for an answer
 
 
 class Found(NamedTuple):
@@ -36,24 +44,33 @@ class Found(NamedTuple):
         return Version(digest_of(self.tag), self.size)
 
 
-class Body(NamedTuple):
-    """The answer to a request for an object."""
+class Take(Protocol):
+    """What is done with an answer."""
 
-    found: Found
-    pieces: Iterator[bytes]
+    def begin(self, found: Found) -> None:
+        """Told what it is of, before any of its bytes."""
+
+    def piece(self, data: bytes) -> None:
+        """Given its bytes, one piece after the other."""
 
 
 class Store(Protocol):
-    """What is below one URL. Everything raises what its library raises; see `trouble`."""
+    """What is below one URL. Everything raises what its library raises; see `trouble`.
 
-    def list(self, *, deep: bool) -> Iterator[list[Found]]:
-        """What is below it, page by page; not `deep`: not what is in folders of it."""
+    `wait` is asked with 0 seconds all the time; what it raises gives the request up at once.
+    """
 
-    def head(self, key: str) -> Found:
+    def listing(self, wait: Wait, *, deep: bool) -> list[Found]:
+        """What is below it; not `deep`: not what is in folders of it."""
+
+    def head(self, key: str, wait: Wait) -> Found:
         """One object. Raises FileNotFoundError."""
 
-    def get(self, key: str, begin: int, end: int | None) -> Body:
-        """The bytes of an object from `begin` to `end`, or to its last. Raises FileNotFoundError."""
+    def get(self, key: str, begin: int, end: int | None, take: Take, wait: Wait) -> None:
+        """Give the bytes of an object from `begin` to `end`, or to its last. Raises FileNotFoundError."""
+
+    def put(self, key: str, data: bytes, wait: Wait) -> None:
+        """Write an object, as a whole or not at all."""
 
 
 def is_url(text: str) -> bool:
@@ -88,27 +105,121 @@ class Obstore:
         plain = {"client_options": {"allow_http": True}} if url.startswith("http://") else {}
         self.store = import_module("obstore.store").from_url(url, retry_config={"max_retries": 0}, **plain)
 
-    def list(self, *, deep: bool) -> Iterator[list[Found]]:
+    def listing(self, wait: Wait, *, deep: bool) -> list[Found]:
         """See `Store`."""
-        if not deep:
-            yield [met(meta) for meta in self.library.list_with_delimiter(self.store)["objects"]]
-            return
-        for page in self.library.list(self.store, chunk_size=1000):
-            yield [met(meta) for meta in page]
+        return waited(self.deeply() if deep else self.shallowly(), wait)
 
-    def head(self, key: str) -> Found:
+    async def deeply(self) -> list[Found]:
+        """With what is in folders, page by page."""
+        found: list[Found] = []
+        pages = self.library.list(self.store, chunk_size=1000)
+        while True:
+            try:
+                with TRAFFIC.request():
+                    page = await ended(anext(pages))
+            except EndOfPages:
+                return found
+            found += map(met, page)
+
+    async def shallowly(self) -> list[Found]:
+        """Without it."""
+        with TRAFFIC.request():
+            return [
+                met(meta) for meta in (await self.library.list_with_delimiter_async(self.store))["objects"]
+            ]
+
+    def head(self, key: str, wait: Wait) -> Found:
         """See `Store`."""
-        return met(self.library.head(self.store, key))
 
-    def get(self, key: str, begin: int, end: int | None) -> Body:
+        async def head() -> Found:
+            with TRAFFIC.request():
+                return met(await self.library.head_async(self.store, key))
+
+        return waited(head(), wait)
+
+    def get(self, key: str, begin: int, end: int | None, take: Take, wait: Wait) -> None:
         """See `Store`."""
         options: dict[str, Any] = {}
         if end is not None:
             options["range"] = (begin, end)
         elif begin:
             options["range"] = {"offset": begin}
-        answer = self.library.get(self.store, key, options=options)
-        return Body(met(answer.meta), map(bytes, answer.stream(min_chunk_size=PIECE)))
+        waited(self.got(key, options, take), wait)
+
+    async def got(self, key: str, options: dict[str, Any], take: Take) -> None:
+        """One request for an object."""
+        with TRAFFIC.request():
+            answer = await self.library.get_async(self.store, key, options=options)
+            take.begin(met(answer.meta))
+            async for data in answer.stream(min_chunk_size=PIECE):
+                TRAFFIC.came(len(data))
+                take.piece(bytes(data))
+
+    def put(self, key: str, data: bytes, wait: Wait) -> None:
+        """See `Store`."""
+
+        async def put() -> None:
+            with TRAFFIC.request():
+                await self.library.put_async(self.store, key, data)
+
+        waited(put(), wait)
+
+
+class EndOfPages(Exception):  # noqa: N818 - it is none
+    """A listing has no more pages: a future cannot raise StopAsyncIteration."""
+
+
+async def ended(page: Any) -> Any:
+    """The next page. Raises EndOfPages."""
+    try:
+        return await page
+    except StopAsyncIteration:
+        raise EndOfPages from None
+
+
+def waited(work: Coroutine[Any, Any, T], wait: Wait) -> T:
+    """What a request gives, in an event loop of its own, which a request takes 0.3 ms to have.
+
+    A call of the library that waits cannot be told to stop; a task of it can, and its connection is closed.
+    """
+
+    async def watched() -> T:
+        task = asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait([task], timeout=LOOK))[0]:
+                wait(0)
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        with asyncio.Runner() as runner:
+            return runner.run(watched())
+    return elsewhere(watched)
+
+
+def elsewhere(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """The same for a thread whose own loop runs, such as a notebook's: it has to wait for another thread."""
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with asyncio.Runner() as runner:
+                done.append(runner.run(work()))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="flowload-request")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 def met(meta: Any) -> Found:
@@ -125,31 +236,40 @@ class Fsspec:
         self.files, path = library.core.url_to_fs(url)
         self.root = path.rstrip("/")
 
-    def list(self, *, deep: bool) -> Iterator[list[Found]]:
+    def listing(self, wait: Wait, *, deep: bool) -> list[Found]:
         """See `Store`."""
+        wait(0)
         self.files.invalidate_cache()
-        entries = self.files.find(self.root, detail=True, maxdepth=None if deep else 1)
-        yield [self.met(info) for info in entries.values()]
+        with TRAFFIC.request():
+            entries = self.files.find(self.root, detail=True, maxdepth=None if deep else 1)
+        return [self.met(info) for info in entries.values()]
 
-    def head(self, key: str) -> Found:
+    def head(self, key: str, wait: Wait) -> Found:
         """See `Store`."""
+        wait(0)
         self.files.invalidate_cache()
-        info = self.files.info(f"{self.root}/{key}")
+        with TRAFFIC.request():
+            info = self.files.info(f"{self.root}/{key}")
         if info["type"] != "file":
             raise FileNotFoundError(key)
         return self.met(info)
 
-    def get(self, key: str, begin: int, end: int | None) -> Body:
+    def get(self, key: str, begin: int, end: int | None, take: Take, wait: Wait) -> None:
         """See `Store`."""
-        return Body(self.head(key), self.pieces(key, begin, end))
-
-    def pieces(self, key: str, begin: int, end: int | None) -> Iterator[bytes]:
-        """The bytes of an object."""
-        with self.files.open(f"{self.root}/{key}", "rb") as file:
+        take.begin(self.head(key, wait))
+        with TRAFFIC.request(), self.files.open(f"{self.root}/{key}", "rb") as file:
             file.seek(begin)
             while data := file.read(PIECE if end is None else min(PIECE, end - begin)):
                 begin += len(data)
-                yield data
+                TRAFFIC.came(len(data))
+                take.piece(data)
+                wait(0)
+
+    def put(self, key: str, data: bytes, wait: Wait) -> None:
+        """See `Store`."""
+        wait(0)
+        with TRAFFIC.request():
+            self.files.pipe_file(f"{self.root}/{key}", data)
 
     def met(self, info: Any) -> Found:
         """What fsspec says of an object: every package in its own words."""

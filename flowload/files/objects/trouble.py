@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from flowload.errors import DataError, FlowloadError, NoDataError
 
-from .cache import Wait
+from .store import Wait
 
 __all__ = ["Budget", "again", "named", "passes"]
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from flowload.abc.operators import Block, State
 from flowload.abc.records import WRITTEN, Numbers, Order
 from flowload.blocks import CHUNK, Batch, Chunks, Files, Rows, SourceFile
 from flowload.errors import DataError
+from flowload.files.objects.bring import opening
 from flowload.graph.plan import Placed
 
 __all__ = ["as_json", "digest_of", "from_json"]
@@ -114,20 +116,18 @@ def digest_of(block: object, where: str) -> str | None:
     if isinstance(block, Chunks):
         for chunk in block.table:
             path = block.sources[int(chunk["source"])].path
-            if block.format.describe(path, chunk) in where:
-                return digest(read_at(path, int(chunk["offset"]), int(chunk["size"])))
+            with suppress(OSError, DataError), opening(path):  # it may have made room for others
+                if block.format.describe(path, chunk) in where:
+                    return digest(read_at(path, int(chunk["offset"]), int(chunk["size"])))
     if isinstance(block, Batch):
         return digest(b"".join(np.asarray(block[key]).tobytes() for key in sorted(block.arrays)))
     return None
 
 
 def read_at(path: str, offset: int, size: int) -> bytes:
-    """Bytes of a file, as many as there are; none where it cannot be read."""
-    try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a name as it came
-            return os.pread(file.fileno(), size, offset)
-    except OSError:
-        return b""
+    """Bytes of a file, as many as there are. Raises OSError."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a name as it came
+        return os.pread(file.fileno(), size, offset)
 
 
 def digest(data: bytes) -> str:

@@ -9,8 +9,7 @@ from glob import has_magic
 from typing import TypeVar
 
 from flowload.errors import DataError, NoDataError
-from flowload.files.objects.cache import Wait
-from flowload.files.objects.store import Found, Store, store_of
+from flowload.files.objects.store import Found, Wait, store_of
 from flowload.files.objects.trouble import Budget, again
 from flowload.files.visible import visible
 
@@ -36,7 +35,7 @@ def find_objects(texts: Iterable[str], suffixes: tuple[str, ...], wait: Wait) ->
     Args:
         texts: URLs, as users write them.
         suffixes: endings of names that a folder search takes; empty: any.
-        wait: see `flowload.files.objects.cache`.
+        wait: see `flowload.files.objects.store`.
 
     Raises NoDataError for a URL that gives nothing, DataError for what the store says, and MissingExtra.
     """
@@ -76,40 +75,29 @@ class ObjectPattern:
         """The object of this URL, if there is one."""
         base = f"{scheme}://{'/'.join(parts[:-1])}"
         try:
-            found = self.tried(partial(store_of(base).head, parts[-1]))
+            found = self.tried(partial(store_of(base).head, parts[-1], self.wait))
         except NoDataError:
             return None
         return Listed(f"{base}/{parts[-1]}", parts[-1], found._replace(key=parts[-1]))
 
     def below(self, base: str, parts: tuple[str, ...], suffixes: tuple[str, ...]) -> list[Listed]:
         """The objects below a URL that fit a pattern. Raises NoDataError where none does."""
-        store = store_of(base)
-        seen = 0
+        listed = self.tried(partial(store_of(base).listing, self.wait, deep=len(parts) > 1))
         found = []
-        for page in self.tried(partial(self.listed, store, deep=len(parts) > 1)):
-            seen += len(page)
-            for one in page:
-                names = tuple(one.key.split("/"))
-                if fits(names, parts) and visible(names[-1]) and ends_so(names[-1], suffixes):
-                    found.append(Listed(f"{base}/{one.key}", one.key, one))
+        for one in listed:
+            names = tuple(one.key.split("/"))
+            if fits(names, parts) and visible(names[-1]) and ends_so(names[-1], suffixes):
+                found.append(Listed(f"{base}/{one.key}", one.key, one))
         if not found:
             ends = " or ".join(suffixes)
             wanted = f"names ending in {ends}" if ends else f"names like {'/'.join(parts)}"
             raise NoDataError(
                 "no objects",
                 where=self.text,
-                found=f"{seen} others below {base}",
+                found=f"{len(listed)} others below {base}",
                 wanted=f"{wanted}, neither hidden nor partial",
             )
         return found
-
-    def listed(self, store: Store, *, deep: bool) -> list[list[Found]]:
-        """All pages of a listing; one that breaks off begins anew."""
-        pages = []
-        for page in store.list(deep=deep):
-            self.wait(0)
-            pages.append(page)
-        return pages
 
     def tried(self, work: Callable[[], T]) -> T:
         """What work gives, tried again as long as that may help."""

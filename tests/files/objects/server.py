@@ -29,6 +29,7 @@ class S3:
             str
         ] = []  #: of the next requests for objects: "503", "reset", "cut", "403" or "ok"
         self.list_troubles: list[str] = []  #: of the next listings
+        self.put_troubles: list[str] = []  #: of the next objects that are written
         self.page = 1000  #: keys of a listing's answer
         self.gate: Callable[[str], None] = lambda key: None  #: called with the key of every object asked for
         self.port = 0
@@ -79,6 +80,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.answer()
+
+    def do_PUT(self) -> None:
+        """Keep an object."""
+        path = unquote(urlsplit(self.path).path)
+        data = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        with self.s3.lock:
+            self.s3.asked.append((self.command, path, ""))
+        _, bucket, key = path.split("/", 2)
+        if self.s3.trouble(self.s3.put_troubles) == "403":
+            self.error(403, "AccessDenied")
+            return
+        self.s3.buckets[bucket][key] = data
+        self.send(200, b"", {"ETag": tag_of(data)})
 
     def answer(self) -> None:
         """Answer one request."""

@@ -19,7 +19,7 @@ from flowload.files.objects import bring as module
 from flowload.files.objects.bring import bring, identity_at, open_object, opening, was_opened
 from flowload.files.objects.cache import Cache
 from flowload.files.objects.place import Place, Version, digest_of
-from flowload.files.objects.store import Body, Found
+from flowload.files.objects.store import Found, Take, Wait
 from flowload.files.objects.trouble import Budget
 from tests.files.objects.server import S3, tag_of
 
@@ -191,8 +191,10 @@ def test_an_answer_of_another_length_is_no_object(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]
 ) -> None:
     class Store:
-        def get(self, key: str, begin: int, end: int | None) -> Body:
-            return Body(Found(key, "tag", 10), iter(pieces if begin == 0 else []))
+        def get(self, key: str, begin: int, end: int | None, take: Take, wait: Wait) -> None:
+            take.begin(Found(key, "tag", 10))
+            for data in pieces if begin == 0 else []:
+                take.piece(data)
 
     monkeypatch.setattr(module, "store_of", lambda url: Store())
     path = Place(str(tmp_path), "s3://games/x", Version(digest_of("tag"), 10)).path

@@ -15,6 +15,7 @@ import flowload as fl
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.files.objects.cache import Cache
 from flowload.sample import sample_path
+from flowload.stages.files import object_ahead
 from flowload.stages.files.object_search import find_objects
 from flowload.stages.files.object_source import ObjectSource, default_cache
 from tests.files.objects.server import S3, s3_server
@@ -178,12 +179,40 @@ def test_who_leaves_early_leaves_no_thread_and_nothing_half_written(s3: S3, tmp_
     assert all(name.endswith(".tar") and not name.startswith(".") for name in held(tmp_path))
 
 
+def test_who_leaves_while_a_server_is_silent_does_not_wait_for_it(s3: S3, tmp_path: Path) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def silent(key: str) -> None:
+        asked.set()
+        answer.wait(600)
+
+    s3.gate = silent
+    with (fl.discover("s3://games/run/*.tar", cache=tmp_path) >> fl.read("lc0")).iterate():
+        assert asked.wait(60)
+    assert not threads()
+    assert held(tmp_path) == []
+    answer.set()
+
+
+def test_what_fails_ahead_is_tried_as_long_as_ever_by_who_needs_it(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_ahead, "SECONDS", 0.0)
+    s3.troubles = ["503"] * 3
+    with (fl.discover(f"s3://games/run/{FILES[0].name}", cache=tmp_path) >> fl.read("lc0")).iterate() as run:
+        assert sum(map(len, run)) == 12
+        assert run.stats().stages["discover"].gauges["objects_brought"] == 0
+    assert len(s3.gets()) == 4
+
+
 def test_no_more_is_brought_ahead_than_a_share_of_the_cache(s3: S3, tmp_path: Path) -> None:
     s3.buckets["games"] = {f"run/{number}.tar": b"x" * 1000 for number in range(10)}
     source = ObjectSource(("s3://games/run",), (), cache=str(tmp_path), limit=8000)
     next(source.epoch(0, FakeCall()))
-    for coming in list(source.coming.values()):
-        coming.result()
+    assert source.ahead is not None
+    ahead = source.ahead
+    with ahead.changed:
+        assert ahead.changed.wait_for(lambda: len(ahead.ahead) == 2 and not ahead.coming, 60)
     assert sorted(set(s3.gets())) == ["run/0.tar", "run/1.tar"]
     source.close()
 
