@@ -10,14 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch.distributed as dist
 
 from tests.runtime.lanes.worlds import DRAWINGS, digest, stream
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not dist.is_gloo_available(), reason="torch has no gloo here"),
-]
 
 LIMIT = 200  #: seconds of one world
 
@@ -53,8 +47,11 @@ def given(folder: Path) -> dict[int, str]:
     return found
 
 
+@pytest.mark.hammer  # eleven processes with torch: 37 s of CPU
 @pytest.mark.parametrize("what", ["chess"])
 def test_one_two_three_and_two_ranks_make_one_stream(what: str, tmp_path: Path) -> None:
+    if not pytest.importorskip("torch.distributed").is_gloo_available():
+        pytest.skip("torch has no gloo here")
     assert world(1, tmp_path, 3, what) == 0
     assert world(2, tmp_path, 0, what, 1, 4) != 0  # rank 1 dies in its fifth step
     assert world(3, tmp_path, 6, what) == 0

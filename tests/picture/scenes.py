@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import sin
 from typing import Any
 
@@ -39,11 +40,31 @@ ENDS: dict[str, Outcome] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """A graph, the statistics of a run, and what is shown of them."""
+    """A graph, the statistics of a run, and what is shown of them; both are made when they are asked for.
+
+    Many modules have one, and pytest imports them all.
+    """
 
     rails: Rails
-    stats: tuple[RunStats, ...]
-    moments: tuple[Moment, ...]
+    count: int
+    slow: str
+    end: str
+    stage_more: dict[str, Any]
+
+    @cached_property
+    def stats(self) -> tuple[RunStats, ...]:
+        """Those of every moment."""
+        made = [stats_at(self.rails, 0.5 * (k + 1), self.slow, self.stage_more) for k in range(self.count)]
+        return (*made[:-1], ended(made[-1], self.end) if self.end else made[-1])
+
+    @cached_property
+    def moments(self) -> tuple[Moment, ...]:
+        """What is shown, one after the other."""
+        before = [list(self.stats[:k]) for k in range(self.count)]
+        return tuple(
+            moment_of(self.rails, now, past, judge(now, window(now, past)))
+            for now, past in zip(self.stats, before, strict=True)
+        )
 
 
 def scene_of(
@@ -53,16 +74,7 @@ def scene_of(
 
     Without one the consumers are slow. `end`: see `ENDS`. `stage_more`: fields of every stage.
     """
-    rails = rails_of(graph.describe(), title, 1 << 30)
-    stats: list[RunStats] = []
-    moments: list[Moment] = []
-    for k in range(count):
-        now = stats_at(rails, 0.5 * (k + 1), slow, stage_more)
-        if end and k == count - 1:
-            now = ended(now, end)
-        moments.append(moment_of(rails, now, stats, judge(now, window(now, stats))))
-        stats.append(now)
-    return Scene(rails, tuple(stats), tuple(moments))
+    return Scene(rails_of(graph.describe(), title, 1 << 30), count, slow, end, stage_more)
 
 
 def ended(now: RunStats, end: str) -> RunStats:
