@@ -13,17 +13,18 @@ from flowload.errors import DataError, FlowloadError, NoDataError
 
 from .store import Wait
 
-__all__ = ["Budget", "again", "named", "passes"]
+__all__ = ["UNREACHED", "Budget", "again", "named", "passes"]
 
 T = TypeVar("T")
 
+UNREACHED = "cannot be reached"  #: reason of errors that may pass
 WORDS = 200  #: characters of a library's message that are kept
 #: By the class of what a library raised: obstore's, then what fsspec's file systems raise.
 REASONS = {
     "PermissionDeniedError": "permission denied",
     "UnauthenticatedError": "no valid credentials",
     "InvalidPathError": "bad name",
-    "UnknownConfigurationKeyError": "cannot be reached",
+    "UnknownConfigurationKeyError": UNREACHED,
     "NotSupportedError": "cannot be listed",
     "PermissionError": "permission denied",
 }
@@ -103,7 +104,7 @@ def named(error: Exception, url: str, failures: int = 0) -> DataError:
     status, code = ANSWER.search(said), CODE.search(said)
     told = ": ".join(found[1] for found in (status, code) if found) or " ".join(said.split())[:WORDS]
     told = (told or type(error).__name__) + (f", {failures} times in a row" if failures > 1 else "")
-    reason = REASONS.get(type(error).__name__) or BY_STATUS.get(told[:3], "cannot be reached")
+    reason = REASONS.get(type(error).__name__) or BY_STATUS.get(told[:3], UNREACHED)
     if "NoSuchBucket" in said:
         reason = "no such bucket"
     elif isinstance(error, FileNotFoundError):

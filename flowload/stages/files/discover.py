@@ -19,9 +19,12 @@ from flowload.stages.registry import own_formats
 
 from .list_source import ListSource
 from .object_source import ObjectSource, default_cache
+from .object_watch import ObjectWatch
 from .watch_source import WatchSource
 
-__all__ = ["DiscoverStage", "ObjectsStage", "WatchStage", "discover"]
+__all__ = ["DiscoverStage", "ObjectsStage", "WatchObjectsStage", "WatchStage", "discover"]
+
+SETTLE, RESCAN = 5.0, 10.0  #: seconds
 
 Text: TypeAlias = str | os.PathLike[str]
 
@@ -62,15 +65,14 @@ class WatchStage(DiscoverStage):
     growing: ClassVar[bool] = True
     retells: ClassVar[bool] = True
 
-    settle: float = 5.0
-    rescan: float = 10.0
+    settle: float = SETTLE
+    rescan: float = RESCAN
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.settle >= 0:
             raise GraphError(f"discover: settle is {self.settle!r}; wanted seconds from 0")
-        if not self.rescan > 0:
-            raise GraphError(f"discover: rescan is {self.rescan!r}; wanted seconds above 0")
+        check_rescan(self.rescan)
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: a Source that lists files, then follows events."""
@@ -98,9 +100,38 @@ class ObjectsStage(DiscoverStage):
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: a Source that lists objects once, and brings them."""
-        cache = default_cache() if self.cache is None else self.cache
         suffixes = wanted_suffixes(setting)
-        return (ObjectSource(self.patterns, suffixes, cache=cache, limit=self.cache_bytes),)
+        return (ObjectSource(self.patterns, suffixes, cache=self.folder(), limit=self.cache_bytes),)
+
+    def folder(self) -> str:
+        """That of the cache."""
+        return default_cache() if self.cache is None else self.cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchObjectsStage(ObjectsStage):
+    """The declaration of `discover(..., watch=True)` of what is in a store."""
+
+    growing: ClassVar[bool] = True
+    retells: ClassVar[bool] = True
+
+    rescan: float = RESCAN
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_rescan(self.rescan)
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """The operators of a run: a Source that lists objects again and again, and brings them."""
+        suffixes = wanted_suffixes(setting)
+        cache, limit = self.folder(), self.cache_bytes
+        return (ObjectWatch(self.patterns, suffixes, cache=cache, limit=limit, rescan=self.rescan),)
+
+
+def check_rescan(rescan: float) -> None:
+    """Raise GraphError for what is no time between searches."""
+    if not rescan > 0:
+        raise GraphError(f"discover: rescan is {rescan!r}; wanted seconds above 0")
 
 
 def as_texts(patterns: object) -> tuple[str, ...]:
@@ -131,8 +162,8 @@ def discover(
     patterns: Text | Iterable[Text],
     watch: bool = False,
     *,
-    settle: float = 5.0,
-    rescan: float = 10.0,
+    settle: float = SETTLE,
+    rescan: float = RESCAN,
     cache: Text | None = None,
     cache_bytes: int | None = None,
 ) -> Graph:
@@ -146,13 +177,17 @@ def discover(
             once, and brought to a local cache before they are read; credentials are those of the
             environment. `pip install "flowload[remote]"`.
         watch: follow the folders: after the files that are there come those that arrive, each once, as
-            soon as it is closed after writing or renamed to its name. Such a stream does not end.
+            soon as it is closed after writing or renamed to its name. Such a stream does not end. A store is
+            listed every `rescan` seconds.
         settle: seconds without a change after which a watched file is complete where the kernel cannot
             tell (network file systems, files of other users).
-        rescan: seconds after which watched folders are searched again, for file systems without events.
+        rescan: seconds after which watched folders are searched again, for file systems without events, and
+            a store is listed again.
+        cache: of objects: the folder that they are brought to; None: `~/.cache/flowload`.
+        cache_bytes: what it has at most, for all who use it; None: what was said before, or 32 GiB.
 
     Raises NoDataError, when the run starts, for a pattern, folder or file that gives nothing; GraphError for
-    a store that is to be watched, or is given together with folders.
+    a store that is given together with folders.
 
     Examples:
         >>> graph = fl.discover(sample_path("chess")) >> fl.read("lc0")
@@ -162,9 +197,13 @@ def discover(
     """
     texts = as_texts(patterns)
     if any(map(is_url, texts)):
-        if watch:
-            raise GraphError(f"discover: {texts[0]!r} is in a store, which cannot be watched")
         where = None if cache is None else os.fspath(cache)
+        if watch:
+            if settle != SETTLE:
+                raise GraphError("discover: settle is for folders; an object is whole when it is listed")
+            return place(
+                WatchObjectsStage(patterns=texts, cache=where, cache_bytes=cache_bytes, rescan=rescan)
+            )
         return place(ObjectsStage(patterns=texts, cache=where, cache_bytes=cache_bytes))
     if cache is not None or cache_bytes is not None:
         raise GraphError("discover: cache and cache_bytes are for URLs of a store, such as s3://bucket/*.tar")

@@ -175,6 +175,10 @@ class Search:
         """The path of which `place_of` said this. Raises IndexError where there is no such pattern."""
         return name if number < 0 else os.path.join(self.places[number].root, name)  # noqa: PTH118
 
+    def tag(self, path: str) -> str:  # noqa: ARG002 - see `Places`
+        """Empty: a file's version cannot be told without reading it."""
+        return ""
+
     def check(self, go_on: GoOn = anything) -> None:
         """Raise NoDataError unless every place can be watched: its folder, or the file it names, is there."""
         for place in self.places:

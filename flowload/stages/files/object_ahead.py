@@ -52,10 +52,6 @@ class ReadAhead:
             self.threads.append(threading.Thread(target=self.work, name=name, daemon=True))
             self.threads[-1].start()
 
-    def more(self, order: Sequence[str]) -> None:
-        """Send for these, too, behind the others."""
-        self.begin([*self.order[self.next :], *order])
-
     def arrive(self, place: int, go_on: GoOn) -> None:
         """Wait until an object is there, unless there is no room for it now. Errors are told to who opens it.
 
@@ -118,6 +114,14 @@ class ReadAhead:
                 self.changed.wait_for(lambda: self.left, seconds)
             if self.left:
                 raise ClosedRun("the run was left while an object was on its way")
+
+    def gauges(self) -> dict[str, float]:
+        """See `flowload.observe.stats`."""
+        return {
+            "objects_brought": self.brought,
+            "bytes_brought": self.nbytes,
+            "objects_coming": len(self.coming),
+        }
 
     def stop(self) -> None:
         """Give up what is on its way."""

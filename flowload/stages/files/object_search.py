@@ -15,9 +15,11 @@ from flowload.files.visible import visible
 
 from .glob import fits, natural
 
-__all__ = ["Listed", "find_objects"]
+__all__ = ["Listed", "find_any", "find_objects", "url_below"]
 
 T = TypeVar("T")
+
+NOTHING = "no objects"  #: reason of errors
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,21 @@ class Listed:
     url: str
     name: str  #: below the folder that was searched, as that of a local file is
     found: Found
+
+
+def find_any(texts: Iterable[str], suffixes: tuple[str, ...], wait: Wait) -> list[tuple[int, Listed]]:
+    """The same with the number of the text that finds each; one that gives nothing is no error."""
+    once: dict[str, tuple[int, Listed]] = {}
+    for number, text in enumerate(texts):
+        try:
+            found = ObjectPattern(text, suffixes, wait).find()
+        except NoDataError as error:
+            if error.reason != NOTHING:
+                raise
+            continue
+        for one in found:
+            once.setdefault(one.url, (number, one))
+    return sorted(once.values(), key=lambda found: natural(found[1].url))
 
 
 def find_objects(texts: Iterable[str], suffixes: tuple[str, ...], wait: Wait) -> list[Listed]:
@@ -44,6 +61,15 @@ def find_objects(texts: Iterable[str], suffixes: tuple[str, ...], wait: Wait) ->
         for one in ObjectPattern(text, suffixes, wait).find():
             once.setdefault(one.url, one)
     return sorted(once.values(), key=lambda one: natural(one.url))
+
+
+def url_below(text: str, name: str) -> str:
+    """The URL of an object that a text finds, or would find, under this name."""
+    scheme, _, rest = text.partition("://")
+    parts = rest.rstrip("/").split("/")
+    first = next((place for place, part in enumerate(parts) if place and has_magic(part)), len(parts))
+    base = f"{scheme}://{'/'.join(parts[:first])}"
+    return text if first == len(parts) and parts[-1] == name else f"{base}/{name}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +118,7 @@ class ObjectPattern:
             ends = " or ".join(suffixes)
             wanted = f"names ending in {ends}" if ends else f"names like {'/'.join(parts)}"
             raise NoDataError(
-                "no objects",
+                NOTHING,
                 where=self.text,
                 found=f"{len(listed)} others below {base}",
                 wanted=f"{wanted}, neither hidden nor partial",

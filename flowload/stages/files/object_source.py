@@ -81,13 +81,7 @@ class ObjectSource(ListSource):
 
     def gauges(self) -> dict[str, float]:
         """How far it is, and what it brought; see `flowload.observe.stats`."""
-        ahead = self.ahead or ReadAhead(0)
-        return {
-            **super().gauges(),
-            "objects_brought": ahead.brought,
-            "bytes_brought": ahead.nbytes,
-            "objects_coming": len(ahead.coming),
-        }
+        return {**super().gauges(), **(self.ahead or ReadAhead(0)).gauges()}
 
     def stop(self, *, failed: bool) -> None:  # noqa: ARG002 - one way out for all
         """See `Stopping`: objects on their way are given up."""

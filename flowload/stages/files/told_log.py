@@ -22,6 +22,7 @@ class ToldFile(NamedTuple):
     size: int  #: bytes
     place: int  #: number of the pattern that found it
     name: str  #: below that pattern's folder
+    tag: str = ""  #: of an object's version; empty: a file's
 
 
 Entry: TypeAlias = list[ToldFile] | None  #: the files of a block; None: all that was known was told
@@ -55,7 +56,9 @@ class ToldLog:
 
 def packed(entries: Sequence[Entry]) -> str:
     """Entries as text: JSON, zlib, base64."""
-    rows = [None if entry is None else [list(file) for file in entry] for entry in entries]
+    rows = [
+        None if entry is None else [list(file[: 3 + bool(file.tag)]) for file in entry] for entry in entries
+    ]
     text = json.dumps(rows, ensure_ascii=True, separators=(",", ":")).encode()
     return base64.b64encode(zlib.compress(text, 1)).decode()
 
@@ -68,7 +71,7 @@ def entries_of(state: State) -> Iterator[Entry]:
                 yield (
                     None
                     if row is None
-                    else [ToldFile(int(size), int(place), str(name)) for size, place, name in row]
+                    else [ToldFile(int(size), int(place), *map(str, names)) for size, place, *names in row]
                 )
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise GraphError("the state does not say which files were told") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -21,13 +21,46 @@ from .ready import Probe, ReadyFiles
 from .told_log import Entry, ToldFile, ToldLog, entries_of
 from .writers import LookAtFiles
 
-__all__ = ["WatchSource"]
+__all__ = ["Places", "WatchSource", "in_thread"]
 
 TICK = 0.25  #: seconds between looks at files that are still being written: closing a file is no event
 SHARE = 50  #: a search again takes at most one part in so many of the time
 
 T = TypeVar("T")
 Listen = Callable[[Sequence[str], bool], FileEvents]
+
+
+class Places(Protocol):
+    """Where files are looked for: see `Search`, which looks in folders."""
+
+    @property
+    def roots(self) -> list[str]:
+        """What is listened to."""
+
+    @property
+    def recursive(self) -> bool:
+        """Whether that is all below it."""
+
+    def check(self, go_on: GoOn) -> None:
+        """Raise NoDataError where there is nothing to watch."""
+
+    def find_any(self, go_on: GoOn) -> list[str]:
+        """Every file that is there now, in order."""
+
+    def wants(self, path: str) -> bool:
+        """Whether a file would be found."""
+
+    def unclear(self, path: str) -> bool:
+        """Whether only a new search can say what an event means."""
+
+    def place_of(self, path: str) -> tuple[int, str]:
+        """The number of the pattern that finds a file, and its name below that."""
+
+    def path_of(self, number: int, name: str) -> str:
+        """The path of which `place_of` said this."""
+
+    def tag(self, path: str) -> str:
+        """What tells a version of it from others, where that is known without reading it."""
 
 
 class WatchSource:
@@ -62,7 +95,7 @@ class WatchSource:
         self.probe = probe or LookAtFiles()
         self.clock = clock
         self.arrivals = ReadyFiles(settle)
-        self.search = Search(())
+        self.search: Places = Search(())
         self.next_search = 0.0
         self.number = 0  # of the pass
         self.notices: FileEvents | None = None
@@ -123,11 +156,15 @@ class WatchSource:
     def noted(self, path: str) -> ToldFile:
         """A file for the log."""
         size, _ = self.arrivals.told[path] or (-1, 0)
-        return ToldFile(size, *self.search.place_of(path))
+        return ToldFile(size, *self.search.place_of(path), self.search.tag(path))
+
+    def places(self) -> Places:
+        """Where to look."""
+        return Search.of(self.texts, self.suffixes, absolute=True)
 
     def begin(self) -> FileEvents:
         """Listen before the first search, so that nothing falls between the two. Raises NoDataError."""
-        self.search = Search.of(self.texts, self.suffixes, absolute=True)
+        self.search = self.places()
         self.search.check(self.go_on)
         self.next_search = self.clock()
         self.tell_again()
@@ -152,13 +189,18 @@ class WatchSource:
         except IndexError:
             path = file.name
         look = self.probe(path) if needed else None
-        if needed and not self.accept and file.size >= 0 and (look is None or look.size != file.size):
-            raise DataError(
-                "a file that was told before is not what it was",
-                where=path,
-                found="no file" if look is None else f"{look.size:,} bytes",
-                wanted=f"{file.size:,} bytes; on_change='accept' goes on without what has gone",
-            )
+        if needed and not self.accept and file.size >= 0:
+            tag = self.search.tag(path)
+            other = file.tag != tag and bool(file.tag) and bool(tag)
+            if look is None or look.size != file.size or other:
+                version = (f", version {tag}", f", version {file.tag}") if other else ("", "")
+                way = "on_change='accept' goes on without what has gone"
+                raise DataError(
+                    "a file that was told before is not what it was",
+                    where=path,
+                    found="no file" if look is None else f"{look.size:,} bytes{version[0]}",
+                    wanted=f"{file.size:,} bytes{version[1]}; {way}",
+                )
         self.arrivals.told[path] = (file.size, 0) if look is None else (look.size, look.mtime_ns)
         return None if needed and look is None else path
 
@@ -212,7 +254,13 @@ class WatchSource:
 
     def ahead(self) -> AsyncIterator[Block | Mark]:
         """See `Arriving`: another look at the same folders, from what was told on."""
-        other = WatchSource(
+        other = self.another()
+        other.arrivals.told = dict(self.arrivals.told)
+        return other.watched()
+
+    def another(self) -> WatchSource:
+        """One of the same files, which has told none."""
+        return WatchSource(
             self.texts,
             self.suffixes,
             settle=self.arrivals.settle,
@@ -221,8 +269,6 @@ class WatchSource:
             probe=self.probe,
             clock=self.clock,
         )
-        other.arrivals.told = dict(self.arrivals.told)
-        return other.watched()
 
     async def watched(self) -> AsyncIterator[Block | Mark]:
         """Everything as it comes, until nobody wants more."""
