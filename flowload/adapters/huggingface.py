@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -121,7 +122,7 @@ class GraphTrainer(Trainer):  # type: ignore[misc]  # untyped
             return super().num_examples(dataloader)  # type: ignore[no-any-return]
         plan = data.graph.plan
         with suppress(FlowloadError):
-            known = amount_of(plan, plan.ends[0].name, seed=data.seed, epochs=1, first_epoch=0, align=False)
+            known = amount_of(plan, plan.ends[0].name, replace(data.order.setting(), epochs=1))
             if known.samples is not None:
                 return known.samples
         return len(data) * (size_of(data) or 1)

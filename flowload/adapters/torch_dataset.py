@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from operator import index
 from typing import Any
 
@@ -70,18 +71,14 @@ class GraphDataset(IterableDataset[Any]):
         cpus: int | None = None,
     ) -> None:
         super().__init__()
-        RunOrder(seed=seed, epochs=epochs, even=even, cpus=cpus)  # raises GraphError
+        self.order = RunOrder(seed=seed, epochs=epochs, even=even, cpus=cpus)
         names = [end.name for end in graph.plan.ends]
         if len(names) != 1:
             raise GraphError(f"a data set is one stream; this graph has {len(names)}: {', '.join(names)}")
         if length is not None and (not whole(length) or length < 0):
             raise GraphError(f"length is {length!r}; wanted a number of batches from 0, or None")
         self.graph = graph
-        self.seed = seed
-        self.epochs = epochs
         self.length = length
-        self.even = even
-        self.cpus = cpus
         self.epoch = 0  #: number of the next iteration
         self.start: Mapping[str, Any] | None = None  #: where the next iteration goes on
         self.run: Batches | None = None  #: of the iteration that did not reach its end
@@ -94,15 +91,14 @@ class GraphDataset(IterableDataset[Any]):
                 "read all data again; a graph has workers of its own: use num_workers=0 and batch_size=None"
             )
         check_loader()
-        even = self.even
+        even = self.order.even
         if (processes := dealt_by_accelerate()) > 1:
             check_whole(self.graph, processes)
             even = "allow"  # the ranks' batches come from one stream, or from streams that are the same
         first, state = self.first_pass(self.epoch), self.start
         self.epoch, self.start = self.epoch + 1, None
-        with self.graph.iterate(
-            seed=self.seed, epochs=self.epochs, first_epoch=first, even=even, state=state, cpus=self.cpus
-        ) as run:
+        order = replace(self.order, first_epoch=first, even=even, state=state)
+        with self.graph.bound_engine().iterate(self.graph, order) as run:
             self.run = run
             for batch in run:
                 yield as_tensors(batch)
@@ -113,14 +109,14 @@ class GraphDataset(IterableDataset[Any]):
         """Batches of an iteration. Raises NoLength, a TypeError as torch wants it, where nobody knows."""
         if self.length is not None:
             return self.length
-        blocks, why = length_of(self.graph.plan, seed=self.seed, epochs=self.epochs)
+        blocks, why = length_of(self.graph.plan, run=self.order.setting())
         if why is not None:
             raise NoLength(f"{why}; as_torch_dataset(length=...) says it")
         return blocks
 
     def first_pass(self, epoch: int) -> int:
         """Number of the pass with which an iteration begins."""
-        return epoch * (self.epochs or 1)
+        return epoch * (self.order.epochs or 1)
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next iteration this one; what trainers call before each epoch. Keeps a loaded position."""
@@ -130,7 +126,7 @@ class GraphDataset(IterableDataset[Any]):
     def state_dict(self) -> dict[str, Any]:
         """JSON values from which `load_state_dict` goes on behind the last batch that was given."""
         epoch, run = (self.epoch, self.start) if self.run is None else (self.epoch - 1, self.run.state_dict())
-        return {"seed": self.seed, "epoch": epoch, "first_epoch": self.first_pass(epoch), "run": run}
+        return {"seed": self.order.seed, "epoch": epoch, "first_epoch": self.first_pass(epoch), "run": run}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Make the next iteration go on there. Raises GraphError for the state of something else."""
@@ -139,8 +135,8 @@ class GraphDataset(IterableDataset[Any]):
             first = state.get("first_epoch", None if epoch else 0)
         except (KeyError, TypeError, AttributeError) as error:
             raise GraphError(f"this is not the state of a data set: {state!r}") from error
-        if seed != self.seed:
-            raise GraphError(f"the state is of another seed: found {seed!r}, wanted {self.seed!r}")
+        if seed != self.order.seed:
+            raise GraphError(f"the state is of another seed: found {seed!r}, wanted {self.order.seed!r}")
         if first is None:
             raise GraphError(
                 f"this state was saved in epoch {epoch} by a version whose epochs had seeds of their own,"

@@ -188,7 +188,7 @@ class Graph(Describable, Countable):
             even=even,
             state=state,
             on_change=on_change,
-            capsules=None if capsules is None else os.fspath(capsules),
+            capsules=capsules,
             cpus=cpus,
             process=process,
         )
@@ -217,7 +217,7 @@ class Graph(Describable, Countable):
             even=even,
             state=state,
             on_change=on_change,
-            capsules=None if capsules is None else os.fspath(capsules),
+            capsules=capsules,
             cpus=cpus,
         )
         return self.bound_engine().stream(self, order)

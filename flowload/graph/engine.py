@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
 
-from flowload.abc.operators import State
+from flowload.abc.operators import Setting, State
 from flowload.errors import GraphError
 from flowload.observe.stall import Dump
 from flowload.observe.state_cost import StateCost
@@ -27,7 +28,6 @@ __all__ = [
     "Output",
     "RunOrder",
     "Stream",
-    "check_run",
 ]
 
 #: Whether ranks of a training that would end in different steps are kept equal, or refused; or may differ.
@@ -54,16 +54,39 @@ class RunOrder:
     even: Even = "auto"
     on_change: OnChange = "refuse"
     process: bool = False
-    capsules: str | None = None
+    capsules: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
+        if self.capsules is not None:
+            object.__setattr__(self, "capsules", os.fspath(self.capsules))
         if not isinstance(self.process, bool):
             raise GraphError(f"process is {self.process!r}; wanted True or False")
-        check_run(self.seed, self.epochs, self.cpus, self.first_epoch, self.align)
+        seed, epochs, cpus, first = self.seed, self.epochs, self.cpus, self.first_epoch
+        if not whole(seed) or not 0 <= seed < 2**64:
+            raise GraphError(f"seed is {seed!r}; wanted a whole number from 0 to 2**64 - 1")
+        if epochs is not None and (not whole(epochs) or epochs < 1):
+            raise GraphError(f"epochs is {epochs!r}; wanted a whole number from 1, or None (until stopped)")
+        if cpus is not None and (not whole(cpus) or cpus < 1):
+            raise GraphError(f"cpus is {cpus!r}; wanted a whole number from 1, or None (those it may use)")
+        if not whole(first) or not 0 <= first <= LAST_EPOCH:
+            raise GraphError(f"first_epoch is {first!r}; wanted a whole number from 0 to {LAST_EPOCH:,}")
+        if not isinstance(self.align, bool):
+            raise GraphError(f"align is {self.align!r}; wanted True or False")
         if self.even not in get_args(Even):
             raise GraphError(f"even is {self.even!r}; wanted 'auto' or 'allow'")
         if self.on_change not in get_args(OnChange):
             raise GraphError(f"on_change is {self.on_change!r}; wanted 'refuse' or 'accept'")
+
+    def setting(self, cpus: int = 1, card: int | None = None) -> Setting:
+        """What every stage is told of the run; `cpus` where nobody asked for a number of them."""
+        return Setting(
+            seed=self.seed,
+            epochs=self.epochs,
+            cpus=self.cpus or cpus,
+            first_epoch=self.first_epoch,
+            align=self.align,
+            card=card,
+        )
 
 
 class Output(Protocol):
@@ -216,19 +239,3 @@ class Engine(Protocol[Drawing_contra]):
 
     def torch_dataset(self, graph: Drawing_contra, order: RunOrder, *, length: int | None) -> Any:
         """The graph as a torch data set."""
-
-
-def check_run(
-    seed: object, epochs: object, cpus: object, first_epoch: object = 0, align: object = False
-) -> None:
-    """Raise GraphError for arguments that no run can take."""
-    if not whole(seed) or not 0 <= seed < 2**64:
-        raise GraphError(f"seed is {seed!r}; wanted a whole number from 0 to 2**64 - 1")
-    if epochs is not None and (not whole(epochs) or epochs < 1):
-        raise GraphError(f"epochs is {epochs!r}; wanted a whole number from 1, or None (until stopped)")
-    if cpus is not None and (not whole(cpus) or cpus < 1):
-        raise GraphError(f"cpus is {cpus!r}; wanted a whole number from 1, or None (those it may use)")
-    if not whole(first_epoch) or not 0 <= first_epoch <= LAST_EPOCH:
-        raise GraphError(f"first_epoch is {first_epoch!r}; wanted a whole number from 0 to {LAST_EPOCH:,}")
-    if not isinstance(align, bool):
-        raise GraphError(f"align is {align!r}; wanted True or False")

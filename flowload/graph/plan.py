@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from flowload.abc.operators import Setting
@@ -11,7 +11,10 @@ from flowload.abc.operators import Setting
 from .flow import Ends, Flow
 from .node import Node, Stage
 
-__all__ = ["End", "Origin", "Placed", "Plan", "make_plan"]
+__all__ = ["ALONE", "End", "Origin", "Placed", "Plan", "make_plan"]
+
+#: A run of one pass in one thread: for who asks a stage about a drawing that nobody runs.
+ALONE = Setting(seed=0, epochs=1, cpus=1)
 
 
 class Origin(NamedTuple):
@@ -52,28 +55,14 @@ class Placed:
         """The declaration of what the node does."""
         return self.node.stage
 
-    def setting(
-        self,
-        *,
-        seed: int = 0,
-        epochs: int | None = 1,
-        cpus: int = 1,
-        first_epoch: int = 0,
-        align: bool = False,
-        card: int | None = None,
-    ) -> Setting:
-        """What the stage is told when it is opened at this place."""
-        return Setting(
-            seed=seed,
-            epochs=epochs,
-            cpus=cpus,
+    def setting(self, run: Setting = ALONE) -> Setting:
+        """What the stage is told when it is opened at this place, in a run that is as `run` says."""
+        return replace(
+            run,
             upstream=self.upstream,
             downstream=self.downstream,
             bundles=all(stage.bundles for stage in self.downstream),
             incoming=self.incoming,
-            first_epoch=first_epoch,
-            align=align,
-            card=card,
         )
 
 

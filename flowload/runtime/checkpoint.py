@@ -18,6 +18,7 @@ from flowload.abc.operators import State
 from flowload.abc.stage import FREE
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage
+from flowload.graph.engine import RunOrder
 from flowload.graph.inspect.plain import Plain, plain
 from flowload.runtime.growing.log import check_grows
 from flowload.runtime.world.compare import check_world
@@ -45,54 +46,31 @@ class Start(NamedTuple):
     growing: Mapping[str, Any] | None = None  #: see `flowload.runtime.growing`
 
 
-def write_state(
-    graph: Graph,
-    *,
-    seed: int,
-    delivered: Mapping[str, int],
-    world: Mapping[str, Any],
-    first_epoch: int = 0,
-    align: bool = False,
-    standing: Mapping[str, Any] | None = None,
-    growing: Mapping[str, Any] | None = None,
-) -> State:
-    """What `iterate(state=...)` goes on from.
+def write_state(graph: Graph, order: RunOrder, start: Start) -> State:
+    """What `iterate(state=...)` goes on from; there may be arrays in it.
 
     Args:
         graph: what runs.
-        seed, first_epoch, align: of the run.
-        delivered: blocks of each output.
-        world: see `flowload.runtime.world`.
-        standing: where the stages stand, as JSON values or with arrays; None: nobody knows.
-        growing: what sources told, see `flowload.runtime.growing`; None: nothing grows.
+        order: how.
+        start: where a run that goes on from it begins.
 
     Raises GraphError for a growing source that does not tell what it told.
     """
     check_grows(graph)
     state: dict[str, Any] = {
         "flowload": FORM,
-        "seed": seed,
-        "first_epoch": first_epoch,
-        "align": align,
-        "delivered": dict(delivered),
-        "world": world,
+        **{name: getattr(order, name) for name in KEYED},
+        "delivered": dict(start.delivered),
+        "world": start.world,
     }
-    parts = {"standing": standing, "growing": growing}
+    parts = {"standing": start.standing, "growing": start.growing}
     return state | {name: part for name, part in parts.items() if part is not None}
 
 
-def read_state(
-    graph: Graph,
-    state: State,
-    *,
-    world: World,
-    seed: int,
-    first_epoch: int = 0,
-    align: bool = False,
-    on_change: str = "refuse",
-) -> Start:
+def read_state(graph: Graph, order: RunOrder, world: World) -> Start:
     """Where a state goes on. Raises GraphError for one that is not of this graph, or of another world."""
     check_grows(graph)
+    state: Any = order.state
     try:
         form = state["flowload"]
         sown = state["seed"]
@@ -104,19 +82,16 @@ def read_state(
     if form not in (PLAIN_FORM, NUMBERED_FORM, FORM):
         raise GraphError(f"the state is of another format: found {form!r}, wanted {FORM} or an earlier one")
     found = dict(zip(KEYED, (sown, *passes), strict=True))
-    wanted = dict(zip(KEYED, (seed, first_epoch, align), strict=True))
     for what in KEYED:
-        if found[what] != wanted[what]:
-            raise GraphError(
-                f"the state is of another {what}: found {found[what]!r}, wanted {wanted[what]!r}"
-            )
+        if found[what] != (wanted := getattr(order, what)):
+            raise GraphError(f"the state is of another {what}: found {found[what]!r}, wanted {wanted!r}")
     start = Start(delivered)
     if form == FORM:
         start = Start(delivered, known, state.get("standing"), state.get("growing"))
     if form != FORM:
-        check_digest(graph, known, on_change)
+        check_digest(graph, known, order.on_change)
     else:
-        check_world(known, world.document(), on_change)
+        check_world(known, world.document(), order.on_change)
     if set(delivered) != {end.name for end in graph.plan.ends} or min(delivered.values()) < 0:
         raise GraphError(f"the state does not fit the graph's outputs: {delivered!r}")
     return start

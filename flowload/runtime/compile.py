@@ -50,12 +50,7 @@ class CompiledGraph:
         cut: Collection[str] = (),
     ) -> None:
         self.plan = plan
-        self.seed = run.seed
-        self.epochs = run.epochs
-        self.first_epoch = run.first_epoch
-        self.align = run.align
-        self.cpus = run.cpus
-        self.card = run.card
+        self.run = run
         self.outputs: dict[str, Channel] = {}
         self.lanes = find_lanes(plan)
         self.placed = Placement(plan, run, self.lanes, monitor)
@@ -128,21 +123,14 @@ class CompiledGraph:
             target = f"output {end.name!r}"
             if end.name in cut:
                 self.placed.cut_last(end)
-            self.outputs[end.name] = self.placed.channel(*end[1:], target=target, blocks=1)
-            self.outputs[end.name].boundaries = EpochBoundaries(self.first_epoch, self.epochs, self.held)
+            output = self.outputs[end.name] = self.placed.channel(*end[1:], target=target, blocks=1)
+            output.boundaries = EpochBoundaries(self.run.first_epoch, self.run.epochs, self.held)
             # The reader is no task of the run: a task that waits for it is in no deadlock. So an output has a
             # monitor of its own, which counts and is never asked.
-            self.outputs[end.name].monitor = Monitor(self._monitor.run_lock)
+            output.monitor = Monitor(self._monitor.run_lock)
 
     def _setting(self, placed: Placed, lane: int | None = None) -> Setting:
-        setting = placed.setting(
-            seed=self.seed,
-            epochs=self.epochs,
-            cpus=self.cpus,
-            first_epoch=self.first_epoch,
-            align=self.align,
-            card=self.card,
-        )
+        setting = placed.setting(self.run)
         return setting if self.lanes is None else self.lanes.setting(placed, setting, lane)
 
     def _open(self, placed: Placed, shared: dict[str, Any], lane: int | None = None) -> list[Member]:
@@ -159,7 +147,7 @@ class CompiledGraph:
                 where=placed.node.where,
                 stage=placed.stage,
                 operator=operator,
-                keys=stage_key(self.seed, placed.name, k),
+                keys=stage_key(self.run.seed, placed.name, k),
                 keys_at=self._keys_at(placed, k, operator),
                 lease=partial(self._pool.lease, owner=placed.name),
                 stop=self.stop,
@@ -174,7 +162,7 @@ class CompiledGraph:
         """The keys of an operator's passes. None: it is told their numbers, and draws by them."""
         if placed.stage.keyed_by_pass or isinstance(operator, Source):
             return None
-        return lru_cache(maxsize=4)(partial(stage_key, self.seed, placed.name, k))
+        return lru_cache(maxsize=4)(partial(stage_key, self.run.seed, placed.name, k))
 
 
 def unsure(placed: Placed) -> tuple[type, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from flowload.abc.operators import Setting, State
+from flowload.abc.operators import State
 from flowload.cpus import usable_cpus
 from flowload.errors import GraphError
 from flowload.graph import Graph
@@ -62,22 +62,14 @@ class Order(RunOrder):
     @cached_property
     def world(self) -> World:
         """What a state keeps of stages, code and ranks."""
-        return World(self.graph, epochs=self.epochs, first_epoch=self.first_epoch, even=self.even)
+        return World(self.graph, self)
 
     @cached_property
     def start(self) -> Start:
         """Where the run begins. Raises GraphError for a state that is of another run."""
         if self.state is None:
             return Start(dict.fromkeys(self.outputs, 0))
-        return read_state(
-            self.graph,
-            self.state,
-            world=self.world,
-            seed=self.seed,
-            first_epoch=self.first_epoch,
-            align=self.align,
-            on_change=self.on_change,
-        )
+        return read_state(self.graph, self, self.world)
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
@@ -87,17 +79,14 @@ class Order(RunOrder):
     def length(self, output: str | None = None) -> Length:
         """Batches of an output that are still to come; see `Graph.__len__`."""
         if output not in self.lengths:
-            run = {"seed": self.seed, "first_epoch": self.first_epoch}
-            self.lengths[output] = length_of(
-                self.graph.plan, output, epochs=self.epochs, align=self.align, **run
-            )
+            self.lengths[output] = length_of(self.graph.plan, output, self.setting())
         blocks, why = self.lengths[output]
         done = sum(self.delivered().values()) if output is None else self.delivered()[output]
         return Length(max(0, blocks - done), why)
 
     async def prepared(self) -> Prepared:
         """What is run; waits for other ranks where they have to agree, without holding up the event loop."""
-        prepare = partial(self.ranks.prepare, self.graph, epochs=self.epochs, even=self.even)
+        prepare = partial(self.ranks.prepare, self.graph, self)
         if not self.ranks.others:
             return prepare()
         return await anyio.to_thread.run_sync(prepare, abandon_on_cancel=True)
@@ -109,7 +98,7 @@ class Order(RunOrder):
         with ExitStack() as stack:
             for undo in (run.pool.close, run.compiled.release, run.compiled.close, prepared.leave):
                 stack.callback(undo)
-            await compile_kernels(run.compiled.needs, run.compiled.cpus)
+            await compile_kernels(run.compiled.needs, run.compiled.run.cpus)
             stack.pop_all()
         return run
 
@@ -125,14 +114,7 @@ class Order(RunOrder):
     def opened(self, prepared: Prepared) -> Run:
         """Open every stage; the caller tells waiting ranks where that fails."""
         pool, monitor = BufferPool(), Monitor(RunLock())
-        run = Setting(
-            seed=self.seed,
-            epochs=self.epochs,
-            cpus=self.cpus or usable_cpus(),
-            first_epoch=self.first_epoch,
-            align=self.align,
-            card=self.card,
-        )
+        run = self.setting(cpus=usable_cpus(), card=self.card)
         compiled = CompiledGraph(prepared.plan, pool, monitor, run, self.cut())
         for node, why in prepared.guards.items():
             for member in compiled.nodes[node]:
@@ -141,8 +123,7 @@ class Order(RunOrder):
             for member in compiled.nodes.get(node, ()):
                 member.verify = partial(refuse_data, node, saved, on_change=self.on_change)
         if self.capsules is not None:
-            how = {name: getattr(self, name) for name in ("seed", "epochs", "first_epoch", "align", "even")}
-            keeper = Capsules(self.capsules, self.graph, self.world, how)
+            keeper = Capsules(self.capsules, self.graph, self.world)
             for member in compiled.members:
                 member.capsules = keeper
         if self.start.growing is not None:
@@ -218,16 +199,7 @@ class Order(RunOrder):
             "roots": (self.start.world or {}).get("roots", {}) if run is None else run.roots,
             "reached": {} if run is None else reached(run),
         }
-        state = write_state(
-            self.graph,
-            seed=self.seed,
-            delivered=delivered,
-            world=world,
-            growing=self.grown(run),
-            first_epoch=self.first_epoch,
-            align=self.align,
-            standing=standing,
-        )
+        state = write_state(self.graph, self, Start(delivered, world, standing, self.grown(run)))
         return state if lanes is None else {**state, "lanes": lanes.count}
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from flowload.abc.stage import Share
 from flowload.errors import GraphError
 from flowload.graph import Graph, Plan
+from flowload.graph.engine import RunOrder
 from flowload.graph.inspect.even import Risk, find_risks, from_environment, shares_of
 
 __all__ = ["Joined", "Prepared", "Ranks"]
@@ -55,17 +56,17 @@ class Ranks:
         """Let the ranks agree about these outputs; else why they cannot. Waits for them."""
         return "there is no torch process group"
 
-    def prepare(self, graph: Graph, *, epochs: int | None, even: str) -> Prepared:
+    def prepare(self, graph: Graph, order: RunOrder) -> Prepared:
         """What to run. Raises GraphError for a graph whose ranks may differ, and cannot agree."""
         plan = graph.plan
-        if even == "allow":
+        if order.even == "allow":
             return Prepared(plan)
         shares = shares_of(plan)
         if not shares and self.world() > 1:
             self.warn(graph)
-        if epochs is None or not any(share.world > 1 for share in shares.values()):
+        if order.epochs is None or not any(share.world > 1 for share in shares.values()):
             return Prepared(plan)  # a stream that never ends does not end unevenly
-        risks = find_risks(plan, lambda placed: placed.setting(epochs=epochs))
+        risks = find_risks(plan, lambda placed: placed.setting(order.setting()))
         if not risks:
             return Prepared(plan)
         return self.together(graph, shares, risks)

@@ -213,10 +213,8 @@ class Run:
             for channel in self.compiled.outputs.values():
                 stack.callback(channel.end)
             stack.callback(self.gone.set)
-            stages = self.compiled.nodes
-            log.info(
-                "run begins: %s; seed %d, %d CPUs", ", ".join(stages), self.compiled.seed, self.compiled.cpus
-            )
+            nodes, how = self.compiled.nodes, self.compiled.run
+            log.info("run begins: %s; seed %d, %d CPUs", ", ".join(nodes), how.seed, how.cpus)
             try:
                 await self._run()
             finally:
@@ -263,7 +261,7 @@ class Run:
             await anyio.sleep(GLANCE)
 
     def _open_executors(self) -> None:
-        kernels = max([self.compiled.cpus, *(s.workers for s in self.compiled.segments)])
+        kernels = max([self.compiled.run.cpus, *(s.workers for s in self.compiled.segments)])
         waiting = len(self.compiled.waiting)
         for name, threads in (("kernel", kernels), ("io", max(IO_THREADS, kernels) + waiting)):
             self.executors[name] = Executor(name, threads, self.monitor.run_lock)

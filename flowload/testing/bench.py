@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from flowload.abc.operators import Block, Fold, Map, Mark, Operator, Route, Source, Turn
+from flowload.abc.operators import Block, Fold, Map, Mark, Operator, Route, Setting, Source, Turn
 from flowload.blocks import Frames
 from flowload.graph import Graph, Stage, place
 
@@ -40,7 +40,7 @@ class Bench:
 
     def open(self) -> list[Seat]:
         """Operators of a new run, each checked to be of one shape."""
-        seats = seats_of(self.graph.plan, seed=self.seed, epochs=self.epochs, cpus=self.cpus)
+        seats = seats_of(self.graph.plan, Setting(seed=self.seed, epochs=self.epochs, cpus=self.cpus))
         for k, seat in enumerate(seats):
             check_shape(seat.name, seat.operator, first=k == 0)
         if isinstance(seats[0].operator, Source) and self.words:

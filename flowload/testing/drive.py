@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from flowload.abc.operators import Block, Mark, OnError, Operator, Source
+from flowload.abc.operators import Block, Mark, OnError, Operator, Setting, Source
 from flowload.errors import GraphError
 from flowload.graph import Graph
 
@@ -86,7 +86,7 @@ def run_plain(graph: Graph, *, seed: int = 0, epochs: int = 1, output: str | Non
     wanted = names[0] if output is None else output
     if wanted not in names:
         raise GraphError(f"this graph has no output {wanted!r}; it has {', '.join(names)}")
-    with Plain(seats_of(graph.plan, seed=seed, epochs=epochs, cpus=1)) as plain:
+    with Plain(seats_of(graph.plan, Setting(seed=seed, epochs=epochs, cpus=1))) as plain:
         made = [block for name, block in everything(plain, (), epochs=epochs) if name == wanted]
         plain.check()
     return made

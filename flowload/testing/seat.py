@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from flowload.abc.operators import Fold, OnError, Operator, Turn
+from flowload.abc.operators import Fold, OnError, Operator, Setting, Turn
 from flowload.abc.powers import Holding
 from flowload.chance import stage_key
 from flowload.errors import GraphError
@@ -60,7 +60,7 @@ def in_a_row(
     return seats
 
 
-def seats_of(plan: Plan, *, seed: int, epochs: int | None, cpus: int) -> list[Seat]:
+def seats_of(plan: Plan, run: Setting) -> list[Seat]:
     """Open every stage of a plan, in the order of the flow.
 
     Raises GraphError where streams join: whose turn it is there is the run's business.
@@ -68,7 +68,7 @@ def seats_of(plan: Plan, *, seed: int, epochs: int | None, cpus: int) -> list[Se
     seats: list[Seat] = []
     last: dict[str, Seat] = {}  # by node
     for placed in plan.nodes:
-        row = open_row(placed, seed=seed, epochs=epochs, cpus=cpus)
+        row = open_row(placed, run)
         for origin in placed.inputs:
             last[origin.node].readers[origin.port] = row[0]
         last[placed.name] = row[-1]
@@ -78,11 +78,11 @@ def seats_of(plan: Plan, *, seed: int, epochs: int | None, cpus: int) -> list[Se
     return seats
 
 
-def open_row(placed: Placed, *, seed: int, epochs: int | None, cpus: int) -> list[Seat]:
+def open_row(placed: Placed, run: Setting) -> list[Seat]:
     """Open one stage."""
-    operators = placed.stage.open(placed.setting(seed=seed, epochs=epochs, cpus=cpus))
+    operators = placed.stage.open(placed.setting(run))
     if len(placed.inputs) > 1 or any(isinstance(operator, Turn) for operator in operators):
         raise GraphError(
             f"{placed.name!r} joins streams; without a run only streams that never join are followed"
         )
-    return in_a_row(operators, placed.name, seed=seed, on_error=placed.stage.on_error)
+    return in_a_row(operators, placed.name, seed=run.seed, on_error=placed.stage.on_error)

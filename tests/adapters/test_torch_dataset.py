@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 import flowload as fl
 from flowload.adapters.torch import GraphDataset, as_iterable_dataset, only
 from flowload.errors import GraphError
+from flowload.graph.engine import RunOrder
 from tests.stages.toy_rows import ToyRecords
 
 
@@ -56,7 +57,7 @@ def test_what_is_no_dictionary_stays_as_it_is() -> None:
 def test_both_words_are_one() -> None:
     for made in (as_iterable_dataset(numbers(), seed=3), numbers().as_torch_dataset(seed=3)):
         assert type(made) is GraphDataset
-        assert (made.seed, made.epochs, made.length, made.cpus) == (3, 1, None, None)
+        assert (made.order, made.length) == (RunOrder(seed=3), None)
 
 
 def test_every_time_is_the_next_pass_of_the_seed() -> None:

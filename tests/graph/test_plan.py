@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 
+from flowload.abc.operators import Setting
 from tests.graph.drawings import Program, Source, head, mapped, merge, source, split
 from tests.graph.strategies import programs
 
@@ -24,7 +25,7 @@ def test_neighbours_are_told_nearest_first() -> None:
 
 def test_a_setting_tells_a_stage_its_place() -> None:
     placed = head().plan["map"]
-    setting = placed.setting(seed=5, epochs=None, cpus=3)
+    setting = placed.setting(Setting(seed=5, epochs=None, cpus=3))
     assert (setting.seed, setting.epochs, setting.cpus) == (5, None, 3)
     assert setting.upstream == (Source(),)
     assert placed.setting().downstream == ()

@@ -48,8 +48,8 @@ def test_outputs_by_name() -> None:
 
 def test_a_run_uses_the_cpus_that_it_may_use_or_those_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "usable_cpus", lambda: 5)
-    assert order(numbers(1)).open().compiled.cpus == 5
-    assert order(numbers(1), cpus=3).open().compiled.cpus == 3
+    assert order(numbers(1)).open().compiled.run.cpus == 5
+    assert order(numbers(1), cpus=3).open().compiled.run.cpus == 3
 
 
 def test_each_opening_is_a_run_of_its_own() -> None:

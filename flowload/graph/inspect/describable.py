@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar
 
+from flowload.abc.operators import Setting
 from flowload.graph.plan import Placed, Plan
 
 from .check import check_plan
@@ -68,5 +69,5 @@ class Describable:
 
     def memory(self, *, cpus: int = 1, seed: int = 0, epochs: int | None = 1) -> dict[str, int]:
         """Bytes that one run holds at most, as the stages estimate it, by node name; and their "total"."""
-        rows = memory_of(self.plan, seed=seed, epochs=epochs, cpus=cpus)
+        rows = memory_of(self.plan, Setting(seed=seed, epochs=epochs, cpus=cpus))
         return {**rows, "total": sum(rows.values())}

@@ -12,23 +12,27 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from flowload.abc.amount import Amount
+from flowload.abc.operators import Setting
 from flowload.errors import DataError, GraphError, NoLength
-from flowload.graph.plan import Plan
+from flowload.graph.plan import ALONE, Plan
 
 from .lanes import find_lanes
 
 __all__ = ["Length", "amount_of", "length_of"]
 
 
-def amount_of(plan: Plan, end: str, *, seed: int, epochs: int, first_epoch: int, align: bool) -> Amount:
+def amount_of(plan: Plan, end: str, run: Setting = ALONE) -> Amount:
     """What an output gives in all passes. Raises NoLength that says which stage nobody can foretell."""
-    passes, times = (1, epochs) if align else (epochs, 1)
+    if run.epochs is None:
+        raise NoLength("epochs=None has no end, and so no length")
+    times = run.epochs if run.align else 1
+    run = replace(run, epochs=run.epochs // times)
     lanes = find_lanes(plan)
     known: dict[tuple[str, str], Amount | NoLength] = {}
     with ExitStack() as opened:
         for placed in plan.nodes:
             incoming = [known[origin] for origin in placed.inputs]
-            setting = placed.setting(seed=seed, epochs=passes, first_epoch=first_epoch, align=align)
+            setting = placed.setting(run)
             if lanes is not None:
                 setting = lanes.setting(placed, setting)
             unknown = next((each for each in incoming if isinstance(each, NoLength)), None)
@@ -63,33 +67,14 @@ class Length(NamedTuple):
         return self.blocks
 
 
-def length_of(
-    plan: Plan,
-    end: str | None = None,
-    *,
-    seed: int = 0,
-    epochs: int | None = 1,
-    first_epoch: int = 0,
-    align: bool = False,
-) -> Length:
-    """Batches of an output.
-
-    Args:
-        plan: of the graph.
-        end: the output; None: the only one.
-        seed: of the run.
-        epochs: passes; None has no length.
-        first_epoch: number of the first.
-        align: passes are kept apart.
-    """
+def length_of(plan: Plan, end: str | None = None, run: Setting = ALONE) -> Length:
+    """Batches that a run gives of an output; None: of the only one."""
     if end is None and len(plan.ends) != 1:
         names = ", ".join(repr(each.name) for each in plan.ends) or "none"
         return Length(0, f"len() is of one output; this graph has {names}: ask one of them")
-    if epochs is None:
-        return Length(0, "epochs=None has no end, and so no length")
     name = plan.ends[0].name if end is None else end
     try:
-        found = amount_of(plan, name, seed=seed, epochs=epochs, first_epoch=first_epoch, align=align)
+        found = amount_of(plan, name, run)
     except (NoLength, DataError, GraphError, OSError) as error:
         return Length(0, str(error))
     if found.blocks is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ log = logging.getLogger("flowload")
 
 CAPSULE = 1  #: version of the form
 MOST = 20  #: files of a run
+PASSES = ("seed", "epochs", "first_epoch", "align")
 
 
 class Capsules:
@@ -35,15 +37,14 @@ class Capsules:
     Args:
         folder: where to.
         graph: what runs.
-        world: its stages and their parameters.
-        how: seed, passes and so on, as `Graph.iterate` takes them.
+        world: its stages and their parameters, and how it runs.
     """
 
-    def __init__(self, folder: str, graph: Graph, world: World, how: Mapping[str, Any]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], graph: Graph, world: World) -> None:
         self.folder = Path(folder)
         self.graph = graph
         self.world = world
-        self.how = dict(how)
+        self.how = {name: getattr(world.run, name) for name in PASSES} | {"even": world.even}
         self.calls: WeakValueDictionary[tuple[str, int], RunCall] = WeakValueDictionary()  # under way
         self.written: set[tuple[str, int | None, str]] = set()
         self.lock = threading.Lock()

@@ -224,7 +224,7 @@ class LaneStanding(Standing):
 
     def can_catch_up(self) -> bool:
         """Where passes are kept apart, each is cut to its shortest lane: all of them are made again."""
-        return not (self.missing and self.compiled.align)
+        return not (self.missing and self.compiled.run.align)
 
     def reason(self) -> str:
         """Why some lanes begin anew."""

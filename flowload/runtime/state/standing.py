@@ -146,7 +146,7 @@ class Standing:
         stand = Stand(**saved["outputs"][name])
         number = int(stand.trail)  # type: ignore[call-overload]  # `value` wrote it so
         tail.channels[0].surplus = number - tail.channels[0].sent
-        epoch = self.compiled.first_epoch + (stand.passes if self.compiled.align else 0)
+        epoch = self.compiled.run.first_epoch + (stand.passes if self.compiled.run.align else 0)
         trail: list[Any] = [number]
         for segment, channel in zip(tail.segments, tail.channels[1:], strict=True):
             value = read(saved, segment)

@@ -36,7 +36,7 @@ def task_for(
     if isinstance(operator, Rounds):
         return RoundTask(segment, operator, monitor).run
     if isinstance(operator, Source):
-        return partial(run_source, segment, executors["io"], compiled.epochs)
+        return partial(run_source, segment, executors["io"], compiled.run.epochs)
     if isinstance(operator, Route | Turn):
         return wiring_for(segment, operator, executor, monitor)
     behind = compiled.outputs.values(), segments_behind(segment, compiled.segments)

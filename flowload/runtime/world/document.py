@@ -11,6 +11,7 @@ from flowload.errors import GraphError
 from flowload.files.fingerprint import Fingerprint
 from flowload.files.regular import refused
 from flowload.graph import Graph
+from flowload.graph.engine import RunOrder
 from flowload.graph.plan import Placed
 from flowload.runtime.tasks.call import Member
 
@@ -27,11 +28,10 @@ class World:
     What user code holds is looked at now, before its first call: later it may have counted something.
     """
 
-    def __init__(self, graph: Graph, *, epochs: int | None, first_epoch: int, even: str) -> None:
+    def __init__(self, graph: Graph, order: RunOrder) -> None:
         self.stages = {placed.name: stage_of(placed) for placed in graph.nodes()}
-        self.epochs = epochs
-        self.first_epoch = first_epoch
-        self.even = even
+        self.run = order.setting()
+        self.even = order.even
         self.written: dict[str, Any] | None = None
 
     def document(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class World:
                 "even": self.even,
                 "stages": {name: flat(stage) for name, stage in self.stages.items()},
             }
-        return {**self.written, "epochs": self.epochs, "first_epoch": self.first_epoch}
+        return {**self.written, "epochs": self.run.epochs, "first_epoch": self.run.first_epoch}
 
 
 def stage_of(placed: Placed) -> dict[str, Any]:

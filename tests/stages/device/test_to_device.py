@@ -160,7 +160,7 @@ def test_auto_without_a_card_is_built_as_the_cpu_is(nothing: None) -> None:
     built = {}
     for device in ("cpu", "auto"):
         plan = small(device).plan
-        settings = [placed.setting(cpus=2) for placed in plan.nodes]
+        settings = [placed.setting(SETTING) for placed in plan.nodes]
         assert settings[-2].bundles  # that of batch
         opened = [placed.stage.open(setting) for placed, setting in zip(plan.nodes, settings, strict=True)]
         built[device] = [type(operator) for operators in opened for operator in operators]
