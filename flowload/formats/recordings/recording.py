@@ -31,6 +31,7 @@ from .select import TAKEN, Select, Selection, selection_of
 from .series import Series
 from .simulated import simulate
 from .table import RecordingTable
+from .taking import kernels_of_parts
 from .zarr_kind import SERIES, metadata_of
 
 __all__ = ["Location", "Recording", "RecordingTable", "ZarrArray", "metadata_of", "recording", "simulate"]
@@ -88,6 +89,8 @@ class Recording:
 
     def needs(self, layout: str | None) -> Iterator[Need]:  # noqa: ARG002 - windows have one
         """The kernels of parts of rows, and of halves: see `Compiled`."""
+        if self.select or self.dtype is not None:
+            yield from kernels_of_parts()
         if self.select:
             words = np.empty((2, 2), np.uint32)
             yield gather_cells, (words, words, np.zeros(2, np.uint64))

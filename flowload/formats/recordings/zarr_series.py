@@ -20,6 +20,7 @@ from flowload.kernels.streaming import is_large
 from .boxes import BoxReader, BoxSeries
 from .extract import Extract, Part
 from .series import Lease, RowReader
+from .taking import taking_of
 
 __all__ = ["ZarrSeries"]
 
@@ -109,6 +110,12 @@ class ChunkParts:
             for part in extract.parts(array.grid.chunks[1:]):
                 self.sides.setdefault(part.coords, []).append((key, part))
         self.places = sorted(self.sides)
+        takes = array.plain and (array.in_parts or not array.raw)
+        behind = array.grid.chunks[1:]
+        self.takings = [
+            taking_of(extracts, self.sides[place], behind, array.dtype) if takes else None
+            for place in self.places
+        ]
 
     @property
     def scratch(self) -> int:
@@ -123,17 +130,41 @@ class ChunkParts:
         """See `RowReader`."""
         long, width = self.array.grid.chunks[0], len(self.places)
         views = {key: extract.view(out[key]) for key, extract in self.extracts.items()}
+        large = {key: is_large(view.nbytes) for key, view in views.items()}
         for number in range(piece.first, piece.stop):
             band, side = divmod(number, width)
             origin = (start // long + band) * long
             begin, end = max(piece.begin, origin), min(piece.end, origin + long)
-            place = self.places[side]
-            rows = slice(begin - origin, end - origin)
-            for row, block in self.array.blocks((origin // long, *place), rows, lease):
-                first = origin + row - start
-                for key, part in self.sides[place]:
-                    rows_of = views[key][first : first + len(block)]
-                    self.extracts[key].write(block, part, rows_of, large=is_large(views[key].nbytes))
+            coords, rows = (origin // long, *self.places[side]), slice(begin - origin, end - origin)
+            taking = self.takings[side]
+            target = None if taking is None else taking.to(views, begin - start, large)
+            if target is None or not self.array.take(coords, rows, target, lease):
+                self.read_blocks(coords, rows, origin - start, views, large, lease)
+
+    def read_blocks(
+        self,
+        coords: tuple[int, ...],
+        rows: slice,
+        origin: int,
+        views: Mapping[str, NDArray[Any]],
+        large: Mapping[str, bool],
+        lease: Lease,
+    ) -> None:
+        """The same some rows at a time, whatever the chunk is: also one that is missing, or broken.
+
+        Args:
+            coords: of the chunk.
+            rows: of it.
+            origin: the row of the window at which it begins; below 0: before it.
+            views: the window.
+            large: of its arrays, those that leave the caches before anybody reads them.
+            lease: gives memory.
+        """
+        for row, block in self.array.blocks(coords, rows, lease):
+            first = origin + row
+            for key, part in self.sides[coords[1:]]:
+                rows_of = views[key][first : first + len(block)]
+                self.extracts[key].write(block, part, rows_of, large=large[key])
 
 
 def scratch_of(array: OpenArray) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pickle
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import ml_dtypes
 import numpy as np
@@ -19,7 +21,9 @@ import flowload as fl
 from flowload.errors import DataError, GraphError, MissingExtra, NoDataError
 from flowload.formats.recordings import zarr_series
 from flowload.formats.recordings.recording import ZarrArray, recording
+from flowload.formats.recordings.taking import pread_address
 from flowload.formats.zarr.chunks.places import PlainChunks
+from flowload.formats.zarr.chunks.reader import ChunkReader
 from tests.formats.recordings.made import numbers, read_window, write_array
 
 SHAPE = (40, 12, 5)
@@ -66,12 +70,14 @@ def picked(data: Any, neurons: Any, columns: Any) -> Any:
     keys=st.lists(st.tuples(axis_of(SHAPE[1]), axis_of(SHAPE[2])), min_size=1, max_size=3),
     begin=st.integers(0, 39),
     size=st.integers(1, 40),
+    slowly=st.booleans(),
 )
 def test_selections_are_what_zarr_reads(
-    name: str, route: str | None, keys: list[Any], begin: int, size: int, folder: Path
+    name: str, route: str | None, keys: list[Any], begin: int, size: int, slowly: bool, folder: Path
 ) -> None:
     select = {f"k{i}": {"array": name, "neurons": n, "columns": c} for i, (n, c) in enumerate(keys)}
-    table = recording(ZarrArray(str(folder / f"{name}.zarr"), route=route), size, select=select).open()
+    with mock.patch.object(zarr_series, "taking_of", return_value=None) if slowly else nullcontext():
+        table = recording(ZarrArray(str(folder / f"{name}.zarr"), route=route), size, select=select).open()
     found = read_window(table, begin)
     stored = zarr.open_array(folder / f"{name}.zarr", mode="r")[begin : begin + size]
     for i, (neurons, columns) in enumerate(keys):
@@ -136,6 +142,42 @@ def test_numbers_in_another_dtype(dtype: str, name: str, folder: Path) -> None:
     found = read_window(table, 9)[name]
     assert found.dtype == kind
     np.testing.assert_array_equal(found, np.asarray(stored).astype(kind))
+
+
+@pytest.mark.skipif(pread_address() is None, reason="the system's pread is not known by its name")
+@pytest.mark.parametrize("dtype", [None, "float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["raw", "wide", "zstd", "sharded"])
+def test_a_chunk_takes_one_call(
+    name: str, dtype: str | None, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(ChunkReader, "blocks")  # the way by Python is for what is broken, missing or rare
+    select = {"x": {"columns": 1}, "y": {"columns": 3, "neurons": slice(2, 9)}}
+    table = recording(folder / f"{name}.zarr", 30, select=select, dtype=dtype).open()
+    stored = np.asarray(zarr.open_array(folder / f"{name}.zarr", mode="r")[5:35])
+    found = read_window(table, 5)
+    np.testing.assert_array_equal(found["x"], stored[:, :, 1].astype(found["x"].dtype))
+    np.testing.assert_array_equal(found["y"], stored[:, 2:9, 3].astype(found["y"].dtype))
+
+
+@pytest.mark.parametrize("codec", ["raw", "zstd"])
+def test_what_is_broken_missing_or_too_large_is_named_and_the_rest_is_read(
+    codec: str, tmp_path: Path
+) -> None:
+    data = numbers((20, 6, 2))
+    data[13, 4, 1] = 1e9
+    path = write_array(tmp_path / "a.zarr", data, (5, 6, 2), codec=codec)
+    select = {"x": {"columns": 1}}
+    half = recording(path, 20, select=select, dtype="float16").open()
+    with pytest.raises(DataError, match=r"too large for float16.*1 numbers, up to 1e\+09"):
+        read_window(half, 0)
+    (path / "c/1/0/0").unlink()
+    found = read_window(recording(path, 20, select=select).open(), 0)["x"]
+    np.testing.assert_array_equal(found[10:], data[10:, :, 1])
+    assert not found[5:10].any()
+    chunk = path / "c/0/0/0"
+    chunk.write_bytes(chunk.read_bytes()[:-40])
+    with pytest.raises(DataError, match=r"chunk.*c/0/0/0"):
+        read_window(recording(path, 20, select=select).open(), 0)
 
 
 def test_a_dtype_that_is_not_installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

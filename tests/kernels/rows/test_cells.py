@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from flowload.kernels.rows.cells import gather_cells, stream_cells, to_bfloat16, to_float16, words_of
+from flowload.kernels.rows.cells import (
+    float16_of,
+    gather_cells,
+    stream_cells,
+    to_bfloat16,
+    to_float16,
+    words_of,
+)
 
 BITS = hnp.arrays(np.uint32, st.integers(0, 40), elements=st.integers(0, 2**32 - 1))
 
@@ -83,6 +90,15 @@ def test_halves_are_those_of_numpy_and_ml_dtypes(name: str) -> None:
     number = ~np.isnan(values)
     assert (made.view(np.uint16) == theirs.view(np.uint16))[number].all()
     assert lost == (np.isinf(theirs.astype(np.float32)) & np.isfinite(values)).sum()
+
+
+def test_float16_is_the_same_with_and_without_the_processors_own_word() -> None:
+    bits = np.random.default_rng(1).integers(0, 2**32, 20_000, dtype=np.uint32)
+    values = np.concatenate([bits.view(np.float32), CORNERS, [np.float32(-np.nan)]]).astype(np.float32)
+    values = np.concatenate([values, np.array([0x7F800001, 0xFFC12345], np.uint32).view(np.float32)])
+    made, _ = halves(values, "float16")
+    one_by_one = [float16_of(w, v) for w, v in zip(values.view(np.uint32), values, strict=True)]
+    assert made.view(np.uint16).tolist() == one_by_one
 
 
 @settings(max_examples=60, deadline=None)

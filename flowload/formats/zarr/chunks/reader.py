@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,24 @@ from .files import Extent, opened, read_exactly
 from .grid import Grid, Patch, Piece
 from .places import Coords, OpenChunks
 
-__all__ = ["BLOCK", "SCRATCH", "SLACK", "ChunkReader", "Lease"]
+__all__ = ["BLOCK", "SCRATCH", "SLACK", "ChunkReader", "Lease", "Rows"]
 
 Lease: TypeAlias = Callable[[int], Bytes]  #: gives scratch memory of so many bytes
 
 SLACK = 1 << 16  #: bytes that a codec may add to what it cannot make smaller
 SCRATCH = 1 << 18  #: bytes that go through the cache at a time where rows must be cut or spread
 BLOCK = 1 << 20  #: the same where Python looks at each: a sixth faster than 256 KiB
+CACHED = 1 << 19  #: the same where it does not: half of a core's own cache
+
+
+class Rows(Protocol):
+    """Where rows of a chunk are to go; see `formats.recordings.taking`."""
+
+    def read(self, fd: int, offset: int, rows: int, memory: Bytes, row_bytes: int) -> bool:
+        """Take as many rows of a file, by way of this memory; False: they could not be read, or taken."""
+
+    def take(self, block: NDArray[Any]) -> bool:
+        """Take rows in memory; False: they could not be taken."""
 
 
 class ChunkReader:
@@ -116,6 +127,28 @@ class ChunkReader:
                 yield from (self.raw_blocks if by_rows else self.whole_blocks)(extent, rows, lease, where)
         except OSError as error:
             raise DataError("unreadable chunk", where=where, found=str(error)) from error
+
+    def take(self, coords: Coords, rows: slice, target: Rows, lease: Lease) -> bool:
+        """Have rows of a chunk taken in one go, where there is a chunk and it is as it should be.
+
+        False: nothing is said of why; `blocks` will. Raises DataError for a chunk that cannot be decoded.
+        """
+        where = f"{self.location}: chunk {self.chunks.name(coords)}"
+        try:
+            with opened(self.chunks.open(coords)) as extent:
+                if extent is None or (self.raw and extent.size != self.grid.chunk_bytes):
+                    return False
+                self.gaps.found(coords)
+                count = rows.stop - rows.start
+                if self.in_parts:
+                    memory = lease(min(max(1, CACHED // self.row_bytes), count) * self.row_bytes)
+                    begin = extent.offset + rows.start * self.row_bytes
+                    return target.read(extent.fd, begin, count, memory, self.row_bytes)
+                memory = lease(self.grid.chunk_bytes)
+                self.decoded(extent, memory, lease, where)
+                return target.take(self.shown(memory)[rows])
+        except OSError:
+            return False
 
     def raw_blocks(
         self, extent: Extent, rows: slice, lease: Lease, where: str
