@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, cast
 
 import llvmlite.ir as ir
 import numpy as np
-from numba import carray, types
+from numba import types
 from numba.extending import intrinsic
+from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Bytes
@@ -46,7 +47,8 @@ def lie(typingctx: Any, address: Any) -> Any:  # noqa: ARG001 - numba's calling 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
         return builder.inttoptr(args[0], I8.as_pointer())
 
-    return types.CPointer(types.uint8)(types.int64), codegen
+    pointer_to: Any = types.CPointer
+    return pointer_to(types.uint8)(types.int64), codegen
 
 
 bytes_at = cast("Callable[[int], Any]", intrinsic(lie))
