@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import re
-import subprocess
-import sys
 import tarfile
 import xml.dom.minidom
 from collections.abc import Callable
@@ -42,6 +39,7 @@ from flowload.picture.scene.rails import Rails, rails_of
 from flowload.picture.svg.drawing import svg as to_svg
 from flowload.picture.svg.wanted import Wanted
 from flowload.printable import LOGGERS, printable, text_of
+from tests.suite.warm import run_warm
 
 EVIL = "\x1b]0;PWNED\x07\x1b[31m[red]\x9b2J\u202egz\x7f\u2028x\nflowload: all is well\r\ud800"
 RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")
@@ -282,14 +280,9 @@ def test_the_command_line_on_a_tar_with_an_evil_member(tmp_path: Path) -> None:
         tar.addfile(info, io.BytesIO(bytes(600)))
     pipeline = Path(fl.__file__).parents[1] / "pipelines/chess.py"
     for policy in ("raise", "skip"):
-        command = [sys.executable, "-m", "flowload.cli", "run", str(pipeline), "--data", str(tmp_path)]
-        told = subprocess.run(
-            [*command, "--device", "cpu", "--on-error", policy],
-            capture_output=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": str(pipeline.parents[1])},
-        )
-        assert clean((told.stdout + told.stderr).decode(), lines=True)
+        command = ["-m", "flowload.cli", "run", str(pipeline), "--data", str(tmp_path)]
+        told = run_warm(*command, "--device", "cpu", "--on-error", policy)
+        assert clean(told.stdout + told.stderr, lines=True)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from types import MappingProxyType
 
 import pytest
 
+from tests.suite.warm import run_warm
+
 pytest.importorskip("hatchling", reason="the wheel is built by hatchling")
 pytest.importorskip("hatch_vcs", reason="its version comes from git")
 
@@ -58,7 +60,7 @@ def flowload(
     return done
 
 
-@pytest.mark.slow
+@pytest.mark.hammer  # nine processes; `.ci/package` makes and tries the wheel of every commit
 def test_the_wheel_runs_writes_and_draws_pipelines(installed: Path, tmp_path: Path) -> None:
     assert sorted(path.stem for path in (installed / "flowload" / "pipelines").iterdir()) == [
         "chess",
@@ -98,7 +100,8 @@ def test_the_wheel_runs_writes_and_draws_pipelines(installed: Path, tmp_path: Pa
 def test_a_shell_completes_names_options_and_values(line: str, wanted: list[str], tmp_path: Path) -> None:
     words = str(len(line.split()) - (not line.endswith(" ")))
     asked = {"COMP_WORDS": line, "COMP_CWORD": words, "_FLOWLOAD_COMPLETE": "bash_complete"}
-    done = flowload(ROOT, tmp_path, more=asked)
+    done = run_warm("-m", "flowload", more=asked, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     found = [
         value for kind, _, value in (item.partition(",") for item in done.stdout.split()) if kind == "plain"
     ]

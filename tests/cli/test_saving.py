@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from flowload.cli import main
 from flowload.cli.saving import KEPT, newest_state, states_in
 from flowload.errors import DataError, NoDataError
+from tests.suite.warm import start_warm
 
 Write = Callable[..., str]
 Capture = pytest.CaptureFixture[str]
@@ -74,9 +73,8 @@ def test_a_folder_without_a_state_is_named(write: Write, tmp_path: Path, capsys:
 
 def test_sigterm_saves_and_leaves(write: Write, tmp_path: Path) -> None:
     file, states = write(ROWS), tmp_path / "states"
-    command = [sys.executable, "-m", "flowload", "run", file, "--epochs", "inf", "--plain"]
-    command += ["--save-state", str(states), "--every", "0.01"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    command = ["-m", "flowload", "run", file, "--epochs", "inf", "--plain"]
+    with start_warm(*command, "--save-state", str(states), "--every", "0.01") as run:
         assert run.stdout is not None
         run.stdout.readline()  # it runs
         run.send_signal(signal.SIGTERM)

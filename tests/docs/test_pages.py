@@ -44,11 +44,15 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-PAGES = all_pages()
+#: Pages whose commands take ten seconds: what they show is also tried by cheaper tests, see tests/adapters.
+HEAVY = ("docs/howto/ddp.md",)
+MARKS = {True: pytest.mark.hammer, False: pytest.mark.slow}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=map(name_of, PAGES))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, id=name_of(page), marks=MARKS[name_of(page) in HEAVY]) for page in all_pages()],
+)
 def test_the_code_of_a_page_runs_from_top_to_bottom(
     page: Path, clone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

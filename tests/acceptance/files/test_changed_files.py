@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,9 +23,9 @@ from flowload.formats.rows.npy import NpyRows
 from flowload.formats.rows.zarr import ZarrRows
 from flowload.graph import Graph
 from tests.formats.molecules import packs as small
+from tests.suite.warm import run_warm
 
 ROWS = 20_000
-ROOT = Path(__file__).parents[3]
 Batch = Mapping[str, NDArray[Any]]
 
 
@@ -298,7 +296,5 @@ table.write("physnet", rows, out, FakeCall())
 print("alive")
 """
     small.write(tmp_path, small.content(np.random.default_rng(0).integers(1, 30, 500).tolist()))
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    done = run_warm("-c", code, str(tmp_path))
     assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")

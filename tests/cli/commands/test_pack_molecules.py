@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from flowload.cli import main
 from flowload.formats.molecules.files import open_pack
+from tests.suite.warm import run_warm, start_warm
 
 XYZ = """2
 Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.0
@@ -97,8 +96,8 @@ def test_names_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert open_pack(tmp_path / "other").charges.tolist() == [0, 0]
 
 
-def child(source: Path, before: str, behind: str = "") -> list[str]:
-    """A command that packs many frames to `new/out`, and runs this around each time that some are added."""
+def child(source: Path, before: str, behind: str = "") -> str:
+    """A program that packs many frames to `new/out`, and runs this around each time that some are added."""
     source.write_text(XYZ.replace("nan", "0") * 3000)
     target = source.with_name("new") / "out"
     program = source.with_name("child.py")
@@ -114,7 +113,7 @@ def changed(self, some, where):
 PackWriter.add = changed
 sys.exit(main(["pack", "molecules", {str(source)!r}, {str(target)!r}, *{UNITS!r}]))
 """)
-    return [sys.executable, str(program)]
+    return str(program)
 
 
 def names(folder: Path) -> list[str]:
@@ -126,8 +125,8 @@ def names(folder: Path) -> list[str]:
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_leaves_no_draft(tmp_path: Path, number: signal.Signals, status: int) -> None:
-    command = child(tmp_path / "set.xyz", "", "print('here', flush=True); threading.Event().wait()")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    program = child(tmp_path / "set.xyz", "", "print('here', flush=True); threading.Event().wait()")
+    with start_warm(program) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "here\n"
         assert [path.suffix for path in (tmp_path / "new").iterdir()] == [".partial"]
@@ -138,8 +137,9 @@ def test_a_signal_leaves_no_draft(tmp_path: Path, number: signal.Signals, status
 
 @pytest.mark.slow
 def test_a_full_disk_is_named_and_leaves_no_draft(tmp_path: Path) -> None:
-    command = child(tmp_path / "set.xyz", "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = run_warm(
+        child(tmp_path / "set.xyz", "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))")
+    )
     assert done.returncode == 1
     name = r"'.*/new/\.out\.\w+\.partial/R_pack\.f32'"
     assert re.fullmatch(rf"flowload: \[Errno \d+\] File too large: {name}\n", done.stderr)

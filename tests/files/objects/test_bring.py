@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +20,7 @@ from flowload.files.objects.place import Place, Version, digest_of
 from flowload.files.objects.store import Found, Take, Wait
 from flowload.files.objects.trouble import Budget
 from tests.files.objects.server import S3, tag_of
+from tests.suite.warm import Started, start_warm
 
 DATA = bytes(range(256)) * 4000
 
@@ -265,7 +264,7 @@ def test_what_a_killed_process_began_is_brought_whole(s3: S3, tmp_path: Path) ->
     path = path_of(s3, tmp_path)
     code = "import sys, time; from flowload.files.objects.bring import bring; bring(sys.argv[1], time.sleep)"
     known = threading.Event()
-    child: list[subprocess.Popen[bytes]] = []
+    child: list[Started] = []
 
     def kill(key: str) -> None:
         if len(s3.gets()) == 1:
@@ -274,9 +273,10 @@ def test_what_a_killed_process_began_is_brought_whole(s3: S3, tmp_path: Path) ->
             child[0].wait(60)
 
     s3.gate = kill
-    child.append(subprocess.Popen([sys.executable, "-c", code, path]))
-    known.set()
-    assert child[0].wait(60) == -signal.SIGKILL
+    with start_warm("-c", code, path) as started:
+        child.append(started)
+        known.set()
+        assert started.wait(60) == -signal.SIGKILL
     assert held(tmp_path) == [".x.tar.part"]
     assert bring(path, at_once)
     assert Path(path).read_bytes() == DATA
@@ -313,7 +313,7 @@ def test_two_processes_at_one_cache_keep_its_bound(s3: S3, tmp_path: Path) -> No
         paths.append(path_of(s3, tmp_path, f"run/{tag_of(data)[1:-1]}", data))
     Cache(str(tmp_path)).bound(70_000)
     s3.troubles = ["ok", "503", "cut", "ok", "reset", "ok", "cut"]
-    children = [subprocess.Popen([sys.executable, "-c", WORK, str(number), *paths]) for number in range(2)]
-    assert [child.wait(100) for child in children] == [0, 0]
+    with start_warm("-c", WORK, "0", *paths) as one, start_warm("-c", WORK, "1", *paths) as other:
+        assert [one.wait(100), other.wait(100)] == [0, 0]
     assert len(s3.gets()) > 8, "something had to make room"
     assert all(not name.endswith(".part") for name in held(tmp_path))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import flowload as fl
 from flowload.abc.records import LayoutRecords, LayoutTable
 from flowload.testing import check_records as exam
 from tests.stages.fakes import FakeCall
+from tests.suite.warm import run_warm
 
 __all__ = ["ROOT", "arrays_of", "check_records", "opened_by_a_child", "read"]
 
@@ -106,6 +105,6 @@ def opened_by_a_child(records: LayoutRecords) -> bool:
         for batch in run:
             for key, array in batch.items():
                 word.update(key.encode() + array.tobytes())
-    command = [sys.executable, "-c", CODE, pickle.dumps(records).hex()]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
+    done = run_warm("-c", CODE, pickle.dumps(records).hex())
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip() == word.hexdigest()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +16,7 @@ from flowload.stages.wiring.split import SplitByHash, SplitStage, split
 from flowload.testing import check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, references, toy_chunks, toy_frames, where_from
+from tests.suite.warm import run_warm
 
 TWO = (("train", 0.7), ("valid", 0.3))
 
@@ -61,8 +59,8 @@ def test_the_order_stays() -> None:
 
 @pytest.mark.slow
 def test_another_process_chooses_the_same() -> None:
-    root = Path(__file__).parents[3]
-    done = subprocess.run([sys.executable, "-c", CODE], cwd=root, capture_output=True, check=True, text=True)
+    done = run_warm("-c", CODE)
+    assert done.returncode == 0, done.stderr
     valid = routed(200)["valid"]
     assert isinstance(valid, Chunks)
     assert done.stdout.strip() == str(references(valid))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +17,7 @@ from flowload.stages.wiring.split import SplitByHash
 from flowload.testing import check_resume, check_stage
 from tests.stages.fakes import FakeCall
 from tests.stages.toy_rows import ToyRecords, blocks_of, numbers_of
+from tests.suite.warm import run_warm
 
 TWO = (("train", 0.8), ("valid", 0.2))
 
@@ -62,8 +60,8 @@ def test_the_way_of_a_row_is_for_good() -> None:
 
 @pytest.mark.slow
 def test_another_process_chooses_the_same() -> None:
-    root = Path(__file__).parents[3]
-    done = subprocess.run([sys.executable, "-c", CODE], cwd=root, capture_output=True, check=True, text=True)
+    done = run_warm("-c", CODE)
+    assert done.returncode == 0, done.stderr
     wanted = parts_of([500])["valid"], parts_of([500], "trio")["valid"]
     assert done.stdout.strip() == f"{wanted[0]} {wanted[1]}"
 
