@@ -12,11 +12,10 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Literal, TypeAlias, cast
 
-from flowload.abc.operators import State
 from flowload.cli.view.screen import Screen
 from flowload.errors import ClosedRun
 from flowload.graph import Graph
-from flowload.graph.engine import Batches, Even, OnChange
+from flowload.graph.engine import Batches, RunOrder
 from flowload.observe.stall import Dump, StallWatch
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
@@ -34,17 +33,10 @@ Ended: TypeAlias = Literal["finished", "empty", "batches", "seconds", "interrupt
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """Which passes a run makes, and when it stops at the latest."""
+    """When a run stops at the latest, wherever its passes end; None: there is no bound."""
 
     batches: int | None = None  #: over all outputs together
-    epochs: int | None = 1  #: None: no bound
     seconds: float | None = None
-    first_epoch: int = 0  #: number of the first pass
-    align: bool = False  #: no batch has samples of two passes
-    even: Even = "auto"  #: whether ranks may end in different steps
-    state: State | None = None  #: where to go on
-    on_change: OnChange = "refuse"  #: what a state of another world does
-    capsules: str | None = None  #: folder for what calls failed at
 
 
 @dataclass
@@ -52,9 +44,9 @@ class Drive:
     """One run of one graph by the command line, with what shows, traces and serves it; and its outcome."""
 
     graph: Graph
-    bounds: Bounds
+    order: RunOrder
     screen: Screen
-    seed: int = 0
+    bounds: Bounds = Bounds()
     ended: Ended = "failed"
     stats: RunStats | None = None
     title: str = "flowload"  #: what a view calls it
@@ -73,16 +65,7 @@ class Drive:
     def run(self) -> Ended:
         """Until the end, however it comes; what failed is kept in `error`."""
         self.batches = {end.name: 0 for end in self.graph.plan.ends}
-        batches = self.graph.iterate(
-            seed=self.seed,
-            epochs=self.bounds.epochs,
-            first_epoch=self.bounds.first_epoch,
-            align=self.bounds.align,
-            even=self.bounds.even,
-            state=self.bounds.state,
-            on_change=self.bounds.on_change,
-            capsules=self.bounds.capsules,
-        )
+        batches = self.graph.bound_engine().iterate(self.graph, self.order)
         try:
             return self.whole(batches)
         except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from flowload.cli.bell import Bell
 from flowload.cli.drive import Bounds, Count, Drive
 from flowload.errors import DataError
 from flowload.graph import Graph
+from flowload.graph.engine import RunOrder
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats
 from tests.threads import give_way, none_left
@@ -43,8 +44,8 @@ def numbers(how_many: int) -> Graph:
     return fl.source(lambda: iter(range(how_many)))
 
 
-def drive(graph: Graph, screen: Quiet | None = None, **bounds: Any) -> Drive:
-    made = Drive(graph, Bounds(**bounds), screen or Quiet())
+def drive(graph: Graph, screen: Quiet | None = None, epochs: int | None = 1, **bounds: Any) -> Drive:
+    made = Drive(graph, RunOrder(epochs=epochs), screen or Quiet(), Bounds(**bounds))
     made.run()
     return made
 
@@ -164,7 +165,7 @@ def test_a_stall_is_reported_with_the_stage_and_the_stack() -> None:
         assert free.wait(60)
         return value
 
-    made = Drive(numbers(3) >> fl.map(stuck, workers=1), Bounds(), Quiet(), stall=0.02, report=report)
+    made = Drive(numbers(3) >> fl.map(stuck, workers=1), RunOrder(), Quiet(), stall=0.02, report=report)
     assert made.run() == "finished"
     dump = told.get(timeout=20)
     assert "'map' is busy with block 0" in dump.headline
@@ -189,7 +190,7 @@ def test_a_signal_asks_who_does_what() -> None:
         return value
 
     before = signal.getsignal(signal.SIGUSR1)
-    made = Drive(numbers(3) >> fl.map(asks, workers=1), Bounds(), Quiet(), report=report)
+    made = Drive(numbers(3) >> fl.map(asks, workers=1), RunOrder(), Quiet(), report=report)
     assert made.run() == "finished"
     assert isinstance(told.get(timeout=20), Dump)
     assert signal.getsignal(signal.SIGUSR1) is before
@@ -199,14 +200,14 @@ def test_a_signal_asks_who_does_what() -> None:
 def test_who_asks_before_the_run_has_begun_is_not_answered() -> None:
     graph = numbers(3) >> fl.map(abs, workers=1)
     told: list[Dump] = []
-    Drive(graph, Bounds(), Quiet(), report=told.append).answer(graph.iterate())
+    Drive(graph, RunOrder(), Quiet(), report=told.append).answer(graph.iterate())
     assert not told
 
 
 def test_metrics_are_served_while_it_runs(caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("prometheus_client", reason="the extra 'metrics' is not installed")
     graph = numbers(3) >> fl.map(abs, workers=1)
-    made = Drive(graph, Bounds(), Quiet(), metrics_port=0)
+    made = Drive(graph, RunOrder(), Quiet(), metrics_port=0)
     with caplog.at_level(logging.INFO, "flowload"), graph.iterate() as batches, made.serving(batches):
         told = "metrics are at "
         address = next(line for line in caplog.messages if line.startswith(told)).removeprefix(told)

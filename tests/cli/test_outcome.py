@@ -14,6 +14,7 @@ from flowload.cli.sheet import Sheet
 from flowload.cli.view.screen import PlainScreen
 from flowload.errors import GraphError
 from flowload.graph import Graph
+from flowload.graph.engine import RunOrder
 from flowload.graph.pipelines.load import pipeline
 from tests.observe.moments import moment, stage
 
@@ -25,7 +26,7 @@ def draw(*, number: int = 3) -> Graph:
 
 def made(ended: Ended, *, lost: int = 0, finished: bool = True) -> Drive:
     screen = PlainScreen(Console(file=io.StringIO()))
-    drive = Drive(draw(), Bounds(batches=1000, seconds=1.5), screen)
+    drive = Drive(draw(), RunOrder(), screen, Bounds(batches=1000, seconds=1.5))
     drive.ended = ended
     drive.stats = moment(stage(in_=10 + lost, out=10), finished=finished)
     return drive
@@ -56,7 +57,7 @@ def test_the_last_line_says_how_many_samples_had_missing_data() -> None:
 
 def test_what_cannot_begin_leaves_a_clean_screen() -> None:
     out = io.StringIO()
-    drive = Drive(fl.map(dict), Bounds(), PlainScreen(Console(file=out)))
+    drive = Drive(fl.map(dict), RunOrder(), PlainScreen(Console(file=out)))
     with pytest.raises(GraphError, match="nothing flows into 'map'"):
         perform(drive, verbose=False)
     assert out.getvalue() == ""

@@ -10,15 +10,16 @@ from typing import Any
 import click
 
 from flowload.cli.command import Asked, FileCommand
-from flowload.cli.commands.run import bounds_of, opened
+from flowload.cli.commands.run import bounded, opened
 from flowload.cli.complaint import complain, status_of
 from flowload.cli.completion import PipelineFile
-from flowload.cli.drive import Drive
+from flowload.cli.drive import Bounds, Drive
 from flowload.cli.numbers import limit
 from flowload.cli.outcome import status_after
 from flowload.cli.view.lines import say
 from flowload.cli.view.quiet import QuietScreen
 from flowload.errors import GraphError
+from flowload.graph.engine import RunOrder
 from flowload.picture.painter import check_path, paint
 from flowload.picture.record.sampler import Sampler, running
 
@@ -55,13 +56,15 @@ def checked(_: click.Context, __: click.Parameter, path: Path | None) -> Path | 
 @click.option("--seed", metavar="N", type=int, default=0, help="All that is random follows from it. [0]")
 @click.option("-v", "--verbose", count=True, help="Show tracebacks.")
 @click.pass_obj
-def picture(asked: Asked, /, *, out: Path | None, page: bool, port: int, seed: int, **bounds: Any) -> int:
+def picture(asked: Asked, /, *, out: Path | None, page: bool, port: int, **bounds: Any) -> int:
     """Run the pipeline that FILE draws, and draw it with its numbers: throughput, queues, time, the limit."""
     if out is None and not page:
         raise click.UsageError("wanted -o PATH, or --live")
     if bounds["seconds"] is None and not page:
         bounds["seconds"] = 10.0
-    drive = Drive(asked.file.draw(), bounds_of(**bounds), QuietScreen(), seed)
+    order = RunOrder(seed=bounds["seed"], epochs=bounded(bounds["epochs"]))
+    stop = Bounds(batches=bounded(bounds["batches"]), seconds=bounds["seconds"])
+    drive = Drive(asked.file.draw(), order, QuietScreen(), stop)
     drive.title = asked.file.pipeline.function.__name__
     samplers: list[Sampler] = []
 

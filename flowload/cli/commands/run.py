@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from rich.console import Console
@@ -25,7 +26,7 @@ from flowload.cli.sheet import checked, open_sheet
 from flowload.cli.view.beside import ViewDrive, ViewScreen
 from flowload.cli.view.screen import LiveScreen, Screen, make_screen
 from flowload.errors import FlowloadError
-from flowload.graph.engine import Even, OnChange
+from flowload.graph.engine import Even, OnChange, RunOrder
 from flowload.observe.stall import Dump
 from flowload.observe.trace import Trace
 from flowload.picture.doors import watch
@@ -74,43 +75,31 @@ __all__ = ["run"]
 @click.option("--plain", is_flag=True, help="Lines of text instead of the live table.")
 @click.option("-v", "--verbose", count=True, help="Log what happens, show tracebacks; -vv: every detail.")
 @click.pass_obj
-def run(  # noqa: PLR0913 - one for each of its options that is used here
-    asked: Asked,
-    /,
-    *,
-    json: Path | None,
-    seed: int,
-    plain: bool,
-    tui: bool,
-    trace: Path | None,
-    stall: float | None,
-    metrics_port: int | None,
-    save_state: Path | None,
-    every: float,
-    **others: Any,
-) -> int:
+def run(asked: Asked, /, **options: Any) -> int:
     """Run the pipeline that FILE draws: every stage live, and its ledger at the end.
 
     Without --epochs it runs one. Bounds stop it cleanly; the first that is met counts.
     """
+    wanted = Wanted(**options)
     console = Console(highlight=False)
-    if tui and not console.is_terminal:
+    if wanted.tui and not console.is_terminal:
         raise click.UsageError("--tui: this is no terminal")
-    screen: Screen = ViewScreen(console) if tui else make_screen(console, plain=plain)
+    screen: Screen = ViewScreen(console) if wanted.tui else make_screen(console, plain=wanted.plain)
     # On a terminal, log lines must go through the live table's own console: it prints them above itself.
     log_console = Console(stderr=True)
     if isinstance(screen, LiveScreen) and log_console.is_terminal:
         log_console = console
     with ExitStack() as stack:
-        sheet = stack.enter_context(checked(open_sheet(json), f"--json {json}"))
-        tracks = stack.enter_context(checked(open_sheet(trace), f"--trace {trace}"))
+        sheet = stack.enter_context(checked(open_sheet(wanted.json), f"--json {wanted.json}"))
+        tracks = stack.enter_context(checked(open_sheet(wanted.trace), f"--trace {wanted.trace}"))
         stack.enter_context(logging_to(log_console, asked.verbose))
-        drive = (ViewDrive if tui else Drive)(asked.file.draw(), bounds_of(**others), screen, seed)
-        drive.around = partial(shown, drive, View.of(**others))
-        drive.stall, drive.report = stall, report_to(log_console)
-        drive.metrics_port = metrics_port
-        drive.saving = None if save_state is None else Saving(save_state, every)
-        drive.trace = Trace() if trace else None
+        kind = ViewDrive if wanted.tui else Drive
+        drive = kind(asked.file.draw(), wanted.order(), screen, wanted.bounds())
+        drive.around = partial(shown, drive, wanted.checked_record(), wanted.page())
+        drive.stall, drive.report = wanted.stall, report_to(log_console)
+        drive.metrics_port = wanted.metrics_port
+        drive.saving = None if wanted.save_state is None else Saving(wanted.save_state, wanted.every)
+        drive.trace = Trace() if wanted.trace else None
         drive.title = asked.file.pipeline.function.__name__
         status = perform(drive, verbose=asked.verbose > 0)
         if status != 2:
@@ -119,32 +108,76 @@ def run(  # noqa: PLR0913 - one for each of its options that is used here
     return status
 
 
-class View(NamedTuple):
-    """How a run can be looked at from elsewhere."""
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The words of `flowload run`, as click gives them."""
 
-    port: int | None  #: of the page; None: there is none
-    record: Path | None  #: the file that is written
+    file: Path
+    verbose: int
+    batches: float | None
+    epochs: float
+    seconds: float | None
+    seed: int
+    first_epoch: int
+    align: bool
+    even: Even
+    json: Path | None
+    trace: Path | None
+    stall: float | None
+    metrics_port: int | None
+    watch: bool
+    watch_port: int | None
+    record: Path | None
+    save_state: Path | None
+    every: float
+    resume: Path | None
+    on_change: OnChange
+    capsules: str | None
+    tui: bool
+    plain: bool
 
-    @classmethod
-    def of(cls, *, watch: bool, watch_port: int | None, record: Path | None, **_: object) -> View:
-        """By the options. Raises UsageError for a file that cannot be written."""
+    def bounds(self) -> Bounds:
+        """When the run stops at the latest."""
+        seconds = None if self.seconds == math.inf else self.seconds
+        return Bounds(batches=bounded(self.batches), seconds=seconds)
+
+    def order(self) -> RunOrder:
+        """How the graph is run. Raises UsageError where there is no state to go on from."""
+        return RunOrder(
+            seed=self.seed,
+            epochs=bounded(self.epochs),
+            first_epoch=self.first_epoch,
+            align=self.align,
+            even=self.even,
+            state=None if self.resume is None else resumed(self.resume),
+            on_change=self.on_change,
+            capsules=self.capsules,
+        )
+
+    def page(self) -> int | None:
+        """The port of the page; None: there is none."""
+        return self.watch_port if self.watch_port is not None else 0 if self.watch else None
+
+    def checked_record(self) -> Path | None:
+        """The file that is written. Raises UsageError for one that cannot be."""
+        record = self.record
         if record is not None and (record.is_dir() or not record.absolute().parent.is_dir()):
             told = "is a folder" if record.is_dir() else "there is no such folder"
             raise click.UsageError(f"--record {record}: {told}")
-        return cls(watch_port if watch_port is not None else 0 if watch else None, record)
+        return record
 
 
 @contextmanager
-def shown(drive: Drive, view: View, batches: Any) -> Iterator[None]:
+def shown(drive: Drive, record: Path | None, port: int | None, batches: Any) -> Iterator[None]:
     """While inside, a run has its page, and is recorded, if either is wanted."""
     with ExitStack() as stack:
-        if view.port is not None:
-            page = stack.enter_context(opened(batches, drive.title, view.port))
+        if port is not None:
+            page = stack.enter_context(opened(batches, drive.title, port))
             drive.screen.say([f"watch at {page.url}" if page.url else "watch on the first rank's page"])
-        if view.record is not None:
+        if record is not None:
             from flowload.picture.record.recording import Recorder  # noqa: PLC0415 - for who wants one
 
-            stack.enter_context(Recorder(batches, drive.title, view.record))
+            stack.enter_context(Recorder(batches, drive.title, record))
         yield
 
 
@@ -166,32 +199,9 @@ def report_to(console: Console) -> Callable[[Dump], None]:
     return report
 
 
-def bounds_of(  # noqa: PLR0913 - as above
-    *,
-    batches: float | None,
-    epochs: float,
-    seconds: float | None,
-    first_epoch: int = 0,
-    align: bool = False,
-    even: Even = "auto",
-    resume: Path | None = None,
-    on_change: OnChange = "refuse",
-    capsules: str | None = None,
-    **_: object,
-) -> Bounds:
-    """The bounds, as the run wants them: None instead of inf, whole numbers as such."""
-    whole = [None if number in (None, math.inf) else int(number or 0) for number in (batches, epochs)]
-    return Bounds(
-        batches=whole[0],
-        epochs=whole[1],
-        seconds=None if seconds == math.inf else seconds,
-        first_epoch=first_epoch,
-        align=align,
-        even=even,
-        state=None if resume is None else resumed(resume),
-        on_change=on_change,
-        capsules=capsules,
-    )
+def bounded(number: float | None) -> int | None:
+    """A whole number, or None where there is no bound."""
+    return None if number in (None, math.inf) else int(number or 0)
 
 
 def resumed(folder: Path) -> State:

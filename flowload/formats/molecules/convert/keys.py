@@ -18,14 +18,13 @@ from .asked import Asked
 
 __all__ = ["CELLS", "NONE", "PERIODIC", "SMILES", "Names", "charge_keys", "hint", "like_charge", "plain"]
 
-#: As the name of charges: all molecules are neutral, whatever the source says; as that of forces: without.
 #: Names, as `plain` makes them, of what says whether a molecule is periodic, and of cells.
 PERIODIC = frozenset({"pbc", "periodic", "isperiodic", "periodicboundaryconditions"})
 CELLS = frozenset(
     {"lattice", "cell", "unitcell", "supercell", "box", "boxvectors", "cellvectors", "latticevectors"}
 )
 
-NONE = "none"
+NONE = "none"  #: as the name of charges: all molecules are neutral, whatever is said; of forces: without
 SMILES = "smiles"  #: as the name of charges: the formal charges in a molecule's SMILES are added up
 
 #: Of total charges, without case, `_`, `-` and `.`: the first that is there is taken.

@@ -92,19 +92,11 @@ def pack_molecules(  # noqa: PLR0913 - parameters are options
 
     Raises DataError for anything that is not as it should be, GraphError for what cannot be asked, OSError.
     """
-    path, known = Path(source), kind_of(kind)
+    path, told = Path(source), Told()
     read = reader_of(path, kind)
-    own_forces = forces_key is not None or gradient_key is not None
-    names = Names(
-        energy=known.energy if energy_key is None else energy_key,
-        forces=forces_key if own_forces else known.forces,
-        gradient=gradient_key if own_forces else known.gradient,
-        charge=known.charge if charge_key is None else charge_key,
-        ignore_cell=ignore_cell,
-        columns=asked_columns(columns, known.columns, kind),
-        left_out=known.left_out,
-    )
-    before, told = identities(path), Told()
+    keys = {"energy": energy_key, "forces": forces_key, "gradient": gradient_key, "charge": charge_key}
+    names = names_of(kind, keys, columns, ignore_cell=ignore_cell)
+    before = identities(path)
     with packing(Path(out), units, skip_bad=skip_bad, columns=declared(names)) as writer:
         for some, done, of in read(path, names, told):
             if some.forces is not None and units.force is None:
@@ -113,17 +105,39 @@ def pack_molecules(  # noqa: PLR0913 - parameters are options
             writer.add(some, str(path))
             if tell is not None:
                 tell(done, of)
-        for name, identity in identities(path).items():
-            if identity != before.get(name):
-                raise changed(name, identity, before.get(name, identity))
-        if len(after := identities(path)) < len(before):
-            gone = next(name for name in before if name not in after)
-            raise changed(gone, None, before[gone])
+        check_unchanged(path, before)
         check_charges(told)
         writer.manifest = manifest(path, kind, before, units, told)
     for words, count in told.warned.items():
         log.warning("%s: %s: %d", path, words, count)
     return Packed(writer.molecules, writer.skipped, told)
+
+
+def names_of(
+    kind: str | None, keys: Mapping[str, str | None], columns: Asking, *, ignore_cell: bool
+) -> Names:
+    """What a source calls its numbers: as was said, else as this kind of set does. Raises GraphError."""
+    known = kind_of(kind)
+    said = {what for what, key in keys.items() if key is not None}
+    if said & {"forces", "gradient"}:  # either is said instead of both
+        said |= {"forces", "gradient"}
+    return Names(
+        **{what: keys[what] if what in said else getattr(known, what) for what in keys},
+        ignore_cell=ignore_cell,
+        columns=asked_columns(columns, known.columns, kind),
+        left_out=known.left_out,
+    )
+
+
+def check_unchanged(path: Path, before: Mapping[str, Identity]) -> None:
+    """Raise DataError that names a file of the source that came, went or changed while it was read."""
+    after = identities(path)
+    for name, identity in after.items():
+        if identity != before.get(name):
+            raise changed(name, identity, before.get(name, identity))
+    for name in before:
+        if name not in after:
+            raise changed(name, None, before[name])
 
 
 def reader_of(path: Path, kind: str | None) -> Reader:
