@@ -106,7 +106,7 @@ def on_preempt(
 
     Under a torch process group of several ranks all of them call this, and all leave after the same step,
     whichever got the signal: they exchange a number after each, which no step waits for. There, and under
-    torchrun, which passes signals on, a second one says nothing new.
+    torchrun, which passes signals on, a second one says nothing new, until the program has ended.
 
     Args:
         batches: the run, from `graph.iterate()`.
@@ -147,16 +147,23 @@ def on_preempt(
         numbers = [number] if isinstance(number, int) else list(number)
         with answered(numbers, going, again=wishes is not None or TORCHRUN in os.environ):
             yield going
-        if going.signal is not None:
-            write(save, batches, wishes)
-            raise SystemExit(128 + going.signal)
+            if going.signal is not None:
+                write(save, batches, wishes)
+                raise SystemExit(128 + going.signal)
     if going.asked is not None:  # too late for this loop, so it acts as it did before
         signal.raise_signal(going.asked)
 
 
 @contextmanager
 def answered(numbers: Collection[int], going: Going, *, again: bool) -> Iterator[None]:
-    """While inside, these signals ask to go; each as often as it comes, or once."""
+    """While inside, these signals ask to go.
+
+    Args:
+        numbers: of the signals.
+        going: who is asked.
+        again: each as often as it comes, and when this process leaves for it, it means nothing any more; else
+            each acts as it did before when it comes for the second time.
+    """
     before = {number: signal.getsignal(number) for number in numbers}
 
     def answer(number: int, frame: FrameType | None) -> None:
@@ -170,7 +177,7 @@ def answered(numbers: Collection[int], going: Going, *, again: bool) -> Iterator
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if again and going.signal is not None else handler)
 
 
 def write(save: Save, batches: Any, wishes: Wishes | None) -> None:

@@ -22,6 +22,8 @@ from .pages import ROOT
 __all__ = ["do"]
 
 STUB = Path(__file__).with_name("srun")
+#: What sbatch tells a script, and a single rank for each node of a page's example.
+JOB = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NODELIST": "here", "SLURM_NNODES": "2", "RANKS": "1"}
 SET_UP = ("pip", "pipx", "uv", "git", "apt-get", "nox", "pre-commit", "tmux")
 
 
@@ -55,6 +57,7 @@ def run_apart(words: list[str], folder: Path) -> str:
         "PYTHONPATH": str(ROOT),
         "PATH": f"{STUB.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
+        **JOB,
     }
     done = subprocess.run(
         [*programs[words[0]], *words[1:]],
