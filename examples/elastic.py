@@ -4,9 +4,10 @@
     torchrun --standalone --nproc-per-node 2 --max-restarts 3 examples/elastic.py    two, again if one dies
 
 The stream is divided into 12 lanes, and a step's batch is rows of all of them: 1, 2, 3, 4, 6 or 12 ranks
-train on the same rows in the same steps. OUT/checkpoint.pt holds net, optimiser and the place of all ranks: whoever
-gives the command again, with however many ranks, goes on there. SIGTERM and SIGUSR1, of a scheduler that wants
-its machines back, are answered by a checkpoint: all ranks leave after the same step. OUT/net.pt is the last.
+train on the same rows in the same steps. OUT/checkpoint.pt holds net, optimiser and the place of all ranks:
+whoever gives the command again, with however many ranks, goes on there. SIGTERM and SIGUSR1, of a scheduler
+that wants its machines back, are answered by a checkpoint: all ranks leave after the same step.
+OUT/net.pt is what is learned in the end.
 """
 
 from __future__ import annotations
