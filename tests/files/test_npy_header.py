@@ -70,3 +70,24 @@ def test_a_length_that_cannot_be_is_not_asked_for(version: bytes) -> None:
     ):
         read_npy_header(file, "a.npy")
     assert file.asked <= LONGEST
+
+
+def test_a_fault_of_the_interpreter_s_is_no_fault_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some Pythons fail where two threads evaluate a text at once."""
+    real, calls = npy.read_array_header_2_0, []
+
+    def now_and_then(*args: Any, **options: Any) -> Any:
+        calls.append(args)
+        if len(calls) < 4:
+            raise SystemError("AST constructor recursion depth mismatch (before=66, after=83)")
+        return real(*args, **options)
+
+    monkeypatch.setattr(npy, "read_array_header_2_0", now_and_then)
+    assert read_npy_header(saved(np.zeros((2, 3))), "a.npy")[1] == (2, 3)
+    monkeypatch.setattr(npy, "read_array_header_2_0", lambda *_, **__: now_and_then_never())
+    with pytest.raises(DataError, match=r"a.npy: bad .npy header; found always"):
+        read_npy_header(saved(np.zeros((2, 3))), "a.npy")
+
+
+def now_and_then_never() -> None:
+    raise SystemError("always")

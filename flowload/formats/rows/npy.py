@@ -17,6 +17,7 @@ from flowload.errors import ClosedRun, DataError, GraphError, NoDataError
 from flowload.files.arrays import map_array
 from flowload.files.foreign import foreign
 from flowload.files.guard import Guard
+from flowload.files.npy_header import evaluated
 from flowload.formats.compared import difference
 from flowload.formats.missing import check_missing
 from flowload.kernels.rows.take import native, take
@@ -98,7 +99,7 @@ def check_with_numpy(column: MappedColumn) -> None:
     if not column.array.ndim or not column.array.size:
         return
     with foreign("bad .npy file", column.where):
-        library = npy.open_memmap(column.where, mode="r")
+        library = evaluated(lambda: npy.open_memmap(column.where, mode="r"))
     watching = Guard()
     watching.watch_arrays([(column.where, library)])
     try:
