@@ -51,7 +51,9 @@ class FoldTask(Task):
         self._take = TAKE if self._pacing is None else 1  # there is room for one at a time
         self._executor = executor
         sent, since = self._stood(segment)
-        self._chain = FoldChain(segment.members, segment.epochs, ChainState(segment.saver, sent, since))
+        counts = "out" in segment.outputs and segment.outputs["out"].counts_batches
+        state = ChainState(segment.saver, sent, since, counts_batches=counts)
+        self._chain = FoldChain(segment.members, segment.epochs, state)
         self._made: deque[Message] = deque()  # not sent yet
         self._job: Job | None = None
         self._spent = True  # nothing more comes of what was fed
@@ -99,6 +101,8 @@ class FoldTask(Task):
         if saved["now"] is not None:
             self._spent = False
             self._flushed = saved["now"]["way"]["word"] == "flush"
+            # It had read all: what is made again before it are cuts, which nobody would take from the queue.
+            self.segment.inputs[0].ends_cuts = self._flushed
 
     def stop(self) -> None:
         """Drop what waits to be sent."""

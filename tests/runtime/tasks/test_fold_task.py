@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from flowload.abc.operators import Block, Call, Mark
 from flowload.graph import Graph
+from flowload.runtime.channel import Channel, Cut
+from flowload.runtime.tasks.call import Member
+from flowload.runtime.tasks.fold_task import FoldTask
+from flowload.runtime.tasks.segment import Segment
+from flowload.runtime.threads.monitor import Monitor, RunLock
 from tests.runtime.quiet import quiet
 from tests.runtime.reading import Face, Taker
 from tests.runtime.stages import Folds, Ints, Yields, flat, ints, numbers, origin, plus, rebatch, step
@@ -135,3 +140,26 @@ def test_several_epochs_carry_over_what_is_held(face: Face) -> None:
     got = face.read(numbers(5, 2) >> rebatch(4), epochs=3)
     assert [len(batch) for batch in got] == [4, 4, 4, 3]
     assert flat(got) == list(itertools.chain(*[range(5)] * 3))
+
+
+async def test_cuts_do_not_wait_for_a_fold_that_had_read_all() -> None:
+    """It goes on in the midst of its flush; who writes to it would wait for room for ever."""
+    monitor = Monitor(RunLock())
+    member = Member(
+        name="repeats",
+        node="repeats",
+        where="here",
+        stage=numbers(1).plan.nodes[-1].stage,
+        operator=Repeats(2),
+        keys=(0, 0),
+        lease=cast("Any", None),
+    )
+    way = {"word": "flush", "blocks": 0, "mark": "", "empties": True}
+    now = {"fold": 0, "way": way, "number": 3, "samples": 0}
+    saved = {"taken": [3], "made": 5, "epochs": [0, 0], "now": now, "surplus": [1]}
+    segment = Segment(members=[member], saved=saved)
+    segment.inputs = [channel] = [Channel("a", "repeats", monitor, blocks=1)]
+    FoldTask(segment, monitor, cast("Any", None))
+    with monitor.run_lock:
+        assert [channel.try_put(Cut((number,))) for number in range(3)] == [True] * 3
+    assert not len(channel)
