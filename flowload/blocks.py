@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -227,6 +227,15 @@ class Bundle:
         """Batches that lie where they lie."""
         parts = cast("tuple[Batch, ...]", tuple(batches))
         return cls(parts, sum(part.nbytes for part in parts), sum(map(len, parts)))
+
+    def batch_sizes(self) -> Sequence[int]:
+        """See `Divisible`."""
+        return tuple(map(len, self.bundled))
+
+    def without(self, batches: int) -> Bundle:
+        """See `Divisible`."""
+        first, *others = self.bundled[batches:]
+        return Bundle.of([replace(first, more=False) if getattr(first, "more", False) else first, *others])
 
 
 def is_shared(array: object) -> bool:

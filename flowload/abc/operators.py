@@ -23,6 +23,7 @@ __all__ = [
     "Call",
     "Deliverable",
     "Device",
+    "Divisible",
     "Fold",
     "Map",
     "Mark",
@@ -67,6 +68,17 @@ class Bundled(Protocol):
     @property
     def bundled(self) -> Sequence[Block]:
         """They, in order."""
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A block of several batches, made already or not: what counts batches counts all of them."""
+
+    def batch_sizes(self) -> Sequence[int]:
+        """Samples of each."""
+
+    def without(self, batches: int) -> Block:
+        """The block without the first so many, of which some are left."""
 
 
 class Mark(enum.Enum):

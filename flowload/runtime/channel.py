@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 from flowload.abc.operators import Mark
 from flowload.runtime.tasks.epochs import EpochBoundaries
 from flowload.runtime.threads.monitor import Monitor, Waiter
 
-from .message import Cut, Message, NumberedBlock, weigh
+from .message import Cut, Message, NumberedBlock, batches_of, weigh
 
 __all__ = ["Channel", "Cut", "EndOfStream", "Message", "NumberedBlock", "ReaderGone", "weigh"]
 
@@ -79,6 +80,7 @@ class Channel:
         self.notify_writer: Callable[[], None] | None = None  #: there is room, or the reader has gone
         self.reader_waits: Callable[[], bool] | None = None  #: whether a reader in another thread waits
         self.boundaries: EpochBoundaries | None = None  #: of an output: where passes end
+        self.counts_batches = False  #: a block counts as the batches that it is made of: see `batches_of`
         self.sent = 0  #: messages written but for cuts, those of the run that this one goes on from included
         self.surplus = 0  #: messages still to be made again that the reader has had in that run
         self.ends_cuts = False  #: nobody behind saves anything: see `state.tail`
@@ -184,7 +186,7 @@ class Channel:
         self._tick()
         self._messages.append(message)
         if isinstance(message, NumberedBlock):
-            self.sent += 1
+            self.sent += batches_of(message) if self.counts_batches else 1
             if message.block is not None:
                 self._nbytes += size
                 self.passed.note(message)
@@ -202,8 +204,11 @@ class Channel:
         if isinstance(message, Cut):
             return None if self.ends_cuts else message._replace(ahead=self.surplus)
         if self.surplus:
-            self.surplus -= 1
-            self.sent += 1
+            count = batches_of(message) if self.counts_batches else 1
+            if count > self.surplus and isinstance(message, NumberedBlock):
+                return self._divide(message)
+            self.surplus -= count
+            self.sent += count
             if message is Mark.EPOCH:
                 self.passed.last = -1
             elif isinstance(message, NumberedBlock) and message.block is not None:
@@ -212,6 +217,15 @@ class Channel:
         if self.numbers_trail and isinstance(message, NumberedBlock) and message.block is not None:
             return message._replace(trail=(self.sent,))
         return message
+
+    def _divide(self, message: NumberedBlock) -> NumberedBlock:
+        """What is left of a bundle of which the reader has had some batches; nothing was put before it."""
+        block: Any = message.block
+        rest = NumberedBlock.of(message.number, block.without(self.surplus))
+        self.sent += self.surplus
+        self.passed.samples += message.samples - rest.samples
+        self.surplus = 0
+        return rest._replace(trail=message.trail)
 
     def take_now(self) -> Message | None:
         """The next message, or None; holding the run lock."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from flowload.abc.operators import Block, Mark
 
-__all__ = ["Cut", "Label", "Message", "NumberedBlock", "weigh"]
+__all__ = ["Cut", "Label", "Message", "NumberedBlock", "batches_of", "weigh"]
 
 Label: TypeAlias = tuple[int, ...]  #: of a cut: its number, and behind that those of finer cuts within it
 
@@ -49,6 +49,19 @@ def weigh(block: Block | None) -> tuple[int, int]:
     except (AttributeError, TypeError) as error:
         kind = type(block).__name__
         raise TypeError(f"gave a {kind}, which is no block: something with a length and nbytes") from error
+
+
+def batches_of(message: NumberedBlock | Mark) -> int:
+    """How many batches a block is made of, or will be; of a mark one, of a place without a block none.
+
+    So it is the same whether batches go on one by one or as bundles.
+    """
+    if isinstance(message, Mark):
+        return 1
+    if message.block is None:
+        return 0
+    sizes = getattr(message.block, "batch_sizes", None)  # not `isinstance`: see `parts_of`
+    return 1 if sizes is None else len(sizes())
 
 
 Message: TypeAlias = NumberedBlock | Mark | Cut  #: what a channel carries

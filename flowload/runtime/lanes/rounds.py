@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Block
-from flowload.runtime.message import NumberedBlock
+from flowload.runtime.message import NumberedBlock, batches_of
 
 __all__ = ["AGAIN", "CUT", "Count", "Rounds", "dropped"]
 
@@ -29,6 +31,14 @@ class Count(IntEnum):
     NBYTES = 5
     CUT = 6  #: samples that were cut
     AGAIN = 7  #: samples that were only made again
+
+
+class Bundle(NamedTuple):
+    """A block of several batches of one lane."""
+
+    sizes: Sequence[int]  #: samples of each
+    nbytes: int
+    counts: NDArray[np.int64]  #: before it
 
 
 class Rounds:
@@ -52,6 +62,7 @@ class Rounds:
         self.number = 0  #: rounds so far
         self.needed: Callable[[], int] | None = None  #: the first round whose stand somebody may ask for
         self.stands: dict[int, NDArray[np.int64]] = {}  #: counts of each lane before a round, by its number
+        self.bundles: dict[int, Bundle] = {}  #: what an only lane gave there, where it is several rounds
 
     @property
     def over(self) -> bool:
@@ -70,8 +81,40 @@ class Rounds:
             return
         self.stands[self.number] = counts.copy()
         needed = self.needed()
-        while len(self.stands) > 1 and (first := next(iter(self.stands))) < needed:
+        while len(self.stands) > 1 and next(islice(self.stands, 1, None)) <= needed:
+            first = next(iter(self.stands))
             del self.stands[first]
+            self.bundles.pop(first, None)
+
+    def took(self, item: NumberedBlock, counts: NDArray[np.int64]) -> int:
+        """Count a round; of an only lane, whose blocks may be of several batches, all of them.
+
+        Args:
+            item: a block of the round.
+            counts: what each lane had given before it, and marks behind the round before.
+
+        Returns:
+            how many rounds that was.
+        """
+        if (count := batches_of(item)) > 1:
+            block: Any = item.block
+            self.bundles[self.number] = Bundle(tuple(block.batch_sizes()), item.nbytes, counts.copy())
+        self.number += count
+        return count
+
+    def stand(self, number: int) -> NDArray[np.int64] | None:
+        """What each lane had given before a round; None: it did not come so far, or nobody knows any more."""
+        if (known := self.stands.get(number)) is not None:
+            return known
+        first = max((begin for begin in list(self.stands) if begin < number), default=number)
+        if (bundle := self.bundles.get(first)) is None or number - first >= len(bundle.sizes):
+            return None
+        before = sum(bundle.sizes[: number - first])
+        counts = bundle.counts.copy()
+        counts[:, [Count.TAKEN, Count.BLOCKS]] += number - first
+        counts[:, Count.SAMPLES] += before
+        counts[:, Count.NBYTES] += bundle.nbytes * before // sum(bundle.sizes)
+        return counts
 
 
 def dropped(counts: NDArray[np.int64]) -> Counter[str]:

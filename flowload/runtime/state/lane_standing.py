@@ -38,7 +38,7 @@ __all__ = ["LaneStanding", "standing_of"]
 def standing_of(
     compiled: CompiledGraph, saved: Mapping[str, Any] | None, since: Mapping[str, int]
 ) -> Standing | None:
-    """That of a graph; None: it is made again, for it has an only lane, or other stages than maps behind.
+    """That of a graph; None: it is made again, for it has other stages than maps behind lanes.
 
     Args:
         compiled: the graph, opened.
@@ -47,8 +47,6 @@ def standing_of(
     """
     if compiled.lanes is None:
         return Standing(compiled, saved)
-    if len(compiled.lanes.here) == 1:
-        return None  # several batches of an only lane come as one block: rounds cannot be counted
     tails = lane_tails(compiled)
     return None if tails is None else LaneStanding(compiled, compiled.lanes, tails, saved, since)
 
@@ -130,20 +128,25 @@ class LaneStanding(Standing):
         first = self.first[name] if self.goes_on else 0
         return max(first, parts // self.lanes.times(name)[1] - 1)
 
-    def counts(self, name: str, number: int) -> NDArray[np.int64]:
-        """What the lanes of an output had given before a round."""
-        return self.lane_tails[name].operator.stands[number]
+    def needed_counts(self, name: str) -> NDArray[np.int64]:
+        """What the lanes of an output had given before that round; in any thread."""
+        number = self.needed(name)
+        while (found := self.lane_tails[name].operator.stand(number)) is None:
+            # Between the two calls the reader took more, and the stand was forgotten; or that is not so.
+            before, number = number, self.needed(name)
+            assert number > before  # noqa: S101 - what is needed is known
+        return found
 
     def given(self) -> dict[str, int]:
-        """Of each lane, its messages before a round that the reader has come to for sure."""
-        return self.taken({name: self.needed(name) for name in self.lane_tails})
+        """Of each lane, its batches and marks before a round that the reader has come to for sure."""
+        return self.taken({name: self.needed_counts(name) for name in self.lane_tails})
 
-    def taken(self, rounds: Mapping[str, int]) -> dict[str, int]:
-        """Of each lane, its messages before these rounds of the outputs."""
+    def taken(self, counts: Mapping[str, NDArray[np.int64]]) -> dict[str, int]:
+        """Of each lane, its batches and marks among what the lanes of the outputs had given."""
         return {
             key_of(name, lane): int(row[Count.TAKEN])
-            for name, number in rounds.items()
-            for lane, row in zip(self.lanes.here, self.counts(name, number), strict=True)
+            for name, rows in counts.items()
+            for lane, row in zip(self.lanes.here, rows, strict=True)
         }
 
     # ---- writing
@@ -158,9 +161,11 @@ class LaneStanding(Standing):
             name: self.lanes.rounds(name, self.lanes.of_all(name, delivered[name], self.since[name]))
             for name in self.lane_tails
         }
-        if any(number not in self.lane_tails[name].operator.stands for name, number in rounds.items()):
+        found = {name: self.lane_tails[name].operator.stand(number) for name, number in rounds.items()}
+        counts = {name: rows for name, rows in found.items() if rows is not None}
+        if len(counts) < len(rounds):
             return written  # all is made again, and has not come so far
-        parts = self.snapshots.find(self.taken(rounds))
+        parts = self.snapshots.find(self.taken(counts))
         written["shared"][self.rank] = self.written(parts, None)
         for i, lane in enumerate(self.lanes.here):
             if self.goes_on and lane in self.missing and rounds.items() & self.first.items():
@@ -168,7 +173,7 @@ class LaneStanding(Standing):
             own = self.written(parts, lane)
             own["reads"] = self.reads(parts, lane)
             own["rounds"] = {
-                name: {"number": number, "counts": self.counts(name, number)[i].tolist()}
+                name: {"number": number, "counts": counts[name][i].tolist()}
                 for name, number in rounds.items()
             }
             written["lanes"][str(lane)] = own

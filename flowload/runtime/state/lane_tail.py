@@ -48,6 +48,8 @@ class LaneTail:
         self.channels[0].numbers_trail = True
         for channel in (*self.rounds.inputs, *self.channels):
             channel.ends_cuts = True
+        for channel in self.rounds.inputs:
+            channel.counts_batches = True
 
     def go_on(self, number: int, counts: NDArray[np.int64], behind: Sequence[int], size: int) -> None:
         """Begin at a round.

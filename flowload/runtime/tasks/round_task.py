@@ -10,6 +10,7 @@ import numpy as np
 from flowload.abc.operators import Mark
 from flowload.runtime.channel import Channel, Message, NumberedBlock
 from flowload.runtime.lanes.rounds import AGAIN, CUT, Count, Rounds
+from flowload.runtime.message import batches_of
 from flowload.runtime.threads.monitor import Monitor
 
 from .segment import Segment
@@ -74,10 +75,11 @@ class RoundTask(Task):
             if block and not self._behind[lane] and not self._rounds.over:
                 return None
             channel.take_now()
-            self._counts[lane, Count.TAKEN] += 1
             if isinstance(message, Mark):
+                self._counts[lane, Count.TAKEN] += 1
                 self._mark(lane, message)
             elif isinstance(message, NumberedBlock) and block:
+                self._counts[lane, Count.TAKEN] += batches_of(message)
                 self._leave_out(lane, message)
         if channel.at_end and lane not in self._gone:
             self._gone.add(lane)
@@ -88,7 +90,6 @@ class RoundTask(Task):
         """Every lane has a block: take them."""
         items = [message for channel in self.segment.inputs if (message := channel.take_now()) is not None]
         found = [item for item in items if isinstance(item, NumberedBlock)]
-        self._counts[:, Count.TAKEN] += 1
         member = self.segment.members[0]
         with member:
             blocks = self._rounds.complete(found)
@@ -97,6 +98,7 @@ class RoundTask(Task):
             )
         if made is None:
             for lane, item in enumerate(found):
+                self._counts[lane, Count.TAKEN] += 1
                 self._leave_out(lane, item)
             return
         for item in made:
@@ -104,10 +106,9 @@ class RoundTask(Task):
         for item in found:
             member.settle(member.call(item.number, item.block, item.samples))
         self._made.extend(made)
-        self._counts[:, Count.BLOCKS] += 1
+        self._counts[:, [Count.TAKEN, Count.BLOCKS]] += self._rounds.took(found[0], self._counts)
         self._counts[:, Count.SAMPLES] += [item.samples for item in found]
         self._counts[:, Count.NBYTES] += [item.nbytes for item in found]
-        self._rounds.number += 1
         self._rounds.note(self._counts)
 
     def _leave_out(self, lane: int, item: NumberedBlock) -> None:
@@ -118,7 +119,7 @@ class RoundTask(Task):
         call.drop(item.samples, AGAIN if again else CUT)
         member.settle(call)
         self._behind[lane] -= again
-        self._counts[lane, Count.BLOCKS] += 1
+        self._counts[lane, Count.BLOCKS] += batches_of(item)
         self._counts[lane, Count.SAMPLES] += item.samples
         self._counts[lane, Count.AGAIN if again else Count.CUT] += item.samples
 

@@ -108,7 +108,10 @@ class BatchStage(Stage):
             check_layout(records.name, records.layouts, self.layout)
         device, refilled = device_of(setting), self.refilled(setting)
         encode = CollateUsable(self.layout, device) if refilled else Collate(self.layout, device)
-        size, alone = self.own_size(setting), len(setting.here) <= 1
+        size = self.own_size(setting)
+        # Of several lanes here each gives one batch in turn; and those that are filled up are counted one by
+        # one, for a lane to go on alone or among others: bad samples make another number of bundles.
+        alone = not setting.here or (len(setting.here) == 1 and not refilled)
         cut = Rebatch(
             size,
             drop_last=self.drop_last and not refilled,

@@ -86,11 +86,15 @@ class BudgetStage(Stage):
         return PartsOfCut(own, together=self.together(setting)), made
 
     def together(self, setting: Setting) -> int:
-        """How many batches go on as one block; 0: what comes behind takes no bundles."""
+        """How many batches go on as one block; 0: what comes behind takes no bundles.
+
+        One where several lanes are here: a round is a batch of each.
+        """
         nbytes = self.given_bytes(setting)
         if not setting.bundles:
             return 0
-        return how_many(nbytes, swift=True) if nbytes and not comes_cut(setting) else 1
+        alone = len(setting.here) <= 1 and not comes_cut(setting)
+        return how_many(nbytes, swift=True) if nbytes and alone else 1
 
     def amount(
         self,

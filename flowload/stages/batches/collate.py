@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -21,7 +21,7 @@ from .bundle import bundle, how_many
 from .gather import by_table, gathered, gathered_many, gathered_varied, layout_of
 from .padding_gauge import PaddingGauge
 
-__all__ = ["BatchParts", "Collate", "Part", "find_layout"]
+__all__ = ["BatchParts", "Collate", "Part", "cut_out", "find_layout"]
 
 Part: TypeAlias = Frames | Batch | Rows
 
@@ -42,6 +42,26 @@ class BatchParts:
 
     def __len__(self) -> int:
         return self.rows
+
+    def batch_sizes(self) -> Sequence[int]:
+        """See `Divisible`."""
+        return (self.rows,) if self.size is None else (self.size,) * (self.rows // self.size)
+
+    def without(self, batches: int) -> BatchParts:
+        """See `Divisible`."""
+        assert self.size is not None  # noqa: S101 - there are several
+        left = self.rows - batches * self.size
+        parts = tuple(cut_out(self.parts, self.rows - left, self.rows))
+        return BatchParts(parts, self.size if left > self.size else None)
+
+
+def cut_out(parts: Iterable[Part], first: int, end: int) -> Iterator[Part]:
+    """The samples from `first` to below `end` of neighbouring parts."""
+    for part in parts:
+        begin, stop = max(first, 0), min(end, len(part))
+        if begin < stop:
+            yield part if stop - begin == len(part) else part.select(slice(begin, stop))
+        first, end = first - len(part), end - len(part)
 
 
 class Collate:

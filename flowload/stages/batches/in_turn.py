@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from flowload.abc.operators import Call
@@ -28,6 +28,14 @@ class BatchRun:
 
     def __len__(self) -> int:
         return self.rows
+
+    def batch_sizes(self) -> Sequence[int]:
+        """See `Divisible`."""
+        return tuple(map(len, self.batches))
+
+    def without(self, batches: int) -> BatchRun:
+        """See `Divisible`."""
+        return BatchRun(self.batches[batches:])
 
 
 class CollateInTurn(Collate):

@@ -9,9 +9,9 @@ from flowload.abc.operators import Call
 from flowload.blocks import Batch, Bundle, Item
 
 from .bundle import bundle
-from .collate import BatchParts, Collate, Part
+from .collate import BatchParts, Collate, Part, cut_out
 from .rebatch import Rebatch
-from .written import QuietCall, Written, cut_out, merged
+from .written import QuietCall, Written, merged
 
 __all__ = ["CollateRefilled", "Refill"]
 

@@ -14,7 +14,7 @@ from flowload.blocks import Batch, Bundle, Item, Rows
 from flowload.errors import DataError
 from flowload.stages.rows.selection import RowList, joined, narrow
 
-from .collate import BatchParts, Collate, Part
+from .collate import BatchParts, Collate, Part, cut_out
 
 __all__ = ["CollateUsable", "QuietCall", "Written", "merged"]
 
@@ -66,14 +66,16 @@ class Written:
             first += len(batch)
         return found
 
+    def batch_sizes(self) -> Sequence[int]:
+        """See `Divisible`."""
+        return self.finished.batch_sizes() if isinstance(self.finished, Bundle) else (self.rows,)
 
-def cut_out(parts: Iterable[Part], first: int, end: int) -> Iterator[Part]:
-    """The samples from `first` to below `end` of neighbouring parts."""
-    for part in parts:
-        begin, stop = max(first, 0), min(end, len(part))
-        if begin < stop:
-            yield part if stop - begin == len(part) else part.select(slice(begin, stop))
-        first, end = first - len(part), end - len(part)
+    def without(self, batches: int) -> Written:
+        """See `Divisible`."""
+        assert isinstance(self.finished, Bundle)  # noqa: S101 - there are several
+        first, finished = sum(self.batch_sizes()[:batches]), self.finished.without(batches)
+        arrays = finished.bundled[0].arrays if self.arrays is not None else None
+        return Written(tuple(cut_out(self.parts, first, self.rows)), arrays, finished)
 
 
 def merged(parts: Iterable[Part]) -> list[Part]:

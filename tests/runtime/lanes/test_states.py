@@ -10,7 +10,9 @@ import pytest
 
 import flowload as fl
 from flowload.errors import GraphError
+from flowload.formats.molecules.packed import PackedMolecules
 from flowload.runtime.state.gather import gathered
+from flowload.sample import sample_path
 from flowload.testing.resume_runs import as_often_as_can_be, check_runs
 from tests.runtime.lanes.worlds import DRAWINGS, LANES, digest, stream
 
@@ -30,6 +32,48 @@ def test_a_rank_goes_on_in_its_own_world(name: str, how: dict[str, Any]) -> None
     cuts = None if name == "noisy" and not how else 4
     graph = draw(fl.shard(1, 3, lanes=LANES), 1)
     assert check_runs(graph, seed=3, cuts=cuts, even="allow", **how) >= 4
+
+
+def small(shard: fl.Graph, share: int) -> fl.Graph:
+    """Small batches, of which a rank with one lane makes many at once."""
+    return fl.rows({"x": np.arange(1200.0)}) >> fl.shuffle() >> shard >> fl.batch(3) >> fl.to_device("cpu")
+
+
+def skipped(shard: fl.Graph, share: int) -> fl.Graph:
+    """The same, of which some turn out bad: the rest is cut anew."""
+    rows = fl.rows(PackedMolecules(sample_path("molecules"), num_atoms=18)) >> fl.shuffle() >> shard
+    return rows >> fl.batch(2, on_error="skip") >> fl.to_device("cpu")
+
+
+def chosen(shard: fl.Graph, share: int) -> fl.Graph:
+    """A function behind the batches, so that lanes come together behind them."""
+    rows = fl.rows({"x": np.arange(2400)}) >> fl.shuffle() >> shard >> fl.batch(4)
+    return rows >> fl.filter(lambda batch: batch["x"] % 5 != 3) >> fl.batch(3)
+
+
+SINGLE = {"small": small, "skipped": skipped, "chosen": chosen, "across": across}
+
+
+@pytest.mark.parametrize(
+    ("name", "passes"),
+    [
+        *(("small", k) for k in range(3)),
+        ("skipped", 1),
+        ("bucketed", 2),
+        ("chosen", 1),
+        ("across", 2),
+        ("chess", 1),
+        ("branches", 2),
+    ],
+)
+def test_a_rank_with_one_lane_goes_on(name: str, passes: int) -> None:
+    """Its batches come in bundles, and a state may stand in the midst of one."""
+    how = PASSES[passes]
+    graph = {**SINGLE, **DRAWINGS}[name](fl.shard(5, LANES, lanes=LANES), 1)
+    assert check_runs(graph, seed=3, cuts=3, even="allow", **how) >= 2
+    with as_often_as_can_be(), graph.iterate(seed=3, even="allow", **how) as run:
+        next(run)
+        assert set(run.state_dict()["standing"]["lanes"]) == {"5"}
 
 
 def worlds(
@@ -77,6 +121,21 @@ def test_other_worlds_go_on_exactly(name: str, how: dict[str, Any], saved: Any) 
     )
 
 
+SINGLE_WORLDS = [(12, 2), (4, 3), (12, 3), (2, 5), (12, 1), (1, None)]  #: the last goes on amidst a round
+
+
+@pytest.mark.parametrize(("name", "passes"), [("small", 1), ("skipped", 0), ("bucketed", 1), ("chosen", 0)])
+def test_a_lane_goes_on_alone_and_among_others(name: str, passes: int) -> None:
+    """Where it is alone it gives bundles, else batches: both are counted alike."""
+    draw, how = {**SINGLE, **DRAWINGS}[name], PASSES[passes]
+    wanted = stream(draw, 1, seed=3, even="allow", **how)
+    with as_often_as_can_be():
+        found, states = worlds(draw, SINGLE_WORLDS, seed=3, even="allow", **how)
+    assert found == wanted
+    assert [len(state["standing"]["lanes"]) for state in states[:-1]] == [LANES] * 5
+    assert states[0]["delivered"] == {"out": 24}
+
+
 def seen(calls: list[int]) -> Any:
     """Rows, each batch of which is told when it is made."""
 
@@ -98,7 +157,7 @@ def test_nothing_is_made_again_but_what_was_under_way(align: bool) -> None:
     wanted = stream(draw, 1, seed=1, align=align, epochs=10)
     with as_often_as_can_be():
         found, (state,) = worlds(draw, [(4, 84)], **how)
-        for world in (4, 2, 3):
+        for world in (4, 2, 3, 12):
             calls.clear()
             rest: dict[int, str] = {}
             for rank in range(world):

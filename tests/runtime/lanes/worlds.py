@@ -52,6 +52,12 @@ def budget(shard: fl.Graph, share: int) -> fl.Graph:
     return rows >> shard >> fl.batch(atoms=60)
 
 
+def bucketed(shard: fl.Graph, share: int) -> fl.Graph:
+    """A budget, by which each lane cuts rows of its own."""
+    rows = fl.rows(PackedMolecules(sample_path("molecules"), num_atoms=(9, 18, 26))) >> fl.shuffle()
+    return rows >> shard >> fl.bucket(40) >> fl.batch(atoms=27)
+
+
 def noisy(shard: fl.Graph, share: int) -> fl.Graph:
     """A function that draws, of every batch of every lane."""
 
@@ -74,6 +80,7 @@ DRAWINGS: dict[str, Draw] = {
     "sampled": sampled,
     "molecules": molecules,
     "budget": budget,
+    "bucketed": bucketed,
     "noisy": noisy,
     "branches": branches,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from flowload.runtime.message import Cut
+from flowload.runtime.message import Cut, Message, batches_of
 from flowload.runtime.state.saver import Saver
 
 __all__ = ["ChainState", "UnderWay", "Way"]
@@ -43,11 +43,19 @@ class ChainState:
     which call is under way.
     """
 
-    def __init__(self, saver: Saver | None = None, sent: int = 0, since: int = 0) -> None:
+    def __init__(
+        self, saver: Saver | None = None, sent: int = 0, since: int = 0, *, counts_batches: bool = False
+    ) -> None:
         self.saver = saver
+        self.counts_batches = counts_batches
         self.made = sent  #: messages that came out, those of an earlier run included
         self.since = since  #: messages taken since the last cut
         self.now: UnderWay | None = None  #: the call that is not part of another
+
+    def count(self, message: Message) -> None:
+        """A message comes out."""
+        if not isinstance(message, Cut):
+            self.made += batches_of(message) if self.counts_batches else 1
 
     def passed(self, cut: Cut, saved: Callable[[], dict[str, Any]]) -> Iterator[Cut]:
         """A cut passes."""

@@ -82,8 +82,7 @@ class FoldChain:
         began = perf_counter()
         for message in self.out:
             made.append(message)
-            if not isinstance(message, Cut):
-                self._state.made += 1
+            self._state.count(message)
             if len(made) >= messages or perf_counter() - began > seconds:
                 return made, False
         return made, True
