@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .extract import Extract, Part
+from .selection.extract import Extract, Part
+from .selection.units import Units
 from .series import Lacks, Lease, NoGaps
 
 __all__ = ["Box", "BoxReader", "BoxSeries", "ReadBox"]
@@ -45,6 +46,7 @@ class BoxSeries:
         files: that must stay as they are.
         gaps: what was never stored.
         closing: lets go of files.
+        units: what makes a quantity of its numbers.
     """
 
     location: str
@@ -56,6 +58,7 @@ class BoxSeries:
     files: Sequence[Path] = ()
     gaps: Lacks = STORED
     closing: Callable[[], None] = nothing
+    units: Units | None = None
 
     def reader(self, extracts: Mapping[str, Extract]) -> BoxReader:
         """See `Series`."""

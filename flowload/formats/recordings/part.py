@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -11,10 +13,13 @@ from numpy.typing import NDArray
 from flowload.abc.records import Fields
 from flowload.errors import DataError
 
-from .extract import Extract
+from .selection.extract import Extract
 from .series import Lease, Series
 
 __all__ = ["OpenPart", "Piece", "check_alike"]
+
+
+log = logging.getLogger("flowload")
 
 
 class Piece(NamedTuple):
@@ -31,6 +36,7 @@ class OpenPart:
         series: the arrays by name; are closed with it.
         keys: by key of a window, the array and what of it.
         rows: first row that is used, and behind the last; None: all.
+        untold: warnings, of which each is told once, when the first rows are read.
 
     Raises DataError where arrays differ in length, or have no such rows.
     """
@@ -40,7 +46,9 @@ class OpenPart:
         series: Mapping[str, Series],
         keys: Mapping[str, tuple[str, Extract]],
         rows: tuple[int, int | None] | None,
+        untold: Sequence[str] = (),
     ) -> None:
+        self.untold = list(untold)
         self.series = series
         self.keys = {key: name for key, (name, _) in keys.items()}
         self.extracts = {key: extract for key, (_, extract) in keys.items()}
@@ -75,6 +83,9 @@ class OpenPart:
 
     def read(self, piece: Piece, start: int, out: Mapping[str, NDArray[Any]], lease: Lease) -> None:
         """Write a piece of the window from row `start` on. Raises DataError."""
+        with suppress(IndexError):  # another thread may have told it
+            while self.untold:
+                log.warning("windows: %s", self.untold.pop())
         self.readers[piece.name].read(piece.piece, start, out, lease)
 
     def key(self) -> int:

@@ -22,16 +22,18 @@ from flowload.formats.zarr.array import ZarrArray, is_count
 from flowload.formats.zarr.members import key_of
 from flowload.kernels.rows.cells import gather_cells, stream_cells, to_bfloat16, to_float16
 
-from .extract import Extract, Wanted, extract_of
-from .halves import float_of
 from .kinds import Location, open_array
 from .part import OpenPart
 from .range import RangeReader
-from .select import TAKEN, Select, Selection, selection_of
+from .selection.along import Wanted, numbers_of
+from .selection.extract import Extract, extract_of
+from .selection.halves import float_of
+from .selection.select import TAKEN, Select, Selection, conversion_of, selection_of
+from .selection.taking import kernels_of_parts
+from .selection.units import converted_dtype
 from .series import Series
 from .simulated import simulate
 from .table import RecordingTable
-from .taking import kernels_of_parts
 from .zarr_kind import SERIES, metadata_of
 
 __all__ = ["Location", "Recording", "RecordingTable", "ZarrArray", "metadata_of", "recording", "simulate"]
@@ -50,6 +52,7 @@ class Recording:
     select: Selection = ()
     rows: tuple[RowsOf, ...] | None = None  #: of each recording
     dtype: str | None = None
+    conversion: bool | None = None
 
     name: ClassVar[str] = "recording"
     layouts: ClassVar[Sequence[str]] = ("windows",)
@@ -114,23 +117,51 @@ class Recording:
         """One of the recordings."""
         series: dict[str, Series] = {}
         keys: dict[str, tuple[str, Extract]] = {}
+        stored: dict[str, Series] = {}  # of which nobody said that stored numbers are wanted, or not
         select = self.select or tuple((name, Select(array=name)) for name, _ in named)
         try:
             for key, own in select:
                 name, where, inner = located(named, own.array, key)
                 if name not in series:
                     series[name] = open_array(where, inner, estimate=estimate)
-                wanted: dict[str, Wanted] = {"neurons": own.neurons, "columns": own.columns}
-                found = series[name]
-                told = own.dtype or self.dtype
-                dtype = found.dtype if told is None else float_of(told)
-                where_of = f"{found.location}: key {key!r}"
-                keys[key] = name, extract_of(found.shape, dtype, wanted, where_of)
-            return OpenPart(series, keys, rows)
+                keys[key] = name, self.extract(key, own, series[name])
+                if self.converts(own) is None and name not in stored:
+                    stored[name] = series[name]
+            return OpenPart(series, keys, rows, list(filter(None, map(stored_numbers, stored.values()))))
         except BaseException:
             for each in series.values():
                 each.close()
             raise
+
+    def converts(self, own: Select) -> bool | None:
+        """Whether a key has quantities; None: nobody said so."""
+        return self.conversion if own.conversion is None else own.conversion
+
+    def extract(self, key: str, own: Select, series: Series) -> Extract:
+        """What a key has of an array. Raises DataError."""
+        wanted: dict[str, Wanted] = {"neurons": own.neurons, "columns": own.columns}
+        told, converts = own.dtype or self.dtype, bool(self.converts(own))
+        stored = converted_dtype(series.dtype) if converts else series.dtype
+        dtype = stored if told is None else float_of(told)
+        where = f"{series.location}: key {key!r}"
+        found = extract_of(series.shape, dtype, wanted, where)
+        if not converts:
+            return found
+        if series.units is None:
+            wanted_instead = "conversion=True for time series of NWB alone"
+            raise DataError(
+                "no conversion", where=where, found="nothing said of units", wanted=wanted_instead
+            )
+        places = numbers_of(found.axes[0]) if found.axes else None
+        return replace(found, scale=series.units.scale(series.shape, places))
+
+
+def stored_numbers(series: Series) -> str | None:
+    """What is told of an array whose numbers are no quantities; None: they are."""
+    if series.units is None or not series.units.changes:
+        return None
+    ways_out = "conversion=True makes them that, conversion=False keeps them"
+    return f"{series.location}: numbers are as they are stored: {series.units}; {ways_out}"
 
 
 def located(named: Named, array: str | None, key: str) -> tuple[str, ZarrArray, str | None]:
@@ -149,7 +180,7 @@ def located(named: Named, array: str | None, key: str) -> tuple[str, ZarrArray, 
     raise GraphError(f"windows: select[{key!r}]: array is {array!r}; the arrays are {names}")
 
 
-def recording(
+def recording(  # noqa: PLR0913 - what is read, and how
     arrays: Location | Mapping[str, Location] | Sequence[Location | Mapping[str, Location]],
     size: int,
     *,
@@ -159,6 +190,7 @@ def recording(
     select: Mapping[str, Any] | None = None,
     rows: Any = None,
     dtype: Any = None,
+    conversion: bool | None = None,
 ) -> Recording:
     """Recordings by the places of their arrays, for `window_starts`.
 
@@ -172,6 +204,7 @@ def recording(
         select: what each key of a window has; see `select`.
         rows: (first, behind the last) that are used, of every recording, or a list of those.
         dtype: of all numbers of the windows: see `halves.FLOATS`.
+        conversion: whether stored numbers are made quantities: see `units`. None: no, and it is told.
     """
     several = isinstance(arrays, Sequence) and not isinstance(arrays, str)
     given = list(arrays) if isinstance(arrays, Sequence) and several else [arrays]
@@ -191,6 +224,7 @@ def recording(
         selection,
         rows_of_each(rows, len(parts)),
         None if dtype is None else float_of(dtype).name,
+        conversion_of(conversion, "windows: conversion"),
     )
 
 

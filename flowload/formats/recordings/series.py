@@ -17,7 +17,8 @@ from flowload.abc.operators import Bytes
 from flowload.abc.records import Numbers
 from flowload.errors import DataError
 
-from .extract import Extract
+from .selection.extract import Extract
+from .selection.units import Units
 
 __all__ = ["Kind", "Lacks", "Lease", "NoGaps", "RowReader", "Series"]
 
@@ -100,6 +101,10 @@ class Series(Protocol):
     @property
     def route(self) -> str:
         """How it is read: a short text for messages, such as "pread" or "h5py 3.12"."""
+
+    @property
+    def units(self) -> Units | None:
+        """What makes a quantity of its numbers; None: nothing is said of that."""
 
     @property
     def gaps(self) -> Lacks:

@@ -18,9 +18,10 @@ from flowload.formats.zarr.watch import documents_of
 from flowload.kernels.streaming import is_large
 
 from .boxes import BoxReader, BoxSeries
-from .extract import Extract, Part
+from .selection.extract import Extract, Part
+from .selection.taking import taking_of
+from .selection.units import Units
 from .series import Lease, RowReader
-from .taking import taking_of
 
 __all__ = ["ZarrSeries"]
 
@@ -30,9 +31,11 @@ class ZarrSeries:
 
     Args:
         array: is closed with it.
+        units: what makes a quantity of its numbers.
     """
 
-    def __init__(self, array: OpenArray) -> None:
+    def __init__(self, array: OpenArray, units: Units | None = None) -> None:
+        self.units = units
         self.array = array
         self.location = array.location
         self.shape = array.grid.take

@@ -30,6 +30,7 @@ def read_range(  # noqa: PLR0913 - what is read, and how
     columns: Limits = None,
     neurons: Limits = None,
     dtype: Any = None,
+    conversion: bool | None = None,
     missing: Literal["fill", "raise"] = "fill",
     workers: int | None = None,
 ) -> dict[str, NDArray[Any]]:
@@ -45,6 +46,7 @@ def read_range(  # noqa: PLR0913 - what is read, and how
         columns: see `windows`.
         neurons: see `windows`.
         dtype: see `windows`.
+        conversion: see `windows`.
         missing: rows that lack a chunk: "fill" gives the fill value, and warns; "raise" is an error.
         workers: pieces that are read at once; None: 4, or as many as there are CPUs.
 
@@ -67,7 +69,14 @@ def read_range(  # noqa: PLR0913 - what is read, and how
     if missing not in ("fill", "raise"):
         raise GraphError(f"read_range: missing is {missing!r}; wanted 'fill' or 'raise'")
     records = importlib.import_module(FORMAT).recording(
-        arrays, 1, columns=columns, neurons=neurons, missing=missing, select=select, dtype=dtype
+        arrays,
+        1,
+        columns=columns,
+        neurons=neurons,
+        missing=missing,
+        select=select,
+        dtype=dtype,
+        conversion=conversion,
     )
     with records.ranges(workers or max(IO_WORKERS, usable_cpus())) as ranges:
         found: dict[str, NDArray[Any]] = ranges.read(begin, end)

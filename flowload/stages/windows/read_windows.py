@@ -185,6 +185,7 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
     rows: Any = None,
     select: Mapping[str, Any] | None = None,
     dtype: Any = None,
+    conversion: bool | None = None,
     stride: int | None = None,
     events: Any = None,
     before: int = 0,
@@ -231,6 +232,10 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
             and decode its chunks once, and only chunks that hold some of it are read.
         dtype: of all numbers: "float16" or "bfloat16" (halves; `pip install 'flowload[bfloat16]'`),
             "float32", "float64"; None: as they are stored. A number too large for it is a DataError.
+        conversion: whether the numbers of NWB's time series are made what they stand for, such as volts, by
+            `conversion`, `channel_conversion` and `offset` of the file (in float64, then `dtype`; without one
+            float32 of numbers with up to 16 bits and of float32, else float64). None: they stay as they are
+            stored, with a warning where that is something else; False: without. May stand in `select`, too.
         stride: windows begin at the first row and every so many rows behind it, as far as a whole one fits:
             a grid, whose windows overlap where `stride` is less than `size`. None: anywhere, or side by side.
         events: rows that windows lie around: numbers, or a list of those of each recording. In random order
@@ -267,6 +272,7 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
         rows=rows,
         select=select,
         dtype=dtype,
+        conversion=conversion,
         stride=stride,
         events=events,
         before=before,

@@ -203,6 +203,7 @@ def window_starts(  # noqa: PLR0913 - what is read, and which windows
     rows: Any = None,
     select: Mapping[str, Any] | None = None,
     dtype: Any = None,
+    conversion: bool | None = None,
     stride: int | None = None,
     events: Any = None,
     before: int = 0,
@@ -223,6 +224,7 @@ def window_starts(  # noqa: PLR0913 - what is read, and which windows
     places = start_places(stride, events, before, weights, order)
     if callable(arrays):
         others = {"columns": columns, "neurons": neurons, "select": select, "dtype": dtype}
+        others["conversion"] = conversion
         others["missing"] = None if missing == "fill" else missing
         function = loaded(arrays, size, total, rows, others)
         return place(WindowStartsStage(records=function, count=count, order=order, places=places))
@@ -237,5 +239,6 @@ def window_starts(  # noqa: PLR0913 - what is read, and which windows
         rows=rows,
         select=select,
         dtype=dtype,
+        conversion=conversion,
     )
     return place(WindowStartsStage(records=records, count=count, order=order, places=places))

@@ -21,7 +21,7 @@ import flowload as fl
 from flowload.errors import DataError, GraphError, MissingExtra, NoDataError
 from flowload.formats.recordings import zarr_series
 from flowload.formats.recordings.recording import ZarrArray, recording
-from flowload.formats.recordings.taking import pread_address
+from flowload.formats.recordings.selection.taking import pread_address
 from flowload.formats.zarr.chunks.places import PlainChunks
 from flowload.formats.zarr.chunks.reader import ChunkReader
 from tests.formats.recordings.made import numbers, read_window, write_array

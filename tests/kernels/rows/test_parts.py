@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowload.formats.recordings.taking import pread_address
+from flowload.formats.recordings.selection.taking import pread_address
 from flowload.kernels.rows import parts as kernels
 from flowload.kernels.rows.cells import WORDS
 from flowload.kernels.rows.parts import BFLOAT16, COLUMNS, FLOAT16, SAME, Room, read_parts, take_parts

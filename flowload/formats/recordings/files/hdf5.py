@@ -7,6 +7,7 @@ else is read by it, chunk by chunk.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from flowload.formats.hdf5.chunks import Holes
 from flowload.formats.hdf5.columns import ChunksColumn, CodedColumn, DatasetColumn
 from flowload.formats.hdf5.file import Hdf5File, text_of
 from flowload.formats.recordings.boxes import Box, BoxSeries
+from flowload.formats.recordings.selection.units import Units
 from flowload.formats.recordings.series import Lacks, NoGaps
 from flowload.formats.rows.columns import import_extra
 from flowload.formats.rows.npy import MappedColumn
@@ -64,6 +66,10 @@ class Hdf5Kind:
         """The path of the dataset that an array's name stands for."""
         return name
 
+    def units_of(self, file: Hdf5File, path: str) -> Units | None:  # noqa: ARG002 - others are told of some
+        """What makes a quantity of a dataset's numbers, where the file says so."""
+        return None
+
     def open(
         self,
         location: str,
@@ -83,7 +89,7 @@ class Hdf5Kind:
                 known = path in file.file
             if not known:
                 raise no_array(location, name, names)
-            return open_dataset(file, path, guard)
+            return replace(open_dataset(file, path, guard), units=self.units_of(file, path))
         except BaseException:
             file.close()
             guard.close()

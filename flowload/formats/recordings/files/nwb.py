@@ -1,8 +1,8 @@
 """Recordings in NWB, in HDF5 or in zarr: the `data` of its time series, by where they stand.
 
 Arrays are named by the path of their time series, such as `acquisition/ElectricalSeries`, or by the last word
-of it where no other has that. Numbers are those that are stored: `conversion` and `offset`, which stand
-beside them, make volts of them. HDF5 takes h5py.
+of it where no other has that. What stands beside the numbers makes a quantity of them: `conversion`,
+`offset`, `unit`, and `channel_conversion`. HDF5 takes h5py.
 
 Source: NeurodataWithoutBorders/nwb-schema, `TimeSeries`; hdmf-dev/hdmf-zarr, "Storage".
 """
@@ -14,22 +14,26 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
 
 from flowload.errors import DataError
 from flowload.files.foreign import foreign
 from flowload.formats.hdf5.file import Hdf5File
+from flowload.formats.recordings.selection.units import Units
 from flowload.formats.recordings.zarr_kind import open_zarr
 from flowload.formats.recordings.zarr_series import ZarrSeries
 from flowload.formats.zarr.array import ZarrArray
 from flowload.formats.zarr.stores import join_location
+from flowload.printable import printable
 
 from .hdf5 import Hdf5Kind, datasets_in
 from .local import local_folder, no_array, which_array
 
 __all__ = ["NwbKind", "NwbZarrKind"]
 
-DATA = "data"
+DATA, CHANNELS = "data", "channel_conversion"
 TIMES = ("timestamps", "starting_time")  #: of which each time series has one
 VERSION = "nwb_version"  #: an attribute of every file's root
 DOCUMENTS = (".zattrs", "zarr.json")
@@ -55,6 +59,38 @@ class NwbKind(Hdf5Kind):
         if name in known:
             return known[name]
         return f"{name}/{DATA}" if f"{name}/{DATA}" in file.file else name
+
+    def units_of(self, file: Hdf5File, path: str) -> Units | None:
+        """See there."""
+        above, _, last = path.rpartition("/")
+        if last != DATA:
+            return None
+        where = f"{file.path}: {path}"
+        with foreign("unreadable", where):
+            group = file.file[above]
+            channels = group[CHANNELS][()] if CHANNELS in group else ()
+            return units_of(where, dict(group[DATA].attrs), channels)
+
+
+def units_of(where: str, said: Mapping[str, Any], channels: Any) -> Units:
+    """What the attributes of a time series' data say. Raises DataError.
+
+    Args:
+        where: for messages.
+        said: the attributes.
+        channels: factors of channels.
+    """
+    numbers = {}
+    for word, usual in (("conversion", 1.0), ("offset", 0.0)):
+        try:
+            numbers[word] = float(said.get(word, usual))
+        except (TypeError, ValueError):
+            found = repr(said[word])[:100]
+            raise DataError(f"bad {word}", where=where, found=found, wanted="a number") from None
+    unit = said.get("unit", "")
+    unit = unit.decode(errors="replace") if isinstance(unit, bytes) else str(unit)
+    factors = np.asarray(channels, np.float64).reshape(-1)
+    return Units(where, printable(unit), **numbers, channels=tuple(factors.tolist()))
 
 
 def series_in(file: Hdf5File) -> dict[str, str]:
@@ -87,20 +123,41 @@ class NwbZarrKind:
 
     def arrays(self, location: str, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - local
         """See `Kind`."""
-        return list(folders_in(Path(location)))
+        return list(series_of(Path(location)))
 
     def open(
         self, location: str, array: str | None, options: Mapping[str, Any], *, estimate: bool
     ) -> ZarrSeries:
         """See `Kind`."""
-        known = folders_in(Path(location))
+        known = series_of(Path(location))
         name = which_array(location, list(known)) if array is None else array.strip("/")
-        path = known.get(name, name if name in known.values() else None)
-        if path is None:
+        found = known.get(name) or next((each for each in known.values() if each.group == name), None)
+        if found is None:
             raise no_array(location, name, list(known))
         where = ZarrArray(location, options=options)
-        inner = replace(where, location=join_location(location, f"{path}/{DATA}"))
-        return open_zarr(inner, None, estimate=estimate)
+        inner = replace(where, location=join_location(location, found.array))
+        series = open_zarr(inner, None, estimate=estimate)
+        series.units = units_in(Path(location), found)
+        return series
+
+
+class InZarr(NamedTuple):
+    """A time series: its group, and the array of its numbers, which may be another's."""
+
+    group: str
+    array: str
+
+
+def units_in(root: Path, series: InZarr) -> Units:
+    """What is said beside an array. Raises DataError."""
+    import zarr  # noqa: PLC0415 - nobody else here needs the library itself
+
+    where = str(root / series.array)
+    with foreign("unreadable", where):
+        channels: Any = ()
+        if (root / series.group / CHANNELS).is_dir():
+            channels = zarr.open_array(root / series.group / CHANNELS, mode="r")[...]
+        return units_of(where, dict(zarr.open_array(where, mode="r").attrs), channels)
 
 
 def has_times(folder: Path) -> bool:
@@ -124,15 +181,41 @@ def says_nwb(document: Path) -> bool:
     return any(isinstance(part, dict) and VERSION in part for part in (said, said.get("attributes")))
 
 
-def folders_in(root: Path) -> dict[str, str]:
-    """Paths of time series by name: folders with an array `data` beside one of times. Raises DataError."""
-    found = []
+def series_of(root: Path) -> dict[str, InZarr]:
+    """Time series by name: groups with an array `data`, or a link to one, beside times. Raises DataError."""
+    found: dict[str, InZarr] = {}
     try:
         for document in (".zarray", "zarr.json"):
-            for path in sorted(root.rglob(f"{DATA}/{document}")):
+            for path in root.rglob(f"{DATA}/{document}"):
                 above = path.parent.parent
                 if above != root and has_times(above):
-                    found.append(above.relative_to(root).as_posix())
+                    group = above.relative_to(root).as_posix()
+                    found[group] = InZarr(group, f"{group}/{DATA}")
+        for document in DOCUMENTS:
+            for path in root.rglob(document):
+                target = linked_data(path)
+                if target is not None and path.parent != root and has_times(path.parent):
+                    group = path.parent.relative_to(root).as_posix()
+                    found.setdefault(group, InZarr(group, target))
     except OSError as error:
         raise DataError("unreadable folder", where=str(root), found=str(error)[:200]) from error
-    return by_short_names(list(dict.fromkeys(found)))
+    return {name: found[group] for name, group in by_short_names(sorted(found)).items()}
+
+
+def linked_data(document: Path) -> str | None:
+    """The path of the array that a group's `data` is a link to, in the same file; None: it is none.
+
+    A link into another file is none: who wants those numbers opens that file.
+    """
+    if document.stat().st_size > LARGEST or b"zarr_link" not in (text := document.read_bytes()):
+        return None
+    try:
+        said = json.loads(text)
+        links = said.get("attributes", said).get("zarr_link", ())
+        for link in links:
+            if link["name"] == DATA and link.get("source", ".") == ".":
+                path = str(link["path"]).strip("/")
+                return None if ".." in path.split("/") else path
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        return None
+    return None

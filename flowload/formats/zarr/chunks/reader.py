@@ -28,7 +28,7 @@ CACHED = 1 << 19  #: the same where it does not: half of a core's own cache
 
 
 class Rows(Protocol):
-    """Where rows of a chunk are to go; see `formats.recordings.taking`."""
+    """Where rows of a chunk are to go; see `formats.recordings.selection.taking`."""
 
     def read(self, fd: int, offset: int, rows: int, memory: Bytes, row_bytes: int) -> bool:
         """Take as many rows of a file, by way of this memory; False: they could not be read, or taken."""

@@ -9,7 +9,7 @@ import numpy as np
 
 import flowload as fl
 
-__all__ = ["check_windows", "windows_of"]
+__all__ = ["SIZE", "check_windows", "windows_of"]
 
 SIZE = 16
 

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import zarr
 
-from flowload.errors import NoDataError
-from tests.formats.recordings.files.reading import check_windows, windows_of
+import flowload as fl
+from flowload.errors import DataError, GraphError, NoDataError
+from tests.formats.recordings.files.reading import SIZE, check_windows, windows_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     pynwb = pytest.importorskip("pynwb")
+h5py = pytest.importorskip("h5py")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of its libraries
 
@@ -109,6 +111,110 @@ def test_short_names_where_they_are_clear(saved: tuple[Path, Any]) -> None:
         windows_of(path, {"x": {"array": "running"}})
     with pytest.raises(NoDataError, match=f"which array; found 4 arrays; wanted .*{known}"):
         windows_of(path)
+
+
+def electrodes(path: Path, **more: Any) -> Any:
+    """Written by pynwb: voltages of five channels; what pynwb makes volts of."""
+    file = pynwb.NWBFile("a test", "one", datetime(2026, 1, 1, tzinfo=UTC))
+    device = file.create_device("probe")
+    group = file.create_electrode_group("g", description="g", location="here", device=device)
+    for _ in range(5):
+        file.add_electrode(group=group, location="here")
+    region = file.create_electrode_table_region(list(range(5)), "all")
+    data = np.random.default_rng(2).integers(-3000, 3000, (ROWS, 5)).astype(np.int16)
+    how = {"rate": 30_000.0, "conversion": 2.34e-6, "offset": -0.125, **more}
+    series = pynwb.ecephys.ElectricalSeries("ap", data=data, electrodes=region, **how)
+    file.add_acquisition(series)
+    with pynwb.NWBHDF5IO(str(path), "w") as writer:
+        writer.write(file)
+    with pynwb.NWBHDF5IO(str(path), "r") as reader:
+        return data, np.asarray(reader.read().acquisition["ap"].get_data_in_units())
+
+
+GAINS = np.array([1.0, 1.5, 0.25, 2.0, 1 / 3], np.float64)
+
+
+@pytest.mark.parametrize("channels", [None, GAINS], ids=["one", "each"])
+def test_volts_are_those_of_pynwb(channels: Any, tmp_path: Path) -> None:
+    data, volts = electrodes(tmp_path / "a.nwb", channel_conversion=channels)
+    found = fl.read_range(tmp_path / "a.nwb", 3, 40, conversion=True)["timeseries"]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, volts[3:40].astype(np.float32))
+    select: dict[str, Any] = {
+        "v": {"neurons": [4, 1], "conversion": True, "dtype": "float64"},
+        "half": {"neurons": slice(1, 4), "conversion": True, "dtype": "float16"},
+        "one": {"neurons": 2, "conversion": True, "dtype": "float64"},
+        "raw": {"conversion": False},
+    }
+    parts = fl.read_range(tmp_path / "a.nwb", 3, 40, select=select)
+    np.testing.assert_allclose(parts["v"], volts[3:40, [4, 1]], rtol=1e-12)
+    np.testing.assert_allclose(parts["one"], volts[3:40, 2], rtol=1e-12)
+    np.testing.assert_array_equal(parts["half"], volts[3:40, 1:4].astype(np.float32).astype(np.float16))
+    np.testing.assert_array_equal(parts["raw"], data[3:40])
+
+
+def test_stored_numbers_are_told_unless_they_are_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    electrodes(tmp_path / "a.nwb", channel_conversion=GAINS)
+    for conversion, told in ((None, 1), (False, 0), (True, 0)):
+        caplog.clear()
+        graph = fl.windows(tmp_path / "a.nwb", SIZE, conversion=conversion, order="sequential")
+        graph.memory()
+        with graph.iterate(epochs=2) as windows:
+            list(windows)
+        assert caplog.text.count("volts = number * 2.34e-06 * channel_conversion + -0.125") == told
+        assert caplog.text.count("conversion=True makes them that") == told
+    file, _ = session()
+    with pynwb.NWBHDF5IO(str(tmp_path / "b.nwb"), "w") as writer:
+        writer.write(file)
+    caplog.clear()
+    fl.read_range(tmp_path / "b.nwb", 0, 5, select={"x": "dff"})  # whose numbers are what they stand for
+    assert not caplog.text
+
+
+def test_what_cannot_be_converted_is_named(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match="conversion is 2; wanted True, False, or None"):
+        fl.windows(tmp_path / "a.nwb", SIZE, conversion=2)  # type: ignore[arg-type]
+    np.save(tmp_path / "x.npy", np.zeros((20, 2)))
+    with pytest.raises(DataError, match="no conversion; found nothing said of units"):
+        fl.read_range(tmp_path / "x.npy", 0, 3, conversion=True)
+    electrodes(tmp_path / "a.nwb", channel_conversion=GAINS)
+    with h5py.File(tmp_path / "a.nwb", "r+") as file:
+        group = file["acquisition/ap"]
+        del group["channel_conversion"]
+        group["channel_conversion"] = GAINS[:3]
+    with pytest.raises(DataError, match=r"other channel conversions; found 3; wanted one for each channel"):
+        fl.read_range(tmp_path / "a.nwb", 0, 3, conversion=True)
+    with h5py.File(tmp_path / "a.nwb", "r+") as file:
+        file["acquisition/ap/data"].attrs["conversion"] = "many"
+    with pytest.raises(DataError, match="bad conversion; found 'many'; wanted a number"):
+        fl.read_range(tmp_path / "a.nwb", 0, 3, conversion=True)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_volts_and_links_in_zarr(version: int, tmp_path: Path) -> None:
+    data = in_zarr(tmp_path / "a.zarr", version)["acquisition/voltage"]
+    root = zarr.open_group(tmp_path / "a.zarr", mode="r+")
+    root["acquisition/voltage/data"].attrs.update({"conversion": 1e-3, "offset": 2.0, "unit": "volts"})
+    root.require_group("acquisition/voltage").create_array("channel_conversion", data=np.arange(1.0, 7.0))
+    linked = root.require_group("processing/same")
+    link = {"name": "data", "path": "/acquisition/voltage/data", "source": "."}
+    linked.attrs.update({"neurodata_type": "TimeSeries", "zarr_link": [link]})
+    linked.create_array("starting_time", data=np.zeros(1))
+    elsewhere = root.require_group("processing/elsewhere")
+    elsewhere.attrs.update({"zarr_link": [{**link, "source": "../b.zarr"}]})
+    elsewhere.create_array("starting_time", data=np.zeros(1))
+    asked = {"array": "voltage", "conversion": True, "neurons": [5, 0], "dtype": "float64"}
+    select: dict[str, Any] = {"v": asked}
+    found = fl.read_range(tmp_path / "a.zarr", 1, 30, select=select)["v"]
+    np.testing.assert_allclose(found, data[1:30, [5, 0]] * 1e-3 * np.array([6.0, 1.0]) + 2.0, rtol=1e-12)
+    select = {"v": {"array": "same", "conversion": True, "dtype": "float64"}, "raw": "processing/same"}
+    both = fl.read_range(tmp_path / "a.zarr", 1, 30, select=select, conversion=False)
+    np.testing.assert_allclose(both["v"], data[1:30] * 1e-3 + 2.0, rtol=1e-12)
+    np.testing.assert_array_equal(both["raw"], data[1:30])
+    with pytest.raises(NoDataError, match=r"no such array; found 'elsewhere'; wanted one of .*'same'"):
+        fl.read_range(tmp_path / "a.zarr", 0, 3, select={"x": "elsewhere"})
 
 
 def test_the_only_one_is_the_recording(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from flowload.kernels.rows import parts as kernels
 from flowload.kernels.rows.cells import WORDS
 from flowload.kernels.rows.parts import Room, read_parts, take_parts
 
-from .extract import RUN, WIDE, Along, Extract, Part, length, numbers_of
+from .along import Along, length, numbers_of
+from .extract import RUN, WIDE, Extract, Part
 
 __all__ = ["Taking", "Target", "pread_address", "taking_of"]
 
@@ -133,6 +134,8 @@ def taking_of(
     begin = 0
     for key, part in parts:
         extract = extracts[key]
+        if extract.scale is not None:
+            return None
         becomes = kernels.SAME if extract.dtype == dtype else KINDS.get(extract.dtype.name)
         first = place_in(part.target, extract.full)
         if becomes is None or first is None or (becomes != kernels.SAME and dtype != np.float32):

@@ -11,13 +11,13 @@ import numpy as np
 
 from flowload.errors import GraphError
 
-from .extract import Span, Wanted
+from .along import Span, Wanted
 from .halves import float_of
 
-__all__ = ["TAKEN", "Select", "Selection", "selection_of"]
+__all__ = ["TAKEN", "Select", "Selection", "conversion_of", "selection_of"]
 
 TAKEN = ("start", "recording")  #: what windows carry beside their arrays
-KNOWN = ("array", "columns", "neurons", "dtype")
+KNOWN = ("array", "columns", "neurons", "dtype", "conversion")
 
 Selection: TypeAlias = tuple[tuple[str, "Select"], ...]  #: by key; empty: all arrays as they are
 
@@ -30,14 +30,15 @@ class Select:
     columns: Wanted = None
     neurons: Wanted = None
     dtype: str | None = None
+    conversion: bool | None = None
 
 
 def selection_of(select: Any) -> Selection:
     """The selection that a user wrote. Raises GraphError that names key and word.
 
     Args:
-        select: by key of the window: the name of an array, or a dict with `array`, `columns`, `neurons` and
-            `dtype`, each optional. None: all arrays as they are.
+        select: by key of the window: the name of an array, or a dict with `array`, `columns`, `neurons`,
+            `dtype` and `conversion`, each optional. None: all arrays as they are.
     """
     if select is None:
         return ()
@@ -66,7 +67,17 @@ def select_of(key: str, own: Any) -> Select:
         columns=wanted_of(given.get("columns"), f"{what}: columns"),
         neurons=wanted_of(given.get("neurons"), f"{what}: neurons"),
         dtype=None if dtype is None else float_of(dtype).name,
+        conversion=conversion_of(given.get("conversion"), f"{what}: conversion"),
     )
+
+
+def conversion_of(value: Any, what: str) -> bool | None:
+    """Whether stored numbers are made quantities. Raises GraphError."""
+    if value is not None and not isinstance(value, bool):
+        raise GraphError(
+            f"{what} is {value!r}; wanted True, False, or None: as they are stored, with a warning"
+        )
+    return value
 
 
 def wanted_of(value: Any, what: str) -> Wanted:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,25 +14,14 @@ from numpy.typing import NDArray
 from flowload.errors import DataError
 from flowload.kernels.rows.cells import gather_cells, stream_cells, words_of
 
+from .along import Along, Wanted, along_axis, bounds, length, numbers_of, places_of
 from .halves import is_half, write_halves
+from .units import Scale
 
-__all__ = ["Along", "Extract", "Part", "Span", "Wanted", "extract_of", "places_of"]
+__all__ = ["Extract", "Part", "extract_of"]
 
 WIDE = 512  #: bytes of a row, in eight lines, from which streaming it is worth while
 RUN = 16  #: elements that lie together, from which copying runs of them is faster than cell by cell
-
-Along: TypeAlias = slice | NDArray[np.int64]  #: places along one axis, from 0, in the order of the window
-
-
-class Span(NamedTuple):
-    """A slice as a value that can be hashed and pickled."""
-
-    start: int | None
-    stop: int | None
-    step: int | None
-
-
-Wanted: TypeAlias = int | tuple[int, ...] | Span | None  #: one, which loses its axis; some; a slice; all
 
 
 @dataclass(frozen=True)
@@ -44,12 +33,14 @@ class Extract:
         dropped: axes, counted behind time, of which one place is taken that is no axis of the window.
         dtype: in the window.
         where: array and key, for messages.
+        scale: makes a quantity of the stored numbers; None: they stay what they are.
     """
 
     axes: tuple[Along, ...]
     dropped: tuple[int, ...]
     dtype: np.dtype[Any]
     where: str
+    scale: Scale | None = None
 
     @cached_property
     def half(self) -> bool:
@@ -73,9 +64,13 @@ class Extract:
 
     def takes_all(self, shape: Sequence[int], dtype: np.dtype[Any]) -> bool:
         """Whether it is every cell of rows of this shape, as they are."""
-        return self.dtype == dtype and all(
-            isinstance(along, slice) and along == slice(0, size, 1)
-            for along, size in zip(self.axes, shape, strict=True)
+        return (
+            self.scale is None
+            and self.dtype == dtype
+            and all(
+                isinstance(along, slice) and along == slice(0, size, 1)
+                for along, size in zip(self.axes, shape, strict=True)
+            )
         )
 
     def parts(self, chunks: Sequence[int]) -> Iterator[Part]:
@@ -104,11 +99,18 @@ class Extract:
             out: (rows, ...) of the window, as `view` gives it.
             large: that leaves the caches before anybody reads it.
         """
+        if self.scale is not None:
+            self.put(self.scale.of(part.of(block), part.target[0] if part.target else None), part, out)
+            return
         half = self.half and block.dtype != self.dtype
         straight = part.target_is_all(out.shape[1:]) and out.flags.c_contiguous
         if straight and not half and block.dtype == self.dtype and part.gather(block, out, large=large):
             return
-        found = part.of(block)
+        self.put(part.of(block), part, out)
+
+    def put(self, found: NDArray[Any], part: Part, out: NDArray[Any]) -> None:
+        """Write numbers of a part to their places, in the dtype that is wanted. Raises DataError."""
+        half = self.half and found.dtype != self.dtype
         target: Any = (slice(None), *part.target)
         if any(not isinstance(along, slice) for along in part.target):
             target = np.ix_(np.arange(len(out)), *(numbers_of(along) for along in part.target))
@@ -209,49 +211,6 @@ def plain(block: NDArray[Any]) -> bool:
     return block.flags.c_contiguous and block.dtype.isnative
 
 
-def places_of(along: Along, chunk: int) -> Iterator[tuple[int, Along, Along]]:
-    """Along one axis: each chunk that has some of it, which places in the chunk, and which of the window."""
-    if isinstance(along, slice):
-        first, step, count = along.start, along.step, length(along)
-        last = first + (count - 1) * step
-        for place in range(first // chunk, last // chunk + 1):
-            begin = max(0, -(-(place * chunk - first) // step))
-            end = min(count, -(-((place + 1) * chunk - first) // step))
-            if begin < end:
-                inside = first + begin * step - place * chunk
-                yield place, slice(inside, inside + (end - begin - 1) * step + 1, step), slice(begin, end, 1)
-        return
-    chunks = along // chunk
-    for place in np.unique(chunks).tolist():
-        which = np.flatnonzero(chunks == place)
-        yield place, simple(along[which] - place * chunk), simple(which)
-
-
-def simple(numbers: NDArray[np.int64]) -> Along:
-    """A slice where these numbers rise by equal steps; else they."""
-    step = int(numbers[1] - numbers[0]) if len(numbers) > 1 else 1
-    if step >= 1 and (np.diff(numbers) == step).all():
-        return slice(int(numbers[0]), int(numbers[-1]) + 1, step)
-    return np.ascontiguousarray(numbers, np.int64)
-
-
-def length(along: Along) -> int:
-    """How many places."""
-    return len(range(along.start, along.stop, along.step)) if isinstance(along, slice) else len(along)
-
-
-def bounds(along: Along) -> slice:
-    """From the first to the last of them."""
-    if isinstance(along, slice):
-        return slice(along.start, along.start + (length(along) - 1) * along.step + 1)
-    return slice(int(along.min()), int(along.max()) + 1)
-
-
-def numbers_of(along: Along) -> NDArray[np.int64]:
-    """The places themselves."""
-    return np.arange(along.start, along.stop, along.step) if isinstance(along, slice) else along
-
-
 def extract_of(
     shape: tuple[int, ...], dtype: np.dtype[Any], wanted: Mapping[str, Wanted], where: str
 ) -> Extract:
@@ -278,19 +237,3 @@ def extract_of(
         if isinstance(own, int):
             dropped.append(axis)
     return Extract(tuple(axes), tuple(dropped), dtype, where)
-
-
-def along_axis(wanted: Wanted, size: int, name: str, where: str) -> Along:
-    """The places that are wanted of an axis. Raises DataError for those that it does not have."""
-    if isinstance(wanted, Span):
-        numbers = range(size)[slice(*wanted)]
-        if not numbers:
-            found = f"{slice(*wanted)} of {size:,} {name}"
-            raise DataError(f"no {name}", where=where, found=found, wanted="at least one")
-        return simple(np.array(numbers, np.int64))
-    chosen = np.atleast_1d(np.array(wanted, np.int64))
-    outside = chosen[(chosen < -size) | (chosen >= size)]
-    if len(outside):
-        found, had = f"{int(outside[0])}", f"0 to {size - 1}, or from -{size}"
-        raise DataError(f"no such {name[:-1]}", where=where, found=found, wanted=had)
-    return simple(np.where(chosen < 0, chosen + size, chosen))
