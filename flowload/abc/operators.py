@@ -228,7 +228,8 @@ class Setting:
     `lanes`: shares into which the stream is divided, see `fl.shard`; `lane`: which of them an operator has;
     `here`: all that this process has, empty where there are none. `round`: blocks that end together, one of
     each lane here, where lanes have come together; else 1. `shared`: what the lanes of one stage have in
-    common, by any name: the first that is opened puts it there.
+    common, by any name: the first that is opened puts it there. `elsewhere`: the reader is in another
+    process, to which arrays go without a copy; a last stage that is `AtReader` is ended there.
     """
 
     seed: int
@@ -246,6 +247,7 @@ class Setting:
     here: tuple[int, ...] = ()
     round: int = 1
     shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    elsewhere: bool = False
 
     def of_lane(self, whole: int, what: str) -> int:
         """This lane's share of a size that is meant for the whole stream. Raises GraphError below 1.

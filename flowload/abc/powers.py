@@ -6,7 +6,7 @@ works, its samples are counted, and a run can be resumed by making its stream ag
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import anyio
@@ -17,6 +17,7 @@ from .operators import Block, Call, Mark, State
 
 __all__ = [
     "Arriving",
+    "AtReader",
     "Checking",
     "Closing",
     "Completing",
@@ -36,6 +37,21 @@ __all__ = [
     "Stateful",
     "Stopping",
 ]
+
+
+@runtime_checkable
+class AtReader(Protocol):
+    """A stage that makes of a batch what only its reader can use, where that is in another process.
+
+    It is then opened with `Setting.elsewhere`, gives batches that cross the border as they are, and what it
+    makes of them is made in the reader's thread. Buys: nothing is imported there that only the reader needs.
+    """
+
+    def at_reader(self) -> Callable[[Mapping[str, Any], Collection[str]], Mapping[str, Any]] | None:
+        """What makes of a batch's arrays what the reader gets; None: nothing is left to do.
+
+        Its second argument are names of those arrays that go with a whole batch: see `Batch.whole`.
+        """
 
 
 @runtime_checkable

@@ -137,9 +137,7 @@ class Graph(Describable, Countable):
         cpus: int | None = None,
         process: bool = False,
     ) -> Batches:
-        """A run for a `with` block: no event loop needed, any thread.
-
-        A run is read once: a loop over epochs opens a run for each, or asks for several in one.
+        """A run for a `with` block, in any thread; read once. Loops over epochs open a run for each, or one.
 
         ```python
         for epoch in range(3):
@@ -176,9 +174,9 @@ class Graph(Describable, Countable):
                 records, errors, stalls. `flowload replay FILE` makes the call again, alone.
             cpus: CPUs to use; None: those that this process may use.
             process: whether the run has a process of its own, which nothing of the training's Python holds
-                up: the same stream, state, statistics and errors. Batches come in memory that both map, as
-                views; tensors on a card stay where they are made, so leave `to_device` to the loop. Functions
-                of a script or a notebook need `pip install 'flowload[processes]'`.
+                up: the same stream, state, statistics and errors. Batches are views of memory that both map;
+                on a card they stay in their process: leave `to_device` to the loop there. Functions of a
+                script or a notebook need `pip install 'flowload[processes]'`.
         """
         order = RunOrder(
             seed=seed,
@@ -207,6 +205,7 @@ class Graph(Describable, Countable):
         on_change: OnChange = "refuse",
         capsules: str | os.PathLike[str] | None = None,
         cpus: int | None = None,
+        process: bool = False,
     ) -> Stream:
         """A run for an `async with` block; the arguments are those of `iterate`."""
         order = RunOrder(
@@ -219,6 +218,7 @@ class Graph(Describable, Countable):
             on_change=on_change,
             capsules=capsules,
             cpus=cpus,
+            process=process,
         )
         return self.bound_engine().stream(self, order)
 

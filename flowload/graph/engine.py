@@ -77,7 +77,7 @@ class RunOrder:
         if self.on_change not in get_args(OnChange):
             raise GraphError(f"on_change is {self.on_change!r}; wanted 'refuse' or 'accept'")
 
-    def setting(self, cpus: int = 1, card: int | None = None) -> Setting:
+    def setting(self, cpus: int = 1, card: int | None = None, *, elsewhere: bool = False) -> Setting:
         """What every stage is told of the run; `cpus` where nobody asked for a number of them."""
         return Setting(
             seed=self.seed,
@@ -86,6 +86,7 @@ class RunOrder:
             first_epoch=self.first_epoch,
             align=self.align,
             card=card,
+            elsewhere=elsewhere,
         )
 
 

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Memory", "pack", "places", "receive", "send", "unpack"]
+__all__ = ["Memory", "nameless", "pack", "places", "receive", "send", "unpack"]
 
 HEAD = struct.Struct("<Q?")
 ALIGNED = 64  #: bytes

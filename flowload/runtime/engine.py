@@ -11,11 +11,13 @@ from flowload.runtime.faces.asynchronous import AsyncBatches
 from flowload.runtime.faces.blocking import Batches
 from flowload.runtime.faces.pictured import Pictured
 
+from .memory.shared_file import SharedFile
 from .order import Order
 from .ranks import Ranks
 
 if TYPE_CHECKING:
     from .child.remote import RemoteBatches
+    from .child.remote_stream import RemoteStream
 
 __all__ = ["Runtime"]
 
@@ -41,9 +43,17 @@ class Runtime:
             return self.told(RemoteBatches(self.order(graph, order)))
         return self.told(Batches(self.order(graph, order)))
 
-    def stream(self, graph: Graph, order: RunOrder) -> AsyncBatches:
-        """A run for asynchronous code."""
+    def stream(self, graph: Graph, order: RunOrder) -> AsyncBatches | RemoteStream:
+        """A run for asynchronous code, in the event loop that reads it or in a process of its own."""
+        if order.process:
+            from .child.remote_stream import RemoteStream  # noqa: PLC0415 - as above
+
+            return self.told(RemoteStream(self.order(graph, order)))
         return self.told(AsyncBatches(self.order(graph, order)))
+
+    def run_for(self, graph: Graph, order: RunOrder, file: SharedFile) -> Batches:
+        """A run whose reader is in another process; `file`: what both map."""
+        return self.told(Batches(self.order(graph, order, file)))
 
     def told(self, run: Opened) -> Opened:
         """A run, of which everybody was told who wants to know."""
@@ -55,9 +65,10 @@ class Runtime:
         """Let runs show themselves in notebooks: at one moment, and while they run."""
         Pictured.drawn, Pictured.shown = drawn, shown
 
-    def order(self, graph: Graph, order: RunOrder) -> Order:
+    def order(self, graph: Graph, order: RunOrder, file: SharedFile | None = None) -> Order:
         """What is asked for, and by whom: called in the thread that asks."""
-        return Order(graph=graph, ranks=self.ranks, card=self.current_card(graph), **vars(order))
+        card = self.current_card(graph)
+        return Order(graph=graph, ranks=self.ranks, card=card, shared=file, **vars(order))
 
     def current_card(self, graph: Graph) -> int | None:  # noqa: ARG002 - only torch knows
         """See `Setting.card`."""

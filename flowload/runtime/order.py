@@ -20,6 +20,7 @@ from flowload.graph.inspect.length import Length, length_of
 from flowload.runtime.capsules.write import Capsules
 from flowload.runtime.growing.log import grown, repeat
 from flowload.runtime.memory.pool import BufferPool
+from flowload.runtime.memory.shared_file import SharedFile
 from flowload.runtime.threads.monitor import Monitor, RunLock
 from flowload.runtime.world.compare import refuse_data
 from flowload.runtime.world.document import World, data_of
@@ -43,6 +44,8 @@ class Order(RunOrder):
     graph: Graph
     ranks: Ranks = field(default_factory=Ranks, compare=False, repr=False)  #: what keeps them equal
     card: int | None = None  #: see `Setting.card`
+    #: What leases lie in, where the reader is in another process.
+    shared: SharedFile | None = field(default=None, compare=False, repr=False)
 
     lengths: dict[str | None, Length] = field(default_factory=dict, compare=False, repr=False)
 
@@ -113,8 +116,8 @@ class Order(RunOrder):
 
     def opened(self, prepared: Prepared) -> Run:
         """Open every stage; the caller tells waiting ranks where that fails."""
-        pool, monitor = BufferPool(), Monitor(RunLock())
-        run = self.setting(cpus=usable_cpus(), card=self.card)
+        pool, monitor = BufferPool(file=self.shared), Monitor(RunLock())
+        run = self.setting(cpus=usable_cpus(), card=self.card, elsewhere=self.shared is not None)
         compiled = CompiledGraph(prepared.plan, pool, monitor, run, self.cut())
         for node, why in prepared.guards.items():
             for member in compiled.nodes[node]:

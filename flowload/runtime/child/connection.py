@@ -12,36 +12,34 @@ import subprocess
 import sys
 import threading
 import warnings
-import weakref
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from flowload.abc.operators import State
+from flowload.abc.powers import AtReader
 from flowload.errors import ClosedRun, ProcessDied
+from flowload.graph import Plan
+from flowload.graph.plan import End
 from flowload.observe.stats import RunStats
-from flowload.processes.child import Memory, receive, send, unpack
+from flowload.processes.child import receive, send
 from flowload.processes.failure import raised
 from flowload.processes.pickling import search_path
+from flowload.runtime.memory.shared_file import SharedFile
 
-__all__ = ["Connection", "Received"]
+from .inbox import Finish, Inbox
+
+__all__ = ["Connection"]
 
 PATIENCE = 10.0  #: seconds in which a run that is left has to end, before its process is killed
 
-#: What `python -c` is given: where modules are found, then the ends of its lines.
+#: What `python -c` is given: where modules are found, then descriptors: of its line, of those of outputs, of
+#: the memory of both, and of the pipe that ends with its parent.
 COMMAND = (
-    "import ast, sys; sys.path[:] = ast.literal_eval(sys.argv[3]);"
-    " from flowload.runtime.child.serve import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+    "import ast, sys; sys.path[:] = ast.literal_eval(sys.argv[1]);"
+    " from flowload.runtime.child.serve import main; main(*map(int, sys.argv[2:]))"
 )
-
-
-class Received(NamedTuple):
-    """What came for an output."""
-
-    value: Any = None
-    error: BaseException | None = None
-    ended: bool = False
 
 
 class Left(NamedTuple):
@@ -53,59 +51,38 @@ class Left(NamedTuple):
     error: Any  #: what leaving raised
 
 
-class Loan(weakref.ref[Any]):
-    """A batch that the reader may still look at, and its slot."""
-
-    __slots__ = ("number",)
-
-    number: int
-
-
 class Connection:
     """A process with a run in it, from its start to its end.
 
     Args:
         order: what is run, pickled, and how.
-        outputs: their names.
+        plan: the same, drawn.
     """
 
-    def __init__(self, order: tuple[bytes, Mapping[str, Any]], outputs: tuple[str, ...]) -> None:
-        self.inboxes: dict[str, SimpleQueue[Received]] = {name: SimpleQueue() for name in outputs}
+    def __init__(self, order: tuple[bytes, Mapping[str, Any]], plan: Plan) -> None:
         self.begun: SimpleQueue[BaseException | None] = SimpleQueue()
         self.left: Left | None = None
         self.died: ProcessDied | None = None
         self.asked: dict[int, SimpleQueue[Any]] = {}
         self.numbers = itertools.count()
-        self.memories: dict[int, Memory] = {}
-        self.loans: dict[int, Loan] = {}
-        self.returned: deque[Loan] = deque()  # filled by callbacks, in any thread: no lock, no Python
         self.sending, self.stopping = threading.Lock(), threading.Lock()
         self.stopped = False
-        self.sock, theirs = socket.socketpair()
-        reads, self.life = os.pipe()
-        try:
-            with theirs:
-                ends = str(theirs.fileno()), str(reads)
-                self.process = subprocess.Popen(
-                    [sys.executable, "-c", COMMAND, *ends, repr(search_path())],
-                    pass_fds=(theirs.fileno(), reads),
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C is for us
-                )
-        except BaseException:
-            os.close(self.life)
-            self.sock.close()
-            raise
-        finally:
-            os.close(reads)
+        self.file = SharedFile()
+        lines = Lines([end.name for end in plan.ends], self.file.fd)
+        self.sock, self.life, self.process = lines.sock, lines.life, lines.started()
         self.thread = threading.Thread(target=self.listen, name="flowload-child", daemon=True)
         self.thread.start()
         names = ("", "flowload", "flowload.progress")
         levels = {name: logging.getLogger(name or None).level for name in names}
-        logs = logging.getLogger(
-            "flowload"
-        ).hasHandlers()  # else Python shows warnings there as it would here
-        self.tell(*order, levels, logs)
+        # Else Python shows warnings there as it would here.
+        self.tell(*order, levels, logging.getLogger("flowload").hasHandlers())
+        mapping = threading.Lock()
+        self.inboxes = {
+            end.name: Inbox(
+                lines.outputs[end.name], self.file, mapping, finish_of(plan, end), self.end, self.raised
+            )
+            for end in plan.ends
+        }
 
     def tell(self, *message: Any) -> None:
         """Send; whoever listens there may have died, which `listen` hears, too."""
@@ -119,6 +96,7 @@ class Connection:
         try:
             if self.died is not None or self.stopped:
                 raise self.died or ClosedRun("this run was left")
+            self.tell_taken()
             self.tell("ask", number, what, *given)
             value, error = answer.get()
         finally:
@@ -129,21 +107,26 @@ class Connection:
             raise raised(error, self.process.pid)
         return value
 
-    def taken(self, output: str, waited: float) -> None:
-        """The reader has a batch, and room for one more; and what it has let go of goes back."""
-        numbers = []
-        while self.returned:
-            numbers.append(self.returned.popleft().number)
-        for number in numbers:
-            self.loans.pop(number, None)
-        self.tell("taken", output, waited, numbers)
+    def tell_taken(self) -> None:
+        """Have it know what was taken: what it says counts that."""
+        for inbox in self.inboxes.values():
+            inbox.tell()
+
+    def end(self) -> BaseException:
+        """Why nothing comes from it any more."""
+        self.thread.join()
+        return self.died or ClosedRun("this run was left")
+
+    def raised(self, error: tuple[Any, ...]) -> BaseException:
+        """What it told of an error."""
+        return raised(error, self.process.pid)
 
     def listen(self) -> None:
         """Take what comes until the other process has ended; in a thread of its own."""
         try:
             while True:
-                (kind, *given), fd = receive(self.sock)
-                getattr(self, f"on_{kind}")(*given, *(() if fd is None else (Memory(fd),)))
+                (kind, *given), _ = receive(self.sock)
+                getattr(self, f"on_{kind}")(*given)
         except (EOFError, OSError):
             pass
         except BaseException as error:  # noqa: BLE001 - nobody may wait for a thread that has ended
@@ -153,8 +136,6 @@ class Connection:
             self.died = ProcessDied(self.death())
         end = self.died or ClosedRun("this run was left")
         self.begun.put(end)
-        for inbox in self.inboxes.values():
-            inbox.put(Received(error=end))
         for answer in list(self.asked.values()):
             answer.put((None, end))
 
@@ -172,35 +153,6 @@ class Connection:
     def on_wrong(self, *error: Any) -> None:
         """There is no run."""
         self.begun.put(raised(error, self.process.pid))
-
-    def on_gone(self, number: int) -> None:
-        """Memory that is too small for what comes, and in which nobody has anything any more."""
-        del self.memories[number]
-
-    def on_batch(
-        self, where: tuple[str, int], meta: bytes, sizes: list[int], memory: Memory | None = None
-    ) -> None:
-        """A batch, shown where it lies; `where`: its output, its slot."""
-        output, number = where
-        if memory is not None:
-            memory.close_fd()
-            self.memories[number] = memory
-        try:
-            views = self.memories[number].views(sizes)
-            loan = Loan(self.memories[number].seen(), self.returned.append)
-            loan.number = number
-            self.loans[number] = loan
-            self.inboxes[output].put(Received(unpack(meta, views)))
-        except Exception as error:  # noqa: BLE001 - of a user's class, which is not found here
-            self.inboxes[output].put(Received(error=error))
-
-    def on_end(self, output: str) -> None:
-        """An output has ended."""
-        self.inboxes[output].put(Received(ended=True))
-
-    def on_error(self, output: str, *error: Any) -> None:
-        """An output has failed."""
-        self.inboxes[output].put(Received(error=raised(error, self.process.pid)))
 
     def on_answer(self, number: int, value: Any, error: Any) -> None:
         """Of a question."""
@@ -230,6 +182,7 @@ class Connection:
             if self.stopped:
                 return
             self.stopped = True
+            self.tell_taken()
             self.tell("leave")
             try:
                 self.process.wait(PATIENCE)
@@ -241,4 +194,61 @@ class Connection:
             self.thread.join()
             self.sock.close()
             os.close(self.life)
-            self.memories.clear()  # an error that is kept keeps this; a batch has its own
+            for inbox in self.inboxes.values():
+                inbox.close()
+            self.file.keep(span for inbox in self.inboxes.values() for span in inbox.seen())
+            self.file.close()
+
+
+class Lines:
+    """The ends of a process's lines, made before it.
+
+    Args:
+        outputs: names of those that have one.
+        file: descriptor of the memory of both.
+    """
+
+    def __init__(self, outputs: Sequence[str], file: int) -> None:
+        self.file = file
+        with ExitStack() as stack:
+            self.sock, control = socket.socketpair()
+            stack.callback(self.sock.close)
+            self.theirs = [control]
+            stack.callback(self.close_theirs)
+            self.outputs: dict[str, socket.socket] = {}
+            for name in outputs:
+                self.outputs[name], theirs = socket.socketpair()
+                self.theirs.append(theirs)
+                stack.callback(self.outputs[name].close)
+            self.reads, self.life = os.pipe()
+            stack.pop_all()
+
+    def close_theirs(self) -> None:
+        """This process needs them no more."""
+        for sock in self.theirs:
+            sock.close()
+
+    def started(self) -> subprocess.Popen[bytes]:
+        """The process. Where it cannot be started, nothing is left."""
+        passed = *(sock.fileno() for sock in self.theirs), self.file, self.reads
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-c", COMMAND, repr(search_path()), *map(str, passed)],
+                pass_fds=passed,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for us
+            )
+        except BaseException:
+            os.close(self.life)
+            for sock in (self.sock, *self.outputs.values()):
+                sock.close()
+            raise
+        finally:
+            os.close(self.reads)
+            self.close_theirs()
+
+
+def finish_of(plan: Plan, end: End) -> Finish | None:
+    """What an output's last stage leaves to its reader."""
+    stage = plan[end.node].stage
+    return stage.at_reader() if isinstance(stage, AtReader) else None

@@ -12,9 +12,7 @@ from typing import Any
 
 from flowload.errors import GraphError
 
-__all__ = ["AHEAD", "dumps", "plain"]
-
-AHEAD = 2  #: batches of an output that are sent before they are asked for
+__all__ = ["dumps", "plain", "plain_tensor", "tensor_of"]
 
 
 class Pickler(pickle.Pickler):
@@ -25,17 +23,25 @@ class Pickler(pickle.Pickler):
         torch = sys.modules.get("torch")
         if torch is None or not isinstance(value, torch.Tensor):
             return NotImplemented
-        if value.device.type != "cpu":
-            raise GraphError(
-                f"a batch has tensors on {value.device}, which stay in their process: with process=True leave"
-                ' to_device() out, or say to_device("cpu"), and move batches in the training loop'
-            )
-        plain = value.detach().contiguous()
-        try:
-            return tensor_of, (plain.numpy(), "")
-        except TypeError:  # a dtype that numpy lacks, such as bfloat16: its bytes
-            kind = str(plain.dtype).removeprefix("torch.")
-            return tensor_of, (plain.view(torch.uint8).numpy(), kind)
+        return tensor_of, plain_tensor(value)
+
+
+def plain_tensor(tensor: Any) -> tuple[Any, str]:
+    """The array on a tensor's memory; and what its bytes are, where numpy has no such numbers: bfloat16.
+
+    Raises GraphError for a tensor that is elsewhere.
+    """
+    if tensor.device.type != "cpu":
+        raise GraphError(
+            f"a batch has tensors on {tensor.device}, which stay in their process: with process=True leave"
+            ' to_device() out, or say to_device("cpu"), and move batches in the training loop'
+        )
+    plain = tensor.detach().contiguous()
+    try:
+        return plain.numpy(), ""
+    except TypeError:
+        torch = sys.modules["torch"]
+        return plain.view(torch.uint8).numpy(), str(plain.dtype).removeprefix("torch.")
 
 
 def tensor_of(array: Any, kind: str) -> Any:

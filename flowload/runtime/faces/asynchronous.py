@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
@@ -28,23 +28,20 @@ from flowload.runtime.observe.dump import dump
 from flowload.runtime.observe.stats_snapshot import snapshot
 from flowload.runtime.order import Order
 from flowload.runtime.run import Run
-from flowload.runtime.state.columns import to_values
 from flowload.runtime.state.cost import cost_of
 from flowload.runtime.threads.eventloop import keep_ctrl_c_out
-from flowload.tracebacks import shortened
 
 from .anchored import Anchored, check_chunks, while_it_runs
-from .ended import Ended
-from .pictured import Pictured
+from .async_reading import AsyncReading
 
-__all__ = ["AsyncBatches", "hand_over", "only_output", "parts_of"]
+__all__ = ["AsyncBatches", "hand_over", "parts_of"]
 
 
-class AsyncBatches(Pictured, Anchored):
+class AsyncBatches(AsyncReading, Anchored):
     """A run inside the reader's own event loop. Leaving the context is the stop button."""
 
     def __init__(self, order: Order) -> None:
-        self.order = order
+        super().__init__(order)
         self.delivered = order.delivered()  #: blocks by output, those of an earlier run included
         self.run: Run | None = None
         self._trace: Trace | None = None  # that was asked for before there was a run
@@ -53,7 +50,6 @@ class AsyncBatches(Pictured, Anchored):
         self._rest: dict[str, deque[Block]] = {name: deque() for name in order.outputs}
         self._group: TaskGroup | None = None
         self._left = False
-        self._ended = Ended()
         self._counting = threading.Lock()  # several threads may read through the bridge
 
     async def __aenter__(self) -> Self:
@@ -95,34 +91,10 @@ class AsyncBatches(Pictured, Anchored):
             # do with the tasks. They are gone, unless the loop cancelled that wait: then the group waits.
             await self._group.__aexit__(None, None, None)
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        if len(self.order.outputs) == 1:
-            self.begin(self.order.outputs[0])
-        return self
-
-    async def __anext__(self) -> Any:
-        try:
-            return await self.next(only_output(self.order))
-        except Exception as error:
-            shortened(error)
-            raise
-
-    @property
-    def epoch(self) -> int:
-        """Number of the pass in which the last batch was completed: the newest of its samples."""
-        return self.epoch_of(only_output(self.order))
-
     def epoch_of(self, output: str) -> int:
         """Number of the pass that an output's last batch belongs to; before the first, the first pass."""
         boundaries = None if self.run is None else self.channel(output).boundaries
         return self.order.first_epoch if boundaries is None else boundaries.epoch
-
-    def begin(self, output: str) -> None:
-        """A loop over an output begins. Raises ClosedRun when that has ended."""
-        self._ended.check(output)
-
-    def __getitem__(self, output: str) -> AsyncOutput:
-        return AsyncOutput(self, check_output(self.order, output))
 
     async def next(self, output: str) -> Any:
         """What the reader gets of an output's next block; StopAsyncIteration at the end, then ClosedRun."""
@@ -258,11 +230,6 @@ class AsyncBatches(Pictured, Anchored):
         if isinstance(keeper, Capsules):
             keeper.stalled(dump, members)
 
-    def state_dict(self) -> State:
-        """What `graph.stream(state=...)` goes on from: after the last batch that was handed out."""
-        state: State = to_values(self.state())
-        return state
-
     def state_cost(self) -> StateCost:
         """What the state weighs that `state_dict` gives now, and what going on from it costs."""
         if self.run is None or self.run.standing is None:
@@ -275,30 +242,6 @@ class AsyncBatches(Pictured, Anchored):
         """The same with arrays in it that are no JSON values yet."""
         with self._counting:
             return self.order.write(self.delivered, self.run)
-
-
-class AsyncOutput:
-    """One named output of a run."""
-
-    def __init__(self, batches: AsyncBatches, name: str) -> None:
-        self.batches = batches
-        self.name = name
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        self.batches.begin(self.name)
-        return self
-
-    @property
-    def epoch(self) -> int:
-        """See `AsyncBatches.epoch`."""
-        return self.batches.epoch_of(self.name)
-
-    async def __anext__(self) -> Any:
-        try:
-            return await self.batches.next(self.name)
-        except Exception as error:
-            shortened(error)
-            raise
 
 
 def hand_over(block: Block) -> Any:
@@ -314,19 +257,3 @@ def parts_of(block: Block) -> Sequence[Block]:
     # Not `isinstance(block, Bundled)`: a protocol asked at run time costs more than the rest of a hand-over.
     parts: Sequence[Block] | None = getattr(block, "bundled", None)
     return (block,) if parts is None else parts
-
-
-def only_output(order: Order) -> str:
-    """The output's name, where there is one."""
-    if len(order.outputs) != 1:
-        names = ", ".join(map(repr, order.outputs))
-        raise GraphError(f"this graph has several outputs: iterate over run[name], one of {names}")
-    return order.outputs[0]
-
-
-def check_output(order: Order, name: str) -> str:
-    """The name, if the graph has such an output."""
-    if name not in order.outputs:
-        names = ", ".join(map(repr, order.outputs))
-        raise GraphError(f"this graph has no output {name!r}; it has {names}")
-    return name

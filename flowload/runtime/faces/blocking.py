@@ -6,34 +6,28 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from queue import Empty
 from threading import get_ident
 from time import perf_counter
-from types import TracebackType
 from typing import Any, Self
 
 from flowload.abc.operators import Block, State
 from flowload.errors import ClosedRun
 from flowload.graph import Plan
-from flowload.graph.inspect.length import Length
 from flowload.observe.stall import Dump
 from flowload.observe.state_cost import StateCost
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.runtime.order import Order
 from flowload.runtime.run import PATIENCE, Run
-from flowload.runtime.state.columns import to_values
-from flowload.tracebacks import shortened
 
 from .anchored import Anchored
-from .asynchronous import AsyncBatches, check_output, only_output, parts_of
-from .ended import Ended
+from .asynchronous import AsyncBatches, parts_of
 from .handoff import OutputEnd
 from .loop_thread import LoopThread
-from .output import Output
-from .pictured import Pictured
+from .reading import Reading
 
 __all__ = ["Batches"]
 
@@ -42,82 +36,29 @@ log = logging.getLogger("flowload")
 HINT = "outputs of one run hold each other back; read them in turn, or in threads"
 
 
-class Batches(Pictured, Anchored):
+class Batches(Reading, Anchored):
     """A run for synchronous code, in any thread, with or without an event loop around.
 
     Leaving the `with` block is the stop button; so is dropping the last reference.
     """
 
     def __init__(self, order: Order) -> None:
-        self._order = order
+        super().__init__(order)
         self._loop_thread: LoopThread | None = None
-        self._closed = False
-        self._process = os.getpid()
         self._opening = threading.Lock()
         self._trace: Trace | None = None  # that was asked for before there was a run
-        self._ended = Ended()
         self._told: set[str] = set()  # outputs whose wait was logged
-        self._only: str | None = None  # the output's name, when there is one and it was asked for
 
     def __enter__(self) -> Self:
-        if self._loop_thread is not None or self._closed:
-            raise ClosedRun("a run is entered once; graph.iterate() makes another")
+        self._check_begins(begun=self._loop_thread is not None)
         self._open()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[Any]:
-        if len(self._order.outputs) == 1:
-            self.begin(self._order.outputs[0])
-        return self
-
-    def __next__(self) -> Any:
-        try:
-            if self._only is None:
-                self._only = only_output(self._order)
-            return self.next(self._only)
-        except KeyboardInterrupt:  # its traceback would keep the run alive
-            self.close()
-            raise
-        except Exception as error:
-            shortened(error)
-            raise
-
-    def __getitem__(self, output: str) -> Output:
-        return Output(self, check_output(self._order, output))
-
-    @property
-    def epoch(self) -> int:
-        """Number of the pass in which the last batch was completed: the newest of its samples."""
-        return self.epoch_of(only_output(self._order))
 
     def epoch_of(self, output: str) -> int:
         """Number of the pass that an output's last batch belongs to; before the first, the first pass."""
         if self._loop_thread is None:
             return self._order.first_epoch
         return self._loop_thread.batches.epoch_of(output)
-
-    def __len__(self) -> int:
-        """Batches that this run gives from its beginning on; see `Graph.__len__`. Raises NoLength."""
-        return self._order.length().exact()
-
-    def __length_hint__(self) -> int:
-        return self._order.length().blocks
-
-    def __bool__(self) -> bool:
-        return True  # whatever its length
-
-    def length(self, output: str) -> Length:
-        """Batches of one output that this run gives from its beginning on."""
-        return self._order.length(output)
-
-    def begin(self, output: str) -> None:
-        """A loop over an output begins. Raises ClosedRun when that has ended."""
-        self._ended.check(output)
 
     def next(self, output: str) -> Any:
         """What the reader gets of an output's next block; StopIteration at the end, then ClosedRun."""
@@ -159,6 +100,19 @@ class Batches(Pictured, Anchored):
         first, *others = parts_of(message)
         handoff.parts.extend(others)
         return first, perf_counter() - began
+
+    def at_hand(self, output: str) -> bool:
+        """Whether an output's next block is there: `take` will not wait for it."""
+        handoff = self._opened().handoffs[output]
+        return bool(handoff.parts) or not handoff.queue.empty()
+
+    def count(self, output: str, block: Block, waited: float) -> None:
+        """Count a block of `take` that reaches its reader, who has waited so many seconds."""
+        self._begun().count(output, block, waited)
+
+    def check_delivered(self, output: str) -> None:
+        """An output has ended, and its reader has all of it; or LedgerError."""
+        self._begun().check_delivered(output)
 
     def _get(self, loop_thread: LoopThread, output: str) -> Block | OutputEnd:
         """Wait for a block; say so when it may never come because another output is not read."""
@@ -254,11 +208,6 @@ class Batches(Pictured, Anchored):
             self.close()
             raise
 
-    def state_dict(self) -> State:
-        """What `graph.iterate(state=...)` goes on from: after the last batch that was handed out."""
-        state: State = to_values(self.state())
-        return state
-
     def state_cost(self) -> StateCost:
         """What the state weighs that `state_dict` gives now, and what going on from it costs."""
         return self._begun().state_cost()
@@ -269,17 +218,8 @@ class Batches(Pictured, Anchored):
             return self._order.write(self._order.delivered())
         return self._loop_thread.batches.state()
 
-    def _check_process(self) -> None:
-        if os.getpid() != self._process:
-            raise ClosedRun(
-                f"this run was opened in process {self._process} and is used in its fork {os.getpid()};"
-                " threads do not survive a fork: open a run in the child, or start children by spawn"
-            )
-
     def _opened(self) -> LoopThread:
-        self._check_process()
-        if self._closed:
-            raise ClosedRun("this run was left; graph.iterate() makes another")
+        self._check_open()
         return self._loop_thread or self._open()
 
     def _open(self) -> LoopThread:

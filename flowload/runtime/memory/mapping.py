@@ -17,9 +17,11 @@ import numpy as np
 from flowload.abc.operators import Bytes, Device
 from flowload.platforms import advise
 
+from .map_file import HUGE
+from .shared_file import Piece, SharedFile
+
 __all__ = ["BufferMemory", "Watch"]
 
-HUGE = 2 << 20  #: bytes of a huge page
 UNIX = hasattr(mmap, "MAP_ANONYMOUS")
 PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if UNIX else {}
 SHARED = {"flags": mmap.MAP_SHARED | mmap.MAP_ANONYMOUS} if UNIX else {}
@@ -73,23 +75,23 @@ class BufferMemory:
     Args:
         size: bytes; whole pages.
         device: page-locks it or the like; None: nobody does.
+        file: what it is a piece of, so that another process sees it, too; None: anonymous memory.
     """
 
-    def __init__(self, size: int, device: Device | None) -> None:
+    def __init__(self, size: int, device: Device | None, file: SharedFile | None = None) -> None:
         self.size = size
         self.device = device
         self.idle_since = 0  #: the pool's count of leases when it came back
         self.owner = ""  #: who has the lease
-        # Private: a forked child must not write into the parent's batches. But shared for a device: after a
-        # fork the parent's next write to a private page goes to a copy of it, and the device reads the old
-        # one. (MADV_DONTFORK would do, but the child would later unmap what lies there by then.) The slack
-        # lets the start lie on a huge page's border; it is never touched, so it costs addresses, not memory.
-        slack = HUGE - mmap.PAGESIZE if size >= HUGE else 0
-        self.map = PinnedMap(-1, size + slack, **(PRIVATE if device is None else SHARED))
-        self.start = -address(self.map) % HUGE if slack else 0
-        if slack:
-            # One fault then brings 2 MiB in.
-            advise(self.map, "MADV_HUGEPAGE", self.start, size // HUGE * HUGE)
+        self.file = file
+        self.piece: Piece | None = None
+        self.settled = file is None
+        self.map: mmap.mmap
+        if file is None:
+            self.map, self.start = anonymous(size, shared=device is not None)
+        else:
+            self.piece = file.take(size)
+            self.map, self.start = self.piece.segment.map, self.piece.segment.base + self.piece.start
         self.kind = ctypes.c_char * size
         self.face = np.frombuffer(self.map, np.uint8, size, self.start)
         self.watch: Watch | None = None
@@ -101,8 +103,15 @@ class BufferMemory:
         release_late()
         if device.register(self.face) is not False:
             # Not of `face`: the mapping would never be garbage.
+            assert isinstance(self.map, PinnedMap)  # noqa: S101 - memory of two processes has no device
             self.map.undo = partial(unregister, device, address(self.map) + self.start, self.size)
             self.map.process = os.getpid()
+
+    def settle(self) -> None:
+        """Before it is used again, the first time."""
+        self.settled = True
+        if self.file is not None and self.piece is not None:
+            self.file.settle(self.piece)
 
     def show(self, nbytes: int, gone: Callable[[Watch], object], kept: object = None) -> Bytes:
         """The first `nbytes`, through a buffer object of its own; `gone` is called when that ends.
@@ -132,7 +141,28 @@ class BufferMemory:
 
         It cannot be closed by hand: `face` is an exported buffer.
         """
-        self.map.release()
+        if isinstance(self.map, PinnedMap):
+            self.map.release()
+        elif self.file is not None and self.piece is not None:
+            piece, self.piece = self.piece, None
+            self.file.give_back(piece)
+
+
+def anonymous(size: int, *, shared: bool) -> tuple[PinnedMap, int]:
+    """A mapping of memory that no file has, and where in it so many bytes begin.
+
+    Private: a forked child must not write into the parent's batches. But shared for a device: after a fork
+    the parent's next write to a private page goes to a copy of it, and the device reads the old one.
+    (MADV_DONTFORK would do, but the child would later unmap what lies there by then.)
+    """
+    # The slack lets the start lie on a huge page's border; it is never touched: it costs addresses alone.
+    slack = HUGE - mmap.PAGESIZE if size >= HUGE else 0
+    memory = PinnedMap(-1, size + slack, **(SHARED if shared else PRIVATE))
+    start = -address(memory) % HUGE if slack else 0
+    if slack:
+        # One fault then brings 2 MiB in.
+        advise(memory, "MADV_HUGEPAGE", start, size // HUGE * HUGE)
+    return memory, start
 
 
 def address(memory: mmap.mmap) -> int:

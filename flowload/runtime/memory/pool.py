@@ -29,6 +29,7 @@ from flowload.observe.stats import LeaseStats
 from flowload.platforms import size_class
 
 from .mapping import BufferMemory, Watch
+from .shared_file import SharedFile
 
 __all__ = ["BufferPool", "BufferStats"]
 
@@ -53,10 +54,12 @@ class BufferPool:
 
     Args:
         window: memory that lay free while so many leases were given is let go.
+        file: what leases for no device lie in, so that another process sees them; None: anonymous memory.
     """
 
-    def __init__(self, *, window: int = 1 << 14) -> None:
+    def __init__(self, *, window: int = 1 << 14, file: SharedFile | None = None) -> None:
         self.window = window
+        self.file = file
         self.lock = threading.Lock()
         self.returned: deque[Watch] = deque()  # filled by callbacks, in any thread
         self.leased: set[BufferMemory] = set()
@@ -85,7 +88,9 @@ class BufferPool:
         fresh = memory is None
         if memory is None:
             # Outside the lock: page-locking takes milliseconds.
-            memory = BufferMemory(size_class(nbytes), device)
+            memory = BufferMemory(size_class(nbytes), device, self.file if device is None else None)
+        elif not memory.settled:
+            memory.settle()
         array = memory.show(nbytes, self.returned.append, kept)
         with self.lock:
             if self.closed:

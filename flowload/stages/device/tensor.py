@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Block, Call
-from flowload.blocks import Batch, Item, is_shared
-from flowload.errors import FlowloadError, GraphError
+from flowload.blocks import Batch, is_shared
+from flowload.errors import FlowloadError
 
+from .at_reader import no_tensor, not_a_batch
 from .shared_arrays import Shared
 
 __all__ = ["Like", "SharedTensor", "SharedTensors", "as_batch", "as_tensor", "as_tensors"]
@@ -68,12 +69,7 @@ def as_batch(block: Block, call: Call) -> Batch:
     """A batch; GraphError for any other block."""
     if isinstance(block, Batch):
         return block
-    what = (
-        f"an Item of {type(block.value).__name__}" if isinstance(block, Item) else f"a {type(block).__name__}"
-    )
-    raise GraphError(
-        f"to_device takes batches, and block {call.number} is {what}; a map may return a dict of arrays"
-    )
+    raise not_a_batch(block, call)
 
 
 def as_tensors(batch: Batch, shared: SharedTensors) -> tuple[Batch, dict[str, torch.Tensor]]:
@@ -129,10 +125,7 @@ def as_tensor(array: Any, key: str) -> torch.Tensor:
             array if fits(array) else np.array(array, array.dtype.newbyteorder("="), order="C")
         )
     except TypeError:
-        raise GraphError(
-            f"to_device: {key!r} has dtype {array.dtype}, and torch has no such tensors; "
-            "encode it as numbers, or leave it out before to_device"
-        ) from None
+        raise no_tensor(key, array.dtype) from None
 
 
 def writable(array: NDArray[Any]) -> NDArray[Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowload.abc.amount import Amount
 from flowload.abc.needs import Need
@@ -22,6 +22,7 @@ from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 
+from .at_reader import AsArrays, tensors_of
 from .key_order import in_order
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class ToDeviceStage(Stage):
                 return (ToCuda(index, self.prefetch or None, windows=ahead),)
             return (ToCuda(index, ahead, large="read_windows" in words),)
         if self.on_cpu():
-            return (ToCpu(),)
+            return (AsArrays(),) if self.ends_at_reader(setting) else (ToCpu(),)
         from .plain_copies import PlainCopies, find_device  # noqa: PLC0415 - imports torch
 
         return (PlainCopies(find_device(self.target)),)
@@ -144,9 +145,17 @@ class ToDeviceStage(Stage):
         """Whether batches stay in the memory of the CPU."""
         return self.target == "cpu" or (self.target == "auto" and not has_gpu())
 
-    def needs(self, setting: Setting) -> Iterable[Need]:  # noqa: ARG002 - the same in every setting
+    def ends_at_reader(self, setting: Setting) -> bool:
+        """Whether tensors are made in another process, where they are read."""
+        return setting.elsewhere and not setting.downstream and self.on_cpu()
+
+    def at_reader(self) -> Callable[[Mapping[str, Any], Collection[str]], Mapping[str, Any]] | None:
+        """See `flowload.abc.powers.AtReader`."""
+        return tensors_of() if self.on_cpu() else None
+
+    def needs(self, setting: Setting) -> Iterable[Need]:
         """torch itself takes as long to import as a kernel to compile."""
-        return [(import_module, ("torch",))]
+        return [] if self.ends_at_reader(setting) else [(import_module, ("torch",))]
 
     def memory(self, setting: Setting) -> int:
         """Bytes on the card: of the batch, or window, that the consumer has, and of those ahead of it."""

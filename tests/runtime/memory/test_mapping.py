@@ -6,7 +6,8 @@ import weakref
 import numpy as np
 import pytest
 
-from flowload.runtime.memory.mapping import HUGE, BufferMemory, Watch
+from flowload.runtime.memory.map_file import HUGE
+from flowload.runtime.memory.mapping import BufferMemory, Watch
 from tests.runtime.views import Ledger
 
 
