@@ -17,7 +17,8 @@ from flowload.files.regular import refused
 
 from .cache import NO_ROOM, PART, TURN, Cache, Full, locked
 from .place import Place, digest_of, is_place
-from .store import LOOK, Found, Wait, store_of
+from .request import LOOK, Found, Wait
+from .store import store_of
 from .trouble import Budget, again
 
 __all__ = ["PATIENCE", "asking", "bring", "identity_at", "nothing", "open_object", "opening", "was_opened"]

@@ -23,7 +23,7 @@ from flowload.files.drafts import FULL
 from flowload.files.regular import translated
 
 from .place import FOLDER
-from .store import Wait
+from .request import Wait
 
 __all__ = ["DEFAULT", "NO_ROOM", "PART", "TURN", "Cache", "Full", "locked"]
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from flowload.errors import DataError, FlowloadError, NoDataError
 
-from .store import Wait
+from .request import Wait
 
 __all__ = ["UNREACHED", "Budget", "again", "named", "passes"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.formats.zarr.chunks.grid import Piece
+from flowload.formats.zarr.chunks.grid import PIECE, Piece
 from flowload.formats.zarr.chunks.reader import BLOCK, SCRATCH, SLACK, ChunkReader
 from flowload.formats.zarr.gaps import Gaps
 from flowload.formats.zarr.opening import OpenArray
@@ -134,38 +134,42 @@ class ChunkParts:
         long, width = self.array.grid.chunks[0], len(self.places)
         views = {key: extract.view(out[key]) for key, extract in self.extracts.items()}
         large = {key: is_large(view.nbytes) for key, view in views.items()}
+        wanted: list[tuple[int, tuple[int, ...], slice]] = []
         for number in range(piece.first, piece.stop):
             band, side = divmod(number, width)
             origin = (start // long + band) * long
             begin, end = max(piece.begin, origin), min(piece.end, origin + long)
-            coords, rows = (origin // long, *self.places[side]), slice(begin - origin, end - origin)
+            coords = (origin // long, *self.places[side])
+            wanted.append((side, coords, slice(begin - origin, end - origin)))
+        openings = self.array.openings([(coords, rows) for _, coords, rows in wanted], lease)
+        for (side, coords, rows), opening in zip(wanted, openings, strict=True):
+            origin = coords[0] * long - start
             taking = self.takings[side]
-            target = None if taking is None else taking.to(views, begin - start, large)
-            if target is None or not self.array.take(coords, rows, target, lease):
-                self.read_blocks(coords, rows, origin - start, views, large, lease)
+            target = None if taking is None else taking.to(views, origin + rows.start, large)
+            if target is None or not self.array.take(coords, rows, target, lease, opening):
+                blocks = self.array.blocks(coords, rows, lease, opening)
+                self.write(blocks, coords[1:], origin, views, large)
 
-    def read_blocks(
+    def write(
         self,
-        coords: tuple[int, ...],
-        rows: slice,
+        blocks: Iterable[tuple[int, NDArray[Any]]],
+        side: tuple[int, ...],
         origin: int,
         views: Mapping[str, NDArray[Any]],
         large: Mapping[str, bool],
-        lease: Lease,
     ) -> None:
         """The same some rows at a time, whatever the chunk is: also one that is missing, or broken.
 
         Args:
-            coords: of the chunk.
-            rows: of it.
+            blocks: first row, counted from the chunk's, and rows.
+            side: place of the chunk behind the first axis.
             origin: the row of the window at which it begins; below 0: before it.
             views: the window.
             large: of its arrays, those that leave the caches before anybody reads them.
-            lease: gives memory.
         """
-        for row, block in self.array.blocks(coords, rows, lease):
+        for row, block in blocks:
             first = origin + row
-            for key, part in self.sides[coords[1:]]:
+            for key, part in self.sides[side]:
                 rows_of = views[key][first : first + len(block)]
                 self.extracts[key].write(block, part, rows_of, large=large[key])
 
@@ -174,6 +178,8 @@ def scratch_of(array: OpenArray) -> int:
     """Bytes that one call of `read` leases: of a chunk as it is packed, and decoded."""
     grid = array.grid
     if isinstance(array, ChunkReader):
+        if not array.gaps.chunks.near:  # what a piece asked a store for is all in memory
+            return 2 * max(PIECE, grid.chunk_bytes)
         if array.in_parts:
             return min(SCRATCH, grid.chunk_bytes)
         return grid.chunk_bytes * (1 if array.raw else 2) + SLACK

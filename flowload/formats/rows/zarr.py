@@ -25,7 +25,8 @@ from .runs import gather_runs
 
 __all__ = ["ZarrRows"]
 
-GAP = 64 << 10  #: bytes that are rather read in vain than left out, where chunks are not compressed
+#: Bytes that are rather read in vain than left out, where chunks are not compressed; a request takes longer.
+GAPS = {"pread": 64 << 10, "get": 1 << 20}
 
 
 @dataclass(frozen=True, init=False)
@@ -139,7 +140,7 @@ class ZarrColumn:
         self.chunk = array.grid.chunks[0]
         width = max(1, prod(self.shape[1:]) * self.dtype.itemsize)
         # A compressed chunk is read and decoded whole for any row of it.
-        self.gap = GAP // width if array.route == "pread" else self.chunk
+        self.gap = GAPS[array.route] // width if array.route in GAPS else self.chunk
 
     def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:
         """Read each chunk once. Raises DataError."""

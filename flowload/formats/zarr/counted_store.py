@@ -18,6 +18,7 @@ from zarr.storage import WrapperStore
 from flowload.abc.operators import Bytes
 from flowload.errors import DataError
 from flowload.files.foreign import foreign
+from flowload.files.objects.traffic import TRAFFIC
 from flowload.formats.zarr.chunks.files import ChunkFiles
 from flowload.formats.zarr.chunks.places import ABSENT, Coords, Encode, Index, ShardLayout
 
@@ -89,7 +90,11 @@ class CountedStore(WrapperStore[AnyStore]):
         """See `Store.get`. Raises DataError for a file that is far too large, or none."""
         if self.files is not None:
             self.check(self.files, key.removeprefix(self.prefix), whole=byte_range is None)
-        found = await super().get(key, prototype, byte_range)
+            found = await super().get(key, prototype, byte_range)
+        else:
+            with TRAFFIC.request():
+                found = await super().get(key, prototype, byte_range)
+            TRAFFIC.came(0 if found is None else len(found))
         asked = NOW.get()
         if asked is None:
             return found

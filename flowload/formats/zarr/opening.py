@@ -22,8 +22,17 @@ from flowload.files.foreign import foreign
 from flowload.formats.zarr.chunks.coding import coding_of
 from flowload.formats.zarr.chunks.files import Folder, ZipMembers
 from flowload.formats.zarr.chunks.grid import Grid
-from flowload.formats.zarr.chunks.places import Coords, PlainChunks, ShardChunks, ShardLayout, layout_of
+from flowload.formats.zarr.chunks.places import (
+    Coords,
+    Encode,
+    OpenChunks,
+    PlainChunks,
+    ShardChunks,
+    ShardLayout,
+    layout_of,
+)
 from flowload.formats.zarr.chunks.reader import SLACK, ChunkReader
+from flowload.formats.zarr.chunks.stored import StoredChunks
 
 from .guard import BUDGET, difference, shrunk
 from .library_reader import LibraryReader
@@ -70,19 +79,34 @@ def own_reader(
         grid: of the files: chunks, or shards.
         place: where they are.
     """
-    if place.files is None or not place.positional:
+    if not place.url and (place.files is None or not place.positional):
         return None
     layout = layout_of(document)
     coding = coding_of(document, array.dtype, () if layout is None else layout.codecs)
     if coding is None:
         return None
     encode = array.metadata.encode_chunk_key
-    if layout is None:
-        chunks: PlainChunks | ShardChunks = PlainChunks(place.files, encode)
+    chunks: OpenChunks | None
+    if place.files is None:
+        chunks = stored_chunks(place.url, encode, layout, location)
+    elif layout is None:
+        chunks = PlainChunks(place.files, encode)
     else:
         chunks = ShardChunks(place.files, encode, layout, location)
+    if chunks is None:
+        return None
+    if layout is not None:
         grid = Grid(grid.shape, layout.chunk, grid.take, grid.itemsize)
     return ChunkReader(location, grid, coding, chunks, array.fill_value)
+
+
+def stored_chunks(url: str, encode: Encode, layout: ShardLayout | None, location: str) -> StoredChunks | None:
+    """The chunks of an array in a store; None: it can only be asked by the library that read its metadata."""
+    chunks = StoredChunks(url, encode, layout, location)
+    if any(map(chunks.usable, METADATA[:2])):
+        return chunks
+    log.info("%s: its chunks are read by zarr-python: they cannot be asked for directly", location)
+    return None
 
 
 def by_library(
@@ -177,18 +201,20 @@ def some_files(place: Place) -> list[str] | None:
         return None
     prefix = place.key("")
     names = sync(first_names(place.store.list_prefix(prefix)))
-    return [name.removeprefix(prefix) for name in names] or None
+    return None if names is None else [name.removeprefix(prefix) for name in names]
 
 
-async def first_names(names: AsyncIterator[str]) -> list[str]:
-    """The first of many names."""
+async def first_names(names: AsyncIterator[str]) -> list[str] | None:
+    """The first of many names, without those of metadata; None: not even those are listed."""
     found: list[str] = []
+    any_there = False
     async for name in names:
+        any_there = True
         if name.rsplit("/", 1)[-1] not in METADATA:
             found.append(name)
         if len(found) >= LOOKED:
             break
-    return found
+    return found if any_there else None
 
 
 def agrees(reader: OpenArray, theirs: LibraryReader, document: Document) -> bool:
@@ -200,7 +226,7 @@ def agrees(reader: OpenArray, theirs: LibraryReader, document: Document) -> bool
         document: the metadata.
     """
     grid = reader.gaps.grid
-    if grid.chunk_bytes <= BUDGET:
+    if grid.chunk_bytes <= BUDGET and reader.gaps.chunks.near:  # over a network, twice is too much
         wrong = difference(reader.read_chunk, theirs.read_chunk, grid, reader.location)
         reader.gaps.forget()
     else:

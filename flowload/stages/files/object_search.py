@@ -9,7 +9,8 @@ from glob import has_magic
 from typing import TypeVar
 
 from flowload.errors import DataError, NoDataError
-from flowload.files.objects.store import Found, Wait, store_of
+from flowload.files.objects.request import Found, Wait
+from flowload.files.objects.store import store_of
 from flowload.files.objects.trouble import Budget, again
 from flowload.files.visible import visible
 

@@ -146,11 +146,17 @@ class Handler(BaseHTTPRequestHandler):
     def object(self, data: bytes, *, cut: bool) -> None:
         """An object, or the range of it that is wanted."""
         headers = {"ETag": tag_of(data), "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}
-        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if wanted is None:
             self.send(200, data, headers, cut)
             return
-        begin, end = int(wanted[1]), min(int(wanted[2] or len(data)) + 1, len(data))
+        if wanted[1]:
+            begin, end = int(wanted[1]), min(int(wanted[2] or len(data)) + 1, len(data))
+        else:
+            begin, end = max(0, len(data) - int(wanted[2])), len(data)
+        if begin >= len(data):
+            self.error(416, "InvalidRange")
+            return
         headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(data)}"
         self.send(206, data[begin:end], headers, cut)
 

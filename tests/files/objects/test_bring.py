@@ -17,7 +17,7 @@ from flowload.files.objects import bring as module
 from flowload.files.objects.bring import bring, identity_at, open_object, opening, was_opened
 from flowload.files.objects.cache import Cache
 from flowload.files.objects.place import Place, Version, digest_of
-from flowload.files.objects.store import Found, Take, Wait
+from flowload.files.objects.request import Found, Take, Wait
 from flowload.files.objects.trouble import Budget
 from tests.files.objects.server import S3, tag_of
 from tests.suite.warm import Started, start_warm

@@ -13,7 +13,10 @@ import pytest
 from flowload.errors import ClosedRun, DataError, MissingExtra
 from flowload.files.objects.bring import bring
 from flowload.files.objects.place import Place
-from flowload.files.objects.store import Found, Fsspec, Obstore, Store, is_url, opened, store_of
+from flowload.files.objects.request import Found, Store
+from flowload.files.objects.store import is_url, opened, store_of
+from flowload.files.objects.through_fsspec import Fsspec
+from flowload.files.objects.through_obstore import Obstore
 from flowload.files.objects.trouble import Budget, again
 from tests.files.objects.server import S3
 

@@ -28,12 +28,13 @@ READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class Extent(NamedTuple):
-    """The bytes of a chunk in an open file."""
+    """The bytes of a chunk in an open file, or, where they came from a store, in memory."""
 
-    fd: int
+    fd: int  #: -1: there is none
     offset: int
     size: int
     state: tuple[int, ...] = ()  #: of the file: another one has another
+    data: bytes = b""  #: those that were asked for, where there is no file
 
 
 class ChunkFiles(Protocol):
@@ -177,7 +178,7 @@ def opened(extent: Extent | None) -> Iterator[Extent | None]:
     try:
         yield extent
     finally:
-        if extent is not None:
+        if extent is not None and extent.fd >= 0:
             os.close(extent.fd)
 
 
@@ -185,8 +186,12 @@ def read_exactly(extent: Extent, begin: int, out: Bytes, where: str) -> None:
     """Fill `out` with the bytes from `begin` on; releases the GIL. Raises DataError where they end early."""
     view = out.data
     done = 0
+    if extent.fd < 0:
+        part = memoryview(extent.data)[extent.offset + begin :][: len(view)]
+        view[: len(part)] = part
+        done = len(part)
     while done < len(view):
-        count = os.preadv(extent.fd, [view[done:]], extent.offset + begin + done)
+        count = 0 if extent.fd < 0 else os.preadv(extent.fd, [view[done:]], extent.offset + begin + done)
         if count == 0:
             found = f"an end after {begin + done:,} bytes"
             raise DataError("truncated chunk", where=where, found=found, wanted=f"{begin + len(view):,}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Box", "Grid", "Patch", "Piece"]
+__all__ = ["PIECE", "Box", "Grid", "Patch", "Piece"]
 
 Box: TypeAlias = tuple[slice, ...]
 

@@ -11,8 +11,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +26,17 @@ from .files import ChunkFiles, Extent, opened, read_exactly
 
 __all__ = [
     "ABSENT",
+    "KEPT",
     "Chunks",
     "Coords",
     "Encode",
     "Index",
     "OpenChunks",
+    "Opening",
     "PlainChunks",
     "ShardChunks",
     "ShardLayout",
+    "Wanted",
     "layout_of",
 ]
 
@@ -60,11 +64,32 @@ class Chunks(Protocol):
         """Of each, whether it exists. Raises OSError and DataError."""
 
 
-class OpenChunks(Chunks, Protocol):
-    """Chunks in files that can be opened."""
+class Wanted(NamedTuple):
+    """What of a chunk will be read."""
 
-    def open(self, coords: Coords) -> Extent | None:
-        """See `ChunkFiles.open`; may raise DataError, too."""
+    coords: Coords
+    begin: int = 0  #: first byte
+    end: int | None = None  #: behind the last; None: all
+
+
+Opening: TypeAlias = Callable[[], Extent | None]  #: see `ChunkFiles.open`; may raise DataError, too
+
+
+class OpenChunks(Chunks, Protocol):
+    """Chunks whose bytes can be read."""
+
+    def open_all(self, wanted: Sequence[Wanted], go_on: Callable[[], None]) -> Sequence[Opening]:
+        """What opens each of some chunks; a store asks for all of them at once, before. Raises DataError.
+
+        Args:
+            wanted: which, and what of them.
+            go_on: asked while a store is waited for; may raise.
+        """
+
+
+def one_by_one(open_one: Callable[[Coords], Extent | None], wanted: Sequence[Wanted]) -> list[Opening]:
+    """See `OpenChunks.open_all`, for files, which cost next to nothing to open."""
+    return [partial(open_one, each.coords) for each in wanted]
 
 
 class PlainChunks:
@@ -76,8 +101,16 @@ class PlainChunks:
         self.files = files
         self.name = encode
 
+    def open_all(
+        self,
+        wanted: Sequence[Wanted],
+        go_on: Callable[[], None],  # noqa: ARG002 - nothing is waited for
+    ) -> Sequence[Opening]:
+        """See `OpenChunks`."""
+        return one_by_one(self.open, wanted)
+
     def open(self, coords: Coords) -> Extent | None:
-        """See `Chunks`."""
+        """See `ChunkFiles`; may raise DataError, too."""
         return self.files.open(self.name(coords))
 
     def which(self, coords: Sequence[Coords]) -> Sequence[bool]:
@@ -172,8 +205,16 @@ class ShardChunks:
         """See `Chunks`."""
         return self.layout.name(coords, self.encode)
 
+    def open_all(
+        self,
+        wanted: Sequence[Wanted],
+        go_on: Callable[[], None],  # noqa: ARG002 - nothing is waited for
+    ) -> Sequence[Opening]:
+        """See `OpenChunks`."""
+        return one_by_one(self.open, wanted)
+
     def open(self, coords: Coords) -> Extent | None:
-        """See `Chunks`."""
+        """See `ChunkFiles`; may raise DataError, too."""
         shard, number = self.layout.split(coords)
         key = self.encode(shard)
         whole = self.files.open(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from flowload.abc.operators import Bytes
 from flowload.errors import DataError
+from flowload.files.objects.bring import nothing
 from flowload.formats.zarr.gaps import Gaps
 
 from .coding import Coding, decoder
 from .files import Extent, opened, read_exactly
 from .grid import Grid, Patch, Piece
-from .places import Coords, OpenChunks
+from .places import Coords, OpenChunks, Opening, Wanted
 
 __all__ = ["BLOCK", "SCRATCH", "SLACK", "ChunkReader", "Lease", "Rows"]
 
@@ -72,7 +73,8 @@ class ChunkReader:
     def route(self) -> str:
         """How chunks are read: a short text for messages."""
         codec = " + ".join(filter(None, (self.coding.codec, "crc32c" if self.coding.checked else "")))
-        return f"pread + {codec}" if codec else "pread"
+        way = "pread" if self.chunks.near else "get"
+        return f"{way} + {codec}" if codec else way
 
     def pieces(self, start: int, stop: int) -> list[Piece]:
         """The window of rows `start` to `stop`, cut into calls of `read`."""
@@ -83,22 +85,41 @@ class ChunkReader:
 
         A chunk that does not exist holds the fill value; it is a gap.
         """
-        for patch in self.grid.patches(piece, start):
-            self.place(patch, out[patch.target], lease)
+        patches = list(self.grid.patches(piece, start))
+        openings = self.openings([(patch.coords, patch.inside[0]) for patch in patches], lease)
+        for patch, opening in zip(patches, openings, strict=True):
+            self.place(patch, out[patch.target], lease, opening)
 
     def read_chunk(self, coords: Coords, rows: slice) -> NDArray[Any]:
         """Rows of a chunk, counted from its first, as far as they are read. Raises DataError."""
         patch = self.grid.patch(coords)
         patch = patch._replace(inside=(rows, *patch.inside[1:]))
         out = np.empty([side.stop - side.start for side in patch.inside], self.dtype)
-        self.place(patch, out, lambda size: np.empty(size, np.uint8))
+
+        def lease(size: int) -> Bytes:
+            return np.empty(size, np.uint8)
+
+        (opening,) = self.openings([(coords, rows)], lease)
+        self.place(patch, out, lease, opening)
         return out
 
-    def place(self, patch: Patch, out: NDArray[Any], lease: Lease) -> None:
+    def openings(self, wanted: Sequence[tuple[Coords, slice]], lease: Lease) -> Sequence[Opening]:
+        """What opens each chunk of which these rows will be read, in the order in which they will be."""
+        asked = [
+            Wanted(coords, rows.start * self.row_bytes, rows.stop * self.row_bytes)
+            if self.in_parts
+            else Wanted(coords)
+            for coords, rows in wanted
+        ]
+        # Nearly always a method of a call, which knows whether anybody waits for what a store is asked for.
+        call = getattr(lease, "__self__", None)
+        return self.chunks.open_all(asked, getattr(call, "go_on", nothing))
+
+    def place(self, patch: Patch, out: NDArray[Any], lease: Lease, opening: Opening) -> None:
         """Write what one chunk gives. Raises DataError."""
         where = f"{self.location}: chunk {self.chunks.name(patch.coords)}"
         try:
-            with opened(self.chunks.open(patch.coords)) as extent:
+            with opened(opening()) as extent:
                 if extent is None:
                     out[...] = self.fill
                     self.gaps.note(patch.coords)
@@ -108,7 +129,9 @@ class ChunkReader:
         except OSError as error:
             raise DataError("unreadable chunk", where=where, found=str(error)) from error
 
-    def blocks(self, coords: Coords, rows: slice, lease: Lease) -> Iterator[tuple[int, NDArray[Any]]]:
+    def blocks(
+        self, coords: Coords, rows: slice, lease: Lease, opening: Opening
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of a chunk, some at a time: the first of them, counted from the chunk's, and they as stored.
 
         As many as stay in the cache, so that several parts of them can be taken one after the other; they
@@ -116,7 +139,7 @@ class ChunkReader:
         """
         where = f"{self.location}: chunk {self.chunks.name(coords)}"
         try:
-            with opened(self.chunks.open(coords)) as extent:
+            with opened(opening()) as extent:
                 if extent is None:
                     self.gaps.note(coords)
                     shape = (rows.stop - rows.start, *self.grid.chunks[1:])
@@ -128,18 +151,22 @@ class ChunkReader:
         except OSError as error:
             raise DataError("unreadable chunk", where=where, found=str(error)) from error
 
-    def take(self, coords: Coords, rows: slice, target: Rows, lease: Lease) -> bool:
+    def take(self, coords: Coords, rows: slice, target: Rows, lease: Lease, opening: Opening) -> bool:
         """Have rows of a chunk taken in one go, where there is a chunk and it is as it should be.
 
         False: nothing is said of why; `blocks` will. Raises DataError for a chunk that cannot be decoded.
         """
         where = f"{self.location}: chunk {self.chunks.name(coords)}"
         try:
-            with opened(self.chunks.open(coords)) as extent:
+            with opened(opening()) as extent:
                 if extent is None or (self.raw and extent.size != self.grid.chunk_bytes):
                     return False
                 self.gaps.found(coords)
                 count = rows.stop - rows.start
+                if self.in_parts and extent.fd < 0:
+                    memory = lease(count * self.row_bytes)
+                    read_exactly(extent, rows.start * self.row_bytes, memory, where)
+                    return target.take(self.shown(memory))
                 if self.in_parts:
                     memory = lease(min(max(1, CACHED // self.row_bytes), count) * self.row_bytes)
                     begin = extent.offset + rows.start * self.row_bytes
