@@ -52,10 +52,12 @@ class LayoutRecords(Protocol):
 
     So a handle is opened where it is used, and never crosses a fork or a spawn.
 
-    Two more things may be said. An attribute `drops` that is False: `usable` of its tables never drops a row,
+    More may be said. An attribute `drops` that is False: `usable` of its tables never drops a row,
     though it may reject one, so batches need not be filled up (see `may_drop`). A method
     `attending_bytes(layout, size)`: bytes at most that a batch of so many samples leases beside its fields,
-    such as for pair indices of its own; 0 where nobody knows without opening.
+    such as for pair indices of its own; 0 where nobody knows without opening. And `writing_bytes(layout, by,
+    limit)`: bytes at most that one call has beside all leases while it writes a batch of so many "rows",
+    "atoms" or "edges".
     """
 
     @property

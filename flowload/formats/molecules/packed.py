@@ -215,6 +215,16 @@ class PackedMolecules:
         own = [rule.own_bytes(molecules, slots, cells=cells) for molecules, slots in shapes]
         return max(own, default=0) + self.room().own_bytes(cells=cells)
 
+    def writing_bytes(self, layout: str, by: str, limit: int) -> int:
+        """Of the lists that pairs across cells are found in; of "edges" nobody knows; see `LayoutRecords`."""
+        if by == "edges" or (by == "rows" and self.num_atoms is None):
+            return 0
+        rule, cells = self.rule(layout), self.expected().cells
+        if by == "rows":
+            return rule.finding_bytes(limit, self.slots().most, cells=cells)
+        widths = self.slots().sizes or (1,)
+        return max(rule.finding_bytes(limit // width, width, cells=cells) for width in widths)
+
     def needs(self, layout: str | None) -> Iterator[Need]:
         """The kernels that look at molecules, write them, and name pairs."""
         if layout is not None:

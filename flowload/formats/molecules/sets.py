@@ -96,6 +96,10 @@ class MoleculeSets:
         """Bytes at most of a batch of so many slots of atoms; 0 where nobody knows."""
         return max(each.budget_bytes(layout, by, limit) for each in self.sets)
 
+    def writing_bytes(self, layout: str, by: str, limit: int) -> int:
+        """Of the set that needs most."""
+        return max(each.writing_bytes(layout, by, limit) for each in self.sets)
+
     def needs(self, layout: str | None) -> Iterator[Need]:
         """The kernels of each folder."""
         for each in self.sets:

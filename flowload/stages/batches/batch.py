@@ -24,7 +24,7 @@ from flowload.stages.registry import own_formats
 from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
 from .batch_by_budget import BudgetStage
-from .batch_memory import WAITING, device_of, made_bytes
+from .batch_memory import WAITING, device_of, made_bytes, writing_bytes
 from .budget import Budget
 from .buffer_layout import batch_bytes
 from .bundle import how_many
@@ -180,7 +180,9 @@ class BatchStage(Stage):
         if known or not formats:
             nbytes = max(known, default=0)
             together = how_many(nbytes, swift=True) if setting.bundles else 1
-            return made_bytes(setting, workers, nbytes, together) + self.refilling(setting, nbytes * together)
+            made = made_bytes(setting, workers, nbytes, together)
+            writing = workers * writing_bytes(own_records(setting), self.layout, "rows", size)
+            return made + writing + self.refilling(setting, nbytes * together)
         fields = find_layout(formats[0], self.layout).fields()
         nbytes = batch_bytes(fields, size)
         together = how_many(nbytes, swift=False) if setting.bundles else 1

@@ -19,7 +19,7 @@ from flowload.graph import Stage
 from flowload.stages.device.places import InPlaces, of_batches, workers_between
 from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
-from .batch_memory import device_of, made_bytes
+from .batch_memory import device_of, made_bytes, writing_bytes
 from .budget import Budget, CutByBudget, PartsOfCut, budget_need
 from .bundle import how_many
 from .gather import check_layout
@@ -125,8 +125,9 @@ class BudgetStage(Stage):
 
     def memory(self, setting: Setting) -> int:
         """Batches at work and on their way."""
-        together = max(1, self.together(setting))
-        return made_bytes(setting, self.workers or setting.cpus, self.given_bytes(setting), together)
+        together, workers = max(1, self.together(setting)), self.workers or setting.cpus
+        writing = writing_bytes(own_records(setting), self.layout, self.budget.by, self.budget.limit)
+        return made_bytes(setting, workers, self.given_bytes(setting), together) + workers * writing
 
     def given_bytes(self, setting: Setting) -> int:
         """Bytes of one batch, as far as they are known, for whoever stands behind it."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flowload.abc.operators import Device, Setting
+from flowload.abc.records import LayoutRecords
 from flowload.platforms import size_class
 from flowload.stages.device.places import goes_to_card, of_batches, workers_between
 
-__all__ = ["WAITING", "device_of", "made_bytes", "under_way"]
+from .gather import check_layout
+
+__all__ = ["WAITING", "device_of", "made_bytes", "under_way", "writing_bytes"]
 
 #: Batches that are encoded and not yet let go: one waits for its turn, one lies in the queue, one ready
 #: for the reader, who has two while it goes from one to the next.
@@ -31,6 +36,23 @@ def under_way(nbytes: int, workers: int, together: int) -> int:
     block = nbytes * together
     place = max(block, min(MANY * block, SMALL))
     return (workers + 2) * place + (DONE - 2) * block
+
+
+def writing_bytes(records: Iterable[LayoutRecords], layout: str | None, by: str, limit: int) -> int:
+    """Bytes that one call has beside what it leases, as far as records tell: see `LayoutRecords`.
+
+    Args:
+        records: that batches are made of.
+        layout: of the batches; None: each format's first.
+        by: what `limit` counts: "rows", "atoms" or "edges".
+        limit: of a batch.
+    """
+    found = 0
+    for each in records:
+        told = getattr(each, "writing_bytes", None)
+        if told is not None:
+            found = max(found, int(told(check_layout(each.name, each.layouts, layout), by, limit)))
+    return found
 
 
 def device_of(setting: Setting) -> Device | None:

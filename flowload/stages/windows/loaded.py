@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
@@ -16,11 +17,35 @@ from flowload.abc.records import Fields, Numbers
 from flowload.abc.stage import whole
 from flowload.errors import GraphError
 
-__all__ = ["Loaded", "LoadedTable", "keeping", "loaded"]
+__all__ = ["Loaded", "LoadedTable", "called", "keeping", "loaded"]
+
+log = logging.getLogger("flowload")
 
 TAKEN = ("start", "recording")  #: what windows carry beside their arrays
 
 LoadRows = Callable[[int, int], Any]
+
+
+class Learned:
+    """How many bytes a window was, of those that were loaded; and whether somebody was told of none yet."""
+
+    def __init__(self) -> None:
+        self.nbytes = 0
+        self.told = False
+
+    def note(self, nbytes: int) -> None:
+        """A window of so many bytes was loaded; from any thread."""
+        self.nbytes = max(self.nbytes, nbytes)
+
+    def asked(self, function: str) -> int:
+        """Bytes of a window; 0, and a warning once, where none was loaded yet."""
+        if not self.nbytes and not self.told:
+            self.told = True
+            log.warning(
+                "graph.memory(): windows of %s are not counted: their size is known when it was called",
+                function,
+            )
+        return self.nbytes
 
 
 @dataclass(frozen=True)
@@ -35,6 +60,19 @@ class Loaded:
     name: ClassVar[str] = "function"
     layouts: ClassVar[Sequence[str]] = ("windows",)
     drops: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        # No field: what a run has learned is no part of what was drawn, and of no state.
+        object.__setattr__(self, "learned", Learned())
+
+    learned: ClassVar[Learned]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "learned"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
 
     def fields(self, layout: str) -> Fields:  # noqa: ARG002 - the function says
         """None: known only when it was called."""
@@ -90,6 +128,7 @@ class LoadedTable:
             shapes = ", ".join(f"{key!r} {list(np.shape(array))}" for key, array in arrays.items())
             call = f"{called(self.records.load)}({start}, {start + rows})"
             raise ValueError(f"{call} returned no array of {rows:,} rows, but {shapes}")
+        self.records.learned.note(sum(getattr(array, "nbytes", 0) for array in arrays.values()))
         return own, {key: array for key, array in arrays.items() if key not in own}
 
     def arrays(self) -> Fields:

@@ -25,7 +25,7 @@ from flowload.stages.batches.buffer_layout import batch_bytes
 from flowload.stages.device.places import ahead_on_card, goes_to_card, of_windows, workers_between
 from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
-from .loaded import Loaded
+from .loaded import Loaded, called
 from .parallel_read import CutWindows, JoinPieces, ReadInPlaces, ReadPieces
 from .window_starts import Limits, Order, window_starts
 
@@ -100,6 +100,8 @@ class ReadWindowsStage(Stage):
     def memory(self, setting: Setting) -> int:
         """The ring of windows, and what packed chunks are decoded in; 0 where arrays cannot be opened now."""
         for records in own_records(setting)[:1]:
+            if isinstance(records, Loaded):
+                return self.loaded_bytes(records, setting)
             with opened(records) as table:
                 if table is None or not len(table):
                     return 0
@@ -108,13 +110,25 @@ class ReadWindowsStage(Stage):
                 return ring * window + self.at_once(setting) * table.scratch
         return 0
 
+    def loaded_bytes(self, records: Loaded, setting: Setting) -> int:
+        """Of the ring of windows that a function loads, as large as the largest so far.
+
+        For a card they are copied to page-locked memory, and the function's own is there until then.
+        """
+        window = records.learned.asked(called(records.load))
+        copied = min(self.at_once(setting), self.workers or 1) if goes_to_card(setting) else 0
+        return (self.places(setting, 1) + copied) * window
+
     def at_once(self, setting: Setting) -> int:
         """Pieces that are read at once."""
         return self.workers or max(IO_WORKERS, setting.cpus)
 
     def given_bytes(self, setting: Setting) -> int:
         """Bytes of one window, for whoever stands behind it."""
-        return sum(window_bytes(records) for records in own_records(setting)[:1])
+        return sum(
+            records.learned.nbytes if isinstance(records, Loaded) else window_bytes(records)
+            for records in own_records(setting)[:1]
+        )
 
 
 @contextmanager
@@ -209,8 +223,8 @@ def windows(  # noqa: PLR0913 - what is read, which windows, and how
             from `start` up to `end` as an array (key "x"), a tuple of arrays (keys "0", "1", ...), or a dict
             of arrays. It is called in a thread, for one window after the other in the order in which they are
             given (`workers`: so many at once), and has no more windows made than `prefetch` says. What it
-            raises ends the run, with a note that names the rows. How large its windows are, `graph.memory()`
-            does not know.
+            raises ends the run, with a note that names the rows. How large its windows are `graph.memory()`
+            learns from the largest that it has returned; before, it counts none, and warns.
         size: rows of a window; a recording that is shorter is one window.
         count: windows of a pass; None: as many as fit into the recordings side by side.
         order: "random": `start` is uniform on 0 ... T - size, so windows may overlap; "sequential": all rows

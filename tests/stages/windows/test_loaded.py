@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import weakref
 from collections.abc import Callable
@@ -270,3 +271,32 @@ def test_memory_goes_when_its_last_view_goes() -> None:
     assert gone() is None
     empty = np.empty((0, 3))
     assert keeping(empty, 1) is empty
+
+
+def test_memory_is_learned_from_the_calls_and_before_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    graph = fl.windows(abs_rows, 50, total=T, order="sequential", prefetch=2)
+    before = graph.iterate(seed=0).state_dict()
+    for _ in range(2):
+        assert graph.memory()["read_windows"] == 0
+    assert [record.message for record in caplog.records] == [
+        "graph.memory(): windows of abs_rows are not counted: their size is known when it was called"
+    ]
+    with graph.iterate() as batches:
+        next(batches)
+        assert graph.memory()["read_windows"] == 3 * 50 * 3 * 4  # the ring: one in use and two ahead
+    assert graph.memory()["read_windows"] == 3 * 50 * 3 * 4
+    assert len(caplog.records) == 1
+    assert graph.iterate(seed=0).state_dict() == before, "what was learned is no part of the graph"
+
+
+def test_what_was_learned_does_not_travel() -> None:
+    (placed, _) = fl.windows(abs_rows, 50, total=T).plan.nodes
+    records = placed.stage.records  # type: ignore[attr-defined]
+    records.learned.note(7)
+    copied = pickle.loads(pickle.dumps(records))
+    assert copied == records
+    assert copied.learned.nbytes == 0
+
+
+def abs_rows(start: int, end: int) -> Any:
+    return np.abs(DATA[start:end])

@@ -209,10 +209,10 @@ class Conformations:
         where = f"{self.where}/{shown(key)}"
         return DataError("arrays do not fit", where=where, found=found, wanted=f"numbers{wanted}")
 
-    def small(self, key: str) -> Array | None:
-        """All of an array, unless it is large."""
+    def small(self, key: str, most: int = NBYTES) -> Array | None:
+        """All of an array, unless it is larger than so many bytes."""
         array = self.arrays[key]
-        if array.dtype.kind not in "biuf" or prod(array.shape) * array.dtype.itemsize > NBYTES:
+        if array.dtype.kind not in "biuf" or prod(array.shape) * array.dtype.itemsize > most:
             return None
         return self.part(key, slice(None))
 

@@ -22,7 +22,6 @@ from .report import shown
 
 __all__ = ["Member", "archive"]
 
-SMALL = 64 << 20  #: bytes of what is read at once, as it says whether molecules are periodic
 LARGEST = 1 << 30  #: bytes of one molecule: a claim of more is none
 WORDS = 1000  #: bytes of a text
 
@@ -71,10 +70,10 @@ class Member:
             )
         return np.frombuffer(data, self.dtype).reshape(shape)
 
-    def small(self) -> Array | None:
-        """All of it, where that is little: what says whether molecules are periodic; None: it is not."""
+    def small(self, most: int) -> Array | None:
+        """All of it, where that is at most so many bytes: what says whether molecules are periodic."""
         nbytes = prod(self.shape) * self.dtype.itemsize
-        if self.dtype.kind not in "biuf" or nbytes > SMALL:
+        if self.dtype.kind not in "biuf" or nbytes > most:
             return None
         return np.frombuffer(self.read(nbytes), self.dtype)
 

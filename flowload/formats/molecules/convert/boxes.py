@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,9 @@ YES = frozenset({"t", "true", ".true.", "1", "y", "yes", "on"})
 NO = frozenset({"f", "false", ".false.", "0", "n", "no", "off"})
 PIECES = re.compile(r"[\s,;\[\](){}\"']+")
 LONGEST = 1000  #: characters of what says it
+
+#: Bytes that are read at once: of anything, and of cells (15 million molecules have so many).
+SMALL, LARGE = 64 << 20, 1 << 30
 
 
 class Boxes(NamedTuple):
@@ -55,13 +59,18 @@ class Boxes(NamedTuple):
 
 
 def find_boxes(
-    shapes: Mapping[str, Shape], read: Callable[[str], Array | None], count: int, where: str, *, ignore: bool
+    shapes: Mapping[str, Shape],
+    read: Callable[[str, int], Array | None],
+    count: int,
+    where: str,
+    *,
+    ignore: bool,
 ) -> tuple[Boxes | None, bool]:
     """The cells among arrays; None: nothing is periodic. And whether it is, but that is to be ignored.
 
     Args:
         shapes: of all arrays.
-        read: gives one; None: it is too large for what it is called.
+        read: gives one of at most so many bytes; None: it has more, or no numbers.
         count: molecules.
         where: for messages.
         ignore: molecules are taken as if they were not periodic.
@@ -72,7 +81,7 @@ def find_boxes(
     cells = [key for key in shapes if plain(key) in CELLS]
     if not said and not cells:
         return None, False
-    values = {key: read(key) for key in said}
+    values = {key: read(key, most_bytes(shapes[key], count)) for key in said}
     if said and all(clear(each) and not np.any(each) for each in values.values()):
         return None, False
     if ignore:
@@ -80,9 +89,13 @@ def find_boxes(
     found = ", ".join(map(shown, [*said, *cells]))
     if len(cells) != 1 or len(said) > 1:
         raise DataError("periodic", where=where, found=found, wanted=f"{CELL}, and one pbc; or {WAY_OUT}")
-    vectors = cells_in(read(cells[0]), shapes[cells[0]], count)
+    most = most_bytes(shapes[cells[0]], count)
+    vectors = cells_in(read(cells[0], most), shapes[cells[0]], count)
     if vectors is None:
         shape = f"{shown(cells[0])} {list(shapes[cells[0]])}"
+        if most == LARGE and 4 * prod(shapes[cells[0]]) > most:
+            wanted = f"at most {LARGE:,} bytes of cells: pack it in several parts"
+            raise DataError("cells too large", where=where, found=shape, wanted=wanted)
         raise DataError("no cell", where=where, found=shape, wanted=f"numbers, {CELL}; or {WAY_OUT}")
     pbc = (vectors != 0).any(axis=(1, 2))[:, None].repeat(3, axis=1)
     if said:
@@ -93,6 +106,11 @@ def find_boxes(
             raise DataError("unclear pbc", where=where, found=shape, wanted=wanted)
     boxes = Boxes(vectors, pbc, (*cells, *said), not said)
     return (boxes if pbc.any() else None), False
+
+
+def most_bytes(shape: Shape, count: int) -> int:
+    """How much of an array is read at once: one with a line for each molecule grows with their number."""
+    return LARGE if shape in ((count, 3, 3), (count, 9), (count, 3), (count,)) else SMALL
 
 
 def clear(values: Array | None) -> bool:

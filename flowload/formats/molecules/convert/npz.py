@@ -92,7 +92,9 @@ def choose(path: Path, arrays: dict[str, Member], names: Names) -> Picked:
         arrays[key].check(fits)
     known = {key: member.shape for key, member in arrays.items()}
     ignore = names.ignore_cell
-    boxes, cell = find_boxes(known, lambda key: arrays[key].small(), count, str(path), ignore=ignore)
+    boxes, cell = find_boxes(
+        known, lambda key, most: arrays[key].small(most), count, str(path), ignore=ignore
+    )
     return picked._replace(cell=cell, boxes=boxes)
 
 

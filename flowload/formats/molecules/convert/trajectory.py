@@ -92,7 +92,7 @@ class Trajectory:
                     raise tell_meaning(key, self.count, str(path))
         known = {key: member.shape for key, member in arrays.items()}
         boxes, cell = find_boxes(
-            known, lambda key: arrays[key].small(), self.count, str(path), ignore=names.ignore_cell
+            known, lambda key, most: arrays[key].small(most), self.count, str(path), ignore=names.ignore_cell
         )
         self.picked = picked._replace(cell=cell, boxes=boxes)
         member = arrays[kind.elements]

@@ -26,6 +26,7 @@ Pairs: TypeAlias = Literal["none", "molecule", "batch", "real"]
 
 #: Atoms in a cubic Å of the densest matter at ordinary pressure, diamond with 0.176: for estimates of memory.
 DENSEST = 0.18
+LISTED = 12  #: bytes of a pair while it is looked for
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,19 @@ class PairRule:
         if cells and self.cutoff is not None:
             neighbours = math.ceil(DENSEST * 4 / 3 * math.pi * self.cutoff**3)
         return (20 if cells else 8) * molecules * slots * neighbours
+
+    def finding_bytes(self, molecules: int, slots: int, *, cells: bool) -> int:
+        """Bytes at most that a call has while it looks for pairs across cells, beside what it leases.
+
+        Two lists, of 12 bytes a pair, which become twice as long where an atom's neighbours may not fit, and
+        the old ones meanwhile.
+        """
+        if not cells or self.pairs != "real" or self.cutoff is None:
+            return 0
+        atoms = molecules * slots
+        pairs = self.own_bytes(molecules, slots, cells=True) // 20
+        around = math.ceil(DENSEST * (4 * self.cutoff) ** 3)  # of one atom, near or not
+        return LISTED * max(3 * (pairs + around), 64 * atoms) + 40 * atoms
 
     def real(self, places: NDArray[np.float32], sizes: Ints, call: Call) -> tuple[Ints, Ints]:
         """Pairs of real atoms, in leased memory."""

@@ -13,7 +13,9 @@ import flowload as fl
 from flowload.errors import DataError, GraphError
 from flowload.formats.molecules import PackedMolecules
 from flowload.formats.molecules.convert.units import Units
+from flowload.formats.molecules.pairs.rule import PairRule
 from flowload.formats.molecules.write import Some, packing
+from flowload.kernels.molecules.images import find_images
 from tests.formats.molecules import packs as naive
 
 build = pytest.importorskip("ase.build")
@@ -209,6 +211,35 @@ def test_memory_knows_neighbours(folder: Path) -> None:
     (batch,) = batches_of(fl.rows(PackedMolecules(folder, 9, "real", 6.0)) >> fl.batch(5))
     pairs = sum(batch[key].nbytes for key in ("dst_idx", "src_idx", "shifts"))
     assert pairs <= PackedMolecules(folder, 9, "real", 6.0).attending_bytes("physnet", 5)
+
+
+@pytest.mark.parametrize("how", [{"size": 1000}, {"atoms": 9000}])
+def test_memory_knows_the_lists_in_which_neighbours_are_found(folder: Path, how: dict[str, Any]) -> None:
+    def told(workers: int) -> int:
+        records = PackedMolecules(folder, 9, "real", 6.0)
+        return sum((fl.rows(records) >> fl.batch(workers=workers, **how)).memory(cpus=1).values())
+
+    records = PackedMolecules(folder, 9, "real", 6.0)
+    by = "rows" if "size" in how else "atoms"
+    lists = records.writing_bytes("physnet", by, next(iter(how.values())))
+    batch = records.attending_bytes("physnet", 1000)
+    assert told(3) - told(2) > lists
+    assert lists == pytest.approx(12 * 3 * batch / 20, rel=0.2)  # two lists of pairs, and what grows
+    assert PackedMolecules(folder, 9, "none").writing_bytes("physnet", by, 1000) == 0
+
+
+@pytest.mark.parametrize("atoms", [2, 8, 60, 500])
+def test_the_lists_are_no_longer_than_is_told(atoms: int) -> None:
+    rng = np.random.default_rng(0)
+    cutoff, edge = 5.0, (atoms / 0.17) ** (1 / 3)  # nearly as dense as diamond
+    places = (rng.random((2, 3 * atoms)) * edge).astype(np.float32)
+    cells = np.broadcast_to(np.eye(3) * edge, (2, 3, 3)).copy()
+    sizes, pbc = np.full(2, atoms, np.int32), np.ones((2, 3), np.bool_)
+    found, count = find_images(places, sizes, cells, pbc, (cutoff, False), np.zeros(1, np.uint8))
+    assert count > 0
+    # While a list grows, one of half its length is there, too.
+    peak = 1.5 * (found[0].nbytes + found[1].nbytes) + found[2].nbytes + found[3].nbytes
+    assert peak <= PairRule("real", cutoff).finding_bytes(2, atoms, cells=True)
 
 
 def test_cells_are_there_whatever_is_selected(folder: Path) -> None:

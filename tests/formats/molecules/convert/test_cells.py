@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from flowload.errors import DataError
+from flowload.formats.molecules.convert import boxes
 from tests.formats.molecules.convert.sources import KINDS, converted, write_xyz
 
 CELL = "3 0 0 0 3 0 1 0 3"
@@ -185,3 +186,17 @@ def test_arrays_that_say_no_are_of_a_molecule(tmp_path: Path, kind: str, extra: 
     done, pack = converted(KINDS[kind](tmp_path, **extra))
     assert "periodic, cell ignored" not in done.told.supposed
     assert not pack.columns
+
+
+@pytest.mark.parametrize("kind", ["npz", "hdf5"])
+def test_cells_grow_with_the_molecules_and_too_many_are_called_so(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = KINDS[kind](tmp_path, cell=np.array([VECTORS]), pbc=np.array([[True] * 3]))
+    monkeypatch.setattr(boxes, "SMALL", 1)  # of what has no line for each molecule
+    _, pack = converted(path)
+    assert cells_of(pack) == ([VECTORS], [[True] * 3])
+    (tmp_path / "out").rename(tmp_path / "first")
+    monkeypatch.setattr(boxes, "LARGE", 35)
+    with pytest.raises(DataError, match=r"cells too large; found .*wanted at most 35 bytes of cells"):
+        converted(path)
