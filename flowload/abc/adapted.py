@@ -59,10 +59,6 @@ class AdaptedTable(Uniform):
     def __len__(self) -> int:
         return len(self.table)
 
-    def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - nobody says
-        """All."""
-        return rows
-
     @cached_property
     def shapes(self) -> Fields:
         """Of the arrays of the first row. Raises DataError for what is no array of numbers."""

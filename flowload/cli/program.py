@@ -9,10 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from flowload.cli.view.lines import say
-
-from .command import Asked
-from .complaint import complain, status_of
+from .status import run_command
 from .versions import own_version
 
 __all__ = ["main", "program"]
@@ -61,18 +58,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no check mark must not end a run
-    asked = Asked()
-    try:
-        status = program.main(args=argv, prog_name="flowload", standalone_mode=False, obj=asked)
-    except click.exceptions.NoArgsIsHelpError as error:
-        say(error.format_message(), err=True)
-        return error.exit_code
-    except click.ClickException as error:
-        say(f"flowload: {error.format_message()}", err=True)
-        return error.exit_code
-    except click.Abort:
-        return 130
-    except Exception as error:  # noqa: BLE001 - the outermost: whatever it is, it is told and the status says so
-        say(complain(error, verbose=asked.verbose > 0), err=True)
-        return status_of(error)
-    return int(status or 0)
+    return run_command(program, argv, "flowload")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -14,8 +13,9 @@ from typing import Any, TextIO
 import click
 
 from flowload.files.drafts import naming, sync_folder
+from flowload.observe.json_values import plain
 
-__all__ = ["Sheet", "checked", "open_sheet", "plain"]
+__all__ = ["Sheet", "checked", "open_sheet"]
 
 
 class Sheet:
@@ -88,16 +88,3 @@ def draft_of(path: Path, sheet: Sheet) -> Iterator[Sheet]:
         sync_folder(path.absolute().parent)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def plain(value: object) -> Any:
-    """Values that JSON has: numbers that are not finite become null, what is unknown becomes text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return str(value)

@@ -117,7 +117,44 @@ class AsyncOutput(Protocol):
         """Number of the pass in which its last batch was completed."""
 
 
-class Batches(Protocol):
+class Running(Protocol):
+    """A run, seen by whoever may ask about it: its statistics, its place in the stream, what holds it."""
+
+    def stats(self) -> RunStats:
+        """The run at this moment, also after it was left."""
+
+    def dump(self) -> Dump:
+        """The calls that run, with their stacks, and who waits for whom."""
+
+    def record(self, trace: Trace | None) -> None:
+        """Write what is done from now on into a trace; None: stop that."""
+
+    @property
+    def recording(self) -> Trace | None:
+        """The trace that is written now; None: there is none."""
+
+    @property
+    def plan(self) -> Plan:
+        """What is run."""
+
+    @property
+    def epoch(self) -> int:
+        """Number of the pass in which the last batch that was handed out was completed."""
+
+    def state_dict(self) -> State:
+        """What `iterate(state=...)` and `stream(state=...)` go on from."""
+
+    def state_cost(self) -> StateCost:
+        """What that weighs, and what going on from it costs."""
+
+    def anchor(self, key: str | None = None) -> str | None:
+        """Put the anchor of a run over growing data at a file, by default the newest; returns its name."""
+
+    def new_chunks(self, since: str | None = None) -> int:
+        """How many chunks have come since an anchor, by default the run's own."""
+
+
+class Batches(Running, Protocol):
     """A run, seen from synchronous code. Iterable itself when the graph has one output."""
 
     def __enter__(self) -> Self: ...
@@ -136,47 +173,14 @@ class Batches(Protocol):
     def __len__(self) -> int:
         """Batches that this run gives from its beginning on; raises NoLength, a TypeError."""
 
-    def stats(self) -> RunStats:
-        """The run at this moment, also after it was left."""
-
-    def dump(self) -> Dump:
-        """The calls that run, with their stacks, and who waits for whom."""
-
-    def record(self, trace: Trace | None) -> None:
-        """Write what is done from now on into a trace; None: stop that."""
-
-    @property
-    def recording(self) -> Trace | None:
-        """The trace that is written now; None: there is none."""
-
-    @property
-    def plan(self) -> Plan:
-        """What is run."""
-
-    @property
-    def epoch(self) -> int:
-        """Number of the pass in which the last batch that was handed out was completed."""
-
     def close(self) -> None:
         """End the run, as leaving its block does; may be called again."""
-
-    def state_dict(self) -> State:
-        """What `iterate(state=...)` goes on from."""
-
-    def anchor(self, key: str | None = None) -> str | None:
-        """Put the anchor of a run over growing data at a file, by default the newest; returns its name."""
-
-    def new_chunks(self, since: str | None = None) -> int:
-        """How many chunks have come since an anchor, by default the run's own."""
 
     def wait(self, *, chunks: int, since: str | None = None) -> int:
         """Wait until so many chunks have come since an anchor; returns how many."""
 
-    def state_cost(self) -> StateCost:
-        """What that weighs, and what going on from it costs."""
 
-
-class Stream(Protocol):
+class Stream(Running, Protocol):
     """A run, seen from asynchronous code. Iterable itself when the graph has one output."""
 
     async def __aenter__(self) -> Self: ...
@@ -192,41 +196,8 @@ class Stream(Protocol):
     def __getitem__(self, output: str) -> AsyncOutput:
         """The batches of one named output."""
 
-    def stats(self) -> RunStats:
-        """The run at this moment, also after it was left."""
-
-    def dump(self) -> Dump:
-        """The calls that run, with their stacks, and who waits for whom."""
-
-    def record(self, trace: Trace | None) -> None:
-        """Write what is done from now on into a trace; None: stop that."""
-
-    @property
-    def recording(self) -> Trace | None:
-        """The trace that is written now; None: there is none."""
-
-    @property
-    def plan(self) -> Plan:
-        """What is run."""
-
-    @property
-    def epoch(self) -> int:
-        """Number of the pass in which the last batch that was handed out was completed."""
-
-    def state_dict(self) -> State:
-        """What `stream(state=...)` goes on from."""
-
-    def anchor(self, key: str | None = None) -> str | None:
-        """Put the anchor of a run over growing data at a file, by default the newest; returns its name."""
-
-    def new_chunks(self, since: str | None = None) -> int:
-        """How many chunks have come since an anchor, by default the run's own."""
-
     async def wait(self, *, chunks: int, since: str | None = None) -> int:
         """Wait until so many chunks have come since an anchor; returns how many."""
-
-    def state_cost(self) -> StateCost:
-        """What that weighs, and what going on from it costs."""
 
 
 class Engine(Protocol[Drawing_contra]):

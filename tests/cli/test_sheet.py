@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flowload.cli.sheet import open_sheet, plain
+from flowload.cli.sheet import open_sheet
+from flowload.observe.json_values import plain
 
 
 def test_the_content_is_there_after_leaving(tmp_path: Path) -> None:

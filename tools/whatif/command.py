@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from flowload.cli.command import Asked, FileCommand
-from flowload.cli.complaint import complain, status_of
 from flowload.cli.completion import PipelineFile
 from flowload.cli.numbers import limit
+from flowload.cli.status import run_command
 from flowload.cli.view.lines import say
 
 from .model import what_if
@@ -20,8 +20,6 @@ from .prospects import as_json, prospects
 from .trials import look_closely
 
 __all__ = ["main"]
-
-NAME = "python tools/whatif"
 
 
 @click.command(cls=FileCommand)
@@ -49,13 +47,4 @@ def whatif(asked: Asked, /, *, json: Path | None, seconds: float, seed: int, **_
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; the exit status."""
-    try:
-        return int(whatif.main(args=argv, prog_name=NAME, standalone_mode=False, obj=Asked()))
-    except click.ClickException as error:
-        say(f"whatif: {error.format_message()}", err=True)
-        return error.exit_code
-    except click.Abort:
-        return 130
-    except Exception as error:  # noqa: BLE001 - the outermost: whatever it is, it is told and the status says so
-        say(complain(error, verbose=False), err=True)
-        return status_of(error)
+    return run_command(whatif, argv, "python tools/whatif")

@@ -11,11 +11,11 @@ import click
 
 from flowload.cli.command import Asked, FileCommand
 from flowload.cli.commands.run import bounded, opened
-from flowload.cli.complaint import complain, status_of
 from flowload.cli.completion import PipelineFile
 from flowload.cli.drive import Bounds, Drive
 from flowload.cli.numbers import limit
 from flowload.cli.outcome import status_after
+from flowload.cli.status import run_command
 from flowload.cli.view.lines import say
 from flowload.cli.view.quiet import QuietScreen
 from flowload.errors import GraphError
@@ -91,16 +91,4 @@ def picture(asked: Asked, /, *, out: Path | None, page: bool, port: int, **bound
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool; the exit status, as that of `flowload`."""
-    asked = Asked()
-    try:
-        return int(
-            picture.main(args=argv, prog_name="python tools/graphviz", standalone_mode=False, obj=asked) or 0
-        )
-    except click.ClickException as error:
-        say(f"graphviz: {error.format_message()}", err=True)
-        return error.exit_code
-    except click.Abort:
-        return 130
-    except Exception as error:  # noqa: BLE001 - the outermost: whatever it is, it is told and the status says so
-        say(complain(error, verbose=asked.verbose > 0), err=True)
-        return status_of(error)
+    return run_command(picture, argv, "python tools/graphviz")

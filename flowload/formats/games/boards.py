@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.operators import Call
 from flowload.abc.record_powers import Ordered
 from flowload.abc.records import Fields, Numbers, Order
 from flowload.errors import DataError, GraphError, NoDataError
@@ -110,10 +109,6 @@ class BoardsTable(Ordered):
 
     def __len__(self) -> int:
         return len(self.boards)
-
-    def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - any bits are boards
-        """All rows: none is known to be bad."""
-        return rows
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
         """`boards [B, K, 64] float32`, and what is beside."""

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
-from flowload.abc.operators import Call
 from flowload.abc.record_powers import Ordered
 from flowload.abc.records import WRITTEN, Fields, Numbers, Order
 from flowload.errors import DataError, GraphError
@@ -60,10 +59,6 @@ class GamesTable(Ordered):
     def guard(self) -> Guard:
         """Of the packing's files."""
         return self.columns.guard
-
-    def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - their outcome is looked at below
-        """All rows: none is known to be bad."""
-        return rows
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
         """`inputs [B, 193] float32`, `outputs [B] int64`."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from threading import Event
 from typing import Any
 
 from flowload.errors import ClosedRun
+from flowload.observe.json_values import plain
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 
 from .feed import Seen
 
-__all__ = ["answer", "plain"]
+__all__ = ["answer"]
 
 TRACED = 3.0  #: seconds that a page's trace is of
 SLICES = 50_000
@@ -82,16 +81,3 @@ class Still:
     def stats(self) -> RunStats:
         """Always the same."""
         return self.now
-
-
-def plain(value: object) -> Any:
-    """Values that JSON has: numbers that are not finite become null, what is unknown becomes text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return str(value)

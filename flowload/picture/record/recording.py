@@ -20,11 +20,11 @@ from typing import Any
 
 from flowload.errors import DataError
 from flowload.files.drafts import naming, sync_folder
+from flowload.observe.json_values import plain
 from flowload.picture.scene.moment import Moment
 from flowload.picture.scene.rails import Rails
 from flowload.picture.scene.rails_json import rails_from, rails_json
 
-from .asked import plain
 from .feed import Seen
 from .sampler import Sampler
 from .tape import Kept

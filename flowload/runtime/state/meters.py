@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from flowload.observe.metrics import Meter
@@ -11,24 +12,17 @@ from flowload.runtime.tasks.call import Member
 
 __all__ = ["Counts", "count", "counts_of", "recount"]
 
-Counts: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, dict[str, int] | None]
+#: Counters of a meter, in the order of states; behind them comes what was dropped, by reason.
+COUNTED = ["in_", "taken", "out", "held", "blocks_in", "blocks_out", "bytes_out", "skipped", "missing"]
+
+Counts: TypeAlias = tuple[int | dict[str, int] | None, ...]
+
+_counted = attrgetter(*COUNTED)
 
 
 def count(meter: Meter) -> Counts:
     """A meter's counters; half a microsecond."""
-    dropped = dict(meter.dropped) if meter.dropped else None
-    return (
-        meter.in_,
-        meter.taken,
-        meter.out,
-        meter.held,
-        meter.blocks_in,
-        meter.blocks_out,
-        meter.bytes_out,
-        meter.skipped,
-        meter.missing,
-        dropped,
-    )
+    return (*_counted(meter), dict(meter.dropped) if meter.dropped else None)
 
 
 def counts_of(members: Iterable[Member]) -> list[Counts]:
@@ -38,18 +32,7 @@ def counts_of(members: Iterable[Member]) -> list[Counts]:
 
 def recount(members: Sequence[Member], counts: Sequence[Sequence[Any]]) -> None:
     """Let meters go on from there."""
-    for member, saved in zip(members, counts, strict=True):
-        meter = member.meter
-        (
-            meter.in_,
-            meter.taken,
-            meter.out,
-            meter.held,
-            meter.blocks_in,
-            meter.blocks_out,
-            meter.bytes_out,
-            meter.skipped,
-            meter.missing,
-            dropped,
-        ) = saved
-        meter.dropped = Counter(dropped or {})
+    for member, (*numbers, dropped) in zip(members, counts, strict=True):
+        for name, number in zip(COUNTED, numbers, strict=True):
+            setattr(member.meter, name, number)
+        member.meter.dropped = Counter(dropped or {})

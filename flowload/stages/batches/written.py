@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-import numpy as np
-
-from flowload.abc.operators import Bytes, Call, Device
+from flowload.abc.operators import Call
 from flowload.blocks import Batch, Bundle, Item, Rows
 from flowload.errors import DataError
+from flowload.stages.inner_call import InnerCall
 from flowload.stages.rows.selection import RowList, joined, narrow
 
 from .collate import BatchParts, Collate, Part, cut_out
@@ -93,48 +92,11 @@ def merged(parts: Iterable[Part]) -> list[Part]:
     return found
 
 
-class QuietCall:
+class QuietCall(InnerCall):
     """A call that tells nothing of what is missing: it was told when these samples were written first."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.number = call.number
-        self.stop = call.stop
-
-    def rng(self, *key: int) -> np.random.Generator:
-        """See `Call.rng`."""
-        return self.call.rng(*key)
-
-    def key(self) -> tuple[int, int]:
-        """See `Call.key`."""
-        return self.call.key()
-
-    def go_on(self) -> None:
-        """See `Call.go_on`."""
-        self.call.go_on()
-
-    def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
-        """See `Call.lease`."""
-        return self.call.lease(nbytes, device)
-
-    def keep(self, value: object) -> None:
-        """See `Call.keep`."""
-        self.call.keep(value)
-
-    def drop(self, count: int, reason: str) -> None:
-        """See `Call.drop`."""
-        self.call.drop(count, reason)
-
-    def reject(self, error: DataError, count: int = 1) -> None:
-        """See `Call.reject`."""
-        self.call.reject(error, count)
 
     def missing(self, count: int, what: DataError) -> None:
         """Ignore: it was reported when these samples were written first."""
-
-    def opened(self, count: int) -> None:
-        """See `Call.opened`."""
-        self.call.opened(count)
 
 
 class TrialCall(QuietCall):

@@ -61,10 +61,6 @@ class CountedTable(Uniform):
     def __len__(self) -> int:
         return self.n
 
-    def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - nothing is bad
-        """All rows: none is known to be bad."""
-        return rows
-
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - there is one
         """`index [B] int64`."""
         return INDEX
@@ -131,10 +127,6 @@ class ArrayTable(Uniform):
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
-
-    def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - nothing is bad
-        """All rows: none is known to be bad."""
-        return rows
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
         """Shape of a row and dtype of each array."""

@@ -150,10 +150,6 @@ class SampleTable(Uniform):
     def __len__(self) -> int:
         return len(self.fetch)
 
-    def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - it shows when they are read
-        """All."""
-        return rows
-
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the same for all
         """Those of the first sample."""
         return self.like

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.chunk_formats import ChunkFormat
-from flowload.abc.operators import Bytes, Call, Device
 from flowload.blocks import CHUNK, Chunks, Frames, SourceFile
 from flowload.errors import DataError
 from flowload.files.objects.bring import opening
 from flowload.files.regular import translated
+from flowload.stages.inner_call import InnerCall
 
 __all__ = ["RecalledIndexes", "Strict", "places_of"]
 
@@ -75,33 +75,8 @@ def places_of(
     return rows if bool((rows < firsts[chunks + 1]).all()) else None
 
 
-class Strict:
+class Strict(InnerCall):
     """A call in which bad data raise, whatever the stage does with them otherwise, and nothing is counted."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.number = call.number
-        self.stop = call.stop
-
-    def rng(self, *key: int) -> np.random.Generator:
-        """See `Call.rng`."""
-        return self.call.rng(*key)
-
-    def key(self) -> tuple[int, int]:
-        """See `Call.key`."""
-        return self.call.key()
-
-    def go_on(self) -> None:
-        """See `Call.go_on`."""
-        self.call.go_on()
-
-    def lease(self, nbytes: int, device: Device | None = None) -> Bytes:
-        """See `Call.lease`."""
-        return self.call.lease(nbytes, device)
-
-    def keep(self, value: object) -> None:
-        """See `Call.keep`."""
-        self.call.keep(value)
 
     def drop(self, count: int, reason: str) -> None:
         """Nothing is counted."""
