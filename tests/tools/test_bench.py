@@ -113,6 +113,19 @@ def test_one_round_says_what_watching_costs() -> None:
 
 @pytest.mark.hammer
 def test_windows_of_a_recording_are_measured(tmp_path: Path) -> None:
+    small = ["--memory", "--size", "64", "--widths", "300000,20000", "--json", str(tmp_path / "memory.json")]
+    lines = bench("neural", *small).splitlines()
+    memory = json.loads((tmp_path / "memory.json").read_text())
+    assert memory["window"] == pytest.approx(64 * 320_000 * 4, rel=0.01)
+    assert 3 * memory["window"] <= memory["buffers"] <= memory["told"] <= 3.3 * memory["window"]
+    if Path("/proc/self/status").exists():
+        assert 2.5 * memory["window"] < memory["peak"] < 4 * memory["window"]
+    assert [line.partition("  ")[0] for line in lines] == [
+        "graph.memory()",
+        "buffers of the run, at most",
+        "process, above its imports",
+        "one window",
+    ]
     told = bench("neural", "--quick", "--json", str(tmp_path / "neural.json"))
     result = json.loads((tmp_path / "neural.json").read_text())
     for codec in ("raw", "zstd"):

@@ -132,8 +132,33 @@ def observe(costs: int, blocks: int, how: How, **given: Any) -> None:
 @options.cpus
 @options.sheet
 @options.quick
-def neural(sheet: Path | None, quick: bool, **given: Any) -> None:
+@click.option("--memory", is_flag=True, help="Instead: the memory of windows; takes 12.2 GB, and no disk.")
+@click.option("--size", default=65_536, show_default=True, help="With --memory: rows of a window.")
+@options.numbers("--widths", "13741,1736", int, "With --memory: columns of each array.")
+@click.option("--prefetch", default=2, show_default=True, help="With --memory: windows ahead.")
+@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", help="With --memory.")
+def neural(
+    sheet: Path | None,
+    quick: bool,
+    memory: bool,
+    size: int,
+    widths: tuple[int, ...],
+    prefetch: int,
+    dtype: str,
+    **given: Any,
+) -> None:
     """Windows of a recording in zarr: 0.7 GB in a temporary folder; and loading behind training."""
+    if memory:
+        from tools.bench.neural.memory import Asked, measure_memory  # noqa: PLC0415 - see above
+
+        try:
+            found = measure_memory(Asked(size, widths, prefetch, dtype))
+        except RuntimeError as error:
+            raise click.ClickException(str(error)) from None
+        with open_sheet(sheet) as paper:
+            paper.content = found._asdict()
+        click.echo("\n".join(found.lines()))
+        return
     from tools.bench.neural.measure import NeuralSettings, measure_neural  # noqa: PLC0415 - see above
 
     settings = NeuralSettings(**given)
