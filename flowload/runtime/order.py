@@ -18,6 +18,7 @@ from flowload.graph.engine import RunOrder
 from flowload.graph.inspect.lanes import LanePlan, find_lanes
 from flowload.graph.inspect.length import Length, length_of
 from flowload.runtime.capsules.write import Capsules
+from flowload.runtime.growing.chunk_counts import chunk_counts
 from flowload.runtime.growing.log import grown, repeat
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.memory.shared_file import SharedFile
@@ -131,13 +132,15 @@ class Order(RunOrder):
                 member.capsules = keeper
         if self.start.growing is not None:
             repeat(compiled.segments, self.start.growing, accept=self.on_change == "accept")
-        # What grows is told again from its beginning: see `flowload.runtime.growing`.
         roots = roots_of(compiled.members)
         saved = moved(self.start.standing, (self.start.world or {}).get("roots", {}), roots)
-        grows = any(placed.stage.growing for placed in self.graph.nodes())
-        standing = None if grows else standing_of(compiled, saved, self.start.delivered)
-        anchor = (self.start.growing or {}).get("anchor")
-        return Run(compiled, pool, monitor, standing, anchor=anchor, roots=roots)
+        if self.start.growing is not None and self.on_change == "accept":
+            saved = None  # what has gone may be in the midst of a fold: all is made again, without it
+        standing = standing_of(compiled, saved, self.start.delivered)
+        begun = Run(compiled, pool, monitor, standing, roots=roots)
+        begun.anchor = (self.start.growing or {}).get("anchor")
+        begun.chunk_counts = chunk_counts(compiled.members, (self.start.growing or {}).get("chunks"))
+        return begun
 
     @cached_property
     def lanes(self) -> LanePlan | None:
@@ -180,7 +183,10 @@ class Order(RunOrder):
             return self.start.growing
         with run.monitor.run_lock:
             found = grown(run.compiled.segments, self.start.growing, run.arrivals)
-        return None if found is None else {**found, "anchor": run.anchor}
+        if found is None:
+            return None
+        chunks = {node: counts.state() for node, counts in run.chunk_counts.items()}
+        return {**found, "anchor": run.anchor, "chunks": chunks}
 
     def write(self, delivered: Mapping[str, int], run: Run | None = None) -> State:
         """The state after so many blocks of each output; there may be arrays in it.

@@ -39,6 +39,7 @@ from flowload.observe.trace import Trace
 from flowload.observe.waits import Waits
 from flowload.printable import text_of
 from flowload.runtime.growing.arrivals import Arrivals
+from flowload.runtime.growing.chunk_counts import ChunkCounts
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.observe.accounts import check_accounts, check_delivered, check_made_again
 from flowload.runtime.observe.process import ProcessStats, thread_clock
@@ -79,7 +80,6 @@ class Run:
         monitor: Monitor,
         standing: Standing | None = None,
         *,
-        anchor: str | None = None,
         roots: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.compiled = compiled
@@ -88,7 +88,8 @@ class Run:
         self.monitor = monitor
         self.arrivals: Arrivals | None = None  #: made when somebody asks
         self.roots = roots or {}  #: folders that sources read, by node
-        self.anchor = anchor  #: what came behind this file is new; see `flowload.runtime.growing.arrivals`
+        self.anchor: str | None = None  #: what came behind this file is new; see `growing.arrivals`
+        self.chunk_counts: Mapping[str, ChunkCounts] = {}  #: of files of growing sources, by node
         self.failure: BaseException | None = None
         self.finished = False
         self.unclosed = 0  #: parts of it that could not be closed when it was stopped

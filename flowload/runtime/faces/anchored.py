@@ -35,7 +35,7 @@ class Anchored:
         """What has come. Raises GraphError where nothing grows."""
         run = self.begun_run()
         if run.arrivals is None:
-            run.arrivals = Arrivals(run.compiled.members)
+            run.arrivals = Arrivals(run.compiled.members, list(run.chunk_counts.values()))
         return run.arrivals
 
     def anchor(self, key: str | None = None) -> str | None:

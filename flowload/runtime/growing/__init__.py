@@ -1,5 +1,5 @@
 """Runs over data that grow: what happened by the clock is noted, so that it can happen again in that order.
 
-`idle_log` notes when folds gave blocks without input, `log` keeps it in a state with what sources told, and
-`arrivals` counts the chunks that have come since an anchor.
+`idle_log` notes when folds gave blocks without input, `log` keeps it in a state with what sources told,
+`chunk_counts` knows the chunks of files, and `arrivals` counts those that have come since an anchor.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import anyio
@@ -14,6 +15,8 @@ from flowload.blocks import Files
 from flowload.errors import GraphError
 from flowload.runtime.capture import Capture
 from flowload.runtime.tasks.call import Member
+
+from .chunk_counts import ChunkCounts
 
 __all__ = ["Arrivals"]
 
@@ -26,14 +29,16 @@ class Arrivals:
 
     Args:
         members: operators of the run.
+        known: of files that earlier runs have looked at.
 
     Raises GraphError where nothing grows.
     """
 
-    def __init__(self, members: Iterable[Member]) -> None:
+    def __init__(self, members: Iterable[Member], known: Sequence[ChunkCounts] = ()) -> None:
         operators = [member.operator for member in members]
         self.sources = [one for one in operators if isinstance(one, Arriving)]
         self.counters = [one for one in operators if isinstance(one, Counting)]
+        self.known = known
         self.beyond: list[list[str]] = [[] for _ in self.sources]  #: not told yet, by source
         self.tallies: dict[tuple[int, str | None], Tally] = {}
         if not self.sources:
@@ -84,7 +89,9 @@ class Arrivals:
         """Chunks of a file; None: nobody has looked. One, where no stage reads chunks of files."""
         if not self.counters:
             return 1
-        return next((each.chunk_counts[path] for each in self.counters if path in each.chunk_counts), None)
+        found = (each.chunk_counts[path] for each in self.counters if path in each.chunk_counts)
+        before = (count for each in self.known if (count := each.of(path)) is not None)
+        return next(chain(found, before), None)
 
     async def wait(self, chunks: int, since: str | None) -> int:
         """Return how many there are, as soon as there are enough; looks at files that nobody has read."""

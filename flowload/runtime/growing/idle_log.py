@@ -13,7 +13,7 @@ class IdleLog:
     """Counts the messages that a chain of folds was fed, and notes between which of them it was left idle.
 
     From a state it says the same again: behind so many messages be idle so many times, and at no other time
-    before what is known ends. Held inside the run's lock.
+    before what is known ends. Changed inside the run's lock, or by the chain's call, which the task awaits.
     """
 
     def __init__(self) -> None:
@@ -55,18 +55,37 @@ class IdleLog:
                 self._script.popleft()
 
     def state(self) -> Mapping[str, Any]:
-        """As JSON values."""
-        return {"fed": self.fed, "idled": [list(each) for each in self.idled]}
+        """As JSON values; also what is to be done again: a run may be left before it has come so far."""
+        idled = [list(each) for each in self.idled]
+        for fed, times in self._script:
+            if idled and idled[-1][0] == fed:
+                idled[-1][1] += times
+            else:
+                idled.append([fed, times])
+        return {"fed": max(self.fed, self._known), "idled": idled}
 
     def replay(self, saved: Mapping[str, Any]) -> None:
         """Before the first message: do as `state` says."""
         self._script = deque([int(fed), int(times)] for fed, times in saved["idled"])
         self._known = int(saved["fed"])
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """The folds were restored to where this log had this state: what is done is not done again."""
-        self.fed = int(saved["fed"])
-        self.idled = [[int(fed), int(times)] for fed, times in saved["idled"]]
-        done = {fed: times for fed, times in self.idled}  # noqa: C416 - of lists
-        left = ([fed, times - done.get(fed, 0)] for fed, times in self._script)
-        self._script = deque([fed, times] for fed, times in left if fed >= self.fed and times > 0)
+    def place(self, ahead: int = 0) -> Mapping[str, int]:
+        """Where it is: a few numbers, whatever its length.
+
+        Args:
+            ahead: messages that were fed, of which the chain has not come to.
+        """
+        last = self.idled[-1][1] if self.idled else 0
+        return {"fed": self.fed - ahead, "places": len(self.idled), "last": last}
+
+    def restore(self, place: Mapping[str, int]) -> None:
+        """The folds were restored to where this log, of which `replay` told, had come to this place."""
+        script, places = list(self._script), int(place["places"])
+        self.fed = int(place["fed"])
+        self.idled = script[:places]
+        left = script[places:]
+        if self.idled:
+            fed, times = self.idled[-1]
+            self.idled[-1] = [fed, int(place["last"])]
+            left = [[fed, times - int(place["last"])], *left]
+        self._script = deque([fed, times] for fed, times in left if times > 0)

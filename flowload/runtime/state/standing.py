@@ -136,6 +136,8 @@ class Standing:
         segment.saved = value
         recount(segment.members, value["counts"])
         segment.given = Counter(value.get("given", {}))
+        if "idle" in value:
+            segment.idle_log.restore(value["idle"])
         for port, channel in segment.outputs.items():
             channel.sent = value["sent"].get(port, 0)
             channel.passed.samples = segment.gave(port)

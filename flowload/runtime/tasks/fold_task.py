@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from flowload.abc.powers import Paced
-from flowload.runtime.channel import Channel, Message, NumberedBlock
+from flowload.runtime.channel import Channel, Cut, Message, NumberedBlock
 from flowload.runtime.tasks.chains.chain_state import ChainState
 from flowload.runtime.tasks.chains.fold_chain import FoldChain
 from flowload.runtime.threads.executor import Executor, Job
@@ -53,13 +53,12 @@ class FoldTask(Task):
         sent, since = self._stood(segment)
         counts = "out" in segment.outputs and segment.outputs["out"].counts_batches
         state = ChainState(segment.saver, sent, since, counts_batches=counts)
-        self._chain = FoldChain(segment.members, segment.epochs, state)
+        self._chain = FoldChain(segment.members, segment.epochs, state, segment.idle_log)
         self._made: deque[Message] = deque()  # not sent yet
         self._job: Job | None = None
         self._spent = True  # nothing more comes of what was fed
         self._flushed = False
         self._rested = False  # idle folds were asked, and gave nothing
-        self._resting = False  # what is made now comes of idle folds
         self._light = 0  # hops in a row that made few bytes
         self._go_on()
 
@@ -114,19 +113,19 @@ class FoldTask(Task):
         source = self.segment.inputs[0]
         messages: list[Message] = []
         log = self.segment.idle_log
-        most = log.most(self._take)
-        while len(messages) < most and (message := source.take_now()) is not None:
+        most, fed = log.most(self._take), 0
+        while fed < most and (message := source.take_now()) is not None:
             messages.append(message)
+            fed += not isinstance(message, Cut)
             if self._pacing is not None and isinstance(message, NumberedBlock) and message.block is not None:
                 self._pacing.began(message.block)
         if messages:
             self._chain.feed(messages)
-            log.feed(len(messages))
+            log.feed(fed)
             self._rested = False
         elif log.due:
             log.begun()
             self._chain.rest()
-            self._resting = True
         elif source.at_end:
             if self._flushed:
                 return False
@@ -134,7 +133,7 @@ class FoldTask(Task):
             self._flushed = True
         elif self._chain.idles and not self._rested and log.free:
             self._chain.rest()
-            self._rested = self._resting = True
+            self._rested = True
         else:
             return False
         self._spent = False
@@ -152,10 +151,7 @@ class FoldTask(Task):
         self.segment.running = 0
         made, self._spent = job.outcome()
         self._made.extend(made)
-        if self._resting and made:
-            self.segment.idle_log.gave()
-        self._resting = self._resting and not made and not self._spent
         nbytes = sum(message.nbytes for message in made if isinstance(message, NumberedBlock))
         self._light = self._light + 1 if nbytes <= LIGHT_BYTES else 0
-        if made:
+        if any(not isinstance(message, Cut) for message in made):
             self._rested = False

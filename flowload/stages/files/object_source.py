@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flowload.abc.operators import Call
@@ -54,6 +54,10 @@ class ObjectSource(ListSource):
         self.check_names(paths)
         self.ahead = ReadAhead(room)
         return paths
+
+    def roots(self) -> Sequence[str]:
+        """See `Rooted`: paths are below the cache."""
+        return [self.cache.root]
 
     def fingerprint(self) -> Fingerprint | None:
         """Names below the folders that were searched, sizes and ETags."""

@@ -198,6 +198,10 @@ class ObjectWatch(WatchSource):
             self.bringing.arrive(self.place, self.go_on)
             self.place += 1
 
+    def roots(self) -> Sequence[str]:
+        """See `Rooted`: paths are below the cache."""
+        return [self.cache.root]
+
     def key(self, path: str) -> Natural:
         """The natural order of names, as of files."""
         return natural(Place.of(path).url)

@@ -107,6 +107,7 @@ class WatchSource:
         self.found_first: int | None = None  #: of them, those that were there when the run began
         self.given = 0  #: entries of the log that were given
         self.again: list[Entry] = []  #: what an earlier run told
+        self.earlier: State | None = None  #: the same, as it was saved
         self.told_more = anyio.Event()  #: for who waits for more
         self.accept = False  #: what is not there any more of that is left out
 
@@ -183,13 +184,17 @@ class WatchSource:
         self.again = []
 
     def found(self, file: ToldFile, *, needed: bool) -> str | None:
-        """The path of a file that was told before; None: it is left out. Raises DataError, see `retell`."""
+        """The path of a file that was told before; None: it is left out. Raises DataError, see `retell`.
+
+        One that need not be told again may have gone; but what folds hold of it by reference is not to be
+        read of another file of that name.
+        """
         try:
             path = self.search.path_of(file.place, file.name)
         except IndexError:
             path = file.name
-        look = self.probe(path) if needed else None
-        if needed and not self.accept and file.size >= 0:
+        look = self.probe(path)
+        if (look is not None or needed) and not self.accept and file.size >= 0:
             tag = self.search.tag(path)
             other = file.tag != tag and bool(file.tag) and bool(tag)
             if look is None or look.size != file.size or other:
@@ -231,12 +236,18 @@ class WatchSource:
 
     def told(self, beyond: Sequence[str] = ()) -> State:
         """See `Retelling`."""
+        if self.again and self.earlier is not None:
+            return self.earlier  # it has not begun
         # Of these no size is known: one that goes before it is told is nobody's business.
         return self.log.state([ToldFile(-1, *self.search.place_of(path)) for path in beyond])
 
     def retell(self, told: State, *, accept: bool = False) -> None:
         """See `Retelling`."""
-        self.again, self.accept = list(entries_of(told)), accept
+        self.again, self.accept, self.earlier = list(entries_of(told)), accept, told
+
+    def roots(self) -> Sequence[str]:
+        """See `Rooted`. Raises DataError."""
+        return [place.root for place in Search.of(self.texts, self.suffixes, absolute=True).places]
 
     def arrived(self) -> Sequence[str]:
         """See `Arriving`."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import flowload as fl
 from flowload.errors import ClosedRun, DataError, GraphError
 from flowload.graph import Graph
 from flowload.stages.files.writers import LOCAL, filesystem, nobody_writes
+from flowload.testing.resume_runs import as_often_as_can_be
 from tests.threads import none_left
 
 from .damage import good_games, tar_of
@@ -52,13 +55,13 @@ def put(part: Path, folder: Path, name: str) -> None:
     (folder / f"{name}.part").rename(folder / f"{name}.tar")
 
 
-def pooled(folder: Path, pool: int = 4) -> Graph:
+def pooled(folder: Path, pool: int = 4, size: int = 2) -> Graph:
     return (
         games_of(folder)
         >> fl.shuffle_pool(pool)
         >> fl.unpack()
         >> fl.reservoir(8)
-        >> fl.batch(2, layout="bits")
+        >> fl.batch(size, layout="bits")
     )
 
 
@@ -66,8 +69,18 @@ def bits(batch: Any) -> bytes:
     return np.asarray(batch["bits"]).tobytes()
 
 
+@pytest.fixture(params=["often", "never"])
+def cuts(request: pytest.FixtureRequest) -> Iterator[str]:
+    """How often stages save their parts; a short run of a test none."""
+    if request.param == "never":
+        yield request.param
+        return
+    with as_often_as_can_be():
+        yield request.param
+
+
 @pytest.mark.parametrize("epochs", [1, None])
-def test_it_goes_on_from_every_batch(folder: Path, parts: list[Path], epochs: int | None) -> None:
+def test_it_goes_on_from_every_batch(folder: Path, parts: list[Path], epochs: int | None, cuts: str) -> None:
     put(parts[0], folder, "m")
     states, got = [], []
     with pooled(folder).iterate(seed=3, epochs=epochs) as batches:
@@ -77,6 +90,8 @@ def test_it_goes_on_from_every_batch(folder: Path, parts: list[Path], epochs: in
                 batches.wait(chunks=(2 if number == 5 else 3) * GAMES)
             got.append(bits(next(batches)))
             states.append(json.dumps(batches.state_dict()))
+    members = json.loads(states[-1])["standing"]["members"]
+    assert ("state" in members.get("reservoir", {})) == (cuts == "often")
     put(parts[3], folder, "a")  # meanwhile
     moved = folder.rename(folder.with_name("moved"))
     for cut in range(0, len(states) - 1, 3):
@@ -87,6 +102,76 @@ def test_it_goes_on_from_every_batch(folder: Path, parts: list[Path], epochs: in
             expected = bits(next(batches))
         with pooled(moved).iterate(seed=3, epochs=epochs, state=json.loads(state)) as batches:
             assert bits(next(batches)) == expected
+
+
+def test_nothing_is_made_again_though_sources_tell_nothing(folder: Path, parts: list[Path]) -> None:
+    """Files may go when the window has left them; what folds gave of their own accord is where they were."""
+    put(parts[0], folder, "a")
+    graph = pooled(folder, pool=GAMES, size=32)
+    with as_often_as_can_be():
+        with graph.iterate(seed=3, epochs=None) as batches:
+            next(batches)
+            put(parts[1], folder, "b")
+            batches.wait(chunks=2 * GAMES)
+            batches.anchor("a.tar")
+            while batches.stats().stages["shuffle_pool"].in_ < 2 * GAMES:
+                next(batches)
+            for _ in range(80):
+                next(batches)
+            state = json.dumps(batches.state_dict())
+            expected = [bits(next(batches)) for _ in range(20)]
+        (folder / "a.tar").unlink()
+        with graph.iterate(seed=3, epochs=None, state=json.loads(state)) as batches:
+            assert batches.state_cost().begins_anew is None
+            assert [bits(next(batches)) for _ in range(20)] == expected
+            put(parts[2], folder, "c")
+            assert batches.wait(chunks=2 * GAMES) == 2 * GAMES
+            assert batches.new_chunks(since="") == 3 * GAMES, "also those of the file that has gone"
+            assert batches.stats().stages["unpack"].blocks_in < 100
+            again = json.dumps(batches.state_dict())
+            more = bits(next(batches))
+        with graph.iterate(seed=3, epochs=None, state=json.loads(again)) as batches:
+            assert bits(next(batches)) == more
+            assert batches.wait(chunks=1) == batches.new_chunks() == 2 * GAMES
+
+
+@pytest.mark.parametrize("often", [False, True])
+def test_a_run_that_is_left_before_it_has_begun_forgets_nothing(
+    folder: Path, parts: list[Path], often: bool
+) -> None:
+    """Of files that came out of the order of their names, and of when the pool was idle."""
+    put(parts[0], folder, "m")
+    with as_often_as_can_be() if often else nullcontext():
+        with pooled(folder).iterate(epochs=None) as batches:
+            for _ in range(20):
+                next(batches)
+            put(parts[1], folder, "a")
+            batches.wait(chunks=2 * GAMES)
+            while batches.stats().stages["shuffle_pool"].in_ < 2 * GAMES:
+                next(batches)
+            batches.anchor("m.tar")
+            state = json.loads(json.dumps(batches.state_dict()))
+            expected = [bits(next(batches)) for _ in range(10)]
+        for _ in range(2):
+            with pooled(folder).iterate(epochs=None, state=state) as batches:
+                state = json.loads(json.dumps(batches.state_dict()))
+        with pooled(folder).iterate(epochs=None, state=state) as batches:
+            assert [bits(next(batches)) for _ in range(10)] == expected
+            assert batches.wait(chunks=1) == GAMES
+
+
+def test_what_was_read_and_is_another_file_now_is_named(folder: Path, parts: list[Path]) -> None:
+    put(parts[0], folder, "a")
+    with as_often_as_can_be(), pooled(folder).iterate(epochs=None) as batches:
+        for _ in range(20):
+            next(batches)
+        state = json.dumps(batches.state_dict())
+    (folder / "a.tar").write_bytes((folder / "a.tar").read_bytes() + bytes(10240))
+    with (
+        pytest.raises(DataError, match=r"a\.tar: a file that was told before is not what it was"),
+        pooled(folder).iterate(epochs=None, state=json.loads(state)) as batches,
+    ):
+        deque(batches, maxlen=0)
 
 
 def games_of(folder: Path) -> Graph:

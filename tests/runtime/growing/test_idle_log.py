@@ -56,9 +56,13 @@ def test_behind_what_is_known_it_is_free() -> None:
 
 
 def test_from_the_middle_it_goes_on_there() -> None:
-    whole, before = written("mmiiimim").state(), written("mmi").state()
-    log = IdleLog()
-    log.replay(whole)
-    log.restore(before)
-    assert replayed(log, "11111") == "iimim"
-    assert log.state() == whole
+    told = "mmiiimimmi"
+    whole = written(told).state()
+    for place in range(len(told) + 1):
+        log = IdleLog()
+        log.replay(whole)
+        log.restore(json.loads(json.dumps(written(told[:place]).place())))
+        assert log.state() == whole, "also where it is left before anything was done again"
+        assert replayed(log, "1" * (len(told) - place)) == told[place:]
+        assert log.state() == whole
+    assert written("mmim").place(ahead=1) == written("mmi").place()

@@ -15,6 +15,7 @@ from flowload.abc.operators import Block, Fold, Mark
 from flowload.abc.powers import Holding, Idling, Interruptible, Marked
 from flowload.errors import DataError
 from flowload.runtime.channel import Cut, Message, NumberedBlock
+from flowload.runtime.growing.idle_log import IdleLog
 from flowload.runtime.state.meters import counts_of
 from flowload.runtime.tasks.call import Member, RunCall
 from flowload.runtime.tasks.epochs import Epochs
@@ -42,6 +43,7 @@ class FoldChain:
         members: Sequence[Member],
         epochs: Callable[[], Epochs] = _one_pass,
         state: ChainState | None = None,
+        idle_log: IdleLog | None = None,
     ) -> None:
         self._members = members
         self._folds = [member.operator for member in members if isinstance(member.operator, Fold)]
@@ -53,6 +55,8 @@ class FoldChain:
         self._made = 0
         self._trail: tuple[Any, ...] = ()  # of the block that comes in
         self._state = ChainState() if state is None else state
+        self._idle_log = IdleLog() if idle_log is None else idle_log
+        self._ahead = 0  # messages that were fed, and are not taken yet
         self.idles = any(isinstance(fold, Idling) for fold in self._folds)  #: can make blocks without input
         self.out: Iterator[Message] = iter(())  #: what `advance` goes through
 
@@ -66,7 +70,9 @@ class FoldChain:
 
     def feed(self, messages: Iterable[Message]) -> None:
         """Take messages; `advance` makes what comes of them."""
-        self.out = self._all(deque(messages))
+        fed = deque(messages)
+        self._ahead = sum(not isinstance(message, Cut) for message in fed)
+        self.out = self._all(fed)
 
     def finish(self) -> None:
         """The stream is over; `advance` makes what is still held."""
@@ -94,6 +100,7 @@ class FoldChain:
                 yield from self._state.passed(message, self._saved)
                 continue
             self._state.since += 1
+            self._ahead -= 1
             if isinstance(message, Mark):
                 yield from self._mark(0, message)
             elif message.block is not None:
@@ -156,11 +163,19 @@ class FoldChain:
             yield from self._flush(k + 1)
 
     def _idle(self) -> Iterator[Message]:
+        """What folds give without input, noted, and a cut behind it: sources may tell nothing for hours."""
+        gave = False
         for k, member in enumerate(self._members):
             operator = member.operator
             if isinstance(operator, Idling):
                 call = member.call(self._taken[k], epoch=self._epochs[k].number)
-                yield from self._each(k, call, partial(self._idle_once, k, operator, call), Way("idle"))
+                for message in self._each(k, call, partial(self._idle_once, k, operator, call), Way("idle")):
+                    if not gave:
+                        self._idle_log.gave()
+                        gave = True
+                    yield message
+        if gave:
+            yield from self._state.finer(self._saved)
 
     def _idle_once(self, k: int, operator: Idling, call: RunCall) -> list[Block]:
         if (block := operator.idle(call)) is None:
@@ -199,11 +214,12 @@ class FoldChain:
 
     def _saved(self) -> dict[str, Any]:
         """Its own counts, for a state."""
-        return {
+        own = {
             "taken": list(self._taken),
             "made": self._made,
             "epochs": [epochs.number for epochs in self._epochs],
         }
+        return {**own, "idle": self._idle_log.place(self._ahead)} if self.idles else own
 
     def _stand(self) -> dict[str, Any]:
         """Where it stands before a block on its way to an output."""
