@@ -128,12 +128,13 @@ def test_wild_numbers_are_refused(tmp_path: Path, fuzz_count: int, name: str) ->
                 read_molecules(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.hammer  # kernels are compiled anew
 def test_the_same_with_every_index_checked(fuzz_count: int) -> None:
     """In a process of its own: what kernels read and write are bytes of the arrays that they are given."""
     if CHECKED:
         pytest.skip("this is that process")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", __file__, "--fuzz", str(max(50, fuzz_count // 4))]
+    asked = ("--hammers", "all", "--fuzz", str(max(50, fuzz_count // 4)))
+    command = [sys.executable, "-m", "pytest", "-q", "-x", __file__, *asked]
     how = {**os.environ, "NUMBA_BOUNDSCHECK": "1"}
     done = subprocess.run(command, cwd=ROOT, env=how, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:]

@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--hammers", default=HAMMERS, metavar="SHARE", help=f"hammers to run: all, or as 2/5 [{HAMMERS}]"
     )
     parser.addoption(
-        "--fuzz", type=int, metavar="N", help="damaged inputs for each parser in tests/fuzz [300]"
+        "--fuzz", type=int, metavar="N", help="damaged inputs for each parser in tests/fuzz [150]"
     )
 
 
