@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
-import select
-import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 import flowload as fl
-import flowload.runtime.child.connection as connection_module
-from flowload.errors import ClosedRun, GraphError, MissingExtra, ProcessDied
+from flowload.errors import ClosedRun, GraphError, MissingExtra
 from flowload.observe.trace import Trace
 from flowload.sample import sample_path
 from flowload.tracebacks import failing_line
 from tests.runtime.child import functions
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    me = psutil.Process()
-    children, files, threads = {each.pid for each in me.children()}, me.num_fds(), threading.active_count()
-    yield
-    gc.collect()
-    assert {each.pid for each in me.children()} <= children
-    assert me.num_fds() <= files
-    assert threading.active_count() <= threads
 
 
 def numbers(count: int = 40, size: int = 4) -> fl.Graph:
@@ -196,53 +178,6 @@ def test_functions_of_scripts_are_taken_along_by_an_extra(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
     with pytest.raises(MissingExtra, match=r"flowload\[processes\]"):
         graph.iterate(process=True)
-
-
-def test_a_process_that_is_killed_is_named_and_leaves_nothing() -> None:
-    batches: Any
-    with numbers(4000).iterate(process=True) as batches:
-        next(batches)
-        os.kill(batches._connection.process.pid, signal.SIGKILL)
-        with pytest.raises(ProcessDied, match="killed by SIGKILL"):
-            list(batches)
-        with pytest.raises(ProcessDied):
-            batches.stats()
-
-
-def test_who_leaves_while_a_call_does_not_end_waits_for_no_longer_than_told(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(connection_module, "PATIENCE", 0.2)
-    with (numbers() >> fl.map(functions.waits)).iterate(process=True) as batches:
-        assert next(batches)["x"][0] == 0
-
-
-def test_a_run_that_nobody_has_any_more_ends_its_process() -> None:
-    batches: Any = numbers(4000).iterate(process=True)
-    next(batches)
-    process = batches._connection.process
-    del batches
-    gc.collect()
-    assert process.wait(60) is not None
-
-
-@pytest.mark.slow
-def test_a_parent_that_is_killed_leaves_no_process() -> None:
-    script = (
-        "import sys, time, numpy as np, flowload as fl\n"
-        "batches = (fl.rows({'x': np.arange(99999)}) >> fl.batch(2)).iterate(process=True)\n"
-        "next(batches)\n"
-        "print(batches._connection.process.pid, flush=True)\n"
-        "sys.stdin.read()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as run:
-        assert run.stdout is not None
-        child = os.pidfd_open(int(run.stdout.readline()))
-        run.kill()
-        assert select.select([child], [], [], 60)[0], "it has ended"
-    os.close(child)
 
 
 def test_what_is_logged_and_warned_of_there_is_heard_here(caplog: pytest.LogCaptureFixture) -> None:
