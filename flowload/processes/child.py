@@ -6,9 +6,11 @@ A message is a head of `HEAD` (its length, and whether a descriptor of new memor
 Arrays are not in it: they lie in the memory, each at the next place that is `ALIGNED`, in the order of sizes.
 
     first        (sys.path, the pickled function)
-    a call       (pickle of the arguments, sizes), with memory where there is none that is large enough
-    its answer   ("value", pickle of the value, sizes, kept), with memory likewise; or
+    a call       (pickle of the arguments, sizes, free), with memory where there is none that is large enough
+    its answer   ("value", pickle of the value, sizes, slot, gone, kept), with memory of a new slot; or
                  ("error", pickle of the exception or None, its type's name, its words, its frames, kept)
+    slot         which memory the value's arrays lie in: their reader has views of it, and no copy
+    free         slots in which nobody sees anything any more; some may be `gone` for one that is larger
     kept         the function holds views of its arguments: their memory must not be written to again
 """
 
@@ -34,7 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Memory", "nameless", "pack", "places", "receive", "send", "unpack"]
+__all__ = ["Memory", "Slots", "nameless", "pack", "places", "receive", "send", "unpack"]
 
 HEAD = struct.Struct("<Q?")
 ALIGNED = 64  #: bytes
@@ -76,6 +78,27 @@ class Memory:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+class Slots:
+    """Memory for what is given away: that of which nobody sees anything any more is used again."""
+
+    def __init__(self) -> None:
+        self.all: dict[int, Memory] = {}
+        self.free: list[int] = []
+        self.made = 0
+
+    def take(self, nbytes: int) -> tuple[int, bool, list[int]]:
+        """One that has room, whether it is new, and those that are let go for it: free, and too small."""
+        for place in range(len(self.free) - 1, -1, -1):  # used last: in the cache
+            if self.all[self.free[place]].size >= nbytes:
+                return self.free.pop(place), False, []
+        gone, self.free = self.free, []
+        for number in gone:
+            del self.all[number]
+        self.made += 1
+        self.all[self.made] = Memory(size=nbytes)
+        return self.made, True, gone
 
 
 def nameless() -> int:
@@ -167,7 +190,7 @@ class Server:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.arguments: Memory | None = None
-        self.values: Memory | None = None
+        self.values = Slots()
 
     def serve(self) -> None:
         """All calls. Raises EOFError at the end."""
@@ -179,7 +202,8 @@ class Server:
             send(self.sock, (*failure(error), False))
             return
         while True:
-            (meta, sizes), fd = receive(self.sock)
+            (meta, sizes, free), fd = receive(self.sock)
+            self.values.free += free
             if fd is not None:
                 self.arguments = Memory(fd)
                 self.arguments.close_fd()
@@ -201,12 +225,11 @@ class Server:
         except BaseException as error:  # noqa: BLE001 - of anybody's code, which may try to exit
             return failure(error), None
         lengths = [buffer.nbytes for buffer in buffers]
-        fresh = None
-        if self.values is None or places(lengths)[-1] > self.values.size:
-            fresh = self.values = Memory(size=places(lengths)[-1])
-        for place, buffer in zip(self.values.views(lengths), buffers, strict=True):
+        slot, fresh, gone = self.values.take(places(lengths)[-1])
+        memory = self.values.all[slot]
+        for place, buffer in zip(memory.views(lengths), buffers, strict=True):
             np.copyto(place, buffer)
-        return ("value", value, lengths), fresh
+        return ("value", value, lengths, slot, gone), memory if fresh else None
 
     def forget(self) -> bool:
         """Whether the function kept a view of its arguments, whose memory is then its own."""

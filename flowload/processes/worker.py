@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
+import weakref
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,14 @@ __all__ = ["WorkerPool"]
 
 LOOK = 50  #: ms between two looks whether anybody still waits for a call
 FILE = str(Path(child.__file__))
+
+
+class Loan(weakref.ref[Any]):
+    """A value that somebody may still look at, and the slot that it lies in."""
+
+    __slots__ = ("slot",)
+
+    slot: int
 
 
 class Worker:
@@ -54,14 +64,18 @@ class Worker:
         finally:
             os.close(reads)
         self.arguments: Memory | None = None
-        self.values: Memory | None = None
+        self.values: dict[int, Memory] = {}
+        self.returned: deque[Loan] = deque()  # filled by callbacks, in any thread: no lock, no Python
+        self.loans: dict[int, Loan] = {}
+        self.unseen: list[int] = []  # slots of values without arrays
         self.in_call = False  #: it was asked, and has not answered
         send(ours, (search_path(), text))
 
     def call(self, arguments: tuple[Any, ...], call: Call) -> Any:
-        """The function's value. Its arrays are views of a lease; raises what the function raised.
+        """The function's value. Its arrays are views of the memory that the worker has written them to.
 
-        Raises ProcessDied when the process dies, ClosedRun when nobody waits for the call any more.
+        Raises what the function raised, ProcessDied when the process dies, ClosedRun when nobody waits for
+        the call any more.
         """
         try:
             self.ask(arguments)
@@ -74,16 +88,19 @@ class Worker:
             self.arguments = None  # somebody there looks at it
         if answer[0] == "error":
             raise raised(answer[1:-1], self.process.pid)
+        _, meta, sizes, slot, gone, _ = answer
+        for number in gone:
+            del self.values[number]
         if fd is not None:
-            self.values = Memory(fd)
-            self.values.close_fd()
-        _, meta, sizes, _ = answer
-        assert self.values is not None  # noqa: S101 - came with the first value
-        memory = call.lease(places(sizes)[-1])
-        np.copyto(memory, self.values.views([len(memory)])[0])
-        return unpack(
-            meta, [memory[start : start + size] for start, size in zip(places(sizes), sizes, strict=False)]
-        )
+            self.values[slot] = Memory(fd)
+            self.values[slot].close_fd()
+        views = self.values[slot].views(sizes)
+        if (seen := self.values[slot].seen()) is None:  # of no array
+            self.unseen.append(slot)
+        else:
+            self.loans[slot] = loan = Loan(seen, self.returned.append)
+            loan.slot = slot
+        return unpack(meta, views)
 
     def ask(self, arguments: tuple[Any, ...]) -> None:
         """Send a call."""
@@ -95,7 +112,15 @@ class Worker:
         for place, buffer in zip(self.arguments.views(sizes), buffers, strict=True):
             np.copyto(place, buffer)
         self.in_call = True
-        send(self.sock, (meta, sizes), fresh)
+        send(self.sock, (meta, sizes, self.free()), fresh)
+
+    def free(self) -> list[int]:
+        """Slots of values that nobody sees any more."""
+        found, self.unseen = self.unseen, []
+        while self.returned:
+            found.append(self.returned.popleft().slot)
+            del self.loans[found[-1]]
+        return found
 
     def wait(self, call: Call) -> None:
         """Until there is an answer. Without Python's lock, and not for longer than anybody wants it."""
@@ -117,7 +142,8 @@ class Worker:
         self.process.wait()
         self.sock.close()
         os.close(self.life)
-        self.arguments = self.values = None  # an error that is kept keeps this
+        self.arguments = None  # an error that is kept keeps this
+        self.values.clear()
 
 
 class WorkerPool:

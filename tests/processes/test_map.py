@@ -110,6 +110,25 @@ def test_blocks_of_growing_sizes() -> None:
             assert len(batch["x"]) == 1 << k
 
 
+def test_values_lie_where_they_were_written_as_long_as_somebody_sees_them() -> None:
+    source = fl.source(lambda: iter([{"x": np.full(1 << 10, k, np.int64)} for k in range(60)]))
+    graph = source >> fl.map(functions.in_place, executor="process", workers=1)
+    with graph.iterate() as batches:
+        held = [next(batches)["x"] for _ in range(20)]
+        assert [each[0] for each in held] == list(range(1, 21))
+        assert all(not each.flags.owndata and each.base is not None for each in held)
+        places = {each.ctypes.data for each in held}
+        assert len(places) == 20
+        last = held.pop()
+        del held
+        for batch in batches:
+            places.add(batch["x"].ctypes.data)
+            del batch
+        assert len(places) < 40, "what nobody sees is used again"
+        assert (last == 20).all()
+    assert (last == 20).all()
+
+
 def test_arrays_that_the_function_keeps_are_not_written_to_again() -> None:
     graph = rows() >> fl.map(functions.Keeps(), executor="process", workers=1)
     found, whole = taken(graph), taken(rows())

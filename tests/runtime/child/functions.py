@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from flowload.errors import GraphError
+
 Batch = dict[str, Any]
 
 
@@ -36,3 +38,7 @@ def waits(batch: Batch) -> Batch:
 
 def grows(batch: Batch) -> Batch:
     return {"x": np.repeat(batch["x"][:, None], 1 << (int(batch["x"][0]) // 2), axis=1)}
+
+
+def refuses() -> Any:
+    raise GraphError("not in this process")
