@@ -38,6 +38,4 @@ class Adapters(Runtime):
         """See `Graph.as_torch_dataset`."""
         from .torch_dataset import GraphDataset  # noqa: PLC0415 - torch takes 0.8 s
 
-        return GraphDataset(
-            graph, seed=order.seed, epochs=order.epochs, length=length, even=order.even, cpus=order.cpus
-        )
+        return GraphDataset(graph, order, length=length)

@@ -42,7 +42,8 @@ def as_iterable_dataset(
         >>> [batch["x"].tolist() for batch in loader]
         [[0, 1, 2], [3, 4, 5]]
     """
-    return GraphDataset(graph, seed=seed, epochs=epochs, length=length, even=even, cpus=cpus)
+    order = RunOrder(seed=seed, epochs=epochs, even=even, cpus=cpus)
+    return GraphDataset(graph, order, length=length)
 
 
 class GraphDataset(IterableDataset[Any]):
@@ -60,18 +61,9 @@ class GraphDataset(IterableDataset[Any]):
         False
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        *,
-        seed: int,
-        epochs: int | None,
-        length: int | None = None,
-        even: Even = "auto",
-        cpus: int | None = None,
-    ) -> None:
+    def __init__(self, graph: Graph, order: RunOrder, *, length: int | None = None) -> None:
         super().__init__()
-        self.order = RunOrder(seed=seed, epochs=epochs, even=even, cpus=cpus)
+        self.order = order
         names = [end.name for end in graph.plan.ends]
         if len(names) != 1:
             raise GraphError(f"a data set is one stream; this graph has {len(names)}: {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""The command line: `flowload run FILE`, `flowload show FILE`."""
+"""The command line: `flowload run FILE` and others: commands are in `commands`, what they show in `view`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The commands, one a file: run, show, profile, sample, pack."""
+"""The commands, one a file under its own name, imported when it is asked for; `pack` has two below it."""

@@ -1,7 +1,7 @@
-"""Rows of one's own as records for `fl.rows`: npy, HDF5, zarr, LMDB, TileDB, one file a kind.
+"""Rows of one's own as records for `fl.rows`: npy, HDF5, zarr, LMDB, TileDB, Parquet.
 
-`columns` is what they have in common; a new kind is a subclass of its `Columns`. Their libraries are imported
-when a run opens them.
+`columns` is what they have in common; a new kind is a subclass of its `ColumnTable`. Their libraries are
+imported when a run opens them.
 
 >>> from flowload.formats.rows import NpyRows
 """

@@ -2,6 +2,6 @@
 
 A cut is a word in the streams (`message.Cut`): sources send one now and then, and whoever it passes saves its
 part. `snapshots` keeps the parts and finds those that belong together, `tail` knows what the stages behind
-them gave to each output, `restore` puts parts back, and `refill` reads again what was named by reference.
+them gave to each output, `standing` puts parts back, and `refill` reads again what was named by reference.
 `columns` and `file` write them down.
 """

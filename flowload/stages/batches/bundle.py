@@ -17,7 +17,7 @@ MOST = 64  #: batches of a bundle
 
 
 def how_many(nbytes: int, *, swift: bool) -> int:
-    """Batches of so many bytes that go together; see `flowload.abc.records.Alike`."""
+    """Batches of so many bytes that go together; `swift` as in `record_powers.Bulk`."""
     return max(1, min(MOST, (SWIFT if swift else TARGET) // max(1, nbytes)))
 
 
