@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
 from pathlib import Path
 
 import click
 
+from flowload.cli.bell import Bell
 from flowload.cli.view.lines import say
 from flowload.errors import FlowloadError, GraphError
 from flowload.picture.painter import check_path, paint
@@ -84,13 +84,13 @@ def serve(recordings: list[Recording], port: int) -> int:
         page = Watch(port)
     except OSError as error:
         raise click.UsageError(f"--port {port}: {error.strerror}") from error
-    asked = threading.Event()
+    bell = Bell()
     with page:
         page.show(Board(title, runs, names, notes))
-        say(f"watch at {page.url}; Ctrl-C ends it")
-        before = {number: signal.signal(number, lambda *_: asked.set()) for number in ENDS}
+        before = {number: signal.signal(number, lambda *_: bell.ring("enough")) for number in ENDS}
         try:
-            while not asked.wait(3600):
+            say(f"watch at {page.url}; Ctrl-C ends it")  # from now on that is true
+            while bell.wait(3600) is None:
                 pass
         finally:
             for number, handler in before.items():
