@@ -239,52 +239,25 @@ class RunStats(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: `in_` is spelled "in"."""
-        stages = {name: _plain(stage) for name, stage in self.stages.items()}
-        return {
-            **self._asdict(),
-            "stages": stages,
-            "chunk_wait": self.chunk_wait._asdict(),
-            "epoch_waits": {str(epoch): wait._asdict() for epoch, wait in self.epoch_waits.items()},
-            "consumers": {name: consumer._asdict() for name, consumer in self.consumers.items()},
-            "warnings": [warned._asdict() for warned in self.warnings],
-            "outcome": None if self.outcome is None else self.outcome._asdict(),
-            **_plain_rows(self),
-        }
+        return dict(_values(self))
 
     def __str__(self) -> str:
         """A table with a row a stage, over the whole run, and what consumers got."""
-        return "\n".join(
-            [*align([HEAD, *rows(self)], SIDES), "", f"{what_came(self)} in {duration(self.elapsed)}"]
-        )
+        table = align([HEAD, *rows(self)], SIDES)
+        return "\n".join([*table, "", f"{what_came(self)} in {duration(self.elapsed)}"])
 
     def _repr_html_(self) -> str:
         """The statistics as a notebook shows them."""
         return f"<pre>{escape(str(self))}</pre>"
 
 
-def _plain_rows(stats: RunStats) -> dict[str, Any]:
-    return {
-        "edges": [edge._asdict() for edge in stats.edges],
-        "executors": [executor._asdict() for executor in stats.executors],
-        "tasks": [{key: _values(value) for key, value in task._asdict().items()} for task in stats.tasks],
-    }
-
-
 def _values(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _plain(stage: StageStats) -> dict[str, Any]:
-    row = stage._asdict()
-    samples = row.pop("in_")
-    return {
-        "name": row.pop("name"),
-        "in": samples,
-        **row,
-        "dropped": dict(stage.dropped),
-        "gauges": dict(stage.gauges),
-        "leases": None if stage.leases is None else stage.leases._asdict(),
-    }
+    """What JSON has for it: names of fields, and of what is counted by name, are keys."""
+    if hasattr(value, "_asdict"):
+        return {key.rstrip("_"): _values(inner) for key, inner in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {str(key): _values(inner) for key, inner in value.items()}
+    return [_values(inner) for inner in value] if isinstance(value, tuple) else value
 
 
 def rows(now: RunStats, before: RunStats | None = None) -> list[tuple[str, ...]]:

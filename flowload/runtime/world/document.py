@@ -15,7 +15,8 @@ from flowload.graph.engine import RunOrder
 from flowload.graph.plan import Placed
 from flowload.runtime.tasks.call import Member
 
-from .remember import is_users, python, remember, settled
+from .remember import python, remember, settled
+from .user_code import is_users
 
 __all__ = ["World", "data_of"]
 

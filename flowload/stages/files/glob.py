@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from glob import escape, has_magic
 from heapq import merge
 from itertools import islice
@@ -17,10 +16,11 @@ from flowload.errors import DataError, NoDataError
 from flowload.files.regular import translated
 from flowload.files.visible import visible
 
-__all__ = ["GoOn", "Pattern", "Search", "anything", "natural", "visible"]
+from .walk import FolderWalk, GoOn, anything, entries, is_file, is_folder, matches
+
+__all__ = ["Pattern", "Search", "natural"]
 
 Natural: TypeAlias = tuple[tuple[str | int, ...], str]
-GoOn: TypeAlias = Callable[[], None]
 
 PIECE = 1 << 15  #: names that are sorted in one go: 50 ms
 
@@ -34,10 +34,6 @@ def natural(path: str) -> Natural:
 def name_of(path: str) -> str:
     """The last component of a path, without the price of a Path for each of many files."""
     return path.rpartition(os.sep)[2]
-
-
-def anything() -> None:
-    """Default of `go_on`, which is called between folders and may raise to end a search: does nothing."""
 
 
 @dataclass(frozen=True)
@@ -255,64 +251,3 @@ def fits(names: tuple[str, ...], parts: tuple[str, ...]) -> bool:
         deepest = hidden[0] if hidden else len(names) - 1
         return any(fits(names[start:], rest) for start in range(deepest + 1))
     return bool(names) and matches(names[0], head) and fits(names[1:], rest)
-
-
-def matches(name: str, part: str) -> bool:
-    """Whether one component fits its pattern; a wildcard does not stand for a leading dot."""
-    return fnmatchcase(name, part) and (not name.startswith(".") or part.startswith("."))
-
-
-class FolderWalk:
-    """Looks through folders.
-
-    Args:
-        go_on: asked with every entry.
-    """
-
-    def __init__(self, go_on: GoOn = anything) -> None:
-        self.go_on = go_on
-
-    def files(self, folder: str, parts: tuple[str, ...], above: frozenset[str]) -> Iterator[str]:
-        """Paths of the files below a folder that fit a pattern. Links are followed, but never in a circle."""
-        head, rest = parts[0], parts[1:]
-        if head == "**":
-            real = os.path.realpath(folder)
-            if real in above:
-                return
-            above |= {real}
-            yield from self.files(folder, rest, above)
-        for entry in entries(folder, self.go_on):
-            self.go_on()
-            if head == "**":
-                if not entry.name.startswith(".") and is_folder(entry):
-                    yield from self.files(entry.path, parts, above)
-            elif matches(entry.name, head):
-                if not rest and is_file(entry):
-                    yield entry.path
-                elif rest and is_folder(entry):
-                    yield from self.files(entry.path, rest, above)
-
-
-def is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is, or links to, a regular file; a link that leads nowhere is none."""
-    return Path(entry).is_file() if entry.is_symlink() else entry.is_file()
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is, or links to, a folder."""
-    return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
-
-
-def entries(folder: str, go_on: GoOn = anything) -> list[os.DirEntry[str]]:
-    """What a folder holds; nothing when it is gone. Raises DataError when it cannot be read."""
-    found = []
-    try:
-        with os.scandir(folder) as here:
-            for entry in here:
-                found.append(entry)
-                go_on()
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise DataError("unreadable folder", where=folder, found=error.strerror or str(error)) from error
-    return found

@@ -11,7 +11,8 @@ from flowload.errors import DataError
 from flowload.files.fingerprint import Fingerprint, of_files
 from flowload.stages.cursor import Cursor
 
-from .glob import GoOn, Search, name_of
+from .glob import Search, name_of
+from .walk import GoOn
 
 __all__ = ["ListSource", "in_blocks"]
 

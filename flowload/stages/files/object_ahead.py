@@ -11,7 +11,7 @@ from flowload.files.objects.bring import bring, was_opened
 from flowload.files.objects.place import Place
 from flowload.files.objects.trouble import Budget
 
-from .glob import GoOn
+from .walk import GoOn
 
 __all__ = ["ReadAhead"]
 

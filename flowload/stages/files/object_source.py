@@ -13,10 +13,10 @@ from flowload.files.objects.bring import asking
 from flowload.files.objects.cache import Cache
 from flowload.files.objects.place import Place
 
-from .glob import GoOn
 from .list_source import ListSource, in_blocks
 from .object_ahead import ReadAhead
 from .object_search import Listed, find_objects
+from .walk import GoOn
 
 __all__ = ["ObjectSource", "default_cache"]
 

@@ -18,9 +18,10 @@ from flowload.files.objects.place import Place, Version
 from flowload.files.objects.trouble import UNREACHED
 
 from .events import FileEvents
-from .glob import GoOn, Natural, natural
+from .glob import Natural, natural
 from .object_ahead import ReadAhead
 from .object_search import find_any, url_below
+from .walk import GoOn
 from .watch_source import Places, WatchSource, in_thread
 from .writers import FileState, WriterState
 

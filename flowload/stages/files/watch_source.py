@@ -15,10 +15,11 @@ from flowload.blocks import Files
 from flowload.errors import ClosedRun, DataError
 
 from .events import FileEvents, FolderEvents
-from .glob import GoOn, Natural, Search, anything, natural
+from .glob import Natural, Search, natural
 from .list_source import in_blocks
 from .ready import Probe, ReadyFiles
 from .told_log import Entry, ToldFile, ToldLog, entries_of
+from .walk import GoOn, anything
 from .writers import LookAtFiles
 
 __all__ = ["Places", "WatchSource", "in_thread"]

@@ -16,7 +16,8 @@ from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.runtime.memory.pool import BufferPool
 from flowload.stages.device import to_device as module
-from flowload.stages.device.to_device import ToCpu, ToDeviceStage, to_device
+from flowload.stages.device.to_cpu import ToCpu
+from flowload.stages.device.to_device import ToDeviceStage, to_device
 from tests.stages.fakes import FakeCall
 
 SETTING = Setting(seed=0, epochs=1, cpus=2)

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.errors import ClosedRun, DataError, NoDataError
+from flowload.files.visible import visible
 from flowload.stages.files import glob as finding
-from flowload.stages.files.glob import Pattern, Search, entries, natural, visible
+from flowload.stages.files.glob import Pattern, Search, natural
+from flowload.stages.files.walk import entries
 
 NAMES = st.sampled_from(["a", "b1", "b10", ".h", "x.tar", "y.gz", "z.tar.part", "_"])
 TREES = st.sets(st.lists(NAMES, min_size=1, max_size=3).map(tuple), max_size=12)
