@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from types import TracebackType
 from typing import Any
@@ -48,6 +48,7 @@ class Guard:
         self.copied: dict[str, Identity] = {}  #: files that were read whole
         self.maps: list[tuple[str, Mapped, Identity]] = []
         self.ranges: list[tuple[str, Range]] = []  #: of maps that are somebody else's
+        self.behind: list[Callable[[], None]] = []  #: done when it is closed
         self.cost = 0.0  #: seconds of a look
         self.next_look = 0.0
         self.next_visit = 0.0
@@ -180,6 +181,12 @@ class Guard:
         self.maps.clear()
         for files in (self.read, self.mapped, self.copied):
             files.clear()
+        while self.behind:
+            self.behind.pop()()
+
+    def closing(self, work: Callable[[], None]) -> None:
+        """Do this when the guard is closed: let go of what held its files, such as objects in a cache."""
+        self.behind.append(work)
 
 
 def stay_handler() -> None:

@@ -25,7 +25,7 @@ from flowload.files.regular import translated
 from .place import FOLDER
 from .request import Wait
 
-__all__ = ["DEFAULT", "NO_ROOM", "PART", "TURN", "Cache", "Full", "locked"]
+__all__ = ["DEFAULT", "NO_ROOM", "PART", "TURN", "Cache", "Full", "default_cache", "locked"]
 
 DEFAULT = 32 << 30  #: bytes of a cache whose bound nobody has said
 NO_ROOM = "not enough cache space"  #: reason of errors
@@ -34,6 +34,11 @@ BOOKS = ".books"
 LINE = 64  #: bytes of the books
 SPARE = 16  #: where there are many small objects, one part in so many is freed at once: a look takes long
 TURN = 0.05  #: seconds between looks at what another process does
+
+
+def default_cache() -> str:
+    """The folder in which a user's programs keep what they can get again."""
+    return str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "flowload"))
 
 
 @dataclass

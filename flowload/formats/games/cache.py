@@ -13,12 +13,14 @@ from typing import ClassVar
 from flowload.abc.needs import Need
 from flowload.abc.records import Fields
 from flowload.errors import NoDataError
+from flowload.files.objects.place import is_place
+from flowload.files.objects.storable import Storable
 from flowload.observe.preparation import Preparation
 
 from .files import find_games
 from .layouts import Packing, check_packing_layout
 from .pack import PREFIX, pack_games
-from .packed import PackedGames, find_packing
+from .packed import ENDINGS, PackedGames, find_packing, strip
 from .table import FIELDS, GamesTable, table_needs
 
 __all__ = ["Games"]
@@ -29,7 +31,7 @@ FOLDER = ".flowload"  #: in the folder of the first file
 
 
 @dataclass(frozen=True)
-class Games:
+class Games(Storable):
     """Files of games, packed by the first run that opens them; other runs and processes wait for it.
 
     Packed again where a file has another name, size or time. What is packed already (a folder, a prefix, or a
@@ -68,6 +70,8 @@ class Games:
     @property
     def prepared(self) -> bool:
         """Whether opening takes no packing first."""
+        if self.stored:
+            return False
         if isinstance(self.data, str | os.PathLike) and is_packed(self.data):
             return True
         sources = find_games(self.data)
@@ -84,6 +88,20 @@ class Games:
 
     def open(self) -> GamesTable:
         """Pack if need be, and map. Raises what `pack_games` and `PackedGames.open` raise."""
+        if not self.stored:
+            return self.open_files()
+        with self.here() as games:  # once they are packed, nobody reads the games themselves
+            if isinstance(games.data, str | os.PathLike) and is_packed(games.data):
+                return self.opened_here(Games.open_files)
+            return games.open_files()
+
+    def beside(self, name: str) -> str | None:
+        """Packed arrays go together; a file of games is one by itself."""
+        prefix = strip(name, (f"{ending}.npy" for ending in ENDINGS))
+        return None if prefix == name else prefix
+
+    def open_files(self) -> GamesTable:
+        """The same where all of it lies on this machine."""
         if isinstance(self.data, str | os.PathLike) and is_packed(self.data):
             return PackedGames(self.data).open()
         sources = find_games(self.data)
@@ -117,6 +135,8 @@ def there_is_packed(data: str | os.PathLike[str]) -> bool:
 
 def cache_folder(sources: Sequence[str]) -> Path:
     """Where packed files of these can be written: beside them, or in the user's own cache."""
+    if is_place(sources[0]):  # an object of a store, in a folder of links
+        return user_cache(sources)
     beside = Path(sources[0]).parent / FOLDER
     try:
         beside.mkdir(exist_ok=True)

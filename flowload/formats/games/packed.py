@@ -21,12 +21,13 @@ from flowload.abc.records import Fields
 from flowload.errors import DataError, NoDataError
 from flowload.files.arrays import Dump, map_array, read_array
 from flowload.files.guard import Guard
+from flowload.files.objects.storable import Storable
 from flowload.kernels.games.positions import BITS, FEATURES
 
 from .layouts import Packing
 from .table import FIELDS, Columns, GamesTable, table_needs
 
-__all__ = ["PackedGames", "find_packing"]
+__all__ = ["ENDINGS", "PackedGames", "find_packing", "strip"]
 
 BYTES = Dump(np.dtype(np.uint8), (FEATURES,))  #: what a file without a header holds: a byte a feature
 LABELS = Dump(np.dtype(np.uint8))
@@ -35,7 +36,7 @@ ENDINGS = ("_bits", "_inputs")  #: of what a packing has at least, without `.npy
 
 
 @dataclass(frozen=True)
-class PackedGames:
+class PackedGames(Storable):
     """Positions that were packed: by us, or published as `prefix_inputs.npy` and `prefix_outputs.npy`.
 
     Files are memory-mapped: opening reads next to nothing, and processes on one machine share the pages. The
@@ -66,12 +67,23 @@ class PackedGames:
 
     def needs(self, layout: str | None) -> Iterator[Need]:
         """The kernels of what we packed."""
+        if layout is None:
+            return
         with suppress(DataError):  # raised when it is opened
-            if layout is not None and find_packing(self.path).file("bits").exists():
+            # In a store it may be: what is compiled in vain costs a second, once.
+            if self.stored or find_packing(self.path).file("bits").exists():
                 yield from table_needs()
 
     def open(self) -> GamesTable:
         """Map the files. Raises DataError where size, shape or dtype do not fit, NoDataError for no rows."""
+        return self.opened_here(PackedGames.open_files)
+
+    def beside(self, name: str) -> str | None:
+        """An array's object goes with those of the others."""
+        return strip(name, (f"{ending}.npy" for ending in ENDINGS))
+
+    def open_files(self) -> GamesTable:
+        """The same where all of it lies on this machine."""
         packing = find_packing(self.path)
         columns = open_bits(packing) if packing.file("bits").exists() else open_arrays(packing)
         if not len(columns.inputs):

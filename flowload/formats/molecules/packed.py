@@ -24,6 +24,7 @@ from flowload.abc.needs import Need
 from flowload.abc.records import Fields
 from flowload.errors import FlowloadError, GraphError
 from flowload.files.guard import Guard
+from flowload.files.objects.storable import Storable
 from flowload.formats.molecules.sizing.slots import Slots
 
 from .columns.column import Column
@@ -40,7 +41,7 @@ __all__ = ["PackedMolecules"]
 
 
 @dataclass(frozen=True)
-class PackedMolecules:
+class PackedMolecules(Storable):
     """A folder of packed molecules, memory-mapped: processes on one machine share its pages.
 
     Opening checks every file's size, dtype and shape, and all offsets. Atomic numbers, positions, forces and
@@ -137,7 +138,8 @@ class PackedMolecules:
             >>> PackedMolecules(sample_path("molecules")).columns
             {}
         """
-        return dict(read_manifest(Path(self.path)).columns)
+        with self.here() as here:
+            return dict(read_manifest(Path(here.path)).columns)
 
     def __len__(self) -> int:
         with closing(self.open()) as table:
@@ -170,7 +172,8 @@ class PackedMolecules:
             >>> PackedMolecules(sample_path("molecules")).column("E").dtype
             dtype('float64')
         """
-        return whole_column(Path(self.path), name)
+        with self.here() as here:
+            return whole_column(Path(here.path), name)
 
     def chosen(self, manifest: Manifest) -> Chosen:
         """Which arrays of a folder batches have. Raises GraphError for names that it does not know."""
@@ -187,7 +190,7 @@ class PackedMolecules:
     def expected(self) -> Chosen:
         """Which arrays batches have, as far as can be told before the folder is opened."""
         try:
-            return self.chosen(read_manifest(Path(self.path)))
+            return self.chosen(STANDARD if self.stored else read_manifest(Path(self.path)))
         except FlowloadError:
             return self.chosen(STANDARD) if self.select is None else Chosen()
 
@@ -232,7 +235,7 @@ class PackedMolecules:
 
     def open(self) -> MoleculeTable:
         """Map and check. Raises DataError that names the file, what was found, and what was wanted."""
-        return self.opened(None)
+        return self.opened_here(lambda here: here.opened(None))
 
     def opened(self, guard: Guard | None) -> MoleculeTable:
         """The same; `guard`: watches the files, and perhaps those of other folders."""

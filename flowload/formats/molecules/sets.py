@@ -14,6 +14,7 @@ from flowload.abc.needs import Need
 from flowload.abc.records import Fields
 from flowload.errors import DataError, GraphError
 from flowload.files.guard import Guard
+from flowload.files.objects.storable import Storable
 
 from .columns.column import Column
 from .layouts import LAYOUTS, Array, arrays_of, sized
@@ -27,7 +28,7 @@ ALIKE = ("num_atoms", "pairs", "cutoff", "too_large", "edges", "too_many_edges",
 
 
 @dataclass(frozen=True)
-class MoleculeSets:
+class MoleculeSets(Storable):
     """Folders of packed molecules as one set: batches hold molecules of all of them, under the same keys.
 
     Rows are those of the first folder, then those of the second, and so on. What a folder has not (forces, a
@@ -131,6 +132,10 @@ class MoleculeSets:
 
     def open(self) -> SetTable:
         """Map and check all. Raises DataError that names the folder, what was found, and what was wanted."""
+        return self.opened_here(MoleculeSets.open_folders)
+
+    def open_folders(self) -> SetTable:
+        """The same where all of them lie on this machine."""
         guard = Guard()
         tables = [each.opened(guard) for each in self.sets]
         check_columns(tables)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from flowload.abc.records import Fields, Missing
 from flowload.files.guard import Guard
+from flowload.files.objects.storable import Storable
 from flowload.formats.hdf5.file import Hdf5File
 from flowload.formats.missing import check_missing
 
@@ -17,7 +18,7 @@ __all__ = ["Hdf5Rows"]
 
 
 @dataclass(frozen=True, init=False)
-class Hdf5Rows:
+class Hdf5Rows(Storable):
     """Records of an HDF5 file: row i of each dataset belongs to sample i. Needs `flowload[hdf5]`.
 
     Datasets that are contiguous (h5py's default), or in plain chunks, are memory-mapped. Of compressed ones
@@ -62,6 +63,10 @@ class Hdf5Rows:
 
     def open(self) -> ColumnTable:
         """Open the file. Raises DataError and MissingExtra."""
+        return self.opened_here(Hdf5Rows.open_files)
+
+    def open_files(self) -> ColumnTable:
+        """The same where all of it lies on this machine."""
         guard = Guard()
         file = Hdf5File(self.path, guard)
         try:

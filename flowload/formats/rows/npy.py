@@ -18,6 +18,7 @@ from flowload.files.arrays import map_array
 from flowload.files.foreign import foreign
 from flowload.files.guard import Guard
 from flowload.files.npy_header import evaluated
+from flowload.files.objects.storable import Storable
 from flowload.formats.compared import difference
 from flowload.formats.missing import check_missing
 from flowload.kernels.rows.take import native, take
@@ -28,7 +29,7 @@ __all__ = ["MappedColumn", "NpyRows"]
 
 
 @dataclass(frozen=True, init=False)
-class NpyRows:
+class NpyRows(Storable):
     """Records of `.npy` files: row i of each file belongs to sample i.
 
     Args:
@@ -70,6 +71,10 @@ class NpyRows:
 
     def open(self) -> ColumnTable:
         """Map the files. Raises DataError."""
+        return self.opened_here(NpyRows.open_files)
+
+    def open_files(self) -> ColumnTable:
+        """The same where all of it lies on this machine."""
         guard = Guard()
         try:
             columns = {key: MappedColumn(str(path), map_array(path, guard)) for key, path in self.files()}

@@ -22,6 +22,7 @@ from flowload.abc.records import Fields, Numbers
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.files.foreign import foreign
 from flowload.files.guard import Guard
+from flowload.files.objects.storable import Storable
 from flowload.graph.node import whole
 
 from .arrow_columns import check_nulls, element
@@ -41,7 +42,7 @@ WANTED = "numbers, booleans, times, or lists of fixed size of them; fl.rows(path
 
 
 @dataclass(frozen=True, init=False)
-class ParquetRows:
+class ParquetRows(Storable):
     """Records of Parquet files: row i of the first file, then those of the next.
 
     In random order a batch needs many row groups: where all columns do not fit into `cache_bytes`, each is
@@ -94,6 +95,10 @@ class ParquetRows:
 
     def open(self) -> ColumnTable:
         """Read the files' footers. Raises DataError."""
+        return self.opened_here(ParquetRows.open_files)
+
+    def open_files(self) -> ColumnTable:
+        """The same where all of it lies on this machine."""
         files = ParquetFiles(self.files())
         cache = Cache(self.cache_bytes)
         try:
@@ -273,7 +278,7 @@ class ParquetSamples:
         """The files, opened. Raises DataError."""
         with self.lock:
             if self.opened is None:
-                self.opened = ParquetFiles(self.records.files())
+                self.opened = self.records.opened_here(lambda here: ParquetFiles(here.files()))
             return self.opened
 
     def __len__(self) -> int:

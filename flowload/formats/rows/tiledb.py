@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -68,7 +69,7 @@ class TileDbRows:
         """Open the array. Raises DataError and MissingExtra."""
         tiledb = import_extra("tiledb", "tiledb")
         with foreign("no TileDB array", self.uri):
-            array = tiledb.open(self.uri, "r")
+            array = tiledb.open(self.uri, "r", config=settings(self.uri))
         try:
             columns = self.columns(array)
         except BaseException:
@@ -114,6 +115,26 @@ def check_attribute(uri: str, attribute: Any) -> None:
     if found:
         where = f"{uri}: {attribute.name}"
         raise DataError("array of another kind", where=where, found=found[0], wanted="a number in every cell")
+
+
+def settings(uri: str) -> dict[str, str] | None:
+    """What the environment says of S3, in TileDB's words: it reads keys there by itself, and nothing else.
+
+    None: its own. Other stores have no more than their keys in the environment.
+    """
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if not uri.startswith("s3://"):
+        return None
+    found = {"vfs.s3.region": region} if region else {}
+    if endpoint:
+        scheme, _, host = endpoint.rpartition("://")
+        found["vfs.s3.scheme"] = scheme or "https"
+        found["vfs.s3.endpoint_override"] = host.rstrip("/")
+        found["vfs.s3.use_virtual_addressing"] = "false"
+    if os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in ("1", "true"):
+        found["vfs.s3.no_sign_request"] = "true"
+    return found
 
 
 class AttributeColumn:

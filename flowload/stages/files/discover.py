@@ -12,13 +12,14 @@ from flowload.abc.operators import Operator, Setting
 from flowload.abc.stage import whole
 from flowload.blocks import Files
 from flowload.errors import GraphError
+from flowload.files.objects.cache import default_cache
 from flowload.files.objects.store import is_url
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 from flowload.stages.registry import own_formats
 
 from .list_source import ListSource
-from .object_source import ObjectSource, default_cache
+from .object_source import ObjectSource
 from .object_watch import ObjectWatch
 from .watch_source import WatchSource
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,12 +17,7 @@ from .object_ahead import ReadAhead
 from .object_search import Listed, find_objects
 from .walk import GoOn
 
-__all__ = ["ObjectSource", "default_cache"]
-
-
-def default_cache() -> str:
-    """The folder in which a user's programs keep what they can get again."""
-    return str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "flowload"))
+__all__ = ["ObjectSource"]
 
 
 class ObjectSource(ListSource):

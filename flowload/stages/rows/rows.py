@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,9 +16,12 @@ from flowload.abc.amount import Amount
 from flowload.abc.operators import Call, Operator, Setting, State
 from flowload.abc.record_powers import Screened, Weighted
 from flowload.abc.records import MOST_ROWS, LayoutRecords, LayoutTable, Picks
+from flowload.abc.stage import whole
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoDataError, NoLength
 from flowload.files.fingerprint import Fingerprint
+from flowload.files.objects.held import asked
+from flowload.files.objects.storable import Storable
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 from flowload.stages.batches.gather import guard_of
@@ -108,7 +112,8 @@ class RowsSource:
         """Every row that is wanted, in order. Raises DataError for bad records, or others than before."""
         table = self.table
         if table is None:
-            table = self.opened()
+            with asked(call.go_on):
+                table = self.opened()
         else:
             guard_of(table).check()
         begin = self.cursor.begin(number)
@@ -122,10 +127,11 @@ class RowsSource:
             self.cursor.given = stop
             yield Rows(table, picks.select(slice(start, stop)), self.records)
 
-    def look(self, call: Call) -> None:  # noqa: ARG002 - nothing to ask
+    def look(self, call: Call) -> None:
         """Open the records, if nobody has."""
         if self.table is None:
-            self.opened()
+            with asked(call.go_on):
+                self.opened()
 
     def fingerprint(self) -> Fingerprint | None:
         """How many rows there are, and what the files hold that they are read from."""
@@ -216,8 +222,29 @@ def screened(table: LayoutTable, picks: Picks) -> tuple[Picks, Mapping[str, int]
     return joined(kept), unwanted
 
 
+def placed_in(
+    records: LayoutRecords, cache: str | os.PathLike[str] | None, cache_bytes: int | None
+) -> LayoutRecords:
+    """Records with a cache for their objects. Raises GraphError where they have none."""
+    if cache is None and cache_bytes is None:
+        return records
+    if cache_bytes is not None and not (whole(cache_bytes) and cache_bytes > 0):
+        raise GraphError(f"rows: cache_bytes is {cache_bytes!r}; wanted bytes above 0, or None")
+    if not isinstance(records, Storable) or not records.stored:
+        raise GraphError("rows: cache and cache_bytes are for records in a store, such as s3://bucket/x.npy")
+    kept: LayoutRecords = records.in_cache(None if cache is None else os.fspath(cache), cache_bytes)
+    return kept
+
+
 @names_keywords
-def rows(records: Any, *, indices: object = None, collate: Callable[[list[Any]], Any] | None = None) -> Graph:
+def rows(
+    records: Any,
+    *,
+    indices: object = None,
+    collate: Callable[[list[Any]], Any] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    cache_bytes: int | None = None,
+) -> Graph:
     """Begin a graph with references to the rows of random-access records, in their order.
 
     Nothing but row numbers flows until `batch`, which gathers the rows into its leased buffer. Records are
@@ -236,6 +263,9 @@ def rows(records: Any, *, indices: object = None, collate: Callable[[list[Any]],
         collate: for samples that are no arrays, or not alike: makes the batch of a list of samples, such as
             `torch.utils.data.default_collate`. It may return anything; what is no dict with arrays of one row
             a sample reaches the reader as it is.
+        cache: of records in a store, such as `PackedMolecules("s3://bucket/set")`: the folder that their
+            objects are brought to, and held in while a run reads them; None: `~/.cache/flowload`.
+        cache_bytes: what it has at most, for all who use it; None: what was said before, or 32 GiB.
 
     Examples:
         >>> graph = fl.rows({"x": np.eye(4), "y": [1, 0, 0, 1]}, indices=[3, 0]) >> fl.batch(2)
@@ -246,7 +276,7 @@ def rows(records: Any, *, indices: object = None, collate: Callable[[list[Any]],
     """
     return place(
         RowsStage(
-            records=as_records(records, collate),
+            records=placed_in(as_records(records, collate), cache, cache_bytes),
             indices=None if indices is None else numbered(indices, "rows: indices are"),
         )
     )

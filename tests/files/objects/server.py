@@ -102,7 +102,8 @@ class Handler(BaseHTTPRequestHandler):
             self.s3.asked.append((self.command, path, self.headers.get("Range", "")))
         _, bucket, *rest = path.split("/", 2)
         key = rest[0] if rest else ""
-        if "list-type" in query:
+        listing = "list-type" in query or (self.command == "GET" and not key)
+        if listing:
             trouble = self.s3.trouble(self.s3.list_troubles)
         else:
             trouble = self.s3.trouble(self.s3.troubles) if self.command == "GET" else "ok"
@@ -116,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
             self.error(403, "AccessDenied")
         elif bucket not in self.s3.buckets:
             self.error(404, "NoSuchBucket")
-        elif "list-type" in query:
+        elif listing:
             self.list(self.s3.buckets[bucket], query)
         elif key not in self.s3.buckets[bucket]:
             self.error(404, "NoSuchKey")
