@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
 from flowload.abc.operators import State
-from flowload.errors import DataError, FlowloadError, NoDataError
-from flowload.files.replacing import replacing
+from flowload.errors import FlowloadError, NoDataError
 from flowload.graph.engine import Batches
+from flowload.runtime.state.file import load_state, save_state, states_in
 
 __all__ = ["Saving", "newest_state"]
 
 log = logging.getLogger("flowload")
 
 KEPT = 3  #: states in the folder
-NAME = re.compile(r"state-(\d+)\.json")
 
 
 @dataclass
@@ -47,32 +44,17 @@ class Saving:
 
     def save(self, batches: Batches) -> Path:
         """Write the state of a run. Raises OSError, and GraphError for a run that has none."""
-        state = batches.state_dict()
-        number = sum(state["delivered"].values())
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"state-{number:012}.json"
-        with replacing(path) as file:
-            file.write(json.dumps(state).encode())
+        path = save_state(self.folder, batches)
         for _, old in states_in(self.folder)[:-KEPT]:
             old.unlink(missing_ok=True)
-        log.info("the state after %d batches is in %s", number, path)
+        log.info("the state is in %s", path)
         return path
 
 
-def states_in(folder: Path) -> list[tuple[int, Path]]:
-    """The states of a folder by their number of batches, the newest last."""
-    found = [(NAME.fullmatch(path.name), path) for path in folder.iterdir()] if folder.is_dir() else []
-    return sorted((int(name[1]), path) for name, path in found if name is not None)
-
-
-def newest_state(folder: Path) -> State:
-    """The newest state of a folder. Raises NoDataError where there is none, DataError for what is none."""
-    states = states_in(folder)
-    if not states:
-        raise NoDataError("no state", where=str(folder), wanted="what flowload run --save-state writes")
-    path = states[-1][1]
-    try:
-        state: State = json.loads(path.read_text())
-    except ValueError as error:
-        raise DataError("no state", where=str(path), found=str(error)) from error
+def newest_state(place: Path) -> State:
+    """The newest state of a folder, or that of a file. Raises NoDataError where there is none, DataError."""
+    state = load_state(place)
+    if state is None:
+        raise NoDataError("no state", where=str(place), wanted="what flowload run --save-state writes")
     return state

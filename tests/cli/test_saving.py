@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import flowload as fl
 from flowload.cli import main
-from flowload.cli.saving import KEPT, newest_state, states_in
+from flowload.cli.saving import KEPT, newest_state
 from flowload.errors import DataError, NoDataError
+from flowload.runtime.state.columns import to_values
+from flowload.runtime.state.file import states_in
 from tests.suite.warm import start_warm
 
 Write = Callable[..., str]
@@ -42,6 +45,11 @@ def test_a_run_goes_on_where_another_was_stopped(write: Write, tmp_path: Path, c
     status, out, _ = told(capsys, file, "--resume", str(states), "--save-state", str(states))
     assert (status, "6 batches" in out) == (0, True)
     assert newest_state(states)["delivered"] == {"out": 10}
+    for place in (states / "step-000000000004.state", tmp_path / "state.json"):  # of a script, and as text
+        if place.suffix == ".json":
+            place.write_text(json.dumps(to_values(fl.load_state(states / "step-000000000004.state"))))
+        status, out, _ = told(capsys, file, "--resume", str(place))
+        assert (status, "6 batches" in out) == (0, True)
     status, _, err = told(capsys, file, "--resume", str(states), "-v", "--k", "3")
     assert status == 2
     assert "fn.k was 0, is 3" in err
@@ -55,7 +63,7 @@ def test_a_few_states_stay_and_what_is_half_written_is_none(
     for batches in range(1, KEPT + 3):
         told(capsys, file, "--batches", str(batches), "--save-state", str(tmp_path / "states"))
     assert [number for number, _ in states_in(tmp_path / "states")] == [3, 4, 5]
-    (tmp_path / "states" / ".state-000000000009.json.partial").write_text("{")
+    (tmp_path / "states" / "step-000000000009.state").write_bytes(b"flowload state\n")
     (tmp_path / "states" / "notes.txt").write_text("")
     assert newest_state(tmp_path / "states")["delivered"] == {"out": 5}
 
@@ -63,9 +71,9 @@ def test_a_few_states_stay_and_what_is_half_written_is_none(
 def test_a_folder_without_a_state_is_named(write: Write, tmp_path: Path, capsys: Capture) -> None:
     with pytest.raises(NoDataError, match="no state"):
         newest_state(tmp_path / "nowhere")
-    (tmp_path / "state-000000000001.json").write_text("{")
+    (tmp_path / "state.json").write_text("{")
     with pytest.raises(DataError, match="no state"):
-        newest_state(tmp_path)
+        newest_state(tmp_path / "state.json")
     status, _, err = told(capsys, write(ROWS), "--resume", str(tmp_path / "nowhere"))
     assert status == 2
     assert "--resume" in err

@@ -63,7 +63,7 @@ __all__ = ["run"]
 )
 @click.option("--save-state", metavar="DIR", type=click.Path(path_type=Path), help="Save states there.")
 @click.option("--every", metavar="S", type=limit(whole=False), default=60, help="Seconds between. [60]")
-@click.option("--resume", metavar="DIR", type=click.Path(path_type=Path), help="Go on from the newest there.")
+@click.option("--resume", metavar="DIR|FILE", type=click.Path(path_type=Path), help="Go on from a state.")
 @click.option(
     "--on-change",
     type=click.Choice(get_args(OnChange)),

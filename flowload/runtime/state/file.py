@@ -24,7 +24,7 @@ from flowload.graph.keywords import names_keywords
 
 from .columns import from_values, with_arrays, without_arrays
 
-__all__ = ["load_state", "save_state"]
+__all__ = ["load_state", "save_state", "states_in"]
 
 log = logging.getLogger("flowload")
 
@@ -113,6 +113,7 @@ def load_state(path: str | os.PathLike[str]) -> State | None:
     """What `save_state` wrote, for `graph.iterate(state=...)`; None where there is none yet.
 
     Of a folder the state with the highest step that is whole: one that is not is left out, which is logged.
+    A state that somebody wrote as JSON (`on_preempt`, or `json.dumps(batches.state_dict())`) is read as well.
 
     Raises DataError for a file that is not whole, or no state.
 
@@ -123,18 +124,25 @@ def load_state(path: str | os.PathLike[str]) -> State | None:
     place = Path(path)
     if not place.is_dir():
         return read(place) if place.exists() else None
-    steps = {int(found[1]): each for each in place.iterdir() if (found := NAME.fullmatch(each.name))}
-    for step in sorted(steps, reverse=True):
+    for _, found in reversed(states_in(place)):
         try:
-            return read(steps[step])
+            return read(found)
         except DataError as error:
             log.warning("a state is left out: %s", error)
     return None
 
 
+def states_in(folder: Path) -> list[tuple[int, Path]]:
+    """The states of a folder by their steps, the newest last; none where there is no folder."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted((int(found[1]), each) for each in files if (found := NAME.fullmatch(each.name)))
+
+
 def read(path: Path) -> State:
     """The state in a file. Raises DataError."""
     data = memoryview(path.read_bytes())
+    if data[:1] == b"{":
+        return read_json(path, bytes(data))
     body, digest = data[:-DIGEST], data[-DIGEST:]
     if bytes(data[: len(MAGIC)]) != MAGIC:
         found = bytes(data[: len(MAGIC)])
@@ -149,4 +157,13 @@ def read(path: Path) -> State:
         return body[end + offset : end + offset + size]
 
     state: State = with_arrays(json.loads(bytes(body[begin:end])), fetch)
+    return state
+
+
+def read_json(path: Path, text: bytes) -> State:
+    """A state that is text. Raises DataError."""
+    try:
+        state: State = json.loads(text)
+    except ValueError as error:
+        raise DataError("no state of a run", where=str(path), found=str(error)) from error
     return state
