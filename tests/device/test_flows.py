@@ -13,7 +13,7 @@ import torch
 import flowload as fl
 from flowload.blocks import Batch
 from flowload.stages.batches.collate import Collate
-from flowload.stages.batches.rebatch import Rebatch
+from flowload.stages.batches.rebatch import Cut, Rebatch
 from flowload.stages.device import cuda
 from flowload.stages.device.on_card import CudaBatch
 from tests.device.conftest import Install
@@ -194,9 +194,9 @@ def test_rows_on_a_card_that_wait_for_their_batch_are_saved(mode: Mode, cards: I
     card = cards(mode=mode)
     copies, wanted = cuda.ToCuda(0), on_cpu("rows")
     first, second = (copies.copy(Batch({"x": x, "n": n}), FakeCall()) for x, n in wanted[:2])
-    cut = Rebatch(40, drop_last=False)
+    cut = Rebatch(Cut(size=40))
     assert not list(cut.push(first, FakeCall()))
-    again = Rebatch(40, drop_last=False)
+    again = Rebatch(Cut(size=40))
     again.restore(through_json(cut.state()))
     (pieces,) = again.push(second, FakeCall())
     made = Collate(None, None).apply(pieces, FakeCall())

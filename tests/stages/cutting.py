@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flowload.blocks import Batch, Frames
 from flowload.stages.batches.collate import Collate
-from flowload.stages.batches.rebatch import Rebatch
+from flowload.stages.batches.rebatch import Cut, Rebatch
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, toy_frames
 
@@ -20,7 +20,7 @@ SIZES = st.lists(st.integers(0, 12), max_size=8)  #: of blocks
 
 
 def cut(size: int, *, drop_last: bool = False) -> Rebatch:
-    return Rebatch(size, drop_last=drop_last, find=lambda name: {TOY.name: TOY}[name])
+    return Rebatch(Cut(size=size, drop_last=drop_last, find=lambda name: {TOY.name: TOY}[name]))
 
 
 def batches_of(

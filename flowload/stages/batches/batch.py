@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from flowload.abc.amount import Amount
 from flowload.abc.needs import Compiled, Need
@@ -31,7 +31,7 @@ from .bundle import how_many
 from .collate import Collate, find_layout
 from .gather import check_layout
 from .of_lanes import Join, across, in_turn, share_of
-from .rebatch import Rebatch
+from .rebatch import Cut, Rebatch
 from .refill import CollateRefilled, Refill
 from .row_size import row_size
 from .written import CollateUsable
@@ -108,34 +108,26 @@ class BatchStage(Stage):
             check_layout(records.name, records.layouts, self.layout)
         device, refilled = device_of(setting), self.refilled(setting)
         encode = CollateUsable(self.layout, device) if refilled else Collate(self.layout, device)
-        size = self.own_size(setting)
         # Of several lanes here each gives one batch in turn; and those that are filled up are counted one by
         # one, for a lane to go on alone or among others: bad samples make another number of bundles.
         alone = not setting.here or (len(setting.here) == 1 and not refilled)
-        cut = Rebatch(
-            size,
-            drop_last=self.drop_last and not refilled,
+        how = Cut(
+            size=self.own_size(setting),
+            drop_last=self.drop_last,
             find=format_finder(setting),
-            tables=ReopenedTables.before(setting),
-            together=encode.together if setting.bundles and alone else None,
             misfit=encode.misfit if self.on_error == "skip" else None,
             by_reference=why_not_by_reference(setting) is None,
             warns=setting.lane == (*setting.here, 0)[0],
         )
+        together = encode.together if setting.bundles and alone else None
+        first = replace(how, together=together, drop_last=self.drop_last and not refilled)
+        cut = Rebatch(first, ReopenedTables.before(setting))
         workers = (self.workers or setting.cpus) + workers_between(setting)
         places = partial(of_batches, workers)
         made: Operator = encode if device is None else InPlaces(encode, places(0), places)
         if not refilled:
             return cut, made
-        refill = Refill(
-            size,
-            drop_last=self.drop_last,
-            find=format_finder(setting),
-            tables=ReopenedTables.before(setting),
-            misfit=encode.misfit if self.on_error == "skip" else None,
-            by_reference=why_not_by_reference(setting) is None,
-            warns=setting.lane == (*setting.here, 0)[0],
-        )
+        refill = Refill(how, ReopenedTables.before(setting))
         return cut, made, refill, CollateRefilled(self.layout, device, encode.padding)
 
     def refilled(self, setting: Setting) -> bool:
@@ -268,32 +260,15 @@ def batch(  # noqa: PLR0913 - each is a choice of its own
         ...     print(sorted({batch["Z"].shape for batch in batches}))
         [(9, 26), (13, 18), (26, 9)]
     """
-    budgets = {name: limit for name, limit in (("atoms", atoms), ("edges", edges)) if limit is not None}
-    if len(budgets) + (size is not None) != 1:
-        said = ["size"] * (size is not None) + list(budgets)
+    wanted = {"size": size, "atoms": atoms, "edges": edges}
+    said = {name: limit for name, limit in wanted.items() if limit is not None}
+    if len(said) != 1:
         raise GraphError(f"batch: {' and '.join(said) or 'nothing'} given; wanted one of size, atoms, edges")
-    if size is not None:
-        return place(
-            BatchStage(
-                size=size,
-                layout=layout,
-                drop_last=drop_last,
-                across_lanes=across_lanes,
-                workers=workers,
-                on_error=on_error,
-                max_errors=max_errors,
-            )
-        )
+    ((name, limit),) = said.items()
+    how: dict[str, Any] = {"layout": layout, "drop_last": drop_last, "workers": workers}
+    how |= {"on_error": on_error, "max_errors": max_errors}
+    if name == "size":
+        return place(BatchStage(size=limit, across_lanes=across_lanes, **how))
     if across_lanes:
         raise GraphError("batch: across_lanes=True takes as many samples of each lane; that is for a size")
-    ((name, limit),) = budgets.items()
-    return place(
-        BudgetStage(
-            budget=Budget(name, limit),
-            layout=layout,
-            drop_last=drop_last,
-            workers=workers,
-            on_error=on_error,
-            max_errors=max_errors,
-        )
-    )
+    return place(BudgetStage(budget=Budget(name, limit), **how))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -27,9 +28,32 @@ from flowload.stages.user.blocks_of_values import check_lengths
 
 from .collate import BatchParts, Part
 
-__all__ = ["Rebatch"]
+__all__ = ["Cut", "Rebatch"]
 
 log = logging.getLogger("flowload")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """How a stream is cut into batches.
+
+    Args:
+        size: rows of a batch.
+        drop_last: drop what waits at the end, instead of making a smaller batch.
+        find: the format of a name, for `restore`.
+        together: how many batches of a block's rows go on as one block, where it holds so many.
+        misfit: why rows cannot be in one batch with others, if they cannot: then they are rejected.
+        by_reference: records that wait are what their origins name; else a state holds them.
+        warns: log where no batch at all was made; one of several lanes does.
+    """
+
+    size: int
+    drop_last: bool = False
+    find: FindFormat = find_format
+    together: Callable[[Part, int], int] | None = None
+    misfit: Callable[[Part, Part], DataError | None] | None = None
+    by_reference: bool = True
+    warns: bool = True
 
 
 class Rebatch:
@@ -39,36 +63,14 @@ class Rebatch:
     arrays, which have no reference; it is less than one batch.
 
     Args:
-        size: rows of a batch.
-        drop_last: drop what waits at the end, instead of making a smaller batch.
-        find: the format of a name, for `restore`.
+        cut: how.
         tables: those of rows that a restored state may name.
-        together: how many batches of a block's rows go on as one block, where it holds so many.
-        misfit: why rows cannot be in one batch with others, if they cannot: then they are rejected.
-        by_reference: records that wait are what their origins name; else a state holds them.
-        warns: log where no batch at all was made; one of several lanes does.
     """
 
-    def __init__(
-        self,
-        size: int,
-        *,
-        drop_last: bool,
-        find: FindFormat = find_format,
-        tables: ReopenedTables | None = None,
-        together: Callable[[Part, int], int] | None = None,
-        misfit: Callable[[Part, Part], DataError | None] | None = None,
-        by_reference: bool = True,
-        warns: bool = True,
-    ) -> None:
-        self.by_reference = by_reference
-        self.warns = warns
-        self.size = size
-        self.drop_last = drop_last
-        self.find = find
+    def __init__(self, cut: Cut, tables: ReopenedTables | None = None) -> None:
+        self.cut = cut
+        self.size = cut.size
         self.tables = ReopenedTables(()) if tables is None else tables
-        self.together = together
-        self.misfit = misfit
         self.late: list[State] = []  # restored rows that wait for their table
         self.parts: list[Part] = []
         self.held = 0  #: rows that wait
@@ -82,7 +84,8 @@ class Rebatch:
         if not self.fits(block, call):
             return
         first, length = 0, len(block)
-        most = 1 if self.together is None or length < 2 * self.size else self.together(block, self.size)
+        together = self.cut.together
+        most = 1 if together is None or length < 2 * self.size else together(block, self.size)
         while first < length:
             count = min(most, (length - first) // self.size)
             if count > 1 and not self.held:
@@ -99,8 +102,9 @@ class Rebatch:
 
     def fits(self, block: Part, call: Call) -> bool:
         """Whether rows go with those that wait for the same batch; they are rejected if not."""
-        known = self.waiting() if self.misfit is not None else ()
-        error = self.misfit(block, known[0]) if self.misfit is not None and known else None
+        misfit = self.cut.misfit
+        known = self.waiting() if misfit is not None else ()
+        error = misfit(block, known[0]) if misfit is not None and known else None
         if error is not None:
             call.reject(error, len(block))
         return error is None
@@ -114,10 +118,10 @@ class Rebatch:
     def flush(self, call: Call) -> Iterator[BatchParts]:
         """The last, smaller batch, unless it is to be dropped."""
         self.arrive(None)
-        if self.held and not self.drop_last:
+        if self.held and not self.cut.drop_last:
             yield self.take()
         elif self.held:
-            if not self.made and self.warns:
+            if not self.made and self.cut.warns:
                 text = "batch: no batch at all: %d samples are too few for size=%d, and drop_last=True"
                 log.warning(text, self.held, self.size)
             call.drop(self.held, "partial batch")
@@ -140,7 +144,7 @@ class Rebatch:
             return state
         sources, origin = origins_of(frames)
         state |= {"format": frames[0].format.name, "sources": sources_to_state(sources), "origin": origin}
-        return state if self.by_reference else {**state, "records": records_of(frames)}
+        return state if self.cut.by_reference else {**state, "records": records_of(frames)}
 
     def restore(self, state: State) -> None:
         """Become the fold that gave this state; records come with `refill`."""
@@ -152,7 +156,7 @@ class Rebatch:
         elif "format" in state:
             data = state.get("records", np.empty((self.held, 0), np.uint8))  # or they are not here yet
             sources, origin = sources_from_state(state["sources"]), as_columns(state["origin"], ORIGIN)
-            self.parts = [Frames(self.find(state["format"]), sources, data, origin)]
+            self.parts = [Frames(self.cut.find(state["format"]), sources, data, origin)]
 
     def rows_to_state(self) -> list[State]:
         """Row numbers that wait, by the number of their table."""
@@ -178,7 +182,9 @@ class Rebatch:
 
     def references(self) -> tuple[str | None, tuple[SourceFile, ...], NDArray[np.void]]:
         """Where the records that wait came from; none where arrays wait, or they are here."""
-        frames = [part for part in self.waiting() if isinstance(part, Frames)] if self.by_reference else []
+        frames = (
+            [part for part in self.waiting() if isinstance(part, Frames)] if self.cut.by_reference else []
+        )
         return (frames[0].format.name if frames else None, *origins_of(frames))
 
     def refill(self, payload: Frames, at: NDArray[np.int64]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -46,7 +47,7 @@ def made_of(
 ) -> tuple[list[Batch], list[int]]:
     """The batches, and how many came together."""
     fold, encode = cut(size), Collate(layout, None)
-    fold.together = encode.together if bundled else None
+    fold.cut = replace(fold.cut, together=encode.together if bundled else None)
     pieces = [piece for block in blocks for piece in fold.push(block, call)]
     made = [encode.apply(piece, call) for piece in [*pieces, *fold.flush(call)]]
     parts = [block.bundled if isinstance(block, Bundle) else (block,) for block in made if block is not None]

@@ -13,7 +13,7 @@ from flowload.abc.powers import Resumable
 from flowload.blocks import Batch, Rows
 from flowload.errors import DataError
 from flowload.stages.batches.collate import Collate
-from flowload.stages.batches.rebatch import Rebatch
+from flowload.stages.batches.rebatch import Cut, Rebatch
 from flowload.stages.rows.reopened_tables import ReopenedTables
 from tests.stages.cutting import SIZES, arrays_of, batches_of, cut, frames_of
 from tests.stages.fakes import FakeCall
@@ -32,7 +32,7 @@ def test_arrays_of_different_lengths_are_not_cut_apart() -> None:
 @pytest.mark.parametrize("kind", ["frames", "arrays"])
 def test_held_is_what_waits_and_nothing_behind_the_end(kind: str, drop_last: bool) -> None:
     blocks = frames_of([3, 4, 9, 2]) if kind == "frames" else arrays_of([3, 4, 9, 2])
-    fold, call, came, held = Rebatch(8, drop_last=drop_last), FakeCall(), 0, []
+    fold, call, came, held = Rebatch(Cut(size=8, drop_last=drop_last)), FakeCall(), 0, []
     for block in blocks:
         came += len(block)
         made = [sum(map(len, pieces.parts)) for pieces in fold.push(block, call)]
@@ -49,7 +49,7 @@ def test_held_is_what_waits_and_nothing_behind_the_end(kind: str, drop_last: boo
 
 
 def test_a_fold_that_is_restored_forgets_what_it_held() -> None:
-    fold, call = Rebatch(8, drop_last=False), FakeCall()
+    fold, call = Rebatch(Cut(size=8)), FakeCall()
     empty = through_json(fold.state())
     list(fold.push(arrays_of([5])[0], call))
     fold.restore(empty)
@@ -97,7 +97,7 @@ def test_it_goes_on_from_its_state_and_its_records(kind: str, sizes: list[int], 
 
 def test_rows_wait_by_reference_and_know_their_table() -> None:
     near, far = ToyRecords(4), ToyRecords(9)
-    fold, again = (Rebatch(20, drop_last=False, tables=ReopenedTables([near, far])) for _ in range(2))
+    fold, again = (Rebatch(Cut(size=20), ReopenedTables([near, far])) for _ in range(2))
     for block in (*blocks_of([4], near), *blocks_of([2, 7], far), *blocks_of([1], near)):
         assert not list(fold.push(block, FakeCall()))
     again.restore(through_json(fold.state()))
