@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter
@@ -11,7 +12,7 @@ import numpy as np
 
 import flowload as fl
 
-__all__ = ["measure_maps", "plainly", "through"]
+__all__ = ["has_lock", "measure_maps", "plainly", "through"]
 
 WIDTH, SIZE = 1024, 16  #: float32 numbers of a row, rows of a batch of the slow map
 LARGE = 8 << 20  #: bytes of a block that only goes through
@@ -31,6 +32,11 @@ WAYS = (
     Way("one process", "process", 1),
     Way("two processes", "process", 2),
 )
+
+
+def has_lock() -> bool:
+    """Whether one thread at a time runs Python: free-threaded builds have no such lock, unless it was turned on."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 def plainly(batch: dict[str, Any]) -> dict[str, Any]:
@@ -75,6 +81,7 @@ def measure_maps(batches: int, rounds: int, cpus: int, tell: Callable[[str], Non
     first = median(found["one thread"])
     made = {name: median(rates) / first for name, rates in found.items()}
     tell(f"a map in pure Python, batches of {SIZE} x {WIDTH} numbers; medians of {rounds} turns")
+    tell("  this Python has its lock" if has_lock() else "  this Python has no lock: threads should do")
     for name, times in made.items():
         tell(f"  {name:<14} {times:5.2f} x one thread")
     made["way"] = median(costs) * 1e9
