@@ -23,7 +23,7 @@ from tools.bench.chess.rounds import rows_of
 from tools.bench.chess.yardstick import NAME
 from tools.bench.costs import elsewhere
 from tools.bench.costs.devices import measure_devices
-from tools.bench.costs.maps import measure_maps, plainly
+from tools.bench.costs.maps import has_lock, measure_maps, plainly
 from tools.bench.measuring.markdown import table
 from tools.bench.measuring.settings import ROOT, Contender, Reading, Settings, Window, Work, default_data
 from tools.bench.measuring.turns import play
@@ -97,7 +97,8 @@ def check_first_batches_and_memory(result: dict[str, Any]) -> None:
 @pytest.mark.hammer
 def test_hops_are_counted() -> None:
     told = bench("hops", "--blocks", "50", "--rounds", "1").splitlines()
-    assert len(told) == 6
+    assert len(told) == 7
+    assert ("no lock" in told[1]) is not has_lock()
 
 
 @pytest.mark.hammer
@@ -290,7 +291,8 @@ def test_maps_are_measured_in_threads_and_in_processes() -> None:
     made = measure_maps(batches=2, rounds=1, cpus=2, tell=told.append)
     assert list(made) == ["one thread", "two threads", "one process", "two processes", "way"]
     assert made["one thread"] == 1
-    assert len(told) == 6
+    assert len(told) == 7
+    assert ("no lock" in told[1]) is not has_lock()
 
 
 @pytest.mark.slow

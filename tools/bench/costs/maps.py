@@ -35,7 +35,7 @@ WAYS = (
 
 
 def has_lock() -> bool:
-    """Whether one thread at a time runs Python: free-threaded builds have no such lock, unless it was turned on."""
+    """Whether one thread at a time runs Python: a free-threaded build has no such lock."""
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
