@@ -141,7 +141,7 @@ def states_in(folder: Path) -> list[tuple[int, Path]]:
 def read(path: Path) -> State:
     """The state in a file. Raises DataError."""
     data = memoryview(path.read_bytes())
-    if data[:1] == b"{":
+    if bytes(data[:1]) == b"{":
         return read_json(path, bytes(data))
     body, digest = data[:-DIGEST], data[-DIGEST:]
     if bytes(data[: len(MAGIC)]) != MAGIC:
