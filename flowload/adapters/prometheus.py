@@ -99,6 +99,11 @@ def samples(stats: RunStats) -> Iterator[Sample]:
         "buffers_leased": stats.buffers_leased,
         "buffer_bytes": stats.buffer_bytes,
         "elapsed_seconds": stats.elapsed,
+        "network_requests_total": stats.network.requests,
+        "network_failures_total": stats.network.failures,
+        "network_bytes_total": stats.network.bytes,
+        "network_busy_seconds_total": stats.network.busy,
+        "network_wait_seconds_total": stats.network.waiting,
     }.items():
         yield Sample(f"flowload_{name}", value, {})
 

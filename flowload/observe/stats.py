@@ -18,6 +18,7 @@ __all__ = [
     "EdgeStats",
     "ExecutorStats",
     "LeaseStats",
+    "NetworkStats",
     "Outcome",
     "RunStats",
     "StageStats",
@@ -92,6 +93,10 @@ class StageStats(NamedTuple):
 #   padding_efficiency   `batch` of padded rows: places that hold something (atoms), of all places
 #   padding_efficiency_<slot>  the same by slot, such as 60_atoms, where there are several
 #   batches_<slot>       the same: batches that were padded to it
+#   objects_brought      `discover` of a store: objects that it brought to the cache
+#   bytes_brought        the same in bytes
+#   objects_coming       the same: those that are on their way
+#   objects_brought_again  `unpack`: objects that had made room, and were brought once more
 #   missing_chunks       `read_windows`: chunks that were asked for, do not exist, and hold the fill value
 #   arrays_by_<way>      `read_windows`: arrays that are read in this way: pread, pread_zstd, zarrs_0.2.3 ...
 
@@ -203,6 +208,17 @@ class Outcome(NamedTuple):
     dump: tuple[str, ...] = ()  #: what each thread and task is at
 
 
+class NetworkStats(NamedTuple):
+    """What this process asked of object stores since the run began: objects, listings, chunks of zarr."""
+
+    requests: int = 0
+    failures: int = 0  #: of these, those that gave no whole answer; what passes was tried again
+    bytes: int = 0  #: that came
+    seconds: float = 0.0  #: that all requests took together
+    busy: float = 0.0  #: seconds in which at least one was under way, be it ahead of need
+    waiting: float = 0.0  #: seconds in which some stage waited for what it needed next
+
+
 class RunStats(NamedTuple):
     """A whole run at one moment."""
 
@@ -236,6 +252,7 @@ class RunStats(NamedTuple):
     warned: int = 0  #: how many there were
     outcome: Outcome | None = None  #: None: it goes on
     epoch_waits: Mapping[int, WaitStats] = MappingProxyType({})  #: `chunk_wait` by pass, without the first
+    network: NetworkStats = NetworkStats()
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: `in_` is spelled "in"."""

@@ -22,7 +22,7 @@ ORDER: tuple[Kind, ...] = ("consumer", "stage", "lock", "cpu", "executor", "loop
 class Limit(NamedTuple):
     """The station that limits a run, and by how much."""
 
-    kind: Literal["stage", "lock", "disk", "executor", "cpu", "loop", "consumer"]
+    kind: Literal["stage", "lock", "disk", "network", "executor", "cpu", "loop", "consumer"]
     name: str  #: of the stage or stages, the executor, the CPUs
     who: str  #: the stage that takes most of it; of several, the one to make faster
     servers: int  #: workers, threads or CPUs
@@ -45,6 +45,14 @@ class Verdict(NamedTuple):
     short: bool = False  #: too little was looked at to tell
 
 
+class Spent(NamedTuple):
+    """What passed between two snapshots."""
+
+    seconds: float
+    storage: float  #: bytes that came from disks
+    network: float  #: seconds in which stages waited for object stores
+
+
 def judge(now: RunStats, before: RunStats | None = None) -> Verdict | None:
     """The verdict on the time between two snapshots, or since the start; None: nothing was delivered.
 
@@ -56,10 +64,12 @@ def judge(now: RunStats, before: RunStats | None = None) -> Verdict | None:
         return None
     rate = (now.delivered - (before.delivered if before else 0)) / seconds
     storage = now.storage_bytes - (before.storage_bytes if before else 0)
+    network = now.network.waiting - (before.network.waiting if before else 0.0)
+    spent = Spent(seconds, storage, network)
     first = tightest(stations)
     faster = [station.with_faster(first.heaviest, 2.0) for station in stations]
     second = tightest(faster)
-    limit = limit_of(first, rate, storage, seconds)
+    limit = limit_of(first, rate, spent)
     gain = Nearness(stations, rate).rate(faster) / rate
     batches = now.blocks_delivered - (before.blocks_delivered if before else 0)
     confidence, why = trust(limit.used, rate * gain / second.bound, seconds, batches)
@@ -67,7 +77,7 @@ def judge(now: RunStats, before: RunStats | None = None) -> Verdict | None:
         rate=rate,
         limit=limit,
         gain=max(1.0, gain),
-        then=limit_of(second, rate * gain, storage, seconds),
+        then=limit_of(second, rate * gain, spent),
         confidence=confidence,
         why=why,
         stations=tuple(sorted(stations, key=lambda station: station.bound)),
@@ -82,10 +92,10 @@ def tightest(stations: Sequence[Station]) -> Station:
     return min(near, key=lambda station: (ORDER.index(station.kind), station.bound))
 
 
-def limit_of(station: Station, rate: float, storage: float, seconds: float) -> Limit:
+def limit_of(station: Station, rate: float, spent: Spent) -> Limit:
     """A station in words, used at this rate."""
     return Limit(
-        kind="disk" if waits_for_disk(station, rate, storage, seconds) else station.kind,
+        kind=waits_for(station, rate, spent) or station.kind,
         name=station.name,
         who=station.heaviest,
         servers=station.servers,
@@ -96,12 +106,19 @@ def limit_of(station: Station, rate: float, storage: float, seconds: float) -> L
     )
 
 
-def waits_for_disk(station: Station, rate: float, storage: float, seconds: float) -> bool:
-    """Its servers wait for more than they compute, while storage gives as much as a slow disk would."""
+def waits_for(station: Station, rate: float, spent: Spent) -> Literal["disk", "network"] | None:
+    """What its servers wait for, where they wait for more than they compute.
+
+    The network, where stages waited for it most of that time; the disk, while storage gives as much as a slow
+    one would.
+    """
     if station.kind not in ("stage", "executor") or station.waits < 0.5:
-        return False
-    waited = station.waits * station.demand * rate * seconds
-    return waited > 0 and storage / waited > DISK_RATE
+        return None
+    waited = station.waits * station.demand * rate * spent.seconds
+    # Of several workers that wait beside each other the network is waited for once.
+    if waited > 0 and spent.network > 0.5 * min(waited, spent.seconds * station.waits):
+        return "network"
+    return "disk" if waited > 0 and spent.storage / waited > DISK_RATE else None
 
 
 def trust(used: float, next_used: float, seconds: float, batches: int) -> tuple[Confidence, str]:

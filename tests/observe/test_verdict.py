@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flowload.cli.view.verdict import brief, told
 from flowload.observe.stations import CONSUMER, LOCK, LOOP
-from flowload.observe.stats import ExecutorStats, RunStats, TaskStats
+from flowload.observe.stats import ExecutorStats, NetworkStats, RunStats, TaskStats
 from flowload.observe.verdict import Verdict, judge
 from tests.observe.tandem import Stage, Tandem
 
@@ -110,6 +110,28 @@ def test_a_stage_that_waits_while_storage_is_read_waits_for_the_disk() -> None:
         found = judge(stats._replace(storage_bytes=read))
         assert found is not None
         assert (found.limit.kind, found.limit.who) == (kind, "read")
+
+
+def test_a_stage_that_waits_while_others_wait_for_a_store_waits_for_the_network() -> None:
+    stages = [Stage("read", 2.0, 2, executor="io", cpu=0.1), Stage("encode", 0.2)]
+    stats = Tandem(stages, 0.1).run(BLOCKS)
+    for part, kind in ((0.0, "stage"), (0.2, "stage"), (0.95, "network")):
+        waited = NetworkStats(10, 0, 10**9, waiting=part * stats.elapsed)
+        found = judge(stats._replace(network=waited, storage_bytes=1000))
+        assert found is not None
+        assert (found.limit.kind, found.limit.who) == (kind, "read")
+    found = judge(stats._replace(network=waited, storage_bytes=10**12))
+    assert found is not None
+    assert found.limit.kind == "network", "what is brought lies on a disk, too"
+    assert "the network, for 'read'" in brief(found)
+    assert "waits for it" in "\n".join(told(found))
+
+
+def test_a_stage_that_computes_does_not_wait_for_the_network() -> None:
+    stats = Tandem([Stage("read", 2.0, 2), Stage("encode", 0.2)], 0.1).run(BLOCKS)
+    found = judge(stats._replace(network=NetworkStats(10, 0, 10**9, waiting=stats.elapsed)))
+    assert found is not None
+    assert found.limit.kind != "network"
 
 
 def test_a_loop_at_its_limit_is_named() -> None:

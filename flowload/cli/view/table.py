@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 from rich.text import Text
 
-from flowload.observe.figures import align, count, duration, rate, share
+from flowload.observe.figures import align, count, counted, duration, rate, share, size
 from flowload.observe.progress import filling
 from flowload.observe.progress import progress as estimate
 from flowload.observe.stats import HEAD, SIDES, RunStats, busy, rows, what_came
@@ -21,6 +21,17 @@ def summary(now: RunStats, outputs: Mapping[str, int], warm: RunStats | None = N
     yield f"{what_came(now)} in {duration(now.elapsed)}: {rate(overall)}{ahead(now, warm)}"
     if len(outputs) > 1:
         yield ", ".join(f"{name} {count(batches)}" for name, batches in outputs.items()) + " batches"
+    if now.network.requests:
+        yield network(now)
+
+
+def network(now: RunStats) -> str:
+    """What came from object stores."""
+    came = now.network
+    failed = f", {count(came.failures)} failed" if came.failures else ""
+    waited = share(min(1.0, came.waiting / now.elapsed)) if now.elapsed > 0 else "0 %"
+    asked = counted(came.requests, "request", "requests")
+    return f"network: {size(came.bytes)} in {asked}{failed}; stages waited for it {waited} of the time"
 
 
 def progress(now: RunStats, before: RunStats | None, warm: RunStats | None = None) -> str:

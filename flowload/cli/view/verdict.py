@@ -58,6 +58,7 @@ def named(limit: Limit, *, brief: bool = False) -> str:
     short, long = {
         "stage": (who, f"{who} ({workers}, {time})"),
         "disk": (f"the disk, for {who}", f"the disk: {who} ({workers}, {time}) waits for it"),
+        "network": (f"the network, for {who}", f"the network: {who} ({workers}, {time}) waits for it"),
         "executor": (
             f"the {limit.name} executor, above all {who}",
             f"the {limit.name} executor ({limit.servers} threads, {time});"

@@ -19,6 +19,7 @@ from .cache import NO_ROOM, PART, TURN, Cache, Full, locked
 from .place import Place, digest_of, is_place
 from .request import LOOK, Found, Wait
 from .store import store_of
+from .traffic import TRAFFIC
 from .trouble import Budget, again
 
 __all__ = ["PATIENCE", "asking", "bring", "identity_at", "nothing", "open_object", "opening", "was_opened"]
@@ -62,7 +63,8 @@ def open_object(path: str, go_on: Callable[[], None] = nothing, patience: float 
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            bring(path, asking(go_on), patience=patience)
+            with TRAFFIC.awaited():
+                bring(path, asking(go_on), patience=patience)
             continue
         except OSError as error:
             raise refused(error, path) from error

@@ -17,8 +17,9 @@ class Taken(NamedTuple):
     requests: int = 0  #: those under way included
     failures: int = 0  #: of them, those that gave no whole answer
     nbytes: int = 0  #: of answers
-    waiting: float = 0.0  #: seconds of all requests together
+    seconds: float = 0.0  #: of all requests together
     busy: float = 0.0  #: seconds in which at least one was under way
+    waiting: float = 0.0  #: seconds in which a stage waited for what it needs next
 
     def since(self, before: Taken) -> Taken:
         """What came on top of an earlier count."""
@@ -26,9 +27,35 @@ class Taken(NamedTuple):
             self.requests - before.requests,
             self.failures - before.failures,
             self.nbytes - before.nbytes,
-            self.waiting - before.waiting,
+            self.seconds - before.seconds,
             self.busy - before.busy,
+            self.waiting - before.waiting,
         )
+
+
+class Stretches:
+    """Seconds in which somebody was at it, whoever, and how many."""
+
+    def __init__(self) -> None:
+        self.at_it = 0
+        self.began = 0.0
+        self.over = 0.0
+
+    def enter(self, now: float) -> None:
+        """One more is at it."""
+        if not self.at_it:
+            self.began = now
+        self.at_it += 1
+
+    def leave(self, now: float) -> None:
+        """One fewer."""
+        self.at_it -= 1
+        if not self.at_it:
+            self.over += now - self.began
+
+    def seconds(self, now: float) -> float:
+        """Up to now."""
+        return self.over + (now - self.began if self.at_it else 0.0)
 
 
 class Traffic:
@@ -39,11 +66,10 @@ class Traffic:
         self.requests = 0
         self.failures = 0
         self.nbytes = 0
-        self.waiting = 0.0  #: of requests that are over
-        self.busy = 0.0  #: of stretches that are over
-        self.under_way = 0
-        self.began = 0.0  #: sum of the moments at which those under way began
-        self.since = 0.0  #: when the first of them did, without a pause after
+        self.over = 0.0  #: seconds of requests that are over
+        self.begins = 0.0  #: sum of the moments at which those under way began
+        self.busy = Stretches()
+        self.waiting = Stretches()
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -51,10 +77,8 @@ class Traffic:
         began = perf_counter()
         with self.lock:
             self.requests += 1
-            self.began += began
-            if not self.under_way:
-                self.since = began
-            self.under_way += 1
+            self.begins += began
+            self.busy.enter(began)
         try:
             yield
         except BaseException:
@@ -64,12 +88,20 @@ class Traffic:
         finally:
             ended = perf_counter()
             with self.lock:
-                self.under_way -= 1
-                self.began -= began
-                self.waiting += ended - began
-                if not self.under_way:
-                    self.busy += ended - self.since
-                    self.began = 0.0  # what rounding left
+                self.busy.leave(ended)
+                self.begins = self.begins - began if self.busy.at_it else 0.0  # and not what rounding leaves
+                self.over += ended - began
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """While a stage waits for bytes that it needs next, and not for what is brought ahead of that."""
+        with self.lock:
+            self.waiting.enter(perf_counter())
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.waiting.leave(perf_counter())
 
     def came(self, nbytes: int) -> None:
         """Bytes of an answer."""
@@ -80,10 +112,14 @@ class Traffic:
         """The counts now; requests under way as long as they have taken."""
         with self.lock:
             now = perf_counter()
-            open_waiting = self.under_way * now - self.began if self.under_way else 0.0
-            open_busy = now - self.since if self.under_way else 0.0
+            under_way = self.busy.at_it * now - self.begins
             return Taken(
-                self.requests, self.failures, self.nbytes, self.waiting + open_waiting, self.busy + open_busy
+                self.requests,
+                self.failures,
+                self.nbytes,
+                self.over + under_way,
+                self.busy.seconds(now),
+                self.waiting.seconds(now),
             )
 
 

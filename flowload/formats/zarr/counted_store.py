@@ -92,7 +92,7 @@ class CountedStore(WrapperStore[AnyStore]):
             self.check(self.files, key.removeprefix(self.prefix), whole=byte_range is None)
             found = await super().get(key, prototype, byte_range)
         else:
-            with TRAFFIC.request():
+            with TRAFFIC.request(), TRAFFIC.awaited():
                 found = await super().get(key, prototype, byte_range)
             TRAFFIC.came(0 if found is None else len(found))
         asked = NOW.get()

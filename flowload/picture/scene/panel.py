@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TypedDict
 
 from flowload.observe.figures import clock, count, duration, duration_of, rate, scaled, share, size
-from flowload.observe.stats import RunStats, StageStats
+from flowload.observe.stats import NetworkStats, RunStats, StageStats
 from flowload.printable import printable
 
 from .cells import Cell
@@ -75,8 +75,22 @@ def resources(rails: Rails, spell: Spell) -> Iterator[list[Any]]:
     yield ["CPU", f"{cpu:.1f} of {now.cpus}", min(1.0, cpu / max(1, now.cpus))]
     read = now.storage_bytes - (before.storage_bytes if before else 0)
     yield ["from storage", f"{size(max(0, int(read / spell.seconds)))}/s"]
+    yield from network(spell)
     leased = f"{now.buffers_leased} of {now.buffers_made}, {size(now.buffer_bytes)}"
     yield ["buffers leased", leased]
+
+
+def network(spell: Spell) -> Iterator[list[Any]]:
+    """What came from object stores; nothing where none was asked."""
+    now, before = spell.now.network, spell.before.network if spell.before else NetworkStats()
+    if not now.requests:
+        return
+    came = max(0, int((now.bytes - before.bytes) / spell.seconds))
+    asked = max(0.0, (now.requests - before.requests) / spell.seconds)
+    waited = min(1.0, max(0.0, (now.waiting - before.waiting) / spell.seconds))
+    yield ["from the network", f"{size(came)}/s, {asked:.1f} requests/s"]
+    yield ["requests so far", f"{count(now.requests)}, {count(now.failures)} failed, {size(now.bytes)}"]
+    yield ["stages wait for it", share(waited), waited]
 
 
 def ledger(now: RunStats) -> list[list[Any]]:

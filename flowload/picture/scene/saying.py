@@ -128,6 +128,7 @@ def made(
 TAILS = {
     "stage": ", for {0}.",
     "disk": ": the disk is too slow for {0}.",
+    "network": ": the network is too slow for {0}.",
     "executor": ": the # threads are all taken, above all by {0}.",
     "cpu": ": the # are full, above all with {0}.",
     "lock": ": {0} holds the interpreter’s lock.",
@@ -137,6 +138,7 @@ TAILS = {
 DO = {
     "stage": "More workers, or a cheaper call.",
     "disk": "Faster storage, or larger reads.",
+    "network": "A store nearby, more requests at once, or a cache that has the data already.",
     "executor": "Fewer or larger blocks, or a cheaper call.",
     "cpu": "More CPUs, or a cheaper call.",
     "lock": "More workers do not help: let it call numpy or numba, which free the lock.",
@@ -214,6 +216,7 @@ def limit_words(verdict: Verdict) -> str:
     who = printable(limit.who)
     known = {
         "disk": f"disk, {who}",
+        "network": f"network, {who}",
         "cpu": f"CPUs, {who}",
         "lock": f"lock, {who}",
         "executor": f"{limit.name} threads, {who}",

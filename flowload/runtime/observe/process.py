@@ -1,4 +1,4 @@
-"""CPU time of the process and bytes it read from storage, since a moment."""
+"""CPU time of the process, bytes it read from storage, and what it asked of networks, since a moment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import time
 from mmap import PAGESIZE
 from pathlib import Path
 from time import process_time
+
+from flowload.files.objects.traffic import TRAFFIC, Taken
+from flowload.observe.stats import NetworkStats
 
 __all__ = ["ProcessStats", "clock_seconds", "resident", "thread_clock"]
 
@@ -21,15 +24,22 @@ class ProcessStats:
         self._io = io
         self._began = process_time(), read_bytes(io)
         self._ended: tuple[float, int] | None = None
+        self._before = TRAFFIC.taken()
+        self._after: Taken | None = None
 
     def stop(self) -> None:
         """Count no further."""
         self._ended = process_time(), read_bytes(self._io)
+        self._after = TRAFFIC.taken()
 
     def taken(self) -> tuple[float, int]:
         """Seconds of CPU of all threads, and bytes read from storage (0 where the system does not say)."""
         cpu, read = self._ended or (process_time(), read_bytes(self._io))
         return cpu - self._began[0], read - self._began[1]
+
+    def network(self) -> NetworkStats:
+        """What was asked of object stores."""
+        return NetworkStats(*(self._after or TRAFFIC.taken()).since(self._before))
 
 
 def read_bytes(io: Path) -> int:

@@ -67,6 +67,7 @@ def snapshot(run: Run) -> RunStats:
         warned=sum(len(member.told) for member in compiled.members),
         outcome=outcome_of(run),
         consumers_lock=outside,
+        network=run.process.network(),
     )
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from flowload.errors import ClosedRun, FlowloadError
 from flowload.files.objects.bring import bring, was_opened
 from flowload.files.objects.place import Place
+from flowload.files.objects.traffic import TRAFFIC
 from flowload.files.objects.trouble import Budget
 
 from .walk import GoOn
@@ -59,6 +60,11 @@ class ReadAhead:
             place: of the object in the order.
             go_on: asked meanwhile; may raise.
         """
+        with TRAFFIC.awaited():
+            self.wait_for(place, go_on)
+
+    def wait_for(self, place: int, go_on: GoOn) -> None:
+        """See `arrive`."""
         path = self.order[place]
         while True:
             with self.changed:

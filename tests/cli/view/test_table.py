@@ -3,7 +3,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from flowload.cli.view.table import HEAD, ahead, plain_table, progress, rows, summary, table
-from flowload.observe.stats import RunStats
+from flowload.observe.stats import NetworkStats, RunStats
 from tests.observe.moments import edge, moment, stage
 
 
@@ -44,6 +44,14 @@ def test_several_inputs_are_one_queue() -> None:
 def test_the_summary_counts_what_was_delivered() -> None:
     now = moment(elapsed=2.0, delivered=1000, blocks_delivered=10)
     assert list(summary(now, {"out": 10})) == ["10 batches, 1,000 samples in 2.0 s: 500/s"]
+
+
+def test_the_summary_tells_what_came_over_the_network() -> None:
+    now = moment(elapsed=2.0, delivered=1000, blocks_delivered=10)
+    far = now._replace(network=NetworkStats(5, 1, 3 << 20, waiting=0.5))
+    assert list(summary(far, {"out": 10}))[1:] == [
+        "network: 3.0 MiB in 5 requests, 1 failed; stages waited for it 25 % of the time"
+    ]
 
 
 def test_the_summary_tells_several_outputs_apart() -> None:

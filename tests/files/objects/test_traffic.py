@@ -22,12 +22,12 @@ def test_requests_beside_each_other_are_busy_once_and_wait_each(clock: list[floa
         with counts.request():
             counts.came(5)
             clock[0] = 103.0
-            assert counts.taken() == Taken(2, 0, 5, waiting=3.0 + 2.0, busy=3.0)
+            assert counts.taken() == Taken(2, 0, 5, seconds=3.0 + 2.0, busy=3.0)
     clock[0] = 200.0
-    assert counts.taken() == Taken(2, 0, 5, waiting=5.0, busy=3.0)
+    assert counts.taken() == Taken(2, 0, 5, seconds=5.0, busy=3.0)
     with counts.request():
         clock[0] = 201.0
-    assert counts.taken() == Taken(3, 0, 5, waiting=6.0, busy=4.0)
+    assert counts.taken() == Taken(3, 0, 5, seconds=6.0, busy=4.0)
 
 
 def test_a_request_that_fails_is_one(clock: list[float]) -> None:
@@ -41,4 +41,15 @@ def test_a_request_that_fails_is_one(clock: list[float]) -> None:
 
     with pytest.raises(ConnectionError):
         reset()
-    assert counts.taken().since(before) == Taken(1, 1, 0, waiting=2.0, busy=2.0)
+    assert counts.taken().since(before) == Taken(1, 1, 0, seconds=2.0, busy=2.0)
+
+
+def test_who_waits_for_the_same_time_waits_once(clock: list[float]) -> None:
+    counts = Traffic()
+    with counts.awaited():
+        clock[0] = 101.0
+        with counts.awaited():
+            clock[0] = 104.0
+            assert counts.taken().waiting == 4.0
+    clock[0] = 200.0
+    assert counts.taken() == Taken(waiting=4.0)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flowload.observe.figures import rate
-from flowload.observe.stats import ConsumerStats, Warned
+from flowload.observe.stats import ConsumerStats, NetworkStats, RunStats, Warned
 from flowload.observe.verdict import judge
 from flowload.picture.record.tape import RECENT, Tape
 from flowload.picture.scene.moment import Moment, moment_of
@@ -83,7 +83,7 @@ def test_what_is_said_of_a_limit_and_of_a_fed_trainer() -> None:
     assert not FED.moments[-1]["hot"]
 
 
-@pytest.mark.parametrize("kind", ["stage", "disk", "lock", "cpu", "executor", "loop", "consumer"])
+@pytest.mark.parametrize("kind", ["stage", "disk", "network", "lock", "cpu", "executor", "loop", "consumer"])
 def test_every_kind_of_limit_has_its_sentence(kind: Any) -> None:
     stats = list(SLOW.stats)
     found = judge(stats[-1], stats[-20])
@@ -92,7 +92,8 @@ def test_every_kind_of_limit_has_its_sentence(kind: Any) -> None:
     moment = moment_of(SLOW.rails, stats[-1], stats[:-1], verdict)
     told = plain(moment["say"]["head"])
     words = {
-        "stage": "for add", "disk": "disk is too slow for add", "lock": "add holds the interpreter’s lock",
+        "stage": "for add", "disk": "disk is too slow for add",
+        "network": "network is too slow for add", "lock": "add holds the interpreter’s lock",
         "cpu": "are full, above all with add", "executor": "threads are all taken, above all by add",
         "loop": "event loop is full", "consumer": "waits 60 % of its time, and sets the pace all the same",
     }  # fmt: skip
@@ -141,6 +142,31 @@ def test_the_ledger_is_in_all_views_and_a_wrong_one_is_told() -> None:
     assert "THE LEDGER DOES NOT BALANCE" in plain(told["say"]["head"])
     assert "THE LEDGER DOES NOT BALANCE: cut" in told["foot"]
     assert [row[5] for row in told["panel"][1]["rows"]] == ["wrong"] * 3
+
+
+def test_the_network_is_in_the_panel_of_who_asked_it() -> None:
+    def rows(stats: list[RunStats]) -> dict[str, list[Any]]:
+        moment = moment_of(SLOW.rails, stats[-1], stats[:-1], None)
+        told = next(section for section in moment["panel"] if section["title"] == "resources")
+        return {row[0]: row[1:] for row in told["rows"]}
+
+    plain_run = list(SLOW.stats)
+    assert not any("network" in name for name in rows(plain_run))
+    far = [
+        now._replace(
+            network=NetworkStats(
+                requests=int(10 * now.elapsed),
+                failures=2,
+                bytes=int((4 << 20) * now.elapsed),
+                waiting=0.25 * now.elapsed,
+            )
+        )
+        for now in plain_run
+    ]
+    found = rows(far)
+    assert found["from the network"][0] == "4.0 MiB/s, 10.0 requests/s"
+    assert found["stages wait for it"][0] == "25 %"
+    assert ", 2 failed, " in found["requests so far"][0]
 
 
 def test_warnings_and_progress() -> None:

@@ -134,6 +134,22 @@ def test_a_state_knows_the_etags(s3: S3, tmp_path: Path) -> None:
         digests(stored(tmp_path), state=state)
 
 
+def test_what_came_over_the_network_is_a_statistic_of_the_run(s3: S3, tmp_path: Path) -> None:
+    s3.troubles = ["503"]
+    with (fl.discover("s3://games/run/*.tar", cache=tmp_path) >> fl.read("lc0")).iterate() as run:
+        list(run)
+        network = run.stats().network
+    objects = len(FILES)
+    assert (network.requests, network.failures) == (1 + objects + 1, 1)
+    assert network.bytes == sum(file.stat().st_size for file in FILES)
+    assert 0 < network.busy <= network.seconds
+    assert network.waiting > 0
+    with (fl.discover("s3://games/run/*.tar", cache=tmp_path) >> fl.read("lc0")).iterate() as run:
+        list(run)
+        assert run.stats().network[:3] == (1, 0, 0), "of this run alone: it has listed"
+    assert run.stats().as_json()["network"]["requests"] == 1
+
+
 def test_what_is_missing_or_forbidden_is_named(s3: S3, tmp_path: Path) -> None:
     def first(url: str) -> None:
         with (fl.discover(url, cache=tmp_path) >> fl.read("lc0")).iterate() as run:

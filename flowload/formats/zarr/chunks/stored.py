@@ -18,6 +18,7 @@ from flowload.errors import DataError
 from flowload.files.objects.bring import asking, nothing
 from flowload.files.objects.request import Ask, Store, Wait
 from flowload.files.objects.store import store_of
+from flowload.files.objects.traffic import TRAFFIC
 from flowload.files.objects.trouble import Budget, again
 
 from .files import MOST_SEEN, Extent
@@ -125,7 +126,12 @@ class StoredChunks:
         if not asks:
             return
         store, wait = store_of(self.url), asking(go_on)
-        store.get_all(asks, wait)
+        with TRAFFIC.awaited():
+            store.get_all(asks, wait)
+            self.settle(store, asks, wait)
+
+    def settle(self, store: Store, asks: Sequence[Ask], wait: Wait) -> None:
+        """See that all came."""
         for ask in asks:
             tries = count()
             again(lambda: settle(store, ask, next(tries), wait), f"{self.url}/{ask.key}", wait, Budget())  # noqa: B023 - called at once
