@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,40 +14,27 @@ import torch
 
 from flowload.dropin import RandomChunkLoader
 from flowload.errors import ClosedRun, UserCodeError
+from tests.stages.windows.loads import Loads
 from tests.threads import none_left
 
 T = 100
 
 
-class Recording:
-    """Rows that say which they are; keeps an account of the calls."""
+class Recording(Loads):
+    """Rows that say which they are; called once at a time."""
 
     def __init__(self, arrays: int = 2) -> None:
+        super().__init__()
         self.arrays = arrays
-        self.calls: list[tuple[int, int]] = []
-        self.alive: list[weakref.ref[Any]] = []
-        self.changed = threading.Condition()
-        self.at_once = 0
+        self.called = threading.Lock()
 
     def __call__(self, start: int, end: int) -> tuple[np.ndarray[Any, Any], ...]:
-        with self.changed:
-            assert self.at_once == 0
-            self.at_once += 1
+        assert self.called.acquire(blocking=False)
         rows = np.arange(start, end, dtype=np.float32)
         made = tuple(rows[:, None] * (k + 1) + np.zeros(k + 2, np.float32) for k in range(self.arrays))
-        with self.changed:
-            self.at_once -= 1
-            self.calls.append((start, end))
-            self.alive.append(weakref.ref(made[0]))
-            self.changed.notify_all()
+        self.called.release()
+        self.note(start, end, made[0])
         return made
-
-    def wait(self, calls: int) -> None:
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.calls) >= calls, 20)
-
-    def living(self) -> int:
-        return sum(ref() is not None for ref in self.alive)
 
 
 def loader_of(load: Any, size: int = 10, **options: Any) -> RandomChunkLoader:

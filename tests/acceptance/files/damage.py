@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 from tests.acceptance.oracle import SIZE, games
 
-__all__ = ["CHUNKS", "TARS", "Damage", "good_games", "packed", "tar_of"]
+__all__ = ["CHUNKS", "GAMES", "TARS", "Damage", "good_games", "packed", "tar_of"]
 
 BOMB = 65 << 20  #: bytes; the limit is 64 MiB
 BLOCK = 512
+GAMES = 3  #: of each file that arrives in a folder that grows
 LONGEST = 30  #: records of a game, so that tests are quick
 
 

@@ -18,35 +18,10 @@ import pytest
 import flowload as fl
 from flowload.errors import ClosedRun, DataError, GraphError
 from flowload.graph import Graph
-from flowload.stages.files.writers import LOCAL, filesystem, nobody_writes
 from flowload.testing.resume_runs import as_often_as_can_be
 from tests.threads import none_left
 
-from .damage import good_games, tar_of
-
-GAMES = 3  #: of each file
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An empty folder on a file system whose kernel knows who writes."""
-    place = tmp_path / "growing"
-    place.mkdir()
-    (tmp_path / "probe").write_bytes(b"x")
-    if filesystem(str(place)) not in LOCAL or nobody_writes(str(tmp_path / "probe")) is None:
-        pytest.skip("the kernel does not tell who writes here")
-    return place
-
-
-@pytest.fixture(scope="module")
-def parts(sample: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Small tars of different games, outside of the folder."""
-    place = tmp_path_factory.mktemp("parts")
-    every = list(good_games(sample[0], 4 * GAMES).items())
-    paths = [place / f"{number}.tar" for number in range(4)]
-    for number, path in enumerate(paths):
-        path.write_bytes(tar_of(dict(every[GAMES * number :][:GAMES])))
-    return paths
+from .damage import GAMES
 
 
 def put(part: Path, folder: Path, name: str) -> None:

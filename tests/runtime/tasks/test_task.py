@@ -21,7 +21,7 @@ from flowload.runtime.tasks.task import Task
 from flowload.runtime.threads.executor import Job
 from flowload.runtime.threads.monitor import Monitor, RunLock
 from tests.runtime.stages import Does, Folds, Ints, ints
-from tests.runtime.tasks.chains.test_map_chain import members
+from tests.runtime.tasks.chains.stage import members
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +55,10 @@ class Bench:
         self.source = Channel("a", "b", self.monitor, blocks=99)
         self.target = Channel("b", "c", self.monitor, blocks=room)
         self.segment = Segment(
-            members=members(operator), workers=workers, inputs=[self.source], outputs={"out": self.target}
+            members=members("map", operator),
+            workers=workers,
+            inputs=[self.source],
+            outputs={"out": self.target},
         )
         self.desk = Desk(self.run_lock)
         self.task: Task = (

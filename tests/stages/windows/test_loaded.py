@@ -16,34 +16,20 @@ import flowload as fl
 from flowload.errors import DataError, GraphError, UserCodeError
 from flowload.stages.windows.loaded import keeping
 from flowload.testing import check_resume, check_stage
+from tests.stages.windows.loads import Loads
 from tests.threads import none_left
 
 T = 200
 DATA = np.arange(T * 3, dtype=np.float32).reshape(T, 3)
 
 
-class Load:
-    """Gives rows of DATA; keeps an account."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[int, int]] = []
-        self.alive: list[weakref.ref[Any]] = []
-        self.changed = threading.Condition()
+class Load(Loads):
+    """Gives rows of DATA."""
 
     def __call__(self, start: int, end: int) -> tuple[Any, Any]:
         made = DATA[start:end].copy(), -DATA[start:end, :1]
-        with self.changed:
-            self.calls.append((start, end))
-            self.alive.append(weakref.ref(made[0]))
-            self.changed.notify_all()
+        self.note(start, end, made[0])
         return made
-
-    def wait(self, calls: int) -> None:
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.calls) >= calls, 20)
-
-    def living(self) -> int:
-        return sum(ref() is not None for ref in self.alive)
 
 
 def test_windows_come_in_the_order_of_the_calls_by_the_seed_of_the_run() -> None:

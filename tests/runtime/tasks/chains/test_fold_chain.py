@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from flowload.abc.operators import Block, Call, Mark, OnError
+from flowload.abc.operators import Block, Call, Mark
 from flowload.errors import DataError
 from flowload.runtime.channel import Message, NumberedBlock
-from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.chains import fold_chain as folds_module
 from flowload.runtime.tasks.chains.fold_chain import FoldChain
-from tests.runtime.stages import Folds, Ints, Rebatches, Step, ints
+from tests.runtime.stages import Folds, Ints, Rebatches, ints
+
+from .stage import members
 
 
 class Notes(Folds):
@@ -50,21 +51,6 @@ class Counts(Folds):
         return ints([self.left]) if self.left >= 0 else None
 
 
-def members(*operators: Any, on_error: OnError = "raise") -> list[Member]:
-    return [
-        Member(
-            name=f"fold.{k}",
-            node="fold",
-            where="here.py:1",
-            stage=Step(make=list, on_error=on_error),
-            operator=operator,
-            keys=(1, k),
-            lease=lambda nbytes, device: ints([]).values.view("u1"),
-        )
-        for k, operator in enumerate(operators)
-    ]
-
-
 def items(*sizes: int) -> list[Message]:
     numbers = iter(range(sum(sizes)))
     return [NumberedBlock.of(k, ints(next(numbers) for _ in range(size))) for k, size in enumerate(sizes)]
@@ -85,7 +71,7 @@ def shown(words: Iterable[Message]) -> list[Any]:
 
 
 def test_blocks_go_through_all_and_are_numbered_anew() -> None:
-    chain = FoldChain(members(Rebatches(3), Rebatches(2)))
+    chain = FoldChain(members("fold", Rebatches(3), Rebatches(2)))
     chain.feed([*items(2, 5), NumberedBlock(2, None)])
     assert shown(everything(chain)) == [(0, [0, 1]), (1, [2, 3]), (2, [4, 5])]
     chain.finish()
@@ -93,7 +79,7 @@ def test_blocks_go_through_all_and_are_numbered_anew() -> None:
 
 
 def test_the_books_of_each_fold_balance() -> None:
-    both = members(Rebatches(3), Rebatches(2))
+    both = members("fold", Rebatches(3), Rebatches(2))
     chain = FoldChain(both)
     chain.feed(items(2, 5))
     everything(chain)
@@ -109,7 +95,7 @@ def test_the_books_of_each_fold_balance() -> None:
 
 def test_marks_and_the_end_reach_the_folds_in_their_order() -> None:
     log: list[str] = []
-    chain = FoldChain(members(Notes(log, "a"), Notes(log, "b")))
+    chain = FoldChain(members("fold", Notes(log, "a"), Notes(log, "b")))
     chain.feed([*items(1), Mark.EPOCH])
     words = shown(everything(chain))
     assert words == [(0, [0]), (1, [-1]), (2, [-1]), Mark.EPOCH]  # a's block for the mark, b's own, the mark
@@ -128,7 +114,7 @@ def test_marks_and_the_end_reach_the_folds_in_their_order() -> None:
 
 
 def test_a_fold_that_does_not_care_passes_marks_on() -> None:
-    chain = FoldChain(members(Folds()))
+    chain = FoldChain(members("fold", Folds()))
     chain.feed([Mark.CAUGHT_UP, Mark.EPOCH])
     assert shown(everything(chain)) == [Mark.CAUGHT_UP, Mark.EPOCH]
 
@@ -141,7 +127,7 @@ def test_no_more_is_made_at_once_than_was_asked_for() -> None:
             made.append(n)
             yield block
 
-    chain = FoldChain(members(Folds(push)))
+    chain = FoldChain(members("fold", Folds(push)))
     chain.feed(items(1))
     words, ended = chain.advance(4, 9.0)
     assert (len(words), ended, len(made)) == (4, False, 4)
@@ -150,7 +136,7 @@ def test_no_more_is_made_at_once_than_was_asked_for() -> None:
 def test_a_hop_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(1000))
     monkeypatch.setattr(folds_module, "perf_counter", lambda: float(next(now)))
-    chain = FoldChain(members(Folds(lambda block, _: [block] * 10)))
+    chain = FoldChain(members("fold", Folds(lambda block, _: [block] * 10)))
     chain.feed(items(1))
     words, ended = chain.advance(10, 0.5)
     assert (len(words), ended) == (1, False)
@@ -159,14 +145,14 @@ def test_a_hop_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_idle_fold_is_asked_and_what_it_gives_goes_on() -> None:
     log: list[str] = []
     idle = Counts()
-    chain = FoldChain(members(idle, Notes(log, "b")))
+    chain = FoldChain(members("fold", idle, Notes(log, "b")))
     assert chain.idles
     for _ in range(4):
         chain.rest()
         everything(chain)
     assert idle.asked == [0, 1, 2, 2]  # asked in vain does not count
     assert log == ["b push 0", "b push 1"]
-    assert not FoldChain(members(Folds())).idles
+    assert not FoldChain(members("fold", Folds())).idles
 
 
 def fails(block: Ints, call: Call) -> Iterable[Block]:
@@ -174,7 +160,7 @@ def fails(block: Ints, call: Call) -> Iterable[Block]:
 
 
 def test_a_fold_that_fails_is_named() -> None:
-    chain = FoldChain(members(Folds(fails)))
+    chain = FoldChain(members("fold", Folds(fails)))
     chain.feed(items(1))
     with pytest.raises(DataError) as caught:
         chain.advance(4, 9.0)
@@ -182,7 +168,7 @@ def test_a_fold_that_fails_is_named() -> None:
 
 
 def test_a_block_that_cannot_be_taken_is_skipped() -> None:
-    (one,) = members(Folds(fails), on_error="skip")
+    (one,) = members("fold", Folds(fails), on_error="skip")
     chain = FoldChain([one])
     chain.feed(items(3, 2))
     assert everything(chain) == []
@@ -204,13 +190,13 @@ def test_folds_that_share_a_call_say_what_cpu_each_took_and_one_alone_does_not(
 
     monkeypatch.setattr(folds_module, "thread_time", lambda: clock[0])
     monkeypatch.setattr(folds_module, "perf_counter", lambda: 2 * clock[0])  # half of the time on a CPU
-    both = members(computes(0.25), computes(2.0))
+    both = members("fold", computes(0.25), computes(2.0))
     chain = FoldChain(both)
     chain.feed(items(1))
     assert len(everything(chain)) == 4
     assert [member.meter.busy for member in both] == [1.0, 16.0]
     assert [member.meter.cpu.share() for member in both] == [0.5, 0.5]
-    alone = members(computes(0.25))
+    alone = members("fold", computes(0.25))
     chain = FoldChain(alone)
     chain.feed(items(1))
     everything(chain)

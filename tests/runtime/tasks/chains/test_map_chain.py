@@ -9,28 +9,14 @@ from typing import Any
 import anyio
 import pytest
 
-from flowload.abc.operators import Block, Call, OnError
+from flowload.abc.operators import Block, Call
 from flowload.errors import DataError
 from flowload.runtime.channel import NumberedBlock
-from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.chains import map_chain
 from flowload.runtime.tasks.chains.map_chain import Calls, MapChain, is_async
-from tests.runtime.stages import Does, DoesAsync, Ints, Step, ints
+from tests.runtime.stages import Does, DoesAsync, Ints, ints
 
-
-def members(*operators: Any, on_error: OnError = "raise") -> list[Member]:
-    return [
-        Member(
-            name=f"map.{k}",
-            node="map",
-            where="here.py:1",
-            stage=Step(make=list, on_error=on_error),
-            operator=operator,
-            keys=(1, k),
-            lease=lambda nbytes, device: ints([]).values.view("u1"),
-        )
-        for k, operator in enumerate(operators)
-    ]
+from .stage import members
 
 
 def doubled(block: Ints, call: Call) -> Ints:
@@ -66,7 +52,7 @@ shapes = pytest.mark.parametrize("shape", ["thread", "loop"])
 
 @shapes
 def test_a_block_goes_through_all_and_keeps_its_number(shape: str) -> None:
-    both = members(make(doubled, shape), make(doubled, shape))
+    both = members("map", make(doubled, shape), make(doubled, shape))
     item, calls = apply(MapChain(both), NumberedBlock.of(7, ints([1, 2])), shape)
     assert (item.number, item.nbytes) == (7, 16)
     assert isinstance(item.block, Ints)
@@ -80,7 +66,7 @@ def test_a_block_goes_through_all_and_keeps_its_number(shape: str) -> None:
 
 @shapes
 def test_where_nothing_is_left_the_place_stays(shape: str) -> None:
-    both = members(make(nothing, shape), make(doubled, shape))
+    both = members("map", make(nothing, shape), make(doubled, shape))
     item, calls = apply(MapChain(both), NumberedBlock.of(7, ints([1, 2])), shape)
     assert item == NumberedBlock(7, None)
     assert [(member, call.drops) for member, call, _ in calls] == [(both[0], [("unwanted", 2)])]
@@ -89,13 +75,13 @@ def test_where_nothing_is_left_the_place_stays(shape: str) -> None:
 @shapes
 def test_a_bad_block_is_raised_with_its_stage(shape: str) -> None:
     with pytest.raises(DataError) as caught:
-        apply(MapChain(members(make(bad, shape))), NumberedBlock.of(7, ints([1, 2])), shape)
+        apply(MapChain(members("map", make(bad, shape))), NumberedBlock.of(7, ints([1, 2])), shape)
     assert caught.value.__notes__ == ["in stage 'map', declared at here.py:1"]
 
 
 @shapes
 def test_a_bad_block_is_skipped(shape: str) -> None:
-    both = members(make(bad, shape), make(doubled, shape), on_error="skip")
+    both = members("map", make(bad, shape), make(doubled, shape), on_error="skip")
     item, calls = apply(MapChain(both), NumberedBlock.of(7, ints([1, 2])), shape)
     assert item == NumberedBlock(7, None)
     ((member, call, _),) = calls
@@ -113,7 +99,7 @@ def test_what_is_a_coroutine_function() -> None:
     class Partial:
         apply = staticmethod(functools.partial(waits))  # a bare one becomes a method in Python 3.14
 
-    sync, loop, static, part = members(Does(doubled), DoesAsync(waits), Static(), Partial())
+    sync, loop, static, part = members("map", Does(doubled), DoesAsync(waits), Static(), Partial())
     assert [is_async(member) for member in (sync, loop, static, part)] == [False, True, True, True]
 
 
@@ -130,7 +116,7 @@ def test_maps_that_share_a_job_say_what_cpu_each_took_and_one_alone_does_not(
         return work
 
     monkeypatch.setattr(map_chain, "thread_time", lambda: clock[0])
-    both = members(Does(computes(0.25)), Does(computes(2.0)))
+    both = members("map", Does(computes(0.25)), Does(computes(2.0)))
     _, calls = MapChain(both).apply(NumberedBlock.of(0, ints([1])))
     assert [call.cpu for _, call, _ in calls] == [0.25, 2.0]
     for member, call, _ in calls:
