@@ -19,6 +19,7 @@ __all__ = [
     "Budgeted",
     "Bulk",
     "Collating",
+    "Cutting",
     "Demand",
     "Gathered",
     "Grouped",
@@ -87,6 +88,19 @@ class Bulk(LayoutTable, Protocol):
         Returns the arrays of each batch with one row a sample, those that go with the whole, and the padding;
         see `Sized`. None, or a DataError: as in `write_many`.
         """
+
+
+@runtime_checkable
+class Cutting(LayoutTable, Protocol):
+    """A table that writes several batches of different sizes in one call.
+
+    Buys: batches by a budget, such as `batch(atoms=4096)`, cost what those of one size do.
+    """
+
+    def write_cut(
+        self, layout: str, picks: Picks, borders: Numbers, lease: Callable[[int], Bytes], call: Call
+    ) -> tuple[Sequence[Pair], Padding | tuple[int, int] | None] | None:
+        """Write batches of these rows, of `borders[k]` to `borders[k + 1]`; see `Bulk.write_varied`."""
 
 
 @runtime_checkable

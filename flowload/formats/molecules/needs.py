@@ -13,7 +13,7 @@ from flowload.abc.records import WRITTEN
 from flowload.formats.molecules.sizing.slots import Slots
 from flowload.kernels.molecules.count import count_within
 from flowload.kernels.molecules.images import count_images
-from flowload.kernels.molecules.pad import mark, pad_batches, pad_molecules, take_sizes
+from flowload.kernels.molecules.pad import mark, pad_at, pad_batches, pad_molecules, take_sizes
 from flowload.kernels.molecules.ragged import count_places, first_misfit, largest, longest, widths_of
 from flowload.kernels.molecules.sound import find_unsound
 
@@ -32,8 +32,10 @@ def as_mapped(kind: type[np.generic]) -> NDArray[Any]:
     return array
 
 
-def table_needs(layout: str, slots: Slots, rule: PairRule, chosen: Chosen) -> Iterator[Need]:
-    """The kernels that a table calls for batches of a layout."""
+def table_needs(
+    layout: str, slots: Slots, rule: PairRule, chosen: Chosen, *, among: bool = False
+) -> Iterator[Need]:
+    """The kernels that a table calls for batches of a layout; `among`: molecules of other folders."""
     numbers, places, energies = as_mapped(np.int32), as_mapped(np.float32), as_mapped(np.float64)
     atoms, labels, rows = (numbers, places, places), (energies, energies), np.empty(2, np.int64)
     sizes, mask = np.empty(2, np.int32), np.empty((2, 2), np.bool_)
@@ -43,8 +45,11 @@ def table_needs(layout: str, slots: Slots, rule: PairRule, chosen: Chosen) -> It
     arrays = sizes.reshape(1, 2), wide, wide
     yield pad_molecules, (packed, rows, WRITTEN, arrays, targets, sizes, True, True)
     if not slots.fixed or rule.pairs == "real":
-        yield widths_of, (rows, rows, WRITTEN, 0, rows)
-        yield pad_batches, (packed, rows, rows, (sizes, flat, flat), targets, sizes, True)
+        yield widths_of, (rows, rows, WRITTEN, rows, rows)
+        yield pad_batches, (packed, rows, rows, rows, (sizes, flat, flat), targets, sizes, True)
+    if among:
+        where = rows, rows, rows
+        yield pad_at, (packed, rows, where, (sizes, flat, flat), targets, sizes, True)
     yield longest, (rows,)
     yield first_misfit, (rows, sizes, 0)
     yield largest, (rows, rows)
@@ -58,7 +63,7 @@ def table_needs(layout: str, slots: Slots, rule: PairRule, chosen: Chosen) -> It
         yield count_images, (places, rows, rows, boxes, within, rows, np.empty(2, np.uint8))
     elif rule.cutoff is not None:
         yield count_within, (places, rows, rows, 0.0, rows, np.empty(2, np.uint8))
-    yield from column_needs(chosen.columns)
+    yield from column_needs(chosen.columns, among=among)
     if chosen.cells:
         yield from cell_needs()
     yield from rule.needs(cells=chosen.cells)

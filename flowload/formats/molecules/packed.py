@@ -228,10 +228,10 @@ class PackedMolecules(Storable):
         widths = self.slots().sizes or (1,)
         return max(rule.finding_bytes(limit // width, width, cells=cells) for width in widths)
 
-    def needs(self, layout: str | None) -> Iterator[Need]:
-        """The kernels that look at molecules, write them, and name pairs."""
+    def needs(self, layout: str | None, *, among: bool = False) -> Iterator[Need]:
+        """The kernels that look at molecules, write them, and name pairs; `among` those of other folders."""
         if layout is not None:
-            yield from table_needs(layout, self.slots(), self.rule(layout), self.expected())
+            yield from table_needs(layout, self.slots(), self.rule(layout), self.expected(), among=among)
 
     def open(self) -> MoleculeTable:
         """Map and check. Raises DataError that names the file, what was found, and what was wanted."""

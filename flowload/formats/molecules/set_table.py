@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from flowload.abc.operators import Call
 from flowload.abc.record_powers import Demand, Padding
-from flowload.abc.records import WRITTEN, Fields, Numbers
+from flowload.abc.records import Numbers
 from flowload.errors import GraphError, NoDataError
 from flowload.files.guard import Guard
 
-from .columns.cells import Box
-from .layouts import LAYOUTS, Array, arrays_of, sized
+from .layouts import LAYOUTS, Array, arrays_of
+from .set_batches import SetBatches
 from .table import MoleculeTable
 
 __all__ = ["SetTable", "masks_of"]
@@ -23,7 +23,7 @@ __all__ = ["SetTable", "masks_of"]
 THERE = Array(atoms=False, shape=(), dtype=np.dtype(np.bool_))
 
 
-class SetTable:
+class SetTable(SetBatches):
     """See `flowload.formats.molecules.sets.MoleculeSets`.
 
     Args:
@@ -39,33 +39,15 @@ class SetTable:
     def __init__(
         self, tables: Sequence[MoleculeTable], guard: Guard, weights: Sequence[float] | None
     ) -> None:
-        self.tables = tables
-        self.guard = guard
-        self.weights = weights
-        self.ends = np.cumsum([len(table) for table in tables])
-        first = tables[0]
-        self.known, self.room = first.known, first.room
-        self.arrays = {
+        arrays = {
             layout: masks_of([arrays_of(layout, table.chosen) for table in tables]) for layout in LAYOUTS
         }
+        super().__init__(tables, arrays)
+        self.guard = guard
+        self.weights = weights
 
     def __len__(self) -> int:
         return int(self.ends[-1])
-
-    def parts(self, rows: Numbers) -> Iterator[tuple[MoleculeTable, NDArray[np.intp], Numbers]]:
-        """The folders that rows are of: which places of `rows`, and their numbers in that folder."""
-        which = np.searchsorted(self.ends, rows, side="right")
-        for k, table in enumerate(self.tables):
-            places = np.flatnonzero(which == k)
-            if len(places):
-                yield table, places, rows[places] - (int(self.ends[k]) - len(table))
-
-    def sizes(self, rows: Numbers) -> NDArray[np.int32]:
-        """Atoms of each molecule."""
-        sizes = np.empty(len(rows), np.int32)
-        for table, places, own in self.parts(rows):
-            sizes[places] = table.sizes(own)
-        return sizes
 
     def screen(self, rows: Numbers) -> tuple[Numbers, Mapping[str, int]]:
         """The molecules that fit, where those that are too large are dropped."""
@@ -104,52 +86,6 @@ class SetTable:
             given += [np.tile(own, often), own[some]]
         return np.concatenate(given)
 
-    def slots(self, rows: Numbers) -> int:
-        """What the batch of these molecules is padded to."""
-        return self.known.most if self.known.fixed else self.known.fit(int(self.sizes(rows).max(initial=0)))
-
-    def fields(self, layout: str, rows: Numbers) -> Fields:
-        """Of the arrays of all folders, and of the masks of those that one lacks."""
-        return sized(self.arrays[layout], self.slots(rows))
-
-    def write(
-        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
-    ) -> Mapping[str, NDArray[Any]]:
-        """Write the molecules, folder by folder; where there are several, by way of memory of their own."""
-        sizes = np.empty(len(rows), np.int32)
-        for table, places, own in self.parts(rows):
-            has = arrays_of(layout, table.chosen)
-            alone = len(places) == len(rows)
-            part = {
-                key: out[key] if alone else np.empty((len(own), *out[key].shape[1:]), out[key].dtype)
-                for key in has
-            }
-            sizes[places], _ = table.pad(layout, own, WRITTEN, part, check=False)
-            for key, array in out.items():
-                if key in has and not alone:
-                    array[places] = part[key]
-                elif key not in has:
-                    array[places] = key.removesuffix("_mask") in has if key in self.masks(layout) else 0
-        box = self.box(out, rows)
-        where = f"a batch of {len(rows)} molecules, the first {self.describe(int(rows[0]))}"
-        return self.tables[0].beside(layout, out, sizes, call, box, where)
-
-    def box(self, arrays: Mapping[str, NDArray[Any]], rows: Numbers) -> Box | None:
-        """The cells of a batch of these rows; None where no folder has any."""
-        if not any(table.cells.there for table in self.tables):
-            return None
-        return Box(arrays["cell"], arrays["pbc"], rows, self.places_of)
-
-    def places_of(self, row: int) -> str:
-        """Where the positions of a molecule lie."""
-        ((table, _, own),) = self.parts(np.array([row]))
-        return table.cells.places_of(int(own[0]))
-
-    def masks(self, layout: str) -> Sequence[str]:
-        """The arrays that say whether others are there."""
-        own = set().union(*(arrays_of(layout, table.chosen) for table in self.tables))
-        return [key for key in self.arrays[layout] if key not in own]
-
     def padding(self, rows: Numbers) -> Padding:
         """Atoms and slots of the batch of these rows."""
         atoms, width = int(self.sizes(rows).sum()), self.slots(rows)
@@ -178,11 +114,6 @@ class SetTable:
         for table, places, own in self.parts(rows):
             keys[places] = table.group("formula", own)
         return keys
-
-    def describe(self, row: int) -> str:
-        """Where a row lies, for messages."""
-        ((table, _, own),) = self.parts(np.array([row]))
-        return table.describe(int(own[0]))
 
     def close(self) -> None:
         """Let go of the files."""

@@ -104,7 +104,7 @@ class MoleculeSets(Storable):
     def needs(self, layout: str | None) -> Iterator[Need]:
         """The kernels of each folder."""
         for each in self.sets:
-            yield from each.needs(layout)
+            yield from each.needs(layout, among=True)
 
     def __len__(self) -> int:
         return sum(map(len, self.sets))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from flowload.errors import DataError
 from flowload.files.guard import Guard
 from flowload.formats.molecules.sizing.sizes import MoleculeSizes
 from flowload.formats.molecules.sizing.slots import Slots
-from flowload.formats.molecules.sizing.varied import Flat
+from flowload.formats.molecules.sizing.varied import Cut, Flat, finished, padding_of_cut
 from flowload.kernels.molecules.pad import STREAMED, mark, pad_batches, pad_molecules
 from flowload.kernels.molecules.ragged import widths_of
 from flowload.kernels.molecules.sound import find_unsound
@@ -23,13 +24,13 @@ from flowload.kernels.molecules.sound import find_unsound
 from .columns.cells import Box, Cells
 from .columns.gather import ColumnReader
 from .files import Pack, absent
-from .layouts import LAYOUTS, Chosen, fields_of
+from .layouts import LAYOUTS, Chosen, arrays_of, fields_of
 from .pairs.room import EdgeRoom
 from .pairs.rule import PairRule
 from .pairs.shared import SharedIndices, make_segments
 from .validate import COLUMN, FLAT, blame
 
-__all__ = ["MoleculeTable"]
+__all__ = ["NO_FORCES", "MoleculeTable", "targets_of"]
 
 
 PART = 1 << 14  #: molecules that are looked at in one call: a run that is left does not wait for all
@@ -150,7 +151,7 @@ class MoleculeTable(MoleculeSizes):
     ) -> Mapping[str, NDArray[Any]]:
         """Write the molecules; the arrays that go with the batch are pair indices and segments."""
         sizes, _ = self.pad(layout, rows, WRITTEN, out, check=False)
-        return self.beside(layout, out, sizes, call, self.cells.box(out, rows), self.named(rows))
+        return self.beside(layout, out, sizes, call, self.cells.box(out, rows), partial(self.named, rows))
 
     def beside(
         self,
@@ -159,11 +160,12 @@ class MoleculeTable(MoleculeSizes):
         sizes: NDArray[np.int32],
         call: Call,
         box: Box | None,
-        where: str,
+        where: Callable[[], str],
     ) -> Mapping[str, NDArray[Any]]:
         """What goes with a batch as a whole: pair indices, padded to their room, and segments."""
         pairs = self.rule(layout).indices(batch["R"], sizes, self.shared, call, box)
-        pairs = self.room.fit(pairs, batch, where, call)
+        if self.room.slots.sizes:
+            pairs = self.room.fit(pairs, batch, where(), call)
         return {**pairs, **self.segments(layout, *batch["Z"].shape)}
 
     def alike(self, layout: str) -> bool:
@@ -187,30 +189,35 @@ class MoleculeTable(MoleculeSizes):
         self, layout: str, picks: Picks, size: int, lease: Callable[[int], Bytes], call: Call
     ) -> tuple[list[Pair], Padding] | None:
         """Look at the molecules and write them in one go, each batch padded to its own largest."""
+        borders = np.arange(0, len(picks) + 1, size)
+        return self.write_cut(layout, picks, borders, lease, call)
+
+    def write_cut(
+        self, layout: str, picks: Picks, borders: Numbers, lease: Callable[[int], Bytes], call: Call
+    ) -> tuple[list[Pair], Padding] | None:
+        """The same of batches of any size: rows `borders[k]` to `borders[k + 1]`."""
         rows, order = picks.lazy()
-        widths = np.empty(len(rows) // size, np.int64)
-        widths_of(self.pack.offsets, rows, order, size, widths)
+        widths = np.empty(len(borders) - 1, np.int64)
+        widths_of(self.pack.offsets, rows, order, borders, widths)
         widths = self.known.fit_all(widths)
-        slots = size * int(widths.sum())
-        flat = Flat(layout, self.chosen, len(rows), slots)
+        flat = Flat(arrays_of(layout, self.chosen), len(rows), int((np.diff(borders) * widths).sum()))
         out = flat.arrays(lease(flat.nbytes))
         sizes = out["N"] if LAYOUTS[layout].sizes else np.empty(len(rows), np.int32)
-        packed = self.atoms, self.labels, self.pack.offsets
+        packed, streamed = (self.atoms, self.labels, self.pack.offsets), flat.nbytes >= STREAMED
         arrays = out["Z"], out["R"], out.get("F", NO_FORCES.reshape(-1))
-        atoms = pad_batches(packed, rows, widths, arrays, targets_of(out), sizes, flat.nbytes >= STREAMED)
-        if atoms < 0 or not self.add_columns(rows, out, size, widths, check=True):
+        atoms = pad_batches(packed, rows, borders, widths, arrays, targets_of(out), sizes, streamed)
+        if atoms < 0 or not self.add_columns(rows, out, borders, widths, check=True):
             return None
-        batches: list[Pair] = []
-        for number, batch in enumerate(flat.batches(out, size, widths.tolist())):
-            part = slice(number * size, (number + 1) * size)
-            own = sizes[part]
-            if LAYOUTS[layout].mask:
-                mark(own, batch["mask"])
-            box = self.cells.box(batch, rows[part])
-            batches.append((batch, self.beside(layout, batch, own, call, box, self.named(rows[part]))))
-        held = sizes.reshape(-1, size).sum(axis=1, dtype=np.int64)
-        edges = self.room.parts([whole for _, whole in batches])
-        return batches, Padding(atoms, slots, {**self.known.parts(held, widths, size), **edges})
+        cut = Cut(layout, rows, borders, widths, sizes)
+        batches = finished(
+            cut,
+            flat.batches(out, borders.tolist(), widths.tolist()),
+            lambda batch, own, rows: self.beside(
+                layout, batch, own, call, self.cells.box(batch, rows), partial(self.named, rows)
+            ),
+        )
+        pairs = self.room.parts([whole for _, whole in batches])
+        return batches, padding_of_cut(cut, self.known, pairs)
 
     def pad(
         self, layout: str, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]], *, check: bool
@@ -224,7 +231,7 @@ class MoleculeTable(MoleculeSizes):
         streamed = arrays[0].nbytes + arrays[1].nbytes + arrays[2].nbytes >= STREAMED
         atoms = pad_molecules(packed, rows, order, arrays, targets_of(out), sizes, check, streamed)
         widths = np.full(1, out["Z"].shape[1], np.int64)
-        if atoms >= 0 and not self.add_columns(rows, out, count, widths, check=check):
+        if atoms >= 0 and not self.add_columns(rows, out, np.array([0, count]), widths, check=check):
             atoms = -1
         if LAYOUTS[layout].mask and atoms >= 0:
             mark(sizes, out["mask"])
@@ -234,19 +241,23 @@ class MoleculeTable(MoleculeSizes):
         self,
         rows: Numbers,
         out: Mapping[str, NDArray[Any]],
-        size: int,
+        borders: NDArray[np.int64],
         widths: NDArray[np.int64],
         *,
         check: bool,
     ) -> bool:
-        """Write the columns of batches of `size` molecules; False: one of these cannot be delivered."""
+        """Write the columns of batches between these borders; False: a molecule cannot be delivered."""
         if not len(self.columns):
             return True
-        why = np.zeros(len(rows), np.uint8)
-        if check and (self.columns.bad(rows, why) or self.cells.bad(rows, why)):
+        if check and self.bad_columns(rows):
             return False
-        self.columns.write(rows, out, size, widths)
+        self.columns.write(rows, out, borders, widths)
         return True
+
+    def bad_columns(self, rows: Numbers) -> bool:
+        """Whether a column of one of these molecules is not what it should be."""
+        why = np.zeros(len(rows), np.uint8)
+        return bool(len(self.columns) and (self.columns.bad(rows, why) or self.cells.bad(rows, why)))
 
     def segments(self, layout: str, count: int, slots: int) -> Mapping[str, NDArray[Any]]:
         """The molecule of each slot of a batch, where the layout has it."""

@@ -13,7 +13,17 @@ from flowload.kernels.words import clear_bytes, copy_bytes, word_at
 from .ragged import Offsets
 from .scan import not_finite_in
 
-__all__ = ["FLOAT32", "FLOAT64", "TRUTH", "WHOLE", "find_bad_rows", "pad_rows", "take_rows"]
+__all__ = [
+    "FLOAT32",
+    "FLOAT64",
+    "TRUTH",
+    "WHOLE",
+    "find_bad_rows",
+    "pad_rows",
+    "pad_rows_at",
+    "take_rows",
+    "take_rows_at",
+]
 
 Rows = NDArray[np.int64]
 
@@ -35,24 +45,56 @@ def take_rows(pack: Bytes, width: int, rows: Rows, out: Bytes) -> None:
 
 @kernel
 def pad_rows(
-    pack: Bytes, width: int, offsets: Offsets, rows: Rows, size: int, widths: NDArray[np.int64], out: Bytes
+    pack: Bytes,
+    width: int,
+    offsets: Offsets,
+    rows: Rows,
+    borders: NDArray[np.int64],
+    widths: NDArray[np.int64],
+    out: Bytes,
 ) -> None:
     """Write the places of each row, of `width` bytes, and zeros behind them.
 
     Args:
         offsets: row i has places `offsets[i]` to `offsets[i + 1]`.
-        size: rows of a batch; every one is full.
+        borders: batch k has rows `borders[k]` to `borders[k + 1]`; all of them are in one.
         widths: places that each batch's rows are padded to.
     """
     begin = 0
+    for k in range(len(widths)):
+        room = widths[k] * width
+        for b in range(borders[k], borders[k + 1]):
+            if b + AHEAD < len(rows):
+                prefetch(pack, width * offsets[rows[b + AHEAD]])
+            first = offsets[rows[b]]
+            count = (offsets[rows[b] + 1] - first) * width
+            copy_bytes(out, begin, pack, width * first, count)
+            clear_bytes(out, begin + count, room - count)
+            begin += room
+
+
+@kernel
+def pad_rows_at(
+    pack: Bytes, width: int, offsets: Offsets, rows: Rows, where: tuple[Rows, Rows, Rows], out: Bytes
+) -> None:
+    """The same to places among others: of each row the first in `out`, and how many; see `pad.pad_at`."""
+    begins, widths, _ = where
     for b in range(len(rows)):
         if b + AHEAD < len(rows):
             prefetch(pack, width * offsets[rows[b + AHEAD]])
-        first, room = offsets[rows[b]], widths[b // size] * width
+        first, to = offsets[rows[b]], begins[b] * width
         count = (offsets[rows[b] + 1] - first) * width
-        copy_bytes(out, begin, pack, width * first, count)
-        clear_bytes(out, begin + count, room - count)
-        begin += room
+        copy_bytes(out, to, pack, width * first, count)
+        clear_bytes(out, to + count, widths[b] * width - count)
+
+
+@kernel
+def take_rows_at(pack: Bytes, width: int, rows: Rows, numbers: Rows, out: Bytes) -> None:
+    """Write the rows, of `width` bytes, to rows `numbers` of `out`."""
+    for b in range(len(rows)):
+        if b + AHEAD < len(rows):
+            prefetch(pack, width * rows[b + AHEAD])
+        copy_bytes(out, numbers[b] * width, pack, width * rows[b], width)
 
 
 @kernel

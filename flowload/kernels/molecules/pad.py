@@ -16,7 +16,7 @@ from flowload.kernels.words import clear_bytes, copy_bytes
 from .ragged import FAR, Offsets, ask_ahead
 from .sound import Atoms, Labels, unsound
 
-__all__ = ["STREAMED", "mark", "pad_batches", "pad_molecules", "take_sizes"]
+__all__ = ["STREAMED", "mark", "pad_at", "pad_batches", "pad_molecules", "take_sizes"]
 
 Rows = NDArray[np.int64]
 Packed = tuple[Atoms, Labels, Offsets]
@@ -91,24 +91,28 @@ def pad_molecules(
 def pad_batches(
     packed: Packed,
     rows: Rows,
+    borders: NDArray[np.int64],
     widths: NDArray[np.int64],
     arrays: Atoms,
     targets: Labels,
     sizes: NDArray[np.int32],
     streamed: bool,
 ) -> int:
-    """Write batches of as many molecules each, padded to `widths`, one behind the other; see `pad_molecules`.
+    """Write batches of molecules, padded to `widths`, one behind the other; see `pad_molecules`.
 
     Args:
+        borders: batch k has rows `borders[k]` to `borders[k + 1]`.
         arrays: (slots,), (3 * slots,) and (3 * slots,) of all batches; the last is empty without forces.
         targets, sizes: (rows,).
 
     Returns the atoms of all; -1: one molecule cannot be delivered, and what was written is of no use.
     """
-    atoms, begin, count = 0, 0, len(rows) // max(1, len(widths))
+    atoms = begin = 0
     forces = arrays[2] if len(arrays[2]) else arrays[1]  # or what is not written to
     for k in range(len(widths)):
-        end, first, last = begin + count * widths[k], k * count, (k + 1) * count
+        first, last = borders[k], borders[k + 1]
+        count = last - first
+        end = begin + count * widths[k]
         near = (
             arrays[0][begin:end].reshape(count, widths[k]),
             arrays[1][3 * begin : 3 * end].reshape(count, 3 * widths[k]),
@@ -123,6 +127,58 @@ def pad_batches(
         atoms += found
         begin = end
     return atoms
+
+
+@kernel
+def pad_at(
+    packed: Packed,
+    rows: Rows,
+    where: tuple[Rows, Rows, Rows],
+    arrays: Atoms,
+    targets: Labels,
+    sizes: NDArray[np.int32],
+    check: bool,
+) -> int:
+    """Write molecules to places among others, which other folders' molecules have; see `pad_molecules`.
+
+    Args:
+        rows: the molecules.
+        where: of each, the first of its slots among all, how many they are, and its number among all.
+        arrays: (slots,), (3 * slots,) and (3 * slots,) of all; what this folder has not becomes zeros; the
+            last is empty where there are no forces.
+        targets, sizes: of all molecules; the first two are empty where they are not wanted.
+
+    Returns the atoms of these; -1: one cannot be delivered, and what was written is of no use.
+    """
+    packs, labels, offsets = packed
+    begins, widths, numbers = where
+    atoms = 0
+    for b in range(-FAR, len(rows)):
+        ask_ahead(packs, labels, offsets, rows, b)
+        if b < 0:
+            continue
+        row, to, width = rows[b], begins[b], widths[b]
+        if check and unsound(packs, labels, offsets, row, width):
+            return -1
+        begin, count = offsets[row], offsets[row + 1] - offsets[row]
+        atoms += count
+        pad_places(arrays[0], to, width, packs[0], begin, count)
+        pad_places(arrays[1], 3 * to, 3 * width, packs[1], 3 * begin, 3 * count)
+        if len(arrays[2]):
+            there = count if len(packs[2]) else 0
+            pad_places(arrays[2], 3 * to, 3 * width, packs[2], 3 * begin, 3 * there)
+        for k in range(2):
+            if len(targets[k]):
+                targets[k][numbers[b]] = labels[k][row] if len(labels[k]) else 0.0
+        sizes[numbers[b]] = count
+    return int(atoms)
+
+
+@kernel
+def pad_places(out: NDArray[Any], to: int, width: int, pack: NDArray[Any], begin: int, count: int) -> None:
+    """Write `count` values of 4 bytes, from value `begin` on, to value `to` of `out`; zeros up to `width`."""
+    copy_bytes(out, 4 * to, pack, 4 * begin, 4 * count)
+    clear_bytes(out, 4 * (to + count), 4 * (width - count))
 
 
 @kernel

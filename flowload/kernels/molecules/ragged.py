@@ -52,19 +52,26 @@ def largest(offsets: Offsets, rows: NDArray[np.int64]) -> int:
 
 @kernel
 def widths_of(
-    offsets: Offsets, rows: NDArray[np.int64], order: Order, size: int, widths: NDArray[np.int64]
+    offsets: Offsets,
+    rows: NDArray[np.int64],
+    order: Order,
+    borders: NDArray[np.int64],
+    widths: NDArray[np.int64],
 ) -> None:
-    """Write the most places of any row of each batch of `size`.
+    """Write the most places of any row of each batch.
 
     Args:
         rows, order: row numbers, or room for them; see `bijection.write_rows`.
+        borders: batch k has rows `borders[k]` to `borders[k + 1]`; all of them are in one.
     """
     write_rows(rows, order)
-    widths[:] = 0
-    for b in range(len(rows)):
-        if b + FAR < len(rows):
-            prefetch(offsets, 8 * rows[b + FAR])
-        widths[b // size] = max(widths[b // size], offsets[rows[b] + 1] - offsets[rows[b]])
+    for k in range(len(widths)):
+        most = 0
+        for b in range(borders[k], borders[k + 1]):
+            if b + FAR < len(rows):
+                prefetch(offsets, 8 * rows[b + FAR])
+            most = max(most, int(offsets[rows[b] + 1] - offsets[rows[b]]))
+        widths[k] = most
 
 
 @kernel

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
 from flowload.abc.operators import Call, State
 from flowload.abc.record_powers import Budgeted, Bulk, Demand
+from flowload.abc.records import Numbers
 from flowload.blocks import Rows
 from flowload.errors import DataError, GraphError, NoLength
 from flowload.kernels.rows.budget import cut_by_budget
@@ -22,7 +23,7 @@ from flowload.stages.rows.selection import RowList
 from .collate import BatchParts
 from .in_turn import BatchRun
 
-__all__ = ["Budget", "CutByBudget", "PartsOfCut", "budget_need"]
+__all__ = ["Budget", "CutByBudget", "CutRows", "PartsOfCut", "budget_need"]
 
 log = logging.getLogger("flowload")
 
@@ -61,6 +62,38 @@ class Budget:
         return total
 
 
+class CutRows:
+    """Rows of one table, cut into batches.
+
+    Args:
+        origin: says which table; None: there are no batches.
+        numbers: of the rows, batch after batch.
+        borders: batch k has rows `borders[k]` to `borders[k + 1]`, counted from the first number.
+    """
+
+    def __init__(self, origin: Rows | None, numbers: Numbers, borders: NDArray[np.int64]) -> None:
+        self.origin = origin
+        self.numbers = numbers
+        self.borders = borders
+
+    def __len__(self) -> int:
+        return len(self.borders) - 1
+
+    def part(self, first: int, last: int) -> CutRows:
+        """The batches from `first` up to `last`."""
+        return CutRows(self.origin, self.numbers, self.borders[first : last + 1])
+
+    def block(self) -> Rows:
+        """All of them in one block."""
+        assert self.origin is not None  # noqa: S101 - there are batches
+        own = self.numbers[self.borders[0] : self.borders[-1]]
+        return replace(self.origin, picks=RowList(own))
+
+    def batches(self) -> Iterator[Rows]:
+        """A block each."""
+        return (self.part(k, k + 1).block() for k in range(len(self)))
+
+
 class CutByBudget:
     """A fold: one block of rows for each batch; see `cut_by_budget`.
 
@@ -84,16 +117,19 @@ class CutByBudget:
 
     def push(self, block: Rows, call: Call) -> Iterator[Rows]:
         """The batches that are complete with this block. A row that is too much by itself is rejected."""
+        return self.complete(block, call).batches()
+
+    def complete(self, block: Rows, call: Call) -> CutRows:
+        """The same in one block; none where none is complete."""
         fitting = self.fitting(block, call)
         if not len(fitting):
-            return
+            return CutRows(block, np.empty(0, np.int64), np.zeros(1, np.int64))
         self.waiting.add(fitting)  # what waits is cut anew: it is little, and says where its batches stand
-        together = self.waiting.take()
-        batches, complete = self.cut(together)
+        cut, complete = self.cut(self.waiting.take())
         self.made += complete
-        for rest in batches[complete:]:
+        for rest in cut.part(complete, len(cut)).batches():
             self.waiting.add(rest)
-        yield from batches[:complete]
+        return cut.part(0, complete)
 
     def fitting(self, block: Rows, call: Call) -> Rows:
         """The rows that fit into a batch at all; the others are rejected."""
@@ -109,8 +145,8 @@ class CutByBudget:
             call.reject(DataError("too large for a batch", where=where, found=found, wanted=wanted))
         return replace(block, picks=RowList(numbers[costs <= self.budget.limit]))
 
-    def cut(self, block: Rows) -> tuple[list[Rows], int]:
-        """All batches of these rows: those that are complete, and how many those are; then the others."""
+    def cut(self, block: Rows) -> tuple[CutRows, int]:
+        """All batches of these rows: first those that are complete; and how many those are."""
         numbers, demand = block.picks.array(), self.budget.demand(block)
         owners, ended = np.empty(len(numbers), np.int64), np.empty(len(numbers), np.int64)
         begun = np.empty((int(demand.kinds.max()) + 1, 3), np.int64)
@@ -118,25 +154,28 @@ class CutByBudget:
             demand.costs, demand.kinds, self.budget.limit, demand.padded, owners, begun, ended
         )
         growing = np.setdiff1d(owners, ended[:complete])  # rising: as they began
-        own = np.argsort(owners, kind="stable")
-        borders = np.searchsorted(owners[own], np.arange(owners.max() + 2))
-        return [
-            replace(block, picks=RowList(numbers[own[borders[batch] : borders[batch + 1]]]))
-            for batch in (*ended[:complete].tolist(), *growing.tolist())
-        ], complete
+        given = np.concatenate([ended[:complete], growing])
+        places = np.empty(len(given), np.int64)
+        places[given] = np.arange(len(given))
+        counts = np.bincount(places[owners], minlength=len(given))
+        borders = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        return CutRows(block, numbers[np.argsort(places[owners], kind="stable")], borders), complete
 
     def flush(self, call: Call) -> Iterator[Rows]:
         """The batches that are not complete, as they began, unless they are to be dropped."""
+        return self.rest(call).batches()
+
+    def rest(self, call: Call) -> CutRows:
+        """The same in one block."""
         if not len(self.waiting):
-            return
+            return CutRows(None, np.empty(0, np.int64), np.zeros(1, np.int64))
         rest = self.waiting.take()
         if self.drop_last:
             if not self.made:
                 log.warning("batch: no batch at all: %d samples are too few for %s", len(rest), self.budget)
             call.drop(len(rest), "partial batch")
-            return
-        batches, _ = self.cut(rest)
-        yield from batches
+            return CutRows(None, np.empty(0, np.int64), np.zeros(1, np.int64))
+        return self.cut(rest)[0]
 
     def state(self) -> State:
         """The rows that wait, as JSON values."""
@@ -172,16 +211,23 @@ class PartsOfCut:
 
     def push(self, block: Rows, call: Call) -> Iterator[BatchParts | BatchRun]:
         """The batches that are complete with this block."""
-        return self.runs(iter((block,)) if self.inner is None else self.inner.push(block, call))
+        if self.inner is None:
+            return iter((self.parts(block),))
+        return self.runs(self.inner.complete(block, call))
 
     def flush(self, call: Call) -> Iterator[BatchParts | BatchRun]:
         """The rest."""
-        return iter(()) if self.inner is None else self.runs(self.inner.flush(call))
+        return iter(()) if self.inner is None else self.runs(self.inner.rest(call))
 
-    def runs(self, blocks: Iterator[Rows]) -> Iterator[BatchParts | BatchRun]:
+    def runs(self, cut: CutRows) -> Iterator[BatchParts | BatchRun]:
         """Batches in turn, as many together as may be."""
-        while batches := tuple(map(self.parts, islice(blocks, max(1, self.together)))):
-            yield batches[0] if len(batches) == 1 else BatchRun(batches)
+        together = max(1, self.together)
+        for first in range(0, len(cut), together):
+            run = cut.part(first, min(first + together, len(cut)))
+            if len(run) == 1:
+                yield self.parts(run.block())
+            else:
+                yield BatchRun(run.block(), run.borders - run.borders[0])
 
     def parts(self, block: Rows) -> BatchParts:
         """One batch; `size` says that it is all of its block, and is looked at while it is written."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Call, Device
-from flowload.abc.record_powers import Bulk
+from flowload.abc.record_powers import Bulk, Cutting
 from flowload.abc.records import Fields, LayoutTable, Numbers
 from flowload.blocks import Batch, Item, Rows
 from flowload.errors import GraphError
@@ -24,6 +24,7 @@ __all__ = [
     "by_table",
     "check_layout",
     "gathered",
+    "gathered_cut",
     "gathered_many",
     "gathered_varied",
     "guard_of",
@@ -108,6 +109,26 @@ def gathered_varied(
     lease = partial(call.lease, device=device)
     with guard_of(table):
         made = table.write_varied(layout_of(table, layout), block.picks, size, lease, call)
+    if made is None:
+        return None
+    batches, padded = made
+    padding.add(padded)
+    return [Batch(dict(arrays), dict(whole), k > 0) for k, (arrays, whole) in enumerate(batches)]
+
+
+def gathered_cut(
+    block: Rows,
+    borders: NDArray[np.int64],
+    layout: str | None,
+    device: Device | None,
+    padding: PaddingGauge,
+    call: Call,
+) -> list[Batch] | None:
+    """Batches of any size, between these borders; None, or a DataError: a row cannot be delivered."""
+    table = cast("Cutting", block.table)
+    lease = partial(call.lease, device=device)
+    with guard_of(table):
+        made = table.write_cut(layout_of(table, layout), block.picks, borders, lease, call)
     if made is None:
         return None
     batches, padded = made

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flowload as fl
-from flowload.abc.record_powers import Budgeted, Grouped, Guarded, Screened, Sized, Weighted
+from flowload.abc.record_powers import Budgeted, Bulk, Cutting, Grouped, Guarded, Screened, Sized, Weighted
 from flowload.errors import DataError, GraphError, NoDataError, NoLength
 from flowload.formats.molecules import MoleculeSets, PackedMolecules, Rotated
+from flowload.formats.molecules.set_batches import SetBatches
 from flowload.formats.molecules.set_table import shares
 from flowload.testing import check_records, check_resume
 from tests.formats.molecules import packs as naive
@@ -44,7 +45,7 @@ def folder(path: Path, sizes: list[int], first: float = 0, *, dipole: bool = Fal
 def test_they_keep_the_agreements(tmp_path: Path) -> None:
     sets = MoleculeSets([folder(tmp_path / "a", [3, 1]), folder(tmp_path / "b", [2, 5, 1], 100)])
     table = sets.open()
-    for power in (Sized, Grouped, Guarded, Screened, Budgeted, Weighted):
+    for power in (Sized, Grouped, Guarded, Screened, Budgeted, Weighted, Bulk, Cutting):
         assert isinstance(table, power)
     assert len(sets) == len(table) == 5
     assert table.sizes(np.array([4, 0, 2, 3, 1])).tolist() == [1, 3, 2, 5, 1]
@@ -68,6 +69,57 @@ def test_batches_are_those_of_one_folder_with_all(tmp_path: Path, layout: str, p
         )
         for batch, other in zip(found, wanted, strict=True):
             check(batch, other)
+
+
+@pytest.mark.parametrize("how", [{"size": 4}, {"atoms": 24}])
+@pytest.mark.parametrize("slots", [None, 6, (2, 6)])
+def test_many_batches_are_one_call_and_are_those_of_each_molecule_alone(
+    tmp_path: Path, how: dict[str, Any], slots: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [[3, 1, 4, 2, 6, 1, 2] * 9, [2, 6, 1, 5] * 9]
+    tables = [
+        folder(tmp_path / "a", sizes[0], dipole=True, num_atoms=slots),
+        folder(tmp_path / "b", sizes[1], 1000, still=True, num_atoms=slots),
+    ]
+    sets = MoleculeSets(tables)
+    wrote: list[str] = []
+
+    def counted(name: str) -> Any:
+        inner = getattr(SetBatches, name)
+
+        def count(self: Any, *args: Any) -> Any:
+            wrote.append(name)
+            return inner(self, *args)
+
+        return count
+
+    for name in ("write", "write_many", "write_cut"):
+        monkeypatch.setattr(SetBatches, name, counted(name))
+    found = batches_of(fl.rows(sets) >> fl.shuffle() >> fl.batch(layout="masked", **how))
+    assert len(wrote) < len(found) / 3
+    assert wrote.count("write") <= 1  # what is left at the end
+    alone = {
+        float(batch["E"][0]): batch
+        for each in tables
+        for batch in batches_of(fl.rows(each) >> fl.batch(1, layout="masked"))
+    }
+    assert sum(len(batch["E"]) for batch in found) == sum(map(len, sizes))
+    # Those of the second folder have no forces, and those of the first a dipole.
+    for batch in found:
+        for row, energy in enumerate(batch["E"].tolist()):
+            one = alone[energy]
+            real = int(one["mask"][0].sum())
+            for key in ("Z", "R", "mask"):
+                np.testing.assert_array_equal(batch[key][row][:real], one[key][0][:real])
+                assert not batch[key][row][real:].any()
+            assert batch["F_mask"][row] == ("F" in one)
+            assert batch["dipole_mask"][row] == ("dipole" in one)
+            for key in ("F", "dipole"):
+                if key in one:
+                    wide = real if key == "F" else 3
+                    np.testing.assert_array_equal(batch[key][row][:wide], one[key][0][:wide])
+                else:
+                    assert not batch[key][row].any()
 
 
 def test_what_a_folder_lacks_is_masked(tmp_path: Path) -> None:

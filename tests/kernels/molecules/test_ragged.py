@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,8 +34,20 @@ def test_the_width_of_a_batch_is_its_largest(
     known = [(rows, size, rows, WRITTEN), *((ordered, 1, room, order) for room, order in ways)]
     for numbers, each, room, order in known:
         widths = np.full(len(numbers) // each, -1)
-        widths_of(offsets, room, order, each, widths)
+        widths_of(offsets, room, order, np.arange(0, len(numbers) + 1, each), widths)
         assert widths.tolist() == np.diff(offsets)[numbers].reshape(-1, each).max(axis=1).tolist()
+
+
+@given(offsets=naive.ragged(), counts=st.lists(st.integers(1, 7), max_size=6), seed=st.integers(0, 99))
+def test_batches_of_any_size_have_widths_of_their_own(
+    offsets: NDArray[np.int64], counts: list[int], seed: int
+) -> None:
+    rows = np.random.default_rng(seed).integers(0, len(offsets) - 1, sum(counts))
+    borders = np.array([0, *np.cumsum(counts)], np.int64)
+    widths = np.full(len(counts), -1)
+    widths_of(offsets, rows, WRITTEN, borders, widths)
+    lengths = np.diff(offsets)[rows].tolist()
+    assert widths.tolist() == [max(lengths[a:b]) for a, b in pairwise(borders.tolist())]
 
 
 @given(offsets=naive.ragged(rows=20), data=st.data())

@@ -16,8 +16,10 @@ import flowload as fl
 from flowload.abc.operators import Setting
 from flowload.errors import DataError, GraphError, NoLength
 from flowload.formats.molecules import PackedMolecules
+from flowload.formats.molecules.table import MoleculeTable
 from flowload.stages.batches.batch_by_budget import BudgetStage
 from flowload.stages.batches.budget import Budget, CutByBudget
+from flowload.stages.batches.in_turn import BatchRun
 from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.testing import check_resume, check_stage, drive
 from tests.formats.molecules.packs import content, write
@@ -119,6 +121,36 @@ def test_bad_molecules_leave_a_gap(tmp_path: Path) -> None:
     found = batches_of(graph >> fl.batch(atoms=10, on_error="skip"), "E")
     assert [len(energies) for energies in found] == [4, 5, 5, 5]
     assert np.concatenate(found).tolist() == np.delete(arrays["E.f64"], 3).tolist()
+
+
+def test_batches_that_go_together_are_written_by_one_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, content([1, 5, 2, 2, 6, 3, 1] * 60))
+    calls: list[int] = []
+    inner = MoleculeTable.write_cut
+
+    def counted(self: Any, layout: str, picks: Any, borders: Any, *rest: Any) -> Any:
+        calls.append(len(borders) - 1)
+        return inner(self, layout, picks, borders, *rest)
+
+    monkeypatch.setattr(MoleculeTable, "write_cut", counted)
+    graph = fl.rows(PackedMolecules(path, (2, 4, 6))) >> fl.shuffle() >> fl.batch(atoms=24)
+    together = batches_of(graph, "E")
+    assert sum(calls) == len(together)
+    assert max(calls) > 20
+    monkeypatch.delattr(MoleculeTable, "write_cut")  # a table that cannot: a call for each
+    monkeypatch.delattr(MoleculeTable, "write_varied")
+    assert batches_of(graph, "E") == together
+
+
+def test_what_is_left_of_a_run_of_batches() -> None:
+    (block,) = blocks_of([10])
+    run = BatchRun(block, np.array([0, 3, 4, 10]))
+    assert (len(run), run.batch_sizes()) == (10, (3, 1, 6))
+    rest = run.without(1)
+    assert (len(rest), rest.batch_sizes(), list(numbers_of([rest.part]))) == (7, (1, 6), list(range(3, 10)))
+    assert [list(numbers_of(list(parts.parts))) for parts in rest.batches()] == [[3], list(range(4, 10))]
 
 
 def test_a_row_that_is_too_much_by_itself() -> None:

@@ -19,7 +19,9 @@ from flowload.kernels.molecules.columns import (
     WHOLE,
     find_bad_rows,
     pad_rows,
+    pad_rows_at,
     take_rows,
+    take_rows_at,
 )
 
 from .column import Column
@@ -80,15 +82,30 @@ class ColumnReader:
         return found
 
     def write(
-        self, rows: Numbers, out: Mapping[str, NDArray[Any]], size: int, widths: NDArray[np.int64]
+        self,
+        rows: Numbers,
+        out: Mapping[str, NDArray[Any]],
+        borders: NDArray[np.int64],
+        widths: NDArray[np.int64],
     ) -> None:
-        """Write the rows of batches of `size` molecules, each padded to its width; others are whole."""
+        """Write the rows of batches, of molecules between these borders, each padded to its width."""
         for source in self.sources:
             target, width = out[source.name].reshape(-1).view(np.uint8), source.column.nbytes
             if source.atoms:
-                pad_rows(source.data, width, source.offsets, rows, size, widths, target)
+                pad_rows(source.data, width, source.offsets, rows, borders, widths, target)
             else:
                 take_rows(source.data, width, rows, target)
+
+    def write_at(
+        self, rows: Numbers, out: Mapping[str, NDArray[Any]], where: tuple[Numbers, Numbers, Numbers]
+    ) -> None:
+        """Write the rows to places among those of other folders; see `pad.pad_at`."""
+        for source in self.sources:
+            target, width = out[source.name].reshape(-1).view(np.uint8), source.column.nbytes
+            if source.atoms:
+                pad_rows_at(source.data, width, source.offsets, rows, where, target)
+            else:
+                take_rows_at(source.data, width, rows, where[2], target)
 
     def blame(self, row: int, reason: int) -> DataError:
         """The error for a molecule that `bad` found."""
@@ -109,14 +126,18 @@ class ColumnReader:
         return DataError("not finite", where=where, found=f"{numbers[place]}", wanted="a finite number")
 
 
-def column_needs(columns: Sequence[tuple[str, Column]]) -> Iterator[Need]:
-    """The kernels that these columns are read by."""
+def column_needs(columns: Sequence[tuple[str, Column]], *, among: bool) -> Iterator[Need]:
+    """The kernels that these columns are read by; `among`: those of other folders."""
     data, out = np.empty(2, np.uint8), np.empty(2, np.uint8)
     data.flags.writeable = False
     rows = np.empty(2, np.int64)
     if any(column.dtype in KINDS for _, column in columns):
         yield find_bad_rows, (data, 0, 0, rows, rows, out, 0)
     if any(column.per == "atom" for _, column in columns):
-        yield pad_rows, (data, 0, rows, rows, 0, rows, out)
+        yield pad_rows, (data, 0, rows, rows, rows, rows, out)
+        if among:
+            yield pad_rows_at, (data, 0, rows, rows, (rows, rows, rows), out)
     if any(column.per == "molecule" for _, column in columns):
         yield take_rows, (data, 0, rows, out)
+        if among:
+            yield take_rows_at, (data, 0, rows, rows, out)

@@ -63,21 +63,22 @@ class Slots:
         return known[np.minimum(np.searchsorted(known, needed), len(known) - 1)]
 
     def parts(
-        self, filled: NDArray[np.int64], widths: NDArray[np.int64], rows: int
+        self, filled: NDArray[np.int64], widths: NDArray[np.int64], rows: int | NDArray[np.int64]
     ) -> dict[str, tuple[int, int, int]]:
         """How full batches are by slot, where there are several; see `record_powers.Padding`.
 
         Args:
             filled: what each batch holds.
             widths: the slot of each.
-            rows: rows of each that are so wide.
+            rows: rows that are so wide, of each or of all of them.
         """
         if len(self.sizes) < 2:
             return {}
         found = {}
         for width in np.unique(widths).tolist():
-            own = filled[widths == width]
-            found[f"{width}_{self.unit}"] = len(own), int(own.sum()), len(own) * rows * width
+            here = widths == width
+            places = int(np.broadcast_to(rows, widths.shape)[here].sum()) * width
+            found[f"{width}_{self.unit}"] = int(here.sum()), int(filled[here].sum()), places
         return found
 
 

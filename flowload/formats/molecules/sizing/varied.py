@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import Bytes
-from flowload.formats.molecules.layouts import Chosen, arrays_of
+from flowload.abc.record_powers import Padding, Pair
+from flowload.abc.records import Numbers
+from flowload.formats.molecules.layouts import LAYOUTS, Array
+from flowload.kernels.molecules.pad import mark
 
-__all__ = ["Flat"]
+from .slots import Slots
+
+__all__ = ["Cut", "Flat", "finished", "padding_of_cut"]
 
 LINE = 64  #: each kind of array begins on a cache line
 
@@ -20,14 +27,13 @@ class Flat:
     """Each array of a layout for all batches, one batch behind the other.
 
     Args:
-        layout: its name.
-        chosen: which of the arrays there are.
+        kinds: the arrays, by key.
         count: molecules of all batches.
         slots: atoms that there is room for in all batches.
     """
 
-    def __init__(self, layout: str, chosen: Chosen, count: int, slots: int) -> None:
-        self.kinds = arrays_of(layout, chosen)
+    def __init__(self, kinds: Mapping[str, Array], count: int, slots: int) -> None:
+        self.kinds = kinds
         self.lengths = {
             key: (slots if kind.atoms else count) * prod(kind.shape) for key, kind in self.kinds.items()
         }
@@ -46,20 +52,63 @@ class Flat:
         return made
 
     def batches(
-        self, arrays: Mapping[str, NDArray[Any]], size: int, widths: Sequence[int]
+        self, arrays: Mapping[str, NDArray[Any]], borders: Sequence[int], widths: Sequence[int]
     ) -> Iterator[dict[str, NDArray[Any]]]:
-        """The arrays of each batch of `size` molecules, in its shape."""
+        """The arrays of each batch, in its shape: of molecules `borders[k]` to `borders[k + 1]`."""
         begin = 0
-        for number, width in enumerate(widths):
+        each = [(key, kind.atoms, prod(kind.shape), kind.shape) for key, kind in self.kinds.items()]
+        for width, first, last in zip(widths, borders, borders[1:], strict=False):
+            size = last - first
             end = begin + size * width
             batch = {}
-            for key, kind in self.kinds.items():
-                each = prod(kind.shape)
-                if kind.atoms:
-                    rows = arrays[key][begin * each : end * each]
-                    batch[key] = rows.reshape(size, width, *kind.shape)
+            for key, atoms, many, shape in each:
+                if atoms:
+                    batch[key] = arrays[key][begin * many : end * many].reshape(size, width, *shape)
                 else:
-                    rows = arrays[key][number * size * each : (number + 1) * size * each]
-                    batch[key] = rows.reshape(size, *kind.shape)
+                    batch[key] = arrays[key][first * many : last * many].reshape(size, *shape)
             yield batch
             begin = end
+
+
+Whole: TypeAlias = Callable[[dict[str, NDArray[Any]], NDArray[np.int32], Numbers], Mapping[str, Any]]
+
+
+class Cut(NamedTuple):
+    """Molecules that were written as batches."""
+
+    layout: str
+    rows: Numbers  #: of the folder, or of the set
+    borders: NDArray[np.int64]  #: batch k has molecules `borders[k]` to `borders[k + 1]`
+    widths: NDArray[np.int64]  #: slots of each batch's molecules
+    sizes: NDArray[np.int32]  #: atoms of each molecule
+
+
+def finished(cut: Cut, arrays: Iterable[dict[str, NDArray[Any]]], whole: Whole) -> list[Pair]:
+    """The batches of a cut, with what goes with each.
+
+    Args:
+        cut: what was written.
+        arrays: of each batch.
+        whole: makes the rest of its arrays, of the sizes of its molecules, and of their numbers.
+    """
+    batches: list[Pair] = []
+    for batch, (first, last) in zip(arrays, pairwise(cut.borders.tolist()), strict=True):
+        own = cut.sizes[first:last]
+        if LAYOUTS[cut.layout].mask:
+            mark(own, batch["mask"])
+        batches.append((batch, whole(batch, own, cut.rows[first:last])))
+    return batches
+
+
+def padding_of_cut(cut: Cut, slots: Slots, pairs: Mapping[str, tuple[int, int, int]]) -> Padding:
+    """How full batches are.
+
+    Args:
+        cut: they.
+        slots: that molecules are padded to.
+        pairs: how full their room for pairs is, by slot.
+    """
+    counts = np.diff(cut.borders)
+    held = np.add.reduceat(cut.sizes, cut.borders[:-1], dtype=np.int64)
+    places = int((counts * cut.widths).sum())
+    return Padding(int(held.sum()), places, {**slots.parts(held, cut.widths, counts), **pairs})
