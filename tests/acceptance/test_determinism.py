@@ -101,6 +101,7 @@ def test_one_hash_for_any_workers_cpus_face_and_weather(
     assert hashed(drawn(sample, workers), face, cpus=cpus, **HOW) == wanted
 
 
+@pytest.mark.slow
 def test_the_same_graph_twice_and_as_it_comes(sample: list[Path], wanted: str) -> None:
     graph = drawn(sample)
     assert hashed(graph, **HOW) == hashed(graph, **HOW) == wanted
@@ -132,6 +133,7 @@ def test_other_layouts_too(sample: list[Path], layout: str) -> None:
     assert run(1, 1) == run(8, 4) == run(3, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("weather")
 def test_two_outputs_of_a_split_each(sample: list[Path]) -> None:
     def draw(workers: int) -> Graph:

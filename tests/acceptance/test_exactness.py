@@ -46,6 +46,7 @@ def delivered(graph: Graph, wanted: int, size: int, *, drop_last: bool) -> Count
     return found
 
 
+@pytest.mark.slow
 def test_the_real_tars_hold_enough(tars: list[Path], tars_frames: Counter[Digest]) -> None:
     assert len(tars) == 3
     assert tars_frames.total() > 20_000
@@ -71,6 +72,7 @@ def test_every_frame_of_the_real_tars_comes_once(
     assert delivered(graph, tars_frames.total(), size, drop_last=False) == tars_frames
 
 
+@pytest.mark.slow
 def test_of_the_real_tars_only_the_last_partial_batch_is_dropped(
     tars: list[Path], tars_frames: Counter[Digest]
 ) -> None:

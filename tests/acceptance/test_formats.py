@@ -42,6 +42,7 @@ def same(found: NDArray[Any], wanted: Sequence[Any]) -> None:
     np.testing.assert_array_equal(found.ravel(), np.array(wanted, np.float32).ravel())
 
 
+@pytest.mark.slow
 def test_tensors(tar: Path, records: list[bytes]) -> None:
     batch = in_order(tar, "tensors")
     assert len(batch["planes"]) == len(records)

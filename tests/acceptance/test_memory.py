@@ -60,6 +60,7 @@ def test_batches_that_are_held_stay_as_they_were(sample: list[Path], face: Face,
     assert len({word for _, word in held}) == 20
 
 
+@pytest.mark.slow
 def test_a_view_of_a_batch_holds_it(sample: list[Path]) -> None:
     rows: list[tuple[Any, bytes]] = []
     with chess(sample, size=64).iterate(epochs=None) as run:

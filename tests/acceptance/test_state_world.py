@@ -77,6 +77,7 @@ def test_what_may_change(games: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert went_on(lambda: chess(moved)() >> fl.to_device("cpu"), there) == rest
 
 
+@pytest.mark.slow
 def test_a_moved_folder_is_found_from_every_batch(games: Path) -> None:
     """Also where pools and reservoirs hold references to files, which had other paths."""
     states, got = [], []

@@ -87,6 +87,7 @@ def test_the_wheel_runs_writes_and_draws_pipelines(installed: Path, tmp_path: Pa
     assert "<svg" in (tmp_path / "x.svg").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [

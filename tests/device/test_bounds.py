@@ -53,6 +53,7 @@ def skipping(batch: dict[str, Any]) -> dict[str, Any]:
     return batch
 
 
+@pytest.mark.slow
 def test_no_page_lock_is_left_by_a_run_that_skips_and_ends_well(cards: Install) -> None:
     card = cards(mode="random")
     host = fl.rows({"n": np.arange(6400)}) >> fl.shuffle() >> fl.batch(128)

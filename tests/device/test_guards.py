@@ -99,6 +99,7 @@ def test_arrays_that_stay_whole_must_keep_it_too(monkeypatch: Patch, cards: Inst
     assert of_windows(cards, str(tmp_path), lambda path: windows(path, "cuda") >> fl.map(lambda b: b), "side")
 
 
+@pytest.mark.slow
 def test_what_is_sampled_there_must_be_waited_for(monkeypatch: Patch, cards: Install, tmp_path: Any) -> None:
     monkeypatch.setattr(neighbours, "wrapped", lambda batch: batch)
 

@@ -63,6 +63,7 @@ def test_of_batches(mode: Mode, nbytes: int, cpus: int, cards: Install) -> None:
     assert not card.faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_window", [None, 20])
 @pytest.mark.parametrize(("cpus", "pieces", "most"), [(1, 1, 3), (8, 1, 3), (1, 8, 2), (8, 8, 2), (8, 4, 3)])
 @pytest.mark.parametrize("mode", ["lazy", "prompt"])
@@ -137,6 +138,7 @@ def test_batches_that_somebody_keeps_in_main_memory_stop_nothing(cards: Install)
     kept.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", [places.Places, card_memory.CardMemory])
 def test_room_must_be_asked_for(what: Any, cards: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: without, more is taken than was said."""

@@ -47,6 +47,7 @@ def digested(batches: Iterable[tuple[Any, ...]]) -> Counter[Digest]:
     return multiset(dict(zip(("planes", "probabilities", "values"), batch, strict=True)) for batch in batches)
 
 
+@pytest.mark.slow
 def test_the_frames_of_all_games_are_those_of_another_reader() -> None:
     wanted = whole(SAMPLE.glob("*.tar"))
     with none_left(), DataLoader(config()) as loader:

@@ -101,6 +101,7 @@ def test_a_bad_tar_that_arrives_is_skipped_and_counted(folder: Path, parts: list
         assert run.stats().stages["read"].dropped == {"not a tar": 1}
 
 
+@pytest.mark.slow
 def test_the_window_comes_again_and_again_without_end(folder: Path, parts: list[Path]) -> None:
     shutil.copy(parts[0], folder / "a.tar")
     wanted = whole(parts[:1])

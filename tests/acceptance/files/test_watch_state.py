@@ -54,6 +54,7 @@ def cuts(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [1, None])
 def test_it_goes_on_from_every_batch(folder: Path, parts: list[Path], epochs: int | None, cuts: str) -> None:
     put(parts[0], folder, "m")

@@ -61,6 +61,7 @@ def test_a_pattern_that_the_shell_has_expanded(tmp_path: Path, capsys: Capture) 
     assert "unexpected extra argument (4)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_module_is_the_program() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "flowload", "--version"], capture_output=True, text=True, check=False

@@ -113,6 +113,7 @@ def test_tars_of_every_kind_against_python_s_libraries(kind: int, make_tar: Make
     assert [FORMAT.describe(str(path), chunk) for chunk in table] == names
 
 
+@pytest.mark.slow
 def test_real_tars_against_python_s_libraries(shared_lc0: Path) -> None:
     for path in sorted(shared_lc0.rglob("*.tar")):
         table = FORMAT.index(str(path))

@@ -31,6 +31,7 @@ def padded(pairs: naive.Content, capacity: int, last: int) -> Arrays:
     return {**made, "edge_mask": np.arange(capacity) < count}
 
 
+@pytest.mark.slow
 @given(
     sizes=SIZES,
     batch=st.integers(1, 9),

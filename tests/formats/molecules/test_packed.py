@@ -257,6 +257,7 @@ def test_bad_parameters_are_named(arguments: dict[str, Any], message: str) -> No
 # --- real data --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["physnet", "masked"])
 @pytest.mark.parametrize("num_atoms", [None, 87])
 def test_real_molecules_are_all_there(shared_molecules: Path, layout: str, num_atoms: int | None) -> None:

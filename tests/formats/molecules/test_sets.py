@@ -169,6 +169,7 @@ def test_sets_are_turned_with_their_columns(tmp_path: Path) -> None:
     assert turned["F_mask"].tolist() == [True, True, False]
 
 
+@pytest.mark.slow
 def test_the_exam(tmp_path: Path) -> None:
     parts = [
         folder(tmp_path / "a", [3, 1, 2] * 5, dipole=True, num_atoms=(2, 3), pairs="real", edges=400),

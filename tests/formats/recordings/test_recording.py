@@ -41,6 +41,7 @@ def test_a_real_recording_is_what_zarr_python_and_npy_say(shared_neural: Path) -
     assert gauges["missing_chunks"] == 0
 
 
+@pytest.mark.slow
 def test_a_real_connectome_goes_with_a_recording_of_its_neurons(shared_neural: Path, tmp_path: Path) -> None:
     graph = shared_neural / "flyvis_connectome/extent8"
     path = write_array(tmp_path / "a.zarr", np.ones((40, 13_741), "u1"), (8, 13_741))

@@ -63,6 +63,7 @@ def picked(data: Any, neurons: Any, columns: Any) -> Any:
     return data if neurons is None else data[:, neurons]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(["raw", "wide", "zstd", "old", "big", "sharded"]),

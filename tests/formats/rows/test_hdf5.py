@@ -74,6 +74,7 @@ def test_every_way_to_store_them(kind: str, userblock: int, tmp_path: Path) -> N
         assert {type(each) for each in found.values()} == {column}
 
 
+@pytest.mark.slow
 @given(
     n=st.integers(1, 40),
     chunk=st.integers(1, 45),

@@ -69,6 +69,7 @@ def test_arrays_by_name(tmp_path: Path) -> None:
     assert opened_by_a_child(records)
 
 
+@pytest.mark.slow
 def test_a_real_recording() -> None:
     path = ROOT.parent / "shared/data/neural/pynapple_suite2p/FFneuSpks.zarr"
     if not path.is_dir():

@@ -186,6 +186,7 @@ def test_zips_are_read_in_place_unless_they_are_compressed(kind: int, codec: str
         table.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["raw", "zstd"])
 def test_large_windows_are_cut_into_pieces(codec: str, tmp_path: Path) -> None:
     data = numbers((3 * PIECE // 64, 16))  # three pieces

@@ -65,6 +65,7 @@ def nearest(value: float, digits: int, least: int, most: int) -> float:
     return float(found) if value > 0 else -float(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "shape"), [("float16", (10, -14, 15)), ("bfloat16", (7, -126, 127))])
 @settings(max_examples=100, deadline=None)
 @given(bits=BITS)

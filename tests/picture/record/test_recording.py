@@ -65,6 +65,7 @@ def test_a_run_that_fails_is_recorded_too(tmp_path: Path) -> None:
     assert read_recording(path).moments[-1]["say"]["state"] == "failed"
 
 
+@pytest.mark.slow
 def test_a_long_recording_stays_small(tmp_path: Path) -> None:
     scene = scene_of(three(), 3)
     path = tmp_path / "run.flow"

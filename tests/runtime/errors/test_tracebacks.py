@@ -111,6 +111,7 @@ def test_a_cause_keeps_its_own_way(face: Face) -> None:
     assert "flowload.stages.batches.batch" in names
 
 
+@pytest.mark.slow
 def test_a_script_shows_no_more_than_a_screen(tmp_path: Path) -> None:
     script = tmp_path / "mine.py"
     script.write_text(SCRIPT)

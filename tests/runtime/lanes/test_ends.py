@@ -36,6 +36,7 @@ def dropped_whole(shard: fl.Graph, share: int) -> fl.Graph:
     return rows >> fl.map(lambda batch: None if batch["index"].sum() % 13 < 4 else {"x": batch["index"]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [uneven, filtered, dropped_whole])
 def test_the_stream_is_the_same_in_every_world_and_ends_with_the_shortest_lane(draw: Any) -> None:
     one = stream(draw, 1)
@@ -79,6 +80,7 @@ def test_a_last_smaller_batch_is_given_where_all_lanes_have_one_of_its_size() ->
     assert batches.stats().stages["batch"].dropped == {}
 
 
+@pytest.mark.slow
 def test_one_lane_without_anything_ends_the_stream_and_nobody_waits() -> None:
     def none_of_lane_5(batch: Any) -> Any:
         return batch["index"] % 12 != 5
@@ -91,6 +93,7 @@ def test_one_lane_without_anything_ends_the_stream_and_nobody_waits() -> None:
     assert batches.stats().finished
 
 
+@pytest.mark.slow
 def test_a_lane_that_gives_late_does_not_stop_the_others_for_ever() -> None:
     """References wait where lanes begin, however many: their queues grow."""
 
@@ -104,6 +107,7 @@ def test_a_lane_that_gives_late_does_not_stop_the_others_for_ever() -> None:
     assert len(firsts) == 4 * 25
 
 
+@pytest.mark.slow
 def test_passes_that_are_kept_apart_are_each_cut() -> None:
     def sizes(world: int) -> list[int]:
         found = run_ranks(

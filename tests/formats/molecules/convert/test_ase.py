@@ -106,6 +106,7 @@ def check(parts: list[Any], wanted: list[Any]) -> None:
     assert join["charges"].tolist() == [charge_of(atoms) for atoms in wanted]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["acac_train_300K.xyz", "train_eth_meth.xyz"])
 def test_real_frames(shared_molecules: Path, name: str) -> None:
     path = shared_molecules / "xyz" / name

@@ -309,6 +309,7 @@ def test_without_h5py_it_says_how_to_install_it(tmp_path: Path, monkeypatch: pyt
 # --- real data --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["acac_train_300K.xyz", "train_eth_meth.xyz"])
 def test_real_frames_in_kcal(shared_molecules: Path, tmp_path: Path, name: str) -> None:
     read = pytest.importorskip("ase.io").read

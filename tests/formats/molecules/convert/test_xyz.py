@@ -192,6 +192,7 @@ def test_no_frames(tmp_path: Path, text: str) -> None:
         list(read_xyz(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["acac_train_300K.xyz", "train_eth_meth.xyz"])
 def test_ase_reads_the_same(shared_molecules: Path, name: str) -> None:
     read = pytest.importorskip("ase.io").read

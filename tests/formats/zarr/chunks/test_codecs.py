@@ -144,6 +144,7 @@ BOMBS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_stops_at_the_wanted_size(name: str) -> None:
     codec, bomb = name.split(maxsplit=1)[0], as_bytes(BOMBS[name]())
@@ -159,6 +160,7 @@ def test_a_bomb_stops_at_the_wanted_size(name: str) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_without_its_function_a_zstd_bomb_is_refused_by_its_blocks() -> None:
     with pytest.raises(ValueError, match="up to 536,870,912 decoded bytes"):
         write_zstd_by_its_blocks(as_bytes(BOMBS["zstd"]()), np.empty(192, np.uint8))
