@@ -51,6 +51,7 @@ def read_slowly(graph: Graph, card: Cards, until: Callable[[], bool], cpus: int)
     card.synchronize()
 
 
+@pytest.mark.covering(2)
 @pytest.mark.parametrize("cpus", [1, 8])
 @pytest.mark.parametrize("nbytes", [4096, 100_000, 600_000, 1 << 20])
 @pytest.mark.parametrize("mode", ["lazy", "prompt"])
@@ -63,6 +64,7 @@ def test_of_batches(mode: Mode, nbytes: int, cpus: int, cards: Install) -> None:
     assert not card.faults
 
 
+@pytest.mark.covering(2)
 @pytest.mark.slow
 @pytest.mark.parametrize("per_window", [None, 20])
 @pytest.mark.parametrize(("cpus", "pieces", "most"), [(1, 1, 3), (8, 1, 3), (1, 8, 2), (8, 8, 2), (8, 4, 3)])

@@ -16,7 +16,7 @@ from flowload.cpus import usable_cpus
 
 from .absent import Absent, lacked
 from .leftovers import Leftovers
-from .selection import find_addresses, of_share, quick, share_of
+from .selection import find_addresses, of_share, quick, share_of, superfluous
 
 HAMMERS = "1/4"  #: of the hammers, what a plain run hammers
 
@@ -100,6 +100,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark the quick, keep a share of the hammers, refuse names that no other process knows."""
     if unstable := find_addresses(item.nodeid for item in items):
         raise pytest.UsageError("names of tests must not hold addresses: " + "; ".join(unstable))
+    for item in superfluous(items):
+        item.add_marker("hammer")
     for item in quick(items):
         item.add_marker("quick")
     share = share_of(config.getoption("--hammers"))

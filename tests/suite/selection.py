@@ -1,15 +1,17 @@
-"""Which tests run: `-m quick` for the inner loop, and a share of the hammers."""
+"""Which tests run: `-m quick` for the inner loop, of a grid what covers it, and a share of the hammers."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
 from zlib import crc32
 
 import pytest
 
-__all__ = ["find_addresses", "of_share", "quick", "share_of"]
+__all__ = ["covering", "find_addresses", "of_share", "quick", "share_of", "superfluous"]
 
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 SHARE = re.compile(r"([1-9][0-9]*)/([1-9][0-9]*)")
@@ -30,6 +32,47 @@ def quick(items: Iterable[pytest.Item]) -> list[pytest.Item]:
         if not any(item.iter_markers("slow")) and not any(item.iter_markers("hammer")):
             cases[item.nodeid.split("[", 1)[0]].append(item)
     return [some[number(name) % len(some)] for name, some in cases.items()]
+
+
+def superfluous(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Cases of tests marked `covering` that the others cover: they are hammers.
+
+    A test over a grid of parameters mostly fails for one value, or for two that meet. `covering` keeps each
+    value of each parameter, `covering(2)` each pair of values.
+    """
+    tests: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if any(item.iter_markers("covering")):
+            tests[item.nodeid.split("[", 1)[0]].append(item)
+    found = []
+    for some in tests.values():
+        strength = next((mark.args[0] for mark in some[0].iter_markers("covering") if mark.args), 1)
+        cases = {item.nodeid: values_of(item) for item in some}
+        kept = covering(cases, strength)
+        found += [item for item in some if item.nodeid not in kept]
+    return found
+
+
+def values_of(item: pytest.Item) -> tuple[object, ...]:
+    """What tells a case's value of each parameter from others; parameters that are given together are one."""
+    params: dict[str, object] = dict(item.callspec.params)  # type: ignore[attr-defined]  # a Function has it
+    values: list[object] = []
+    for mark in item.iter_markers("parametrize"):
+        names: Any = mark.args[0]
+        names = [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+        values.append(tuple(id(params.pop(name)) for name in names))  # one object in all cases that have it
+    return *values, *map(id, params.values())
+
+
+def covering(cases: Mapping[str, tuple[object, ...]], strength: int) -> set[str]:
+    """Names of cases in which there is each combination of so many values that there is in all."""
+    wanted = {name: set(combinations(enumerate(values), strength)) for name, values in cases.items()}
+    left, kept = set().union(*wanted.values()), set[str]()
+    while left:
+        best = max(wanted, key=lambda name: (len(wanted[name] & left), number(name)))
+        left -= wanted[best]
+        kept.add(best)
+    return kept
 
 
 def share_of(text: str) -> tuple[int, int]:

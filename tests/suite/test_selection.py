@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations, product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.suite.selection import find_addresses, of_share, quick, share_of
+from tests.suite.selection import covering, find_addresses, of_share, quick, share_of, superfluous
 
 
 class Item:
@@ -34,6 +36,47 @@ def test_one_case_of_every_quick_test_is_chosen() -> None:
     assert [nodeid.split("[")[0] for nodeid in found] == names
     assert len({nodeid.split("[")[1] for nodeid in found}) == 3, "not always the first one"
     assert chosen(items) == found
+
+
+def grid(*sizes: int) -> dict[str, tuple[object, ...]]:
+    return {str(case): case for case in product(*map(range, sizes))}
+
+
+def test_each_value_is_covered_or_each_pair() -> None:
+    cases = grid(5, 3, 2)
+    for strength, fewest, most in ((1, 5, 6), (2, 15, 18), (3, 30, 30)):
+        kept = covering(cases, strength)
+        assert fewest <= len(kept) <= most
+        for axes in combinations(range(3), strength):
+            seen = {tuple(cases[name][axis] for axis in axes) for name in kept}
+            assert seen == set(product(*(range((5, 3, 2)[axis]) for axis in axes)))
+        assert covering(dict(reversed(cases.items())), strength) == kept, "whatever their order"
+
+
+class Case:
+    """As much of a case of a grid: given by two marks and a fixture, with values that are not hashable."""
+
+    def __init__(
+        self, nodeid: str, given: tuple[str, list[int]], other: list[str], face: str, *strength: int
+    ):
+        self.nodeid = nodeid
+        self.callspec = SimpleNamespace(params={"a": given[0], "b": given[1], "c": other, "face": face})
+        self.marks = {
+            "covering": [SimpleNamespace(args=strength)],
+            "parametrize": [SimpleNamespace(args=("a, b",)), SimpleNamespace(args=(["c"],))],
+        }
+
+    def iter_markers(self, name: str) -> Any:
+        return iter(self.marks.get(name, []))
+
+
+@pytest.mark.parametrize(("strength", "kept"), [((), {4}), ((1,), {4}), ((2,), {12, 13, 14}), ((3,), {24})])
+def test_cases_that_others_cover_are_superfluous(strength: tuple[int, ...], kept: set[int]) -> None:
+    given = [("x", [1]), ("x", [2]), ("y", [1]), ("y", [2])]  # four values of one parameter
+    axes = product(given, [["c"], ["d"], ["e"]], ["iterate", "trio"])
+    cases: Any = [Case(f"test_it[{number}]", *values, *strength) for number, values in enumerate(axes)]
+    assert len(cases) - len(superfluous(cases)) in kept
+    assert superfluous([Item("test_it[0]"), Item("test_it[1]")]) == []  # type: ignore[list-item]  # not marked
 
 
 def test_each_hammer_is_in_one_share() -> None:

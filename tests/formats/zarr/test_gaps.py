@@ -98,6 +98,7 @@ def test_rows_of_windows_that_lack_a_chunk_are_filled_counted_and_told_once(
         assert len(told(caplog)) == 1
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize(("columns", "lacking"), [([2, 0], 8), (slice(2, 5), 12), (5, 12)])
 def test_windows_of_some_columns_lack_what_these_lack(

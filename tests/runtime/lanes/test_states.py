@@ -24,6 +24,7 @@ def across(shard: fl.Graph, share: int) -> fl.Graph:
     return rows >> fl.batch(24, across_lanes=True) >> fl.to_device("cpu")
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("how", PASSES, ids=["one", "three", "apart"])
 @pytest.mark.parametrize("name", ["chess", "molecules", "noisy", "branches", "across"])
 def test_a_rank_goes_on_in_its_own_world(name: str, how: dict[str, Any]) -> None:
@@ -106,6 +107,7 @@ def one_of(ranks: list[Any]) -> Any:
 WORLDS = [(4, 3), (2, 4), (3, 3), (1, None)]  #: 12, 20, 29 batches: also in the midst of a round
 
 
+@pytest.mark.covering(2)
 @pytest.mark.parametrize("saved", [gathered, one_of])
 @pytest.mark.parametrize("how", PASSES, ids=["one", "three", "apart"])
 @pytest.mark.parametrize("name", ["chess", "noisy", "branches"])

@@ -42,6 +42,7 @@ def test_games_of_yolah_in_every_world(tmp_path: Path) -> None:
         assert stream(draw, world) == wanted
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("name", ["chess", "molecules", "noisy"])
 @pytest.mark.parametrize("align", [False, True])
 def test_passes(name: str, align: bool) -> None:

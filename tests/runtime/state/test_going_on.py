@@ -41,6 +41,7 @@ def test_from_every_batch(name: str) -> None:
     assert check_runs(GRAPHS[name](), seed=3) > 5
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("passes", PASSES)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_over_several_passes(name: str, passes: str) -> None:

@@ -267,6 +267,7 @@ def molecules(path: Path, **options: Any) -> tuple[PackedMolecules, NDArray[np.f
     return PackedMolecules(write(path / "set", made), **options), made["E.f64"]
 
 
+@pytest.mark.covering(2)
 @pytest.mark.parametrize("shards", [1, 2])
 @pytest.mark.parametrize("bucket", [None, 50])
 @pytest.mark.parametrize(
