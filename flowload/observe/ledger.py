@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from flowload.errors import LedgerError
-
-from .metrics import Meter
+from flowload.observe.counting.metrics import Meter
 
 __all__ = ["Passage", "check_ledger"]
 

@@ -8,8 +8,8 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from flowload.errors import GraphError
+from flowload.observe.counting.durations import Durations
 
-from .durations import Durations
 from .figures import align
 from .stats import WaitStats
 

@@ -10,7 +10,7 @@ from flowload.abc.operators import Block, Fold, Map, Route, Setting
 from flowload.abc.powers import Paced
 from flowload.graph import End, Origin, Placed, Plan
 from flowload.graph.inspect.lanes import Join, LanePlan, full_size
-from flowload.observe.metrics import Meter
+from flowload.observe.counting.metrics import Meter
 from flowload.runtime.lanes.call_limit import CallLimit
 from flowload.runtime.lanes.last_cut import LastCut
 from flowload.runtime.lanes.rounds import Rounds

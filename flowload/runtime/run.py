@@ -34,9 +34,9 @@ from anyio.abc import TaskGroup
 
 from flowload.abc.operators import Block
 from flowload.errors import FlowloadError, LedgerError
+from flowload.observe.counting.waits import Waits
 from flowload.observe.stats import ConsumerStats
 from flowload.observe.trace import Trace
-from flowload.observe.waits import Waits
 from flowload.printable import text_of
 from flowload.runtime.growing.arrivals import Arrivals
 from flowload.runtime.growing.chunk_counts import ChunkCounts

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowload.errors import LedgerError
+from flowload.observe.counting.metrics import Meter
 from flowload.observe.ledger import check_ledger
-from flowload.observe.metrics import Meter
 
 
 def meter(in_: int, out: int, held: int = 0, **dropped: int) -> Meter:

@@ -11,7 +11,7 @@ import pytest
 
 import flowload as fl
 from flowload.blocks import Batch
-from flowload.observe.durations import Durations
+from flowload.observe.counting.durations import Durations
 from flowload.runtime.threads.timing import JobTiming
 from flowload.sample import sample_path
 from tools.bench.measuring.settings import ROOT

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from flowload.observe.metrics import Meter
+from flowload.observe.counting.metrics import Meter
 from flowload.runtime.tasks.call import Member
 
 __all__ = ["Counts", "count", "counts_of", "recount"]

@@ -20,7 +20,7 @@ from flowload.chance import generator
 from flowload.errors import ClosedRun, DataError, GraphError, TooManyErrors
 from flowload.graph import Stage
 from flowload.graph.flow import type_name
-from flowload.observe.metrics import Meter
+from flowload.observe.counting.metrics import Meter
 from flowload.printable import printable
 from flowload.runtime.capture import Noted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter, thread_time
 
-from flowload.observe.metrics import CpuSample
+from flowload.observe.counting.metrics import CpuSample
 
 __all__ = ["JobTiming", "TimingTotals"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowload.observe.metrics import EVERY
+from flowload.observe.counting.metrics import EVERY
 from flowload.runtime.threads import timing as shifts
 from flowload.runtime.threads.timing import JobTiming, TimingTotals
 

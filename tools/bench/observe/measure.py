@@ -18,7 +18,7 @@ import numpy as np
 import flowload as fl
 from flowload.cli.view.verdict import brief
 from flowload.graph import Placed
-from flowload.observe.durations import Durations
+from flowload.observe.counting.durations import Durations
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace
 from flowload.observe.verdict import Verdict, judge

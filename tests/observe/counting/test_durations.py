@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.observe.durations import Durations
+from flowload.observe.counting.durations import Durations
 
 
 def noted(values: list[float]) -> Durations:

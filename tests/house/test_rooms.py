@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MOST = 16  #: modules in a folder, besides the page that says what lives there
 HOMES = ("flowload", "tools", "tests", "examples", "pipelines")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from flowload.observe.stats import WaitStats
+
 from .durations import Durations
-from .stats import WaitStats
 
 __all__ = ["Waits"]
 

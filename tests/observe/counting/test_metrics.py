@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flowload.observe import metrics
-from flowload.observe.metrics import Meter, Rate
+from flowload.observe.counting import metrics
+from flowload.observe.counting.metrics import Meter, Rate
 
 
 class Clock:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from flowload.observe.counting.waits import MOST, Waits
 from flowload.observe.stats import WaitStats
-from flowload.observe.waits import MOST, Waits
 
 
 def test_the_first_wait_stands_apart() -> None:
