@@ -18,7 +18,7 @@ from .absent import Absent, lacked
 from .leftovers import Leftovers
 from .selection import find_addresses, of_share, quick, share_of, superfluous
 
-HAMMERS = "1/4"  #: of the hammers, what a plain run hammers
+HAMMERS = "1/8"  #: of the hammers, what a plain run hammers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

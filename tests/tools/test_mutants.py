@@ -41,6 +41,12 @@ def test_steps():
 """
 
 
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs of pytest that are started here need no plugin, and importing all takes most of their time."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
 def told(source: str) -> list[str]:
     return [site.what for site in sites(source)]
 

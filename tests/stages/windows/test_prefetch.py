@@ -50,7 +50,14 @@ def child(path: Path, prefetch: int, dtype: str = "") -> dict[str, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("prefetch", "dtype"), [(1, ""), (3, ""), (3, "float16")])
+@pytest.mark.parametrize(
+    ("prefetch", "dtype"),
+    [
+        (1, ""),
+        pytest.param(3, "", marks=pytest.mark.hammer),
+        (3, "float16"),
+    ],  # each takes four seconds of CPU
+)
 def test_a_process_holds_so_many_windows_and_no_more(prefetch: int, dtype: str, path: Path) -> None:
     window = WINDOW // 2 if dtype else WINDOW
     found = child(path, prefetch, dtype)
