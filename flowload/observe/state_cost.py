@@ -32,6 +32,7 @@ class StateCost:
     begins_anew: str | None  #: why a resume makes the stream again from its beginning; None: it does not
     seconds: float  #: that saving parts took since the run began, all threads together
     longest: float  #: seconds that the longest of them held up a stage
+    cut: float = 0.0  #: seconds that the newest of every stage took, all together
 
     @property
     def nbytes(self) -> int:

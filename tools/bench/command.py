@@ -233,9 +233,9 @@ def resume(sheet: Path | None, quick: bool, rivals: bool, only: tuple[str, ...],
     from tools.bench.costs.resume import measure_resume  # noqa: PLC0415 - see above
 
     if quick:
-        given |= {"frames": (500,), "places": (2, 4)}
+        given |= {"frames": (20_000,), "places": (10, 60)}
     with open_sheet(sheet) as paper:
-        paper.content = measure_resume(**given, tell=click.echo)
+        paper.content = measure_resume(**given, tell=click.echo, quick=quick)
 
 
 @main.command()

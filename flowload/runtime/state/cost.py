@@ -23,7 +23,13 @@ def cost_of(standing: Standing, delivered: Mapping[str, int]) -> StateCost:
     value, snapshots = standing.value(delivered), standing.snapshots
     stages = {name: of_stage(own["state"]) for name, own in members_of(value) if "state" in own}
     why = value.get("lacks") or standing.why
-    return StateCost(stages=stages, begins_anew=why, seconds=snapshots.spent, longest=snapshots.longest)
+    return StateCost(
+        stages=stages,
+        begins_anew=why,
+        seconds=snapshots.spent,
+        longest=snapshots.longest,
+        cut=sum(snapshots.seconds),
+    )
 
 
 def members_of(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

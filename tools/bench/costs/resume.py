@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 
 import flowload as fl
+from flowload.runtime.state.refill import refill
 from flowload.runtime.state.snapshots import Snapshots
 
 __all__ = ["Going", "measure_resume", "shown"]
@@ -18,6 +21,10 @@ __all__ = ["Going", "measure_resume", "shown"]
 BATCH = 1024
 ROUNDS = 3  #: of each time; the best counts
 NEVER = 1e9  #: seconds
+OFTEN = 10.0  #: seconds between two states, of which it is asked what they cost
+#: Wanted: seconds to the first batch but for the refill, seconds of that for a million frames at rate 1,
+#: bytes of the file a frame that waits, seconds that saving holds up a stage, share of a thread.
+FIRST, REFILL, BYTES, STOP, SHARE = 1.0, 30.0, 16.0, 0.010, 0.005
 
 
 class Going(NamedTuple):
@@ -27,10 +34,12 @@ class Going(NamedTuple):
     rate: float  #: share of a chunk that one use gives
     place: int  #: batches before
     again: float  #: seconds to the first batch of the run that goes on
+    refill: float  #: of these, seconds in which the frames that wait were read again
     held: int  #: frames in the state
-    bytes_per_frame: float  #: of the file
+    size: int  #: bytes of the file
     longest: float  #: seconds that saving a part held up a stage at most
     cost: float  #: share of one thread's time that saving took
+    often: float  #: the same with one every `OFTEN` seconds
     exact: bool  #: the first batch was the one that would have come
 
 
@@ -41,32 +50,68 @@ def chess(data: str, frames: int, rate: float) -> fl.Graph:
 
 
 def measure_resume(
-    data: str, frames: Sequence[int], places: Sequence[int], rate: float, tell: Callable[[str], None]
+    data: str,
+    frames: Sequence[int],
+    places: Sequence[int],
+    rate: float,
+    tell: Callable[[str], None],
+    *,
+    quick: bool = False,
 ) -> dict[str, Any]:
     """Leave runs over looped data at some places, and go on; and the throughput with states and without."""
-    found = [going for size in frames for going in going_on(chess(data, size, rate), size, rate, places)]
-    for going in found:
-        tell(shown(going))
-    graph = chess(data, min(frames), rate)
-    pairs = [[throughput(graph, each) for each in (1.0, NEVER)] for _ in range(ROUNDS)]  # in turn
-    with_states, without = map(max, zip(*pairs, strict=True))
-    tell(f"throughput with states every second: {with_states / without:.3f} of that without any")
-    return {"places": [going._asdict() for going in found], "throughput": with_states / without}
+    found: list[Going] = []
+    with cuts_every(0.02 if quick else Snapshots.every):  # else a short run is over before the first
+        for size in frames:
+            for going in going_on(chess(data, size, rate), size, rate, places):
+                tell(shown(going))
+                found.append(going)
+    for line in verdicts(found):
+        tell(line)
+    ratio = expense(chess(data, min(frames), rate), 0.2 if quick else 1.0)
+    tell(f"CPU time a batch with states every second: {ratio:.3f} of that without any")
+    return {"places": [going._asdict() for going in found], "expense": ratio}
 
 
 def shown(going: Going) -> str:
     """One line."""
+    held = f"{going.size / going.held:.1f} bytes a frame" if going.held else f"{going.size:,} bytes"
     return (
         f"reservoir {going.frames:>9,}, rate {going.rate:g}, left behind batch {going.place:>6,}: first batch"
-        f" after {going.again:6.2f} s, {'exact' if going.exact else 'ANOTHER'}; {going.held:,} frames, state"
-        f" {going.bytes_per_frame:.1f} bytes a frame; longest {going.longest * 1e3:.1f} ms, cost"
-        f" {going.cost:.2%} of a thread"
+        f" after {going.again:6.2f} s, {going.refill:.2f} s of it refill,"
+        f" {'exact' if going.exact else 'ANOTHER'}; {going.held:,} frames, state {held}; longest"
+        f" {going.longest * 1e3:.1f} ms, cost {going.cost:.2%} of a thread"
     )
 
 
-def going_on(graph: fl.Graph, frames: int, rate: float, places: Sequence[int]) -> list[Going]:
+def verdicts(found: Sequence[Going]) -> Iterator[str]:
+    """What is wanted, and what was found."""
+    largest = max(going.frames for going in found)
+    held = [going.size / going.held for going in found if going.held]
+    yield verdict("first batch without the refill", max(g.again - g.refill for g in found), FIRST, "s")
+    yield verdict(f"refill of {largest:,}", max(g.refill for g in found if g.frames == largest), REFILL, "s")
+    if held:
+        yield verdict("state, bytes a frame that waits", max(held), BYTES, "")
+    yield verdict("longest stop of a stage", 1e3 * max(g.longest for g in found), 1e3 * STOP, "ms")
+    yield verdict(f"states every {OFTEN:g} s, share of a thread", 1e2 * found[-1].often, 1e2 * SHARE, "%")
+    for size in sorted({going.frames for going in found}):
+        first, *_, last = [going for going in found if going.frames == size] * 2
+        yield (
+            f"reservoir {size:,}: behind batch {last.place:,} the first batch came after {last.again:.2f} s,"
+            f" behind batch {first.place:,} after {first.again:.2f} s"
+        )
+
+
+def verdict(what: str, found: float, wanted: float, unit: str) -> str:
+    """One line."""
+    return (
+        f"{what}: {found:.2f} {unit}".rstrip()
+        + f"; wanted: at most {wanted:g} {unit}".rstrip()
+        + ("" if found <= wanted else "  MISSED")
+    )
+
+
+def going_on(graph: fl.Graph, frames: int, rate: float, places: Sequence[int]) -> Iterator[Going]:
     """Read on, save at each place, and go on from there."""
-    found = []
     with tempfile.TemporaryDirectory(prefix="flowload-bench-") as folder:
         path = Path(folder, "run.state")
         with graph.iterate(seed=0, epochs=None) as run:
@@ -77,36 +122,67 @@ def going_on(graph: fl.Graph, frames: int, rate: float, places: Sequence[int]) -
                 fl.save_state(path, run)
                 cost, spent = run.state_cost(), perf_counter() - began
                 wanted, done = next(run), place + 1
-                again, exact = min(resumed(graph, path, wanted) for _ in range(ROUNDS))
-                held = cost.stages["reservoir"].records if "reservoir" in cost.stages else 0
-                size = path.stat().st_size / max(held, 1)
-                found.append(
-                    Going(
-                        frames, rate, place, again, held, size, cost.longest, cost.seconds / spent, not exact
-                    )
+                again, refill, exact = min(resumed(graph, path, wanted) for _ in range(ROUNDS))
+                yield Going(
+                    frames=frames,
+                    rate=rate,
+                    place=place,
+                    again=again,
+                    refill=refill,
+                    held=cost.stages["reservoir"].records if "reservoir" in cost.stages else 0,
+                    size=path.stat().st_size,
+                    longest=cost.longest,
+                    cost=cost.seconds / spent,
+                    often=cost.cut / OFTEN,
+                    exact=not exact,
                 )
-    return found
 
 
-def resumed(graph: fl.Graph, path: Path, wanted: dict[str, Any]) -> tuple[float, bool]:
-    """Seconds to the first batch; and whether it is another than the one that is wanted."""
-    began = perf_counter()
-    with graph.iterate(seed=0, epochs=None, state=fl.load_state(path)) as run:
-        got = next(run)
-        took = perf_counter() - began
-    return took, any(np.asarray(got[key]).tobytes() != np.asarray(wanted[key]).tobytes() for key in wanted)
+def resumed(graph: fl.Graph, path: Path, wanted: dict[str, Any]) -> tuple[float, float, bool]:
+    """Seconds to the first batch; of these, to read again; whether it is another than the one wanted."""
+    with timed() as refilled:
+        began = perf_counter()
+        with graph.iterate(seed=0, epochs=None, state=fl.load_state(path)) as run:
+            got = next(run)
+            took = perf_counter() - began
+    other = any(np.asarray(got[key]).tobytes() != np.asarray(wanted[key]).tobytes() for key in wanted)
+    return took, sum(refilled), other
 
 
-def throughput(graph: fl.Graph, every: float, seconds: float = 2.0) -> float:
-    """Batches a second, once the reservoir is full, with states as often."""
-    before, Snapshots.every = Snapshots.every, every
+@contextmanager
+def timed() -> Iterator[list[float]]:
+    """Seconds that runs which begin in here spend on reading again what waited."""
+    seconds: list[float] = []
+
+    async def timed_refill(members: Iterable[Any], executor: Any) -> None:
+        began = perf_counter()
+        await refill(members, executor)
+        seconds.append(perf_counter() - began)
+
+    with patch("flowload.runtime.run.refill", timed_refill):
+        yield seconds
+
+
+@contextmanager
+def cuts_every(seconds: float) -> Iterator[None]:
+    """Runs in here save their parts as often."""
+    before, Snapshots.every = Snapshots.every, seconds
     try:
-        with graph.iterate(seed=0, epochs=None) as run:
-            next(run)
-            began, batches = perf_counter(), 0
-            while perf_counter() - began < seconds:
-                next(run)
-                batches += 1
-            return batches / (perf_counter() - began)
+        yield
     finally:
         Snapshots.every = before
+
+
+def expense(graph: fl.Graph, seconds: float) -> float:
+    """CPU time a batch in a run that saves its parts every second, by that when it does not."""
+    spent, made = [0.0, 0.0], [0, 0]
+    with graph.iterate(seed=0, epochs=None) as run:
+        next(run)
+        for turn in range(4 * ROUNDS):
+            with cuts_every((1.0, NEVER)[turn % 2]):
+                end, began = perf_counter() + seconds, process_time()
+                while perf_counter() < end:
+                    next(run)
+                    made[turn % 2] += 1
+                spent[turn % 2] += process_time() - began
+    return spent[0] / made[0] / (spent[1] / made[1])
