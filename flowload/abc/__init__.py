@@ -11,7 +11,7 @@ of operators, `record_powers` those of tables. The full forms, which our own for
 from .chunk_formats import CHUNK, ORIGIN, ChunkFormat, Layout
 from .operators import Block, Call, Fold, Map, Mark, Operator, Route, Setting, Source, State, Turn
 from .powers import Checking, Closing, Gauged, Holding, Idling, Marked, Resumable, Stateful, Stopping
-from .record_powers import Budgeted, Bulk, Grouped, Guarded, Screened, Sized, Uniform, Weighted
+from .record_powers import Budgeted, Bulk, Cutting, Grouped, Guarded, Screened, Sized, Uniform, Weighted
 from .records import Fields, LayoutRecords, LayoutTable, Numbers, Picks
 from .simple import RecordFormat, Records, Table
 from .stage import Share, Stage
@@ -26,6 +26,7 @@ __all__ = [
     "Checking",
     "ChunkFormat",
     "Closing",
+    "Cutting",
     "Fields",
     "Fold",
     "Gauged",

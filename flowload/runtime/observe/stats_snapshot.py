@@ -106,10 +106,11 @@ def _task(run: Run, segment: Segment) -> TaskStats:
 def _with_lock(run: Run, tasks: Sequence[TaskStats]) -> tuple[tuple[TaskStats, ...], float]:
     """Tasks with the seconds in which they held Python's lock; and those of threads outside the run."""
     pairs = [(segment.priority, task) for segment, task in zip(run.compiled.segments, tasks, strict=True)]
-    cpu: dict[Who, float] = {CONSUMER: run.lock.outside_cpu}
+    # With a CPU, or about to have one: who is put off while others compute has the lock all the same.
+    most: dict[Who, float] = {CONSUMER: run.lock.outside_cpu * run.lock.stretch}
     for priority, task in pairs:
-        cpu |= {(priority, node): seconds for node, seconds in task.cpu_of.items()}
-    held = run.lock.times.held(cpu)
+        most |= {(priority, node): cpu * run.lock.stretch for node, cpu in task.cpu_of.items()}
+    held = run.lock.times.held(most)
     found = []
     for priority, task in pairs:
         own = {node: held.get((priority, node), 0.0) for node in task.work}

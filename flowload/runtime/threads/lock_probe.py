@@ -27,7 +27,7 @@ from flowload.kernels.glance import glance
 from .executor import Executor
 from .lock_times import CONSUMER, LockTimes, Seen, Who
 
-__all__ = ["LockProbe", "addresses", "read_line", "threads_of"]
+__all__ = ["Line", "LockProbe", "addresses", "open_line", "read_line", "threads_of"]
 
 FUTEX = {"x86_64": b"202", "aarch64": b"98"}  #: the number of the system call
 STATE_BYTES = 1 << 20  #: `_PyRuntime` has 100 to 700 KB
@@ -90,10 +90,35 @@ def addresses() -> Addresses | None:
 
 
 class Line:
-    """The file that says what a thread does."""
+    """The file that says what a thread does, and the one that says how long it waited for a CPU."""
 
     def __init__(self, native: int) -> None:
         self.fd = os.open(f"/proc/self/task/{native}/syscall", os.O_RDONLY)
+        self.schedule: int | None = None
+        with suppress(OSError):  # a kernel that does not count it
+            self.schedule = os.open(f"/proc/self/task/{native}/schedstat", os.O_RDONLY)
+        self.before = self.times()
+
+    def times(self) -> tuple[int, int]:
+        """Nanoseconds that the thread had a CPU, and waited for one; zeros where nobody counts them."""
+        if self.schedule is None:
+            return 0, 0
+        try:
+            words = os.pread(self.schedule, WIDTH, 0).split()
+        except OSError:  # it has ended
+            return self.before
+        return (int(words[0]), int(words[1])) if len(words) > 1 else self.before
+
+    def gained(self) -> tuple[int, int]:
+        """The same since it was asked for last."""
+        had, self.before = self.before, self.times()
+        return self.before[0] - had[0], self.before[1] - had[1]
+
+    def close(self) -> None:
+        """Close both."""
+        os.close(self.fd)
+        if self.schedule is not None:
+            os.close(self.schedule)
 
     def readable(self) -> bool:
         """Whether this process may read it: some containers forbid it."""
@@ -106,7 +131,7 @@ class Line:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self.fd)
+        self.close()
 
 
 def open_line(native: int) -> Line:
@@ -122,6 +147,7 @@ class LockProbe:
         self.times = LockTimes()
         self.lines: dict[int, Line] = {}
         self.before: float | None = None
+        self.ran = self.delayed = 0  #: ns that threads which were seen had a CPU, and waited for one
         self.outside_cpu = 0.0  #: seconds of threads outside the run, since each was first seen
         self.clocks: dict[int, float] = {}  #: what the CPU clocks of these said last
 
@@ -141,6 +167,9 @@ class LockProbe:
             return
         found = [(who, native) for who, native in threads if self.line_of(native) is not None]
         self.outside_cpu += sum(self.computed(native) for who, native in found if who == CONSUMER)
+        for _, native in found:
+            ran, delayed = self.lines[native].gained()
+            self.ran, self.delayed = self.ran + ran, self.delayed + delayed
         now = perf_counter()
         seconds = 0.0 if self.before is None else min(most, now - self.before)
         self.before = now
@@ -156,9 +185,17 @@ class LockProbe:
             if size > 0:
                 seen.append(read_line(who, bytes(row[:size]), self.where))
             else:  # it has ended; its number may be another's by the next look
-                os.close(self.lines.pop(native).fd)
+                self.lines.pop(native).close()
         self.times.add(seen, seconds, late=late)
         self.forget({native for _, native in found})
+
+    @property
+    def stretch(self) -> float:
+        """Seconds that a thread takes for one of CPU: it waits for others where there are too few CPUs.
+
+        Who has Python's lock keeps it meanwhile.
+        """
+        return 1 + self.delayed / self.ran if self.ran else 1.0
 
     def computed(self, native: int) -> float:
         """Seconds of CPU of a thread since it was last asked for; 0 at first, and when it has ended."""
@@ -175,7 +212,7 @@ class LockProbe:
         """Close the files of threads that were not seen now, where there are many: runs go on for days."""
         if len(self.lines) > MOST:
             for native in self.lines.keys() - now:
-                os.close(self.lines.pop(native).fd)
+                self.lines.pop(native).close()
                 self.clocks.pop(native, None)
 
     def line_of(self, native: int) -> Line | None:
@@ -188,7 +225,7 @@ class LockProbe:
     def close(self) -> None:
         """Close every file."""
         while self.lines:
-            os.close(self.lines.popitem()[1].fd)
+            self.lines.popitem()[1].close()
 
 
 def read_line(who: Who, line: bytes, where: Addresses) -> Seen:

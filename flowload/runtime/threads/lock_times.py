@@ -64,10 +64,10 @@ class LockTimes:
     def held(self, most: Mapping[Who, float]) -> dict[Who, float]:
         """Seconds in which each held it.
 
-        What is doubtful is shared as what is sure, and nobody held it for longer than it had a CPU.
+        What is doubtful is shared as what is sure, and nobody held it for longer than it ran.
 
         Args:
-            most: seconds of CPU of each; who is not there has no limit.
+            most: seconds that each had a CPU, or waited for one; who is not there has no limit.
         """
         weights = {who: self.sure.get(who, 0.0) + 0.1 * self.maybe.get(who, 0.0) for who in self.known()}
         found = dict.fromkeys(weights, 0.0)

@@ -17,8 +17,10 @@ from flowload.runtime.threads import lock_probe
 from flowload.runtime.threads.executor import Executor, Job
 from flowload.runtime.threads.lock_probe import (
     Addresses,
+    Line,
     LockProbe,
     addresses,
+    open_line,
     read_line,
 )
 from flowload.runtime.threads.lock_times import CONSUMER, LockTimes, Seen, Who
@@ -271,3 +273,41 @@ def test_the_cpu_of_threads_outside_the_run_is_counted_and_no_others() -> None:
     assert told[0] == 0.0  # what it did before it was first seen is not the run's
     assert 0.01 <= told[1] < 0.02  # one of the two
     assert not probe.clocks
+
+
+def scheduled(monkeypatch: pytest.MonkeyPatch, *times: tuple[int, int]) -> LockProbe:
+    """A probe that is told these nanoseconds of a thread, look by look."""
+    told = iter(times)
+    monkeypatch.setattr(Line, "times", lambda self: next(told))
+    return LockProbe()
+
+
+@sees
+def test_who_waits_for_a_cpu_is_counted_as_if_it_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = scheduled(monkeypatch, (1_000, 9_000), (3_000, 13_000), (4_000, 14_000))
+    assert probe.stretch == 1.0
+    with at_work(kernel) as threads:
+        probe.look(threads, 1.0)
+        assert probe.stretch == 3.0  # what it had before it was seen is not the run's
+        probe.look(threads, 1.0)
+        assert probe.stretch == pytest.approx(1 + 5 / 3)
+    probe.close()
+
+
+@sees
+def test_a_kernel_that_counts_no_waits_and_a_thread_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    with at_work(kernel) as threads:
+        line = open_line(threads[0][1])
+    assert line.times()[0] >= line.before[0] >= 0
+    line.close()
+    monkeypatch.setattr("os.open", refuse_schedule)
+    line = open_line(threading.get_native_id())
+    assert line.gained() == (0, 0)
+    assert line.readable()
+    line.close()
+
+
+def refuse_schedule(path: str, flags: int, real: Callable[[str, int], int] = os.open) -> int:
+    if path.endswith("schedstat"):
+        raise OSError(path)
+    return real(path, flags)
