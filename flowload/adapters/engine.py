@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
@@ -12,6 +13,10 @@ from flowload.runtime.ranks import Ranks
 from flowload.stages.device.to_device import ToDeviceStage
 
 from .ranks import TorchRanks
+
+if TYPE_CHECKING:
+    from flowload.graph.clusters import OnRay
+    from flowload.runtime.elsewhere.face import LaneBatches
 
 __all__ = ["Adapters"]
 
@@ -39,3 +44,29 @@ class Adapters(Runtime):
         from .torch_dataset import GraphDataset  # noqa: PLC0415 - torch takes 0.8 s
 
         return GraphDataset(graph, order, length=length)
+
+    def on_ray(self, graph: Graph, order: RunOrder, how: OnRay) -> LaneBatches:
+        """See `Graph.on_ray`."""
+        from flowload.runtime.elsewhere.ask import lanes_elsewhere  # noqa: PLC0415 - as below
+
+        from .ray_lanes import cluster_workers, start_of  # noqa: PLC0415 - costs nothing where nobody asks for it
+        from .ray_library import ray  # noqa: PLC0415
+        from .with_lanes import with_lanes  # noqa: PLC0415
+
+        run = lanes_elsewhere(
+            self.order(with_lanes(graph, how.lanes), order),
+            start_of(how),
+            workers=1 if how.workers == "cluster" else how.workers,
+            wanted=partial(cluster_workers, how.cpus) if how.workers == "cluster" else None,
+            bytes_ahead=how.bytes_ahead,
+            cut=how.cut,
+            cpus=how.cpus,
+        )
+        ray()  # or it says how to install it
+        return self.told(run)
+
+    def ray_datasource(self, graph: Graph, order: RunOrder, *, lanes: int | None) -> Any:
+        """See `Graph.as_ray_datasource`."""
+        from .ray_data import datasource  # noqa: PLC0415 - costs nothing where nobody asks for it
+
+        return datasource(graph, order, lanes)

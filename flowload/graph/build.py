@@ -13,6 +13,7 @@ from flowload.errors import GraphError
 from flowload.graph.inspect.countable import Countable
 from flowload.graph.inspect.describable import Describable
 
+from .clusters import Clusters
 from .drop import Drop
 from .engine import Batches, Engine, Even, OnChange, RunOrder, Stream
 from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow
@@ -27,7 +28,7 @@ __all__ = ["Graph", "as_graph", "place"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Graph(Describable, Countable):
+class Graph(Describable, Countable, Clusters):
     """A drawing by its open ends; everything before them hangs on them by reference.
 
     Args:

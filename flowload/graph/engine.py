@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
 
 from flowload.abc.operators import Setting, State
 from flowload.errors import GraphError
@@ -17,6 +17,9 @@ from flowload.observe.trace import Trace
 
 from .node import whole
 from .plan import Plan
+
+if TYPE_CHECKING:  # it is built of what is here
+    from .clusters import ClusterBatches, OnRay
 
 __all__ = [
     "LAST_EPOCH",
@@ -211,3 +214,9 @@ class Engine(Protocol[Drawing_contra]):
 
     def torch_dataset(self, graph: Drawing_contra, order: RunOrder, *, length: int | None) -> Any:
         """The graph as a torch data set."""
+
+    def on_ray(self, graph: Drawing_contra, order: RunOrder, how: OnRay) -> ClusterBatches:
+        """A run whose lanes are made on a Ray cluster."""
+
+    def ray_datasource(self, graph: Drawing_contra, order: RunOrder, *, lanes: int | None) -> Any:
+        """The graph as a source of Ray Data."""

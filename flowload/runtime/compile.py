@@ -14,8 +14,10 @@ from flowload.abc.needs import Need
 from flowload.abc.operators import Block, Operator, Setting, Source
 from flowload.abc.powers import Paced, Stopping
 from flowload.chance import stage_key
-from flowload.graph import Placed, Plan
-from flowload.graph.inspect.lanes import find_lanes
+from flowload.graph import Origin, Placed, Plan
+from flowload.graph.inspect.lane_cut import CutLanes
+from flowload.graph.inspect.lanes import LanePlan, find_lanes
+from flowload.runtime.elsewhere.lane import RemoteLane
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.epochs import EpochBoundaries
@@ -39,6 +41,7 @@ class CompiledGraph:
         monitor: of the run.
         run: what is the same for all stages of it.
         cut: outputs whose last batch is one more than other ranks have; see `LastCut`.
+        lanes: of the plan, where they are not those that it says.
     """
 
     def __init__(
@@ -48,11 +51,12 @@ class CompiledGraph:
         monitor: Monitor,
         run: Setting,
         cut: Collection[str] = (),
+        lanes: LanePlan | None = None,
     ) -> None:
         self.plan = plan
         self.run = run
         self.outputs: dict[str, Channel] = {}
-        self.lanes = find_lanes(plan)
+        self.lanes = find_lanes(plan) if lanes is None else lanes
         self.placed = Placement(plan, run, self.lanes, monitor)
         self.segments = self.placed.segments
         self.channels = self.placed.channels
@@ -116,18 +120,49 @@ class CompiledGraph:
 
     def _build(self, plan: Plan, cut: Collection[str]) -> None:
         for placed in plan.nodes:
+            if isinstance(self.lanes, CutLanes) and not self.lanes.has(placed):
+                continue
             shared: dict[str, Any] = {}
-            opened = {lane: self._open(placed, shared, lane) for lane in self.placed.lanes_of(placed)}
+            opened = {lane: self._opened(placed, shared, lane) for lane in self.placed.lanes_of(placed)}
             self.placed.place(placed, opened, partial(placed.stage.joined, self._setting(placed)))
         for end in plan.ends:
             target = f"output {end.name!r}"
             if end.name in cut:
                 self.placed.cut_last(end)
-            output = self.outputs[end.name] = self.placed.channel(*end[1:], target=target, blocks=1)
+            makes = isinstance(self.lanes, CutLanes) and self.lanes.makes
+            origin = self.lanes.joins[0].port if self.lanes and makes else Origin(end.node, end.port)
+            output = self.outputs[end.name] = self.placed.channel(*origin, target=target, blocks=1)
             output.boundaries = EpochBoundaries(self.run.first_epoch, self.run.epochs, self.held)
             # The reader is no task of the run: a task that waits for it is in no deadlock. So an output has a
             # monitor of its own, which counts and is never asked.
             output.monitor = Monitor(self._monitor.run_lock)
+
+    def _opened(self, placed: Placed, shared: dict[str, Any], lane: int | None) -> list[Member]:
+        """The operators of a node that this process has of it."""
+        if not isinstance(self.lanes, CutLanes) or placed.name != self.lanes.node:
+            return self._open(placed, shared, lane)
+        if self.lanes.makes:
+            members = self._open(placed, shared, lane)
+            if self.lanes.inside:
+                members.pop().close()  # nothing has used it
+            return members
+        last = self._open(placed, shared, lane) if self.lanes.inside else []
+        while len(last) > 1:
+            last.pop(0).close()
+        operator: Any = RemoteLane(0 if lane is None else lane)  # of none of the shapes, as `Rounds`
+        lease = partial(self._pool.lease, owner=placed.name)
+        taken = Member(
+            name=f"{placed.name}.taken",
+            node=placed.name,
+            where=placed.node.where,
+            stage=placed.stage,
+            operator=operator,
+            keys=(0, 0),
+            keys_at=None,
+            lease=lease,
+            lane=lane,
+        )
+        return [taken, *last]
 
     def _setting(self, placed: Placed, lane: int | None = None) -> Setting:
         setting = placed.setting(self.run)

@@ -15,6 +15,7 @@ from flowload.cpus import usable_cpus
 from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
+from flowload.graph.inspect.lane_cut import CutLanes
 from flowload.graph.inspect.lanes import LanePlan, find_lanes
 from flowload.graph.inspect.length import Length, length_of
 from flowload.runtime.capsules.write import Capsules
@@ -30,10 +31,13 @@ from flowload.runtime.world.moved import moved, roots_of
 from .checkpoint import Start, read_state, write_state
 from .cold_start import compile_kernels
 from .compile import CompiledGraph
+from .elsewhere.lanes import RemoteLanes
+from .elsewhere.standing import RemoteStanding
 from .ranks import Prepared, Ranks
 from .run import Run
 from .state.columns import from_values
 from .state.lane_standing import standing_of
+from .state.standing import Standing
 
 __all__ = ["Order"]
 
@@ -47,6 +51,8 @@ class Order(RunOrder):
     card: int | None = None  #: see `Setting.card`
     #: What leases lie in, where the reader is in another process.
     shared: SharedFile | None = field(default=None, compare=False, repr=False)
+    part: CutLanes | None = None  #: of the graph, where lanes and their reader are in several processes
+    remote: RemoteLanes | None = field(default=None, compare=False, repr=False)  #: who makes them
 
     lengths: dict[str | None, Length] = field(default_factory=dict, compare=False, repr=False)
 
@@ -90,6 +96,8 @@ class Order(RunOrder):
 
     async def prepared(self) -> Prepared:
         """What is run; waits for other ranks where they have to agree, without holding up the event loop."""
+        if self.part is not None and self.part.makes:
+            return Prepared(self.graph.plan)  # ranks end together where lanes are taken
         prepare = partial(self.ranks.prepare, self.graph, self)
         if not self.ranks.others:
             return prepare()
@@ -103,6 +111,9 @@ class Order(RunOrder):
             for undo in (run.pool.close, run.compiled.release, run.compiled.close, prepared.leave):
                 stack.callback(undo)
             await compile_kernels(run.compiled.needs, run.compiled.run.cpus)
+            if isinstance(run.standing, RemoteStanding):
+                stack.callback(run.standing.remote.close)
+                await run.standing.open()
             stack.pop_all()
         return run
 
@@ -119,7 +130,7 @@ class Order(RunOrder):
         """Open every stage; the caller tells waiting ranks where that fails."""
         pool, monitor = BufferPool(file=self.shared), Monitor(RunLock())
         run = self.setting(cpus=usable_cpus(), card=self.card, elsewhere=self.shared is not None)
-        compiled = CompiledGraph(prepared.plan, pool, monitor, run, self.cut())
+        compiled = CompiledGraph(prepared.plan, pool, monitor, run, self.cut(), self.part)
         for node, why in prepared.guards.items():
             for member in compiled.nodes[node]:
                 member.guard = why
@@ -136,7 +147,12 @@ class Order(RunOrder):
         saved = moved(self.start.standing, (self.start.world or {}).get("roots", {}), roots)
         if self.start.growing is not None and self.on_change == "accept":
             saved = None  # what has gone may be in the midst of a fold: all is made again, without it
-        standing = standing_of(compiled, saved, self.start.delivered)
+        standing: Standing | RemoteStanding | None = None
+        since = self.start.delivered
+        if self.remote is not None and self.lanes is not None:
+            standing = RemoteStanding(compiled, self.lanes, self.remote, pool, self.state, since)
+        else:
+            standing = standing_of(compiled, saved, since)
         begun = Run(compiled, pool, monitor, standing, roots=roots)
         begun.anchor = (self.start.growing or {}).get("anchor")
         begun.chunk_counts = chunk_counts(compiled.members, (self.start.growing or {}).get("chunks"))
@@ -145,7 +161,7 @@ class Order(RunOrder):
     @cached_property
     def lanes(self) -> LanePlan | None:
         """The lanes of the graph, and which of them are here."""
-        return find_lanes(self.graph.plan)
+        return self.part or find_lanes(self.graph.plan)
 
     def cut(self) -> list[str]:
         """Outputs of which this rank has a batch more to come than others; see `LastCut`.
@@ -153,6 +169,8 @@ class Order(RunOrder):
         Raises GraphError where passes are kept apart: they would be cut to each other in this pass alone.
         """
         if (lanes := self.lanes) is None or self.even == "allow":
+            return []
+        if self.part is not None and self.part.makes:
             return []
         for name, count in self.start.delivered.items():
             step = lanes.step(name)
@@ -206,6 +224,7 @@ class Order(RunOrder):
             **self.world.document(),
             "data": data_of(members, self.start.world),
             "roots": (self.start.world or {}).get("roots", {}) if run is None else run.roots,
+            **({} if self.remote is None else self.remote.stood.seen()),
             "reached": {} if run is None else reached(run),
         }
         state = write_state(self.graph, self, Start(delivered, world, standing, self.grown(run)))

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, cast
 from flowload.abc.operators import Block, Fold, Map, Route, Setting
 from flowload.abc.powers import Paced
 from flowload.graph import End, Origin, Placed, Plan
+from flowload.graph.inspect.lane_cut import CutLanes
 from flowload.graph.inspect.lanes import Join, LanePlan, full_size
 from flowload.observe.counting.metrics import Meter
 from flowload.runtime.lanes.call_limit import CallLimit
@@ -156,7 +157,7 @@ class Placement:
                 assert tail is not None  # noqa: S101 - there is one before
                 self._join(tail, segment, tail.members[-1].name, member.name)
             else:
-                for origin in placed.inputs:
+                for origin in () if self._taken(placed) else placed.inputs:
                     segment.inputs.append(self.channel(*origin, target=placed.name, lane=lane))
             tail = segment
         assert tail is not None  # noqa: S101 - a stage opens at least one operator
@@ -191,9 +192,13 @@ class Placement:
 
     def _tail(self, placed: Placed, lane: int | None) -> Segment | None:
         """The segment that the node's first operator might join."""
-        if len(placed.inputs) != 1 or placed.inputs[0].port != "out":
+        if len(placed.inputs) != 1 or placed.inputs[0].port != "out" or self._taken(placed):
             return None
         return self._writer(placed.inputs[0], lane)[0]
+
+    def _taken(self, placed: Placed) -> bool:
+        """Whether what comes to a node is made in other processes."""
+        return isinstance(self.lanes, CutLanes) and not self.lanes.makes and placed.name == self.lanes.node
 
     def _writer(self, origin: Origin, lane: int | None) -> tuple[Segment, str]:
         """What writes to a port of a lane, and which of its own ports that is."""

@@ -38,6 +38,7 @@ from flowload.observe.counting.waits import Waits
 from flowload.observe.stats import ConsumerStats
 from flowload.observe.trace import Trace
 from flowload.printable import text_of
+from flowload.runtime.elsewhere.standing import RemoteStanding
 from flowload.runtime.growing.arrivals import Arrivals
 from flowload.runtime.growing.chunk_counts import ChunkCounts
 from flowload.runtime.memory.pool import BufferPool
@@ -78,7 +79,7 @@ class Run:
         compiled: CompiledGraph,
         pool: BufferPool,
         monitor: Monitor,
-        standing: Standing | None = None,
+        standing: Standing | RemoteStanding | None = None,
         *,
         roots: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
@@ -247,7 +248,9 @@ class Run:
 
     async def _stand(self) -> None:
         """Put back what operators were in an earlier run, and read again what they held; before any task."""
-        if self.standing is not None and self.standing.goes_on:
+        if isinstance(self.standing, RemoteStanding):
+            self.standing.remote.go()
+        elif self.standing is not None and self.standing.goes_on:
             await self.executors["io"].run(self.standing.put_back)
             await refill(self.compiled.members, self.executors["kernel"])
 
@@ -291,6 +294,9 @@ class Run:
     async def _clean_up(self) -> None:
         """Close everything, each, whatever the others raise."""
         self.compiled.stop[0] = 1
+        if isinstance(self.standing, RemoteStanding):
+            with Capture(self._not_closed):
+                await anyio.to_thread.run_sync(self.standing.remote.close)
         for operator in () if self.finished else self.compiled.waiting:
             with Capture(self._not_closed):
                 operator.stop(failed=self.failure is not None)

@@ -20,8 +20,9 @@ class Pickler(pickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         """How a tensor is made again; anything else as it says itself."""
-        torch = sys.modules.get("torch")
-        if torch is None or not isinstance(value, torch.Tensor):
+        # Another thread may be in the midst of importing it.
+        tensor = getattr(sys.modules.get("torch"), "Tensor", None)
+        if tensor is None or not isinstance(value, tensor):
             return NotImplemented
         return tensor_of, plain_tensor(value)
 

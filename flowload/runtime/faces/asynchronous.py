@@ -24,6 +24,8 @@ from flowload.observe.trace import Trace
 from flowload.runtime.capsules.write import Capsules
 from flowload.runtime.capture import as_error
 from flowload.runtime.channel import Channel, EndOfStream
+from flowload.runtime.elsewhere.standing import RemoteStanding
+from flowload.runtime.elsewhere.statistics import as_one
 from flowload.runtime.observe.dump import dump
 from flowload.runtime.observe.stats_snapshot import snapshot
 from flowload.runtime.order import Order
@@ -174,7 +176,9 @@ class AsyncBatches(AsyncReading, Anchored):
 
     def stats(self) -> RunStats:
         """The run at this moment; from any thread, also after it was left."""
-        return snapshot(self.begun_run())
+        now = snapshot(self.begun_run())
+        remote = self.order.remote
+        return now if remote is None else as_one(self.plan, remote.cut, now, remote.stats())
 
     @property
     def plan(self) -> Plan:
@@ -235,6 +239,8 @@ class AsyncBatches(AsyncReading, Anchored):
         if self.run is None or self.run.standing is None:
             why = "the run has not begun" if self.run is None else "the state counts batches alone"
             return StateCost(stages={}, begins_anew=why, seconds=0.0, longest=0.0)
+        if isinstance(self.run.standing, RemoteStanding):
+            return StateCost(stages={}, begins_anew=None, seconds=0.0, longest=0.0)
         with self._counting:
             return cost_of(self.run.standing, self.delivered)
 

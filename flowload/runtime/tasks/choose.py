@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from flowload.abc.operators import Route, Source, Turn
 from flowload.runtime.compile import CompiledGraph
+from flowload.runtime.elsewhere.lane import RemoteLane
+from flowload.runtime.elsewhere.lane_task import RemoteLaneTask
 from flowload.runtime.lanes.rounds import Rounds
 from flowload.runtime.tasks.chains.map_chain import is_async
 from flowload.runtime.threads.executor import Executor
@@ -33,8 +35,8 @@ def task_for(
     """The coroutine function that runs a segment to its end; called in the event loop that will run it."""
     first = segment.members[0]
     operator, executor = first.operator, executors[first.stage.executor]
-    if isinstance(operator, Rounds):
-        return RoundTask(segment, operator, monitor).run
+    if isinstance(operator, RemoteLane | Rounds):
+        return lanes_for(segment, operator, monitor)
     if isinstance(operator, Source):
         return partial(run_source, segment, executors["io"], compiled.run.epochs)
     if isinstance(operator, Route | Turn):
@@ -46,6 +48,13 @@ def task_for(
         coroutines = Coroutines(segment, monitor.run_lock)
         return partial(coroutines.during, MapTask(segment, monitor, coroutines.submit).run)
     return MapTask(segment, monitor, partial(executor.submit, priority=segment.priority), behind).run
+
+
+def lanes_for(segment: Segment, operator: RemoteLane | Rounds, monitor: Monitor) -> TaskMain:
+    """The same of a lane that is made elsewhere, and of where lanes come together."""
+    if isinstance(operator, RemoteLane):
+        return RemoteLaneTask(segment, operator, monitor).run
+    return RoundTask(segment, operator, monitor).run
 
 
 def wiring_for(segment: Segment, operator: Route | Turn, executor: Executor, monitor: Monitor) -> TaskMain:

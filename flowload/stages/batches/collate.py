@@ -20,6 +20,7 @@ from .buffer_layout import batch_bytes, split_lease
 from .bundle import bundle, how_many
 from .gather import by_table, gathered, gathered_many, gathered_varied, layout_of
 from .padding_gauge import PaddingGauge
+from .travelling import travelling
 
 __all__ = ["BatchParts", "Collate", "Part", "cut_out", "find_layout"]
 
@@ -42,6 +43,10 @@ class BatchParts:
 
     def __len__(self) -> int:
         return self.rows
+
+    def travel(self) -> BatchParts:
+        """The same for another process, where it is one block of records, and names no others' files."""
+        return BatchParts(travelling(self.parts), self.size)
 
     def batch_sizes(self) -> Sequence[int]:
         """See `Divisible`."""

@@ -14,6 +14,7 @@ from flowload.stages.inner_call import InnerCall
 from flowload.stages.rows.selection import RowList, joined, narrow
 
 from .collate import BatchParts, Collate, Part, cut_out
+from .travelling import travelling
 
 __all__ = ["CollateUsable", "QuietCall", "Written", "merged"]
 
@@ -45,6 +46,10 @@ class Written:
 
     def __len__(self) -> int:
         return self.rows
+
+    def travel(self) -> Written:
+        """See `BatchParts`."""
+        return Written(travelling(self.parts), self.arrays, self.finished)
 
     def select(self, which: slice) -> Written:
         """Neighbouring samples; they are no batch any more."""
