@@ -59,10 +59,14 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Block of paths to source files, given in pass `epoch`."""
+    """Block of paths to source files, given in pass `epoch`.
+
+    Where there is an index of what is in a file, `indexes` has its path in the same place, else nothing.
+    """
 
     paths: tuple[str, ...]
     epoch: int = 0
+    indexes: tuple[str, ...] = ()  #: one a path, or none
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -21,6 +21,8 @@ __all__ = [
     "Listed",
     "ListingFormat",
     "PackingFormat",
+    "RangeRead",
+    "RangedFormat",
     "Unpacked",
     "Uses",
 ]
@@ -111,6 +113,30 @@ class ListingFormat(Protocol):
 
     def listed(self, path: str) -> Listed:
         """What `index` gives, and what was left out, from headers only; raises the same."""
+
+
+class RangeRead(Protocol):
+    """A file of which parts are read; `flowload.files` and stores have some."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    def read(self, offset: int, count: int) -> bytes:
+        """So many bytes from an offset on, fewer at the end. Raises OSError and DataError."""
+
+
+@runtime_checkable
+class RangedFormat(Protocol):
+    """A chunk format that lists what is in a file of which little is read, such as one in a store."""
+
+    def listed_in(self, file: RangeRead, path: str) -> Listed:
+        """See `ListingFormat.listed`.
+
+        Args:
+            file: is read at rising offsets, for the most part.
+            path: its name, for messages, and for what its ending says.
+        """
 
 
 @runtime_checkable

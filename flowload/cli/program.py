@@ -17,6 +17,7 @@ __all__ = ["main", "program"]
 
 COMMANDS = {
     "graph": "picture",
+    "index": "index",
     "new": "new",
     "pack": "pack",
     "profile": "profile",

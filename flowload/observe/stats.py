@@ -87,6 +87,7 @@ class StageStats(NamedTuple):
 #   sources              `discover(watch=True)`: files told so far
 #   newest_source_age_seconds  the same: since the last of them was told
 #   files_indexed        `read`: files whose chunks were listed
+#   files_by_index       `read`: objects of a store of which an index beside them was read instead
 #   pool_chunks          `shuffle_pool`: chunks in the pool
 #   pool_fill            `shuffle_pool`: of the chunks that it may hold
 #   reservoir_fill       `reservoir`: records that wait, of those that may

@@ -150,6 +150,7 @@ def bring_now(place: Place, path: str, wait: Wait, budget: Budget) -> bool | Ful
         fetch(place, fd, part, wait, budget)
         os.utime(fd, ns=(time.time_ns(), BROUGHT))
         Path(part).rename(path)
+    TRAFFIC.brought(path)
     log.debug("%s: brought, %d bytes", place.url, size)
     return True
 

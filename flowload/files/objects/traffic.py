@@ -11,6 +11,9 @@ from typing import NamedTuple
 __all__ = ["TRAFFIC", "Taken", "Traffic"]
 
 
+MOST = 1 << 17  #: objects that are remembered: 8 MB
+
+
 class Taken(NamedTuple):
     """Counts since the process began."""
 
@@ -68,6 +71,7 @@ class Traffic:
         self.nbytes = 0
         self.over = 0.0  #: seconds of requests that are over
         self.begins = 0.0  #: sum of the moments at which those under way began
+        self.objects: set[int] = set()  #: hashes of paths that were brought to caches, the first ones
         self.busy = Stretches()
         self.waiting = Stretches()
 
@@ -102,6 +106,16 @@ class Traffic:
         finally:
             with self.lock:
                 self.waiting.leave(perf_counter())
+
+    def brought(self, path: str) -> None:
+        """An object is in a cache."""
+        with self.lock:
+            if len(self.objects) < MOST:
+                self.objects.add(hash(path))
+
+    def knows(self, path: str) -> bool:
+        """Whether an object was brought before."""
+        return hash(path) in self.objects
 
     def came(self, nbytes: int) -> None:
         """Bytes of an answer."""

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
+from typing import Protocol
 
-__all__ = ["Window"]
+__all__ = ["Range", "Window"]
 
 NEAR = 1 << 13  #: a step that makes one large read cheaper than several small ones, in bytes
 SMALL = 2056  #: bytes of one read: the end of a tar member, its padding, and up to three header blocks
 LARGE = 1 << 16  #: bytes of one read where it pays
+
+
+class Range(Protocol):
+    """What lies where in a file."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    def read(self, offset: int, count: int) -> bytes:
+        """`count` bytes at `offset`, fewer at the end of the file."""
 
 
 class Window:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from flowload.errors import DataError
 
-from .buffered import Window
+from .buffered import Range
 from .tar_header import BLOCK, Header, kind_of_file, parse, pax_records, text, valid
 
 __all__ = ["HARD", "SOFT", "Member", "members"]
@@ -44,19 +44,19 @@ class Member(NamedTuple):
     link: str = ""  #: what a link leads to
 
 
-def members(fd: int, path: str) -> Iterator[Member]:
+def members(file: Range, path: str) -> Iterator[Member]:
     """The members of a tar, in order, but for folders; `path` is for messages.
 
     Raises DataError: "not a tar", "compressed tar", "bad tar header", "truncated tar", "sparse member".
     """
-    return Walk(fd, path).run()
+    return Walk(file, path).run()
 
 
 class Walk:
     """One pass over the headers of a tar, from its first byte to its end."""
 
-    def __init__(self, fd: int, path: str) -> None:
-        self.window = Window(fd)
+    def __init__(self, file: Range, path: str) -> None:
+        self.window = file
         self.path = path
         self.at = 0  #: where the block at hand begins
         self.common: dict[bytes, bytes] = {}  #: pax records for all members to come

@@ -15,13 +15,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.chunk_formats import ChunkFormat, Layout, Listed, Unpacked, Uses
+from flowload.abc.chunk_formats import ChunkFormat, Layout, Listed, RangeRead, Unpacked, Uses
 from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes
 from flowload.blocks import CHUNK, ORIGIN
 from flowload.errors import DataError, NoDataError
 from flowload.files.regular import opened
 from flowload.formats.containers import gzip as gz
+from flowload.formats.containers.buffered import Window
 from flowload.formats.containers.native import native_functions
 from flowload.formats.containers.tar import Member, members
 from flowload.formats.containers.tar_links import follow_links
@@ -65,7 +66,11 @@ class Lc0:
     def listed(self, path: str) -> Listed:
         """The same, and how many members of a tar cannot be read: see `tar_links`."""
         with opened(path, WANTED, missing=None) as fd:
-            found, left_out = chunk_members(fd, path)
+            return self.listed_in(Window(fd), path)
+
+    def listed_in(self, file: RangeRead, path: str) -> Listed:
+        """The same of a file of which only that is read; see `RangedFormat`."""
+        found, left_out = chunk_members(file, path)
         if not found:
             told = ", ".join(f"{count} x {reason}" for reason, count in left_out.items())
             raise NoDataError("no chunks", where=path, found=told, wanted="at least one game")
@@ -132,7 +137,7 @@ class Lc0:
         """The name of a chunk's member, read again from the file; its number, if that cannot be."""
         try:
             with opened(path, WANTED, missing=None) as fd:
-                member = chunk_members(fd, path)[0][int(chunk["index"])]
+                member = chunk_members(Window(fd), path)[0][int(chunk["index"])]
                 return member.name + f" (a link to {member.link})" * bool(member.link)
         except (OSError, DataError, IndexError):
             return f"chunk {chunk['index']}"
@@ -154,17 +159,17 @@ def unpacking(uses: Uses, scratch: Bytes, out: Unpacked) -> tuple[Any, ...]:
     )
 
 
-def chunk_members(fd: int, path: str) -> tuple[list[Member], Mapping[str, int]]:
+def chunk_members(file: RangeRead, path: str) -> tuple[list[Member], Mapping[str, int]]:
     """The chunks of a source, in order, and how many members cannot be read, by reason."""
     if path.lower().endswith(".tar.gz"):
         raise DataError("compressed tar", where=path, found="gzip data", wanted="an uncompressed tar")
     if not zipped(path):
-        found, left_out = follow_links(members(fd, path))
+        found, left_out = follow_links(members(file, path))
         return [member for member in found if is_chunk(member.name)], left_out
-    if size := os.fstat(fd).st_size:
-        if (start := os.pread(fd, 2, 0)) != gz.MAGIC:
+    if size := file.size:
+        if (start := file.read(0, 2)) != gz.MAGIC:
             raise DataError("bad gzip", where=path, found=f"{start!r} at the start", wanted=repr(gz.MAGIC))
-        return [Member(path.rpartition(os.sep)[2], 0, size, os.pread(fd, 8, max(0, size - 8)))], {}
+        return [Member(path.rpartition(os.sep)[2], 0, size, file.read(max(0, size - 8), 8))], {}
     return [], {}
 
 

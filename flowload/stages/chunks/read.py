@@ -7,6 +7,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -19,10 +21,12 @@ from flowload.abc.simple import RecordFormat
 from flowload.blocks import CHUNK, Chunks, Files, SourceFile
 from flowload.errors import DataError, GraphError
 from flowload.files.identity import Identity, changed
-from flowload.files.objects.bring import nothing, opening
+from flowload.files.objects.bring import identity_at, nothing, opening
+from flowload.files.objects.place import Place
 from flowload.files.regular import translated
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
+from flowload.stages.files.objects.index import ObjectIndex
 from flowload.stages.files.seen import Seen
 from flowload.stages.registry import find_format
 
@@ -118,13 +122,15 @@ class Index:
         self.memo = memo
         self.seen = seen
         self.indexed = 0  #: files
+        self.by_index = 0  #: files of which an index was read instead
         self.chunk_counts: dict[str, int] = {}  #: by file, of a growing source
         self.told: set[str] = set()  #: reasons for which members were left out, or are doubtful
         self.counting = threading.Lock()
 
     def gauges(self) -> dict[str, float]:
-        """Files that were indexed."""
-        return {"files_indexed": self.indexed}
+        """Files that were indexed, and those that had been before."""
+        known = {"files_by_index": float(self.by_index)} if self.by_index else {}
+        return {"files_indexed": self.indexed, **known}
 
     def apply(self, files: Files, call: Call) -> Chunks | None:
         """The chunks of some files; a file that cannot be indexed is rejected, and counts as one chunk."""
@@ -132,9 +138,9 @@ class Index:
         tables: list[Table] = []
         left_out: Counter[str] = Counter()
         known = {} if self.seen is None else self.seen.before(files.paths)
-        for path in files.paths:
+        for path, indexed in zip(files.paths, files.indexes or repeat(""), strict=False):
             try:
-                stamp, listed = self.index(path, known.get(path), call.go_on)
+                stamp, listed = self.index(path, known.get(path), call.go_on, indexed)
             except DataError as error:
                 call.reject(error)
                 continue
@@ -165,12 +171,25 @@ class Index:
         return self.chunk_counts[path]
 
     def index(
-        self, path: str, before: Identity | None = None, go_on: Callable[[], None] = nothing
+        self,
+        path: str,
+        before: Identity | None = None,
+        go_on: Callable[[], None] = nothing,
+        indexed: str = "",
     ) -> tuple[Identity, Listed]:
         """The identity of one file and what it holds; it must be what it was in an earlier pass.
 
+        Args:
+            path: of the file.
+            before: what it was.
+            go_on: asked while an object is brought; may raise.
+            indexed: path of an index of an object; empty: there is none. One that does not fit is told, and
+                the object itself is read.
+
         Raises DataError, also for what the operating system refuses.
         """
+        if indexed and (known := self.from_index(path, indexed, go_on)) is not None:
+            return known
         with translated(path, missing=None), opening(path, go_on) as stamp:
             if before is not None and stamp != before:
                 raise changed(path, stamp, before)
@@ -183,10 +202,38 @@ class Index:
                     self.indexed += 1
         return stamp, listed
 
+    def from_index(
+        self, path: str, indexed: str, go_on: Callable[[], None]
+    ) -> tuple[Identity, Listed] | None:
+        """The same of an object that has an index, without a look at it; None: the index is of no use."""
+        version = Place.of(path).version
+        stamp = identity_at(path, Identity(0, 0, version.size, 0))
+        listed = self.memo.get(path, stamp)
+        if listed is not None:
+            return stamp, listed
+        try:
+            with opening(indexed, go_on):
+                data = Path(indexed).read_bytes()
+            listed = ObjectIndex.unpack(data, indexed).check(self.format.name, version, indexed).listed
+        except (DataError, OSError) as error:
+            log.warning("read: %s; the object is read instead: `flowload index` makes another", error)
+            return None
+        self.tell(listed, path)
+        self.memo.put(path, stamp, listed)
+        log.debug("read: %s: %d chunks, by its index", path, len(listed.table))
+        with self.counting:
+            self.by_index += 1
+        return stamp, listed
+
     def list_chunks(self, path: str) -> Listed:
         """What a file holds. Raises OSError and DataError."""
         form = self.format
         found = form.listed(path) if isinstance(form, ListingFormat) else Listed(form.index(path), {})
+        self.tell(found, path)
+        return found
+
+    def tell(self, found: Listed, path: str) -> None:
+        """Say what is left out, or doubtful, for the first time. Raises DataError for what is no index."""
         self.checked(found.table, path)
         for reason, count in found.left_out.items():
             if self.is_new(reason):
@@ -195,7 +242,6 @@ class Index:
         for reason, count in found.doubtful.items():
             if self.is_new(reason):
                 log.warning("read: %s: read %d members all the same: %s", path, count, reason)
-        return found
 
     def is_new(self, reason: str) -> bool:
         """Whether this is told for the first time."""

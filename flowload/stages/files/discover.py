@@ -16,11 +16,11 @@ from flowload.files.objects.cache import default_cache
 from flowload.files.objects.store import is_url
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
+from flowload.stages.files.objects.source import ObjectSource
+from flowload.stages.files.objects.watch import ObjectWatch
 from flowload.stages.registry import own_formats
 
 from .list_source import ListSource
-from .object_source import ObjectSource
-from .object_watch import ObjectWatch
 from .watch_source import WatchSource
 
 __all__ = ["DiscoverStage", "ObjectsStage", "WatchObjectsStage", "WatchStage", "discover"]

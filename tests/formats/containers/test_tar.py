@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowload.errors import DataError
+from flowload.formats.containers.buffered import Window
 from flowload.formats.containers.tar import Member, Walk, members
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
@@ -27,7 +28,7 @@ MakeTar = Callable[..., Path]
 def walk(path: Path) -> list[Member]:
     fd = os.open(path, os.O_RDONLY)
     try:
-        return list(members(fd, str(path)))
+        return list(members(Window(fd), str(path)))
     finally:
         os.close(fd)
 
@@ -258,7 +259,7 @@ def test_what_pax_headers_say_besides_is_not_kept(tmp_path: Path) -> None:
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT, pax_headers=headers) as tar:
         tar.addfile(tarfile.TarInfo("a"))
     with path.open("rb") as file:
-        walked = Walk(file.fileno(), str(path))
+        walked = Walk(Window(file.fileno()), str(path))
         assert [member.name for member in walked.run()] == ["a"]
     assert not walked.common
 

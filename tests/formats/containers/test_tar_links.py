@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import flowload as fl
 from flowload.errors import NoDataError
+from flowload.formats.containers.buffered import Window
 from flowload.formats.containers.tar import members
 from flowload.formats.containers.tar_links import HOPS, follow_links
 from flowload.formats.lc0.format import FORMAT
@@ -47,7 +48,7 @@ def resolved(path: Path) -> tuple[list[tuple[str, bytes]], dict[str, int]]:
     """The members that are read with their data, and what is left out."""
     fd = os.open(path, os.O_RDONLY)
     try:
-        read, left_out = follow_links(members(fd, str(path)))
+        read, left_out = follow_links(members(Window(fd), str(path)))
         return [(m.name, os.pread(fd, m.size, m.offset)) for m in read], dict(left_out)
     finally:
         os.close(fd)
@@ -184,7 +185,7 @@ def a_game(folder: Path) -> bytes:
     path = min(folder.glob("*.tar"))
     fd = os.open(path, os.O_RDONLY)
     try:
-        member = next(member for member in members(fd, str(path)) if member.name.endswith(".gz"))
+        member = next(member for member in members(Window(fd), str(path)) if member.name.endswith(".gz"))
         return os.pread(fd, member.size, member.offset)
     finally:
         os.close(fd)

@@ -15,9 +15,9 @@ import flowload as fl
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.files.objects.cache import Cache, default_cache
 from flowload.sample import sample_path
-from flowload.stages.files import object_ahead
-from flowload.stages.files.object_search import find_objects
-from flowload.stages.files.object_source import ObjectSource
+from flowload.stages.files.objects import ahead as object_ahead
+from flowload.stages.files.objects.search import find_objects
+from flowload.stages.files.objects.source import ObjectSource
 from tests.files.objects.server import S3, s3_server
 from tests.stages.fakes import FakeCall
 from tests.states import through_json

@@ -20,8 +20,8 @@ from flowload.errors import DataError, GraphError, NoDataError
 from flowload.files.objects.place import Place
 from flowload.files.objects.trouble import Budget
 from flowload.sample import sample_path
-from flowload.stages.files import object_search
-from flowload.stages.files.object_watch import ObjectWatch
+from flowload.stages.files.objects import search as object_search
+from flowload.stages.files.objects.watch import ObjectWatch
 from flowload.stages.files.watch_source import WatchSource
 from tests.files.objects.server import S3, s3_server
 from tests.stages.fakes import FakeCall

@@ -17,6 +17,7 @@ from flowload.files.identity import Identity, changed, identify
 from flowload.files.objects.bring import PATIENCE, identity_at, nothing, open_object
 from flowload.files.objects.cache import NO_ROOM
 from flowload.files.objects.place import is_place
+from flowload.files.objects.traffic import TRAFFIC
 from flowload.files.regular import open_regular, translated
 
 __all__ = ["OpenFiles", "Reader"]
@@ -84,7 +85,7 @@ class OpenFiles:
 
     def notice(self, path: str) -> None:
         """Count an object that has to be brought again, which a larger cache would have kept."""
-        if not Path(path).exists():
+        if TRAFFIC.knows(path) and not Path(path).exists():
             with self.lock:
                 self.again += 1
                 first = self.again == 1

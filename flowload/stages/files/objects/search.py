@@ -13,8 +13,9 @@ from flowload.files.objects.request import Found, Wait
 from flowload.files.objects.store import store_of
 from flowload.files.objects.trouble import Budget, again
 from flowload.files.visible import visible
+from flowload.stages.files.glob import fits, natural
 
-from .glob import fits, natural
+from .index import ENDING, index_key
 
 __all__ = ["Listed", "find_any", "find_objects", "url_below"]
 
@@ -30,6 +31,7 @@ class Listed:
     url: str
     name: str  #: below the folder that was searched, as that of a local file is
     found: Found
+    index: Found | None = None  #: the object beside it that says what is in it
 
 
 def find_any(texts: Iterable[str], suffixes: tuple[str, ...], wait: Wait) -> list[tuple[int, Listed]]:
@@ -105,16 +107,21 @@ class ObjectPattern:
             found = self.tried(partial(store_of(base).head, parts[-1], self.wait))
         except NoDataError:
             return None
-        return Listed(f"{base}/{parts[-1]}", parts[-1], found._replace(key=parts[-1]))
+        try:
+            index: Found | None = self.tried(partial(store_of(base).head, index_key(parts[-1]), self.wait))
+        except NoDataError:
+            index = None
+        return Listed(f"{base}/{parts[-1]}", parts[-1], found._replace(key=parts[-1]), index)
 
     def below(self, base: str, parts: tuple[str, ...], suffixes: tuple[str, ...]) -> list[Listed]:
         """The objects below a URL that fit a pattern. Raises NoDataError where none does."""
         listed = self.tried(partial(store_of(base).listing, self.wait, deep=len(parts) > 1))
+        indexes = {one.key: one for one in listed if one.key.endswith(ENDING)}
         found = []
         for one in listed:
             names = tuple(one.key.split("/"))
             if fits(names, parts) and visible(names[-1]) and ends_so(names[-1], suffixes):
-                found.append(Listed(f"{base}/{one.key}", one.key, one))
+                found.append(Listed(f"{base}/{one.key}", one.key, one, indexes.get(index_key(one.key))))
         if not found:
             ends = " or ".join(suffixes)
             wanted = f"names ending in {ends}" if ends else f"names like {'/'.join(parts)}"

@@ -16,14 +16,14 @@ from flowload.files.objects.bring import asking
 from flowload.files.objects.cache import Cache
 from flowload.files.objects.place import Place, Version
 from flowload.files.objects.trouble import UNREACHED
+from flowload.stages.files.events import FileEvents
+from flowload.stages.files.glob import Natural, natural
+from flowload.stages.files.walk import GoOn
+from flowload.stages.files.watch_source import Places, WatchSource, in_thread
+from flowload.stages.files.writers import FileState, WriterState
 
-from .events import FileEvents
-from .glob import Natural, natural
-from .object_ahead import ReadAhead
-from .object_search import find_any, url_below
-from .walk import GoOn
-from .watch_source import Places, WatchSource, in_thread
-from .writers import FileState, WriterState
+from .ahead import ReadAhead
+from .search import find_any, url_below
 
 __all__ = ["ObjectPlaces", "ObjectWatch"]
 

@@ -11,8 +11,7 @@ from flowload.files.objects.bring import bring, was_opened
 from flowload.files.objects.place import Place
 from flowload.files.objects.traffic import TRAFFIC
 from flowload.files.objects.trouble import Budget
-
-from .walk import GoOn
+from flowload.stages.files.walk import GoOn
 
 __all__ = ["ReadAhead"]
 

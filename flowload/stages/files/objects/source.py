@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from flowload.abc.operators import Call
@@ -11,11 +12,12 @@ from flowload.files.fingerprint import Fingerprint, of_objects
 from flowload.files.objects.bring import asking
 from flowload.files.objects.cache import Cache
 from flowload.files.objects.place import Place
+from flowload.stages.files.list_source import ListSource, in_blocks
+from flowload.stages.files.walk import GoOn
 
-from .list_source import ListSource, in_blocks
-from .object_ahead import ReadAhead
-from .object_search import Listed, find_objects
-from .walk import GoOn
+from .ahead import ReadAhead
+from .index import index_key
+from .search import Listed, find_objects
 
 __all__ = ["ObjectSource"]
 
@@ -38,6 +40,7 @@ class ObjectSource(ListSource):
         self.cache = Cache(str(Path(cache).expanduser().absolute()))
         self.limit = limit
         self.objects: list[Listed] = []
+        self.indexes: tuple[str, ...] = ()  #: paths of what says what is in each; or none
         self.ahead: ReadAhead | None = None
 
     def list(self, go_on: GoOn) -> list[str]:
@@ -46,12 +49,20 @@ class ObjectSource(ListSource):
         self.objects = find_objects(self.texts, self.suffixes, asking(go_on))
         paths = [Place(self.cache.root, one.url, one.found.version).path for one in self.objects]
         self.check_names(paths)
+        if any(one.index is not None for one in self.objects):
+            self.indexes = tuple(self.index_of(one) for one in self.objects)
         self.ahead = ReadAhead(room)
         return paths
 
     def roots(self) -> Sequence[str]:
         """See `Rooted`: paths are below the cache."""
         return [self.cache.root]
+
+    def index_of(self, one: Listed) -> str:
+        """Where the index of an object lies in the cache; empty: it has none."""
+        if one.index is None:
+            return ""
+        return Place(self.cache.root, index_key(one.url), one.index.version).path
 
     def fingerprint(self) -> Fingerprint | None:
         """Names below the folders that were searched, sizes and ETags."""
@@ -69,13 +80,16 @@ class ObjectSource(ListSource):
         paths = self.listed(call.go_on)
         place = self.cursor.begin(number)
         assert self.ahead is not None, "listed"  # noqa: S101 - the line before
-        self.ahead.begin(paths, place)
+        first = [self.indexes[at] or path for at, path in enumerate(paths)] if self.indexes else paths
+        behind = [path for at, path in enumerate(paths) if self.indexes[at]] if self.indexes else []
+        # Chunks are known with the indexes: then objects are told that are not here yet, and come meanwhile.
+        self.ahead.begin([*first, *behind] if behind else first, place)
         for block in in_blocks(paths, number, place):
             for _ in block.paths:
                 self.ahead.arrive(place, call.go_on)
                 place += 1
             self.cursor.given += len(block)
-            yield block
+            yield replace(block, indexes=self.indexes[place - len(block) : place])
 
     def gauges(self) -> dict[str, float]:
         """How far it is, and what it brought; see `flowload.observe.stats`."""
