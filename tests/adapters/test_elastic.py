@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.lanes.worlds import DRAWINGS, digest, stream
+from tests.runtime.lanes.worlds import DRAWINGS, LANES, digest, stream
 
 LIMIT = 200  #: seconds of one world
 
@@ -48,21 +48,27 @@ def given(folder: Path) -> dict[int, str]:
 
 
 @pytest.mark.hammer  # eleven processes with torch: 37 s of CPU
+@pytest.mark.parametrize("of", ["one", "all"])
 @pytest.mark.parametrize("what", ["chess"])
-def test_one_two_three_and_two_ranks_make_one_stream(what: str, tmp_path: Path) -> None:
+def test_one_two_three_and_two_ranks_make_one_stream(what: str, of: str, tmp_path: Path) -> None:
     if not pytest.importorskip("torch.distributed").is_gloo_available():
         pytest.skip("torch has no gloo here")
-    assert world(1, tmp_path, 3, what) == 0
-    assert world(2, tmp_path, 0, what, 1, 4) != 0  # rank 1 dies in its fifth step
-    assert world(3, tmp_path, 6, what) == 0
-    assert world(3, tmp_path, 0, what, 0, 2) != 0
-    assert world(2, tmp_path, 0, what) == 0  # and both come to the end, or torchrun would wait for ever
+    assert world(1, tmp_path, 3, what, of) == 0
+    assert world(2, tmp_path, 0, what, of, 1, 4) != 0  # rank 1 dies in its fifth step
+    assert world(3, tmp_path, 6, what, of) == 0
+    assert world(3, tmp_path, 0, what, of, 0, 2) != 0
+    assert world(2, tmp_path, 0, what, of) == 0  # and both come to the end, or torchrun would wait for ever
     found = given(tmp_path)
     wanted = stream(DRAWINGS[what], 1, seed=1)
     numbers = range(len(found))
     assert sorted(found) == list(numbers), "none is missing, and none came twice but under its own number"
     assert len(wanted) - len(found) == (len(wanted) - 3) % 2  # 3 + 2 * 4 + 3 * 8: the last world began midway
     assert hash_of([found[number] for number in numbers]) == hash_of(wanted[: len(found)])
+    begun = [json.loads(path.read_text()) for path in tmp_path.glob("begun-*")]
+    assert len(begun) == 1 + 2 + 3 + 3 + 2
+    if of == "all":
+        assert sorted(each["lanes"] for each in begun) == [0, *[LANES] * 10]
+        assert [each["anew"] for each in begun] == [None] * 11, "nothing was made again from the beginning"
 
 
 def hash_of(words: list[str]) -> str:

@@ -1,7 +1,8 @@
-"""A rank of a world that changes: under torchrun, `elastic_rank.py FOLDER STEPS WHAT [KILLED AT]`.
+"""A rank of a world that changes: under torchrun, `elastic_rank.py FOLDER STEPS WHAT OF [KILLED AT]`.
 
 Reads lanes from the state in FOLDER on, writes each batch's number and digest to a file of its own, and after
-every step, with all ranks, the state. It ends after STEPS steps (0: with the stream), or dies at step AT.
+every step, with all ranks, the state: that of the first rank (OF is "one"), or of "all". It ends after STEPS
+steps (0: with the stream), or dies at step AT.
 """
 
 from __future__ import annotations
@@ -17,19 +18,24 @@ import torch
 import torch.distributed as dist
 
 import flowload as fl
-from flowload.files.replacing import replacing
+from flowload.adapters.torch import state_of_all_ranks
+from flowload.testing.resume_runs import as_often_as_can_be
 from tests.runtime.lanes.worlds import DRAWINGS, LANES, digest
 
 
-def main(folder: Path, steps: int, what: str, killed: int = -1, at: int = -1) -> None:
+def main(folder: Path, steps: int, what: str, of: str, killed: int = -1, at: int = -1) -> None:
     dist.init_process_group("gloo")
     rank, world = dist.get_rank(), dist.get_world_size()
-    kept = folder / "state.json"
-    state: Any = json.loads(kept.read_text()) if kept.exists() else None
+    kept = folder / "run.state"
+    state: Any = fl.load_state(kept)
     since = 0 if state is None else state["delivered"]["out"]
     number = next(b for b in range(since, since + world) if b % world == rank)
     made = 0
-    with DRAWINGS[what](fl.shard(lanes=LANES), 1).iterate(seed=1, state=state) as batches:
+    graph = DRAWINGS[what](fl.shard(lanes=LANES), 1)
+    with as_often_as_can_be(), graph.iterate(seed=1, state=state) as batches:
+        note = {"lanes": len((state or {}).get("standing", {}).get("lanes", ()))}
+        note["anew"] = batches.state_cost().begins_anew
+        (folder / f"begun-{os.getppid()}-{rank}").write_text(json.dumps(note))
         for batch in batches:
             if rank == killed and made == at:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -39,9 +45,9 @@ def main(folder: Path, steps: int, what: str, killed: int = -1, at: int = -1) ->
             number += world
             made += 1
             dist.barrier()
+            taken = state_of_all_ranks(batches) if of == "all" else batches.state_dict()
             if rank == 0:  # whichever rank: it is the state of all
-                with replacing(kept) as file:
-                    file.write(json.dumps(batches.state_dict()).encode())
+                fl.save_state(kept, taken)
             dist.barrier()
             if made == steps:
                 break
@@ -50,4 +56,4 @@ def main(folder: Path, steps: int, what: str, killed: int = -1, at: int = -1) ->
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5], *map(int, sys.argv[5:]))
