@@ -66,6 +66,7 @@ def test_the_stream_is_that_of_threads(workers: int, *, random: bool) -> None:
     same(mapped("process", workers), mapped("thread", 1))
 
 
+@pytest.mark.slow
 def test_closures_lambdas_and_objects_are_taken_along() -> None:
     pytest.importorskip("cloudpickle")
     factor = np.float32(3)
@@ -73,6 +74,7 @@ def test_closures_lambdas_and_objects_are_taken_along() -> None:
         same(taken(rows() >> fl.map(fn, executor="process")), taken(rows() >> fl.map(fn)))
 
 
+@pytest.mark.slow
 def test_a_function_of_a_module_that_was_made_while_running_is_taken_along(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -86,6 +88,7 @@ def test_a_function_of_a_module_that_was_made_while_running_is_taken_along(
     same(taken(rows() >> fl.map(module.fn, executor="process")), taken(rows() >> fl.map(module.fn)))
 
 
+@pytest.mark.slow
 def test_every_kind_of_array_and_value_comes_through() -> None:
     graph = rows() >> fl.map(functions.many_kinds, executor="process", workers=2)
     same(taken(graph), taken(rows() >> fl.map(functions.many_kinds)))
@@ -94,11 +97,13 @@ def test_every_kind_of_array_and_value_comes_through() -> None:
         assert list(batches) == ["aa", "bb", "cc"]
 
 
+@pytest.mark.slow
 def test_what_is_written_in_place_comes_back_and_may_be_written_to_again() -> None:
     graph = rows() >> fl.map(functions.in_place, executor="process") >> fl.map(functions.in_place)
     same(taken(graph), [{**batch, "x": (batch["x"] + 1) + 1} for batch in taken(rows())])
 
 
+@pytest.mark.slow
 def test_blocks_of_growing_sizes() -> None:
     graph = (
         fl.source(lambda: iter([{"x": np.full(1 << k, k, np.int64)} for k in range(8, 20)]))
@@ -129,6 +134,7 @@ def test_values_lie_where_they_were_written_as_long_as_somebody_sees_them() -> N
     assert (last == 20).all()
 
 
+@pytest.mark.slow
 def test_arrays_that_the_function_keeps_are_not_written_to_again() -> None:
     graph = rows() >> fl.map(functions.Keeps(), executor="process", workers=1)
     found, whole = taken(graph), taken(rows())
@@ -137,6 +143,7 @@ def test_arrays_that_the_function_keeps_are_not_written_to_again() -> None:
         assert batch["total"][0] == pytest.approx(wanted, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_none_drops_a_block_and_is_counted() -> None:
     with (rows() >> fl.map(functions.none_for_some, executor="process")).iterate(seed=1) as batches:
         left = sum(len(batch["x"]) for batch in batches)
@@ -145,6 +152,7 @@ def test_none_drops_a_block_and_is_counted() -> None:
     assert 0 < left < len(X)
 
 
+@pytest.mark.slow
 def test_an_error_is_the_users_with_its_line_and_text() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         taken(rows() >> fl.map(functions.divides, executor="process"))
@@ -155,6 +163,7 @@ def test_an_error_is_the_users_with_its_line_and_text() -> None:
     assert place[1] == "return value // zero"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fn", "kind", "words"),
     [
@@ -169,6 +178,7 @@ def test_errors_that_cannot_travel_are_named(fn: Callable[..., Any], kind: type,
         taken(rows() >> fl.map(fn, executor="process", workers=1))
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_named_and_replaced() -> None:
     graph = rows() >> fl.map(functions.killed_at_seven, executor="process", on_error="skip", workers=1)
     with graph.iterate(seed=3) as batches:
@@ -179,6 +189,7 @@ def test_a_worker_that_is_killed_is_named_and_replaced() -> None:
     assert stats.dropped == {"ProcessDied": 4}
 
 
+@pytest.mark.slow
 def test_a_function_whose_module_cannot_be_imported_there_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +202,7 @@ def test_a_function_whose_module_cannot_be_imported_there_is_named(
     del sys.modules["only_here"]
 
 
+@pytest.mark.slow
 def test_who_leaves_in_a_call_that_does_not_end_leaves_no_process() -> None:
     graph = fl.source(lambda: iter(range(9))) >> fl.map(
         functions.waits_from_two_on, executor="process", workers=2
@@ -237,6 +249,7 @@ def test_what_cannot_run_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         taken(rows() >> fl.map(lambda batch: batch, executor="process"))
 
 
+@pytest.mark.slow
 def test_a_state_goes_on_where_the_function_runs_elsewhere() -> None:
     threads, processes = (rows() >> fl.map(functions.clipped, executor=how) for how in ("thread", "process"))
     with threads.iterate(seed=3) as batches:
@@ -246,6 +259,7 @@ def test_a_state_goes_on_where_the_function_runs_elsewhere() -> None:
     same(taken(processes, state=state), taken(threads)[4:])
 
 
+@pytest.mark.slow
 def test_signals_of_the_terminal_are_the_parents() -> None:
     graph = fl.source(lambda: iter(range(3))) >> fl.map(functions.interrupted, executor="process", workers=1)
     with graph.iterate() as batches:

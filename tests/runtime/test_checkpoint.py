@@ -63,6 +63,7 @@ def cut(face: Face, graph: Graph, most: int, **how: Any) -> tuple[list[int], Sta
     return flat(keeper.got), json.loads(keeper.state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", FACES, ids=str)
 def test_every_cut_goes_on_exactly(face: Face, then: Face) -> None:
     whole = flat(face.read(noisy(), seed=7, epochs=2))

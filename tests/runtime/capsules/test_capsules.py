@@ -73,6 +73,7 @@ def damaged(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_error", ["raise", "skip"])
 def test_a_bad_record_is_named_and_made_again(tmp_path: Path, damaged: Path, on_error: Any) -> None:
     graph = fl.discover(damaged) >> fl.read("lc0") >> fl.unpack(on_error=on_error) >> fl.batch(64)

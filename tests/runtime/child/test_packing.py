@@ -242,6 +242,7 @@ def test_what_is_kept_goes_when_the_last_view_has_gone(border: Border) -> None:
     assert border.pool.stats().leased == border.packer.copies.stats().leased == 0
 
 
+@pytest.mark.slow
 def test_tensors_cross(border: Border) -> None:
     torch = pytest.importorskip("torch")
     lease = torch.from_numpy(border.leased(8))

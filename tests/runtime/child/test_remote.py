@@ -47,6 +47,7 @@ def same(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
             np.testing.assert_array_equal(one[key], other[key])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("graph", [shuffled, chess])
 def test_batches_and_states_are_those_of_a_run_in_this_process(graph: Any) -> None:
     with graph().iterate(seed=3, epochs=2) as batches:
@@ -72,6 +73,7 @@ def test_batches_and_states_are_those_of_a_run_in_this_process(graph: Any) -> No
     assert batches.state_dict()["delivered"] == {"out": len(wanted)}
 
 
+@pytest.mark.slow
 def test_outputs_are_read_in_turn_and_in_threads() -> None:
     left, right = (fl.rows({"x": np.arange(n)}) >> fl.batch(2) for n in (8, 30))
     graph = fl.outputs(left=left, right=right)
@@ -101,6 +103,7 @@ def first_of(number: int) -> int:
     return (number * 32 << 12) % (1 << 20)
 
 
+@pytest.mark.slow
 def test_batches_that_are_held_stay_and_memory_is_used_again() -> None:
     batches: Any
     with wide().iterate(epochs=None, process=True) as batches:
@@ -119,6 +122,7 @@ def test_batches_that_are_held_stay_and_memory_is_used_again() -> None:
     assert (last["x"] == np.arange(first_of(19), first_of(19) + (32 << 12)).reshape(32, -1)).all()
 
 
+@pytest.mark.slow
 def test_pages_go_with_the_run_but_for_those_that_are_held() -> None:
     batches: Any
     with wide().iterate(process=True) as batches:
@@ -131,6 +135,7 @@ def test_pages_go_with_the_run_but_for_those_that_are_held() -> None:
     os.close(file)
 
 
+@pytest.mark.slow
 def test_memory_that_is_too_small_is_let_go() -> None:
     graph = numbers(32) >> fl.map(functions.grows)
     batches: Any
@@ -157,6 +162,7 @@ def test_an_error_is_the_users_with_its_stage_and_line() -> None:
     assert outcome.kind == "failed"
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_a_run_is_told_where_it_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="process is 1; wanted True or False"):
         numbers().iterate(process=1)  # type: ignore[arg-type]
@@ -169,6 +175,7 @@ def test_what_is_wrong_with_a_run_is_told_where_it_is_asked_for(tmp_path: Path) 
         (numbers() >> fl.map(lambda batch: (lock, batch)[1])).iterate(process=True)
 
 
+@pytest.mark.slow
 def test_functions_of_scripts_are_taken_along_by_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("cloudpickle")
     factor = 3
@@ -180,6 +187,7 @@ def test_functions_of_scripts_are_taken_along_by_an_extra(monkeypatch: pytest.Mo
         graph.iterate(process=True)
 
 
+@pytest.mark.slow
 def test_what_is_logged_and_warned_of_there_is_heard_here(caplog: pytest.LogCaptureFixture) -> None:
     graph = numbers(8) >> fl.map(functions.tells)
     # The warning is given by the thread that listens, within these blocks: the run ends in them.
@@ -192,6 +200,7 @@ def test_what_is_logged_and_warned_of_there_is_heard_here(caplog: pytest.LogCapt
     assert [each.getMessage() for each in caplog.records if each.name == "of.a.user"] == ["a batch of 4"] * 2
 
 
+@pytest.mark.slow
 def test_a_run_is_watched_traced_and_asked_who_does_what() -> None:
     trace = Trace()
     batches: Any = shuffled().iterate(epochs=None, process=True)
@@ -215,6 +224,7 @@ def test_a_run_is_watched_traced_and_asked_who_does_what() -> None:
         next(batches)
 
 
+@pytest.mark.slow
 def test_a_fork_of_the_reader_is_told_so() -> None:
     batches: Any
     with numbers().iterate(process=True) as batches:

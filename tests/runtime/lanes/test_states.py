@@ -24,6 +24,7 @@ def across(shard: fl.Graph, share: int) -> fl.Graph:
     return rows >> fl.batch(24, across_lanes=True) >> fl.to_device("cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.covering
 @pytest.mark.parametrize("how", PASSES, ids=["one", "three", "apart"])
 @pytest.mark.parametrize("name", ["chess", "molecules", "noisy", "branches", "across"])
@@ -107,6 +108,7 @@ def one_of(ranks: list[Any]) -> Any:
 WORLDS = [(4, 3), (2, 4), (3, 3), (1, None)]  #: 12, 20, 29 batches: also in the midst of a round
 
 
+@pytest.mark.slow
 @pytest.mark.covering(2)
 @pytest.mark.parametrize("saved", [gathered, one_of])
 @pytest.mark.parametrize("how", PASSES, ids=["one", "three", "apart"])
@@ -126,6 +128,7 @@ def test_other_worlds_go_on_exactly(name: str, how: dict[str, Any], saved: Any) 
 SINGLE_WORLDS = [(12, 2), (4, 3), (12, 3), (2, 5), (12, 1), (1, None)]  #: the last goes on amidst a round
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "passes"), [("small", 1), ("skipped", 0), ("bucketed", 1), ("chosen", 0)])
 def test_a_lane_goes_on_alone_and_among_others(name: str, passes: int) -> None:
     """Where it is alone it gives bundles, else batches: both are counted alike."""
@@ -152,6 +155,7 @@ def seen(calls: list[int]) -> Any:
     return draw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("align", [False, True])
 def test_nothing_is_made_again_but_what_was_under_way(align: bool) -> None:
     calls: list[int] = []
@@ -174,6 +178,7 @@ def test_nothing_is_made_again_but_what_was_under_way(align: bool) -> None:
             assert len(calls) <= 480 - 336 + 3 * 48  # passes of 48 batches
 
 
+@pytest.mark.slow
 def test_lanes_that_a_state_lacks_are_made_again_and_told() -> None:
     calls: list[int] = []
     draw, how = seen(calls), {"seed": 1, "epochs": 10, "on_change": "accept"}

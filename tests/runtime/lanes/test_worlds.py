@@ -22,6 +22,7 @@ from tests.runtime.lanes.worlds import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_batch_b_is_the_next_batch_of_lane_b_modulo_v_in_every_world(name: str) -> None:
     draw = DRAWINGS[name]
@@ -32,6 +33,7 @@ def test_batch_b_is_the_next_batch_of_lane_b_modulo_v_in_every_world(name: str) 
         assert stream(draw, world, seed=3, cpus=1 + world % 3) == wanted
 
 
+@pytest.mark.slow
 def test_games_of_yolah_in_every_world(tmp_path: Path) -> None:
     from tests.runtime.lanes.worlds import games  # noqa: PLC0415 - packs into a folder of the test's own
 
@@ -42,6 +44,7 @@ def test_games_of_yolah_in_every_world(tmp_path: Path) -> None:
         assert stream(draw, world) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.covering
 @pytest.mark.parametrize("name", ["chess", "molecules", "noisy"])
 @pytest.mark.parametrize("align", [False, True])
@@ -53,6 +56,7 @@ def test_passes(name: str, align: bool) -> None:
         assert one == list(interleaved(whole(draw, **order)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["chess", "molecules", "noisy", "branches"])
 def test_a_run_goes_on_with_another_number_of_ranks(name: str) -> None:
     draw = DRAWINGS[name]
@@ -64,6 +68,7 @@ def test_a_run_goes_on_with_another_number_of_ranks(name: str) -> None:
     assert numbers == [0, 8, 14, 20, 23, 29, len(wanted)]  # also where a step of another world begins midway
 
 
+@pytest.mark.slow
 def test_ranks_end_together_that_went_on_in_the_midst_of_a_step() -> None:
     draw = DRAWINGS["noisy"]
     wanted = stream(draw, 1)
@@ -92,6 +97,7 @@ def aligned_state(count: int) -> Any:
         return batches.state_dict()
 
 
+@pytest.mark.slow
 def test_a_state_across_passes_and_of_an_ended_run() -> None:
     order: Any = {"epochs": 2, "align": True}
     wanted = stream(DRAWINGS["noisy"], 1, **order)
@@ -130,6 +136,7 @@ def steps(world: int, **options: Any) -> list[list[float]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drop_last", [True, False])
 def test_a_batch_across_lanes_has_the_same_rows_in_every_world(drop_last: bool) -> None:
     one = steps(1, drop_last=drop_last)

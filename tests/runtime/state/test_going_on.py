@@ -41,6 +41,7 @@ def test_from_every_batch(name: str) -> None:
     assert check_runs(GRAPHS[name](), seed=3) > 5
 
 
+@pytest.mark.slow
 @pytest.mark.covering
 @pytest.mark.parametrize("passes", PASSES)
 @pytest.mark.parametrize("name", GRAPHS)
@@ -167,6 +168,7 @@ class Halves:
         return iter(())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("passes", [{}, *PASSES.values()], ids=["one pass", *PASSES])
 def test_folds_without_memory_are_given_nothing_again(passes: dict[str, Any]) -> None:
     batches = fl.rows({"x": np.arange(240)}) >> fl.shuffle() >> fl.batch(12)
@@ -188,6 +190,7 @@ def positions(rate: float = 1.0, **how: Any) -> fl.Graph:
     return chunks >> fl.reservoir(400, **how) >> fl.batch(128, layout="bits")
 
 
+@pytest.mark.slow
 def test_a_reservoir_says_what_going_on_costs() -> None:
     for payload in (False, True):
         graph = positions(rate=0.25, payload=payload)
@@ -206,6 +209,7 @@ def test_a_reservoir_says_what_going_on_costs() -> None:
             assert cost.chunks <= 24
 
 
+@pytest.mark.slow
 def test_records_that_a_map_changes_are_kept_or_made_again(caplog: pytest.LogCaptureFixture) -> None:
     chunks = fl.discover(fl.sample.sample_path("chess")) >> fl.read("lc0") >> fl.unpack()
     same = chunks >> fl.map(lambda frames: frames, gives=fl.blocks.Frames)

@@ -57,6 +57,7 @@ def check_newest(name: str, whole: list[Any], folder: Path) -> None:
     assert not difference(whole[done:], rest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["chess", "joined"])
 def test_a_killed_run_goes_on(name: str, tmp_path: Path) -> None:
     whole, chance = read(GRAPHS[name](), seed=3, epochs=2), random.Random(7)

@@ -52,6 +52,7 @@ def test_batches_do_not_depend_on_blocks(blocks: list[int], by: str, limit: int,
     assert made == complete + ([] if drop_last else rest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["atoms", "edges"])
 def test_the_exam(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowload.stages.rows.rows.BLOCK", 9)

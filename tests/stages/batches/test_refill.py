@@ -219,6 +219,7 @@ class Opened:
         return self.table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [(True, False), (True, True), (False, False)])
 def test_it_passes_the_exam_and_goes_on_from_any_cut(kind: tuple[bool, bool]) -> None:
     records = Patchy(61, (0, 3, 4, 5, 17, 30, 59), (), *kind)

@@ -34,6 +34,7 @@ def passes(
     return [whole[at : at + count] for at in range(0, count * number, count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "count"), [(1, 20), (4, 20), (19, 20), (20, 20), (21, 20), (1000, 300), (300, 1000)]
 )

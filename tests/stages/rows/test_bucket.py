@@ -57,6 +57,7 @@ def test_blocks_of_many_buckets_have_a_bound(monkeypatch: pytest.MonkeyPatch) ->
     assert [len(block) for block in made] == [8, 8, 8, 8, 1]
 
 
+@pytest.mark.slow
 def test_the_exam(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowload.stages.rows.rows.BLOCK", 9)
     for graph in (
@@ -138,6 +139,7 @@ def test_sizes_do_not_come_in_order() -> None:
     assert batch_sizes(mixed, cpus=1) == found
 
 
+@pytest.mark.slow
 def test_shuffled_batches_pass_the_exam(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowload.stages.rows.rows.BLOCK", 9)
     graph = fl.rows(ToyRecords(43)) >> fl.shuffle() >> bucket(16, shuffle_batches=True) >> fl.batch(4)

@@ -206,6 +206,7 @@ def test_a_function_that_is_none() -> None:
         (fl.rows(Samples(), collate=lambda samples: None) >> fl.batch(4)).peek()
 
 
+@pytest.mark.slow
 def test_hugging_face() -> None:
     datasets = pytest.importorskip("datasets")
     data = datasets.Dataset.from_dict({"x": list(range(N)), "v": [[i, -i] for i in range(N)], "t": ["q"] * N})

@@ -70,6 +70,7 @@ def test_shards_of_a_shuffle(world: int, even: bool, monkeypatch: pytest.MonkeyP
     assert np.ptp([len(share) for share in shares]) <= 1
 
 
+@pytest.mark.slow
 def test_the_exam(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowload.stages.rows.rows.BLOCK", 5)
     for even in (True, False):

@@ -60,6 +60,7 @@ def test_it_is_closed_when_the_run_is_left_early_or_never_read() -> None:
     assert len(TABLES) == 1
 
 
+@pytest.mark.slow
 def test_a_restored_run_closes_what_it_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowload.stages.rows.rows.BLOCK", 8)
     graph = rows(Watched(30)) >> fl.shuffle() >> fl.bucket(9) >> fl.shard(0, 2) >> fl.batch(4)

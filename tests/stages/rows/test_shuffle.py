@@ -68,6 +68,7 @@ def test_above_the_limit_nothing_is_held() -> None:
     assert sorted(many.array().tolist()) == list(range(module.EXACT + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exact", [1 << 16, 0])
 def test_the_exam(exact: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EXACT", exact)

@@ -116,6 +116,7 @@ def test_the_windows_are_the_same_for_any_number_of_workers(series: Path) -> Non
     assert told[0] == told[1] == told[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["random", "sequential"])
 def test_it_goes_on_where_it_stopped(order: Any, series: Path) -> None:
     graph = fl.windows(series, 15, order=order)

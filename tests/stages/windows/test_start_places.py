@@ -108,6 +108,7 @@ def test_events_of_one_recording_in_a_range(paths: list[Path]) -> None:
     assert rows == [(k - 2, numbers((40, 2))[k, 0]) for k in (10, 15, 20, 25)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how", [{"stride": 3, "order": "sequential"}, {"events": [[5, 20], [3], [12]]}, {"weights": [1, 1, 5]}]
 )

@@ -32,6 +32,7 @@ def test_every_stage_of_the_chess_pipeline_has_a_ceiling(
     assert set(rows["unpack"]["ceilings"]) >= {"1"}
 
 
+@pytest.mark.slow
 def test_a_mistake_is_one_line_and_status_2() -> None:
     words = [sys.executable, "tools/whatif", "none.py"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
