@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -62,3 +63,21 @@ def test_neighbouring_streams_do_not_overlap() -> None:
 def test_too_many_words_are_an_error() -> None:
     with pytest.raises(ValueError, match="4 key words; wanted at most 3"):
         generator((1, 2), (1, 2, 3, 4))
+
+
+def test_a_generator_takes_no_entropy_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(count: int) -> bytes:
+        raise AssertionError(f"{count} bytes were asked for")
+
+    monkeypatch.setattr("random._urandom", asked)
+    with pytest.raises(AssertionError, match="16 bytes were asked for"):
+        np.random.Philox(key=np.array([1, 2], np.uint64))  # so it is noticed
+    assert generator((1, 2), (3,)).integers(0, 2**32, 3).tolist() == [3151109693, 589793632, 2456522550]
+
+
+def test_a_generator_goes_to_another_process_as_it_is_and_spawns_none() -> None:
+    rng = generator((1, 2), (3,))
+    again = pickle.loads(pickle.dumps(rng))
+    assert again.integers(0, 2**63, 5).tolist() == rng.integers(0, 2**63, 5).tolist()
+    with pytest.raises(TypeError, match="spawn"):
+        rng.spawn(1)

@@ -173,7 +173,7 @@ class Channel:
         """Write a message if there is room for it; holding the run lock. Raises ReaderGone."""
         if self.reader_left:
             raise ReaderGone
-        if self.surplus or self.ends_cuts:
+        if self.surplus or isinstance(message, Cut):
             kept = self._keep(message)
             if kept is None:
                 return True
@@ -184,39 +184,41 @@ class Channel:
             return False
         self._refused = False
         self._tick()
-        self._messages.append(message)
         if isinstance(message, NumberedBlock):
-            self.sent += batches_of(message) if self.counts_batches else 1
             if message.block is not None:
+                if self.numbers_trail:
+                    number, block, _, samples, _ = message
+                    message = NumberedBlock(number, block, size, samples, (self.sent,))
                 self._nbytes += size
                 self.passed.note(message)
+            self.sent += batches_of(message) if self.counts_batches else 1
         elif isinstance(message, Mark):
-            self.sent += 1
-            if message is Mark.EPOCH:
-                self.passed.last = -1  # passes that are kept apart begin anew
+            self._mark(message)
+        self._messages.append(message)
         if self.boundaries is not None:
             self.boundaries.note(message)
         self._wake_reader()
         return True
 
+    def _mark(self, mark: Mark) -> None:
+        self.sent += 1
+        if mark is Mark.EPOCH:
+            self.passed.last = -1  # passes that are kept apart begin anew
+
     def _keep(self, message: Message) -> Message | None:
-        """The message as it goes on; None: it does not. The reader has had it, or nobody behind saves."""
+        """A cut, or what may be made again, as it goes on; None: nobody saves, or the reader has had it."""
         if isinstance(message, Cut):
-            return None if self.ends_cuts else message._replace(ahead=self.surplus)
-        if self.surplus:
-            count = batches_of(message) if self.counts_batches else 1
-            if count > self.surplus and isinstance(message, NumberedBlock):
-                return self._divide(message)
-            self.surplus -= count
-            self.sent += count
-            if message is Mark.EPOCH:
-                self.passed.last = -1
-            elif isinstance(message, NumberedBlock) and message.block is not None:
-                self.passed.note(message)
-            return None
-        if self.numbers_trail and isinstance(message, NumberedBlock) and message.block is not None:
-            return message._replace(trail=(self.sent,))
-        return message
+            return None if self.ends_cuts else Cut(message.label, self.surplus)
+        count = batches_of(message) if self.counts_batches else 1
+        if count > self.surplus and isinstance(message, NumberedBlock):
+            return self._divide(message)
+        self.surplus -= count
+        self.sent += count
+        if message is Mark.EPOCH:
+            self.passed.last = -1
+        elif isinstance(message, NumberedBlock) and message.block is not None:
+            self.passed.note(message)
+        return None
 
     def _divide(self, message: NumberedBlock) -> NumberedBlock:
         """What is left of a bundle of which the reader has had some batches; nothing was put before it."""

@@ -43,7 +43,7 @@ class LaneSnapshots(Snapshots):
 
     def due(self, k: int) -> Label | None:
         """See `Snapshots`."""
-        return None if self.catching_up else super().due(k)
+        return super().due(k) if self.may_be_due(k) and not self.catching_up else None
 
     def last(self, k: int) -> Label | None:
         """See `Snapshots`."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # a member's call is told of by tasks, which save by this mod
 
 __all__ = ["Saver"]
 
+AGAIN = 0.125  #: of the time between two cuts, after which one that was refused is asked for again
+
 
 class Saver:
     """One segment's way to save its parts; used by its task alone.
@@ -33,6 +35,7 @@ class Saver:
         self.members = members
         self.label = FIRST  #: the latest cut that has passed
         self.since = perf_counter()  #: when a part was saved last
+        self.next_finer = self.since + snapshots.interval  #: when a cut of its own may be due; never before
 
     def due(self) -> Label | None:
         """See `Snapshots`."""
@@ -43,8 +46,12 @@ class Saver:
         return self.snapshots.last(self.k)
 
     def finer(self) -> Label | None:
-        """See `Snapshots.finer_cut`."""
-        return self.snapshots.finer_cut(self.k, self.label, self.since)
+        """See `Snapshots.finer_cut`; what it refuses is not asked for again at every block."""
+        label = self.snapshots.finer_cut(self.k, self.label, self.since)
+        if label is None:
+            interval = self.snapshots.interval
+            self.next_finer = max(self.since + interval, perf_counter() + interval * AGAIN)
+        return label
 
     def save(
         self,
@@ -72,6 +79,7 @@ class Saver:
         part = Part(tuple(inputs or (label,)), label, dict(sent), value)
         self.snapshots.report(self.k, part, thread_time() - began)
         self.label, self.since = label if inputs is None else self.label, perf_counter()
+        self.next_finer = self.since + self.snapshots.interval
         return True
 
     def end(self, inputs: int, sent: Mapping[str, int], given: Mapping[str, int]) -> None:

@@ -82,11 +82,7 @@ class Snapshots:
         self.taken = 0  #: parts that were saved
         self.spent = 0.0  #: seconds that all of them took
         self.longest = 0.0  #: seconds that one of them took at most
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two cuts: longer where they take long."""
-        return 0.0 if self.every == 0 else max(self.every, SHARE * sum(self.seconds))
+        self.interval = self.every  #: seconds between two cuts: longer where they take long
 
     @property
     def most(self) -> int:
@@ -100,6 +96,8 @@ class Snapshots:
 
     def due(self, k: int) -> Label | None:
         """The cut that a source is to make now."""
+        if not self.may_be_due(k):
+            return None
         with self.lock:
             if self.lacks is not None:
                 return None
@@ -107,6 +105,10 @@ class Snapshots:
                 return None
             self.sources[k] = self.number
             return (self.number,)
+
+    def may_be_due(self, k: int) -> bool:
+        """Whether a source may have to make a cut now; without the lock, for it is asked for every block."""
+        return self.sources[k] != self.number or perf_counter() - self.asked >= self.interval
 
     def last(self, k: int) -> Label | None:
         """The cut that a source makes at its end: behind it nothing comes."""
@@ -143,6 +145,7 @@ class Snapshots:
         with self.lock:
             self.parts[k].append(part)
             self.seconds[k] = seconds
+            self.interval = 0.0 if self.every == 0 else max(self.every, SHARE * sum(self.seconds))
             self.taken += 1
             self.spent += seconds
             self.longest = max(self.longest, seconds)

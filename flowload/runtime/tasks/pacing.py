@@ -48,6 +48,7 @@ class Pacing:
         self.run_lock = run_lock
         self.schedule = schedule
         self.held = False  #: a block waits that there is no room for
+        self.rang = False  #: something was given back since that was asked
         self.sends = False  #: what was made waits for room behind: nobody lacks more of it
         # By the loop: whoever gives something back may hold any lock, for garbage is collected anywhere.
         self.wakeup = Wakeup(self.look_again)
@@ -57,9 +58,14 @@ class Pacing:
         """Whether the next block has to wait."""
         message = self.segment.inputs[0].next_message
         block = message.block if isinstance(message, NumberedBlock) else None
+        self.rang = False
         self.held = block is not None  # said before it is asked: what comes back behind the answer rings
         self.held = block is not None and not self.operator.room(block)
         return self.held
+
+    def came_back(self) -> bool:
+        """Whether a block that was held back may go on; asks the operator only where something came back."""
+        return self.held and self.rang and not self.holds_back()
 
     def began(self, block: Block) -> None:
         """A block was taken."""
@@ -68,6 +74,7 @@ class Pacing:
     def ring(self) -> None:
         """Something was given back: in any thread, perhaps in a garbage collection."""
         if self.held:
+            self.rang = True
             self.wakeup.call()
 
     def look_again(self) -> None:
@@ -77,7 +84,9 @@ class Pacing:
 
     def relieve(self) -> None:
         """Let the block through if the reader waits and nothing is on its way to it."""
-        if self.held and self.reader_waits() and not self.on_its_way():
+        if not self.held or self.sends or self.segment.running:  # cheap: asked whenever the lock is released
+            return
+        if self.reader_waits() and not self.on_its_way():
             self.relieve_now()
 
     def relieve_where_all_stands_still(self) -> None:
@@ -94,7 +103,10 @@ class Pacing:
 
     def reader_waits(self) -> bool:
         """Whether anybody waits for an output."""
-        return any(output.wanted() for output in self.outputs)
+        for output in self.outputs:  # noqa: SIM110 - `any` would cost as much as the answer, at every block
+            if output.wanted():
+                return True
+        return False
 
     def on_its_way(self) -> bool:
         """Whether anything is between this operator and the readers, or in it."""

@@ -68,6 +68,8 @@ class SourceTask:
         self.segment = segment
         self.executor = executor
         self.member: Member = segment.members[0]
+        assert isinstance(self.member.operator, Source)  # noqa: S101 - the plan made this task for it
+        self.source = self.member.operator
         saved = segment.saved or {}
         self.over = saved.get("ended", False)  #: an earlier run had it to its end
         self.number = saved.get("number", 0)
@@ -111,11 +113,9 @@ class SourceTask:
 
     async def epoch(self, epoch: int) -> None:
         """Write one pass."""
-        source = self.member.operator
-        assert isinstance(source, Source)  # noqa: S101 - the plan made this task for it
         call = self.member.call(epoch)
         with self.member:
-            stream = begun(source.epoch(epoch, call))
+            stream = begun(self.source.epoch(epoch, call))
         if isinstance(stream, AsyncIterator):
             await self._write_async(stream, call)
         else:
@@ -159,7 +159,8 @@ class SourceTask:
         with self.member, Failing(call):
             for made in stream:
                 messages.append(self._count(made, call))
-                messages += self.cuts(call)
+                if cuts := self.cuts(call):
+                    messages += cuts
                 if len(messages) >= MESSAGES or perf_counter() - began > SECONDS:
                     ended = False
                     break

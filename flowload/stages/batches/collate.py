@@ -85,6 +85,7 @@ class Collate:
         self.device = device
         self.padding = PaddingGauge() if padding is None else padding
         self.known: tuple[object, Fields | None] = (None, None)  # what was asked for last, and its fields
+        self.bulk: tuple[object, Bulk | None] = (None, None)  # a table, and whether it is one
 
     def gauges(self) -> Mapping[str, float]:
         """How much of its batches holds something, where rows are padded."""
@@ -97,8 +98,11 @@ class Collate:
             return 1 if alone else how_many(batch_bytes(self.fields_of(part), size), swift=False)
         fields, beside = self.fields(part), 0
         swift = isinstance(part, Rows) and getattr(part.table, "swift", False)
-        if fields is None and isinstance(part, Rows) and isinstance(part.table, Bulk):
-            fields, beside = part.table.most(layout_of(part.table, self.layout), size)
+        if fields is None and isinstance(part, Rows):
+            if self.bulk[0] is not part.table:
+                self.bulk = part.table, part.table if isinstance(part.table, Bulk) else None
+            if (bulk := self.bulk[1]) is not None:
+                fields, beside = bulk.most(layout_of(part.table, self.layout), size)
         return 1 if fields is None else how_many(batch_bytes(fields, size) + beside, swift=swift)
 
     def apply(self, block: BatchParts, call: Call) -> Batch | Bundle | Item | None:

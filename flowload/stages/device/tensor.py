@@ -118,7 +118,7 @@ def as_tensor(array: Any, key: str) -> torch.Tensor:
     if isinstance(array, torch.Tensor):
         return array
     array = np.asarray(array)
-    if array.dtype.name == "bfloat16":  # of ml_dtypes, which torch does not know by that
+    if array.dtype.isbuiltin != 1 and array.dtype.name == "bfloat16":  # of ml_dtypes, unknown to torch
         return as_tensor(array.view(np.int16), key).view(torch.bfloat16)
     try:
         return torch.from_numpy(
@@ -144,5 +144,8 @@ def writable(array: NDArray[Any]) -> NDArray[Any]:
 
 def fits(array: NDArray[Any]) -> bool:
     """Whether a tensor can lie on this memory."""
-    steps = all(step >= 0 and step % array.itemsize == 0 for step in array.strides)
-    return steps and array.flags.writeable and array.dtype.isnative
+    size = array.itemsize
+    for step in array.strides:  # for every array of every batch: `all` would take as long as the tensor
+        if step < 0 or step % size:
+            return False
+    return array.flags.writeable and array.dtype.isnative

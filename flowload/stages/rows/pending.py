@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from flowload.abc.operators import State
 from flowload.abc.records import Picks
 from flowload.blocks import Rows
@@ -45,7 +43,7 @@ class PendingRows:
             raise GraphError(
                 f"{self.word}: rows of different records come together here; use it before they are merged"
             )
-        self.number, self.block = number, replace(block, picks=RowRange(0, 0))
+        self.number, self.block = number, Rows(block.table, RowRange(0, 0), block.records)
         picks = block.picks
         self.small.append(RowList(narrow(picks.numbers)) if isinstance(picks, RowList) else picks)
         self.count += len(block)

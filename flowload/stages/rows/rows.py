@@ -103,6 +103,7 @@ class RowsSource:
         self.indices = indices
         self.cursor = Cursor()  # counts rows
         self.table: LayoutTable | None = None
+        self.weights: Weighted | None = None  #: the table, if the rows of each pass are drawn
         self.picks: Picks = RowRange(0, 0)
         self.unwanted: Mapping[str, int] = {}  #: rows of a pass that are not given, by reason
         self.expected: int | None = None  #: rows when the state was saved
@@ -120,8 +121,8 @@ class RowsSource:
         for reason, count in self.unwanted.items() if begin == 0 else ():
             call.drop(count, reason)
         picks = self.picks
-        if is_weighted(table):
-            picks = RowList(narrow(table.drawn(picks.array(), call.rng(number))))
+        if self.weights is not None:
+            picks = RowList(narrow(self.weights.drawn(picks.array(), call.rng(number))))
         for start in range(begin, len(picks), BLOCK):
             stop = min(start + BLOCK, len(picks))
             self.cursor.given = stop
@@ -140,6 +141,7 @@ class RowsSource:
     def opened(self) -> LayoutTable:
         """The table, opened, and which of its rows a pass gives. Raises DataError."""
         self.table = open_table(self.records)
+        self.weights = self.table if is_weighted(self.table) else None
         self.files.of(self.table, rows=len(self.table))
         log.debug("rows: %r: opened, %d rows", self.records, len(self.table))
         self.check_size(len(self.table))

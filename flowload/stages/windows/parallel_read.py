@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -179,7 +180,7 @@ class ReadInPlaces(InPlaces):
     def __init__(self, reading: ReadPieces, places: Callable[[int], int]) -> None:
         super().__init__(reading, 1)
         self.reading = reading
-        self.of_pieces = places
+        self.of_pieces = cache(places)  # asked for every piece
 
     def room(self, block: Piece) -> bool:
         """See `Paced`."""

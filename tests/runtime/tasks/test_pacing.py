@@ -214,3 +214,18 @@ async def test_all_that_a_block_may_come_to_is_behind() -> None:
     assert [id(each) for each in segments_behind(first, [first, last, left])] == [id(last), id(left)]
     assert [id(each) for each in segments_behind(left, [first, last, left])] == [id(last)]
     assert segments_behind(last, [first, last, left]) == []
+
+
+async def test_an_operator_is_asked_again_only_when_something_came_back() -> None:
+    bench = Bench()
+    bench.waits(NumberedBlock.of(0, ints([1])))
+    with bench.run_lock:
+        assert bench.pacing.holds_back()
+        assert not any(bench.pacing.came_back() for _ in range(9))
+    assert len(bench.few.asked) == 1  # the lock is released for every block of the run
+    bench.few.free = 1
+    bench.few.moved()
+    with bench.run_lock:
+        assert bench.pacing.came_back()
+        assert len(bench.few.asked) == 2
+        assert not bench.pacing.came_back()

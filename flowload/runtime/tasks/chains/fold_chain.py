@@ -49,7 +49,10 @@ class FoldChain:
         self._folds = [member.operator for member in members if isinstance(member.operator, Fold)]
         self._several = len(self._folds) > 1
         self._holding = [holding(fold) for fold in self._folds]  # once: a static look takes 7 us
+        # Asked once: a look at a protocol takes 3 to 8 us, and a pass over little data sees them all.
         self._interruptible = [isinstance(fold, Interruptible) for fold in self._folds]
+        self._takes_marks = [fold if isinstance(fold, Marked) else None for fold in self._folds]
+        self._idling = [fold if isinstance(fold, Idling) else None for fold in self._folds]
         self._taken = [0] * len(members)  # messages that each fold has taken: numbers its calls
         self._epochs = [epochs() for _ in range(len(members) + 1)]  # of each fold, and of what comes out
         self._made = 0
@@ -57,7 +60,7 @@ class FoldChain:
         self._state = ChainState() if state is None else state
         self._idle_log = IdleLog() if idle_log is None else idle_log
         self._ahead = 0  # messages that were fed, and are not taken yet
-        self.idles = any(isinstance(fold, Idling) for fold in self._folds)  #: can make blocks without input
+        self.idles = any(fold is not None for fold in self._idling)  #: can make blocks without input
         self.out: Iterator[Message] = iter(())  #: what `advance` goes through
 
     def go_on(self, saved: Mapping[str, Any]) -> None:
@@ -107,38 +110,45 @@ class FoldChain:
                 if message.trail:
                     self._trail = (*message.trail, self._stand())
                 yield from self._push(0, message)
-            yield from self._state.finer(self._saved)
+            if self._state.due():
+                yield from self._state.finer(self._saved)
 
     def _push(self, k: int, item: NumberedBlock) -> Iterator[Message]:
-        if k == len(self._members):
-            self._made += 1
-            return iter((item._replace(number=self._made - 1, trail=self._trail),))
         call = self._call(k, item.block, item.samples)
         return self._each(k, call, partial(self._folds[k].push, item.block, call), PUSH, item)
 
-    def _mark(self, k: int, mark: Mark) -> Iterator[Message]:
-        if k == len(self._members):
+    def _out(self, item: NumberedBlock) -> NumberedBlock:
+        """What the last fold gave, as it goes on."""
+        self._made += 1
+        return NumberedBlock(self._made - 1, item.block, item.nbytes, item.samples, self._trail)
+
+    def _mark(self, first: int, mark: Mark, done: str = "") -> Iterator[Message]:
+        """A mark goes through the folds from one on.
+
+        Args:
+            first: number of that fold.
+            mark: it.
+            done: what that fold is done with: "mark" (it was told), "pass" (and emptied), or nothing.
+        """
+        for k in range(first, len(self._folds)):
+            if not done:
+                yield from self._tell(k, mark)
+            if done != "pass" and mark is Mark.EPOCH and self._epochs[k].align:
+                yield from self._empty(k, Way("pass", mark=mark.value, empties=True))
+            done = ""
             if self._epochs[k].passed(mark):
-                self._made = 0
-            yield mark
-            return
+                self._taken[k] = 0
+        if self._epochs[-1].passed(mark):
+            self._made = 0
+        yield mark
+
+    def _tell(self, k: int, mark: Mark) -> Iterable[Message]:
+        """A fold takes a mark, which has a number among its calls also where it does not care."""
+        if (operator := self._takes_marks[k]) is None:
+            self._taken[k] += 1
+            return ()
         call = self._call(k)
-        operator = self._members[k].operator
-        if isinstance(operator, Marked):
-            yield from self._each(k, call, partial(operator.mark, mark, call), Way("mark", mark=mark.value))
-        yield from self._marked(k, mark)
-
-    def _marked(self, k: int, mark: Mark) -> Iterator[Message]:
-        """A fold has taken a mark: where passes are kept apart, it is emptied."""
-        if mark is Mark.EPOCH and self._epochs[k].align:
-            yield from self._empty(k, Way("pass", mark=mark.value, empties=True))
-        yield from self._emptied(k, mark)
-
-    def _emptied(self, k: int, mark: Mark) -> Iterator[Message]:
-        """The mark goes on to the next fold."""
-        if self._epochs[k].passed(mark):
-            self._taken[k] = 0
-        yield from self._mark(k + 1, mark)
+        return self._each(k, call, partial(operator.mark, mark, call), Way("mark", mark=mark.value))
 
     def _flush(self, first: int = 0) -> Iterator[Message]:
         for k in range(first, len(self._folds)):
@@ -155,20 +165,17 @@ class FoldChain:
         assert isinstance(operator, Interruptible)  # noqa: S101 - no other is saved in the midst of a call
         call = self._members[k].call(now.number, None, now.samples, epoch=self._epochs[k].number)
         yield from self._each(k, call, partial(operator.resume, call), way)
-        if way.word == "mark":
-            yield from self._marked(k, Mark(way.mark))
-        elif way.word == "pass":
-            yield from self._emptied(k, Mark(way.mark))
+        if way.word in ("mark", "pass"):
+            yield from self._mark(k, Mark(way.mark), done=way.word)
         elif way.word == "flush":
             yield from self._flush(k + 1)
 
     def _idle(self) -> Iterator[Message]:
         """What folds give without input, noted, and a cut behind it: sources may tell nothing for hours."""
         gave = False
-        for k, member in enumerate(self._members):
-            operator = member.operator
-            if isinstance(operator, Idling):
-                call = member.call(self._taken[k], epoch=self._epochs[k].number)
+        for k, operator in enumerate(self._idling):
+            if operator is not None:
+                call = self._members[k].call(self._taken[k], epoch=self._epochs[k].number)
                 for message in self._each(k, call, partial(self._idle_once, k, operator, call), Way("idle")):
                     if not gave:
                         self._idle_log.gave()
@@ -199,18 +206,23 @@ class FoldChain:
         if self._several and self._members[k].meter.asks:  # of one, the job says what CPU it took
             call.cpu = 0.0
         run = _run(self._members[k], self._holding[k], call, make, blocks=way.blocks, empties=way.empties)
-        outermost = self._state.now is None
+        state, last = self._state, k + 1 == len(self._folds)
+        outermost = state.now is None
         if outermost:
-            self._state.now = UnderWay(k, way, call.number, call.samples)
+            state.now = UnderWay(k, way, call.number, call.samples)
+        interruptible = outermost and self._interruptible[k] and way.word != "idle"
         try:
             for made in run:
-                yield from self._push(k + 1, made)
-                if outermost and self._interruptible[k] and way.word != "idle" and clean(call):
-                    yield from self._state.finer(self._saved)
+                if last:
+                    yield self._out(made)
+                else:
+                    yield from self._push(k + 1, made)
+                if interruptible and state.due() and clean(call):
+                    yield from state.finer(self._saved)
         finally:
             run.close()  # the run was left in the midst of it
             if outermost:
-                self._state.now = None
+                state.now = None
 
     def _saved(self) -> dict[str, Any]:
         """Its own counts, for a state."""

@@ -1,0 +1,84 @@
+"""What a pass over little data costs beside the work itself: counted, for it grows with nothing else."""
+
+from __future__ import annotations
+
+import typing
+from collections import Counter
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flowload as fl
+from flowload.runtime.message import NumberedBlock
+from flowload.runtime.state.saver import Saver
+from flowload.runtime.state.snapshots import FIRST, Part, Place, Snapshots
+
+
+@pytest.fixture(autouse=True)
+def no_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How often the run saves its parts depends on time."""
+    monkeypatch.setattr(Snapshots, "every", 3600.0)
+
+
+def graph() -> fl.Graph:
+    return (
+        fl.rows({"x": np.arange(12)})
+        >> fl.shuffle()
+        >> fl.batch(4)
+        >> fl.map(lambda batch: {"y": batch["x"]})
+    )
+
+
+def run(epochs: int) -> int:
+    with graph().iterate(epochs=epochs) as batches:
+        return sum(1 for _ in batches)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, calls: Counter[str]) -> None:
+    """Count the calls of a function."""
+    inner = getattr(owner, name)
+
+    def outer(*args: Any, **kwargs: Any) -> Any:
+        calls[name] += 1
+        return inner(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, outer)
+
+
+def test_more_passes_ask_no_more_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: Counter[str] = Counter()
+    run(2)  # classes that were never looked at are remembered
+    counted(monkeypatch, type(typing.SupportsInt), "__instancecheck__", calls)
+    assert isinstance(1, typing.SupportsInt)  # so it is counted
+    assert calls.pop("__instancecheck__") == 1
+    assert run(2) == 6
+    few = calls.pop("__instancecheck__")
+    assert run(40) == 120
+    assert calls["__instancecheck__"] == few
+
+
+def test_no_block_is_copied_by_the_names_of_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: Counter[str] = Counter()
+    counted(monkeypatch, NumberedBlock, "_replace", calls)
+    assert run(3) == 9
+    assert not calls
+
+
+def test_nobody_asks_for_cuts_before_it_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: Counter[str] = Counter()
+    for name in ("finer_cut", "open_one", "best"):
+        counted(monkeypatch, Snapshots, name, calls)
+    assert run(20) == 60
+    assert not calls
+
+
+def test_a_refused_cut_is_not_asked_for_at_every_block() -> None:
+    place = Place("a", (), {}, joins=True)  # it may never make one
+    snapshots = Snapshots([place], [Part((FIRST,), FIRST, {}, None)], dict)
+    saver = Saver(snapshots, 0, [])
+    saver.since = saver.next_finer = 0.0  # an hour has passed
+    before = perf_counter()
+    assert saver.finer() is None
+    assert saver.next_finer >= before + snapshots.interval / 8
