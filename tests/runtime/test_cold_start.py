@@ -88,7 +88,7 @@ def test_every_kernel_that_the_pipelines_call_is_named_beforehand() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cpus", [1, 2])
+@pytest.mark.parametrize("cpus", [pytest.param(1, marks=pytest.mark.hammer), 2])
 def test_all_is_compiled_and_told_before_the_first_stage_works(tmp_path: Path, cpus: int) -> None:
     (tmp_path / "windows.py").write_text(WINDOWS)
     words = [str(tmp_path / "windows.py"), "--batches", "1", "--plain"]
