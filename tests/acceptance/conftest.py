@@ -11,8 +11,8 @@ import pytest
 
 from flowload.sample import sample_path
 from tests.acceptance.oracle import Digest, whole
+from tests.descriptors import none_left_open
 from tests.runtime.reading import FACES, Face, run_threads
-from tests.threads import give_way
 
 
 @pytest.fixture(scope="session")
@@ -39,18 +39,7 @@ def face(request: pytest.FixtureRequest) -> Face:
 def nothing_is_left() -> Iterator[None]:
     """No thread of a run and no descriptor; a warning anywhere is a failure by the project's law."""
     gc.freeze()
-    before = descriptors()
-    yield
-    gc.collect()
-    assert run_threads() == []
-    # The watcher's own thread is none of Python's: it closes its descriptors a moment after it is told.
-    tries = 200_000
-    while not descriptors() <= before and tries > 0:
-        give_way()
-        tries -= 1
-    assert descriptors() <= before
-
-
-def descriptors() -> set[str]:
-    """Open file descriptors of this process."""
-    return {entry.name for entry in Path("/proc/self/fd").iterdir() if entry.exists() or entry.is_symlink()}
+    with none_left_open():  # also by the watcher's own thread, which is none of Python's
+        yield
+        gc.collect()
+        assert run_threads() == []

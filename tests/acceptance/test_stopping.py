@@ -15,8 +15,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.acceptance.conftest import descriptors
 from tests.acceptance.lines import chess
+from tests.descriptors import none_left_open
 from tests.runtime.reading import FACES, Face, run_threads
 from tests.suite.warm import Started, forks_of, start_warm
 
@@ -104,10 +104,9 @@ def test_in_a_thread(sample: list[Path]) -> None:
 def test_many_runs_leave_nothing(sample: list[Path], face: Face, runs: int) -> None:
     graph = endless(sample)
     face.read(graph, 2, epochs=None)
-    before = len(descriptors())
-    for number in range(runs):
-        face.read(graph, number % 3 + 1, epochs=None, seed=number)
-    assert len(descriptors()) == before
+    with none_left_open():
+        for number in range(runs):
+            face.read(graph, number % 3 + 1, epochs=None, seed=number)
 
 
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -21,6 +21,7 @@ import pytest
 import flowload as fl
 from flowload.errors import GraphError, MissingExtra, ProcessDied, UserCodeError
 from flowload.tracebacks import failing_line
+from tests.descriptors import none_left_open
 from tests.processes import functions
 
 ROOT = Path(__file__).parents[2]
@@ -48,11 +49,11 @@ def same(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     me = psutil.Process()
-    before, files = {child.pid for child in me.children()}, me.num_fds()
-    yield
-    gc.collect()  # an error's frames have the connection
-    assert {child.pid for child in me.children()} <= before
-    assert me.num_fds() <= files
+    before = {child.pid for child in me.children()}
+    with none_left_open():
+        yield
+        gc.collect()  # an error's frames have the connection
+        assert {child.pid for child in me.children()} <= before
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import flowload  # binds the engine
+from tests.descriptors import none_left_open
 from tests.runtime.reading import FACES, Face, run_threads
 
 assert flowload.Graph.engine is not None
@@ -32,13 +32,7 @@ def face(request: pytest.FixtureRequest) -> Face:
 def nothing_is_left() -> Iterator[None]:
     """No thread of a run, no descriptor; forgotten coroutines and errors in finalizers become failures."""
     gc.freeze()  # what is there already is not this test's garbage: looking through it would cost most
-    before = descriptors()
-    yield
-    gc.collect()
-    assert run_threads() == []
-    assert descriptors() <= before
-
-
-def descriptors() -> int:
-    """Open file descriptors of this process."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    with none_left_open():
+        yield
+        gc.collect()
+        assert run_threads() == []

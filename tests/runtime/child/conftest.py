@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from tests.descriptors import none_left_open
 from tests.threads import none_left
 
 
@@ -13,9 +14,9 @@ from tests.threads import none_left
 def nothing_is_left() -> Iterator[None]:
     """No process, descriptor or thread."""
     me = psutil.Process()
-    children, files = {each.pid for each in me.children()}, me.num_fds()
-    with none_left():
-        yield
-        gc.collect()
-    assert {each.pid for each in me.children()} <= children
-    assert me.num_fds() <= files
+    children = {each.pid for each in me.children()}
+    with none_left_open():
+        with none_left():
+            yield
+            gc.collect()
+        assert {each.pid for each in me.children()} <= children
