@@ -13,7 +13,7 @@ from .amount import Amount
 from .needs import Need
 from .operators import Block, OnError, Operator, Setting
 
-__all__ = ["Joins", "Share", "Stage", "share", "whole"]
+__all__ = ["Joins", "Share", "Stage", "check_counts", "check_flags", "share", "whole"]
 
 Joins: TypeAlias = Literal["before", "within", "behind"]  #: see `Stage.joins`
 
@@ -176,6 +176,20 @@ class Stage:
 def whole(value: object) -> TypeGuard[int]:
     """A bool is an int to Python, but never a count."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_counts(word: str, **values: object) -> None:
+    """Raise GraphError that names the first of these parameters of a word that is no whole number from 1."""
+    for name, value in values.items():
+        if not whole(value) or value < 1:
+            raise GraphError(f"{word}: {name} is {value!r}; wanted a number from 1")
+
+
+def check_flags(word: str, **values: object) -> None:
+    """Raise GraphError that names the first of these parameters of a word that is neither True nor False."""
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise GraphError(f"{word}: {name} is {value!r}; wanted True or False")
 
 
 def share(value: object) -> TypeGuard[float]:

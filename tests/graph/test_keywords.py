@@ -78,7 +78,7 @@ def test_a_mistake_in_a_drawing_shows_one_line_of_ours() -> None:
         fl.batch(0)
     here, *ours = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
     assert here == __name__
-    assert ours == ["flowload.stages.batches.batch"]
+    assert ours == ["flowload.abc.stage"]
 
 
 def test_a_word_is_to_others_what_it_was() -> None:

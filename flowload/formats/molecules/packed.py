@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
 from flowload.abc.records import Fields
+from flowload.abc.stage import check_flags
 from flowload.errors import FlowloadError, GraphError
 from flowload.files.guard import Guard
 from flowload.files.objects.storable import Storable
@@ -107,8 +108,7 @@ class PackedMolecules(Storable):
             object.__setattr__(self, "num_atoms", slots.sizes)
         if self.too_large not in ("raise", "drop"):
             raise GraphError(f"PackedMolecules: too_large is {self.too_large!r}; wanted 'raise' or 'drop'")
-        if not isinstance(self.check_values, bool):
-            raise GraphError(f"PackedMolecules: check_values is {self.check_values!r}; wanted True or False")
+        check_flags("PackedMolecules", check_values=self.check_values)
         if self.select is not None:
             object.__setattr__(self, "select", names_of(self.select))
         room = self.room()

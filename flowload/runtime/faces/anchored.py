@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import anyio
 
-from flowload.abc.stage import whole
-from flowload.errors import ClosedRun, GraphError
+from flowload.abc.stage import check_counts
+from flowload.errors import ClosedRun
 from flowload.runtime.capture import Capture
 from flowload.runtime.growing.arrivals import Arrivals
 from flowload.runtime.run import Run
@@ -79,5 +79,4 @@ async def while_it_runs(run: Run, wait: Callable[[], Awaitable[T]]) -> T:
 
 def check_chunks(chunks: object) -> None:
     """Raise GraphError for what is no number of chunks."""
-    if not whole(chunks) or chunks < 1:
-        raise GraphError(f"wait: chunks is {chunks!r}; wanted a number from 1")
+    check_counts("wait", chunks=chunks)

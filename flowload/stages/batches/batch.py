@@ -12,7 +12,7 @@ from flowload.abc.amount import Amount
 from flowload.abc.needs import Compiled, Need
 from flowload.abc.operators import OnError, Operator, Setting
 from flowload.abc.records import LayoutRecords, may_drop
-from flowload.abc.stage import Joins, whole
+from flowload.abc.stage import Joins, check_counts, check_flags
 from flowload.blocks import Batch, Frames, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
@@ -55,14 +55,10 @@ class BatchStage(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not whole(self.size) or self.size < 1:
-            raise GraphError(f"batch: size is {self.size!r}; wanted a number from 1")
+        check_counts("batch", size=self.size)
         if not isinstance(self.layout, str | None):
             raise GraphError(f"batch: layout is {self.layout!r}; wanted the name of one, or None")
-        if not isinstance(self.drop_last, bool):
-            raise GraphError(f"batch: drop_last is {self.drop_last!r}; wanted True or False")
-        if not isinstance(self.across_lanes, bool):
-            raise GraphError(f"batch: across_lanes is {self.across_lanes!r}; wanted True or False")
+        check_flags("batch", drop_last=self.drop_last, across_lanes=self.across_lanes)
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
         """One output with batches (`Batch`)."""

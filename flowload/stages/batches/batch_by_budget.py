@@ -12,7 +12,7 @@ from flowload.abc.amount import Amount
 from flowload.abc.needs import Compiled, Need
 from flowload.abc.operators import Operator, Setting
 from flowload.abc.records import LayoutRecords
-from flowload.abc.stage import Joins, whole
+from flowload.abc.stage import Joins, check_counts, check_flags
 from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Stage
@@ -43,13 +43,10 @@ class BudgetStage(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        limit = self.budget.limit
-        if not whole(limit) or limit < 1:
-            raise GraphError(f"batch: {self.budget.by} is {limit!r}; wanted a number from 1")
+        check_counts("batch", **{self.budget.by: self.budget.limit})
         if not isinstance(self.layout, str | None):
             raise GraphError(f"batch: layout is {self.layout!r}; wanted the name of one, or None")
-        if not isinstance(self.drop_last, bool):
-            raise GraphError(f"batch: drop_last is {self.drop_last!r}; wanted True or False")
+        check_flags("batch", drop_last=self.drop_last)
 
     def parameters(self) -> Mapping[str, object]:
         """As the user said them: `atoms` or `edges`."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from flowload.abc.operators import Setting
-from flowload.errors import GraphError
 
-__all__ = ["check_payload", "why_not_by_reference"]
+__all__ = ["why_not_by_reference"]
 
 
 def why_not_by_reference(setting: Setting) -> str | None:
@@ -23,9 +22,3 @@ def why_not_by_reference(setting: Setting) -> str | None:
         if not stage.intact:
             return f"{stage.word!r} before it may give other records than those of the files"
     return None
-
-
-def check_payload(word: str, payload: object) -> None:
-    """Raise GraphError for what is neither True nor False."""
-    if not isinstance(payload, bool):
-        raise GraphError(f"{word}: payload is {payload!r}; wanted True or False")

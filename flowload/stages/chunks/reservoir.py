@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from flowload.abc.chunk_formats import ChunkFormat
 from flowload.abc.needs import Need
 from flowload.abc.operators import Bytes, Call, OnError, Operator, Setting, State
-from flowload.abc.stage import whole
+from flowload.abc.stage import check_counts, check_flags
 from flowload.blocks import ORIGIN, Frames, SourceFile
-from flowload.errors import DataError, GraphError
+from flowload.errors import DataError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 from flowload.kernels.chunks.exchange import exchange
@@ -26,7 +26,7 @@ from flowload.stages.registry import find_format
 from .copies import Copies
 from .pool_choices import drawing
 from .record_table import RecordTable
-from .references import check_payload, why_not_by_reference
+from .references import why_not_by_reference
 from .source_table import FindFormat, SourceTable, as_columns, counting, format_finder
 
 __all__ = ["Exchange", "ReservoirStage", "reservoir"]
@@ -49,9 +49,8 @@ class ReservoirStage(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_payload(self.word, self.payload)
-        if not whole(self.frames) or self.frames < 1:
-            raise GraphError(f"reservoir: frames is {self.frames!r}; wanted a number from 1")
+        check_flags(self.word, payload=self.payload)
+        check_counts("reservoir", frames=self.frames)
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - it gives frames always
         """Frames."""

@@ -8,9 +8,8 @@ from typing import ClassVar
 
 from flowload.abc.needs import Need
 from flowload.abc.operators import OnError, Operator, Setting
-from flowload.abc.stage import whole
+from flowload.abc.stage import check_counts
 from flowload.blocks import CHUNK, Chunks
-from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 
@@ -36,8 +35,7 @@ class ShufflePoolStage(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not whole(self.chunks) or self.chunks < 1:
-            raise GraphError(f"shuffle_pool: chunks is {self.chunks!r}; wanted a number from 1")
+        check_counts("shuffle_pool", chunks=self.chunks)
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
         """References to chunks."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flowload.abc.needs import Compiled, Need
 from flowload.abc.operators import OnError, Operator, Setting
-from flowload.abc.stage import whole
+from flowload.abc.stage import check_counts
 from flowload.blocks import Chunks, Frames
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
@@ -57,8 +57,7 @@ class UnpackStage(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not whole(self.max_chunk_bytes) or self.max_chunk_bytes < 1:
-            raise GraphError(f"unpack: max_chunk_bytes is {self.max_chunk_bytes!r}; wanted a number from 1")
+        check_counts("unpack", max_chunk_bytes=self.max_chunk_bytes)
         if self.checks not in get_args(Checks):
             known = " or ".join(map(repr, get_args(Checks)))
             raise GraphError(f"unpack: checks is {self.checks!r}; wanted {known}")
@@ -69,8 +68,7 @@ class UnpackStage(Stage):
         if self.count is not None:
             if self.rate is not None:
                 raise GraphError(f"unpack: rate={self.rate!r} and count={self.count!r}; wanted one of them")
-            if not whole(self.count) or self.count < 1:
-                raise GraphError(f"unpack: count is {self.count!r}; wanted a number from 1")
+            check_counts("unpack", count=self.count)
             return Sampling(count=self.count)
         rate = 1.0 if self.rate is None else self.rate
         if isinstance(rate, bool) or not 1 / FINEST <= rate <= 1:

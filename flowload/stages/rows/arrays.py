@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flowload.abc.operators import Call
 from flowload.abc.record_powers import Uniform
 from flowload.abc.records import MOST_ROWS, Fields, Numbers
-from flowload.abc.stage import whole
+from flowload.abc.stage import check_counts
 from flowload.errors import GraphError
 from flowload.files.guard import Guard
 from flowload.kernels.rows.take import native, take
@@ -35,8 +35,7 @@ class Count:
     layouts: ClassVar[Sequence[str]] = ("numbers",)
 
     def __post_init__(self) -> None:
-        if not whole(self.n) or self.n < 1:
-            raise GraphError(f"rows: n is {self.n!r}; wanted a number from 1")
+        check_counts("rows", n=self.n)
         if self.n > MOST_ROWS:
             raise GraphError(f"rows: n is {self.n}; wanted at most {MOST_ROWS:,}")
 

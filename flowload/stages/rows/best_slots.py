@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flowload.abc.stage import whole
+from flowload.abc.stage import check_counts
 from flowload.errors import GraphError
 from flowload.graph.keywords import names_keywords
 from flowload.kernels.rows.slots import best_cuts
@@ -36,8 +36,7 @@ def best_slots(sizes: ArrayLike, k: int) -> tuple[int, ...]:
         (3, 10, 21)
     """
     given = np.asarray(sizes).reshape(-1)
-    if not whole(k) or k < 1:
-        raise GraphError(f"best_slots: k is {k!r}; wanted a number from 1")
+    check_counts("best_slots", k=k)
     if not len(given) or given.dtype.kind not in "iu" or given.min() < 1 or given.max() >= MOST:
         found = f"{given.min()} to {given.max()}" if len(given) else "none"
         raise GraphError(f"best_slots: sizes are {given.dtype}, {found}; wanted whole numbers from 1")

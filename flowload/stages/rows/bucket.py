@@ -14,7 +14,7 @@ from flowload.abc.amount import Amount
 from flowload.abc.needs import Need
 from flowload.abc.operators import Call, Mark, Operator, Setting, State
 from flowload.abc.record_powers import Sized
-from flowload.abc.stage import whole
+from flowload.abc.stage import check_counts, check_flags
 from flowload.blocks import Rows
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
@@ -45,10 +45,8 @@ class BucketStage(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not whole(self.size) or self.size < 1:
-            raise GraphError(f"bucket: size is {self.size!r}; wanted a number from 1")
-        if not isinstance(self.shuffle_batches, bool):
-            raise GraphError(f"bucket: shuffle_batches is {self.shuffle_batches!r}; wanted True or False")
+        check_counts("bucket", size=self.size)
+        check_flags("bucket", shuffle_batches=self.shuffle_batches)
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
         """One output with references to rows (`Rows`)."""

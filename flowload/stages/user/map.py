@@ -12,6 +12,7 @@ import numpy as np
 
 from flowload.abc.amount import Amount
 from flowload.abc.operators import Block, Call, OnError, Operator, Setting
+from flowload.abc.stage import check_flags
 from flowload.blocks import Batch
 from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
@@ -50,8 +51,7 @@ class MapStage(Stage):
             )
         if self.carries is not None and not isinstance(self.carries, type):
             raise GraphError(f"map: gives is {self.carries!r}; wanted a class such as blocks.Batch")
-        if not isinstance(self.random, bool):
-            raise GraphError(f"map: random is {self.random!r}; wanted True or False")
+        check_flags("map", random=self.random)
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
         """What came in, unless the user says otherwise."""

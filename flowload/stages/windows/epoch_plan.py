@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from flowload.abc.stage import whole
+from flowload.abc.stage import check_counts
 from flowload.errors import GraphError
 from flowload.graph.keywords import names_keywords
 
@@ -45,9 +45,7 @@ def epoch_plan(rows: int, size: int, batch: int, passes: int = 1) -> EpochPlan:
         >>> fl.epoch_plan(rows=967_680, size=65_536, batch=256)
         EpochPlan(batches_per_epoch=3780, chunks_per_epoch=14, batches_per_chunk=256)
     """
-    for name, value in (("rows", rows), ("size", size), ("batch", batch), ("passes", passes)):
-        if not whole(value) or value < 1:
-            raise GraphError(f"epoch_plan: {name} is {value!r}; wanted a number from 1")
+    check_counts("epoch_plan", rows=rows, size=size, batch=batch, passes=passes)
     if batch > rows:
         raise GraphError(
             f"epoch_plan: batch is {batch:,}, more than the recording's {rows:,} rows: no batch at all; "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
 from flowload.abc.operators import Call
+from flowload.abc.stage import check_flags
 from flowload.errors import GraphError
 from flowload.formats.molecules.columns.cells import Box
 from flowload.kernels.molecules.images import OUTSIDE, fill_images, find_images
@@ -41,8 +42,7 @@ class PairRule:
         if self.pairs not in get_args(Pairs):
             known = ", ".join(map(repr, get_args(Pairs)))
             raise GraphError(f"PackedMolecules: pairs is {self.pairs!r}; wanted one of {known}")
-        if not isinstance(self.half, bool):
-            raise GraphError(f"PackedMolecules: half is {self.half!r}; wanted True or False")
+        check_flags("PackedMolecules", half=self.half)
         if self.half and self.pairs != "real":
             raise GraphError(f"PackedMolecules: half is for pairs='real'; here pairs={self.pairs!r}")
         if self.cutoff is None:

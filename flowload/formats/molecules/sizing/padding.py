@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from flowload.abc.stage import share, whole
+from flowload.abc.stage import check_counts, share
 from flowload.errors import GraphError
 
 __all__ = ["best_bucket", "padding_efficiency"]
@@ -51,8 +51,7 @@ def best_bucket(sizes: ArrayLike, batch_size: int, efficiency: float, *, seed: i
     Raises GraphError where even one bucket of everything is not enough, and says what it gives.
     """
     every = np.asarray(sizes, np.int64).reshape(-1)
-    if not whole(batch_size) or batch_size < 1:
-        raise GraphError(f"best_bucket: batch_size is {batch_size!r}; wanted a number from 1")
+    check_counts("best_bucket", batch_size=batch_size)
     if not share(efficiency) or not len(every) or every.min() < 1:
         raise GraphError(
             f"best_bucket: efficiency is {efficiency!r} for {len(every)} sizes; "
