@@ -246,14 +246,14 @@ def spin(seconds: float) -> None:
 
 @sees
 def test_the_cpu_of_threads_outside_the_run_is_counted_and_no_others() -> None:
-    probe, go, done = LockProbe(), threading.Semaphore(0), threading.Semaphore(0)
+    probe, turn = LockProbe(), threading.Barrier(3)
 
     def work() -> None:
         for _ in range(2):
-            go.acquire()
+            turn.wait()
             spin(0.01)
-            done.release()
-        go.acquire()
+            turn.wait()  # it has computed
+        turn.wait()  # until it was looked at
 
     outside, inside = threading.Thread(target=work), threading.Thread(target=work)
     outside.start()
@@ -261,12 +261,11 @@ def test_the_cpu_of_threads_outside_the_run_is_counted_and_no_others() -> None:
     threads = [(CONSUMER, outside.native_id or 0), (stage(1), inside.native_id or 0)]
     told = []
     for _ in range(2):
-        go.release(2)
-        done.acquire()
-        done.acquire()
+        turn.wait()
+        turn.wait()
         probe.look(threads, 1.0)
         told.append(probe.outside_cpu)
-    go.release(2)
+    turn.wait()
     outside.join()
     inside.join()
     probe.look(threads, 1.0)
