@@ -36,6 +36,9 @@ def nobody_is_stuck(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert run_threads() == []
 
 
+HANG = 60  #: seconds, after which nobody walks
+
+
 def interrupt() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
@@ -72,7 +75,7 @@ def test_a_walk_through_folders(tmp_path: Path, watch: bool, monkeypatch: pytest
     endless = Endless(tmp_path)
     fake = SimpleNamespace(**{name: getattr(os, name) for name in dir(os) if not name.startswith("__")})
     fake.scandir = endless.scandir
-    monkeypatch.setattr("flowload.stages.files.glob.os", fake)
+    monkeypatch.setattr("flowload.stages.files.walk.os", fake)
     with pytest.raises(KeyboardInterrupt), walks(tmp_path, watch=watch).iterate() as run:
         next(run)
     assert endless.given >= 1000
@@ -84,12 +87,13 @@ def test_a_walk_that_is_cancelled(tmp_path: Path, watch: bool, monkeypatch: pyte
     monkeypatch.setattr("tests.acceptance.test_leaving.interrupt", lambda: None)
     fake = SimpleNamespace(**{name: getattr(os, name) for name in dir(os) if not name.startswith("__")})
     fake.scandir = endless.scandir
-    monkeypatch.setattr("flowload.stages.files.glob.os", fake)
+    monkeypatch.setattr("flowload.stages.files.walk.os", fake)
 
     async def main() -> None:
-        async with walks(tmp_path, watch=watch).stream():
-            while endless.given < 1000:
-                await anyio.lowlevel.checkpoint()
+        with anyio.fail_after(HANG):
+            async with walks(tmp_path, watch=watch).stream():
+                while endless.given < 1000:
+                    await anyio.lowlevel.checkpoint()
 
     anyio.run(main)
 
