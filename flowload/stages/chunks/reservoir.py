@@ -142,6 +142,8 @@ class Exchange:
         self.slots.reserve(self.count + fill, block.data.shape[1], self.count)
         if fill:
             self.fill(block.data[:fill], origin[:fill])
+        if self.unsaved is None:
+            self.copies.warm(self.count)
         if fill < len(block):
             yield self.swap(block, block.data[fill:], origin[fill:], call)
 
