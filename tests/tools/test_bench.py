@@ -120,7 +120,7 @@ def test_windows_of_a_recording_are_measured(tmp_path: Path) -> None:
     assert memory["window"] == pytest.approx(64 * 320_000 * 4, rel=0.01)
     assert 3 * memory["window"] <= memory["buffers"] <= memory["told"] <= 3.3 * memory["window"]
     if Path("/proc/self/status").exists():
-        assert 2.5 * memory["window"] < memory["peak"] < 4 * memory["window"]
+        assert 2 * memory["window"] < memory["peak"] < 4 * memory["window"]  # imports have had some before
     assert [line.partition("  ")[0] for line in lines] == [
         "graph.memory()",
         "buffers of the run, at most",
