@@ -9,7 +9,7 @@ import flowload.adapters.engine
 import flowload.moved
 import flowload.picture.doors
 import flowload.printable
-from flowload.adapters.preempt import on_preempt
+from flowload.adapters.agreeing.preempt import on_preempt
 from flowload.blocks import Batch
 from flowload.errors import FlowloadError
 from flowload.graph import Graph, Stage, load, outputs, pipeline, place

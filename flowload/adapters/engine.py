@@ -6,13 +6,12 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from flowload.adapters.agreeing.ranks import TorchRanks
 from flowload.graph import Graph
 from flowload.graph.engine import RunOrder
 from flowload.runtime.engine import Runtime
 from flowload.runtime.ranks import Ranks
 from flowload.stages.device.to_device import ToDeviceStage
-
-from .ranks import TorchRanks
 
 if TYPE_CHECKING:
     from flowload.graph.clusters import OnRay

@@ -12,7 +12,7 @@ import pytest
 import torch.distributed as dist
 
 import flowload as fl
-from flowload.adapters import wishes
+from flowload.adapters.agreeing import wishes
 from tests.adapters.children.one_leaver import ROWS, graph
 from tests.adapters.test_ranks import ranks
 

@@ -12,7 +12,7 @@ import pytest
 import torch.distributed as dist
 
 import flowload as fl
-from flowload.adapters.ranks import GroupAgreement, full_size
+from flowload.adapters.agreeing.ranks import GroupAgreement, full_size
 from tests.adapters.children import one_rank
 from tests.suite.warm import start_warm
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import flowload as fl
+from flowload.adapters.agreeing.ranks import equalised
 from flowload.adapters.engine import Adapters
-from flowload.adapters.ranks import equalised
 from flowload.graph.engine import RunOrder
 from flowload.graph.node import Share
 from flowload.observe.stats import RunStats

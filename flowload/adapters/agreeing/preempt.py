@@ -188,7 +188,7 @@ def write(save: Save, batches: Any, wishes: Wishes | None) -> None:
     if wishes is None:
         write_file(save, batches.state_dict())
         return
-    from .torch_stateful import state_of_all_ranks  # noqa: PLC0415 - there is a process group, so it is loaded
+    from flowload.adapters.torch_stateful import state_of_all_ranks  # noqa: PLC0415 - there is a process group, so it is loaded
 
     state = state_of_all_ranks(batches)
     try:
