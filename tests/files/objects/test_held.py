@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -246,6 +248,42 @@ def test_sizes_and_columns_are_asked_without_a_run(s3: S3, tmp_path: Path) -> No
         assert held.cache.root == str(tmp_path / "cache")
     assert stored == PackedMolecules(stored.path), "where objects lie is no part of a value"
     assert not links()
+
+
+WORK = """
+import sys
+import numpy as np
+import flowload as fl
+from flowload.formats.rows import NpyRows
+graph = fl.rows(NpyRows(sys.argv[1]), cache=sys.argv[2], cache_bytes=8000) >> fl.shuffle() >> fl.batch(10)
+with graph.iterate(epochs=3) as batches:
+    assert sum(float(batch["x"].sum()) for batch in batches) == 3 * float(np.arange(300.0).sum())
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_at_one_cache_bring_each_object_once(s3: S3, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    npy(folder)
+    url = put(s3, folder, "set")
+    s3.troubles = ["503", "ok", "cut"]
+    command = [sys.executable, "-c", WORK, url, str(tmp_path / "cache")]
+    children = [subprocess.Popen(command) for _ in range(2)]
+    assert [child.wait(100) for child in children] == [0, 0]
+    assert len(s3.gets()) == 2 + 2, "two objects, two troubles"
+    cache = Cache(str(tmp_path / "cache"))
+    assert sum(size for _, size, _ in cache.held()) <= 8000
+    assert sorted(Path(path).name for _, _, path in cache.held()) == ["x.npy", "y.npy"]
+
+
+@pytest.mark.slow
+def test_a_child_process_reads_a_store_too(s3: S3, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    npy(folder)
+    graph = run(NpyRows(put(s3, folder, "set")), cache=tmp_path / "cache", cache_bytes=MUCH)
+    assert digests(graph, process=True) == digests(run(NpyRows(folder)))
 
 
 def test_tiledb_is_told_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
