@@ -60,7 +60,7 @@ class LaneSnapshots(Snapshots):
         Each lane has cuts of its own, and to look takes 3 us a stage and lane.
         """
         now = perf_counter()
-        if self.lacks is not None or self.places[k].joins or now - since < self.interval:
+        if self.lacks is not None or self.places[k].joins or now - since < self.interval or self.catching_up:
             return None
         with self.lock:
             if len(self.parts[k]) > KEPT and now - self.looked >= self.every / 4:

@@ -13,6 +13,7 @@ from flowload.errors import GraphError
 from flowload.formats.molecules.packed import PackedMolecules
 from flowload.runtime.state.gather import gathered
 from flowload.sample import sample_path
+from flowload.stages.wiring.deal_lanes import DealLanes
 from flowload.testing.resume_runs import as_often_as_can_be, check_runs
 from tests.runtime.lanes.worlds import DRAWINGS, LANES, digest, stream
 
@@ -210,3 +211,31 @@ def test_states_of_different_steps_are_not_put_together() -> None:
         gathered(states)
     with fl.rows(4).iterate() as run, pytest.raises(GraphError, match=r"where a stream has lanes"):
         gathered([run.state_dict()])
+
+
+def filtered(shard: fl.Graph, share: int) -> fl.Graph:
+    """Lanes that begin with a map, which counts no messages; a block a pass."""
+    rows = fl.rows({"x": np.arange(48)}) >> fl.shuffle() >> shard
+    return rows >> fl.filter(lambda rows: rows["index"] % 5 != 3) >> fl.batch(2)
+
+
+def test_a_state_that_is_taken_while_lanes_stand_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all lanes share is made again in another world, and drops what they had: there are no cuts."""
+    how: dict[str, Any] = {"seed": 3, "even": "allow", "epochs": 40}
+    wanted = stream(filtered, 1, **how)
+    real, pushed, taken = DealLanes.push, [], []
+
+    def push(self: DealLanes, block: Any, call: Any) -> Any:
+        pushed.append(block)
+        if len(pushed) == 25:  # of thirty passes; queues are short, so the cuts of ten have come to the end
+            taken.append(run.state_dict())
+        return real(self, block, call)
+
+    with as_often_as_can_be():
+        _, (state,) = worlds(filtered, [(4, 150)], **how)
+        with monkeypatch.context() as patch:
+            patch.setattr(DealLanes, "push", push)
+            with filtered(fl.shard(0, 2, lanes=LANES), 1).iterate(state=state, **how) as run:
+                assert digest(next(run)) == wanted[600]
+        with filtered(fl.shard(0, 2, lanes=LANES), 1).iterate(state=taken[0], **how) as run:
+            assert [digest(batch) for batch in run][: len(wanted[600::2])] == wanted[600::2]
