@@ -24,6 +24,8 @@ from flowload.kernels.stopping import STOPPED
 from tests.formats.molecules import packs as small
 from tests.runtime.reading import run_threads
 
+HANG = 60  #: seconds, after which nobody walks
+
 pytestmark = pytest.mark.usefixtures("nobody_is_stuck")
 
 
@@ -34,9 +36,6 @@ def nobody_is_stuck(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert "stuck" not in caplog.text
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert run_threads() == []
-
-
-HANG = 60  #: seconds, after which nobody walks
 
 
 def interrupt() -> None:
