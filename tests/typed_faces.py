@@ -8,7 +8,7 @@ A line that must be refused ends with the code of its error, as in `# E: attr-de
 from typing import Any, assert_type
 
 import flowload as fl
-from flowload.graph.engine import Batches, Stream
+from flowload.graph.faces import Batches, Stream
 from flowload.observe.stall import Dump
 from flowload.observe.stats import RunStats, StageStats
 from flowload.observe.trace import Trace

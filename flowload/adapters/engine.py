@@ -14,7 +14,7 @@ from flowload.runtime.ranks import Ranks
 from flowload.stages.device.to_device import ToDeviceStage
 
 if TYPE_CHECKING:
-    from flowload.graph.clusters import OnRay
+    from flowload.graph.on_ray import OnRay
     from flowload.runtime.elsewhere.face import LaneBatches
 
 __all__ = ["Adapters"]

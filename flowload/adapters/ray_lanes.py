@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from flowload.abc.stage import whole
 from flowload.errors import GraphError, ProcessDied
-from flowload.graph.clusters import OnRay, Placement
 from flowload.graph.inspect.lane_cut import CutLanes
+from flowload.graph.on_ray import OnRay, Placement
 from flowload.runtime.elsewhere.worker import LaneWorker
 from flowload.runtime.elsewhere.workers import Answer, Asked, Start
 

@@ -16,7 +16,8 @@ from torch.utils.data._utils.fetch import _IterableDatasetFetcher
 from flowload.abc.stage import whole
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph
-from flowload.graph.engine import Batches, Even, RunOrder
+from flowload.graph.engine import Even, RunOrder
+from flowload.graph.faces import Batches
 from flowload.graph.inspect.even import shares_of
 from flowload.graph.inspect.length import length_of
 from flowload.stages.device.tensor import as_tensor

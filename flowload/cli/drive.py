@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeAlias, cast
 from flowload.cli.view.screen import Screen
 from flowload.errors import ClosedRun
 from flowload.graph import Graph
-from flowload.graph.engine import Batches, RunOrder
+from flowload.graph.engine import RunOrder
+from flowload.graph.faces import Batches
 from flowload.observe.stall import Dump, StallWatch
 from flowload.observe.stats import RunStats
 from flowload.observe.trace import Trace

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from flowload.abc.operators import State
 from flowload.errors import FlowloadError, NoDataError
-from flowload.graph.engine import Batches
+from flowload.graph.faces import Batches
 from flowload.runtime.state.file import load_state, save_state, states_in
 
 __all__ = ["Saving", "newest_state"]

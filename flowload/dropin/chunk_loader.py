@@ -11,7 +11,7 @@ from torch import Tensor
 from flowload.abc.stage import whole
 from flowload.errors import ClosedRun
 from flowload.graph import Graph
-from flowload.graph.engine import Batches
+from flowload.graph.faces import Batches
 from flowload.stages.device.to_device import to_device
 from flowload.stages.windows.read_windows import windows
 

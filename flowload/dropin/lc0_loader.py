@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import ClosedRun
 from flowload.graph import Graph
-from flowload.graph.engine import Batches
+from flowload.graph.faces import Batches
 from flowload.stages.batches.batch import batch
 from flowload.stages.chunks.read import read
 from flowload.stages.chunks.reservoir import reservoir

@@ -5,7 +5,8 @@ from flowload.graph.pipelines.load import Pipeline, load, options_of, pipeline
 from flowload.graph.pipelines.options import Option, convert
 
 from .build import Graph, place
-from .engine import Batches, Engine, Stream
+from .engine import Engine
+from .faces import Batches, Stream
 from .node import Node, Port, Stage
 from .outputs import outputs
 from .plan import End, Origin, Placed, Plan

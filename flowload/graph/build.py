@@ -15,7 +15,8 @@ from flowload.graph.inspect.describable import Describable
 
 from .clusters import Clusters
 from .drop import Drop
-from .engine import Batches, Engine, Even, OnChange, RunOrder, Stream
+from .engine import Engine, Even, OnChange, RunOrder
+from .faces import Batches, Stream
 from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow
 from .join import join, rename
 from .keywords import names_keywords

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, get_args
 
 from flowload.abc.operators import Setting, State
 from flowload.errors import GraphError
-from flowload.observe.stall import Dump
-from flowload.observe.state_cost import StateCost
-from flowload.observe.stats import RunStats
-from flowload.observe.trace import Trace
 
+from .faces import Batches, Stream
 from .node import whole
-from .plan import Plan
+from .on_ray import ClusterBatches, OnRay
 
-if TYPE_CHECKING:  # it is built of what is here
-    from .clusters import ClusterBatches, OnRay
-
-__all__ = [
-    "LAST_EPOCH",
-    "AsyncOutput",
-    "Batches",
-    "Engine",
-    "Even",
-    "OnChange",
-    "Output",
-    "RunOrder",
-    "Stream",
-]
+__all__ = ["LAST_EPOCH", "Engine", "Even", "OnChange", "RunOrder"]
 
 #: Whether ranks of a training that would end in different steps are kept equal, or refused; or may differ.
 Even: TypeAlias = Literal["auto", "allow"]
@@ -91,116 +73,6 @@ class RunOrder:
             card=card,
             elsewhere=elsewhere,
         )
-
-
-class Output(Protocol):
-    """The batches of one named output of a run."""
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-    def __next__(self) -> Any: ...
-
-    def __len__(self) -> int:
-        """See `Batches.__len__`."""
-
-    @property
-    def epoch(self) -> int:
-        """Number of the pass in which its last batch was completed."""
-
-
-class AsyncOutput(Protocol):
-    """The batches of one named output of a run, for asynchronous code."""
-
-    def __aiter__(self) -> AsyncIterator[Any]: ...
-
-    async def __anext__(self) -> Any: ...
-
-    @property
-    def epoch(self) -> int:
-        """Number of the pass in which its last batch was completed."""
-
-
-class Running(Protocol):
-    """A run, seen by whoever may ask about it: its statistics, its place in the stream, what holds it."""
-
-    def stats(self) -> RunStats:
-        """The run at this moment, also after it was left."""
-
-    def dump(self) -> Dump:
-        """The calls that run, with their stacks, and who waits for whom."""
-
-    def record(self, trace: Trace | None) -> None:
-        """Write what is done from now on into a trace; None: stop that."""
-
-    @property
-    def recording(self) -> Trace | None:
-        """The trace that is written now; None: there is none."""
-
-    @property
-    def plan(self) -> Plan:
-        """What is run."""
-
-    @property
-    def epoch(self) -> int:
-        """Number of the pass in which the last batch that was handed out was completed."""
-
-    def state_dict(self) -> State:
-        """What `iterate(state=...)` and `stream(state=...)` go on from."""
-
-    def state_cost(self) -> StateCost:
-        """What that weighs, and what going on from it costs."""
-
-    def anchor(self, key: str | None = None) -> str | None:
-        """Put the anchor of a run over growing data at a file, by default the newest; returns its name."""
-
-    def new_chunks(self, since: str | None = None) -> int:
-        """How many chunks have come since an anchor, by default the run's own."""
-
-
-class Batches(Running, Protocol):
-    """A run, seen from synchronous code. Iterable itself when the graph has one output."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-    def __next__(self) -> Any: ...
-
-    def __getitem__(self, output: str) -> Output:
-        """The batches of one named output."""
-
-    def __len__(self) -> int:
-        """Batches that this run gives from its beginning on; raises NoLength, a TypeError."""
-
-    def close(self) -> None:
-        """End the run, as leaving its block does; may be called again."""
-
-    def wait(self, *, chunks: int, since: str | None = None) -> int:
-        """Wait until so many chunks have come since an anchor; returns how many."""
-
-
-class Stream(Running, Protocol):
-    """A run, seen from asynchronous code. Iterable itself when the graph has one output."""
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def __aiter__(self) -> AsyncIterator[Any]: ...
-
-    async def __anext__(self) -> Any: ...
-
-    def __getitem__(self, output: str) -> AsyncOutput:
-        """The batches of one named output."""
-
-    async def wait(self, *, chunks: int, since: str | None = None) -> int:
-        """Wait until so many chunks have come since an anchor; returns how many."""
 
 
 class Engine(Protocol[Drawing_contra]):

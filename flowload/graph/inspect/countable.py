@@ -11,7 +11,8 @@ from flowload.graph.keywords import names_keywords
 from .length import length_of
 
 if TYPE_CHECKING:
-    from flowload.graph.engine import Batches, Even
+    from flowload.graph.engine import Even
+    from flowload.graph.faces import Batches
     from flowload.graph.plan import Plan
 
 __all__ = ["Countable"]

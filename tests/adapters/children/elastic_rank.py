@@ -33,7 +33,7 @@ def main(folder: Path, steps: int, what: str, of: str, killed: int = -1, at: int
     made = 0
     graph = DRAWINGS[what](fl.shard(lanes=LANES), 1)
     with as_often_as_can_be(), graph.iterate(seed=1, state=state) as batches:
-        note = {"lanes": len((state or {}).get("standing", {}).get("lanes", ()))}
+        note: dict[str, Any] = {"lanes": len((state or {}).get("standing", {}).get("lanes", ()))}
         note["anew"] = batches.state_cost().begins_anew
         (folder / f"begun-{os.getppid()}-{rank}").write_text(json.dumps(note))
         for batch in batches:
@@ -56,4 +56,5 @@ def main(folder: Path, steps: int, what: str, of: str, killed: int = -1, at: int
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5], *map(int, sys.argv[5:]))
+    given, count, shape, whose, *numbers = sys.argv[1:]
+    main(Path(given), int(count), shape, whose, *map(int, numbers))

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter, sleep
 
 import flowload as fl
-from flowload.graph.engine import Batches
+from flowload.graph.faces import Batches
 from flowload.sample import sample_path
 from tools.bench.measuring.settings import Settings, Work
 
