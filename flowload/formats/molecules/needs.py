@@ -42,14 +42,14 @@ def table_needs(
     flat, wide = np.empty(2, np.float32), np.empty((2, 2), np.float32)
     targets, packed = (np.empty(2), np.empty(2)), (atoms, labels, rows)
     yield find_unsound, (atoms, labels, rows, rows, 0, np.empty(2, np.uint8))
-    arrays = sizes.reshape(1, 2), wide, wide
-    yield pad_molecules, (packed, rows, WRITTEN, arrays, targets, sizes, True, True)
-    if not slots.fixed or rule.pairs == "real":
-        yield widths_of, (rows, rows, WRITTEN, rows, rows)
-        yield pad_batches, (packed, rows, rows, rows, (sizes, flat, flat), targets, sizes, True)
     if among:
-        where = rows, rows, rows
-        yield pad_at, (packed, rows, where, (sizes, flat, flat), targets, sizes, True)
+        yield pad_at, (packed, rows, (rows, rows, rows), (sizes, flat, flat), targets, sizes, True)
+    else:
+        arrays = sizes.reshape(1, 2), wide, wide
+        yield pad_molecules, (packed, rows, WRITTEN, arrays, targets, sizes, True, True)
+        if not slots.fixed or rule.pairs == "real":
+            yield widths_of, (rows, rows, WRITTEN, rows, rows)
+            yield pad_batches, (packed, rows, rows, rows, (sizes, flat, flat), targets, sizes, True)
     yield longest, (rows,)
     yield first_misfit, (rows, sizes, 0)
     yield largest, (rows, rows)

@@ -134,10 +134,12 @@ def column_needs(columns: Sequence[tuple[str, Column]], *, among: bool) -> Itera
     if any(column.dtype in KINDS for _, column in columns):
         yield find_bad_rows, (data, 0, 0, rows, rows, out, 0)
     if any(column.per == "atom" for _, column in columns):
-        yield pad_rows, (data, 0, rows, rows, rows, rows, out)
         if among:
             yield pad_rows_at, (data, 0, rows, rows, (rows, rows, rows), out)
+        else:
+            yield pad_rows, (data, 0, rows, rows, rows, rows, out)
     if any(column.per == "molecule" for _, column in columns):
-        yield take_rows, (data, 0, rows, out)
         if among:
             yield take_rows_at, (data, 0, rows, rows, out)
+        else:
+            yield take_rows, (data, 0, rows, out)
