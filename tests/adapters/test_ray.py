@@ -20,7 +20,7 @@ import pytest
 import flowload as fl
 from flowload.errors import GraphError, MissingExtra
 
-JOB = Path(__file__).with_name("ray_job.py")
+JOB = Path(__file__).parent / "children" / "ray_job.py"
 ROOT = Path(__file__).parents[2]
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")

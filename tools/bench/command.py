@@ -83,8 +83,14 @@ def devices(batches: int, rounds: int, cpus: int) -> None:
 @click.option("--batches", default=200, show_default=True, help="Of one measurement.")
 @options.rounds(5)
 @options.cpus
-def spread(batches: int, rounds: int, cpus: int) -> None:
+@click.option("--ray", is_flag=True, help="By actors of Ray instead, on a cluster of this machine.")
+def spread(batches: int, rounds: int, cpus: int, *, ray: bool) -> None:
     """A run in a process of its own beside one in this process: chess in tensors and bits, games."""
+    if ray:
+        from tools.bench.costs.ray import measure_ray  # noqa: PLC0415 - an extra
+
+        measure_ray(batches, rounds, cpus, tell)
+        return
     from tools.bench.costs.elsewhere import measure_elsewhere  # noqa: PLC0415 - see above
 
     measure_elsewhere(batches, rounds, cpus, tell)

@@ -20,12 +20,13 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import ray
+import ray as library
 
 import flowload as fl
 from flowload.runtime.elsewhere.lanes import RemoteLanes
 from flowload.sample import sample_path
 
+ray: Any = library  # typed in part
 BOUND = 2 << 20  #: bytes ahead
 STORE = 80 << 20  #: bytes of the object store: the least that Ray takes
 
