@@ -17,7 +17,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fingerprint", "differences", "names_below", "of_array", "of_bytes", "of_files", "of_objects"]
+__all__ = [
+    "Fingerprint",
+    "differences",
+    "names_below",
+    "of_array",
+    "of_bytes",
+    "of_documents",
+    "of_files",
+    "of_objects",
+]
 
 #: JSON values. "files": how many, "sizes": a digest of the names and sizes of all, "listed": [name, bytes,
 #: digest of what was sampled] of some, in order. "arrays": a text by key.
@@ -45,6 +54,16 @@ def of_files(paths: Sequence[str], names: Sequence[str]) -> Fingerprint:
         if place % step == 0:
             listed.append([printable(name), size, sampled(path, size, whole)])
     return {"files": len(paths), "sizes": every.hexdigest(), "listed": listed}
+
+
+def of_documents(documents: Sequence[bytes], names: Sequence[str]) -> Fingerprint:
+    """Of small files that lie in a store: the same as of files with these bytes."""
+    every = hashlib.blake2b(digest_size=12)
+    listed = []
+    for data, name in zip(documents, names, strict=True):
+        every.update(f"{name}\0{len(data)}\0".encode(errors="surrogateescape"))
+        listed.append([printable(name), len(data), of_bytes(data)])
+    return {"files": len(documents), "sizes": every.hexdigest(), "listed": listed[:LISTED]}
 
 
 def of_objects(names: Sequence[str], sizes: Sequence[int], tags: Sequence[str]) -> Fingerprint:

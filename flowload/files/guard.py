@@ -48,6 +48,7 @@ class Guard:
         self.copied: dict[str, Identity] = {}  #: files that were read whole
         self.maps: list[tuple[str, Mapped, Identity]] = []
         self.ranges: list[tuple[str, Range]] = []  #: of maps that are somebody else's
+        self.noted: dict[str, bytes] = {}  #: documents of a store that say how data are read, by URL
         self.behind: list[Callable[[], None]] = []  #: done when it is closed
         self.cost = 0.0  #: seconds of a look
         self.next_look = 0.0

@@ -50,6 +50,9 @@ class RecordingTable:
         self.guard = Guard()
         for path in dict.fromkeys(p for part in parts for each in part.series.values() for p in each.files):
             self.guard.watch(path)
+        for part in parts:
+            for each in part.series.values():
+                self.guard.noted.update(getattr(each, "documents", {}))  # of zarr in a store
         self.lengths = [part.end - part.begin for part in parts]
         self.offsets = [part.begin for part in parts]
         self.begins = [0, *accumulate(self.lengths)]

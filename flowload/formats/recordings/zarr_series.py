@@ -14,7 +14,7 @@ from flowload.formats.zarr.chunks.grid import PIECE, Piece
 from flowload.formats.zarr.chunks.reader import BLOCK, SCRATCH, SLACK, ChunkReader
 from flowload.formats.zarr.gaps import Gaps
 from flowload.formats.zarr.opening import OpenArray
-from flowload.formats.zarr.watch import documents_of
+from flowload.formats.zarr.watch import documents_of, stored_documents
 from flowload.kernels.streaming import is_large
 
 from .boxes import BoxReader, BoxSeries
@@ -48,6 +48,11 @@ class ZarrSeries:
     def files(self) -> Sequence[Path]:
         """See `Series`."""
         return documents_of(self.location)
+
+    @property
+    def documents(self) -> Mapping[str, bytes]:
+        """What stands for files of an array in a store."""
+        return stored_documents(self.array)
 
     def reader(self, extracts: Mapping[str, Extract]) -> RowReader:
         """See `Series`."""

@@ -18,7 +18,7 @@ from flowload.formats.zarr.array import ZarrArray
 from flowload.formats.zarr.members import array_keys, group_arrays, key_of
 from flowload.formats.zarr.opening import OpenArray
 from flowload.formats.zarr.stores import join_location
-from flowload.formats.zarr.watch import watched
+from flowload.formats.zarr.watch import stored_documents, watched
 
 from .columns import Choice, ColumnTable, check_path, pairs_of
 from .runs import gather_runs
@@ -93,6 +93,8 @@ class ZarrRows:
                 column.close()
             raise
         guard = watched(column.where for column in opened.values())
+        for column in opened.values():
+            guard.noted.update(stored_documents(column.array))
         return ColumnTable(opened, missing=self.missing, guard=guard)
 
     def named(self) -> Choice | None:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from flowload.files.guard import Guard
 
+from .chunks.stored import StoredChunks
+from .opening import OpenArray
 from .stores import is_url, split_zip
 
-__all__ = ["documents_of", "watched"]
+__all__ = ["documents_of", "stored_documents", "watched"]
 
 DOCUMENTS = ("zarr.json", ".zarray")
 
@@ -26,6 +28,12 @@ def watched(locations: Iterable[str]) -> Guard:
         for path in documents_of(location):
             guard.watch(path)
     return guard
+
+
+def stored_documents(array: OpenArray) -> dict[str, bytes]:
+    """The same of an array in a store: their bytes, by URL, for who tells data apart. Raises DataError."""
+    chunks = array.gaps.chunks
+    return chunks.documents(DOCUMENTS) if isinstance(chunks, StoredChunks) else {}
 
 
 def documents_of(location: str) -> list[Path]:

@@ -156,6 +156,9 @@ def test_records_and_states_are_those_of_a_folder(
                 next(batches)
             state = through_json(batches.state_dict())
         assert digests(behind, state=state) == wanted[2:]
+    with graphs[1].iterate(seed=4) as batches:
+        list(batches)
+    assert digests(graphs[0], state=through_json(batches.state_dict())) == [], "its files have gone by then"
 
 
 def test_what_is_open_stays_and_is_let_go_when_it_is_closed(s3: S3, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from flowload.formats.rows import ZarrRows
 from flowload.formats.zarr.chunks import stored
 from tests.files.objects.server import S3, s3_server
 from tests.formats.recordings.made import KINDS, numbers, read_window, write_array
+from tests.states import through_json
 
 DATA = numbers((90, 6))
 
@@ -196,6 +197,33 @@ def test_windows_and_rows_are_those_of_the_folder(s3: S3, tmp_path: Path) -> Non
     assert windows(url) == windows(str(tmp_path))
     assert rows(url) == rows(str(tmp_path))
     assert fl.read_range(url, 10, 20)["timeseries"].tobytes() == DATA[10:20].tobytes()
+
+
+def test_states_interchange_with_a_folder_and_know_other_metadata(s3: S3, tmp_path: Path) -> None:
+    url = stored_array(s3, tmp_path, codec="zstd")
+
+    def windows(where: str) -> fl.Graph:
+        return fl.windows(where, 16, count=8)
+
+    def rows(where: str) -> fl.Graph:
+        return fl.rows(ZarrRows(f"{where}/timeseries.zarr")) >> fl.shuffle() >> fl.batch(16)
+
+    def rest(graph: fl.Graph, **how: Any) -> list[bytes]:
+        with graph.iterate(seed=5, **how) as run:
+            return [batch["timeseries"].tobytes() for batch in run]
+
+    for make in (windows, rows):
+        graphs = [make(str(tmp_path)), make(url)]
+        wanted = rest(graphs[0])
+        for before, behind in (graphs, graphs[::-1]):
+            with before.iterate(seed=5) as run:
+                next(run)
+                state = through_json(run.state_dict())
+            assert rest(behind, state=state) == wanted[1:]
+        s3.buckets["games"]["rec/timeseries.zarr/zarr.json"] += b" "
+        with pytest.raises(DataError, match=r"zarr.json had \d+ bytes, has \d+"):
+            rest(graphs[1], state=state)
+        put(s3, tmp_path)
 
 
 def test_requests_are_counted_whoever_makes_them(s3: S3, tmp_path: Path) -> None:

@@ -55,6 +55,12 @@ class StoredChunks:
         """See `Chunks`."""
         return self.encode(coords) if self.layout is None else self.layout.name(coords, self.encode)
 
+    def documents(self, names: Sequence[str]) -> dict[str, bytes]:
+        """What is beside the chunks under some names, by URL, as far as it is there. Raises DataError."""
+        asks = [Ask(name) for name in names]
+        self.fetch(asks, nothing)
+        return {f"{self.url}/{ask.key}": ask.data for ask in asks if ask.found is not None}
+
     def usable(self, document: str) -> bool:
         """Whether the store can be read in this way: asked of the array's metadata, once."""
         try:
