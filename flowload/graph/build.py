@@ -295,7 +295,5 @@ def as_graph(value: object, side: str) -> Graph:
         hint = "; a port has one reader: put a tee(...) between"
     elif callable(value):
         hint = "; call it, or wrap a function of your own in fl.map(...)"
-    where = "outputs() takes graphs; there"
-    if side != "outputs":
-        where = f"'>>' joins graphs; on its {side}"
+    where = "outputs() takes graphs; there" if side == "outputs" else f"'>>' joins graphs; on its {side}"
     raise GraphError(f"{where} is {value!r}{hint}")

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from enum import Enum
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from inspect import getattr_static
-from time import perf_counter, thread_time
-from types import GeneratorType
-from typing import Any, cast
+from time import perf_counter
+from typing import Any
 
 from flowload.abc.operators import Block, Fold, Mark
-from flowload.abc.powers import Holding, Idling, Interruptible, Marked
-from flowload.errors import DataError
+from flowload.abc.powers import Idling, Interruptible, Marked
 from flowload.runtime.channel import Cut, Message, NumberedBlock
 from flowload.runtime.growing.idle_log import IdleLog
 from flowload.runtime.state.meters import counts_of
@@ -21,6 +17,7 @@ from flowload.runtime.tasks.call import Member, RunCall
 from flowload.runtime.tasks.epochs import Epochs
 
 from .chain_state import ChainState, UnderWay, Way
+from .fold_call import clean, holding, run_call
 
 __all__ = ["FoldChain"]
 
@@ -205,7 +202,7 @@ class FoldChain:
         """
         if self._several and self._members[k].meter.asks:  # of one, the job says what CPU it took
             call.cpu = 0.0
-        run = _run(self._members[k], self._holding[k], call, make, blocks=way.blocks, empties=way.empties)
+        run = run_call(self._members[k], self._holding[k], call, make, blocks=way.blocks, empties=way.empties)
         state, last = self._state, k + 1 == len(self._folds)
         outermost = state.now is None
         if outermost:
@@ -240,73 +237,3 @@ class FoldChain:
     def _call(self, k: int, block: Block | None = None, samples: int = 0) -> RunCall:
         self._taken[k] += 1
         return self._members[k].call(self._taken[k] - 1, block, samples, epoch=self._epochs[k].number)
-
-
-class End(Enum):
-    """No block: what a fold gave is over."""
-
-    END = "end"
-
-
-def _run(
-    member: Member,
-    holds: Holding | None,
-    call: RunCall,
-    make: Callable[[], Iterable[Block]],
-    *,
-    blocks: int,
-    empties: bool,
-) -> Generator[NumberedBlock, None, None]:
-    """One call of a fold: time it, weigh and count what it gives, settle it when it has given everything."""
-    source: Iterator[Block] | None = None
-    try:
-        while True:
-            began, cpu = perf_counter(), 0.0 if call.cpu is None else thread_time()
-            made: NumberedBlock | None = None
-            try:
-                with member:
-                    source = iter(make()) if source is None else source
-                    if (block := next(source, End.END)) is not End.END:
-                        made = NumberedBlock.of(0, given(block))
-            except DataError as error:
-                call.reject_all(error)
-            except Exception as error:
-                call.failed(error)
-                raise
-            if call.cpu is not None:
-                call.cpu += thread_time() - cpu
-            call.seconds += perf_counter() - began
-            if made is None:
-                break
-            member.meter.gave(made.samples, made.nbytes)
-            yield made
-    except GeneratorExit:  # the run is over in the midst of a call: its own `finally` runs now
-        if isinstance(source, GeneratorType):
-            with member:
-                source.close()
-        raise
-    if holds is not None:
-        with member:
-            member.meter.held = holds.held
-        member.settle(call, blocks=blocks)
-    else:  # it does not say: what is nowhere else is held, and nothing when it was emptied
-        member.settle(call, blocks=blocks)
-        member.meter.held = 0
-        member.meter.held = 0 if empties else max(0, member.meter.under_way)
-
-
-def holding(fold: Fold) -> Holding | None:
-    """A fold, if it says what it holds; not by `isinstance`, which would ask its property: user code."""
-    return cast("Holding", fold) if getattr_static(fold, "held", None) is not None else None
-
-
-def clean(call: RunCall) -> bool:
-    """Whether a call has told of nothing that it would tell of again."""
-    return not call.drops and not call.rejects and call.found is None
-
-
-def given(block: Block | None) -> Block:
-    """A block that a fold gave. Raises TypeError for None: taken for the end, the rest would be lost."""
-    if block is None:
-        raise TypeError("gave None among its blocks; wanted blocks, and no more of them where there are none")
-    return block

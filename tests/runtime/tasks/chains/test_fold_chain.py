@@ -10,6 +10,7 @@ import pytest
 from flowload.abc.operators import Block, Call, Mark
 from flowload.errors import DataError
 from flowload.runtime.channel import Message, NumberedBlock
+from flowload.runtime.tasks.chains import fold_call
 from flowload.runtime.tasks.chains import fold_chain as folds_module
 from flowload.runtime.tasks.chains.fold_chain import FoldChain
 from tests.runtime.stages import Folds, Ints, Rebatches, ints
@@ -188,8 +189,8 @@ def test_folds_that_share_a_call_say_what_cpu_each_took_and_one_alone_does_not(
 
         return Folds(push)
 
-    monkeypatch.setattr(folds_module, "thread_time", lambda: clock[0])
-    monkeypatch.setattr(folds_module, "perf_counter", lambda: 2 * clock[0])  # half of the time on a CPU
+    monkeypatch.setattr(fold_call, "thread_time", lambda: clock[0])
+    monkeypatch.setattr(fold_call, "perf_counter", lambda: 2 * clock[0])  # half of the time on a CPU
     both = members("fold", computes(0.25), computes(2.0))
     chain = FoldChain(both)
     chain.feed(items(1))
