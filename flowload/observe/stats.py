@@ -191,6 +191,7 @@ class RunStats(NamedTuple):
     warnings: tuple[Warned, ...] = ()  #: the last of them
     warned: int = 0  #: how many there were
     outcome: Outcome | None = None  #: None: it goes on
+    new_chunks: int | None = None  #: that have come behind the run's anchor; None: nothing grows
     epoch_waits: Mapping[int, WaitStats] = MappingProxyType({})  #: `chunk_wait` by pass, without the first
     network: NetworkStats = NetworkStats()
 

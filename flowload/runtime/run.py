@@ -33,6 +33,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from flowload.abc.operators import Block
+from flowload.abc.powers import Arriving
 from flowload.errors import FlowloadError, LedgerError
 from flowload.observe.counting.waits import Waits
 from flowload.observe.stats import ConsumerStats
@@ -180,6 +181,18 @@ class Run:
             executor.seen = None
         if trace is not None:
             self.recorder = TraceRecorder(self.compiled.segments, self.executors.values(), trace)
+
+    def counted_arrivals(self) -> Arrivals:
+        """What has come to growing sources. Raises GraphError where nothing grows."""
+        if self.arrivals is None:
+            self.arrivals = Arrivals(self.compiled.members, list(self.chunk_counts.values()))
+        return self.arrivals
+
+    def new_chunks(self) -> int | None:
+        """Chunks of indexed files behind the anchor; None where nothing grows. From any thread."""
+        if not any(isinstance(member.operator, Arriving) for member in self.compiled.members):
+            return None
+        return self.counted_arrivals().count(self.anchor)
 
     def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
         """Show every block that goes into a stage to its tap before the stage has it; from any thread."""

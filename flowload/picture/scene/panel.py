@@ -67,6 +67,8 @@ def run_panel(rails: Rails, spell: Spell) -> list[Section]:
 def resources(rails: Rails, spell: Spell) -> Iterator[list[Any]]:
     """What it takes of the machine."""
     now, before = spell.now, spell.before
+    if now.new_chunks is not None:
+        yield ["new chunks behind the anchor", count(now.new_chunks)]
     if now.memory_rss:
         yield ["memory of the process", size(now.memory_rss)]
     if rails.memory:

@@ -33,10 +33,7 @@ class Anchored:
 
     def arrivals(self) -> Arrivals:
         """What has come. Raises GraphError where nothing grows."""
-        run = self.begun_run()
-        if run.arrivals is None:
-            run.arrivals = Arrivals(run.compiled.members, list(run.chunk_counts.values()))
-        return run.arrivals
+        return self.begun_run().counted_arrivals()
 
     def anchor(self, key: str | None = None) -> str | None:
         """Put the anchor at a file, by default the newest that is known; returns its name.

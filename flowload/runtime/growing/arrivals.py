@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -39,6 +40,7 @@ class Arrivals:
         self.sources = [one for one in operators if isinstance(one, Arriving)]
         self.counters = [one for one in operators if isinstance(one, Counting)]
         self.known = known
+        self.lock = threading.Lock()  # statistics are asked for while somebody waits
         self.beyond: list[list[str]] = [[] for _ in self.sources]  #: not told yet, by source
         self.tallies: dict[tuple[int, str | None], Tally] = {}
         if not self.sources:
@@ -80,10 +82,11 @@ class Arrivals:
         return self.tallies[key]
 
     def count(self, since: str | None) -> int:
-        """Chunks behind an anchor, as far as their files were looked at."""
-        tallies = [self.tally(number, since) for number in range(len(self.sources))]
-        done = sum(tally.advance(self.chunks_of) for tally in tallies if tally is not None)
-        return done + sum(self.chunks_of(path) or 0 for path in self.behind(since))
+        """Chunks behind an anchor, as far as their files were looked at; from any thread."""
+        with self.lock:
+            tallies = [self.tally(number, since) for number in range(len(self.sources))]
+            done = sum(tally.advance(self.chunks_of) for tally in tallies if tally is not None)
+            return done + sum(self.chunks_of(path) or 0 for path in self.behind(since))
 
     def chunks_of(self, path: str) -> int | None:
         """Chunks of a file; None: nobody has looked. One, where no stage reads chunks of files."""

@@ -66,6 +66,7 @@ def snapshot(run: Run) -> RunStats:
         warnings=warnings_of(run),
         warned=sum(len(member.told) for member in compiled.members),
         outcome=outcome_of(run),
+        new_chunks=run.new_chunks(),
         consumers_lock=outside,
         network=run.process.network(),
     )

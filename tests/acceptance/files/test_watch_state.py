@@ -232,7 +232,7 @@ def test_a_network_for_every_so_many_chunks(folder: Path, parts: list[Path]) -> 
     with none_left(), pooled(folder, pool=100).iterate(epochs=None) as batches:
         assert batches.wait(chunks=GAMES) == GAMES
         assert batches.anchor() == "a.tar"
-        assert batches.new_chunks() == 0
+        assert batches.new_chunks() == batches.stats().new_chunks == 0
         next(batches)
         assert batches.new_chunks(since="") == GAMES
         for number in (1, 2):
@@ -242,6 +242,9 @@ def test_a_network_for_every_so_many_chunks(folder: Path, parts: list[Path]) -> 
             writer.join()
             assert batches.anchor() == f"n{number}.tar"
         assert batches.new_chunks(since="n1.tar") == GAMES
+        assert batches.anchor("a.tar") == "a.tar"
+        assert batches.stats().as_json()["new_chunks"] == 2 * GAMES
+        batches.anchor("n2.tar")
         assert batches.new_chunks(since="a.tar") == 2 * GAMES
         state = json.dumps(batches.state_dict())
     put(parts[3], folder, "b")  # it sorts before the anchor, and came later
@@ -294,6 +297,7 @@ def test_where_nothing_grows_nobody_waits(parts: list[Path]) -> None:
     graph = fl.discover(parts[0]) >> fl.read("lc0") >> fl.unpack() >> fl.batch(4)
     with graph.iterate() as batches, pytest.raises(GraphError, match="nothing in this graph grows"):
         batches.wait(chunks=1)
+    assert batches.stats().new_chunks is None
     with (
         graph.iterate() as batches,
         pytest.raises(GraphError, match="wait: chunks is 0; wanted a number from 1"),
