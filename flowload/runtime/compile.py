@@ -172,7 +172,8 @@ class CompiledGraph:
         setting = replace(self._setting(placed, lane), shared=shared)
         with Noted(placed.name, placed.node.where):
             opened = placed.stage.open(setting)
-            self.needs += placed.stage.needs(setting)
+            if self.lanes is None or lane in (None, self.lanes.here[0]):
+                self.needs += placed.stage.needs(setting)  # those of other lanes are the same
         operators = check_opened(placed, opened)
         single = len(operators) == 1
         return [

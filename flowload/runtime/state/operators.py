@@ -11,7 +11,7 @@ from flowload.abc.operators import Fold, Map, Route, Source, Turn
 from flowload.abc.powers import Stateful
 from flowload.runtime.tasks.call import Member
 
-__all__ = ["NOTHING", "Unsaved", "put_back", "state_of", "states_of"]
+__all__ = ["NOTHING", "Unsaved", "put_back", "says_states", "state_of", "states_of"]
 
 
 NOTHING = object()  #: in the place of a state: of an operator that remembers nothing, or whose stream is over
@@ -21,15 +21,25 @@ class Unsaved(Exception):  # noqa: N818 - no error: a run without that state mak
     """An operator that cannot be saved, and why; without a word: not now."""
 
 
-def states_of(members: Iterable[Member]) -> list[Any]:
-    """What each operator says of itself. Raises Unsaved."""
-    return [state_of(member) for member in members]
+def states_of(members: Iterable[Member], stateful: Iterable[bool]) -> list[Any]:
+    """What each operator says of itself. Raises Unsaved.
+
+    Args:
+        members: they.
+        stateful: of each, whether it says anything; see `says_states`.
+    """
+    return [state_of(member, says=says) for member, says in zip(members, stateful, strict=True)]
 
 
-def state_of(member: Member) -> Any:
+def says_states(members: Iterable[Member]) -> list[bool]:
+    """Of each operator whether it has a state: asked once, for the answer takes up to 8 us."""
+    return [isinstance(member.operator, Stateful) for member in members]
+
+
+def state_of(member: Member, *, says: bool) -> Any:
     """What an operator says of itself; NOTHING where it remembers nothing. Raises Unsaved."""
-    operator = member.operator
-    if not isinstance(operator, Stateful):
+    operator: Any = member.operator
+    if not says:
         if isinstance(operator, Map | Route) or getattr(operator, "memoryless", False):
             return NOTHING
         kind = next(kind.__name__.lower() for kind in (Source, Fold, Turn) if isinstance(operator, kind))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flowload.runtime.message import Label
 
 from .meters import counts_of
-from .operators import NOTHING, Unsaved, states_of
+from .operators import NOTHING, Unsaved, says_states, states_of
 from .snapshots import ENDED, FIRST, Part, Snapshots
 
 if TYPE_CHECKING:  # a member's call is told of by tasks, which save by this module
@@ -33,6 +33,7 @@ class Saver:
         self.snapshots = snapshots
         self.k = k
         self.members = members
+        self.stateful: list[bool] = []  #: of each; asked when a part is saved first
         self.label = FIRST  #: the latest cut that has passed
         self.since = perf_counter()  #: when a part was saved last
         self.next_finer = self.since + snapshots.interval  #: when a cut of its own may be due; never before
@@ -70,7 +71,8 @@ class Saver:
         """
         began = thread_time()  # not the clock: what others do on a busy machine is no cost of this
         try:
-            states = states_of(self.members)
+            self.stateful = self.stateful or says_states(self.members)
+            states = states_of(self.members, self.stateful)
         except Unsaved as why:
             if str(why):
                 self.snapshots.lack(str(why))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
 from flowload.abc.operators import Route, Source, Turn
+from flowload.abc.powers import Paced
+from flowload.runtime.channel import Channel
 from flowload.runtime.compile import CompiledGraph
 from flowload.runtime.elsewhere.lane import RemoteLane
 from flowload.runtime.elsewhere.lane_task import RemoteLaneTask
@@ -41,7 +43,9 @@ def task_for(
         return partial(run_source, segment, executors["io"], compiled.run.epochs)
     if isinstance(operator, Route | Turn):
         return wiring_for(segment, operator, executor, monitor)
-    behind = compiled.outputs.values(), segments_behind(segment, compiled.segments)
+    behind: tuple[Iterable[Channel], Sequence[Segment]] = (), ()
+    if isinstance(operator, Paced):  # else nobody asks; to find them takes a look at all segments for each
+        behind = compiled.outputs.values(), segments_behind(segment, compiled.segments)
     if not segment.is_map:
         return FoldTask(segment, monitor, executor, behind).run
     if is_async(first):

@@ -14,6 +14,8 @@ import flowload as fl
 from flowload.runtime.message import NumberedBlock
 from flowload.runtime.state.saver import Saver
 from flowload.runtime.state.snapshots import FIRST, Part, Place, Snapshots
+from flowload.runtime.tasks import choose
+from flowload.sample import sample_path
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +38,11 @@ def run(epochs: int) -> int:
         return sum(1 for _ in batches)
 
 
+def run_of(batches: Any) -> Any:
+    """The run behind a reader's face."""
+    return batches.begun_run()
+
+
 def counted(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, calls: Counter[str]) -> None:
     """Count the calls of a function."""
     inner = getattr(owner, name)
@@ -47,8 +54,10 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, calls: Count
     monkeypatch.setattr(owner, name, outer)
 
 
-def test_more_passes_ask_no_more_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("every", [0.0, 3600.0])
+def test_more_passes_and_cuts_ask_no_more_protocols(monkeypatch: pytest.MonkeyPatch, every: float) -> None:
     calls: Counter[str] = Counter()
+    monkeypatch.setattr(Snapshots, "every", every)
     run(2)  # classes that were never looked at are remembered
     counted(monkeypatch, type(typing.SupportsInt), "__instancecheck__", calls)
     assert isinstance(1, typing.SupportsInt)  # so it is counted
@@ -82,3 +91,19 @@ def test_a_refused_cut_is_not_asked_for_at_every_block() -> None:
     before = perf_counter()
     assert saver.finer() is None
     assert saver.next_finer >= before + snapshots.interval / 8
+
+
+def test_lanes_need_the_kernels_of_one_stream_and_are_not_compared_with_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: Counter[str] = Counter()
+    counted(monkeypatch, choose, "segments_behind", calls)
+    needs = []
+    for lanes in (1, 4):
+        games = fl.discover(sample_path("chess")) >> fl.read("lc0") >> fl.shard(0, 1, lanes=lanes)
+        graph = games >> fl.shuffle_pool(100) >> fl.unpack(rate=0.5) >> fl.reservoir(64) >> fl.batch(8)
+        with graph.iterate() as batches:
+            next(batches)
+            needs.append(len(run_of(batches).compiled.needs))
+    assert 0 < needs[1] == needs[0]
+    assert not calls  # nothing here is held back until there is room
