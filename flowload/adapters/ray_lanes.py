@@ -87,6 +87,7 @@ class RayWorker:
         except Exception as error:  # noqa: BLE001 - whatever Ray has for it
             lines = [line.strip() for line in str(error).splitlines()]
             why = next((line for line in lines if line.startswith("The actor is dead because")), lines[0])
+            why = why.partition(" Some common causes")[0]  # of any death
             died = ProcessDied(f"{self.where} died, or what it gave is lost ({type(error).__name__}): {why}")
             died.__cause__ = error
             found.set_exception(died)
