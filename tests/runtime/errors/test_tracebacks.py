@@ -108,7 +108,7 @@ def test_a_cause_keeps_its_own_way(face: Face) -> None:
     assert cause is not None
     names = frames_of(cause)
     assert names[0] == __name__
-    assert "flowload.stages.batches.batch" in names
+    assert names[-1].startswith("flowload.")
 
 
 @pytest.mark.slow

@@ -123,7 +123,8 @@ def test_what_is_brought_for_the_first_time_is_not_brought_again(s3: S3, tmp_pat
     with graph(tmp_path).iterate(seed=3) as batches:
         list(batches)
         assert batches.stats().stages["unpack"].gauges.get("objects_brought_again", 0) == 0
-    assert sorted(s3.gets()[-len(FILES) :]) == sorted(f"run/{file.name}" for file in FILES)
+    tars = [key for key in s3.gets() if not key.endswith(".index")]  # an index may come between two of them
+    assert sorted(tars[-len(FILES) :]) == sorted(f"run/{file.name}" for file in FILES)
 
 
 @pytest.mark.parametrize(
