@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -25,15 +26,18 @@ class LocalWorker:
         self.where = f"local worker {asked.number}"
         self.threads = {name: ThreadPoolExecutor(1, f"test-{name}") for name in ("lanes", "word")}
         self.dead = False
+        self.lock = threading.Lock()
         self.futures: set[Future[Answer]] = set()
 
     def ask(self, what: str, *given: Any) -> Future[Answer]:
         answer: Future[Answer] = Future()
-        if self.dead:
-            answer.set_exception(ProcessDied(f"{self.where} is dead"))
-            return answer
-        self.futures.add(answer)
-        self.threads["lanes" if what in ("begin", "take") else "word"].submit(self.do, answer, what, *given)
+        with self.lock:  # or it is killed between the look and the call
+            if self.dead:
+                answer.set_exception(ProcessDied(f"{self.where} is dead"))
+                return answer
+            self.futures.add(answer)
+            group = "lanes" if what in ("begin", "take") else "word"
+            self.threads[group].submit(self.do, answer, what, *given)
         return answer
 
     def do(self, answer: Future[Answer], what: str, *given: Any) -> None:
@@ -43,10 +47,12 @@ class LocalWorker:
         self.futures.discard(answer)
 
     def kill(self) -> None:
-        if self.dead:
-            return
-        self.dead = True
-        for future in tuple(self.futures):
+        with self.lock:
+            if self.dead:
+                return
+            self.dead = True
+            left = tuple(self.futures)
+        for future in left:
             with suppress(Exception):  # it has its answer already
                 future.set_exception(ProcessDied(f"{self.where} was killed"))
         self.worker.begun.set()
