@@ -228,6 +228,7 @@ def write(path: Path, lengths: list[int]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_an_index_and_an_inflate_are_a_chunk_format(tmp_path: Path) -> None:
     path = write(tmp_path / "a.zipped", [3, 40, 7])
     form: ChunkFormat = AdaptedFormat(Zipped())

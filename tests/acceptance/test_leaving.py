@@ -97,6 +97,7 @@ def test_a_walk_that_is_cancelled(tmp_path: Path, watch: bool, monkeypatch: pyte
     anyio.run(main)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cutoff", [None, 2.0])
 def test_the_pairs_of_a_huge_molecule(
     tmp_path: Path, cutoff: float | None, monkeypatch: pytest.MonkeyPatch

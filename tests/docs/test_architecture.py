@@ -98,6 +98,7 @@ def lost(package: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_words_of_a_rooms_docstring_are_there() -> None:
     pages = sorted((ROOT / "flowload").rglob("__init__.py"))
     found = {page.parent.name: words for page in pages if (words := lost(page.parent))}

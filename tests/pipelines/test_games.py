@@ -88,6 +88,7 @@ def test_all_packings_give_the_same_batches(raw: Path) -> None:
     assert np.array_equal(two, three)
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_split_are_the_whole(raw: Path, wanted: Any) -> None:
     parts = [rows(data=raw, split=split, shuffle=False) for split in SPLITS]
     assert all(len(part) for part in parts)

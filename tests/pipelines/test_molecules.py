@@ -32,6 +32,7 @@ def test_it_runs_without_arguments() -> None:
     assert str(batch["R"].dtype) == "torch.float32"
 
 
+@pytest.mark.slow
 def test_the_layouts(tmp_path: Path) -> None:
     with fl.load(FILE, layout="masked", num_atoms=30).iterate() as batches:
         batch = next(iter(batches))
@@ -93,6 +94,7 @@ def test_by_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "every sample is accounted for" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_few_shapes() -> None:
     options: dict[str, Any] = {"num_atoms": (12, 18, 26), "batch_atoms": 216, "drop_last": True}
     with fl.load(FILE, device="cpu", **options).iterate() as batches:
@@ -134,6 +136,7 @@ def test_half_of_the_pairs_and_what_is_selected() -> None:
     assert sorted(half) == ["E", "N", "R", "Z", "batch_segments", "dst_idx", "src_idx"]
 
 
+@pytest.mark.slow
 def test_crystals_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     atoms = "Properties=species:S:1:pos:R:3:forces:R:3 energy=-1\nCu 0 0 0 0 0 0\n"
     (tmp_path / "copper.xyz").write_text(3 * f'1\nLattice="0 1.8 1.8 1.8 0 1.8 1.8 1.8 0" {atoms}')

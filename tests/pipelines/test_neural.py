@@ -54,6 +54,7 @@ def test_neurons_are_chosen_with_the_graph_of_the_data() -> None:
     assert min(sizes) >= 5
 
 
+@pytest.mark.slow
 def test_columns_by_name_in_a_range_of_rows_in_half_the_bytes(series: np.ndarray) -> None:
     graph = fl.load(
         PIPELINE,

@@ -82,6 +82,7 @@ def fails(face: Face, data: list[Path], stage: str, **options: Any) -> DataError
     return caught.value
 
 
+@pytest.mark.slow
 def test_a_bad_game_ends_the_run(face: Face, good_tar: Path, with_bad_chunk: Path, chunk: Damage) -> None:
     error = fails(face, [good_tar, with_bad_chunk], "unpack")
     assert error.reason == chunk.reason
