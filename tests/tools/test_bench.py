@@ -298,8 +298,13 @@ def test_maps_are_measured_in_threads_and_in_processes() -> None:
 @pytest.mark.slow
 def test_a_process_of_its_own_is_measured_beside_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """That both give the same is for other tests; what it costs is the bench's to say."""
-    monkeypatch.setattr(elsewhere, "GRAPHS", {"games": ("games", {"batch_size": 64})})
+    monkeypatch.setattr(elsewhere, "LEAST", 1)
+    monkeypatch.setattr(elsewhere, "FIRST", 1)
+    monkeypatch.setattr(elsewhere, "JOBS", {"games": elsewhere.JOBS["games"]})
+    monkeypatch.setattr(elsewhere, "WAYS", {"64 KiB": elsewhere.WAYS["64 KiB"]})
     told: list[str] = []
     (found,) = elsewhere.measure_elsewhere(batches=3, rounds=1, cpus=1, tell=told.append)
     assert min(found.rate, found.cpu) > 0
+    assert found.mapped is not None
     assert "in a process of its own" in told[0]
+    assert list(elsewhere.measure_way(batches=3, rounds=1, cpus=1, tell=told.append)) == ["64 KiB"]

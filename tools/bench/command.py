@@ -69,7 +69,7 @@ def hops(blocks: int, rounds: int, cpus: int) -> None:
 
 
 @main.command()
-@click.option("--batches", default=2000, show_default=True, help="Of one measurement.")
+@click.option("--batches", default=600, show_default=True, help="Of one measurement.")
 @options.rounds(9)
 @options.cpus
 def devices(batches: int, rounds: int, cpus: int) -> None:
@@ -80,20 +80,24 @@ def devices(batches: int, rounds: int, cpus: int) -> None:
 
 
 @main.command()
-@click.option("--batches", default=200, show_default=True, help="Of one measurement.")
-@options.rounds(5)
+@click.option("--batches", default=60, show_default=True, help="Of one measurement.")
+@options.rounds(12)
 @options.cpus
 @click.option("--ray", is_flag=True, help="By actors of Ray instead, on a cluster of this machine.")
 def spread(batches: int, rounds: int, cpus: int, *, ray: bool) -> None:
-    """A run in a process of its own beside one in this process: chess in tensors and bits, games."""
+    """A run in a process of its own, and a map in worker processes, beside a run in this process.
+
+    Whole jobs (chess in tensors, bits and packed frames, games), and the way of batches alone.
+    """
     if ray:
         from tools.bench.costs.ray import measure_ray  # noqa: PLC0415 - an extra
 
         measure_ray(batches, rounds, cpus, tell)
         return
-    from tools.bench.costs.elsewhere import measure_elsewhere  # noqa: PLC0415 - see above
+    from tools.bench.costs.elsewhere import measure_elsewhere, measure_way  # noqa: PLC0415 - see above
 
     measure_elsewhere(batches, rounds, cpus, tell)
+    measure_way(batches, rounds, cpus, tell)
 
 
 @main.command()

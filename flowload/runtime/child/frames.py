@@ -28,10 +28,10 @@ __all__ = [
 HEAD = struct.Struct("<I")
 READ = 1 << 18  #: bytes that are asked for at once
 
-#: Bytes, and batches, that may be sent before they are asked for; and always two. A message, and waking who
-#: waits for it, take as long as a batch of games, 60 us: with two ahead those came at 0.3 x the rate of a run
-#: in the reader's process, with 4 MiB at 0.5 x, with 16 MiB, and 17 batches a message, at 0.7 x.
-SMALL, MOST = 16 << 20, 256
+#: Bytes, and batches, that may be sent before they are asked for, and how many always. A message, and waking
+#: who waits for it, take as long as a batch of games, 60 us: with two ahead those came at 0.3 x the rate of a
+#: run in the reader's process, with 4 MiB at 0.5 x, with 16 MiB, and 17 batches a message, at 0.7 x.
+SMALL, MOST, ALWAYS = 32 << 20, 256, 3
 
 
 class Array(NamedTuple):
@@ -96,7 +96,7 @@ class Taken(NamedTuple):
 
 def ahead(nbytes: int) -> int:
     """Batches of so many bytes that may be sent before they are asked for."""
-    return max(2, min(MOST, SMALL // max(1, nbytes)))
+    return max(ALWAYS, min(MOST, SMALL // max(1, nbytes)))
 
 
 def frame(*entries: Any) -> bytes:

@@ -105,7 +105,6 @@ class Inbox:
 
     def receive(self, *, wait: bool) -> bool:
         """Take what has come; by one thread at a time. Whether anything has."""
-        self.tell()  # room for more, for this reader has nothing
         try:
             for entry in self.frames.receive(wait=wait):
                 self.take(entry)

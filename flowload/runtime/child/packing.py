@@ -75,9 +75,10 @@ class Packer:
             return packed
         found = Found(self)
         if type(value) is dict and found.all_arrays(value, whole):
-            self.layout = tuple(found.layout)
+            layout = tuple(found.layout)
+            known, self.layout = self.layout == layout, layout
             spans, places, kept = found.told()
-            return Packed(Arrays(self.layout, tuple(whole), spans, places), kept)
+            return Packed(Arrays(None if known else layout, tuple(whole), spans, places), kept)
         found = Found(self)
         meta, buffers = pack(value, dumps)
         for buffer in buffers:

@@ -157,6 +157,12 @@ def test_what_lies_elsewhere_is_copied_once(border: Border, given: Any) -> None:
     assert len(border.crossed(batch).entry.spans) == 1, "one behind the other"
 
 
+def test_leases_that_run_backwards_are_copied(border: Border) -> None:
+    given = border.leased(64).reshape(8, 8)[::-1, 2:4]
+    np.testing.assert_array_equal(border.cross({"x": given})["x"], given)
+    assert border.copied == 1
+
+
 def test_leases_of_copies_are_used_again(border: Border) -> None:
     for number in range(50):
         seen = border.cross({"x": np.full(5000, number)})

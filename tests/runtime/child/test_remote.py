@@ -122,6 +122,14 @@ def test_batches_that_are_held_stay_and_memory_is_used_again() -> None:
     assert (last["x"] == np.arange(first_of(19), first_of(19) + (32 << 12)).reshape(32, -1)).all()
 
 
+def test_what_was_taken_is_counted_when_the_run_is_left() -> None:
+    with numbers(4000).iterate(process=True) as batches:
+        for _ in range(5):
+            next(batches)
+    assert batches.stats().blocks_delivered == 5
+    assert batches.state_dict()["delivered"] == {"out": 5}
+
+
 @pytest.mark.slow
 def test_pages_go_with_the_run_but_for_those_that_are_held() -> None:
     batches: Any
