@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ class Line:
         self.run: Any = Run(count)
         self.file = SharedFile()
         self.frames = Frames(self.theirs)
-        self.sender = Sender(ours, self.run, "out", self.file)
+        self.sender = Sender(ours, cast("Any", self.run), "out", self.file)
 
     def come(self) -> list[Any]:
         """The entries of the next messages but for room and memory."""

@@ -88,8 +88,8 @@ def turn(run: Any, batches: int, *, process: bool) -> Turn:
 def size_of(batch: Any) -> int:
     """Its bytes, at least one."""
     if isinstance(batch, dict):
-        return max(1, sum(each.nbytes for each in batch.values()))
-    return max(1, int(batch.nbytes))
+        return int(max(1, sum(each.nbytes for each in batch.values())))
+    return int(max(1, batch.nbytes))
 
 
 def settle(runs: Iterable[Any]) -> None:
@@ -131,7 +131,7 @@ def later(graph: fl.Graph, rounds: int, cpus: int) -> float:
             with graph.iterate(epochs=None, cpus=cpus, process=process) as run:
                 next(run)
                 seconds.append(perf_counter() - began)
-    return median(there - here for here, there in zip(*found.values(), strict=True))
+    return median(there - here for here, there in zip(found[False], found[True], strict=True))
 
 
 def ways_of(graph: fl.Graph, *, batches: bool) -> dict[str, fl.Graph]:
