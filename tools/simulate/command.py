@@ -27,6 +27,7 @@ __all__ = ["main"]
 NAME = "python tools/simulate"
 HEAD = ("trainers", "samples/s", "of the most", "devices wait", "a pass", "held by")
 SIDES = ">>>>><"
+DAYS = 2  #: from so many on they are said, not hours
 
 
 def numbers(_context: click.Context, _parameter: click.Parameter, value: str) -> list[int]:
@@ -166,12 +167,17 @@ def table(reached: Sequence[tuple[int, Reached]]) -> list[str]:
             f"{one.rate:,.0f}",
             f"{one.rate / one.ceiling:.0%}",
             f"{one.waited:.0%}" if one.device else "",
-            duration(one.pass_seconds),
+            long_duration(one.pass_seconds),
             one.bound,
         )
         for trainers, one in reached
     ]
     return align(rows, SIDES)
+
+
+def long_duration(seconds: float) -> str:
+    """In days, where it takes days."""
+    return f"{seconds / 86400:,.1f} days" if seconds > DAYS * 86400 else duration(seconds)
 
 
 def table_of_points(points: Sequence[Point]) -> list[str]:
