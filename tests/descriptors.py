@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.suite.warm import KEPT
 from tests.threads import give_way
 
 __all__ = ["descriptors", "none_left_open"]
@@ -34,10 +35,16 @@ def none_left_open() -> Iterator[None]:
 
 
 def descriptors() -> Mapping[int, str]:
-    """Those of this process, with what they lead to where the system tells; not that which this looks by."""
+    """Those of this process, with what they lead to where the system tells.
+
+    Without that which this looks by, and those of the tests' own processes, which begin with whichever
+    test is the first to need one.
+    """
     found = {}
     for path in list(FOLDER.iterdir()):
         with suppress(OSError):  # it is closed by now
             path.stat(follow_symlinks=False)
+            if int(path.name) in KEPT:
+                continue
             found[int(path.name)] = str(path.readlink()) if FOLDER is LINUX else ""
     return found

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeAlias
 
-__all__ = ["Started", "Warm", "run_warm", "start_warm"]
+__all__ = ["KEPT", "Started", "Warm", "run_warm", "start_warm"]
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("forked.py")
@@ -34,6 +34,7 @@ class Warm:
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path, forks: socket.socket) -> None:
         self.args = ["python", *argv]
         self.returncode: int | None = None
+        self.asking = threading.Lock()  # its status is told once, and any thread may wait for it
         told, telling = os.pipe()
         out, stdout = os.pipe()
         self.errors = os.memfd_create("stderr")
@@ -54,11 +55,12 @@ class Warm:
 
     def wait(self, timeout: float | None = None) -> int:
         """Its status, once it has ended; raises TimeoutExpired."""
-        if self.returncode is None:
-            if not select.select([self.told], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            self.returncode = int(self.told.readline())
-        return self.returncode
+        with self.asking:
+            if self.returncode is None:
+                if not select.select([self.told], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired(self.args, timeout or 0)
+                self.returncode = int(self.told.readline())
+            return self.returncode
 
     def communicate(self, timeout: float = 120) -> tuple[str, str]:
         """The rest of stdout, and stderr, when it has ended. Raises TimeoutExpired; it is killed then."""
@@ -116,6 +118,9 @@ class Warm:
 Started: TypeAlias = Warm | subprocess.Popen[str]
 
 
+KEPT: set[int] = set()  #: descriptors that stay open from the first such process on, until this one ends
+
+
 class Forks:
     """A process that has imported modules, and forks; it ends with this one, or by `end`."""
 
@@ -132,9 +137,11 @@ class Forks:
                 env=environment({"OPENBLAS_NUM_THREADS": "1"}),  # no thread of numpy's: none survives a fork
             )
         atexit.register(self.end)
+        KEPT.add(self.socket.fileno())
 
     def end(self) -> None:
         """Leave it without a socket, of which it dies."""
+        KEPT.discard(self.socket.fileno())
         self.socket.close()
         self.process.wait()
 

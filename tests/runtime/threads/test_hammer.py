@@ -8,6 +8,7 @@ import itertools
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
@@ -53,7 +54,7 @@ def usage() -> tuple[int, int]:
 
 
 class Ledger:
-    """Threads, descriptors and Python memory at its second entry; at the last they are to be no more."""
+    """Threads, descriptors and Python memory at its second entry; behind it they are to be no more."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[tuple[int, int], int]] = []
@@ -67,10 +68,12 @@ class Ledger:
     def check(self) -> None:
         self.enter()
         self.entries.pop(0)  # what watching itself has cost, and no run was watched from its begin
-        (before, start), (after, end) = self.entries[0], self.entries[-1]
+        (before, _), (after, _) = self.entries[0], self.entries[-1]
         # Fewer is no leak: a worker thread that an earlier test's event loop left may end in between.
         assert all(now <= then for now, then in zip(after, before, strict=True)), (before, after)
-        assert end - start < GROWTH
+        # What is loaded once comes in one of the stretches, what a run leaves in all of them.
+        sizes = [size for _, size in self.entries]
+        assert min(after - before for before, after in pairwise(sizes)) < GROWTH, sizes
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ def test_a_thousand_runs_leave_nothing(ledger: Ledger) -> None:
             for batch in batches:
                 assert len(batch) == 3
                 break
-        if cycle in (800, 810):  # memory is watched from here on: watching it makes everything slow
+        if cycle in (800, 810, 905):  # memory is watched from here on: watching it makes everything slow
             ledger.enter()
     ledger.check()
 
@@ -103,7 +106,7 @@ def test_many_runs_in_one_loop_leave_nothing(ledger: Ledger) -> None:
         for seed in range(SOME):
             async with graph.stream(seed=seed, cpus=2) as batches:
                 await anext(batches)
-            if seed in (20, 30):
+            if seed in (20, 30, 75):
                 ledger.enter()
         ledger.check()
         assert len(asyncio.all_tasks()) == 1
@@ -116,7 +119,7 @@ def test_dropped_iterators_leave_nothing(ledger: Ledger) -> None:
     graph = endless()
     for cycle in range(SOME):
         next(graph.iterate(seed=cycle, cpus=2))
-        if cycle in (20, 30):
+        if cycle in (20, 30, 75):
             ledger.enter()
     ledger.check()
 
@@ -135,7 +138,7 @@ def test_failing_runs_leave_nothing(ledger: Ledger) -> None:
     for number in range(SOME):
         with pytest.raises(ValueError, match="Ints"):
             cycle()
-        if number in (20, 30):
+        if number in (20, 30, 75):
             ledger.enter()
     ledger.check()
 
@@ -144,7 +147,7 @@ def test_failing_runs_leave_nothing(ledger: Ledger) -> None:
 def test_a_long_run_takes_no_more_memory_than_a_short_one(ledger: Ledger) -> None:
     with endless().iterate(cpus=2) as batches:
         for number, _ in enumerate(batches):
-            if number in (200, 210):
+            if number in (200, 210, 850):
                 ledger.enter()
             if number == 1500:
                 break

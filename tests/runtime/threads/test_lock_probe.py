@@ -25,6 +25,7 @@ from flowload.runtime.threads.lock_probe import (
 )
 from flowload.runtime.threads.lock_times import CONSUMER, LockTimes, Seen, Who
 from flowload.runtime.threads.monitor import RunLock
+from tests.threads import give_way
 
 WHERE = Addresses(usleep=1, pread=2, state=0x7F0000000000, futex=b"202")
 TRIES = 2000  #: looks, of which one is enough; a busy machine hides many
@@ -268,6 +269,8 @@ def test_the_cpu_of_threads_outside_the_run_is_counted_and_no_others() -> None:
     turn.wait()
     outside.join()
     inside.join()
+    while any(Path(f"/proc/self/task/{thread.native_id}").exists() for thread in (outside, inside)):
+        give_way()  # Python is done with a thread a little before the system is
     probe.look(threads, 1.0)
     probe.close()
     assert told[0] == 0.0  # what it did before it was first seen is not the run's

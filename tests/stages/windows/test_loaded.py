@@ -17,9 +17,10 @@ from flowload.errors import DataError, GraphError, UserCodeError
 from flowload.stages.windows.loaded import keeping
 from flowload.testing import check_resume, check_stage
 from tests.stages.windows.loads import Loads
-from tests.threads import none_left
+from tests.threads import give_way, none_left
 
 T = 200
+TURNS = 100_000  #: of other threads
 DATA = np.arange(T * 3, dtype=np.float32).reshape(T, 3)
 
 
@@ -66,6 +67,10 @@ def test_no_more_are_made_than_is_said(prefetch: int) -> None:
         batch: Any = None
         for given in range(8):
             load.wait(given + prefetch + (given == 0))
+            for _ in range(TURNS):  # a call that is over may hold what it gave until its thread has a turn
+                if load.living() <= prefetch + 1:
+                    break
+                give_way()
             assert load.living() <= prefetch + 1
             batch = next(batches)
         assert len(load.calls) <= 8 + prefetch
