@@ -97,6 +97,7 @@ class Line:
         self.schedule: int | None = None
         with suppress(OSError):  # a kernel that does not count it
             self.schedule = os.open(f"/proc/self/task/{native}/schedstat", os.O_RDONLY)
+        self.before = (0, 0)  # of a thread that has ended since its files were opened
         self.before = self.times()
 
     def times(self) -> tuple[int, int]:

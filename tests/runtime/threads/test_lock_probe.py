@@ -278,6 +278,17 @@ def test_the_cpu_of_threads_outside_the_run_is_counted_and_no_others() -> None:
     assert not probe.clocks
 
 
+@sees
+def test_a_thread_may_end_between_its_files_are_opened_and_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> bytes:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(os, "pread", gone)
+    with Line(threading.get_native_id()) as line:
+        assert line.gained() == (0, 0)
+        assert not line.readable()
+
+
 def scheduled(monkeypatch: pytest.MonkeyPatch, *times: tuple[int, int]) -> LockProbe:
     """A probe that is told these nanoseconds of a thread, look by look."""
     told = iter(times)
