@@ -159,36 +159,6 @@ def kills(seed: str) -> dict[str, Any]:
     }
 
 
-def nodes() -> dict[str, Any]:
-    """A node dies with its actors, and another comes: as many actors as there is room for."""
-    from ray.cluster_utils import Cluster  # noqa: PLC0415 - for this job alone
-
-    ray.shutdown()  # that of `main`, which has one node
-    RemoteLanes.look, RemoteLanes.every = 0.0, 0.2
-    own = {"object_store_memory": STORE, "include_dashboard": False, "temp_dir": os.environ["RAY_JOB_FOLDER"]}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **own})
-    try:
-        dying = cluster.add_node(num_cpus=1, object_store_memory=STORE)
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
-        wanted, got, workers = whole(epochs=40), list[str](), []
-        how = {"workers": "cluster", "placement": "spread", "bytes_ahead": BOUND}
-        with drawn().on_ray(seed=3, epochs=40, **how) as batches:
-            alive = iter(batches)
-            for number in (2, 1, 2):
-                while batches.workers != number or len(got) < 20:
-                    got.append(digest(next(alive)))
-                workers.append(batches.workers)
-                if number == 2 and len(workers) == 1:
-                    cluster.remove_node(dying, allow_graceful=False)
-                elif number == 1:
-                    cluster.add_node(num_cpus=1, object_store_memory=STORE)
-            got += [digest(batch) for batch in alive]
-        return {"exact": got == wanted, "workers": workers, "deaths": batches.replaced}
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
-
-
 def training(config: dict[str, Any]) -> None:
     """What each of two trainers does; one of them is killed once."""
     import torch  # noqa: PLC0415 - in the trainers alone
