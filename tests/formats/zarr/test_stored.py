@@ -241,3 +241,18 @@ def test_requests_are_counted_whoever_makes_them(s3: S3, tmp_path: Path) -> None
             for band in (1, 2)
             for side in (0, 1)
         )
+
+
+def test_a_number_in_a_name_is_no_status() -> None:
+    where = "http://127.0.0.1:41635/games/rec/c/416/0"
+    for said, behind in (
+        (f"Error performing GET {where}: Server returned non-2xx status code: 403 Forbidden", False),
+        (f"Error performing GET {where}: error sending request", False),
+        (
+            f"Error performing GET {where}: Server returned non-2xx status code: 416 Range Not Satisfiable",
+            True,
+        ),
+        (f"416, message='Range Not Satisfiable', url='{where}'", True),
+        ("<Code>InvalidRange</Code>", True),
+    ):
+        assert bool(stored.BEHIND.search(said)) is behind, said

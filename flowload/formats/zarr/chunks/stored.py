@@ -6,6 +6,7 @@ at once, so that a request's way there and back is waited for once.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -26,7 +27,12 @@ from .places import ABSENT, KEPT, Coords, Encode, Index, Opening, ShardLayout, W
 
 __all__ = ["StoredChunks"]
 
-BEHIND = ("416", "range was invalid", "range started at")  #: what is said of a range behind the end
+#: What is said of a range behind the end. A bare 416 may be of a port, or of a chunk's name.
+BEHIND = re.compile(
+    r"status(?: code)?[: (]*416\b|\b416[ ,]+(?:Range|Requested|message)|InvalidRange|range was invalid"
+    r"|range started at",
+    re.IGNORECASE,
+)
 
 
 class StoredChunks:
@@ -189,7 +195,7 @@ def settle(store: Store, ask: Ask, tries: int, wait: Wait) -> None:
         store.get_all([ask], wait)
     if isinstance(ask.failed, FileNotFoundError):
         return
-    if ask.failed is not None and any(word in str(ask.failed) for word in BEHIND):
+    if ask.failed is not None and BEHIND.search(str(ask.failed)):
         ask.begin(store.head(ask.key, wait))  # it is too short: whoever reads it says so
         return
     if ask.failed is not None:
