@@ -20,6 +20,7 @@ from flowload.graph.inspect.lanes import LanePlan, find_lanes
 from flowload.graph.inspect.length import Length, length_of
 from flowload.runtime.capsules.write import Capsules
 from flowload.runtime.growing.chunk_counts import chunk_counts
+from flowload.runtime.growing.growth import Growth
 from flowload.runtime.growing.log import grown, repeat
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.memory.shared_file import SharedFile
@@ -153,10 +154,10 @@ class Order(RunOrder):
             standing = RemoteStanding(compiled, self.lanes, self.remote, pool, self.state, since)
         else:
             standing = standing_of(compiled, saved, since)
-        begun = Run(compiled, pool, monitor, standing, roots=roots)
-        begun.anchor = (self.start.growing or {}).get("anchor")
-        begun.chunk_counts = chunk_counts(compiled.members, (self.start.growing or {}).get("chunks"))
-        return begun
+        grew = self.start.growing or {}
+        counts = chunk_counts(compiled.members, grew.get("chunks"))
+        growth = Growth(tuple(compiled.members), grew.get("anchor"), counts)
+        return Run(compiled, pool, monitor, standing, roots=roots, growth=growth)
 
     @cached_property
     def lanes(self) -> LanePlan | None:
@@ -200,11 +201,11 @@ class Order(RunOrder):
         if run is None:
             return self.start.growing
         with run.monitor.run_lock:
-            found = grown(run.compiled.segments, self.start.growing, run.arrivals)
+            found = grown(run.compiled.segments, self.start.growing, run.growth.arrivals)
         if found is None:
             return None
-        chunks = {node: counts.state() for node, counts in run.chunk_counts.items()}
-        return {**found, "anchor": run.anchor, "chunks": chunks}
+        chunks = {node: counts.state() for node, counts in run.growth.chunk_counts.items()}
+        return {**found, "anchor": run.growth.anchor, "chunks": chunks}
 
     def write(self, delivered: Mapping[str, int], run: Run | None = None) -> State:
         """The state after so many blocks of each output; there may be arrays in it.

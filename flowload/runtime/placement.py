@@ -17,6 +17,7 @@ from flowload.runtime.lanes.last_cut import LastCut
 from flowload.runtime.lanes.rounds import Rounds
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.chains.map_chain import is_async
+from flowload.runtime.tasks.notices import Notices
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.monitor import Monitor
 
@@ -79,7 +80,9 @@ class Placement:
         writer, port = self._writer(origin, None)
         last = writer.members[-1]
         name = f"{end.node}.last"
-        member = replace(last, name=name, operator=LastCut(), meter=Meter(), told=set(), takes=(), lane=None)
+        member = replace(
+            last, name=name, operator=LastCut(), meter=Meter(), notices=Notices(), takes=(), lane=None
+        )
         segment = self._segment([member])
         channel = Channel(last.name, name, self.monitor)
         writer.outputs[port] = channel
@@ -124,7 +127,7 @@ class Placement:
             name=f"{node}.lanes",
             operator=cast("Any", rounds),  # of none of the shapes: it has a task of its own
             meter=Meter(),
-            told=set(),
+            notices=Notices(),
             takes=(),
             lane=None,
         )

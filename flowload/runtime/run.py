@@ -24,7 +24,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from time import perf_counter
@@ -33,32 +32,29 @@ import anyio
 from anyio.abc import TaskGroup
 
 from flowload.abc.operators import Block
-from flowload.abc.powers import Arriving
 from flowload.errors import FlowloadError, LedgerError
-from flowload.observe.counting.waits import Waits
-from flowload.observe.stats import ConsumerStats
 from flowload.observe.trace import Trace
 from flowload.printable import text_of
 from flowload.runtime.elsewhere.standing import RemoteStanding
-from flowload.runtime.growing.arrivals import Arrivals
-from flowload.runtime.growing.chunk_counts import ChunkCounts
+from flowload.runtime.growing.growth import Growth
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.observe.accounts import check_accounts, check_delivered, check_made_again
-from flowload.runtime.observe.process import ProcessStats, thread_clock
+from flowload.runtime.observe.delivered import Delivered
+from flowload.runtime.observe.process import ProcessStats, ThreadTime
 from flowload.runtime.observe.tracing import TraceRecorder
+from flowload.runtime.observe.watch_lock import watch_lock
 from flowload.runtime.state.refill import refill
 from flowload.runtime.state.standing import Standing
 from flowload.runtime.tasks.choose import TaskMain, task_for
 from flowload.runtime.tasks.segment import Segment
 from flowload.runtime.threads.eventloop import keep_ctrl_c_out
 from flowload.runtime.threads.executor import Executor
-from flowload.runtime.threads.lock_probe import LockProbe, threads_of
+from flowload.runtime.threads.lock_probe import LockProbe
 from flowload.runtime.threads.monitor import Monitor
 from flowload.tracebacks import shortened
 
 from .capture import EXITS, FAILURES, Capture, as_error
 from .channel import Channel, EndOfStream, Message, NumberedBlock, ReaderGone
-from .cold_start import compile_kernels
 from .compile import CompiledGraph
 from .unchanged import check_files
 
@@ -67,8 +63,6 @@ __all__ = ["Run"]
 log = logging.getLogger("flowload")
 
 PATIENCE = 5.0  #: seconds that a stopped run waits for calls that are under way
-GLANCE = 0.05  #: seconds between two looks at who has Python's lock: 0.2 ms each
-SETTLED = 0.5  #: seconds before the first: short runs need none
 IO_THREADS = 8  #: blocking I/O costs no CPU, so it may have more threads than there are CPUs
 
 
@@ -83,28 +77,21 @@ class Run:
         standing: Standing | RemoteStanding | None = None,
         *,
         roots: Mapping[str, Sequence[str]] | None = None,
+        growth: Growth | None = None,
     ) -> None:
         self.compiled = compiled
         self.standing = standing
         self.pool = pool
         self.monitor = monitor
-        self.arrivals: Arrivals | None = None  #: made when somebody asks
         self.roots = roots or {}  #: folders that sources read, by node
-        self.anchor: str | None = None  #: what came behind this file is new; see `growing.arrivals`
-        self.chunk_counts: Mapping[str, ChunkCounts] = {}  #: of files of growing sources, by node
+        self.growth = growth or Growth(tuple(compiled.members))
         self.failure: BaseException | None = None
         self.finished = False
         self.unclosed = 0  #: parts of it that could not be closed when it was stopped
-        self.delivered = 0
-        self.blocks_delivered = 0
-        self.consumer_wait = 0.0
-        self.waits = Waits()
-        self.taken = {name: ConsumerStats() for name in compiled.outputs}
+        self.delivered = Delivered(compiled.outputs)
         self.began = perf_counter()
         self.ended = 0.0
-        self.loop_clock: int | None = None
-        self.loop_began = 0.0
-        self.loop_time = 0.0
+        self.loop: ThreadTime | None = None  #: CPU time of the event loop's thread
         self.process = ProcessStats()
         self.lock = LockProbe()
         self.recorder: TraceRecorder | None = None
@@ -117,8 +104,7 @@ class Run:
         """Start every task, in a scope of their own, so that the reader is never cancelled with them."""
         self.began = perf_counter()
         self.process = ProcessStats()
-        self.loop_clock = thread_clock()
-        self.loop_began = time.thread_time()
+        self.loop = ThreadTime()
         self.gone = anyio.Event()
         self._scope = anyio.CancelScope()
         self.monitor.run_lock.when_settled = self.monitor.break_deadlock
@@ -131,21 +117,6 @@ class Run:
             message = await self._next_message(output)
             if isinstance(message, NumberedBlock) and message.block is not None:
                 return message.block
-
-    def delivered_one(self, output: str, block: Block, waited: float, epoch: int = 0) -> int:
-        """Count a block that an output's reader got, and the seconds that it waited; returns its samples."""
-        samples = len(block)
-        self.delivered += samples
-        self.blocks_delivered += 1
-        self.consumer_wait += waited
-        old = self.taken[output]
-        self.taken[output] = ConsumerStats(old.samples + samples, old.blocks + 1, old.wait + waited)
-        if self.recorder is not None and waited > Segment.long_wait:
-            now = perf_counter()
-            self.recorder.waited("consumers", "waits for a batch", now - waited, now)
-        if not getattr(block, "more", False):
-            self.waits.note(waited, epoch)
-        return samples
 
     async def stop(self) -> None:
         """End the run wherever it is, and wait until nothing of it is left."""
@@ -181,18 +152,6 @@ class Run:
             executor.seen = None
         if trace is not None:
             self.recorder = TraceRecorder(self.compiled.segments, self.executors.values(), trace)
-
-    def counted_arrivals(self) -> Arrivals:
-        """What has come to growing sources. Raises GraphError where nothing grows."""
-        if self.arrivals is None:
-            self.arrivals = Arrivals(self.compiled.members, list(self.chunk_counts.values()))
-        return self.arrivals
-
-    def new_chunks(self) -> int | None:
-        """Chunks of indexed files behind the anchor; None where nothing grows. From any thread."""
-        if not any(isinstance(member.operator, Arriving) for member in self.compiled.members):
-            return None
-        return self.counted_arrivals().count(self.anchor)
 
     def tap(self, taps: Mapping[str, Callable[[Block], object]]) -> None:
         """Show every block that goes into a stage to its tap before the stage has it; from any thread."""
@@ -241,7 +200,7 @@ class Run:
         assert self._scope is not None  # noqa: S101 - start() made it
         with self._scope:
             async with anyio.create_task_group() as watchers:
-                watchers.start_soon(self._watch_lock)
+                watchers.start_soon(watch_lock, self.lock, self.executors, self.compiled.at)
                 async with anyio.create_task_group() as group:
                     with Capture(self._fail):  # what cannot even begin has failed like any other
                         self._open_executors()
@@ -266,16 +225,6 @@ class Run:
         elif self.standing is not None and self.standing.goes_on:
             await self.executors["io"].run(self.standing.put_back)
             await refill(self.compiled.members, self.executors["kernel"])
-
-    async def _watch_lock(self) -> None:
-        """Look now and then who has Python's lock."""
-        if self.lock.where is None:
-            return
-        await anyio.sleep(SETTLED)
-        await compile_kernels([self.lock.need()], 1, quiet=True)
-        while True:
-            self.lock.look(threads_of(self.executors.values(), self.compiled.at), 4 * GLANCE)
-            await anyio.sleep(GLANCE)
 
     def _open_executors(self) -> None:
         kernels = max([self.compiled.run.cpus, *(s.workers for s in self.compiled.segments)])
@@ -320,13 +269,14 @@ class Run:
         for close in (self.lock.close, self.compiled.close, self.compiled.release, self.pool.close):
             with Capture(self._not_closed, FAILURES):
                 close()
-        self.loop_time = time.thread_time() - self.loop_began
+        if self.loop is not None:
+            self.loop.stop()
         self.process.stop()
         self.ended = perf_counter()
 
     def _outcome(self) -> str:
         """How it went, in one line."""
-        what = f"{self.blocks_delivered:,} batches, {self.delivered:,} samples"
+        what = f"{self.delivered.blocks:,} batches, {self.delivered.samples:,} samples"
         if self.failure is None:
             return f"{'finished' if self.finished else 'stopped'}; {what}"
         told = [f"failed; {what}", *getattr(self.failure, "__notes__", ()), text_of(self.failure)]

@@ -19,7 +19,7 @@ from flowload.stages.chunks.inflate.decompress import Decompress
 from flowload.stages.chunks.inflate.rechunk import Rechunk
 from flowload.stages.chunks.pool import ChunkPool
 from flowload.stages.chunks.read import Index
-from flowload.stages.chunks.reservoir import Exchange
+from flowload.stages.chunks.reservoir_fold import Exchange
 from tests.acceptance.lines import chess
 from tests.runtime.reading import FACES, Face
 from tests.threads import give_way

@@ -7,7 +7,8 @@ import pytest
 from flowload.abc.operators import Mark, State
 from flowload.blocks import ORIGIN, Frames
 from flowload.graph import place
-from flowload.stages.chunks.reservoir import Exchange, ReservoirStage
+from flowload.stages.chunks.reservoir import ReservoirStage
+from flowload.stages.chunks.reservoir_fold import Exchange
 from flowload.testing import check_resume
 from tests.stages.toy import toy_frames
 from tests.testing import wrong

@@ -21,7 +21,7 @@ from .stood import WhereLanesStand
 from .telling import tell
 from .workers import Answer, Asked, Start, Worker
 
-__all__ = ["DEATHS", "LONG", "Crew", "Seat", "check_workers", "waited_for"]
+__all__ = ["LONG", "Crew", "Seat", "check_workers"]
 
 log = logging.getLogger("flowload")
 
@@ -76,6 +76,8 @@ class Crew:
         self.seats: list[Seat] = []
         self.failed = False
         self.closed = False
+        self.deaths = 0  # in a row, without a block
+        self.replaced = 0  #: workers that died, and were
         self.last_stats: list[RunStats] = []
         self.left: dict[int, dict[str, Any]] = {}  # where lanes stood behind rounds that a reader may be at
 
@@ -101,6 +103,30 @@ class Crew:
             round=self.into.rounds(),
         )
         return Seat(number, lanes, self.start_worker(asked), saved=monotonic())
+
+    def first_heard(self, number: int, future: Future[Answer]) -> Any:
+        """What a worker says when it has begun, or one that is started for it when it dies."""
+        while True:
+            seat = self.seats[number]
+            try:
+                rows = self.heard(seat, waited_for(seat, future))
+            except ProcessDied as error:
+                self.count_death(seat, error)
+                self.seats[number] = self.seated(number)
+                future = self.seats[number].worker.ask("begin")
+            else:
+                seat.began = True
+                return rows
+
+    def count_death(self, seat: Seat, error: ProcessDied) -> None:
+        """A worker has died, and another is to go on for it. Raises ProcessDied where too many do."""
+        seat.worker.kill()
+        self.deaths += 1
+        if self.deaths > DEATHS:
+            raise ProcessDied(f"{self.deaths} workers died one after the other, and gave nothing: {error}")
+        self.replaced += 1
+        lanes = ", ".join(map(str, seat.lanes))
+        log.warning("%s; another goes on with its lanes (%s)", error, lanes)
 
     def heard(self, seat: Seat, answer: Answer) -> Any:
         """What a worker has answered. Raises what it raised."""

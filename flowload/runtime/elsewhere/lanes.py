@@ -20,7 +20,7 @@ from flowload.graph.inspect.lane_cut import CutLanes
 from flowload.runtime.capture import as_error
 from flowload.runtime.lanes.rounds import Count
 
-from .crew import DEATHS, LONG, Crew, Seat, check_workers, waited_for
+from .crew import LONG, Crew, Seat, check_workers
 from .into import Into
 from .lane import Arrived
 from .workers import Answer, Parcels, Start
@@ -68,8 +68,6 @@ class RemoteLanes(Crew):
         self.thread: threading.Thread | None = None
         self.on_way = 0  # bytes that calls may bring
         self.waiting = 0  # bytes that have come, and have not gone on
-        self.deaths = 0  # in a row, without a block
-        self.replaced = 0  #: workers that died, and were
         self.closing = threading.Lock()
 
     # ---- from threads of the reader's and the run's
@@ -95,30 +93,6 @@ class RemoteLanes(Crew):
         for lane, remote in into.lanes.items():
             remote.passes = int(counts[places_of[lane], Count.PASSES])
         return counts
-
-    def first_heard(self, number: int, future: Future[Answer]) -> Any:
-        """What a worker says when it has begun, or one that is started for it when it dies."""
-        while True:
-            seat = self.seats[number]
-            try:
-                rows = self.heard(seat, waited_for(seat, future))
-            except ProcessDied as error:
-                self.count_death(seat, error)
-                self.seats[number] = self.seated(number)
-                future = self.seats[number].worker.ask("begin")
-            else:
-                seat.began = True
-                return rows
-
-    def count_death(self, seat: Seat, error: ProcessDied) -> None:
-        """A worker has died, and another is to go on for it. Raises ProcessDied where too many do."""
-        seat.worker.kill()
-        self.deaths += 1
-        if self.deaths > DEATHS:
-            raise ProcessDied(f"{self.deaths} workers died one after the other, and gave nothing: {error}")
-        self.replaced += 1
-        lanes = ", ".join(map(str, seat.lanes))
-        log.warning("%s; another goes on with its lanes (%s)", error, lanes)
 
     def go(self) -> None:
         """Ask for blocks from now on."""

@@ -33,7 +33,7 @@ class Anchored:
 
     def arrivals(self) -> Arrivals:
         """What has come. Raises GraphError where nothing grows."""
-        return self.begun_run().counted_arrivals()
+        return self.begun_run().growth.counted_arrivals()
 
     def anchor(self, key: str | None = None) -> str | None:
         """Put the anchor at a file, by default the newest that is known; returns its name.
@@ -41,13 +41,13 @@ class Anchored:
         None: no file has come. A state keeps it.
         """
         arrivals = self.arrivals()
-        run = self.begun_run()
-        run.anchor = arrivals.newest() if key is None else key
-        return run.anchor
+        growth = self.begun_run().growth
+        growth.anchor = arrivals.newest() if key is None else key
+        return growth.anchor
 
     def new_chunks(self, since: str | None = None) -> int:
         """How many chunks of indexed files have come since an anchor, by default the run's own."""
-        return self.arrivals().count(self.begun_run().anchor if since is None else since)
+        return self.arrivals().count(self.begun_run().growth.anchor if since is None else since)
 
 
 async def while_it_runs(run: Run, wait: Callable[[], Awaitable[T]]) -> T:

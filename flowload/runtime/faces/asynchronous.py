@@ -166,7 +166,7 @@ class AsyncBatches(AsyncReading, Anchored):
             if boundaries is not None:
                 boundaries.stand(part)
                 epoch = boundaries.epoch
-            self._samples[output] += self.run.delivered_one(output, block, waited, epoch)
+            self._samples[output] += self.run.delivered.note(output, block, waited, epoch, self.run.recorder)
 
     def check_delivered(self, output: str) -> None:
         """An output has ended, and its reader has all of it; or LedgerError."""
@@ -225,7 +225,9 @@ class AsyncBatches(AsyncReading, Anchored):
         """
         check_chunks(chunks)
         arrivals, run = self.arrivals(), self.begun_run()
-        return await while_it_runs(run, lambda: arrivals.wait(chunks, run.anchor if since is None else since))
+        return await while_it_runs(
+            run, lambda: arrivals.wait(chunks, run.growth.anchor if since is None else since)
+        )
 
     def stalled(self, dump: Dump) -> None:
         """Keep capsules of the calls that a run without progress is in, if it keeps any."""

@@ -23,7 +23,7 @@ def outcome_of(run: Run) -> Outcome | None:
         return Outcome("failed", stage=next(names, ""), text=printable("; ".join(words)))
     if run.ended:
         return Outcome("over" if run.finished else "left")
-    if run.delivered or run.blocks_delivered:
+    if run.delivered.blocks:
         return None
     silent = (name for name, members in run.compiled.nodes.items() if not members[-1].meter.blocks_out)
     return Outcome("empty", stage=next(silent, ""))
@@ -31,7 +31,9 @@ def outcome_of(run: Run) -> Outcome | None:
 
 def warnings_of(run: Run) -> tuple[Warned, ...]:
     """The last things that were skipped or filled, each source once, oldest first."""
-    found = [(notice, member.node) for member in run.compiled.members for notice in tuple(member.warned)]
+    found = [
+        (notice, member.node) for member in run.compiled.members for notice in tuple(member.notices.last)
+    ]
     last = nlargest(KEPT, found, key=lambda each: each[0].at)
     return tuple(
         Warned(notice.at - run.began, node, printable(notice.source), printable(notice.what))

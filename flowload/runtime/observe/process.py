@@ -11,7 +11,7 @@ from time import process_time
 from flowload.files.objects.traffic import TRAFFIC, Taken
 from flowload.observe.stats import NetworkStats
 
-__all__ = ["ProcessStats", "clock_seconds", "resident", "thread_clock"]
+__all__ = ["ProcessStats", "ThreadTime", "resident"]
 
 IO = Path("/proc/self/io")
 MEMORY = Path("/proc/self/statm")
@@ -42,6 +42,27 @@ class ProcessStats:
         return NetworkStats(*(self._after or TRAFFIC.taken()).since(self._before))
 
 
+class ThreadTime:
+    """CPU seconds of the thread that makes it, from then until it stops them; any thread may ask."""
+
+    def __init__(self) -> None:
+        # The clock of a thread, which others may read: macOS has none.
+        known = hasattr(time, "pthread_getcpuclockid")
+        self._clock = time.pthread_getcpuclockid(threading.get_ident()) if known else None
+        self._began = time.thread_time()
+        self._total: float | None = None
+
+    def stop(self) -> None:
+        """Count no further; called in that thread."""
+        self._total = time.thread_time() - self._began
+
+    def seconds(self) -> float:
+        """So far; 0 until it is stopped, where the system has no such clock."""
+        if self._total is not None:
+            return self._total
+        return 0.0 if self._clock is None else time.clock_gettime(self._clock) - self._began
+
+
 def read_bytes(io: Path) -> int:
     """Bytes that this process caused to be fetched from storage; those in the page cache are not."""
     try:
@@ -58,15 +79,3 @@ def resident(path: Path = MEMORY) -> int:
     except OSError:
         return 0
     return int(pages[1]) * PAGESIZE if len(pages) > 1 else 0
-
-
-def thread_clock() -> int | None:
-    """The clock of the calling thread's CPU time, which any thread may read; None: the system has none."""
-    if hasattr(time, "pthread_getcpuclockid"):
-        return time.pthread_getcpuclockid(threading.get_ident())
-    return None
-
-
-def clock_seconds(clock: int | None) -> float:
-    """CPU seconds by a `thread_clock`; 0 without one."""
-    return 0.0 if clock is None else time.clock_gettime(clock)

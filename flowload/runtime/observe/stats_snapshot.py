@@ -14,7 +14,7 @@ from flowload.runtime.channel import Channel
 from flowload.runtime.lanes.rounds import Rounds
 from flowload.runtime.lanes.statistics import edges_as_one, gauge_as_one, tasks_as_one
 from flowload.runtime.observe.outcome import outcome_of, warnings_of
-from flowload.runtime.observe.process import clock_seconds, resident
+from flowload.runtime.observe.process import resident
 from flowload.runtime.run import Run
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.chains.map_chain import is_async
@@ -40,10 +40,10 @@ def snapshot(run: Run) -> RunStats:
         stages={name: _stage(run, name, tasks, owners) for name in compiled.nodes},
         edges=edges,
         elapsed=(run.ended or perf_counter()) - run.began,
-        delivered=run.delivered,
-        blocks_delivered=run.blocks_delivered,
-        consumer_wait=run.consumer_wait,
-        loop_time=run.loop_time or clock_seconds(run.loop_clock) - run.loop_began,
+        delivered=run.delivered.samples,
+        blocks_delivered=run.delivered.blocks,
+        consumer_wait=run.delivered.waited,
+        loop_time=0.0 if run.loop is None else run.loop.seconds(),
         buffers_leased=buffers.leased,
         buffers_made=buffers.made,
         buffer_bytes=buffers.leased_bytes + buffers.free_bytes,
@@ -56,17 +56,17 @@ def snapshot(run: Run) -> RunStats:
         cpu_time=cpu_time,
         storage_bytes=storage_bytes,
         outputs=len(compiled.outputs),
-        chunk_wait=run.waits.stats(),
-        epoch_waits=run.waits.by_epoch(),
+        chunk_wait=run.delivered.waits.stats(),
+        epoch_waits=run.delivered.waits.by_epoch(),
         epochs=compiled.run.epochs,
         first_epoch=compiled.run.first_epoch,
         unclosed=run.unclosed,
-        consumers=dict(run.taken),
+        consumers=dict(run.delivered.by_output),
         memory_rss=resident(),
         warnings=warnings_of(run),
-        warned=sum(len(member.told) for member in compiled.members),
+        warned=sum(len(member.notices.told) for member in compiled.members),
         outcome=outcome_of(run),
-        new_chunks=run.new_chunks(),
+        new_chunks=run.growth.new_chunks(),
         consumers_lock=outside,
         network=run.process.network(),
     )

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from threading import get_ident
-from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,14 +20,12 @@ from flowload.observe.counting.metrics import Meter
 from flowload.printable import printable
 from flowload.runtime.capture import Noted
 
-__all__ = ["Failing", "Member", "Noticed", "RunCall"]
+from .notices import Notices
 
-log = logging.getLogger("flowload")
+__all__ = ["Failing", "Member", "RunCall"]
 
 #: A share of skipped inputs says little before this many came in; at the end it is checked anyway.
 _ENOUGH = 100
-
-WARNINGS = 20  #: of a stage that are kept
 
 Lease = Callable[..., Bytes]  #: see `BufferPool.lease`
 
@@ -50,14 +44,6 @@ class Failing:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception):
             self._call.failed(error)
-
-
-class Noticed(NamedTuple):
-    """Something that was logged of a source."""
-
-    at: float  #: as `perf_counter` says
-    source: str
-    what: str
 
 
 class Keeper(Protocol):
@@ -177,8 +163,7 @@ class Member(Noted):
     lease: Lease
     keys_at: Callable[[int], tuple[int, int]] | None = None  #: those of a pass; None: the same for all
     meter: Meter = field(default_factory=Meter)
-    told: set[tuple[str, str]] = field(default_factory=set)  #: skips and gaps that were logged
-    warned: deque[Noticed] = field(default_factory=partial(deque, maxlen=WARNINGS))  #: the last of these
+    notices: Notices = field(default_factory=Notices)  #: skips and gaps that were logged
     last_error: DataError | None = None  #: that was skipped
     tap: Callable[[Block], object] | None = None  #: shown every block before the operator has it
     stop: Bytes = field(default_factory=lambda: np.zeros(1, np.uint8))  #: of its run: see `Call.stop`
@@ -244,11 +229,11 @@ class Member(Noted):
             meter.dropped[printable(error.reason)] += count
             meter.skipped += count
             self.last_error = error
-            self._tell(error, count)
+            self.notices.skipped(self.node, error, count)
             self.check_budget(final=False)
         for what, count in call.lacks:
             meter.missing += count
-            self._tell_missing(what)
+            self.notices.missing(self.node, what)
 
     def check_budget(self, *, final: bool) -> None:
         """Raise TooManyErrors when more was skipped than the stage allows."""
@@ -269,26 +254,6 @@ class Member(Noted):
             found, wanted = f"{meter.skipped:,}", f"at most {budget}"
             with self:
                 raise TooManyErrors("too many bad inputs", where=where, found=found, wanted=wanted) from error
-
-    def _tell(self, error: DataError, count: int) -> None:
-        source = source_of(error.where)
-        if (source, error.reason) not in self.told:
-            self.told.add((source, error.reason))
-            # Its text: handlers keep records, and an error's traceback keeps the batch and its memory.
-            log.warning("%s: skipped %d: %s", self.node, count, str(error))
-            self.warned.append(Noticed(perf_counter(), source, f"skipped {count}: {error}"))
-
-    def _tell_missing(self, what: DataError) -> None:
-        if (what.where, what.reason) not in self.told:
-            self.told.add((what.where, what.reason))
-            log.warning("%s: the fill value stands for data that do not exist: %s", self.node, what)
-            told = f"the fill value stands for data that do not exist: {what}"
-            self.warned.append(Noticed(perf_counter(), source_of(what.where), told))
-
-
-def source_of(where: str) -> str:
-    """The file or URL of a place such as "a.tar: game 3" or "set, molecule 7": a URL's colon has no blank."""
-    return where.partition(": ")[0].partition(", ")[0]
 
 
 def unfit(node: str, block: Block, takes: tuple[type, ...]) -> str:

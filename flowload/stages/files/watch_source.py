@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -17,51 +17,19 @@ from flowload.errors import ClosedRun, DataError
 from .events import FileEvents, FolderEvents
 from .glob import Natural, Search, natural
 from .list_source import in_blocks
+from .places import Places
 from .ready import Probe, ReadyFiles
 from .told_log import Entry, ToldFile, ToldLog, entries_of
 from .walk import GoOn, anything
 from .writers import LookAtFiles
 
-__all__ = ["Places", "WatchSource", "in_thread"]
+__all__ = ["WatchSource", "in_thread"]
 
 TICK = 0.25  #: seconds between looks at files that are still being written: closing a file is no event
 SHARE = 50  #: a search again takes at most one part in so many of the time
 
 T = TypeVar("T")
 Listen = Callable[[Sequence[str], bool], FileEvents]
-
-
-class Places(Protocol):
-    """Where files are looked for: see `Search`, which looks in folders."""
-
-    @property
-    def roots(self) -> list[str]:
-        """What is listened to."""
-
-    @property
-    def recursive(self) -> bool:
-        """Whether that is all below it."""
-
-    def check(self, go_on: GoOn) -> None:
-        """Raise NoDataError where there is nothing to watch."""
-
-    def find_any(self, go_on: GoOn) -> list[str]:
-        """Every file that is there now, in order."""
-
-    def wants(self, path: str) -> bool:
-        """Whether a file would be found."""
-
-    def unclear(self, path: str) -> bool:
-        """Whether only a new search can say what an event means."""
-
-    def place_of(self, path: str) -> tuple[int, str]:
-        """The number of the pattern that finds a file, and its name below that."""
-
-    def path_of(self, number: int, name: str) -> str:
-        """The path of which `place_of` said this."""
-
-    def tag(self, path: str) -> str:
-        """What tells a version of it from others, where that is known without reading it."""
 
 
 class WatchSource:

@@ -7,7 +7,7 @@ import pytest
 
 from flowload.stages.chunks import copies as module
 from flowload.stages.chunks.copies import Copies
-from flowload.stages.chunks.reservoir import Exchange
+from flowload.stages.chunks.reservoir_fold import Exchange
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import toy_frames
 

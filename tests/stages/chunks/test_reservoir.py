@@ -13,7 +13,8 @@ from flowload.abc.operators import Fold, Setting
 from flowload.abc.powers import Closing, Resumable
 from flowload.blocks import Frames
 from flowload.errors import DataError, GraphError
-from flowload.stages.chunks.reservoir import Exchange, ReservoirStage, reservoir
+from flowload.stages.chunks.reservoir import ReservoirStage, reservoir
+from flowload.stages.chunks.reservoir_fold import Exchange
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import NARROW, STRIDE, ToyFormat, toy_frames, where_from
 from tests.states import through_json

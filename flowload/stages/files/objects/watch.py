@@ -18,8 +18,9 @@ from flowload.files.objects.place import Place, Version
 from flowload.files.objects.trouble import UNREACHED
 from flowload.stages.files.events import FileEvents
 from flowload.stages.files.glob import Natural, natural
+from flowload.stages.files.places import Places
 from flowload.stages.files.walk import GoOn
-from flowload.stages.files.watch_source import Places, WatchSource, in_thread
+from flowload.stages.files.watch_source import WatchSource, in_thread
 from flowload.stages.files.writers import FileState, WriterState
 
 from .ahead import ReadAhead
