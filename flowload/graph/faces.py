@@ -74,6 +74,13 @@ class Running(Protocol):
     def state_cost(self) -> StateCost:
         """What that weighs, and what going on from it costs."""
 
+    def cut(self) -> None:
+        """Have stages save their parts at every block, so that the next state makes next to nothing again.
+
+        A state stands at a cut before which its reader has had all. Asked for as many batches before as are
+        under way, it goes on at most a block behind; with a state cuts are rare again.
+        """
+
     def anchor(self, key: str | None = None) -> str | None:
         """Put the anchor of a run over growing data at a file, by default the newest; returns its name."""
 

@@ -33,6 +33,7 @@ class StateCost:
     seconds: float  #: that saving parts took since the run began, all threads together
     longest: float  #: seconds that the longest of them held up a stage
     cut: float = 0.0  #: seconds that the newest of every stage took, all together
+    again: int | None = None  #: blocks that a stage makes again, at most; None: nobody here knows
 
     @property
     def nbytes(self) -> int:

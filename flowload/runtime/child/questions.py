@@ -115,6 +115,10 @@ class Questions:
         found: StateCost = self._begun().ask("state_cost")
         return found
 
+    def cut(self) -> None:
+        """Have stages save their parts at every block until a state is taken; see `AsyncBatches.cut`."""
+        self._begun().ask("cut")
+
     def state(self) -> State:
         """What `state_dict` gives, with arrays in it that are no JSON values yet."""
         connection = self._connection

@@ -158,6 +158,13 @@ class Crew:
                 break
         return self.stood.behind(rounds)
 
+    def cut_all(self) -> None:
+        """Have the stages of all workers save their parts; of one that dies another begins at such a part."""
+        asked = [] if self.closed else [(seat, seat.worker.ask("cut_now")) for seat in tuple(self.seats)]
+        for seat, future in asked:
+            with contextlib.suppress(ProcessDied, TimeoutError):
+                self.heard(seat, future.result(PATIENCE))
+
     def stats(self) -> list[RunStats]:
         """What workers have done so far, as far as they answer."""
         if not self.closed:

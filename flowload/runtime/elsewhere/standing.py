@@ -98,6 +98,10 @@ class RemoteStanding:
         ended = all(lane.last_passes is not None for lane in self.operators.values())
         return range(first, (made if ended else min(first + 1, made)) + 1)
 
+    def cut(self) -> None:
+        """See `Standing.cut`; of those lanes."""
+        self.remote.cut_all()
+
     def value(self, delivered: Mapping[str, int]) -> dict[str, Any]:
         """See `LaneStanding.value`."""
         if self.tail is None:

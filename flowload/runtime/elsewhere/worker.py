@@ -147,6 +147,11 @@ class LaneWorker:
         self.count(rounds)
         return self.batches.state()
 
+    def cut_now(self) -> None:
+        """Have cuts made until a state is asked for; see `Batches.cut`."""
+        self.begun.wait()
+        self.batches.cut()
+
     def stats(self) -> Any:
         """What was done so far; None: nothing."""
         return plain(self.batches.stats()) if self.begun.is_set() else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,10 @@ from .anchored import Anchored, check_chunks, while_it_runs
 from .async_reading import AsyncReading
 
 __all__ = ["AsyncBatches", "hand_over", "parts_of"]
+
+log = logging.getLogger("flowload")
+
+NO_CUTS = "a state of this run counts batches alone: other stages than maps are behind its lanes"
 
 
 class AsyncBatches(AsyncReading, Anchored):
@@ -239,12 +244,23 @@ class AsyncBatches(AsyncReading, Anchored):
     def state_cost(self) -> StateCost:
         """What the state weighs that `state_dict` gives now, and what going on from it costs."""
         if self.run is None or self.run.standing is None:
-            why = "the run has not begun" if self.run is None else "the state counts batches alone"
+            why = "the run has not begun" if self.run is None else NO_CUTS
             return StateCost(stages={}, begins_anew=why, seconds=0.0, longest=0.0)
         if isinstance(self.run.standing, RemoteStanding):
             return StateCost(stages={}, begins_anew=None, seconds=0.0, longest=0.0)
         with self._counting:
             return cost_of(self.run.standing, self.delivered)
+
+    def cut(self) -> None:
+        """Have stages save their parts at every block, until a state is taken of what is made from now on.
+
+        Nothing is waited for. Blocks that are under way are of before; so ask some batches before the state.
+        """
+        run = self.begun_run()
+        if run.standing is None:
+            log.warning("%s", NO_CUTS)
+        else:
+            run.standing.cut()
 
     def state(self) -> State:
         """The same with arrays in it that are no JSON values yet."""

@@ -212,6 +212,10 @@ class Batches(Reading, Anchored):
         """What the state weighs that `state_dict` gives now, and what going on from it costs."""
         return self._begun().state_cost()
 
+    def cut(self) -> None:
+        """Have stages save their parts at every block until a state is taken; see `AsyncBatches.cut`."""
+        self._begun().cut()
+
     def state(self) -> State:
         """The same with arrays in it that are no JSON values yet."""
         if self._loop_thread is None:

@@ -29,6 +29,7 @@ def cost_of(standing: Standing, delivered: Mapping[str, int]) -> StateCost:
         seconds=snapshots.spent,
         longest=snapshots.longest,
         cut=sum(snapshots.seconds),
+        again=None if why else standing.again(delivered),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowload.runtime.message import Label
 
-from .snapshots import ENDED, Part, Place, Snapshots
+from .snapshots import EAGER, ENDED, Part, Place, Snapshots
 
 if TYPE_CHECKING:  # channels are built of what saves by modules of this room
     from flowload.runtime.channel import Channel
@@ -60,13 +60,13 @@ class LaneSnapshots(Snapshots):
         Each lane has cuts of its own, and to look takes 3 us a stage and lane.
         """
         now = perf_counter()
-        if self.lacks is not None or self.places[k].joins or now - since < self.interval or self.catching_up:
+        if self.lacks is not None or self.places[k].joins or now - since < self.wait or self.catching_up:
             return None
         with self.lock:
-            if len(self.parts[k]) > KEPT and now - self.looked >= self.every / 4:
+            if len(self.parts[k]) > KEPT and (self.eager or now - self.looked >= self.every / 4):
                 self.looked = now
                 self.best()
-            if len(self.parts[k]) > KEPT:
+            if len(self.parts[k]) > (EAGER if self.eager else KEPT):
                 return None
             self.finer += 1
             return (*label, self.finer)

@@ -25,7 +25,7 @@ from .lane_snapshots import LaneSnapshots
 from .lane_tail import LaneTail, lane_tails
 from .saver import Saver
 from .snapshots import FIRST, Part
-from .standing import Standing, write
+from .standing import Standing, made_again, write
 
 if TYPE_CHECKING:  # it is built of segments, which save by modules of this room
     from flowload.runtime.channel import Channel
@@ -157,15 +157,13 @@ class LaneStanding(Standing):
         self.snapshots.tell()
         if (why := self.snapshots.lacks or self.unsaved()) is not None:
             return {**written, "lacks": why}
-        rounds = {
-            name: self.lanes.rounds(name, self.lanes.of_all(name, delivered[name], self.since[name]))
-            for name in self.lane_tails
-        }
+        rounds = {name: self.round(name, delivered) for name in self.lane_tails}
         found = {name: self.lane_tails[name].operator.stand(number) for name, number in rounds.items()}
         counts = {name: rows for name, rows in found.items() if rows is not None}
         if len(counts) < len(rounds):
             return written  # all is made again, and has not come so far
         parts = self.snapshots.find(self.taken(counts))
+        self.snapshots.took(parts)
         written["shared"][self.rank] = self.written(parts, None)
         for i, lane in enumerate(self.lanes.here):
             if self.goes_on and lane in self.missing and rounds.items() & self.first.items():
@@ -178,6 +176,19 @@ class LaneStanding(Standing):
             }
             written["lanes"][str(lane)] = own
         return written
+
+    def again(self, delivered: Mapping[str, int]) -> int | None:
+        """See `Standing.again`; None where all is made again, and has not come so far."""
+        rounds = {name: self.round(name, delivered) for name in self.lane_tails}
+        found = {name: self.lane_tails[name].operator.stand(number) for name, number in rounds.items()}
+        counts = {name: rows for name, rows in found.items() if rows is not None}
+        if len(counts) < len(found):
+            return None
+        return made_again(self.snapshots, self.taken(counts)) + any(delivered.values())
+
+    def round(self, name: str, delivered: Mapping[str, int]) -> int:
+        """The round of an output that its reader is in, who has got so many batches."""
+        return self.lanes.rounds(name, self.lanes.of_all(name, delivered[name], self.since[name]))
 
     @property
     def rank(self) -> str:

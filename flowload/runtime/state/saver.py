@@ -46,6 +46,11 @@ class Saver:
         """See `Snapshots`."""
         return self.snapshots.last(self.k)
 
+    @property
+    def finer_is_due(self) -> bool:
+        """Whether it may be time for a cut of its own: a look at a clock, at every message."""
+        return perf_counter() >= self.next_finer or self.snapshots.eager
+
     def finer(self) -> Label | None:
         """See `Snapshots.finer_cut`; what it refuses is not asked for again at every block."""
         label = self.snapshots.finer_cut(self.k, self.label, self.since)

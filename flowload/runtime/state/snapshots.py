@@ -19,6 +19,7 @@ log = logging.getLogger("flowload")
 FIRST: Label = (0,)  #: where the run began
 ENDED: Label = (-1,)  #: the stream is over: such a part fits every later cut
 MOST = 3  #: cuts that may be under way: a slow reader is not told of more
+EAGER = 64  #: the same while a cut is asked for: as many as blocks may be under way
 SHARE = 300  #: the time between two cuts is so many times what the last one took
 
 
@@ -83,16 +84,39 @@ class Snapshots:
         self.spent = 0.0  #: seconds that all of them took
         self.longest = 0.0  #: seconds that one of them took at most
         self.interval = self.every  #: seconds between two cuts: longer where they take long
+        self.eager = False  #: somebody has asked for a cut, and has not got it
+        self.before = 0, 0  # `number` and `finer` when it was asked for
 
     @property
     def most(self) -> int:
         """Cuts that may be under way."""
-        return sys.maxsize if self.every == 0 else MOST
+        return sys.maxsize if self.every == 0 else EAGER if self.eager else MOST
+
+    @property
+    def wait(self) -> float:
+        """Seconds between two cuts, at least."""
+        return 0.0 if self.eager else self.interval
 
     def ask(self) -> None:
-        """Have a cut made as soon as may be."""
+        """Have cuts made at every block, until a state is taken that stands at one of them.
+
+        One would not do: a state is of a cut that the reader has come to, and how many blocks it is away from
+        the sources nobody knows. Now it is never further than a block from the newest that it has come to.
+        """
         with self.lock:
-            self.asked = -self.interval
+            self.eager, self.before = True, (self.number, self.finer)
+
+    def took(self, found: Sequence[Part]) -> None:
+        """A state is made of these parts: whether it is what somebody has asked for."""
+        with self.lock:
+            heads = [part.label for place, part in zip(self.places, found, strict=True) if place.outputs]
+            if self.eager and all(label == ENDED or self.is_new(label) for label in heads):
+                self.eager = False
+
+    def is_new(self, label: Label) -> bool:
+        """Whether a cut was made since one was asked for."""
+        number, finer = self.before
+        return label[0] > number or max(label[1:], default=0) > finer
 
     def due(self, k: int) -> Label | None:
         """The cut that a source is to make now."""
@@ -108,7 +132,7 @@ class Snapshots:
 
     def may_be_due(self, k: int) -> bool:
         """Whether a source may have to make a cut now; without the lock, for it is asked for every block."""
-        return self.sources[k] != self.number or perf_counter() - self.asked >= self.interval
+        return self.sources[k] != self.number or perf_counter() - self.asked >= self.wait
 
     def last(self, k: int) -> Label | None:
         """The cut that a source makes at its end: behind it nothing comes."""
@@ -121,7 +145,7 @@ class Snapshots:
 
     def open_one(self) -> bool:
         """Begin another cut, if it is time, and all sources have made the one before."""
-        if perf_counter() - self.asked < self.interval or min(self.sources.values()) < self.number:
+        if perf_counter() - self.asked < self.wait or min(self.sources.values()) < self.number:
             return False
         if self.number - self.best() >= self.most:
             return False
@@ -131,7 +155,7 @@ class Snapshots:
 
     def finer_cut(self, k: int, label: Label, since: float) -> Label | None:
         """A cut of a segment's own within one, where none has come since a moment."""
-        if self.lacks is not None or self.places[k].joins or perf_counter() - since < self.interval:
+        if self.lacks is not None or self.places[k].joins or perf_counter() - since < self.wait:
             return None
         with self.lock:
             self.best()

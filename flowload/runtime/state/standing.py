@@ -14,7 +14,7 @@ from flowload.runtime.tasks.epochs import Stand
 from .meters import recount
 from .operators import NOTHING, put_back
 from .saver import Saver
-from .snapshots import FIRST, Part, Place, Snapshots
+from .snapshots import ENDED, FIRST, Part, Place, Snapshots
 from .tail import Tail, tails_of
 
 if TYPE_CHECKING:  # it is built of segments, which save by modules of this room
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # it is built of segments, which save by modules of this room
     from flowload.runtime.compile import CompiledGraph
     from flowload.runtime.tasks.segment import Segment
 
-__all__ = ["Standing"]
+__all__ = ["Standing", "made_again", "write"]
 
 OWN = "counts", "states"  #: of each operator; all else is of the task
 
@@ -100,6 +100,7 @@ class Standing:
         """Where the run stands for readers that have got so many blocks of each output; with arrays."""
         stands = {name: self.boundaries(name).stand(delivered[name]) for name in self.tails}
         parts = self.snapshots.find({name: stand.trail[0] for name, stand in stands.items()})
+        self.snapshots.took(parts)
         written: dict[str, Any] = {"outputs": {}, "tasks": {}, "members": {}}
         for name, stand in stands.items():
             written["outputs"][name] = {**stand._asdict(), "trail": stand.trail[0]}
@@ -113,6 +114,16 @@ class Standing:
         if self.snapshots.lacks is not None:
             written["lacks"] = self.snapshots.lacks
         return written
+
+    def cut(self) -> None:
+        """Have cuts made; see `Snapshots.ask`."""
+        self.snapshots.ask()
+        self.snapshots.tell()
+
+    def again(self, delivered: Mapping[str, int]) -> int | None:
+        """How many blocks a stage makes again, at most, in a run that goes on from the state of now."""
+        given = {name: self.boundaries(name).stand(delivered[name]).trail[0] for name in self.tails}
+        return made_again(self.snapshots, given) + any(delivered.values())  # the reader's last in any case
 
     # ---- going on
 
@@ -168,6 +179,21 @@ class Standing:
                 if segment.align and isinstance(segment.members[0].operator, Turn):
                     segment.fresh = deepcopy(segment.members[0].operator)
                 put_back(segment.members, segment.saved["states"])
+
+
+def made_again(snapshots: Snapshots, given: Mapping[str, int]) -> int:
+    """Blocks that some stage makes again, at most, which the reader has had, or stages behind it.
+
+    Args:
+        snapshots: of the run.
+        given: of each output the messages that its reader has had.
+    """
+    found = 0
+    for place, part in zip(snapshots.places, snapshots.find(given), strict=True):
+        behind = [given[name] - part.sent.get(port, 0) for port, name in place.outputs.items()]
+        if part.label != ENDED:
+            found = max(found, *behind, *(part.value or {}).get("surplus", ()), 0)
+    return found
 
 
 def write(written: Mapping[str, Any], segment: Segment, value: Mapping[str, Any]) -> None:

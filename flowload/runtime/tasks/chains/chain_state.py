@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from time import perf_counter
 from typing import Any, NamedTuple
 
 from flowload.runtime.message import Cut, Message, batches_of
@@ -67,8 +66,8 @@ class ChainState:
             yield Cut(cut.label)
 
     def due(self) -> bool:
-        """Whether it may be time for a cut of its own: a look at a clock, at every message."""
-        return self.saver is not None and perf_counter() >= self.saver.next_finer
+        """Whether it may be time for a cut of its own."""
+        return self.saver is not None and self.saver.finer_is_due
 
     def finer(self, saved: Callable[[], dict[str, Any]]) -> Iterator[Cut]:
         """A cut of its own, if it is time for one."""
