@@ -90,9 +90,16 @@ def test_the_time_is_up_even_where_nothing_comes() -> None:
 
 
 def test_the_screen_is_painted_while_nothing_comes() -> None:
-    screen = Quiet(tick=0.01)
-    drive(fl.source(silent), screen, seconds=0.2)
-    assert len(screen.painted) > 1
+    class Enough(Quiet):
+        def paint(self, now: RunStats, outputs: Mapping[str, int]) -> None:
+            super().paint(now, outputs)
+            if len(self.painted) == 3:
+                run.bell.ring("interrupted")
+
+    screen = Enough(tick=0.01)
+    run = Drive(fl.source(silent), RunOrder(), screen, Bounds(seconds=60))
+    assert run.run() == "interrupted"
+    assert [now.blocks_delivered for now in screen.painted] == [0, 0, 0]
 
 
 def test_a_failure_is_kept() -> None:
