@@ -25,9 +25,10 @@ class S3:
         self.buckets = {name: dict(objects) for name, objects in buckets.items()}
         self.lock = threading.Lock()
         self.asked: list[tuple[str, str, str]] = []  #: method, path, and range, of each request
-        self.troubles: list[
-            str
-        ] = []  #: of the next requests for objects: "503", "reset", "cut", "403" or "ok"
+        #: Of the next requests for objects, whichever they are: "503", "reset", "cut", "403" or "ok". Threads
+        #: that read ahead ask in any order: what only some objects shall meet belongs into `always`.
+        self.troubles: list[str] = []
+        self.always: dict[str, str] = {}  #: by the ending of an object's key: what all its requests meet
         self.list_troubles: list[str] = []  #: of the next listings
         self.put_troubles: list[str] = []  #: of the next objects that are written
         self.page = 1000  #: keys of a listing's answer
@@ -54,6 +55,13 @@ class S3:
                 for method, path, _ in self.asked
                 if method == "GET" and path.count("/") > 1
             ]
+
+    def met(self, key: str) -> str:
+        """What happens to a request for an object."""
+        for ending, trouble in self.always.items():
+            if key.endswith(ending):
+                return trouble
+        return self.trouble(self.troubles)
 
     def trouble(self, of: list[str]) -> str:
         """What happens to this request."""
@@ -106,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         if listing:
             trouble = self.s3.trouble(self.s3.list_troubles)
         else:
-            trouble = self.s3.trouble(self.s3.troubles) if self.command == "GET" else "ok"
+            trouble = self.s3.met(key) if self.command == "GET" else "ok"
             self.s3.gate(key)
         if trouble == "reset":
             self.close_connection = True

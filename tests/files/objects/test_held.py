@@ -200,7 +200,7 @@ def test_errors_name_the_url(s3: S3, tmp_path: Path) -> None:
     url = put(s3, tmp_path / "set", "set")
     with pytest.raises(DataError, match=r"^s3://games/set/R_pack.f32: "):
         PackedMolecules(url).in_cache(cache, None).open()
-    s3.troubles = ["403"] * 20
+    s3.always[""] = "403"
     with pytest.raises(DataError, match="permission denied; found 403"):
         PackedMolecules(url).in_cache(str(tmp_path / "other"), None).open()
     assert not links()

@@ -120,13 +120,13 @@ def test_troubles_on_the_way_change_nothing(s3: S3, tmp_path: Path, codec: str) 
 def test_what_stays_is_named(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str) -> None:
     monkeypatch.setattr(stored, "Budget", lambda: Budget(seconds=0))
     table = recording(stored_array(s3, tmp_path, codec=codec), 8).open()
-    s3.troubles = ["403"] * 9
+    s3.always[""] = "403"
     with pytest.raises(DataError, match=r"rec/timeseries.zarr/c/0/0: permission denied; found 403"):
         read_window(table, 0)
-    s3.troubles = ["503"] * 9
+    s3.always[""] = "503"
     with pytest.raises(DataError, match=r"timeseries.zarr/c/0/0: cannot be reached; found 503"):
         read_window(table, 0)
-    s3.troubles = []
+    s3.always.clear()
     table.close()
 
 

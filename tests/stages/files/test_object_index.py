@@ -113,7 +113,7 @@ def test_a_run_with_indexes_is_the_same_run(s3: S3, tmp_path: Path) -> None:
 
 def test_chunks_are_known_before_any_tar_is_here(s3: S3, tmp_path: Path) -> None:
     assert indexed()[0] == 0
-    s3.troubles = ["ok"] * len(FILES) + ["403"] * 20  # the tars cannot be had
+    s3.always[".tar"] = "403"
     with (fl.discover(URL, cache=tmp_path) >> fl.read("lc0") >> fl.shuffle_pool(50)).iterate() as run:
         assert sum(map(len, run)) == 24
 

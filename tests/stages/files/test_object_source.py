@@ -166,7 +166,7 @@ def test_what_is_missing_or_forbidden_is_named(s3: S3, tmp_path: Path) -> None:
         DataError, match="s3://games/run/: permission denied; found 403 Forbidden: AccessDenied"
     ):
         first("s3://games/run/")
-    s3.troubles = ["403"] * 5
+    s3.always[""] = "403"
     with pytest.raises(DataError, match=f"s3://games/run/{FILES[0].name}: permission denied"):
         first("s3://games/run/")
     assert held(tmp_path) == []
