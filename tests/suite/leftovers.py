@@ -16,7 +16,6 @@ from .sitter import VARIABLE, kill_marked, marked
 
 __all__ = ["Leftovers"]
 
-PATIENCE = 10  #: seconds for what is on its way out: workers' resource trackers, killed children
 #: multiprocessing's own, which live as long as the process that they serve.
 SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
@@ -44,20 +43,19 @@ class Leftovers:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # around xdist's, which ends the workers
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
-        """Whatever a test started must have ended; if not, the run has failed."""
+        """Whatever a test started must have ended; if not, the run has failed, and says of what."""
         yield
         own = [process for process in marked(self.mark) if process.pid != os.getpid()]
-        _, alive = psutil.wait_procs([process for process in own if not serves(process)], timeout=PATIENCE)
+        patience = float(session.config.getini("left_patience"))
+        _, alive = psutil.wait_procs([process for process in own if not serves(process)], timeout=patience)
         self.left = [told for process in alive if (told := describe(process))]
         if self.left and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Name what was left."""
-        if self.left:
-            terminalreporter.section("processes left behind", red=True)
+        if self.left:  # here, as pytest's own summary has been written by now
+            terminal = session.config.pluginmanager.getplugin("terminalreporter")
+            terminal.section("processes left behind", red=True)
             for line in self.left:
-                terminalreporter.line(line)
+                terminal.line(line)
 
     def pytest_unconfigure(self) -> None:
         """End what was left, and the sitter."""

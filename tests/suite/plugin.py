@@ -17,6 +17,7 @@ from flowload.cpus import usable_cpus
 from .absent import Absent, lacked
 from .leftovers import Leftovers
 from .selection import find_addresses, of_share, quick, share_of, superfluous
+from .warm import end_all
 
 HAMMERS = "1/8"  #: of the hammers, what a plain run hammers
 
@@ -28,6 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--fuzz", type=int, metavar="N", help="damaged inputs for each parser in tests/fuzz [150]"
+    )
+    parser.addini(
+        "left_patience", "seconds for what is on its way out: children that were killed", default="10"
     )
 
 
@@ -43,6 +47,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Absent(missing))
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Leftovers())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """End the interpreters that tests begin from, before anybody looks for what tests have left."""
+    end_all()
 
 
 def hear_ctrl_c() -> None:

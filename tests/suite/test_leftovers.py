@@ -8,14 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import psutil
 import pytest
 
-from tests.suite import leftovers
-from tests.suite.leftovers import Leftovers
 from tests.suite.sitter import VARIABLE, kill_marked, marked
 
 ROOT = Path(__file__).parents[2]
@@ -101,50 +97,52 @@ def waiting() -> Iterator[subprocess.Popen[str]]:
             child.kill()
 
 
-class Lines:
-    """What is written of a run."""
+LEAVES = """
+import subprocess, sys
 
-    def __init__(self) -> None:
-        self.told: list[str] = []
+def test_leaves():
+    global child
+    child = subprocess.Popen([sys.executable, "-c", {waits!r}], stdout=subprocess.PIPE)
+    child.stdout.readline()
+"""
 
-    def section(self, title: str, **_: Any) -> None:
-        self.told.append(title)
+FORKS = """
+from tests.suite.warm import run_warm
 
-    def line(self, text: str) -> None:
-        self.told.append(text)
-
-
-def finished(plugin: Leftovers) -> tuple[int, list[str]]:
-    """How a run ends in which every test has passed, and what is written of it."""
-    session: Any = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
-    around = plugin.pytest_sessionfinish(session)
-    next(around)
-    assert next(around, None) is None
-    lines: Any = Lines()
-    plugin.pytest_terminal_summary(lines)
-    plugin.pytest_unconfigure()
-    return int(session.exitstatus), lines.told
+def test_forks():
+    assert run_warm("-c", "print(1)", modules=()).stdout == "1\\n"
+"""
 
 
-def test_a_process_that_a_test_leaves_behind_fails_the_run_and_is_ended(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(leftovers, "PATIENCE", 0)
-    monkeypatch.setenv(VARIABLE, "outer")
-    plugin = Leftovers()
-    with waiting() as child:
-        status, told = finished(plugin)
-        child.wait(LONG)
-    assert status == pytest.ExitCode.TESTS_FAILED
-    assert told[0] == "processes left behind"
-    assert told[1].startswith(f"{child.pid}: ")
-    assert WAITS in told[1]
+def ended(folder: Path, body: str, *more: str) -> subprocess.CompletedProcess[str]:
+    """A run of one test."""
+    words = command(folder, body, *more)
+    return subprocess.run(words, env=environment(), cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_where_nothing_is_left_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "outer")
+def runs(pid: int) -> bool:
+    """Whether a process is there, and has not ended: not everywhere somebody collects those that have."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_process_that_a_test_leaves_behind_fails_the_run_and_is_ended(tmp_path: Path, workers: str) -> None:
+    done = ended(tmp_path, LEAVES.format(waits=WAITS), "-n", workers, "-o", "left_patience=1")
+    assert "1 passed" in done.stdout
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    _, _, said = done.stdout.partition("processes left behind")
+    (line,) = (line for line in said.splitlines() if WAITS in line)
+    assert not runs(int(line.partition(":")[0]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_where_nothing_is_left_nothing_is_said(tmp_path: Path, workers: str) -> None:
     with waiting():  # another run's
-        assert finished(Leftovers()) == (pytest.ExitCode.OK, [])
+        done = ended(tmp_path, FORKS, "-n", workers)
+    assert done.returncode == 0, done.stdout
+    assert "left behind" not in done.stdout
 
 
 def test_a_process_bears_the_marks_of_every_run_around_it(monkeypatch: pytest.MonkeyPatch) -> None:

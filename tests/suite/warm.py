@@ -16,12 +16,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeAlias
 
-__all__ = ["KEPT", "Started", "Warm", "run_warm", "start_warm"]
+__all__ = ["KEPT", "Started", "Warm", "end_all", "run_warm", "start_warm"]
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("forked.py")
@@ -122,7 +121,7 @@ KEPT: set[int] = set()  #: descriptors that stay open from the first such proces
 
 
 class Forks:
-    """A process that has imported modules, and forks; it ends with this one, or by `end`."""
+    """A process that has imported modules, and forks; it ends with this one's tests, see `end_all`."""
 
     def __init__(self, modules: Sequence[str], flags: Sequence[str]) -> None:
         self.socket, other = socket.socketpair()
@@ -136,7 +135,6 @@ class Forks:
                 cwd=ROOT,
                 env=environment({"OPENBLAS_NUM_THREADS": "1"}),  # no thread of numpy's: none survives a fork
             )
-        atexit.register(self.end)
         KEPT.add(self.socket.fileno())
 
     def end(self) -> None:
@@ -146,10 +144,21 @@ class Forks:
         self.process.wait()
 
 
-@cache
+THERE: dict[tuple[tuple[str, ...], tuple[str, ...]], Forks] = {}  #: by what was imported, and Python's flags
+
+
 def forks_of(modules: tuple[str, ...], flags: tuple[str, ...]) -> Forks:
     """The one that has imported these modules."""
-    return Forks(modules, flags)
+    if (modules, flags) not in THERE:
+        THERE[modules, flags] = Forks(modules, flags)
+    return THERE[modules, flags]
+
+
+@atexit.register
+def end_all() -> None:
+    """End them when all tests have run."""
+    while THERE:
+        THERE.popitem()[1].end()
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:

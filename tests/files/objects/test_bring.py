@@ -314,6 +314,7 @@ def test_two_processes_at_one_cache_keep_its_bound(s3: S3, tmp_path: Path) -> No
     Cache(str(tmp_path)).bound(70_000)
     s3.troubles = ["ok", "503", "cut", "ok", "reset", "ok", "cut"]
     with start_warm("-c", WORK, "0", *paths) as one, start_warm("-c", WORK, "1", *paths) as other:
-        assert [one.wait(100), other.wait(100)] == [0, 0]
+        said = [each.communicate(timeout=100)[1] for each in (one, other)]
+        assert [one.returncode, other.returncode] == [0, 0], said
     assert len(s3.gets()) > 8, "something had to make room"
     assert all(not name.endswith(".part") for name in held(tmp_path))
