@@ -13,7 +13,7 @@ import pytest
 
 import flowload as fl
 from flowload.graph import Graph
-from flowload.stages.batches.collate import Collate
+from flowload.stages.batches.arrays.collate import Collate
 from flowload.stages.batches.rebatch import Rebatch
 from flowload.stages.chunks.inflate.decompress import Decompress
 from flowload.stages.chunks.inflate.rechunk import Rechunk

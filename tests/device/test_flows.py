@@ -12,7 +12,7 @@ import torch
 
 import flowload as fl
 from flowload.blocks import Batch
-from flowload.stages.batches.collate import Collate
+from flowload.stages.batches.arrays.collate import Collate
 from flowload.stages.batches.rebatch import Cut, Rebatch
 from flowload.stages.device import cuda
 from flowload.stages.device.on_card import CudaBatch

@@ -78,7 +78,7 @@ INTRUSIONS = {
     "runtime/order.py": ("flowload.runtime.memory.mapping", "leases are made where runs are opened"),
     "stages/rows/indices.py": ("flowload.kernels._jit", "one JIT policy, for kernels alone"),
     "stages/rows/shuffle.py": (
-        "flowload.stages.batches.written",
+        "flowload.stages.batches.arrays.written",
         "the inside of a stage's room is its own",
     ),
     "stages/rows/rows.py": ("flowload.stages.device.cuda", "the inside of a device's stage is its own"),

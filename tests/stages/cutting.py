@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from flowload.blocks import Batch, Frames
-from flowload.stages.batches.collate import Collate
+from flowload.stages.batches.arrays.collate import Collate
 from flowload.stages.batches.rebatch import Cut, Rebatch
 from tests.stages.fakes import FakeCall
 from tests.stages.toy import TOY, toy_frames

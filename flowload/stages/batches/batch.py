@@ -23,18 +23,18 @@ from flowload.stages.device.places import InPlaces, of_batches, workers_between
 from flowload.stages.registry import own_formats
 from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
+from .arrays.buffer_layout import batch_bytes
+from .arrays.collate import Collate, find_layout
+from .arrays.gather import check_layout
+from .arrays.written import CollateUsable
 from .batch_by_budget import BudgetStage
 from .batch_memory import WAITING, device_of, made_bytes, writing_bytes
 from .budget import Budget
-from .buffer_layout import batch_bytes
 from .bundle import how_many
-from .collate import Collate, find_layout
-from .gather import check_layout
 from .of_lanes import Join, across, in_turn, share_of
 from .rebatch import Cut, Rebatch
 from .refill import CollateRefilled, Refill
 from .row_size import row_size
-from .written import CollateUsable
 
 __all__ = ["BatchStage", "batch"]
 

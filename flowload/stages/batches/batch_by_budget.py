@@ -19,10 +19,10 @@ from flowload.graph import Stage
 from flowload.stages.device.places import InPlaces, of_batches, workers_between
 from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 
+from .arrays.gather import check_layout
 from .batch_memory import device_of, made_bytes, writing_bytes
 from .budget import Budget, CutByBudget, PartsOfCut, budget_need
 from .bundle import how_many
-from .gather import check_layout
 from .in_turn import CollateInTurn
 
 __all__ = ["BudgetStage"]

@@ -9,7 +9,7 @@ from flowload.abc.records import LayoutRecords
 from flowload.platforms import size_class
 from flowload.stages.device.places import goes_to_card, of_batches, workers_between
 
-from .gather import check_layout
+from .arrays.gather import check_layout
 
 __all__ = ["WAITING", "device_of", "made_bytes", "under_way", "writing_bytes"]
 

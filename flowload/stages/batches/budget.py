@@ -20,7 +20,7 @@ from flowload.stages.rows.pending import PendingRows
 from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.stages.rows.selection import RowList
 
-from .collate import BatchParts
+from .arrays.collate import BatchParts
 from .in_turn import BatchRun
 
 __all__ = ["Budget", "CutByBudget", "CutRows", "PartsOfCut", "budget_need"]

@@ -14,8 +14,8 @@ from flowload.abc.record_powers import Bulk
 from flowload.blocks import Batch, Bundle, Item, Rows
 from flowload.errors import DataError
 
-from .collate import BatchParts, Collate
-from .gather import gathered_cut
+from .arrays.collate import BatchParts, Collate
+from .arrays.gather import gathered_cut
 
 __all__ = ["BatchRun", "CollateInTurn"]
 

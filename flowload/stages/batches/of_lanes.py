@@ -10,8 +10,8 @@ from flowload.abc.operators import Block
 from flowload.blocks import Rows
 from flowload.errors import GraphError
 
-from .collate import BatchParts, Part
-from .written import Written, merged
+from .arrays.collate import BatchParts, Part
+from .arrays.written import Written, merged
 
 __all__ = ["Join", "across", "in_turn", "share_of"]
 

@@ -26,7 +26,7 @@ from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.stages.rows.selection import joined, picks_from_state
 from flowload.stages.user.blocks_of_values import check_lengths
 
-from .collate import BatchParts, Part
+from .arrays.collate import BatchParts, Part
 
 __all__ = ["Cut", "Rebatch"]
 

@@ -8,10 +8,10 @@ from typing import cast
 from flowload.abc.operators import Call
 from flowload.blocks import Batch, Bundle, Item
 
+from .arrays.collate import BatchParts, Collate, Part, cut_out
+from .arrays.written import QuietCall, Written, merged
 from .bundle import bundle
-from .collate import BatchParts, Collate, Part, cut_out
 from .rebatch import Rebatch
-from .written import QuietCall, Written, merged
 
 __all__ = ["CollateRefilled", "Refill"]
 

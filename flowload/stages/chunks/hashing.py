@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flowload.abc.record_powers import Grouped
 from flowload.blocks import Chunks, Frames, Rows, SourceFile
 from flowload.errors import GraphError
-from flowload.stages.batches.gather import guard_of
+from flowload.stages.batches.arrays.gather import guard_of
 
 __all__ = ["choose_output", "chunk_hash", "hash_rows", "salt_word", "thresholds"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from flowload.abc.records import LayoutTable
 from flowload.files.fingerprint import Fingerprint, names_below, of_documents, of_files
 from flowload.files.objects.place import is_place
-from flowload.stages.batches.gather import guard_of
+from flowload.stages.batches.arrays.gather import guard_of
 
 __all__ = ["PrintedFiles"]
 

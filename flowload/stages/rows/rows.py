@@ -24,7 +24,7 @@ from flowload.files.objects.held import asked
 from flowload.files.objects.storable import Storable
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
-from flowload.stages.batches.gather import guard_of
+from flowload.stages.batches.arrays.gather import guard_of
 from flowload.stages.cursor import Cursor
 
 from .given_records import as_records

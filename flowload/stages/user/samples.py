@@ -12,7 +12,7 @@ from flowload.abc.operators import Call
 from flowload.abc.records import Fields
 from flowload.blocks import Batch
 from flowload.errors import DataError, GraphError
-from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
+from flowload.stages.batches.arrays.buffer_layout import batch_bytes, split_lease
 from flowload.stages.rows.given_arrays import as_array
 
 __all__ = ["SAMPLES", "SampleStack", "named", "stack"]

@@ -21,8 +21,8 @@ from flowload.abc.operators import Call, Device, Mark, State
 from flowload.abc.windows import Windowed
 from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
-from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
-from flowload.stages.batches.gather import guard_of
+from flowload.stages.batches.arrays.buffer_layout import batch_bytes, split_lease
+from flowload.stages.batches.arrays.gather import guard_of
 from flowload.stages.device.places import InPlaces, Place
 from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.stages.rows.selection import RowRange

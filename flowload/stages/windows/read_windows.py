@@ -20,8 +20,8 @@ from flowload.errors import DataError, GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 from flowload.platforms import size_class
+from flowload.stages.batches.arrays.buffer_layout import batch_bytes
 from flowload.stages.batches.batch_memory import device_of
-from flowload.stages.batches.buffer_layout import batch_bytes
 from flowload.stages.device.places import ahead_on_card, goes_to_card, of_windows, workers_between
 from flowload.stages.rows.reopened_tables import ReopenedTables, lacking, own_records
 

@@ -19,7 +19,7 @@ from flowload.errors import DataError, GraphError, NoDataError
 from flowload.files.fingerprint import Fingerprint
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
-from flowload.stages.batches.gather import guard_of
+from flowload.stages.batches.arrays.gather import guard_of
 from flowload.stages.cursor import Cursor
 from flowload.stages.rows.printed_files import PrintedFiles
 from flowload.stages.rows.reopened_tables import open_table

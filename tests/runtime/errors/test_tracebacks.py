@@ -68,16 +68,16 @@ def test_what_a_stage_says_in_its_own_words_comes_from_one_line(face: Face) -> N
     with pytest.raises(fl.FlowloadError, match="unlike samples") as caught:
         face.read(fl.source(lambda: iter(unlike)) >> fl.batch(8))
     ours = [name for name in frames_of(caught.value) if name.startswith("flowload.")]
-    assert ours == ["flowload.stages.batches.collate"]
+    assert ours == ["flowload.stages.batches.arrays.collate"]
 
 
 def test_a_mistake_of_ours_keeps_the_way_to_it(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowload.stages.batches.collate.unlike", int)
+    monkeypatch.setattr("flowload.stages.batches.arrays.collate.unlike", int)
     unlike = [{"x": np.zeros(4)}, {"z": np.zeros(4)}]
     graph = fl.source(lambda: iter(unlike)) >> fl.batch(8)
     with pytest.raises(TypeError, match="int") as caught:
         face.read(graph)
-    assert frames_of(caught.value).count("flowload.stages.batches.collate") == 4
+    assert frames_of(caught.value).count("flowload.stages.batches.arrays.collate") == 4
 
 
 def test_a_library_that_fails_under_a_stage_keeps_the_stages_frames(face: Face) -> None:

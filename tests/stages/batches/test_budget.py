@@ -17,9 +17,9 @@ from flowload.abc.operators import Setting
 from flowload.errors import DataError, GraphError, NoLength
 from flowload.formats.molecules import PackedMolecules
 from flowload.formats.molecules.table import MoleculeTable
+from flowload.stages.batches.arrays.collate import Collate
 from flowload.stages.batches.batch_by_budget import BudgetStage
 from flowload.stages.batches.budget import Budget, CutByBudget
-from flowload.stages.batches.collate import Collate
 from flowload.stages.batches.in_turn import BatchRun
 from flowload.stages.rows.reopened_tables import ReopenedTables
 from flowload.testing import check_resume, check_stage, drive

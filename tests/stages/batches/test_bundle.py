@@ -28,9 +28,9 @@ from flowload.formats.rows.npy import NpyRows
 from flowload.graph import Graph
 from flowload.kernels.rows.bijection import ROUNDS
 from flowload.sample import sample_path
-from flowload.stages.batches.buffer_layout import batch_bytes
+from flowload.stages.batches.arrays.buffer_layout import batch_bytes
+from flowload.stages.batches.arrays.collate import Collate, Part
 from flowload.stages.batches.bundle import MOST, SWIFT, TARGET, bundle, how_many
-from flowload.stages.batches.collate import Collate, Part
 from flowload.stages.device.to_cpu import ToCpu
 from flowload.stages.rows.arrays import Arrays, CountedTable
 from flowload.stages.rows.selection import PermutedRows, RowList, RowRange

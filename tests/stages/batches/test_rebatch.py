@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flowload.abc.powers import Resumable
 from flowload.blocks import Batch, Rows
 from flowload.errors import DataError
-from flowload.stages.batches.collate import Collate
+from flowload.stages.batches.arrays.collate import Collate
 from flowload.stages.batches.rebatch import Cut, Rebatch
 from flowload.stages.rows.reopened_tables import ReopenedTables
 from tests.stages.cutting import SIZES, arrays_of, batches_of, cut, frames_of

@@ -21,8 +21,8 @@ from flowload.blocks import Rows
 from flowload.errors import DataError, TooManyErrors
 from flowload.formats.molecules.packed import PackedMolecules
 from flowload.formats.rows.lmdb import LmdbRows
-from flowload.stages.batches.collate import BatchParts
-from flowload.stages.batches.written import CollateUsable
+from flowload.stages.batches.arrays.collate import BatchParts
+from flowload.stages.batches.arrays.written import CollateUsable
 from flowload.stages.rows.selection import RowRange
 from flowload.testing import check_resume, check_stage
 from tests.formats.molecules.packs import content, write

@@ -17,7 +17,7 @@ from flowload.formats.lc0.records import SIZES
 from flowload.kernels.chunks.exchange import exchange
 from flowload.kernels.philox import integers, stream
 from flowload.runtime.memory.pool import BufferPool
-from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
+from flowload.stages.batches.arrays.buffer_layout import batch_bytes, split_lease
 from flowload.stages.chunks.unpack import UnpackStage
 from tools.bench.measuring.settings import Settings, Work
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from flowload.abc.records import Picks
 from flowload.runtime.memory.pool import BufferPool
-from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
+from flowload.stages.batches.arrays.buffer_layout import batch_bytes, split_lease
 from flowload.stages.rows.selection import RowRange
 from flowload.stages.rows.shuffle import drawn
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import flowload as fl
-from flowload.stages.batches.buffer_layout import batch_bytes
+from flowload.stages.batches.arrays.buffer_layout import batch_bytes
 from flowload.stages.batches.bundle import how_many
 from flowload.testing.call import PlainCall
 from tools.bench.measuring.bare import Bare, bare_loader, random_order

@@ -10,9 +10,9 @@ import pytest
 import flowload as fl
 from flowload.blocks import Batch, Rows
 from flowload.errors import GraphError
-from flowload.stages.batches.collate import BatchParts, Collate
-from flowload.stages.batches.gather import by_table, check_layout, gathered
-from flowload.stages.batches.padding_gauge import PaddingGauge
+from flowload.stages.batches.arrays.collate import BatchParts, Collate
+from flowload.stages.batches.arrays.gather import by_table, check_layout, gathered
+from flowload.stages.batches.arrays.padding_gauge import PaddingGauge
 from flowload.stages.rows.selection import RowRange
 from tests.stages.fakes import FakeCall
 from tests.stages.toy_rows import ToyRecords, blocks_of, numbers_of

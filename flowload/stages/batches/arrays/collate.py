@@ -15,9 +15,9 @@ from flowload.abc.record_powers import Bulk
 from flowload.abc.records import Fields
 from flowload.blocks import Batch, Bundle, Frames, Item, Rows, check_rows
 from flowload.errors import DataError, GraphError
+from flowload.stages.batches.bundle import bundle, how_many
 
 from .buffer_layout import batch_bytes, split_lease
-from .bundle import bundle, how_many
 from .gather import by_table, gathered, gathered_many, gathered_varied, layout_of
 from .padding_gauge import PaddingGauge
 from .travelling import travelling

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowload.stages.batches.buffer_layout import batch_bytes, split_lease
+from flowload.stages.batches.arrays.buffer_layout import batch_bytes, split_lease
 
 FIELDS = st.dictionaries(
     st.text("abc", min_size=1, max_size=3),

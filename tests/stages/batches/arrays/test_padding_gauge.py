@@ -7,8 +7,8 @@ import numpy as np
 import flowload as fl
 from flowload.abc.powers import Gauged
 from flowload.abc.records import Numbers
-from flowload.stages.batches.collate import Collate
-from flowload.stages.batches.padding_gauge import PaddingGauge
+from flowload.stages.batches.arrays.collate import Collate
+from flowload.stages.batches.arrays.padding_gauge import PaddingGauge
 from flowload.stages.rows.arrays import Count, CountedTable
 
 
