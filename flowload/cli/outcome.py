@@ -12,9 +12,9 @@ from flowload.observe.figures import counted, duration
 from flowload.observe.stats import RunStats
 from flowload.observe.verdict import Verdict, judge
 
-from .command import Drawing
 from .complaint import complain, status_of
 from .drive import Drive
+from .parsing.command import Drawing
 from .sheet import Sheet
 from .versions import versions
 

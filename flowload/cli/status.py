@@ -8,8 +8,8 @@ import click
 
 from flowload.cli.view.lines import say
 
-from .command import Asked
 from .complaint import complain, status_of
+from .parsing.command import Asked
 
 __all__ = ["run_command"]
 

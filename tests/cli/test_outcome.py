@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 import flowload as fl
-from flowload.cli.command import Drawing
 from flowload.cli.drive import Bounds, Drive, Ended
 from flowload.cli.outcome import closing, fill, perform
+from flowload.cli.parsing.command import Drawing
 from flowload.cli.sheet import Sheet
 from flowload.cli.view.screen import PlainScreen
 from flowload.errors import GraphError

@@ -14,7 +14,7 @@ from flowload.formats.games.pack import pack_games
 from flowload.formats.games.packed import PackedGames
 from flowload.testing.call import PlainCall
 from tests.formats.games.on_disk import read_all, some_games
-from tests.fuzz.mutate import mutants, survives
+from tests.fuzz.inputs.mutate import mutants, survives
 from tests.kernels.games.naive import BadGameError, replay
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from flowload.errors import DataError
 from flowload.formats.containers.gzip import inflate
-from tests.fuzz.mutate import mutants, survives
+from tests.fuzz.inputs.mutate import mutants, survives
 
 TEXT = b"".join(b"%d, " % k for k in range(400))
 LIMIT = 1 << 16

@@ -11,11 +11,11 @@ from flowload.errors import NoDataError
 from flowload.formats.compared import unlike
 from flowload.formats.rows.hdf5 import Hdf5Rows
 from tests.fuzz.children import read_in_a_child
-from tests.fuzz.mutate import mutants
+from tests.fuzz.inputs.mutate import mutants
 from tests.stages.fakes import FakeCall
 
 h5py = pytest.importorskip("h5py")
-hdf5_files = pytest.importorskip("tests.fuzz.hdf5_files")
+hdf5_files = pytest.importorskip("tests.fuzz.inputs.hdf5_files")
 
 SEED = 20
 
@@ -80,7 +80,7 @@ import h5py, numpy as np
 from flowload.errors import FlowloadError
 from flowload.formats.rows.hdf5 import Hdf5Rows
 from flowload.formats.rows.columns import ColumnTable
-from tests.fuzz.mutate import survives
+from tests.fuzz.inputs.mutate import survives
 from tests.stages.fakes import FakeCall
 
 def by_h5py(path):

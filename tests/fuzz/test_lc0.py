@@ -19,7 +19,7 @@ from flowload.formats.lc0.records import RECORDS
 from flowload.kernels._jit import CHECKED
 from flowload.stages.chunks.inflate.decompress import Decompress
 from flowload.stages.chunks.inflate.sampling import Sampling
-from tests.fuzz.mutate import mutants, survives
+from tests.fuzz.inputs.mutate import mutants, survives
 from tests.kernels import strategies
 from tests.stages.fakes import FakeCall
 

@@ -15,7 +15,7 @@ from flowload.formats.compared import unlike
 from flowload.formats.rows.lmdb import LmdbRows
 from flowload.formats.rows.lmdb_keys import key_writer
 from tests.fuzz.children import read_in_a_child
-from tests.fuzz.mutate import mutants, survives
+from tests.fuzz.inputs.mutate import mutants, survives
 from tests.stages.fakes import FakeCall
 
 lmdb = pytest.importorskip("lmdb")
@@ -99,7 +99,7 @@ def read_all(path: str) -> None:
 #: Reads damaged databases: LMDB trusts its pages.
 DAMAGED = """
 import sys, lmdb
-from tests.fuzz.mutate import survives
+from tests.fuzz.inputs.mutate import survives
 from tests.fuzz.test_lmdb import read_all
 
 def by_lmdb(path):
@@ -143,7 +143,7 @@ def test_damaged_databases_are_read_or_refused_unless_lmdb_dies(fuzz_count: int,
 #: Reads databases that end too early in a process of its own: it may die of SIGBUS.
 CHILD = """
 import sys
-from tests.fuzz.mutate import survives
+from tests.fuzz.inputs.mutate import survives
 from tests.fuzz.test_lmdb import read_all
 print(sum(survives(lambda: read_all(path), path) for path in sys.argv[1:]))
 """

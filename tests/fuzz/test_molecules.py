@@ -19,7 +19,7 @@ from tests.formats.molecules.convert.sets.test_qm9 import METHANE, in_tar
 from tests.formats.molecules.convert.sets.test_qm9 import UNITS as HARTREE
 from tests.formats.molecules.convert.sets.test_spice import write_spice
 from tests.formats.molecules.convert.sources import OURS, write_ani, write_npz
-from tests.fuzz.mutate import mutants, survives
+from tests.fuzz.inputs.mutate import mutants, survives
 
 MOST = 32 << 20  #: bytes at once, for sources of some kilobytes
 

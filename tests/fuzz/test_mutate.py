@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowload.errors import DataError
-from tests.fuzz.mutate import CHANGES, TELLING, mutants, survives
+from tests.fuzz.inputs.mutate import CHANGES, TELLING, mutants, survives
 
 VALID = bytes(range(256)) * 4
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flowload.formats.compared import unlike
 from flowload.formats.rows.npy import NpyRows
-from tests.fuzz.mutate import mutants, survives
+from tests.fuzz.inputs.mutate import mutants, survives
 from tests.stages.fakes import FakeCall
 
 SEED = 21

@@ -19,7 +19,7 @@ from flowload.formats.molecules.packed import PackedMolecules
 from flowload.formats.molecules.table import MoleculeTable
 from flowload.kernels._jit import CHECKED
 from tests.formats.molecules import packs as small
-from tests.fuzz.mutate import mutants
+from tests.fuzz.inputs.mutate import mutants
 from tests.stages.fakes import FakeCall
 
 ROOT = Path(__file__).parents[2]

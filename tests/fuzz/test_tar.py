@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flowload.formats.lc0.format import FORMAT
-from tests.fuzz.mutate import mutants, survives
+from tests.fuzz.inputs.mutate import mutants, survives
 
 Write = Callable[[tarfile.TarFile], None]
 

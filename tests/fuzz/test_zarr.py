@@ -21,8 +21,8 @@ from flowload.formats.recordings.recording import ZarrArray, recording
 from flowload.formats.rows.zarr import ZarrRows
 from tests.formats.recordings.made import numbers, read_window, write_array, zipped
 from tests.formats.rows.oracle import read
-from tests.fuzz.mutate import mutants, survives
-from tests.fuzz.zarr_arrays import random_array
+from tests.fuzz.inputs.mutate import mutants, survives
+from tests.fuzz.inputs.zarr_arrays import random_array
 from tests.stages.fakes import FakeCall
 
 pytestmark = pytest.mark.filterwarnings("ignore")

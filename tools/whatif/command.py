@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from flowload.cli.command import Asked, FileCommand
-from flowload.cli.completion import PipelineFile
-from flowload.cli.numbers import limit
+from flowload.cli.parsing.command import Asked, FileCommand
+from flowload.cli.parsing.completion import PipelineFile
+from flowload.cli.parsing.numbers import limit
 from flowload.cli.status import run_command
 from flowload.cli.view.lines import say
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from flowload.cli.command import Asked, FileCommand
 from flowload.cli.commands.run import bounded, opened
-from flowload.cli.completion import PipelineFile
 from flowload.cli.drive import Bounds, Drive
-from flowload.cli.numbers import limit
 from flowload.cli.outcome import status_after
+from flowload.cli.parsing.command import Asked, FileCommand
+from flowload.cli.parsing.completion import PipelineFile
+from flowload.cli.parsing.numbers import limit
 from flowload.cli.status import run_command
 from flowload.cli.view.lines import say
 from flowload.cli.view.quiet import QuietScreen

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flowload.cli.completion import names_of
+from flowload.cli.parsing.completion import names_of
 from flowload.cli.view.lines import say
 from flowload.graph.pipelines.shipped import shipped_pipelines
 

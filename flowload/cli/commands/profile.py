@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from flowload.cli.command import Asked, Drawing, FileCommand
-from flowload.cli.completion import PipelineFile
 from flowload.cli.logs import logging_to
-from flowload.cli.numbers import limit
+from flowload.cli.parsing.command import Asked, Drawing, FileCommand
+from flowload.cli.parsing.completion import PipelineFile
+from flowload.cli.parsing.numbers import limit
 from flowload.cli.sheet import Sheet, checked, open_sheet
 from flowload.cli.versions import versions
 from flowload.cli.view.lines import say

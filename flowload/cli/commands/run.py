@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.text import Text
 
 from flowload.abc.operators import State
-from flowload.cli.command import Asked, FileCommand
-from flowload.cli.completion import PipelineFile
 from flowload.cli.drive import Bounds, Drive
 from flowload.cli.logs import logging_to
-from flowload.cli.numbers import limit
 from flowload.cli.outcome import fill, perform
+from flowload.cli.parsing.command import Asked, FileCommand
+from flowload.cli.parsing.completion import PipelineFile
+from flowload.cli.parsing.numbers import limit
 from flowload.cli.saving import Saving, newest_state
 from flowload.cli.sheet import checked, open_sheet
 from flowload.cli.view.beside import ViewDrive, ViewScreen

@@ -8,8 +8,8 @@ from typing import Literal
 
 import click
 
-from flowload.cli.command import Asked, FileCommand
-from flowload.cli.completion import PipelineFile
+from flowload.cli.parsing.command import Asked, FileCommand
+from flowload.cli.parsing.completion import PipelineFile
 from flowload.cli.view.lines import say
 from flowload.cpus import usable_cpus
 from flowload.graph import Graph

@@ -3,7 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from flowload.cli.words import file_place, join_lists, spell_bools, verbosity
+from flowload.cli.parsing.words import file_place, join_lists, spell_bools, verbosity
 from flowload.graph.pipelines.options import SEVERAL, from_text
 
 OWN = [

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import pytest
 
-from flowload.cli.numbers import limit
+from flowload.cli.parsing.numbers import limit
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from flowload.cli.command import Asked, FileCommand
+from flowload.cli.parsing.command import Asked, FileCommand
 from flowload.errors import GraphError, OptionError
 
 BODY = """
