@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeGuard
 
 from flowload.errors import GraphError, NoLength
 
-from .amount import Amount
+from .amount import Amount, together
 from .needs import Need
 from .operators import Block, OnError, Operator, Setting
 
@@ -49,8 +49,7 @@ class Stage:
         ... class Double(fl.Stage):
         ...     word = "double"
         ...     accepts = (fl.Batch,)
-        ...     def gives(self, incoming):
-        ...         return {"out": fl.Batch}
+        ...     makes = fl.Batch
         ...     def open(self, setting):
         ...         return [self]
         ...     def apply(self, block, call):
@@ -63,6 +62,7 @@ class Stage:
 
     word: ClassVar[str] = "stage"  #: what users call it; names its nodes
     accepts: ClassVar[tuple[type, ...]] = ()  #: port types that its inputs take; empty: it is a source
+    makes: ClassVar[type | None] = None  #: what its lone output carries; None: `gives` says it
     fan_in: ClassVar[bool] = False  #: takes several inputs
     executor: ClassVar[str] = "kernel"  #: where its calls run: "kernel" (as many threads as CPUs) or "io"
     growing: ClassVar[bool] = False  #: a source that may never end; a field or property may override it
@@ -100,7 +100,9 @@ class Stage:
 
         A lone output is named "out". An input that is not joined yet carries `object`.
         """
-        raise GraphError(f"{self.word}: {type(self).__name__} has no gives(); it says what comes out")
+        if self.makes is not None:
+            return {"out": self.makes}
+        raise GraphError(f"{self.word}: {type(self).__name__} has no gives(), and no makes: what comes out?")
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - as above
         """The operators of one run, in order."""
@@ -153,15 +155,21 @@ class Stage:
 
     def amount(
         self,
-        incoming: Sequence[Amount],  # noqa: ARG002 - subclasses that know need it
-        setting: Setting,  # noqa: ARG002 - as above
-        opened: ExitStack,  # noqa: ARG002 - as above
+        incoming: Sequence[Amount],
+        setting: Setting,
+        opened: ExitStack,  # noqa: ARG002 - subclasses that open tables need it
     ) -> Mapping[str, Amount]:
         """How much each output gives in `setting.epochs` passes, given what comes in; for `len(graph)`.
 
         Reads no sample. Tables that it opens are put on `opened`, which is closed when all stages were asked.
+        As it stands, all that comes in, where a stage `keeps` the number of samples.
+
         Raises NoLength where only a run can tell.
         """
+        if self.keeps or self.alike:
+            whole = incoming[0] if len(incoming) == 1 else together(incoming)
+            names = self.gives([object] * len(incoming))
+            return dict.fromkeys(names, whole.doubted(self.uneven(setting)))
         raise NoLength(f"{self.word!r} decides how many samples it gives when it runs")
 
     def parameters(self) -> Mapping[str, object]:

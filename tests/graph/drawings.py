@@ -70,10 +70,8 @@ class Map(Drawn):
 @dataclass(frozen=True, kw_only=True)
 class PearsOnly(Drawn):
     word: ClassVar[str] = "pears"
+    makes: ClassVar[type] = Pears
     accepts: ClassVar[tuple[type, ...]] = (Pears,)
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
-        return {"out": Pears}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,11 +68,9 @@ class Origin(Stage):
     """A source."""
 
     word: ClassVar[str] = "origin"
+    makes: ClassVar[type] = object
     make: Callable[[], Sequence[Operator]]
     growing: bool = False  # type: ignore[misc]  # a field may override the class's word, says Stage
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:
-        return {"out": object}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         return self.make()

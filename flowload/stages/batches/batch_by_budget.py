@@ -34,6 +34,7 @@ class BudgetStage(Stage):
 
     word: ClassVar[str] = "batch"
     accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    makes: ClassVar[type] = Batch
     keeps: ClassVar[bool] = True
     cuts: ClassVar[bool] = True
 
@@ -52,10 +53,6 @@ class BudgetStage(Stage):
         """As the user said them: `atoms` or `edges`."""
         rest = {name: value for name, value in super().parameters().items() if name != "budget"}
         return {self.budget.by: self.budget.limit, **rest}
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - of rows, always
-        """One output with batches (`Batch`)."""
-        return {"out": Batch}
 
     def cutter(self, tables: ReopenedTables) -> CutByBudget:
         """What cuts the rows: a shard directly before asks for it, and deals whole batches."""

@@ -47,6 +47,7 @@ class ReadStage(Stage):
 
     word: ClassVar[str] = "read"
     accepts: ClassVar[tuple[type, ...]] = (Files,)
+    makes: ClassVar[type] = Chunks
 
     format: ChunkFormat
 
@@ -55,10 +56,6 @@ class ReadStage(Stage):
         missing = [name for name in NEEDED if not hasattr(self.format, name)]
         if missing:
             raise GraphError(f"read: {self.format!r} is not a ChunkFormat: it has no {', '.join(missing)}")
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - files, always
-        """References to chunks."""
-        return {"out": Chunks}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: one Map, which indexes files."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,6 +34,7 @@ class ReservoirStage(Stage):
     word: ClassVar[str] = "reservoir"
     intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (Frames,)
+    makes: ClassVar[type] = Frames
     keeps: ClassVar[bool] = True
 
     frames: int
@@ -43,10 +44,6 @@ class ReservoirStage(Stage):
         super().__post_init__()
         check_flags(self.word, payload=self.payload)
         check_counts("reservoir", frames=self.frames)
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - it gives frames always
-        """Frames."""
-        return {"out": Frames}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: the Fold that exchanges records with random slots."""

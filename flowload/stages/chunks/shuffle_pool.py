@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -28,6 +28,7 @@ class ShufflePoolStage(Stage):
     word: ClassVar[str] = "shuffle_pool"
     intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (Chunks,)
+    makes: ClassVar[type] = Chunks
     keyed_by_pass: ClassVar[bool] = True
     keeps: ClassVar[bool] = True
 
@@ -36,10 +37,6 @@ class ShufflePoolStage(Stage):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts("shuffle_pool", chunks=self.chunks)
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
-        """References to chunks."""
-        return {"out": Chunks}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold: which one depends on whether the data grow, and are to come more than once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
@@ -47,6 +47,7 @@ class UnpackStage(Stage):
     word: ClassVar[str] = "unpack"
     intact: ClassVar[bool] = True
     accepts: ClassVar[tuple[type, ...]] = (Chunks,)
+    makes: ClassVar[type] = Frames
     keeps: ClassVar[bool] = True
 
     rate: float | None = None
@@ -75,10 +76,6 @@ class UnpackStage(Stage):
             raise GraphError(f"unpack: rate is {rate!r}; wanted a share from {1 / FINEST:.6f} to 1")
         share = Fraction(rate).limit_denominator(FINEST)
         return Sampling(num=share.numerator, den=share.denominator)
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - it gives frames always
-        """Frames."""
-        return {"out": Frames}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """Cut the stream into equal pieces of work; inflate and sample each."""

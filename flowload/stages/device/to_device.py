@@ -6,14 +6,12 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from flowload.abc.amount import Amount
 from flowload.abc.needs import Need
 from flowload.abc.operators import Device, OnError, Operator, Setting
 from flowload.abc.stage import Joins, whole
@@ -43,6 +41,7 @@ class ToDeviceStage(Stage):
 
     word: ClassVar[str] = "to_device"
     accepts: ClassVar[tuple[type, ...]] = (Batch, Item)
+    makes: ClassVar[type] = Batch
     keeps: ClassVar[bool] = True
     alike: ClassVar[bool] = True
 
@@ -86,10 +85,6 @@ class ToDeviceStage(Stage):
                 " copied ahead by number; leave it out"
             )
 
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
-        """Batches of tensors."""
-        return {"out": Batch}
-
     def parameters(self) -> Mapping[str, object]:
         """What to print, by the word's own parameter names."""
         return {"device" if key == "target" else key: value for key, value in super().parameters().items()}
@@ -128,15 +123,6 @@ class ToDeviceStage(Stage):
     def joins(self, setting: Setting) -> Joins:  # noqa: ARG002 - wherever it stands
         """Each batch becomes one, unless it may be left out."""
         return "before" if self.on_error == "raise" else "behind"
-
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - nothing to open
-    ) -> Mapping[str, Amount]:
-        """As many samples as come in."""
-        return {"out": incoming[0].doubted(self.uneven(setting))}
 
     def on_cpu(self) -> bool:
         """Whether batches stay in the memory of the CPU."""

@@ -35,6 +35,7 @@ class DiscoverStage(Stage):
     """The declaration of `discover`."""
 
     word: ClassVar[str] = "discover"
+    makes: ClassVar[type] = Files
 
     patterns: tuple[str, ...]
 
@@ -49,10 +50,6 @@ class DiscoverStage(Stage):
     def remembered(self) -> Mapping[str, object]:
         """Nothing: which files there are is told by the files."""
         return {}
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
-        """One output with paths (`Files`)."""
-        return {"out": Files}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: a Source that lists files once."""

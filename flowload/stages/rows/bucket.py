@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.amount import Amount
 from flowload.abc.needs import Need
 from flowload.abc.operators import Call, Mark, Operator, Setting, State
 from flowload.abc.record_powers import Sized
@@ -37,6 +35,7 @@ class BucketStage(Stage):
 
     word: ClassVar[str] = "bucket"
     accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    makes: ClassVar[type] = Rows
     keyed_by_pass: ClassVar[bool] = True
     keeps: ClassVar[bool] = True
 
@@ -48,10 +47,6 @@ class BucketStage(Stage):
         check_counts("bucket", size=self.size)
         check_flags("bucket", shuffle_batches=self.shuffle_batches)
 
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
-        """One output with references to rows (`Rows`)."""
-        return {"out": Rows}
-
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: one Fold. Raises GraphError: see `piece_of`."""
         tables, first = ReopenedTables.before(setting), setting.first_epoch
@@ -59,15 +54,6 @@ class BucketStage(Stage):
             return (Bucket(self.size, tables=tables, first_epoch=first),)
         piece = piece_of(setting)
         return (Bucket(rounded_up(self.size, piece), tables=tables, piece=piece, first_epoch=first),)
-
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - nothing to open
-    ) -> Mapping[str, Amount]:
-        """As many samples as come in."""
-        return {"out": incoming[0].doubted(self.uneven(setting))}
 
     def needs(self, setting: Setting) -> Iterable[Need]:  # noqa: ARG002 - the same in every setting
         """The kernel that sorts."""

@@ -45,6 +45,7 @@ class RowsStage(Stage):
     """The declaration of `rows`."""
 
     word: ClassVar[str] = "rows"
+    makes: ClassVar[type] = Rows
 
     records: LayoutRecords
     indices: Numbered | None = None
@@ -64,10 +65,6 @@ class RowsStage(Stage):
     def remembered(self) -> Mapping[str, object]:
         """The records, and which rows of them; of a file of numbers what is in it."""
         return {"records": self.records, "indices": remembered_numbers(self.indices)}
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
-        """One output with references to rows (`Rows`)."""
-        return {"out": Rows}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """The operators of a run: one Source."""

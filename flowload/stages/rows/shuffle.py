@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from flowload.abc.amount import Amount
 from flowload.abc.operators import Call, Mark, Operator, Setting, State
 from flowload.abc.records import Picks
 from flowload.blocks import Rows
@@ -34,25 +32,13 @@ class ShuffleStage(Stage):
 
     word: ClassVar[str] = "shuffle"
     accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    makes: ClassVar[type] = Rows
     keyed_by_pass: ClassVar[bool] = True
     keeps: ClassVar[bool] = True
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - references, always
-        """One output with references to rows (`Rows`)."""
-        return {"out": Rows}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: one Fold."""
         return (Shuffle(tables=ReopenedTables.before(setting), first_epoch=setting.first_epoch),)
-
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - nothing to open
-    ) -> Mapping[str, Amount]:
-        """As many samples as come in."""
-        return {"out": incoming[0].doubted(self.uneven(setting))}
 
     def memory(self, setting: Setting) -> int:  # noqa: ARG002 - the same in every setting
         """The drawn order of a small set; a large one needs nothing."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from flowload.abc.amount import Amount
 from flowload.abc.operators import Block, Call, OnError, Operator, Setting
 from flowload.abc.stage import check_flags
 from flowload.blocks import Batch
@@ -33,7 +31,7 @@ class MapStage(Stage):
 
     word: ClassVar[str] = "map"
     accepts: ClassVar[tuple[type, ...]] = (object,)
-    alike: ClassVar[bool] = True
+    alike: ClassVar[bool] = True  # as if the function never returned None, which leaves a block out
 
     fn: Callable[..., Any]
     carries: type | None = None
@@ -63,15 +61,6 @@ class MapStage(Stage):
             return (AppliedElsewhere(self.fn, self.on_error, random=self.random),)
         kind = AppliedAsync if is_async(self.fn) else Applied
         return (kind(self.fn, self.on_error, random=self.random),)
-
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - nothing to open
-    ) -> Mapping[str, Amount]:
-        """What comes in, as if the function never returned None, which leaves a block out."""
-        return {"out": incoming[0].doubted(self.uneven(setting))}
 
 
 class Applied:

@@ -40,6 +40,7 @@ class ReadWindowsStage(Stage):
 
     word: ClassVar[str] = "read_windows"
     accepts: ClassVar[tuple[type, ...]] = (Rows,)
+    makes: ClassVar[type] = Batch
     keeps: ClassVar[bool] = True
     cuts: ClassVar[bool] = True
     executor: ClassVar[str] = "io"
@@ -53,10 +54,6 @@ class ReadWindowsStage(Stage):
                 f"read_windows: prefetch is {self.prefetch!r}; wanted a number of windows from 1, beside the"
                 " one in use"
             )
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
-        """A batch a window: one row a sample."""
-        return {"out": Batch}
 
     def uneven(self, setting: Setting) -> str | None:
         """What is bad, or lacks data, is left out where it is read."""

@@ -38,6 +38,7 @@ class SampleWithinStage(Stage):
 
     word: ClassVar[str] = "sample_within"
     accepts: ClassVar[tuple[type, ...]] = (Batch,)
+    makes: ClassVar[type] = Batch
     cuts: ClassVar[bool] = True
 
     batch: int
@@ -59,10 +60,6 @@ class SampleWithinStage(Stage):
             raise GraphError("sample_within: neurons and graph go together: how many are chosen, and of what")
         if self.graph is not None and self.neurons is not None and self.neurons > len(self.graph):
             raise GraphError(f"sample_within: neurons is {self.neurons:,}; the graph has {len(self.graph):,}")
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - windows come
-        """Batches of indices."""
-        return {"out": Batch}
 
     def open(self, setting: Setting) -> Sequence[Operator]:
         """One fold. Raises GraphError where the windows upstream are too small."""

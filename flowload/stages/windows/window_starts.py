@@ -43,6 +43,7 @@ class WindowStartsStage(Stage):
     """The declaration of `window_starts`."""
 
     word: ClassVar[str] = "window_starts"
+    makes: ClassVar[type] = Rows
 
     records: LayoutRecords
     count: int | None = None
@@ -55,10 +56,6 @@ class WindowStartsStage(Stage):
             raise GraphError(f"windows: count is {self.count!r}; wanted a number of windows from 1, or None")
         if self.order not in ("random", "sequential"):
             raise GraphError(f"windows: order is {self.order!r}; wanted 'random' or 'sequential'")
-
-    def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - nothing comes in
-        """References to rows, at which windows begin."""
-        return {"out": Rows}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """The operators of a run: one Source."""

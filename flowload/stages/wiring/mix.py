@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flowload.abc.amount import Amount, together
 from flowload.abc.operators import Operator, Setting, State
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
@@ -44,15 +42,6 @@ class MixStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """The operators of a run: one Turn."""
         return (ByDeficit(self.weights),)
-
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,  # noqa: ARG002 - the same in every setting
-        opened: ExitStack,  # noqa: ARG002 - nothing to open
-    ) -> Mapping[str, Amount]:
-        """The sum over all inputs."""
-        return {"out": together(incoming)}
 
 
 class ByDeficit:

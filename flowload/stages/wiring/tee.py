@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from flowload.abc.amount import Amount
 from flowload.abc.operators import Block, Call, Operator, Setting
 from flowload.blocks import Batch, Chunks, Frames
 from flowload.errors import GraphError
@@ -47,15 +45,6 @@ class TeeStage(Stage):
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit
         """The operators of a run: one Route."""
         return (ToAll(self.names),)
-
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,  # noqa: ARG002 - the same in every setting
-        opened: ExitStack,  # noqa: ARG002 - nothing to open
-    ) -> Mapping[str, Amount]:
-        """As many samples as come in, at every output."""
-        return dict.fromkeys(self.names, incoming[0])
 
 
 class ToAll:
