@@ -80,7 +80,7 @@ class RemoteStanding:
         if self.tail is not None and self.goes_on:
             for segment, row in zip(self.writers.values(), counts, strict=True):
                 begin_lane(segment, row)
-            self.tail.go_on(self.first, counts, [0] * len(counts), self.lanes.times(self.output)[1])
+            self.tail.go_on(self.first, counts, [()] * len(counts), self.lanes.times(self.output)[1])
 
     def rounds(self) -> int:
         """That the reader has had whole, for sure."""

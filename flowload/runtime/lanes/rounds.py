@@ -60,6 +60,7 @@ class Rounds:
         self.joined = joined
         self.ended: set[int] = set()  #: lanes that have no more, or no more of this pass
         self.number = 0  #: rounds so far
+        self.ends: list[int] = []  #: rounds before the end of each pass that is kept apart
         self.needed: Callable[[], int] | None = None  #: the first round whose stand somebody may ask for
         self.stands: dict[int, NDArray[np.int64]] = {}  #: counts of each lane before a round, by its number
         self.bundles: dict[int, Bundle] = {}  #: what an only lane gave there, where it is several rounds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from flowload.abc.operators import State
 from flowload.errors import GraphError
@@ -33,8 +34,15 @@ def gathered(states: Iterable[State]) -> State:
                     f"states of different steps or runs: {what} is {first[what]!r}, and {other.get(what)!r}"
                 )
     found = [state[OWN] for state in (first, *others) if OWN in state]
-    standing = {
+    standing: dict[str, Any] = {
         part: {key: own for each in found for key, own in each.get(part, {}).items()}
         for part in ("shared", "lanes")
     }
+    # Which passes were over is the same for all; what one cannot say, it cannot say of the stream of all.
+    for name in ("ends", "counted", "lacks"):
+        for each in found:
+            if name in each:
+                standing.setdefault(name, each[name])
+    if any("lacks" in each and not each.get("counted") for each in found):
+        standing.pop("counted", None)
     return {**first, OWN: standing}

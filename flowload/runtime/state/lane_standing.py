@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.errors import GraphError
+from flowload.graph.inspect.lane_cut import CutLanes
 from flowload.graph.inspect.lanes import LanePlan
 from flowload.runtime.lanes.last_cut import LastCut
 from flowload.runtime.lanes.rounds import Count
 
 from .lane_snapshots import LaneSnapshots
 from .lane_tail import LaneTail, lane_tails
+from .missing_lanes import MissingLanes
 from .saver import Saver
 from .snapshots import FIRST, Part
 from .standing import Standing, made_again, write
@@ -83,9 +85,11 @@ class LaneStanding(Standing):
             channel for segment in self.segments for channel in self.shared_inputs(segment).values()
         ]
         self.first = {name: lanes.rounds(name, since[name]) for name in lane_tails}
-        self.missing = self.lacking(saved)
-        self.goes_on = saved is not None and len(self.missing) < len(lanes.here) and self.can_catch_up()
-        self.why = None if saved is None or not self.missing else self.reason()
+        self.missing = MissingLanes(lanes, saved, self.first, align=compiled.run.align)
+        self.goes_on = saved is not None and (not self.missing or self.missing.countable)
+        self.why = self.missing.why
+        if not (isinstance(lanes, CutLanes) and lanes.makes):  # who takes them from here has a state of all
+            self.missing.tell()
         parts = [Part((FIRST,) * len(segment.inputs), FIRST, {}, None) for segment in self.segments]
         for tail in lane_tails.values():
             tail.begin()
@@ -155,13 +159,17 @@ class LaneStanding(Standing):
         """Where the run stands for a reader that has got so many batches of each output; with arrays."""
         written: dict[str, Any] = {"shared": {}, "lanes": {}}
         self.snapshots.tell()
-        if (why := self.snapshots.lacks or self.unsaved()) is not None:
+        if (why := self.unsaved()) is not None:
             return {**written, "lacks": why}
         rounds = {name: self.round(name, delivered) for name in self.lane_tails}
         found = {name: self.lane_tails[name].operator.stand(number) for name, number in rounds.items()}
         counts = {name: rows for name, rows in found.items() if rows is not None}
         if len(counts) < len(rounds):
             return written  # all is made again, and has not come so far
+        if self.compiled.run.align and not (self.goes_on and len(self.missing.ends) < len(rounds)):
+            written["ends"] = {name: self.ends(name, number, counts[name]) for name, number in rounds.items()}
+        if self.snapshots.lacks is not None:
+            return {**written, "lacks": self.snapshots.lacks, "counted": True}
         parts = self.snapshots.find(self.taken(counts))
         self.snapshots.took(parts)
         written["shared"][self.rank] = self.written(parts, None)
@@ -189,6 +197,12 @@ class LaneStanding(Standing):
     def round(self, name: str, delivered: Mapping[str, int]) -> int:
         """The round of an output that its reader is in, who has got so many batches."""
         return self.lanes.rounds(name, self.lanes.of_all(name, delivered[name], self.since[name]))
+
+    def ends(self, name: str, number: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rounds of an output before the end of each pass that was over in a round."""
+        if self.goes_on and number == self.first[name]:
+            return np.array(self.missing.ends[name], np.int64)
+        return np.array(self.lane_tails[name].operator.ends[: counts[0, Count.PASSES]], np.int64)
 
     @property
     def rank(self) -> str:
@@ -228,25 +242,6 @@ class LaneStanding(Standing):
 
     # ---- going on
 
-    def lacking(self, saved: Mapping[str, Any] | None) -> set[int]:
-        """The lanes here that a state has not, or not where all stand."""
-        lanes = (saved or {}).get("lanes", {})
-        return {
-            lane
-            for lane in self.lanes.here
-            for name, number in self.first.items()
-            if lanes.get(str(lane), {}).get("rounds", {}).get(name, {}).get("number") != number
-        }
-
-    def can_catch_up(self) -> bool:
-        """Where passes are kept apart, each is cut to its shortest lane: all of them are made again."""
-        return not (self.missing and self.compiled.run.align)
-
-    def reason(self) -> str:
-        """Why some lanes begin anew."""
-        lanes = ", ".join(map(str, sorted(self.missing if self.goes_on else self.lanes.here)))
-        return f"the state has not all lanes of this rank: {lanes} made again from the beginning"
-
     def stand(self, parts: list[Part], saved: Mapping[str, Any]) -> list[Part]:
         """Let tasks and channels begin where other runs stood; the parts with which this one begins."""
         groups: dict[int | None, Mapping[str, Any]] = {
@@ -266,8 +261,10 @@ class LaneStanding(Standing):
                 groups[lane]["rounds"][name]["counts"] if lane in groups else [0] * len(Count)
                 for lane in self.lanes.here
             ]
-            behind = [self.first[name] if lane in self.missing else 0 for lane in self.lanes.here]
-            tail.go_on(self.first[name], np.array(rows, np.int64), behind, self.lanes.times(name)[1])
+            again = self.missing.behind(name)
+            behind = [again if lane in self.missing else () for lane in self.lanes.here]
+            size, ends = self.lanes.times(name)[1], self.missing.ends.get(name, ())
+            tail.go_on(self.first[name], np.array(rows, np.int64), behind, size, ends)
         return begun
 
     def catch_up(self, segment: Segment, part: Part, group: Mapping[str, Any]) -> Part:

@@ -51,14 +51,22 @@ class LaneTail:
         for channel in self.rounds.inputs:
             channel.counts_batches = True
 
-    def go_on(self, number: int, counts: NDArray[np.int64], behind: Sequence[int], size: int) -> None:
+    def go_on(
+        self,
+        number: int,
+        counts: NDArray[np.int64],
+        behind: Sequence[Sequence[int]],
+        size: int,
+        ends: Sequence[int] = (),
+    ) -> None:
         """Begin at a round.
 
         Args:
             number: of it.
             counts: what each lane had given before; nothing of those that are behind.
-            behind: blocks that each lane has to make again first.
+            behind: blocks that each lane has to make again first: see `CatchingUp`.
             size: batches of a round.
+            ends: rounds before the end of each pass that was over, where passes are kept apart.
         """
         self.operator.stands.clear()
         self.operator.stands[number] = counts
@@ -66,8 +74,8 @@ class LaneTail:
         for channel, taken in zip(self.rounds.inputs, counts[:, Count.TAKEN].tolist(), strict=True):
             channel.surplus = taken - channel.sent
         epoch = self.rounds.first_epoch + (passes if self.rounds.align else 0)
-        where = {"round": number, "number": first, "counts_of_lanes": counts, "behind": list(behind)}
-        self.rounds.saved = {"epoch": epoch, **where}
+        where = {"round": number, "number": first, "counts_of_lanes": counts}
+        self.rounds.saved = {"epoch": epoch, "behind": list(behind), "ends": list(ends), **where}
         taken = int(counts[:, Count.SAMPLES].sum())
         why = dropped(counts)
         out, nbytes = taken - why.total(), int(counts[:, Count.NBYTES].sum())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import count
+from typing import Any
 
 import numpy as np
 
 from flowload.abc.operators import Mark
 from flowload.runtime.channel import Channel, Message, NumberedBlock
+from flowload.runtime.lanes.catching_up import CatchingUp
 from flowload.runtime.lanes.rounds import AGAIN, CUT, Count, Rounds
 from flowload.runtime.message import batches_of
 from flowload.runtime.threads.monitor import Monitor
@@ -36,11 +38,13 @@ class RoundTask(Task):
         self._epochs = segment.epochs()
         lanes = len(segment.inputs)
         self._counts = np.array(saved.get("counts_of_lanes", np.zeros((lanes, len(Count)))), np.int64)
-        self._behind: list[int] = list(saved.get("behind", [0] * lanes))  # rounds to be made again first
+        self._behind = [CatchingUp(blocks) for blocks in saved.get("behind", [()] * lanes)]
+        rounds.ends = list(saved.get("ends", ()))
+        self._known = len(rounds.ends)  # passes that were over before: lanes that are behind have them again
         self._passed = {mark: int(self._counts[:, k].min()) for mark, k in COLUMNS.items()}  # by all lanes
         self._gone: set[int] = set()  # lanes whose stream has ended
         rounds.number = saved.get("round", 0)
-        if not any(self._behind):
+        if not any(lane.behind for lane in self._behind):
             rounds.note(self._counts)
 
     def step(self) -> Channel | None:
@@ -72,16 +76,16 @@ class RoundTask(Task):
         channel = self.segment.inputs[lane]
         while lane not in self._rounds.ended and (message := channel.next_message) is not None:
             block = isinstance(message, NumberedBlock) and message.block is not None
-            if block and not self._behind[lane] and not self._rounds.over:
+            if block and not self._behind[lane].behind and not self._rounds.over:
                 return None
             channel.take_now()
             if isinstance(message, Mark):
                 self._counts[lane, Count.TAKEN] += 1
-                self._mark(lane, message)
+                self._mark(lane, channel, message)
             elif isinstance(message, NumberedBlock) and block:
-                self._counts[lane, Count.TAKEN] += batches_of(message)
-                self._leave_out(lane, message)
+                self._pass_over(lane, channel, message)
         if channel.at_end and lane not in self._gone:
+            self._behind[lane].check(self._name_of(channel))
             self._gone.add(lane)
             self._rounds.ended.add(lane)
         return channel
@@ -98,8 +102,7 @@ class RoundTask(Task):
             )
         if made is None:
             for lane, item in enumerate(found):
-                self._counts[lane, Count.TAKEN] += 1
-                self._leave_out(lane, item)
+                self._leave_out(lane, item, Count.CUT)
             return
         for item in made:
             member.meter.gave(item.samples, item.nbytes)
@@ -111,28 +114,50 @@ class RoundTask(Task):
         self._counts[:, Count.NBYTES] += [item.nbytes for item in found]
         self._rounds.note(self._counts)
 
-    def _leave_out(self, lane: int, item: NumberedBlock) -> None:
-        """Account for a block that is in no round any more."""
-        again = self._behind[lane] > 0
+    def _pass_over(self, lane: int, channel: Channel, item: NumberedBlock) -> None:
+        """Take a block that is in no round any more: it was in one before, or not every lane has as many."""
+        behind = self._behind[lane]
+        again = behind.take(batches_of(item)) if behind.behind else 0
+        if not 0 < again < batches_of(item):
+            self._leave_out(lane, item, Count.AGAIN if again else Count.CUT)
+            return
+        block: Any = item.block  # several batches of an only lane
+        rest = NumberedBlock.of(item.number, block.without(again))
+        channel.put_back(rest)
+        first = item._replace(samples=item.samples - rest.samples)
+        self._leave_out(lane, first, Count.AGAIN, again)
+
+    def _leave_out(self, lane: int, item: NumberedBlock, why: Count, blocks: int | None = None) -> None:
+        """Account for what is in no round any more."""
+        blocks = batches_of(item) if blocks is None else blocks
         member = self.segment.members[0]
         call = member.call(item.number, item.block, item.samples)
-        call.drop(item.samples, AGAIN if again else CUT)
+        if why is Count.AGAIN:
+            member.meter.dropped[AGAIN] += item.samples  # no call's drop: ranks do not differ for it
+        else:
+            call.drop(item.samples, CUT)
         member.settle(call)
-        self._behind[lane] -= again
-        self._counts[lane, Count.BLOCKS] += batches_of(item)
-        self._counts[lane, Count.SAMPLES] += item.samples
-        self._counts[lane, Count.AGAIN if again else Count.CUT] += item.samples
+        self._counts[lane, [Count.TAKEN, Count.BLOCKS]] += blocks
+        self._counts[lane, [Count.SAMPLES, why]] += item.samples
 
-    def _mark(self, lane: int, mark: Mark) -> None:
+    def _mark(self, lane: int, channel: Channel, mark: Mark) -> None:
         """A mark goes on when all lanes have passed it; where passes are kept apart, lanes wait for it."""
         apart = mark is Mark.EPOCH and self._epochs.align
-        if apart:
+        if apart and self._behind[lane].behind:  # the others are further
+            self._behind[lane].passed(self._name_of(channel))
+        elif apart:
             self._rounds.ended.add(lane)
         marks = self._counts[:, COLUMNS[mark]]
         marks[lane] += 1
         while self._passed[mark] < marks.min():
             self._passed[mark] += 1
-            if apart:
+            if apart and self._passed[mark] > self._known:
                 self._rounds.ended = set(self._gone)
+                self._rounds.ends.append(self._rounds.number)
             self._epochs.passed(mark)
             self._made.append(mark)
+
+    @staticmethod
+    def _name_of(channel: Channel) -> str:
+        """What a lane is called in messages."""
+        return f"a lane of {channel.source!r}"

@@ -11,6 +11,7 @@ import pytest
 import flowload as fl
 from flowload.errors import GraphError
 from flowload.formats.molecules.packed import PackedMolecules
+from flowload.runtime.lanes.rounds import AGAIN
 from flowload.runtime.state.gather import gathered
 from flowload.sample import sample_path
 from flowload.stages.wiring.deal_lanes import DealLanes
@@ -180,24 +181,78 @@ def test_nothing_is_made_again_but_what_was_under_way(align: bool) -> None:
 
 
 @pytest.mark.slow
-def test_lanes_that_a_state_lacks_are_made_again_and_told() -> None:
+@pytest.mark.parametrize("align", [False, True])
+@pytest.mark.parametrize(("rank", "world"), [(0, 1), (0, 2), (5, 12)], ids=["some", "half", "all"])
+def test_lanes_that_a_state_lacks_are_made_again_and_told(
+    rank: int, world: int, align: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of the state of rank 3 of 4; what is behind the lanes is not: nothing that was delivered is encoded."""
     calls: list[int] = []
-    draw, how = seen(calls), {"seed": 1, "epochs": 10, "on_change": "accept"}
-    wanted = stream(draw, 1, seed=1, epochs=10)
+    draw, how = seen(calls), {"seed": 1, "epochs": 10, "align": align, "on_change": "accept"}
+    wanted = stream(draw, 1, seed=1, epochs=10, align=align)
     with as_often_as_can_be():
-        found, (state,) = worlds(draw, [(4, 84)], one_of, **how)
+        _, (state,) = worlds(draw, [(4, 84)], one_of, **how)
         calls.clear()
-        with draw(fl.shard(0, 1, lanes=LANES), 1).iterate(state=state, **how) as run:
+        with draw(fl.shard(rank, world, lanes=LANES), 1).iterate(state=state, **how) as run:
             cost = run.state_cost()
             rest = [digest(batch) for batch in run]
             stages = run.stats().stages
-    assert found + rest == wanted
+            epoch = run.epoch
+    assert rest == wanted[336 + rank :: world]
+    lanes = range(rank, LANES, world)
+    missing = [lane for lane in lanes if lane % 4 != 3]
     told = (
-        "the state has not all lanes of this rank: 0, 1, 2, 4, 5, 6, 8, 9, 10 made again from the beginning"
+        f"of this rank: {', '.join(map(str, missing))} made again from the beginning; save the state of all"
     )
-    assert cost.begins_anew == told
-    assert stages["to_device"].in_ == 2400 - 9 * 28 * 5
-    assert 9 * 40 < len(calls) <= 9 * 40 + 3 * (12 + 3 * 4)  # of each lane 4 batches a pass
+    assert told in (cost.begins_anew or "")
+    assert told in caplog.text
+    assert stages["to_device"].in_ == 200 * len(lanes) - len(missing) * 28 * 5
+    assert len(calls) <= 40 * len(missing) + (12 + 3 * 4) * (len(lanes) - len(missing))  # 4 batches a pass
+    assert stages["map"].dropped == {AGAIN: len(missing) * 28 * 5}
+    assert epoch == 9
+
+
+@pytest.mark.slow
+@pytest.mark.covering
+@pytest.mark.parametrize("how", PASSES, ids=["one", "three", "apart"])
+@pytest.mark.parametrize("name", ["chosen", "small", "skipped"])
+def test_lanes_of_different_lengths_are_made_again_as_they_were_cut(name: str, how: dict[str, Any]) -> None:
+    """Of each pass that is kept apart as much as the shortest had, also where a lane is alone."""
+    draw = {**SINGLE, **DRAWINGS}[name]
+    wanted = stream(draw, 1, seed=3, even="allow", **how)
+    with as_often_as_can_be():
+        found, states = worlds(
+            draw, [(4, 12), (12, 1), (3, 4), (12, 1), (1, None)], one_of, seed=3, even="allow", **how
+        )
+    assert found == wanted
+    assert list(states[1]["standing"]["lanes"]) == ["11"]
+
+
+def test_what_is_shorter_than_it_was_is_named() -> None:
+    how: dict[str, Any] = {"seed": 1, "epochs": 2, "even": "allow"}
+    with small(fl.shard(0, 2, lanes=LANES), 1).iterate(**how) as run:
+        for _ in range(330):
+            next(run)
+        state = run.state_dict()
+    with (
+        pytest.raises(GraphError, match=r"a lane of 'batch.0' had 21 more batches when the state was taken"),
+        small(fl.shard(1, 2, lanes=LANES), 1).iterate(
+            state=state, on_change="accept", **how | {"epochs": 1}
+        ) as run,
+    ):
+        list(run)
+
+
+def test_the_parts_of_all_ranks_say_what_one_of_them_lacks() -> None:
+    def states(**own: Any) -> list[Any]:
+        with DRAWINGS["noisy"](fl.shard(0, 2, lanes=LANES), 1).iterate() as run:
+            state = run.state_dict()
+        return [state, {**state, "standing": {"shared": {}, "lanes": {}, **own}}]
+
+    assert gathered(states(lacks="x", counted=True))["standing"]["counted"]
+    found = gathered([*states(lacks="x"), *states(lacks="y", counted=True)])["standing"]
+    assert found["lacks"] == "x"
+    assert "counted" not in found, "where lanes are one stream something was left out"
 
 
 def test_states_of_different_steps_are_not_put_together() -> None:

@@ -10,7 +10,7 @@ import pytest
 import flowload as fl
 from flowload.abc.operators import Mark
 from flowload.runtime.channel import Channel, Message, NumberedBlock
-from flowload.runtime.lanes.rounds import CUT, Rounds
+from flowload.runtime.lanes.rounds import AGAIN, CUT, Rounds
 from flowload.runtime.tasks.call import Member
 from flowload.runtime.tasks.round_task import RoundTask
 from flowload.runtime.tasks.segment import Segment
@@ -26,7 +26,7 @@ def item(number: int, samples: int = 2) -> NumberedBlock:
 
 
 async def come_together(
-    *lanes: list[Message | None], size: int | None = 2, align: bool = False
+    *lanes: list[Message | None], size: int | None = 2, align: bool = False, saved: Any = None
 ) -> tuple[Any, Any]:
     """What goes on, and the account; None: the lane has ended. Lanes that have not are waited for."""
     monitor = Monitor(RunLock())
@@ -40,7 +40,7 @@ async def come_together(
         keys=(0, 0),
         lease=cast("Any", None),
     )
-    segment = Segment(members=[member], align=align)
+    segment = Segment(members=[member], align=align, saved=saved)
     segment.inputs = [Channel("a", "b", monitor, blocks=9) for _ in lanes]
     segment.outputs["out"] = Channel("b", "c", monitor, blocks=99)
     for channel, messages in zip(segment.inputs, lanes, strict=True):
@@ -93,3 +93,18 @@ async def test_passes_that_are_kept_apart_are_cut_each_by_itself() -> None:
     made, meter = await come_together(*lanes, align=True)
     assert made == [[1, 1], [2, 2], E, [3, 3], [6, 6], E, None]
     assert dict(meter.dropped) == {CUT: 4}
+
+
+async def test_a_lane_that_is_behind_closes_no_pass_for_the_others() -> None:
+    """It was in a round of each of two passes; the other lane is at the end of the second."""
+    counts = np.zeros((2, 8), np.int64)
+    counts[0, :2] = 3, 1
+    saved = {"round": 2, "number": 4, "ends": [1], "behind": [(), (1, 1)], "counts_of_lanes": counts}
+    made, meter = await come_together(
+        [E, item(1), E, None],
+        [item(2), item(3), E, item(4), item(5), E, item(6), item(7), E, None],
+        align=True,
+        saved=saved,
+    )
+    assert made == [E, E, [1, 1], [6, 6], E, None]
+    assert dict(meter.dropped) == {AGAIN: 4, CUT: 6}
