@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flowload.errors import DataError
 
-from .operators import Call
+from .operators import Call, NamedArrays
 from .record_powers import Uniform
 from .records import Fields, LayoutTable, Numbers
 from .simple import Records, Table
@@ -69,13 +69,7 @@ class AdaptedTable(Uniform):
         """The arrays' own."""
         return self.shapes
 
-    def write(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
-        call: Call,  # noqa: ARG002 - nothing to ask
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:  # noqa: ARG002
         """Copy what was gathered. Raises DataError where its arrays are not those of the first row."""
         arrays = self.gathered(rows)
         if {key: (array.shape[1:], array.dtype) for key, array in arrays.items()} != self.shapes:
@@ -140,7 +134,7 @@ def full_table(table: Any, name: str) -> LayoutTable:
     return renamed  # type: ignore[no-any-return]
 
 
-def in_words(arrays: Mapping[str, NDArray[Any]]) -> str:
+def in_words(arrays: NamedArrays) -> str:
     """Arrays for messages."""
     return ", ".join(f"{key} {array.dtype}{list(array.shape)}" for key, array in arrays.items())
 

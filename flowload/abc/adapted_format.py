@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from flowload.errors import DataError
 
 from .chunk_formats import CHUNK, Layout
-from .operators import Bytes
+from .operators import Bytes, NamedArrays
 from .records import Fields
 from .simple import RecordFormat
 
@@ -42,7 +42,7 @@ class FieldsOfDtype:
         named = self.record.fields
         return {"x": self.record} if named is None else {str(key): named[key][0] for key in named}
 
-    def encode(self, rows: Bytes, out: Mapping[str, NDArray[Any]], start: int) -> None:
+    def encode(self, rows: Bytes, out: NamedArrays, start: int) -> None:
         """Copy each field to its array."""
         if not len(rows):
             return

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from .operators import Bytes
+from .operators import Bytes, NamedArrays
 
 __all__ = [
     "CHUNK",
@@ -54,7 +54,7 @@ class Layout(Protocol):
     def fields(self) -> Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Per key: the shape of one sample, and the dtype."""
 
-    def encode(self, rows: Bytes, out: Mapping[str, NDArray[Any]], start: int) -> None:
+    def encode(self, rows: Bytes, out: NamedArrays, start: int) -> None:
         """Write records `rows` (n, stride) to `out[key][start : start + n]`; releases the GIL."""
 
 

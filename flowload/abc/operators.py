@@ -27,6 +27,7 @@ __all__ = [
     "Fold",
     "Map",
     "Mark",
+    "NamedArrays",
     "OnError",
     "Operator",
     "Route",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 Bytes: TypeAlias = NDArray[np.uint8]
+NamedArrays: TypeAlias = Mapping[str, NDArray[Any]]  #: by name, such as those of a batch
 State: TypeAlias = Mapping[str, Any]  #: what a snapshot keeps: JSON values, and arrays of numbers
 OnError: TypeAlias = Literal["raise", "skip"]
 

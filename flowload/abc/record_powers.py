@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flowload.files.guard import Guard
 
-from .operators import Bytes, Call
+from .operators import Bytes, Call, NamedArrays
 from .records import WRITTEN, Fields, LayoutTable, Numbers, Order, Picks
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 #: Arrays with one row a sample, and those that go with the batch.
-Pair: TypeAlias = tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]
+Pair: TypeAlias = tuple[NamedArrays, NamedArrays]
 
 
 class Padding(NamedTuple):
@@ -50,7 +50,7 @@ class Padding(NamedTuple):
 class Gathered(NamedTuple):
     """What belongs to rows that were written."""
 
-    whole: Mapping[str, NDArray[Any]]  #: arrays that go with each of the batches, shared and read-only
+    whole: NamedArrays  #: arrays that go with each of the batches, shared and read-only
     padding: Padding | tuple[int, int] | None = None  #: see `Sized`
 
 
@@ -73,7 +73,7 @@ class Bulk(LayoutTable, Protocol):
         """The arrays of its largest sample, and bytes at most that a batch of `size` leases beside them."""
 
     def write_many(
-        self, layout: str, picks: Picks, size: int, out: Mapping[str, NDArray[Any]], call: Call
+        self, layout: str, picks: Picks, size: int, out: NamedArrays, call: Call
     ) -> Gathered | None:
         """Write batches of `size` of these rows to `out`, one behind the other; asked where rows are alike.
 
@@ -132,7 +132,7 @@ class Uniform:
         layout: str,
         picks: Picks,
         size: int,  # noqa: ARG002 - no batch differs from another
-        out: Mapping[str, NDArray[Any]],
+        out: NamedArrays,
         call: Call,
     ) -> Gathered | None:
         """As if they were one batch."""
@@ -155,28 +155,15 @@ class Ordered(Uniform, ABC):
     swift: bool = True
 
     @abstractmethod
-    def write_order(self, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]]) -> None:
+    def write_order(self, rows: Numbers, order: Order, out: NamedArrays) -> None:
         """Write the rows, or those of an order; see `Picks.lazy`. Raises DataError."""
 
-    def write(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
-        call: Call,  # noqa: ARG002 - nothing to ask
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:  # noqa: ARG002
         """Write the rows. Raises DataError."""
         self.write_order(rows, WRITTEN, out)
         return {}
 
-    def write_many(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        picks: Picks,
-        size: int,  # noqa: ARG002 - no batch differs from another
-        out: Mapping[str, NDArray[Any]],
-        call: Call,  # noqa: ARG002 - nothing to ask
-    ) -> Gathered:
+    def write_many(self, layout: str, picks: Picks, size: int, out: NamedArrays, call: Call) -> Gathered:  # noqa: ARG002
         """As if they were one batch, in the order that the picks stand for."""
         self.write_order(*picks.lazy(), out)
         return Gathered({})

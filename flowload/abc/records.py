@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from .operators import Call, State
+from .operators import Call, NamedArrays, State
 
 __all__ = [
     "MOST_ROWS",
@@ -92,9 +92,7 @@ class LayoutTable(Protocol):
     def fields(self, layout: str, rows: Numbers) -> Fields:
         """The arrays of the batch of these rows: what `write` writes, one row a sample."""
 
-    def write(
-        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:
         """Write these rows to `out`; releases the GIL.
 
         Returns arrays that go with the batch but have no row a sample, such as pair indices; they may be

@@ -7,12 +7,13 @@ of a batch, know several layouts or bad rows, are `flowload.abc.records` and `fl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .operators import NamedArrays
 from .records import Numbers
 
 __all__ = ["RecordFormat", "Records", "Table"]
@@ -28,7 +29,7 @@ class Table(Protocol):
     def __len__(self) -> int:
         """Rows."""
 
-    def gather(self, rows: Numbers) -> Mapping[str, NDArray[Any]]:
+    def gather(self, rows: Numbers) -> NamedArrays:
         """Arrays by key, each with one row for each of these row numbers, in their order."""
 
 

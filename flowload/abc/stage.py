@@ -124,10 +124,7 @@ class Stage:
         """
         return "behind"
 
-    def joined(
-        self,
-        setting: Setting,  # noqa: ARG002 - as above
-    ) -> Callable[[Sequence[Block]], Sequence[Block]]:
+    def joined(self, setting: Setting) -> Callable[[Sequence[Block]], Sequence[Block]]:  # noqa: ARG002
         """What makes, "within" this stage, of a round (a block of each lane here, in order) what goes on."""
         return list
 
@@ -153,12 +150,7 @@ class Stage:
         """
         return "on_error='skip' leaves out what is bad" if self.on_error == "skip" else None
 
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - subclasses that open tables need it
-    ) -> Mapping[str, Amount]:
+    def amount(self, incoming: Sequence[Amount], setting: Setting, opened: ExitStack) -> Mapping[str, Amount]:  # noqa: ARG002
         """How much each output gives in `setting.epochs` passes, given what comes in; for `len(graph)`.
 
         Reads no sample. Tables that it opens are put on `opened`, which is closed when all stages were asked.

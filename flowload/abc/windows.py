@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from numpy.typing import NDArray
-
-from .operators import Call
+from .operators import Call, NamedArrays
 from .records import Fields, LayoutTable
 
 __all__ = ["Windowed"]
@@ -63,7 +61,7 @@ class Windowed(LayoutTable, Protocol):
         False: it is not to be given, and was counted as dropped.
         """
 
-    def read(self, row: int, piece: Any, out: Mapping[str, NDArray[Any]], call: Call) -> None:
+    def read(self, row: int, piece: Any, out: NamedArrays, call: Call) -> None:
         """Write a piece of a window to its place in the window's arrays; releases the GIL.
 
         Raises DataError that names array, chunk, found and wanted.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.operators import Bytes
+from flowload.abc.operators import Bytes, NamedArrays
 from flowload.abc.records import Fields
 
 __all__ = ["Fenced", "arrays_for", "fenced"]
@@ -42,7 +42,7 @@ def fenced(shape: Iterable[int], dtype: np.dtype[Any], fill: int) -> tuple[Fence
     return memory, memory.data.view(dtype).reshape(shape)
 
 
-def arrays_for(fields: Fields, rows: int, fill: int) -> tuple[dict[str, Fenced], Mapping[str, NDArray[Any]]]:
+def arrays_for(fields: Fields, rows: int, fill: int) -> tuple[dict[str, Fenced], NamedArrays]:
     """The arrays of so many samples, each between fences."""
     made = {key: fenced((rows, *shape), np.dtype(dtype), fill) for key, (shape, dtype) in fields.items()}
     return {key: memory for key, (memory, _) in made.items()}, {

@@ -136,7 +136,7 @@ async def _read(run: Run, seconds: float, warm: list[RunStats]) -> None:
     """
     with suppress(EndOfStream):
         while True:
-            run.delivered_one("out", await run.take("out"), 0.0)
+            run.delivered.note("out", await run.take("out"), 0.0, 0, run.recorder)
             if not warm and WARM * seconds < perf_counter() - run.began < seconds:
                 warm.append(snapshot(run))
 

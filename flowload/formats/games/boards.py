@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import NamedArrays
 from flowload.abc.record_powers import Ordered
 from flowload.abc.records import Fields, Numbers, Order
 from flowload.errors import DataError, GraphError, NoDataError
@@ -96,7 +97,7 @@ class BoardsTable(Ordered):
         self,
         where: str,
         boards: NDArray[np.uint64],
-        beside: Mapping[str, NDArray[Any]],
+        beside: NamedArrays,
         guard: Guard,
         *,
         least_first: bool,
@@ -115,7 +116,7 @@ class BoardsTable(Ordered):
         boards = (self.boards.shape[1], 64), np.dtype(np.float32)
         return {KEY: boards, **{key: (array.shape[1:], array.dtype) for key, array in self.beside.items()}}
 
-    def write_order(self, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]]) -> None:
+    def write_order(self, rows: Numbers, order: Order, out: NamedArrays) -> None:
         """Write the rows."""
         boards = out[KEY].reshape(len(rows), -1)
         gather_boards(self.boards, rows, order, boards, self.least_first, is_large(boards.nbytes))

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flowload.abc.operators import Bytes
+from flowload.abc.operators import Bytes, NamedArrays
 from flowload.abc.records import WRITTEN
 from flowload.errors import GraphError
 from flowload.kernels.games.positions import BITS, FEATURES, gather_bits
@@ -21,8 +20,6 @@ __all__ = ["GAMES", "LAYOUTS", "Column", "Layout", "Packing", "check_packing_lay
 VERSION = 1  #: of all this; another one is packed anew
 
 Column: TypeAlias = tuple[np.dtype[Any], tuple[int, ...]]  #: dtype, and shape of one sample
-Arrays: TypeAlias = Mapping[str, NDArray[Any]]
-
 GAMES: Column = np.dtype(np.uint64), (2,)  #: of each game: its first row, and a hash of its moves
 
 
@@ -31,15 +28,15 @@ class Layout:
     """Arrays of packed positions by the ending of their files' names, and how they are made."""
 
     columns: Mapping[str, Column]
-    make: Callable[[Bytes], Arrays]  #: of rows (n, 32)
+    make: Callable[[Bytes], NamedArrays]  #: of rows (n, 32)
 
 
-def as_bits(rows: Bytes) -> Arrays:
+def as_bits(rows: Bytes) -> NamedArrays:
     """32 bytes a sample: three boards of 64 bits, most significant first; turn; outcome; six zeros."""
     return {"bits": rows}
 
 
-def as_bytes(rows: Bytes) -> Arrays:
+def as_bytes(rows: Bytes) -> NamedArrays:
     """A byte a feature, and one for the outcome."""
     inputs = np.empty((len(rows), FEATURES), np.uint8)
     inputs[:, : FEATURES - 1] = np.unpackbits(rows[:, :24], axis=1)
@@ -47,7 +44,7 @@ def as_bytes(rows: Bytes) -> Arrays:
     return {"inputs": inputs, "outputs": rows[:, 25].copy()}
 
 
-def as_floats(rows: Bytes) -> Arrays:
+def as_floats(rows: Bytes) -> NamedArrays:
     """What a batch has: torch takes it as it is."""
     inputs, outputs = np.empty((len(rows), FEATURES), np.float32), np.empty(len(rows), np.int64)
     gather_bits(rows, np.arange(len(rows)), WRITTEN, inputs, outputs, False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
+from flowload.abc.operators import NamedArrays
 from flowload.abc.record_powers import Ordered
 from flowload.abc.records import WRITTEN, Fields, Numbers, Order
 from flowload.errors import DataError, GraphError
@@ -64,7 +65,7 @@ class GamesTable(Ordered):
         """`inputs [B, 193] float32`, `outputs [B] int64`."""
         return FIELDS
 
-    def write_order(self, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]]) -> None:
+    def write_order(self, rows: Numbers, order: Order, out: NamedArrays) -> None:
         """Write the rows. Raises DataError for one whose outcome is none."""
         inputs, outputs = out["inputs"], out["outputs"]
         packed, labels = self.columns.inputs, self.columns.outputs

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
-from flowload.abc.operators import Bytes
+from flowload.abc.operators import Bytes, NamedArrays
 from flowload.kernels.chess.layouts import encode_bits, encode_tensors, encode_tuple
 from flowload.kernels.streaming import is_large
 
@@ -42,7 +42,7 @@ class Lc0Layout:
         parts = {key: np.empty((2, *shape), dtype) for key, (shape, dtype) in self.shapes.items()}
         return self.kernel, (np.empty((2, 2), np.uint8), *flat(parts), False)
 
-    def encode(self, rows: Bytes, out: Mapping[str, NDArray[Any]], start: int) -> None:
+    def encode(self, rows: Bytes, out: NamedArrays, start: int) -> None:
         """Write records of any versions, one a row, to `out[key][start : start + n]`; without the GIL.
 
         Raises DataError for a row that is no record, ValueError for an array that does not fit.
@@ -64,7 +64,7 @@ class Lc0Layout:
             check_rows(rows, "a batch")
 
 
-def flat(parts: Mapping[str, NDArray[Any]]) -> Iterator[NDArray[Any]]:
+def flat(parts: NamedArrays) -> Iterator[NDArray[Any]]:
     """The arrays as kernels take them: planes as one row a sample."""
     for key, part in parts.items():
         yield part.reshape(len(part), -1) if key == "planes" else part

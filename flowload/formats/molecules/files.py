@@ -10,13 +10,13 @@ and what the manifest `meta.json` declares: columns beside these, and that force
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import NamedArrays
 from flowload.errors import DataError, NoDataError
 from flowload.files.arrays import Dump, map_array, read_array
 from flowload.files.guard import Guard
@@ -49,7 +49,7 @@ class Pack(NamedTuple):
     charges: NDArray[np.float64]  #: (N,); empty: all are 0
     groups: NDArray[Any] | None  #: (N,) integers
     manifest: Manifest  #: which columns there are
-    columns: Mapping[str, NDArray[Any]]  #: those of the manifest, each as one axis
+    columns: NamedArrays  #: those of the manifest, each as one axis
     guard: Guard  #: of the files: the arrays are read inside `with guard:`
 
     def __len__(self) -> int:

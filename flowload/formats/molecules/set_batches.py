@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.operators import Bytes, Call
+from flowload.abc.operators import Bytes, Call, NamedArrays
 from flowload.abc.record_powers import Gathered, Padding, Pair
 from flowload.abc.records import Fields, Numbers, Picks
 from flowload.formats.molecules.sizing.varied import Cut, Flat, finished, padding_of_cut
@@ -72,16 +72,14 @@ class SetBatches:
         """Where all batches are padded to one size, and no pairs are a batch's own."""
         return all(table.alike(layout) for table in self.tables)
 
-    def write(
-        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:
         """Write the molecules, which are sound, as one batch."""
         sizes = self.write_alike(layout, rows, out, check=False)
         assert sizes is not None  # noqa: S101 - nothing was looked for
         return self.beside(layout, call, out, sizes, rows)
 
     def write_many(
-        self, layout: str, picks: Picks, size: int, out: Mapping[str, NDArray[Any]], call: Call
+        self, layout: str, picks: Picks, size: int, out: NamedArrays, call: Call
     ) -> Gathered | None:
         """Look at the molecules and write them in one go; None where one of them is too large or unsound."""
         rows = picks.array()
@@ -120,7 +118,7 @@ class SetBatches:
         return batches, padding_of_cut(cut, self.known, pairs)
 
     def write_alike(
-        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], *, check: bool
+        self, layout: str, rows: Numbers, out: NamedArrays, *, check: bool
     ) -> NDArray[np.int32] | None:
         """Write molecules to arrays in which all have as many slots; their sizes, or None: see `scatter`."""
         widths = np.full(len(rows), out["Z"].shape[1], np.int64)
@@ -131,7 +129,7 @@ class SetBatches:
         return sizes
 
     def scatter(
-        self, layout: str, rows: Numbers, widths: Numbers, out: Mapping[str, NDArray[Any]], *, check: bool
+        self, layout: str, rows: Numbers, widths: Numbers, out: NamedArrays, *, check: bool
     ) -> NDArray[np.int32] | None:
         """Write molecules one behind the other, each in so many slots; their sizes.
 
@@ -168,7 +166,7 @@ class SetBatches:
         self,
         layout: str,
         call: Call,
-        batch: Mapping[str, NDArray[Any]],
+        batch: NamedArrays,
         sizes: NDArray[np.int32],
         rows: Numbers,
     ) -> Mapping[str, Any]:
@@ -176,7 +174,7 @@ class SetBatches:
         named = partial(self.named, rows)
         return self.tables[0].beside(layout, batch, sizes, call, self.box(batch, rows), named)
 
-    def box(self, arrays: Mapping[str, NDArray[Any]], rows: Numbers) -> Box | None:
+    def box(self, arrays: NamedArrays, rows: Numbers) -> Box | None:
         """The cells of a batch of these rows; None where no folder has any."""
         if not any(table.cells.there for table in self.tables):
             return None

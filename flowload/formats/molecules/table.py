@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.operators import Bytes, Call
+from flowload.abc.operators import Bytes, Call, NamedArrays
 from flowload.abc.record_powers import Gathered, Padding, Pair
 from flowload.abc.records import WRITTEN, Fields, Numbers, Order, Picks
 from flowload.errors import DataError
@@ -40,7 +40,7 @@ NO_FORCES = np.empty((0, 0), np.float32)  #: in the place of those that are not 
 NO_LABELS = np.empty(0)
 
 
-def targets_of(out: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
+def targets_of(out: NamedArrays) -> tuple[NDArray[Any], NDArray[Any]]:
     """Where energies and charges are written to; nothing where they are not wanted."""
     return out.get("E", NO_LABELS), out.get("Qtot", NO_LABELS)
 
@@ -146,9 +146,7 @@ class MoleculeTable(MoleculeSizes):
         """See `fields_of`."""
         return fields_of(layout, self.slots(rows), self.chosen)
 
-    def write(
-        self, layout: str, rows: Numbers, out: Mapping[str, NDArray[Any]], call: Call
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:
         """Write the molecules; the arrays that go with the batch are pair indices and segments."""
         sizes, _ = self.pad(layout, rows, WRITTEN, out, check=False)
         return self.beside(layout, out, sizes, call, self.cells.box(out, rows), partial(self.named, rows))
@@ -156,12 +154,12 @@ class MoleculeTable(MoleculeSizes):
     def beside(
         self,
         layout: str,
-        batch: Mapping[str, NDArray[Any]],
+        batch: NamedArrays,
         sizes: NDArray[np.int32],
         call: Call,
         box: Box | None,
         where: Callable[[], str],
-    ) -> Mapping[str, NDArray[Any]]:
+    ) -> NamedArrays:
         """What goes with a batch as a whole: pair indices, padded to their room, and segments."""
         pairs = self.rule(layout).indices(batch["R"], sizes, self.shared, call, box)
         if self.room.slots.sizes:
@@ -173,7 +171,7 @@ class MoleculeTable(MoleculeSizes):
         return self.known.fixed and self.rule(layout).pairs != "real"
 
     def write_many(
-        self, layout: str, picks: Picks, size: int, out: Mapping[str, NDArray[Any]], call: Call
+        self, layout: str, picks: Picks, size: int, out: NamedArrays, call: Call
     ) -> Gathered | None:
         """Look at the molecules and write them in one go; None where one of them is too large or unsound."""
         rows, order = picks.lazy()
@@ -220,7 +218,7 @@ class MoleculeTable(MoleculeSizes):
         return batches, padding_of_cut(cut, self.known, pairs)
 
     def pad(
-        self, layout: str, rows: Numbers, order: Order, out: Mapping[str, NDArray[Any]], *, check: bool
+        self, layout: str, rows: Numbers, order: Order, out: NamedArrays, *, check: bool
     ) -> tuple[NDArray[np.int32], int]:
         """Write what has one row a molecule; the atoms of each, and of all, or -1 where one is bad."""
         count = len(rows)
@@ -240,7 +238,7 @@ class MoleculeTable(MoleculeSizes):
     def add_columns(
         self,
         rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
+        out: NamedArrays,
         borders: NDArray[np.int64],
         widths: NDArray[np.int64],
         *,
@@ -259,7 +257,7 @@ class MoleculeTable(MoleculeSizes):
         why = np.zeros(len(rows), np.uint8)
         return bool(len(self.columns) and (self.columns.bad(rows, why) or self.cells.bad(rows, why)))
 
-    def segments(self, layout: str, count: int, slots: int) -> Mapping[str, NDArray[Any]]:
+    def segments(self, layout: str, count: int, slots: int) -> NamedArrays:
         """The molecule of each slot of a batch, where the layout has it."""
         if not LAYOUTS[layout].sizes:
             return {}

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from flowload.abc.operators import NamedArrays
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.files.drafts import naming, new_folder, write_all
 from flowload.formats.molecules.convert.units import Units
@@ -27,8 +28,6 @@ from .files import PACKS, open_pack
 __all__ = ["PackWriter", "Some", "packing"]
 
 Bools = NDArray[np.bool_]
-Arrays = Mapping[str, NDArray[Any]]
-
 #: The standard files, by the word of batches.
 STANDARD = {
     "Z": ("Z_pack.int32", True, ()),
@@ -50,7 +49,7 @@ class Some(NamedTuple):
     energies: NDArray[Any] | None  #: (n,); None: there are none
     charges: NDArray[Any] | None = None  #: (n,) in e; None: 0
     groups: NDArray[Any] | None = None  #: (n,) integers from 0: the molecule of a conformation
-    columns: Arrays = MappingProxyType({})  #: (n, ...) or (atoms, ...) of each declared one, in its unit
+    columns: NamedArrays = MappingProxyType({})  #: (n, ...) or (atoms, ...) of each declared one, in its unit
     cell: NDArray[Any] | None = None  #: (n, 3, 3) lattice vectors as rows; None: these have none
     pbc: NDArray[Any] | None = None  #: (n, 3) which of them molecules go on along
 

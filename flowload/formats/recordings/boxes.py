@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import NamedArrays
+
 from .selection.extract import Extract, Part
 from .selection.units import Units
 from .series import Lacks, Lease, NoGaps
@@ -113,7 +115,7 @@ class BoxReader:
         step = max(1, PIECE // max(1, self.row_bytes * long)) * long
         return list(pairwise([start, *range((start // step + 1) * step, stop, step), stop]))
 
-    def read(self, piece: tuple[int, int], start: int, out: Mapping[str, NDArray[Any]], lease: Lease) -> None:
+    def read(self, piece: tuple[int, int], start: int, out: NamedArrays, lease: Lease) -> None:
         """See `RowReader`."""
         begin, stop = piece
         views = {key: extract.view(out[key]) for key, extract in self.extracts.items()}

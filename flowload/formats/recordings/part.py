@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
-
+from flowload.abc.operators import NamedArrays
 from flowload.abc.records import Fields
 from flowload.errors import DataError
 
@@ -81,7 +80,7 @@ class OpenPart:
             for piece in reader.pieces(start, stop)
         ]
 
-    def read(self, piece: Piece, start: int, out: Mapping[str, NDArray[Any]], lease: Lease) -> None:
+    def read(self, piece: Piece, start: int, out: NamedArrays, lease: Lease) -> None:
         """Write a piece of the window from row `start` on. Raises DataError."""
         with suppress(IndexError):  # another thread may have told it
             while self.untold:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.operators import Bytes
+from flowload.abc.operators import Bytes, NamedArrays
 from flowload.abc.records import Numbers
 from flowload.errors import DataError
 
@@ -72,7 +72,7 @@ class RowReader(Protocol):
     def pieces(self, start: int, stop: int) -> Sequence[Any]:
         """The window of rows `start` to `stop`, cut into calls of `read` of about equal work."""
 
-    def read(self, piece: Any, start: int, out: Mapping[str, NDArray[Any]], lease: Lease) -> None:
+    def read(self, piece: Any, start: int, out: NamedArrays, lease: Lease) -> None:
         """Write a piece of the window from row `start` on to its place in the arrays, by key.
 
         Releases the GIL. Raises DataError that names file, place, found and wanted.

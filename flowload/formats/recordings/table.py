@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.operators import Call
+from flowload.abc.operators import Call, NamedArrays
 from flowload.abc.records import Fields, Missing, Numbers
 from flowload.errors import DataError
 from flowload.files.guard import Guard
@@ -119,7 +119,7 @@ class RecordingTable:
         number, start, rows = self.window(row)
         return self.parts[number].pieces(start, start + rows)
 
-    def read(self, row: int, piece: Piece, out: Mapping[str, NDArray[Any]], call: Call) -> None:
+    def read(self, row: int, piece: Piece, out: NamedArrays, call: Call) -> None:
         """Write a piece of the window that begins at a row. Raises DataError."""
         number, start, rows = self.window(row)
         part = self.parts[number]
@@ -166,13 +166,7 @@ class RecordingTable:
         windows = {name: ((self.size, *shape), dtype) for name, (shape, dtype) in self.arrays().items()}
         return {**windows, "start": ((), np.dtype(np.int64))}
 
-    def write(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
-        call: Call,
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:  # noqa: ARG002
         """Read the windows that begin at these rows."""
         for place, row in enumerate(rows.tolist()):
             own = {name: out[name][place] for name in self.arrays()}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import NamedArrays
 from flowload.formats.zarr.chunks.grid import PIECE, Piece
 from flowload.formats.zarr.chunks.reader import BLOCK, SCRATCH, SLACK, ChunkReader
 from flowload.formats.zarr.gaps import Gaps
@@ -102,7 +103,7 @@ class WholeRows:
         """See `RowReader`."""
         return self.array.pieces(start, stop)
 
-    def read(self, piece: Piece, start: int, out: Mapping[str, NDArray[Any]], lease: Lease) -> None:
+    def read(self, piece: Piece, start: int, out: NamedArrays, lease: Lease) -> None:
         """See `RowReader`."""
         self.array.read(piece, start, out[self.key], lease)
 
@@ -134,7 +135,7 @@ class ChunkParts:
         """See `RowReader`."""
         return self.array.grid.pieces(start, stop, parts=self.array.in_parts, width=len(self.places))
 
-    def read(self, piece: Piece, start: int, out: Mapping[str, NDArray[Any]], lease: Lease) -> None:
+    def read(self, piece: Piece, start: int, out: NamedArrays, lease: Lease) -> None:
         """See `RowReader`."""
         long, width = self.array.grid.chunks[0], len(self.places)
         views = {key: extract.view(out[key]) for key, extract in self.extracts.items()}
@@ -160,7 +161,7 @@ class ChunkParts:
         blocks: Iterable[tuple[int, NDArray[Any]]],
         side: tuple[int, ...],
         origin: int,
-        views: Mapping[str, NDArray[Any]],
+        views: NamedArrays,
         large: Mapping[str, bool],
     ) -> None:
         """The same some rows at a time, whatever the chunk is: also one that is missing, or broken.

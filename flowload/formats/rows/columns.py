@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.operators import Call
+from flowload.abc.operators import Call, NamedArrays
 from flowload.abc.record_powers import Gathered, Uniform
 from flowload.abc.records import MOST_ROWS, Fields, Missing, Numbers, Picks
 from flowload.errors import DataError, GraphError, MissingExtra
@@ -99,13 +99,7 @@ class ColumnTable(Uniform):
         """Shape of a row and dtype of each column."""
         return {key: (column.shape[1:], column.dtype) for key, column in self.columns.items()}
 
-    def write(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
-        call: Call,
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:  # noqa: ARG002
         """Write the rows of each column. Raises DataError."""
         for key, column in self.columns.items():
             column.read(rows, out[key], call)
@@ -118,7 +112,7 @@ class ColumnTable(Uniform):
         layout: str,
         picks: Picks,
         size: int,
-        out: Mapping[str, NDArray[Any]],
+        out: NamedArrays,
         call: Call,
     ) -> Gathered | None:
         """As if they were one batch; None where rows that lack data are not to be given."""

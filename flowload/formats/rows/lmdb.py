@@ -10,9 +10,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flowload.abc.operators import Call
+from flowload.abc.operators import Call, NamedArrays
 from flowload.abc.records import Fields, Missing, Numbers
 from flowload.errors import DataError, GraphError
 from flowload.files.foreign import foreign
@@ -189,13 +188,7 @@ class LmdbTable:
         """Shape of a row and dtype of each field that the user named."""
         return self.kinds
 
-    def write(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
-        call: Call,
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:  # noqa: ARG002
         """Write the values. Raises DataError for a value of another size."""
         with self.reading() as transaction:
             values = list(map(transaction.get, map(self.key, rows.tolist())))
@@ -210,7 +203,7 @@ class LmdbTable:
             call.missing(int(gone.sum()), self.lack())
         return {}
 
-    def copy(self, values: Sequence[Any], rows: Numbers, out: Mapping[str, NDArray[Any]]) -> None:
+    def copy(self, values: Sequence[Any], rows: Numbers, out: NamedArrays) -> None:
         """Values as they are, straight to their place: nothing but Python's own work a row."""
         parts, begin = [], 0
         for key, (dtype, shape) in self.records.arrays.items():
@@ -229,9 +222,7 @@ class LmdbTable:
             if dtype != out[key].dtype:  # of a record each field may have its own byte order
                 out[key][...] = out[key].view(dtype).copy()
 
-    def decode(
-        self, decode: Decode, values: Sequence[Any], rows: Numbers, out: Mapping[str, NDArray[Any]]
-    ) -> None:
+    def decode(self, decode: Decode, values: Sequence[Any], rows: Numbers, out: NamedArrays) -> None:
         """Values as the user's function makes them."""
         for place, value in enumerate(values):
             if value is None:

@@ -134,12 +134,7 @@ class BatchStage(Stage):
         unknown = not records and Rows in setting.incoming  # rows of a table of somebody's own
         return self.on_error == "skip" or unknown or any(map(may_drop, records))
 
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - nothing to open
-    ) -> Mapping[str, Amount]:
+    def amount(self, incoming: Sequence[Amount], setting: Setting, opened: ExitStack) -> Mapping[str, Amount]:  # noqa: ARG002
         """Full batches, and perhaps a smaller one at the end."""
         samples = incoming[0].samples
         if samples is None:

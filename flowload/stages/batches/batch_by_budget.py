@@ -90,12 +90,7 @@ class BudgetStage(Stage):
         alone = len(setting.here) <= 1 and not comes_cut(setting)
         return how_many(nbytes, swift=True) if nbytes and alone else 1
 
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - the table is open
-    ) -> Mapping[str, Amount]:
+    def amount(self, incoming: Sequence[Amount], setting: Setting, opened: ExitStack) -> Mapping[str, Amount]:  # noqa: ARG002
         """As many batches as the rows of all passes fill, or as a shard has dealt."""
         cut = comes_cut(setting)
         found = incoming[0] if cut else self.fill(incoming[0], setting.epochs or 1)

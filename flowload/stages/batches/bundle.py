@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from numpy.typing import NDArray
-
+from flowload.abc.operators import NamedArrays
 from flowload.blocks import Batch, Bundle
 
 __all__ = ["MOST", "SWIFT", "TARGET", "bundle", "how_many"]
@@ -21,14 +20,14 @@ def how_many(nbytes: int, *, swift: bool) -> int:
     return max(1, min(MOST, (SWIFT if swift else TARGET) // max(1, nbytes)))
 
 
-def bundle(arrays: Mapping[str, NDArray[Any]], size: int, whole: Mapping[str, Any]) -> Bundle:
+def bundle(arrays: NamedArrays, size: int, whole: Mapping[str, Any]) -> Bundle:
     """Batches of `size` rows of these arrays, each with `whole` beside them; all are whole batches."""
     nbytes = sum(array.nbytes for array in arrays.values())
     samples = len(next(iter(arrays.values())))
     return Bundle(tuple(parts(arrays, size, dict(whole))), nbytes, samples)
 
 
-def parts(arrays: Mapping[str, NDArray[Any]], size: int, whole: dict[str, Any]) -> Iterator[Batch]:
+def parts(arrays: NamedArrays, size: int, whole: dict[str, Any]) -> Iterator[Batch]:
     """The arrays cut along their rows: a step of numpy's own iterator costs half of a slice."""
     cut = [array.reshape(len(array) // size, size, *array.shape[1:]) for array in arrays.values()]
     more = False

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flowload.abc.operators import Call
+from flowload.abc.operators import Call, NamedArrays
 from flowload.abc.record_powers import Uniform
 from flowload.abc.records import MOST_ROWS, Fields, Numbers
 from flowload.abc.stage import check_counts
@@ -64,13 +63,7 @@ class CountedTable(Uniform):
         """`index [B] int64`."""
         return INDEX
 
-    def write(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
-        call: Call,  # noqa: ARG002 - nothing to ask
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:  # noqa: ARG002
         """Write the row numbers into the batch."""
         out["index"][:] = rows
         return {}
@@ -131,13 +124,7 @@ class ArrayTable(Uniform):
         """Shape of a row and dtype of each array."""
         return {key: (array.shape[1:], native(array.dtype)) for key, array in self.arrays.items()}
 
-    def write(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
-        call: Call,  # noqa: ARG002 - nothing to ask
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:  # noqa: ARG002
         """Copy these rows into the arrays of a batch."""
         for key, array in self.arrays.items():
             take(array, rows, out[key])

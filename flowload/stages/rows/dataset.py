@@ -7,14 +7,13 @@ have a file handle that two threads would move under each other.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flowload.abc.operators import Call
+from flowload.abc.operators import Call, NamedArrays
 from flowload.abc.record_powers import Uniform
 from flowload.abc.records import Fields, Numbers
 from flowload.blocks import Batch, Items
@@ -154,13 +153,7 @@ class SampleTable(Uniform):
         """Those of the first sample."""
         return self.like
 
-    def write(
-        self,
-        layout: str,  # noqa: ARG002 - there is one
-        rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
-        call: Call,
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:  # noqa: ARG002
         """Copy the samples. Raises DataError for one that is unlike the first."""
         if self.fetch.columns is not None:
             for key, column in self.columns(rows, self.like).items():
@@ -177,7 +170,7 @@ class SampleTable(Uniform):
                     out[key][place] = array
         return {}
 
-    def columns(self, rows: Numbers, like: Fields) -> Mapping[str, NDArray[Any]]:
+    def columns(self, rows: Numbers, like: Fields) -> NamedArrays:
         """Columns of a Hugging Face data set, with these fields if some are known. Raises DataError."""
         with self.fetch.lock:
             found = self.fetch.columns[rows.tolist()]
@@ -222,13 +215,7 @@ class CollatedTable:
         """Nobody knows."""
         return {}
 
-    def write(
-        self,
-        layout: str,  # noqa: ARG002 - as said below
-        rows: Numbers,  # noqa: ARG002
-        out: Mapping[str, NDArray[Any]],  # noqa: ARG002
-        call: Call,  # noqa: ARG002
-    ) -> Mapping[str, NDArray[Any]]:
+    def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:  # noqa: ARG002
         """Never called: see `collated`."""
         raise FlowloadError("batches of these rows are made by collate= alone")
 

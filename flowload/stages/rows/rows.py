@@ -70,12 +70,7 @@ class RowsStage(Stage):
         """The operators of a run: one Source."""
         return (RowsSource(self.records, self.indices),)
 
-    def amount(
-        self,
-        incoming: Sequence[Amount],  # noqa: ARG002 - a source
-        setting: Setting,
-        opened: ExitStack,
-    ) -> Mapping[str, Amount]:
+    def amount(self, incoming: Sequence[Amount], setting: Setting, opened: ExitStack) -> Mapping[str, Amount]:  # noqa: ARG002
         """The rows of every pass. Raises NoLength for records that would first have to be made."""
         if not getattr(self.records, "prepared", True):
             raise NoLength(f"{self.records!r} is not packed yet; the first run does that")

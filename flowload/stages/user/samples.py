@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.operators import Call
+from flowload.abc.operators import Call, NamedArrays
 from flowload.abc.records import Fields
 from flowload.blocks import Batch
 from flowload.errors import DataError, GraphError
@@ -104,12 +104,12 @@ def arrays_of(sample: Any, where: str, hint: str = "or leave samples= out") -> d
         raise DataError("not a sample", where=where, found=str(error), wanted=wanted) from error
 
 
-def fields_of(arrays: Mapping[str, NDArray[Any]]) -> Fields:
+def fields_of(arrays: NamedArrays) -> Fields:
     """Shapes and dtypes, in the machine's byte order."""
     return {key: (array.shape, array.dtype.newbyteorder("=")) for key, array in arrays.items()}
 
 
-def check(arrays: Mapping[str, NDArray[Any]], first: Fields, where: str) -> None:
+def check(arrays: NamedArrays, first: Fields, where: str) -> None:
     """Raise DataError unless a sample has the keys, shapes and dtypes of the first."""
     for key, array in arrays.items():
         wanted = first.get(key)

@@ -79,12 +79,7 @@ class SourceStage(Stage):
         kind = GivenAsync if is_async(self.factory) else Given
         return (kind(self.factory, self.elements(setting)),)
 
-    def amount(
-        self,
-        incoming: Sequence[Amount],  # noqa: ARG002 - a source
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - nothing to open
-    ) -> Mapping[str, Amount]:
+    def amount(self, incoming: Sequence[Amount], setting: Setting, opened: ExitStack) -> Mapping[str, Amount]:  # noqa: ARG002
         """Of samples in a list as many as it has; raises NoLength for anything else."""
         if not self.samples or not isinstance(self.factory, Sized):
             raise NoLength("source: the function decides how many samples it gives when it runs")

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flowload.abc.operators import Call
+from flowload.abc.operators import Call, NamedArrays
 from flowload.abc.records import Fields, Numbers
 from flowload.abc.stage import whole
 from flowload.errors import GraphError
@@ -147,7 +146,7 @@ class LoadedTable:
         """Nothing is missing."""
         return True
 
-    def read(self, row: int, piece: int, out: Mapping[str, NDArray[Any]], call: Call) -> None:
+    def read(self, row: int, piece: int, out: NamedArrays, call: Call) -> None:
         """Never called: see `load`."""
         raise NotImplementedError
 

@@ -76,12 +76,7 @@ class ReadWindowsStage(Stage):
             return ring
         return min(ring, of_windows(self.at_once(setting), pieces) + workers_between(setting))
 
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - nothing to open
-    ) -> Mapping[str, Amount]:
+    def amount(self, incoming: Sequence[Amount], setting: Setting, opened: ExitStack) -> Mapping[str, Amount]:  # noqa: ARG002
         """One block for each window."""
         found = incoming[0]
         rows = None if found.windows is None else sum(size * n for size, n in found.windows.items())

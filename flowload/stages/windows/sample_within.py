@@ -69,12 +69,7 @@ class SampleWithinStage(Stage):
                 self.check(size)
         return (SampleWithin(self, on_device=any(stage.word == "to_device" for stage in setting.upstream)),)
 
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,  # noqa: ARG002 - the same in every setting
-        opened: ExitStack,  # noqa: ARG002 - nothing to open
-    ) -> Mapping[str, Amount]:
+    def amount(self, incoming: Sequence[Amount], setting: Setting, opened: ExitStack) -> Mapping[str, Amount]:  # noqa: ARG002
         """The batches of all windows; one that is too short makes none."""
         found = incoming[0]
         if found.windows is None:

@@ -61,12 +61,7 @@ class WindowStartsStage(Stage):
         """The operators of a run: one Source."""
         return (WindowStarts(self.records, self.count, self.order, self.places),)
 
-    def amount(
-        self,
-        incoming: Sequence[Amount],  # noqa: ARG002 - a source
-        setting: Setting,
-        opened: ExitStack,
-    ) -> Mapping[str, Amount]:
+    def amount(self, incoming: Sequence[Amount], setting: Setting, opened: ExitStack) -> Mapping[str, Amount]:  # noqa: ARG002
         """The windows of every pass, and how many rows they have."""
         source, epochs = WindowStarts(self.records, self.count, self.order, self.places), setting.epochs or 1
         opened.callback(source.close)

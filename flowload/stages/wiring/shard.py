@@ -113,12 +113,7 @@ class ShardStage(Stage):
             )
         return ChunkDealer(lanes, setting.here, weigher(setting), find=format_finder(setting))
 
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - nothing to open
-    ) -> Mapping[str, Amount]:
+    def amount(self, incoming: Sequence[Amount], setting: Setting, opened: ExitStack) -> Mapping[str, Amount]:  # noqa: ARG002
         """This rank's rows, or a lane's: those of the last turn that does not reach all are cut."""
         rank, world, even, lanes = self.share()
         world = world if lanes is None else lanes

@@ -71,12 +71,7 @@ class SplitStage(Stage):
         before = sum(isinstance(stage, SplitStage) for stage in setting.upstream)
         return (SplitByHash(self.weights, before + salt_word(self.salt), self.by),)
 
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - the table is open
-    ) -> Mapping[str, Amount]:
+    def amount(self, incoming: Sequence[Amount], setting: Setting, opened: ExitStack) -> Mapping[str, Amount]:  # noqa: ARG002
         """The rows of each output: their hashes are looked at."""
         (route,) = self.open(setting)
         assert isinstance(route, SplitByHash)  # noqa: S101 - made above
@@ -113,12 +108,7 @@ class ListedStage(Stage):
         """The operators of a run: one Route."""
         return (SplitByList(self.parts),)
 
-    def amount(
-        self,
-        incoming: Sequence[Amount],
-        setting: Setting,
-        opened: ExitStack,  # noqa: ARG002 - the table is open
-    ) -> Mapping[str, Amount]:
+    def amount(self, incoming: Sequence[Amount], setting: Setting, opened: ExitStack) -> Mapping[str, Amount]:  # noqa: ARG002
         """The rows of each list, as far as they come."""
         return parts_of(SplitByList(self.parts), incoming[0], [name for name, _ in self.parts], setting)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
+from flowload.abc.operators import NamedArrays
 from flowload.abc.records import Numbers
 from flowload.errors import DataError
 from flowload.formats.molecules.files import Pack
@@ -61,7 +62,7 @@ class Cells:
         """Cells (n, 3, 3) and pbc (n, 3) of molecules, as kernels take them."""
         return self.cells[rows].astype(np.float64), np.ascontiguousarray(self.pbc[rows])
 
-    def box(self, arrays: Mapping[str, NDArray[Any]], rows: Numbers) -> Box | None:
+    def box(self, arrays: NamedArrays, rows: Numbers) -> Box | None:
         """The cells of a batch of these rows; None where the folder has none."""
         return Box(arrays["cell"], arrays["pbc"], rows, self.places_of) if self.there else None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
+from flowload.abc.operators import NamedArrays
 from flowload.abc.records import Numbers
 from flowload.errors import DataError
 from flowload.formats.molecules.files import Pack
@@ -84,7 +85,7 @@ class ColumnReader:
     def write(
         self,
         rows: Numbers,
-        out: Mapping[str, NDArray[Any]],
+        out: NamedArrays,
         borders: NDArray[np.int64],
         widths: NDArray[np.int64],
     ) -> None:
@@ -96,9 +97,7 @@ class ColumnReader:
             else:
                 take_rows(source.data, width, rows, target)
 
-    def write_at(
-        self, rows: Numbers, out: Mapping[str, NDArray[Any]], where: tuple[Numbers, Numbers, Numbers]
-    ) -> None:
+    def write_at(self, rows: Numbers, out: NamedArrays, where: tuple[Numbers, Numbers, Numbers]) -> None:
         """Write the rows to places among those of other folders; see `pad.pad_at`."""
         for source in self.sources:
             target, width = out[source.name].reshape(-1).view(np.uint8), source.column.nbytes

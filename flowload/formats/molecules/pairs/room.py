@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.operators import Call
+from flowload.abc.operators import Call, NamedArrays
 from flowload.errors import DataError, GraphError
 from flowload.formats.molecules.sizing.slots import Slots
 
 __all__ = ["EdgeRoom", "TooManyEdges"]
 
 TooManyEdges: TypeAlias = Literal["raise", "cut"]
-Pairs: TypeAlias = Mapping[str, NDArray[Any]]
+Pairs: TypeAlias = NamedArrays
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
-from flowload.abc.operators import Call
+from flowload.abc.operators import Call, NamedArrays
 from flowload.abc.stage import check_flags
 from flowload.errors import GraphError
 from flowload.formats.molecules.columns.cells import Box
@@ -145,9 +145,7 @@ class PairRule:
             count = keep_half(dst, src, count)
         return dst[:count], src[:count]
 
-    def in_cells(
-        self, places: NDArray[np.float32], sizes: Ints, call: Call, box: Box
-    ) -> Mapping[str, NDArray[Any]]:
+    def in_cells(self, places: NDArray[np.float32], sizes: Ints, call: Call, box: Box) -> NamedArrays:
         """Pairs of real atoms and of their images, in leased memory. Raises DataError."""
         if self.cutoff is None:  # nothing is periodic
             dst, src = self.real(places, sizes, call)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.operators import NamedArrays
 from flowload.abc.record_powers import Demand, Padding
 from flowload.abc.records import Numbers
 from flowload.formats.molecules.columns.cells import Cells
@@ -71,7 +71,7 @@ class MoleculeSizes:
         parts = self.known.parts(np.array([atoms]), np.array([width]), len(rows))
         return Padding(atoms, width * len(rows), parts)
 
-    def padding_of(self, rows: Numbers, whole: Mapping[str, NDArray[Any]]) -> Padding:
+    def padding_of(self, rows: Numbers, whole: NamedArrays) -> Padding:
         """The same, and how full the room for pairs is."""
         found = self.padding(rows)
         return found._replace(parts={**found.parts, **self.room.parts([whole])})

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.operators import Bytes
+from flowload.abc.operators import Bytes, NamedArrays
 from flowload.abc.record_powers import Padding, Pair
 from flowload.abc.records import Numbers
 from flowload.formats.molecules.layouts import LAYOUTS, Array
@@ -52,7 +52,7 @@ class Flat:
         return made
 
     def batches(
-        self, arrays: Mapping[str, NDArray[Any]], borders: Sequence[int], widths: Sequence[int]
+        self, arrays: NamedArrays, borders: Sequence[int], widths: Sequence[int]
     ) -> Iterator[dict[str, NDArray[Any]]]:
         """The arrays of each batch, in its shape: of molecules `borders[k]` to `borders[k + 1]`."""
         begin = 0

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.needs import Need
-from flowload.abc.operators import Bytes
+from flowload.abc.operators import Bytes, NamedArrays
 from flowload.kernels.rows import parts as kernels
 from flowload.kernels.rows.cells import WORDS
 from flowload.kernels.rows.parts import Room, read_parts, take_parts
@@ -65,7 +65,7 @@ class Taking:
         self.words = words
         self.longest = int((lines[:, kernels.COUNT] * lines[:, kernels.RUN]).max())
 
-    def to(self, views: Mapping[str, NDArray[Any]], first: int, large: Mapping[str, bool]) -> Target | None:
+    def to(self, views: NamedArrays, first: int, large: Mapping[str, bool]) -> Target | None:
         """Where rows of windows are to go, from row `first` on; None where these have gaps in memory.
 
         Args:
@@ -88,7 +88,7 @@ class Taking:
 class Target:
     """Rows of windows that wait for theirs of a chunk; holds the windows while it does."""
 
-    def __init__(self, taking: Taking, lines: NDArray[np.int64], views: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, taking: Taking, lines: NDArray[np.int64], views: NamedArrays) -> None:
         self.taking = taking
         self.lines = lines
         self.views = views

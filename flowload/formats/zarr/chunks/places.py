@@ -101,11 +101,7 @@ class PlainChunks:
         self.files = files
         self.name = encode
 
-    def open_all(
-        self,
-        wanted: Sequence[Wanted],
-        go_on: Callable[[], None],  # noqa: ARG002 - nothing is waited for
-    ) -> Sequence[Opening]:
+    def open_all(self, wanted: Sequence[Wanted], go_on: Callable[[], None]) -> Sequence[Opening]:  # noqa: ARG002
         """See `OpenChunks`."""
         return one_by_one(self.open, wanted)
 
@@ -205,11 +201,7 @@ class ShardChunks:
         """See `Chunks`."""
         return self.layout.name(coords, self.encode)
 
-    def open_all(
-        self,
-        wanted: Sequence[Wanted],
-        go_on: Callable[[], None],  # noqa: ARG002 - nothing is waited for
-    ) -> Sequence[Opening]:
+    def open_all(self, wanted: Sequence[Wanted], go_on: Callable[[], None]) -> Sequence[Opening]:  # noqa: ARG002
         """See `OpenChunks`."""
         return one_by_one(self.open, wanted)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any, TypeAlias, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.operators import Call, Device
+from flowload.abc.operators import Call, Device, NamedArrays
 from flowload.abc.record_powers import Bulk, Cutting
 from flowload.abc.records import Fields, LayoutTable, Numbers
 from flowload.blocks import Batch, Item, Rows
@@ -30,8 +30,6 @@ __all__ = [
     "guard_of",
     "layout_of",
 ]
-
-Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 UNWATCHED = Guard()  #: of a table that reads no files, or watches them by itself
 
@@ -86,7 +84,7 @@ def gathered_many(
     device: Device | None,
     padding: PaddingGauge,
     call: Call,
-) -> tuple[Arrays, Arrays] | None:
+) -> tuple[NamedArrays, NamedArrays] | None:
     """The arrays of batches of `size` of rows that are `Alike`, one behind the other, and those of each.
 
     Looks at every row while it writes it. None, or a DataError: one cannot be delivered.
