@@ -48,15 +48,15 @@ class Adapters(Runtime):
         """See `Graph.on_ray`."""
         from flowload.runtime.elsewhere.ask import lanes_elsewhere  # noqa: PLC0415 - as below
 
-        from .ray_lanes import cluster_workers, start_of  # noqa: PLC0415 - costs nothing where nobody asks for it
+        from .ray_lanes import capacity_of, start_of  # noqa: PLC0415 - costs nothing where nobody asks for it
         from .ray_library import ray  # noqa: PLC0415
         from .with_lanes import with_lanes  # noqa: PLC0415
 
         run = lanes_elsewhere(
             self.order(with_lanes(graph, how.lanes), order),
             start_of(how),
-            workers=1 if how.workers == "cluster" else how.workers,
-            wanted=partial(cluster_workers, how.cpus) if how.workers == "cluster" else None,
+            workers=None if how.workers == "cluster" else how.workers,
+            capacity=partial(capacity_of, how),
             bytes_ahead=how.bytes_ahead,
             cut=how.cut,
             cpus=how.cpus,

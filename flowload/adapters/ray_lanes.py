@@ -10,16 +10,20 @@ from typing import Any, TypeAlias
 
 from flowload.abc.stage import whole
 from flowload.errors import GraphError, ProcessDied
-from flowload.graph.inspect.lane_cut import CutLanes
 from flowload.graph.on_ray import OnRay, Placement
 from flowload.runtime.elsewhere.worker import LaneWorker
 from flowload.runtime.elsewhere.workers import Answer, Asked, Start
 
 from .ray_library import ray
 
-__all__ = ["RayWorker", "start_of"]
+__all__ = ["RayWorker", "capacity_of", "start_of"]
 
 Options: TypeAlias = Mapping[str, Any]  #: of Ray's actors
+PLACING = {
+    "scheduling_strategy",
+    "label_selector",
+    "accelerator_type",
+}  #: options that say which nodes will do
 
 
 def start_of(how: OnRay) -> Start:
@@ -31,13 +35,6 @@ def start_of(how: OnRay) -> Start:
     if not whole(how.cpus) or how.cpus < 1:
         raise GraphError(f"cpus is {how.cpus!r}; wanted a number from 1")
     return partial(RayWorker, how.placement, how.cpus)
-
-
-def cluster_workers(cpus: int, lanes: CutLanes) -> int:
-    """How many actors of so many CPUs the cluster has room for, as lanes allow; at least one."""
-    room = int(ray().cluster_resources().get("CPU", 0)) // cpus
-    here = len(lanes.here)
-    return max(number for number in range(1, here + 1) if here % number == 0 and number <= max(1, room))
 
 
 class LaneActor:
@@ -65,8 +62,7 @@ class RayWorker:
     """
 
     def __init__(self, placement: Placement, cpus: int, asked: Asked) -> None:
-        if not ray().is_initialized():
-            ray().init()
+        connected()
         self.where = f"Ray actor {asked.number} of {asked.workers}"
         kind = ray().remote(concurrency_groups={"make": 1, "tell": 1})(LaneActor)
         options = {"num_cpus": cpus, "max_restarts": 0, **options_of(placement, asked.number)}
@@ -112,6 +108,29 @@ def options_of(placement: Placement, number: int) -> Options:
     if not nodes:
         raise GraphError("placement is 'cpu', and every node of the cluster has GPUs")
     return on_node(sorted(each["NodeID"] for each in nodes)[number % len(nodes)])
+
+
+def capacity_of(how: OnRay) -> int | None:
+    """How many actors the nodes of the cluster hold if nothing else uses them; None: that cannot be told."""
+    options = {} if isinstance(how.placement, str) else how.placement
+    needs = {"CPU": options.get("num_cpus", how.cpus), "GPU": options.get("num_gpus", 0)}
+    needs |= {"memory": options.get("memory", 0), **options.get("resources", {})}
+    needs = {name: need for name, need in needs.items() if need}
+    if not needs or options.keys() & PLACING:
+        return None
+    found = 0
+    for node in connected().nodes():
+        has = node["Resources"]
+        if node["Alive"] and not (how.placement == "cpu" and has.get("GPU")):
+            found += min(int(has.get(name, 0) / need + 1e-9) for name, need in needs.items())
+    return found
+
+
+def connected() -> Any:
+    """Ray, with a cluster: one of this machine where there is none."""
+    if not ray().is_initialized():
+        ray().init()
+    return ray()
 
 
 def on_node(node: str) -> Options:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 
 from flowload.abc.stage import whole
 from flowload.errors import GraphError
 from flowload.graph.engine import RunOrder
-from flowload.graph.inspect.lane_cut import CutLanes, cut_lanes
+from flowload.graph.inspect.lane_cut import cut_lanes
 from flowload.processes.pickling import as_bytes
 from flowload.runtime.order import Order
 
 from .face import LaneBatches
 from .lanes import RemoteLanes
+from .room import Capacity
 from .workers import Start
 
 __all__ = ["lanes_elsewhere"]
@@ -26,11 +26,11 @@ def lanes_elsewhere(
     order: Order,
     start: Start,
     *,
-    workers: int,
+    workers: int | None,
     bytes_ahead: int,
     cut: str | None = None,
     cpus: int | None = None,
-    wanted: Callable[[CutLanes], int] | None = None,
+    capacity: Capacity | None = None,
     same_process: bool = False,
 ) -> LaneBatches:
     """The run.
@@ -38,11 +38,11 @@ def lanes_elsewhere(
     Args:
         order: what is run, and how, as if it were in this process.
         start: starts a worker.
-        workers: how many; they divide the lanes.
+        workers: how many; they divide the lanes. None: as many as there is room for.
         bytes_ahead: bytes of blocks that are on their way, at most.
         cut: see `cut_lanes`.
         cpus: of each worker.
-        wanted: how many workers there should be, asked now and then; None: as many as there are.
+        capacity: how many workers there is room for, asked now and then; None: for all.
         same_process: workers are in this process: what they log needs not be brought here.
 
     Raises GraphError for what cannot be run so.
@@ -59,5 +59,5 @@ def lanes_elsewhere(
         "cut": cut,
         "levels": None if same_process else levels,
     }
-    remote = RemoteLanes(lanes, start, asked, workers, bytes_ahead, wanted)
+    remote = RemoteLanes(lanes, start, asked, workers, bytes_ahead, capacity)
     return LaneBatches(replace(order, part=lanes.taken(), remote=remote), remote)

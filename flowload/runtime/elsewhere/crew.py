@@ -1,179 +1,190 @@
-"""The workers that make the lanes of a run, and what each of them has told."""
+"""The workers that make the lanes of a run: who sits where, and who takes the place of those that die."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, ClassVar
 
+from flowload.abc.operators import State
 from flowload.abc.stage import whole
-from flowload.errors import GraphError, ProcessDied
+from flowload.errors import ClosedRun, GraphError, ProcessDied
 from flowload.graph.inspect.lane_cut import CutLanes
-from flowload.observe.stats import RunStats
-from flowload.processes.failure import raised
 
-from .into import Into
-from .stood import WhereLanesStand
-from .telling import tell
-from .workers import Answer, Asked, Start, Worker
+from .heard import Heard
+from .room import Capacity, NoRoom, Room
+from .seat import Seat, name_waiting
+from .workers import Answer, Asked, Start
 
-__all__ = ["LONG", "Crew", "Seat", "check_workers"]
+__all__ = ["Crew", "check_workers"]
 
 log = logging.getLogger("flowload")
 
-DEATHS = 4  #: of workers in a row that a run survives while none of them gives anything
-PATIENCE = 5.0  #: seconds that statistics are waited for
-SLOW = 30.0  #: seconds that a worker may take to begin, after which it is told
-LONG = 60.0  #: seconds that a state is waited for: it may weigh gigabytes
+DEATHS = 4  #: of workers in a row that a share of the lanes survives while none of them gives anything
+BRIEF = 0.1  #: seconds after which it is looked whether a run that begins was left
 
 
-@dataclass(eq=False)
-class Seat:
-    """One worker's share of the lanes, and what it was asked."""
-
-    number: int
-    lanes: tuple[int, ...]
-    worker: Worker
-    calls: dict[int, int] = field(default_factory=dict)  #: under way: bytes that each may bring
-    made: int = 0  #: calls so far
-    taken: int = 0  #: of them, those whose blocks have come
-    early: dict[int, Answer] = field(default_factory=dict)  #: that overtook others
-    began: bool = False
-    ended: bool = False
-    needs: int = 0  #: bytes that its next block takes
-    saved: float = 0.0  #: when its state came last
-    saving: bool = False  #: it was asked for it
-    stats: RunStats | None = None  #: its last
-
-    @property
-    def turn(self) -> int:
-        """Lanes."""
-        return len(self.lanes)
-
-
-class Crew:
-    """Workers, seated; from any thread.
+class Crew(Heard):
+    """Workers, seated, as many as there is room for.
 
     Args:
         cut: the lanes, as the process that takes them has drawn them.
         start: starts a worker.
         asked: what all workers are asked alike: fields of `Asked`.
-        workers: how many.
+        workers: how many are wanted; None: as many as there is room for.
+        capacity: see `Room`.
     """
 
-    def __init__(self, cut: CutLanes, start: Start, asked: Mapping[str, Any], workers: int) -> None:
-        check_workers(workers, cut)
-        self.cut = cut
+    look: ClassVar[float] = 5.0  #: seconds between two looks at how many workers there should be
+
+    def __init__(
+        self,
+        cut: CutLanes,
+        start: Start,
+        asked: Mapping[str, Any],
+        workers: int | None,
+        capacity: Capacity | None = None,
+    ) -> None:
+        if workers is not None:
+            check_workers(workers, cut)
+        super().__init__(cut)
         self.start_worker = start
         self.asked = asked
-        self.workers = workers
-        self.stood = WhereLanesStand(cut)
-        self.entered: Into | None = None
-        self.seats: list[Seat] = []
-        self.failed = False
-        self.closed = False
-        self.deaths = 0  # in a row, without a block
+        self.workers = workers or 1
+        self.room = Room(len(cut.here), workers, capacity)
+        self.spares: list[Seat] = []  # that wait for room
         self.replaced = 0  #: workers that died, and were
-        self.last_stats: list[RunStats] = []
-        self.left: dict[int, dict[str, Any]] = {}  # where lanes stood behind rounds that a reader may be at
+        self.looked = 0.0
+        self.opening = threading.Lock()
 
-    @property
-    def into(self) -> Into:
-        """The run that takes the lanes."""
-        assert self.entered is not None  # noqa: S101 - it was opened
-        return self.entered
-
-    def seated(self, number: int) -> Seat:
+    def seated(self, number: int, fruitless: int = 0) -> Seat:
         """A worker, started."""
         lanes = self.cut.made(number, self.workers).here
         counts = [self.into.lanes[lane].count for lane in lanes]
         first = min(count * len(lanes) + place for place, count in enumerate(counts))
+        state = self.stood.state_for(number, self.workers)
+        return self.started(number, self.workers, lanes, fruitless, state=state, first=first)
+
+    def started(
+        self,
+        number: int,
+        workers: int,
+        lanes: tuple[int, ...] = (),
+        fruitless: int = 0,
+        *,
+        state: State | None = None,
+        first: int = 0,
+    ) -> Seat:
+        """A worker; without lanes one that waits for room."""
         asked = Asked(
             **self.asked,
             number=number,
-            workers=self.workers,
+            workers=workers,
             rank=self.cut.rank,
             world=self.cut.world,
-            state=self.stood.state_for(number, self.workers),
+            state=state,
             first=first,
             round=self.into.rounds(),
         )
-        return Seat(number, lanes, self.start_worker(asked), saved=monotonic())
+        seat = Seat(number, lanes, self.start_worker(asked), fruitless)
+        seat.worker.ask("process").add_done_callback(partial(self.lives, seat))
+        return seat
+
+    def lives(self, seat: Seat, future: Future[Answer]) -> None:
+        """A worker has found room, or died; in any thread."""
+        seat.answers(future)
+        if not seat.lanes:
+            self.looked = 0.0  # there may be room for more now
+        self.events.put(lambda: None)
+
+    def staff(self) -> tuple[int, int]:
+        """How many workers there should be, and how many spare ones: see `Room.decided`."""
+        self.looked = now = monotonic()
+        waiting = [seat for seat in self.seats if not seat.alive]
+        waited = max((now - seat.since for seat in waiting), default=0.0)
+        alive = len(self.seats) - len(waiting)
+        return self.room.decided(self.workers, alive, waited, sum(seat.alive for seat in self.spares))
+
+    def all_begun(self) -> list[Any]:
+        """What workers say when they have begun, or those that are started for them when they die.
+
+        Fewer are started where some find no room. Raises what they raise, and ClosedRun.
+        """
+        workers = self.room.first()
+        while True:
+            self.workers = workers
+            self.seats = []
+            try:
+                for number in range(workers):
+                    self.seats.append(self.seated(number))
+                begun = [seat.worker.ask("begin") for seat in self.seats]
+                return [self.first_heard(number, future) for number, future in enumerate(begun)]
+            except NoRoom as full:
+                for seat in self.seats:
+                    seat.worker.kill()
+                workers = full.workers
+                self.say_room(workers)
+
+    def say_room(self, workers: int) -> None:
+        """Tell how many make the lanes from now on."""
+        told = (
+            f"{workers} workers make the lanes from now on"
+            if workers > 1
+            else "one worker makes all lanes from now on"
+        )
+        if workers < self.workers and self.room.wanted not in (None, workers):
+            log.warning("there is no room for %d workers: %s, more when there is room", self.workers, told)
+        else:
+            log.info("%s, where it was %d", told, self.workers)
 
     def first_heard(self, number: int, future: Future[Answer]) -> Any:
         """What a worker says when it has begun, or one that is started for it when it dies."""
         while True:
             seat = self.seats[number]
             try:
-                rows = self.heard(seat, waited_for(seat, future))
+                rows = self.heard(seat, self.waited_for(future))
             except ProcessDied as error:
-                self.count_death(seat, error)
-                self.seats[number] = self.seated(number)
+                self.check_open()
+                self.seats[number] = self.seated(number, self.count_death(seat, error))
                 future = self.seats[number].worker.ask("begin")
             else:
                 seat.began = True
                 return rows
 
-    def count_death(self, seat: Seat, error: ProcessDied) -> None:
-        """A worker has died, and another is to go on for it. Raises ProcessDied where too many do."""
+    def waited_for(self, future: Future[Answer]) -> Answer:
+        """The first answer of a worker. Raises NoRoom where it finds none, and ClosedRun."""
+        while True:
+            self.check_open()
+            try:
+                return future.result(BRIEF)
+            except TimeoutError:
+                if monotonic() - self.looked >= self.look:
+                    name_waiting(self.seats)
+                    if (workers := self.staff()[0]) < self.workers:
+                        raise NoRoom(workers) from None
+
+    def check_open(self) -> None:
+        """Raise ClosedRun once the run is left."""
+        if self.closed:
+            raise ClosedRun("this run was left, or is over")
+
+    def count_death(self, seat: Seat, error: ProcessDied) -> int:
+        """A worker has died, and another is to go on for it. Raises ProcessDied where too many do.
+
+        Returns how many have died in its place, one after the other, and gave nothing.
+        """
         seat.worker.kill()
-        self.deaths += 1
-        if self.deaths > DEATHS:
-            raise ProcessDied(f"{self.deaths} workers died one after the other, and gave nothing: {error}")
+        deaths = 1 if seat.gave else seat.fruitless + 1
+        if deaths > DEATHS:
+            raise ProcessDied(f"{deaths} workers died one after the other, and gave nothing: {error}")
         self.replaced += 1
         lanes = ", ".join(map(str, seat.lanes))
         log.warning("%s; another goes on with its lanes (%s)", error, lanes)
-
-    def heard(self, seat: Seat, answer: Answer) -> Any:
-        """What a worker has answered. Raises what it raised."""
-        tell(answer.told, seat.worker.where)
-        if answer.error is not None:
-            error = raised(answer.error, 0)
-            error.add_note(f"in {seat.worker.where}")
-            raise error
-        return answer.value
-
-    def learnt(self, seat: Seat, future: Future[Answer], patience: float) -> bool:
-        """Keep where a worker's lanes stand; False: it does not say so."""
-        try:
-            self.stood.learn(self.heard(seat, future.result(patience)))
-        except (ProcessDied, TimeoutError):
-            return False
-        return True
-
-    def state(self, rounds: int) -> dict[str, Any]:
-        """Where all lanes stand behind so many rounds, as a state has it; without those unknown."""
-        if self.closed:
-            return self.left.get(rounds, {"shared": {}, "lanes": {}})
-        for _ in range(DEATHS):
-            if self.failed:
-                break
-            asked = [(seat, seat.worker.ask("state", rounds)) for seat in tuple(self.seats)]
-            heard = [self.learnt(seat, future, LONG) for seat, future in asked]
-            if all(heard):
-                break
-        return self.stood.behind(rounds)
-
-    def cut_all(self) -> None:
-        """Have the stages of all workers save their parts; of one that dies another begins at such a part."""
-        asked = [] if self.closed else [(seat, seat.worker.ask("cut_now")) for seat in tuple(self.seats)]
-        for seat, future in asked:
-            with contextlib.suppress(ProcessDied, TimeoutError):
-                self.heard(seat, future.result(PATIENCE))
-
-    def stats(self) -> list[RunStats]:
-        """What workers have done so far, as far as they answer."""
-        if not self.closed:
-            asked = [(seat, seat.worker.ask("stats")) for seat in tuple(self.seats)]
-            for seat, future in asked:
-                with contextlib.suppress(ProcessDied, TimeoutError):
-                    seat.stats = self.heard(seat, future.result(PATIENCE)) or seat.stats
-            self.last_stats = [seat.stats for seat, _ in asked if seat.stats is not None]
-        return self.last_stats
+        return deaths
 
 
 def check_workers(workers: int, cut: CutLanes) -> None:
@@ -182,12 +193,3 @@ def check_workers(workers: int, cut: CutLanes) -> None:
     if not whole(workers) or workers < 1 or here % workers:
         fit = ", ".join(str(number) for number in range(1, here + 1) if here % number == 0)
         raise GraphError(f"{here} lanes cannot be shared by {workers!r} workers; numbers that can: {fit}")
-
-
-def waited_for(seat: Seat, future: Future[Answer]) -> Answer:
-    """The first answer of a worker; where it takes long, that is told: a cluster may have no room for it."""
-    while True:
-        try:
-            return future.result(SLOW)
-        except TimeoutError:
-            log.warning("%s has not begun after %g s: is there room for it?", seat.worker.where, SLOW)

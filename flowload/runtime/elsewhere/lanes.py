@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty
 from time import monotonic
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowload.abc.operators import State
-from flowload.errors import ClosedRun, GraphError, LedgerError, ProcessDied
+from flowload.errors import GraphError, LedgerError, ProcessDied
 from flowload.graph.inspect.lane_cut import CutLanes
 from flowload.runtime.capture import as_error
 from flowload.runtime.lanes.rounds import Count
 
-from .crew import LONG, Crew, Seat, check_workers
+from .crew import BRIEF, Crew, check_workers
+from .heard import PATIENCE
 from .into import Into
 from .lane import Arrived
+from .room import Capacity
+from .seat import Seat, name_waiting
 from .workers import Answer, Parcels, Start
 
 __all__ = ["RemoteLanes"]
-
-log = logging.getLogger("flowload")
 
 LEAST = 8 << 20  #: bytes that a call carries: of 1 MB, as many take three times as long
 DEPTH = 8  #: calls of a worker that are under way at most
@@ -43,28 +43,22 @@ class RemoteLanes(Crew):
         cut: the lanes, as the process that takes them has drawn them.
         start: starts a worker.
         asked: what all workers are asked alike: fields of `Asked`.
-        workers: how many.
+        workers: how many are wanted; None: as many as there is room for.
         bytes_ahead: bytes of blocks that are on their way, or wait, at most.
-        wanted: says how many workers there should be now; None: it is no matter of the cluster.
+        capacity: see `Room`.
     """
-
-    every: ClassVar[float] = 10.0  #: seconds between two states of a worker that are kept for its successor
-    look: ClassVar[float] = 5.0  #: seconds between two looks at how many workers there should be
 
     def __init__(
         self,
         cut: CutLanes,
         start: Start,
         asked: Mapping[str, Any],
-        workers: int,
+        workers: int | None,
         bytes_ahead: int,
-        wanted: Callable[[CutLanes], int] | None = None,
+        capacity: Capacity | None = None,
     ) -> None:
-        super().__init__(cut, start, asked, workers)
-        self.wanted = wanted
-        self.looked = 0.0
+        super().__init__(cut, start, asked, workers, capacity)
         self.bytes_ahead = bytes_ahead
-        self.events: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self.thread: threading.Thread | None = None
         self.on_way = 0  # bytes that calls may bring
         self.waiting = 0  # bytes that have come, and have not gone on
@@ -77,22 +71,22 @@ class RemoteLanes(Crew):
 
         Returns what each lane has given before, by `Count`.
         """
-        self.entered = into
-        self.stood.begin(state, rounds, into.output)
-        for remote in into.lanes.values():
-            remote.count = rounds
-            remote.gone_on = self.tell_gone_on
-        self.seats = [self.seated(number) for number in range(self.workers)]
-        begun = [seat.worker.ask("begin") for seat in self.seats]
-        counts = np.zeros((len(into.lanes), len(Count)), np.int64)
-        places_of = {lane: k for k, lane in enumerate(self.cut.here)}
-        for number, future in enumerate(begun):
-            rows = self.first_heard(number, future)
-            for lane, row in zip(self.seats[number].lanes, rows or (), strict=bool(rows)):
-                counts[places_of[lane]] = row
-        for lane, remote in into.lanes.items():
-            remote.passes = int(counts[places_of[lane], Count.PASSES])
-        return counts
+        with self.opening:
+            self.check_open()
+            self.entered = into
+            self.stood.begin(state, rounds, into.output)
+            for remote in into.lanes.values():
+                remote.count = rounds
+                remote.gone_on = self.tell_gone_on
+            counts = np.zeros((len(into.lanes), len(Count)), np.int64)
+            places_of = {lane: k for k, lane in enumerate(self.cut.here)}
+            begun = self.all_begun()
+            for seat, rows in zip(self.seats, begun, strict=True):
+                for lane, row in zip(seat.lanes, rows or (), strict=bool(rows)):
+                    counts[places_of[lane]] = row
+            for lane, remote in into.lanes.items():
+                remote.passes = int(counts[places_of[lane], Count.PASSES])
+            return counts
 
     def go(self) -> None:
         """Ask for blocks from now on."""
@@ -103,24 +97,31 @@ class RemoteLanes(Crew):
     def scale(self, workers: int) -> None:
         """Have another number of workers from now on. Raises GraphError for one that lanes do not allow."""
         check_workers(workers, self.cut)
-        if self.closed:
-            raise ClosedRun("this run was left, or is over")
-        self.events.put(partial(self.rescale, workers))
+        self.check_open()
+        self.events.put(lambda: self.rescale(self.room.want(workers)))
 
     def close(self) -> None:
-        """End all workers; their last words are kept. May be called again."""
+        """End all workers; their last words are kept. May be called again, and while they begin."""
         with self.closing:
             if self.closed:
                 return
             if self.thread is not None and not self.failed:
                 self.stats()
-                self.left = {rounds: self.state(rounds) for rounds in self.into.last_rounds()}
+                for rounds in self.into.last_rounds():
+                    heard = self.all_learnt(rounds, PATIENCE, begun=True)
+                    self.left[rounds] = self.stood.behind(rounds, heard)
             self.closed = True
             self.events.put(None)
             if self.thread is not None:
                 self.thread.join()
-            for seat in self.seats:
-                seat.worker.kill()
+            self.end()
+            with self.opening:  # whoever begins ends now
+                self.end()
+
+    def end(self) -> None:
+        """End all workers."""
+        for seat in (*self.seats, *self.spares):
+            seat.worker.kill()
 
     def tell_gone_on(self, nbytes: int) -> None:
         """There is room for so many bytes; holding the run lock."""
@@ -129,8 +130,8 @@ class RemoteLanes(Crew):
     # ---- in the thread of its own
 
     def serve(self) -> None:
-        """Do what happens, until the run is left."""
-        while (event := self.events.get()) is not None:
+        """Do what happens, until the run is left; now and then look around."""
+        while (event := self.next_event()) is not None:
             if self.failed or self.closed:
                 continue
             try:
@@ -139,9 +140,29 @@ class RemoteLanes(Crew):
             except BaseException as error:  # noqa: BLE001 - whoever waits for a lane is told
                 self.fail(error)
 
+    def next_event(self) -> Callable[[], None] | None:
+        """The next one; one that is nothing where none comes for a while."""
+        try:
+            return self.events.get(timeout=max(self.look, BRIEF))
+        except Empty:
+            return lambda: None
+
     def went_on(self, nbytes: int) -> None:
         """There is room for so many bytes."""
         self.waiting -= nbytes
+
+    def look_around(self) -> None:
+        """Have as many workers as there is room for; tell of those that do not begin."""
+        name_waiting(self.seats)
+        workers, spares = self.staff()
+        if workers != self.workers:
+            self.say_room(workers)
+            self.rescale(workers)
+        self.spares = [seat for seat in self.spares if not seat.dead]
+        while len(self.spares) > spares:
+            self.spares.pop().worker.kill()
+        while len(self.spares) < spares:
+            self.spares.append(self.started(workers + len(self.spares), workers + spares))
 
     def ask(self) -> None:
         """Ask for as much as there is room for: first of the worker whose lanes are furthest behind.
@@ -149,11 +170,10 @@ class RemoteLanes(Crew):
         What has come is copied out of what carried it at once, so calls that are under way end by themselves,
         whatever the reader does. So one of whose lanes has nothing may always ask: others wait for it.
         """
-        if self.wanted is not None and monotonic() - self.looked >= self.look:
-            self.looked = monotonic()
-            self.rescale(self.wanted(self.cut))
+        if monotonic() - self.looked >= self.look and not all(seat.ended for seat in self.seats):
+            self.look_around()
+        self.save()
         for seat in sorted(self.seats, key=self.progress):
-            self.save(seat)
             while seat.began and not seat.ended and len(seat.calls) < DEPTH:
                 most = max(seat.needs, min(2 * LEAST, self.bytes_ahead // (2 * len(self.seats))), 1)
                 starved = not seat.calls and self.is_starved(seat)
@@ -167,15 +187,6 @@ class RemoteLanes(Crew):
                 future = seat.worker.ask("take", least, most, self.rounds)
                 future.add_done_callback(partial(self.later, partial(self.answered, seat, number)))
 
-    def later(self, event: Callable[[Future[Answer]], None], future: Future[Answer]) -> None:
-        """Have an answer heard by the thread of its own."""
-        self.events.put(partial(event, future))
-
-    @property
-    def rounds(self) -> int:
-        """That the reader has had whole."""
-        return self.into.rounds()
-
     def progress(self, seat: Seat) -> int:
         """Blocks of a worker's lanes that have come, or are asked for."""
         return min(self.into.lanes[lane].count for lane in seat.lanes) + len(seat.calls)
@@ -183,19 +194,6 @@ class RemoteLanes(Crew):
     def is_starved(self, seat: Seat) -> bool:
         """Whether one of a worker's lanes has nothing: all others wait for it."""
         return not all(self.into.lanes[lane].inbox for lane in seat.lanes)
-
-    def save(self, seat: Seat) -> None:
-        """Have a worker's state for its successor, now and then."""
-        if seat.began and not seat.saving and monotonic() - seat.saved >= self.every:
-            seat.saving = True
-            future = seat.worker.ask("state", self.rounds)
-            future.add_done_callback(partial(self.later, partial(self.saved, seat)))
-
-    def saved(self, seat: Seat, future: Future[Answer]) -> None:
-        """A state has come."""
-        seat.saving, seat.saved = False, monotonic()
-        if seat in self.seats:
-            self.learnt(seat, future, LONG)
 
     def answered(self, seat: Seat, number: int, future: Future[Answer]) -> None:
         """A call is over."""
@@ -225,7 +223,7 @@ class RemoteLanes(Crew):
             block = into.unpacked(meta, parcels.arrays[k])
             item = Arrived(number, parcels.passes[k], block, parcels.nbytes[k])
             self.waiting += item.nbytes
-            self.deaths = 0
+            seat.gave = True
             with into.run_lock:
                 remote.arrive(item)
         if parcels.needs > self.bytes_ahead:
@@ -235,6 +233,7 @@ class RemoteLanes(Crew):
         seat.needs = max(seat.needs, parcels.needs)
         if parcels.ended is not None and not seat.ended:
             seat.ended = True
+            self.ask_last(seat)
             with into.run_lock:
                 for lane in seat.lanes:
                     into.lanes[lane].end(parcels.ended)
@@ -246,25 +245,23 @@ class RemoteLanes(Crew):
         if seat.ended:
             seat.worker.kill()  # all of it has come
             return
-        self.count_death(seat, error)
-        self.seats[self.seats.index(seat)] = self.begun(seat.number)
+        self.seats[self.seats.index(seat)] = self.begun(seat.number, self.count_death(seat, error))
+        self.looked = 0.0  # its node may have gone
 
     def rescale(self, workers: int) -> None:
         """Stop all workers, and begin with another number of them where the lanes stand."""
         if workers == self.workers:
             return
-        rounds = self.rounds
-        asked = [(seat, seat.worker.ask("state", rounds)) for seat in self.seats]
-        for seat, future in asked:
-            self.learnt(seat, future, LONG)
-            seat.worker.kill()
-        log.info("%d workers make the lanes from now on, where it was %d", workers, self.workers)
-        self.workers, self.on_way = workers, 0
-        self.seats = [self.begun(number) for number in range(workers)]
+        self.all_learnt(self.rounds, PATIENCE, begun=True)
+        self.end()
+        self.workers, self.on_way, self.spares = workers, 0, []
+        self.seats = []
+        for number in range(workers):
+            self.seats.append(self.begun(number))
 
-    def begun(self, number: int) -> Seat:
+    def begun(self, number: int, fruitless: int = 0) -> Seat:
         """A worker that goes on where its lanes are; it begins while others work."""
-        seat = self.seated(number)
+        seat = self.seated(number, fruitless)
         seat.worker.ask("begin").add_done_callback(partial(self.later, partial(self.has_begun, seat)))
         return seat
 

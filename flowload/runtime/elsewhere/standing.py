@@ -73,10 +73,15 @@ class RemoteStanding:
         self.goes_on = self.first > 0
 
     async def open(self) -> None:
-        """Start the workers, and stand where they begin; without holding up the event loop."""
+        """Start the workers, and stand where they begin; without holding up the event loop.
+
+        Who leaves meanwhile closes `remote`, which ends it.
+        """
         run_lock = self.compiled.outputs[self.output].monitor.run_lock
         into = Into(self.output, self.operators, run_lock, self.pool, self.rounds, self.last_rounds)
-        counts = await anyio.to_thread.run_sync(self.remote.open, into, self.saved, self.first)
+        counts = await anyio.to_thread.run_sync(
+            self.remote.open, into, self.saved, self.first, abandon_on_cancel=True
+        )
         if self.tail is not None and self.goes_on:
             for segment, row in zip(self.writers.values(), counts, strict=True):
                 begin_lane(segment, row)

@@ -159,6 +159,39 @@ def kills(seed: str) -> dict[str, Any]:
     }
 
 
+def nodes(workers: str) -> dict[str, Any]:
+    """A node dies with its actor, and another comes: there are as many actors as there is room for."""
+    from ray.cluster_utils import Cluster  # noqa: PLC0415 - for this job alone
+
+    ray.shutdown()  # that of `main`, which has one node
+    RemoteLanes.look, RemoteLanes.every = 0.1, 0.2
+    folder = Path(os.environ["RAY_JOB_FOLDER"], "ray")
+    folder.mkdir()
+    own: Any = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
+    own |= {"temp_dir": str(folder), "_system_config": {"health_check_period_ms": 500}}
+    cluster = Cluster(initialize_head=True, head_node_args=own)
+    try:
+        dying = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
+        got, had = list[str](), list[int]()
+        many: Any = int(workers) if workers.isdigit() else workers
+        with drawn().on_ray(workers=many, seed=3, epochs=None, bytes_ahead=BOUND) as batches:
+            for number in (2, 1, 2):
+                while batches.workers != number:
+                    got.append(digest(next(batches)))
+                had.append(batches.workers)
+                got += [digest(batch) for batch in islice(batches, 20)]
+                if had == [2]:
+                    cluster.remove_node(dying, allow_graceful=False)
+                elif number == 1:
+                    cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        with drawn().iterate(seed=3, epochs=None) as here:
+            return {"exact": got == [digest(batch) for batch in islice(here, len(got))], "workers": had}
+    finally:
+        ray.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
 def training(config: dict[str, Any]) -> None:
     """What each of two trainers does; one of them is killed once."""
     import torch  # noqa: PLC0415 - in the trainers alone

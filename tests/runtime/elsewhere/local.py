@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -26,6 +27,9 @@ class LocalWorker:
         self.where = f"local worker {asked.number}"
         self.threads = {name: ThreadPoolExecutor(1, f"test-{name}") for name in ("lanes", "word")}
         self.dead = False
+        self.killed: Callable[[], None] = lambda: None
+        self.placed = threading.Event()
+        self.waiting: list[tuple[Any, ...]] = []  # for room
         self.lock = threading.Lock()
         self.futures: set[Future[Answer]] = set()
 
@@ -36,9 +40,22 @@ class LocalWorker:
                 answer.set_exception(ProcessDied(f"{self.where} is dead"))
                 return answer
             self.futures.add(answer)
-            group = "lanes" if what in ("begin", "take") else "word"
-            self.threads[group].submit(self.do, answer, what, *given)
+            if self.placed.is_set():
+                self.submit(answer, what, *given)
+            else:
+                self.waiting.append((answer, what, *given))
         return answer
+
+    def submit(self, answer: Future[Answer], what: str, *given: Any) -> None:
+        group = "lanes" if what in ("begin", "take") else "word"
+        self.threads[group].submit(self.do, answer, what, *given)
+
+    def place(self) -> None:
+        """There is room for it."""
+        with self.lock:
+            self.placed.set()
+            while self.waiting:
+                self.submit(*self.waiting.pop(0))
 
     def do(self, answer: Future[Answer], what: str, *given: Any) -> None:
         found = pickle.loads(pickle.dumps(self.worker.do(what, *given), protocol=5))
@@ -60,6 +77,7 @@ class LocalWorker:
         for each in self.threads.values():
             each.shutdown()
         self.leave()  # it was beginning
+        self.killed()
 
     def leave(self) -> None:
         if hasattr(self.worker, "batches"):
@@ -67,14 +85,42 @@ class LocalWorker:
 
 
 class Cluster:
-    """Starts local workers, and knows them."""
+    """Starts local workers, and knows them.
 
-    def __init__(self) -> None:
+    Args:
+        room: for how many at once; others wait, the first to come first.
+    """
+
+    def __init__(self, room: int = 1000) -> None:
+        self.room = room
+        self.lock = threading.Lock()
         self.workers: list[LocalWorker] = []
 
     def __call__(self, asked: Asked) -> LocalWorker:
-        self.workers.append(LocalWorker(asked))
-        return self.workers[-1]
+        worker = LocalWorker(asked)
+        worker.killed = self.place
+        with self.lock:
+            self.workers.append(worker)
+        self.place()
+        return worker
+
+    def capacity(self) -> int:
+        return self.room
+
+    def resize(self, room: int) -> None:
+        """So much room from now on; the last that came die for it."""
+        self.room = room
+        while len(placed := [worker for worker in self.alive if worker.placed.is_set()]) > room:
+            placed[-1].kill()
+        self.place()
+
+    def place(self) -> None:
+        """Those find room that can."""
+        with self.lock:
+            placed = [worker for worker in self.alive if worker.placed.is_set()]
+            waiting = [worker for worker in self.alive if not worker.placed.is_set()]
+            for worker in waiting[: max(0, self.room - len(placed))]:
+                worker.place()
 
     @property
     def alive(self) -> list[LocalWorker]:
@@ -83,7 +129,7 @@ class Cluster:
 
 def elsewhere(
     graph: fl.Graph,
-    workers: int,
+    workers: int | None,
     *,
     cluster: Cluster | None = None,
     bytes_ahead: int = 1 << 26,
@@ -94,5 +140,11 @@ def elsewhere(
     cluster = Cluster() if cluster is None else cluster
     order = Order(graph=graph, **vars(RunOrder(**how)))
     return lanes_elsewhere(
-        order, cluster, workers=workers, bytes_ahead=bytes_ahead, cut=cut, same_process=True
+        order,
+        cluster,
+        workers=workers,
+        bytes_ahead=bytes_ahead,
+        cut=cut,
+        capacity=cluster.capacity,
+        same_process=True,
     )
