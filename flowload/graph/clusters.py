@@ -45,15 +45,16 @@ class Clusters:
         It has the face of `iterate` in a `with` block, and that of `stream` in an `async with` block. Actors
         run the graph up to where its lanes (see `fl.shard`) come together, such as packed positions that are
         not encoded yet; what is behind runs here. The stream is that of the same graph with the same lanes in
-        one process, for any number of actors, and so is its state. An actor that is killed is replaced, and
-        goes on with what the reader has not had: nothing comes twice, and nothing is lost.
+        one process, for any number of actors, and so is its state. An actor that is killed, or whose node is,
+        is replaced, by one that goes on with what the reader has not had: nothing comes twice, and nothing is
+        lost. Where there is no room for another, those that live make its lanes, too, until there is.
 
         Files must be found under the same paths, and flowload, on the nodes of the cluster; without one
         (`ray.init`, or RAY_ADDRESS) Ray starts one on this machine.
 
         Args:
-            workers: actors; a number that divides the lanes. "cluster": as many as the cluster has CPUs for,
-                and others when nodes come or go.
+            workers: actors; a number that divides the lanes; fewer while there is no room for all. "cluster":
+                as many as the nodes of the cluster hold, and others when nodes come or go.
             lanes: of the stream; None: those of the graph's `fl.shard(lanes=...)`, or 24 where it has none.
             bytes_ahead: what lies in Ray's object store, or has come and waits, at most.
             cut: name of the node that lanes leave behind, where they would leave before its last step: with

@@ -115,6 +115,14 @@ def test_fifty_kills(seed: int, tmp_path: Path) -> None:
 
 @needs_ray
 @pytest.mark.hammer
+@pytest.mark.parametrize("workers", ["2", "cluster"])
+def test_a_node_dies_and_another_comes(workers: str, tmp_path: Path) -> None:
+    found = run(tmp_path, "nodes", workers)
+    assert found == {"exact": True, "workers": [2, 1, 2]}
+
+
+@needs_ray
+@pytest.mark.hammer
 def test_trainers_of_ray_go_on_from_its_checkpoints(tmp_path: Path) -> None:
     found = run(tmp_path, "trainers")
     assert found["exact"]

@@ -68,7 +68,7 @@ class Store:
         self.thread.join()
 
     def look(self) -> None:
-        while not self.left.is_set():
+        while not self.left.wait(0.02):  # to ask without a pause would take a CPU
             free = ray.available_resources().get("object_store_memory", STORE)
             self.most = max(self.most, ray.cluster_resources()["object_store_memory"] - free)
 
