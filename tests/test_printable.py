@@ -22,7 +22,6 @@ import flowload as fl
 from flowload.adapters.prometheus import samples
 from flowload.cli.complaint import complain
 from flowload.cli.logs import logging_to
-from flowload.cli.view.details import details_of
 from flowload.cli.view.ledger import ledger
 from flowload.cli.view.lines import say
 from flowload.cli.view.screen import LiveScreen, PlainScreen
@@ -168,11 +167,6 @@ def test_the_run_s_own_numbers(seen: tuple[Graph, RunStats]) -> None:
     assert [clean(reason) for reason in seen[1].stages["filter"].dropped] == [True]
 
 
-def details(graph: Graph, stats: RunStats) -> str:
-    pairs = [pair for row in graph.describe() for pair in details_of(row, stats.stages[row["name"]], stats)]
-    return "\n".join(f"{name}: {value}" for name, value in pairs)
-
-
 def metrics(graph: Graph, stats: RunStats) -> str:
     return "\n".join(" ".join(sample.labels.values()) for sample in samples(stats))
 
@@ -215,7 +209,7 @@ def plain(graph: Graph, stats: RunStats) -> str:
     return screen(stats, terminal=False)
 
 
-FACES = [details, metrics, svg, dot, mermaid, panels, books, live, plain]
+FACES = [metrics, svg, dot, mermaid, panels, books, live, plain]
 
 
 def screen(stats: RunStats, *, terminal: bool) -> str:

@@ -4,7 +4,7 @@
 6, input format 1; made for this project, under its licence.
 `games`: 1,000 games of Yolah, up to 20 random plies each and then greedy ones; made for this project, too.
 `molecules`: 385 conformations of 97 simulated molecules, with the energies and forces of a simple force
-field, packed: what `flowload.formats.molecules.simulated.write_simulated` writes.
+field, packed: what `tools/samples/molecules.py` writes.
 `neural`: 1,536 moments of 32 simulated neurons, and who listens to whom: what
 `flowload.formats.recordings.recording.simulate` writes.
 """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flowload.formats.molecules.files import open_pack
-from flowload.formats.molecules.simulated import VALENCE, energy_and_forces, simulate, write_simulated
+from tools.samples.molecules import VALENCE, energy_and_forces, simulate, write_simulated
 
 
 @pytest.mark.parametrize("heavy", [1, 2, 4])

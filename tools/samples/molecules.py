@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowload.formats.molecules.convert.units import Units
-
-from .write import Some, packing
+from flowload.formats.molecules.write import Some, packing
 
 __all__ = ["energy_and_forces", "simulate", "write_simulated"]
 
