@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from flowload.sample import sample_path
+from tests.files.objects.server import S3, s3_server
 
 pytest_plugins = ["tests.suite.plugin"]
 
@@ -52,6 +53,16 @@ def shared_neural() -> Path:
 def sample_tar() -> Path:
     """The first tar of the shipped chess sample."""
     return min(sample_path("chess").glob("*.tar"))
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """A store on loopback with an empty bucket "games", and the environment in which libraries find it."""
+    pytest.importorskip("obstore")
+    with s3_server({"games": {}}) as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        yield server
 
 
 @pytest.fixture

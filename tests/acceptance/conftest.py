@@ -27,6 +27,15 @@ def sample_frames(sample: list[Path]) -> Counter[Digest]:
     return whole(sample)
 
 
+@pytest.fixture
+def tars(tmp_path: Path, sample: list[Path]) -> list[Path]:
+    """Copies of the sample's tars."""
+    copies = [tmp_path / path.name for path in sample]
+    for path, copy in zip(sample, copies, strict=True):
+        copy.write_bytes(path.read_bytes())
+    return copies
+
+
 @pytest.fixture(params=FACES, ids=str)
 def face(request: pytest.FixtureRequest) -> Face:
     """Both faces, the asynchronous one on both event loops."""

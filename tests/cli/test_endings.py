@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flowload.cli import main
 from tests.cli.conftest import Write
+from tests.cli.told import told
 
 Capture = pytest.CaptureFixture[str]
 
@@ -28,13 +28,6 @@ HEAD = """
             return batch
         return fn
 """
-
-
-def told(capsys: Capture, *argv: str) -> tuple[int, str, str]:
-    """Exit status, output, errors."""
-    status = main(["run", *argv])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 def pipeline(body: str) -> str:

@@ -15,6 +15,7 @@ from flowload.cli.saving import KEPT, newest_state
 from flowload.errors import DataError, NoDataError
 from flowload.runtime.state.columns import to_values
 from flowload.runtime.state.file import states_in
+from tests.cli.told import told
 from tests.suite.warm import start_warm
 
 Write = Callable[..., str]
@@ -28,13 +29,6 @@ ROWS = """
         rows = fl.rows({"x": np.arange(100)}) >> fl.shuffle() >> fl.batch(10)
         return rows >> fl.map(lambda b: {"x": b["x"] + k}, workers=1)
 """
-
-
-def told(capsys: Capture, *argv: str) -> tuple[int, str, str]:
-    """Exit status, output, errors."""
-    status = main(["run", *argv])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 def test_a_run_goes_on_where_another_was_stopped(write: Write, tmp_path: Path, capsys: Capture) -> None:

@@ -25,15 +25,6 @@ CHESS = str(Path(__file__).parents[3] / "pipelines" / "chess.py")
 See = Callable[[Any], Any]
 
 
-@pytest.fixture
-def tars(tmp_path: Path, sample: list[Path]) -> list[Path]:
-    """Copies of the sample's tars."""
-    copies = [tmp_path / path.name for path in sample]
-    for path, copy in zip(sample, copies, strict=True):
-        copy.write_bytes(path.read_bytes())
-    return copies
-
-
 def removing(path: Path, at: type[Files | Chunks]) -> Callable[[Any], Any]:
     """A user's function that removes a file when blocks of a kind pass."""
 

@@ -221,15 +221,6 @@ def test_another_run_reads_what_is_there_then(tmp_path: Path, kind: Callable[[Pa
 # ---- tars and .gz files: read by position, some at a time
 
 
-@pytest.fixture
-def tars(tmp_path: Path, sample: list[Path]) -> list[Path]:
-    """Copies of the sample's tars."""
-    copies = [tmp_path / path.name for path in sample]
-    for path, copy in zip(sample, copies, strict=True):
-        copy.write_bytes(path.read_bytes())
-    return copies
-
-
 def frames(paths: list[Path], **how: Any) -> Graph:
     return fl.discover([str(path) for path in paths]) >> fl.read("lc0", **how) >> fl.shuffle_pool(100)
 

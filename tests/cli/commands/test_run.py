@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flowload.cli import main
+from tests.cli.told import told
 
 Write = Callable[..., str]
 Capture = pytest.CaptureFixture[str]
@@ -21,13 +21,6 @@ def fail(batch):
 def failing(*, number: int = 3):
     return fl.source(batches(number, 4)) >> fl.map(fail, workers=1)
 """
-
-
-def told(capsys: Capture, *argv: str) -> tuple[int, str, str]:
-    """Exit status, output, errors."""
-    status = main(["run", *argv])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 def test_a_run_ends_with_the_table_the_ledger_and_status_0(count: str, capsys: Capture) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,11 @@ from flowload.files.objects.trouble import Budget
 from flowload.formats.recordings.recording import ZarrArray, recording
 from flowload.formats.rows import ZarrRows
 from flowload.formats.zarr.chunks import stored
-from tests.files.objects.server import S3, s3_server
+from tests.files.objects.server import S3
 from tests.formats.recordings.made import KINDS, numbers, read_window, write_array
 from tests.states import through_json
 
 DATA = numbers((90, 6))
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    pytest.importorskip("obstore")
-    with s3_server({"games": {}}) as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
-        yield server
 
 
 def put(s3: S3, folder: Path, under: str = "rec") -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from flowload.files.objects.store import store_of
 from flowload.formats.lc0.format import FORMAT, Lc0
 from flowload.sample import sample_path
 from flowload.stages.files.objects.index import ObjectIndex, index_key, make_index
-from tests.files.objects.server import S3, s3_server, tag_of
+from tests.files.objects.server import S3, tag_of
 from tests.states import through_json
 
 FILES = sorted(sample_path("chess").glob("*.tar"))
@@ -28,13 +27,9 @@ URL = "s3://games/run/*.tar"
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    pytest.importorskip("obstore")
-    objects = {f"run/{file.name}": file.read_bytes() for file in FILES}
-    with s3_server({"games": objects}) as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
-        yield server
+def s3(s3: S3) -> S3:
+    s3.buckets["games"] = {f"run/{file.name}": file.read_bytes() for file in FILES}
+    return s3
 
 
 def at_once(seconds: float) -> None:

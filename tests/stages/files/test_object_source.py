@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from flowload.sample import sample_path
 from flowload.stages.files.objects import ahead as object_ahead
 from flowload.stages.files.objects.search import find_objects
 from flowload.stages.files.objects.source import ObjectSource
-from tests.files.objects.server import S3, s3_server
+from tests.files.objects.server import S3
 from tests.stages.fakes import FakeCall
 from tests.states import through_json
 
@@ -27,13 +27,9 @@ MUCH = 1 << 30
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    pytest.importorskip("obstore")
-    objects = {f"run/{file.name}": file.read_bytes() for file in FILES}
-    with s3_server({"games": objects}) as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
-        yield server
+def s3(s3: S3) -> S3:
+    s3.buckets["games"] = {f"run/{file.name}": file.read_bytes() for file in FILES}
+    return s3
 
 
 def rest(graph: fl.Graph) -> fl.Graph:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,11 @@ from flowload.sample import sample_path
 from flowload.stages.files.objects import search as object_search
 from flowload.stages.files.objects.watch import ObjectWatch
 from flowload.stages.files.watch_source import WatchSource
-from tests.files.objects.server import S3, s3_server
+from tests.files.objects.server import S3
 from tests.stages.fakes import FakeCall
 from tests.states import through_json
 
 FILES = sorted(sample_path("chess").glob("*.tar"))
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    pytest.importorskip("obstore")
-    with s3_server({"games": {}}) as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
-        yield server
 
 
 class Script:
