@@ -149,7 +149,8 @@ def bring_now(place: Place, path: str, wait: Wait, budget: Budget) -> bool | Ful
             return full
         fetch(place, fd, part, wait, budget)
         os.utime(fd, ns=(time.time_ns(), BROUGHT))
-        Path(part).rename(path)
+        with cache.books():  # who counted meanwhile would find neither name, and room that is none
+            Path(part).rename(path)
     TRAFFIC.brought(path)
     log.debug("%s: brought, %d bytes", place.url, size)
     return True

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, TypeVar
 
 from .request import LOOK, PIECE, Ask, Found, Take, Wait
+from .settling import Settling, asked
 from .traffic import TRAFFIC
 
 __all__ = ["Obstore"]
@@ -37,26 +39,25 @@ class Obstore:
         while True:
             try:
                 with TRAFFIC.request():
-                    page = await ended(anext(pages))
-            except EndOfPages:
+                    page = await ended(asked(pages.__anext__()))
+            except EndOfPieces:
                 return found
             found += map(met, page)
 
     async def shallowly(self) -> list[Found]:
         """Without it."""
         with TRAFFIC.request():
-            return [
-                met(meta) for meta in (await self.library.list_with_delimiter_async(self.store))["objects"]
-            ]
+            page = await asked(self.library.list_with_delimiter_async(self.store))
+            return [met(meta) for meta in page["objects"]]
 
     def head(self, key: str, wait: Wait) -> Found:
         """See `Store`."""
-        return waited(self.asked(key), wait)
+        return waited(self.met(key), wait)
 
-    async def asked(self, key: str) -> Found:
+    async def met(self, key: str) -> Found:
         """One request for what an object is."""
         with TRAFFIC.request():
-            return met(await self.library.head_async(self.store, key))
+            return met(await asked(self.library.head_async(self.store, key)))
 
     def get(self, key: str, begin: int, end: int | None, take: Take, wait: Wait) -> None:
         """See `Store`."""
@@ -70,7 +71,7 @@ class Obstore:
             try:
                 async with room:
                     if ask.stop == 0:
-                        ask.begin(await self.asked(ask.key))
+                        ask.begin(await self.met(ask.key))
                     else:
                         await self.got(ask.key, ask.start, ask.stop, ask)
             except Exception as error:  # noqa: BLE001 - whoever asked looks at it
@@ -92,32 +93,35 @@ class Obstore:
         elif begin:
             options["range"] = {"offset": begin}
         with TRAFFIC.request():
-            answer = await self.library.get_async(self.store, key, options=options)
+            answer = await asked(self.library.get_async(self.store, key, options=options))
             take.begin(met(answer.meta))
-            async for data in answer.stream(min_chunk_size=PIECE):
-                TRAFFIC.came(len(data))
-                take.piece(bytes(data))
+            pieces = answer.stream(min_chunk_size=PIECE)
+            with suppress(EndOfPieces):
+                while True:
+                    data = await ended(asked(pieces.__anext__()))
+                    TRAFFIC.came(len(data))
+                    take.piece(bytes(data))
 
     def put(self, key: str, data: bytes, wait: Wait) -> None:
         """See `Store`."""
 
         async def put() -> None:
             with TRAFFIC.request():
-                await self.library.put_async(self.store, key, data)
+                await asked(self.library.put_async(self.store, key, data))
 
         waited(put(), wait)
 
 
-class EndOfPages(Exception):  # noqa: N818 - it is none
-    """A listing has no more pages: a future cannot raise StopAsyncIteration."""
+class EndOfPieces(Exception):  # noqa: N818 - it is none
+    """A listing has no more pages, an object no more bytes: a task cannot raise StopAsyncIteration."""
 
 
-async def ended(page: Any) -> Any:
-    """The next page. Raises EndOfPages."""
+async def ended(piece: Awaitable[Any]) -> Any:
+    """The next piece. Raises EndOfPieces."""
     try:
-        return await page
+        return await piece
     except StopAsyncIteration:
-        raise EndOfPages from None
+        raise EndOfPieces from None
 
 
 def waited(work: Coroutine[Any, Any, T], wait: Wait) -> T:
@@ -140,7 +144,7 @@ def waited(work: Coroutine[Any, Any, T], wait: Wait) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=Settling) as runner:
             return runner.run(watched())
     return elsewhere(watched)
 
@@ -152,7 +156,7 @@ def elsewhere(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     def run() -> None:
         try:
-            with asyncio.Runner() as runner:
+            with asyncio.Runner(loop_factory=Settling) as runner:
                 done.append(runner.run(work()))
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             failed.append(error)

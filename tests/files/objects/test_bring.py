@@ -53,6 +53,27 @@ def test_an_object_is_brought_once_in_one_request(s3: S3, tmp_path: Path) -> Non
     assert held(tmp_path) == ["x.tar"]
 
 
+def test_an_object_gets_its_name_while_nobody_counts(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = path_of(s3, tmp_path)
+    rename = Path.rename
+    counted: list[bool] = []
+
+    def watched(part: Path, to: str) -> Path:
+        with (Cache(str(tmp_path)).objects / ".books").open("rb") as books:
+            try:
+                fcntl.flock(books, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                counted.append(True)
+            except BlockingIOError:
+                counted.append(False)
+        return rename(part, to)
+
+    monkeypatch.setattr(Path, "rename", watched)
+    assert bring(path, at_once)
+    assert counted == [False]
+
+
 def test_an_empty_object_is_one(s3: S3, tmp_path: Path) -> None:
     path = path_of(s3, tmp_path, data=b"")
     assert bring(path, at_once)
