@@ -20,6 +20,7 @@ __all__ = [
     "AtReader",
     "Checking",
     "Closing",
+    "Comparing",
     "Completing",
     "Counting",
     "Fingerprinted",
@@ -158,10 +159,7 @@ class Fingerprinted(Protocol):
 
 @runtime_checkable
 class Retelling(Protocol):
-    """A growing source that tells again what it told, in the same order. Buys: a run over it has a state.
-
-    A source that has it says so in its declaration, by `Stage.retells`.
-    """
+    """A growing source that tells again what it told, as `Stage.retells` says. Buys: a run has a state."""
 
     def told(self, beyond: Sequence[str]) -> State:
         """What was told so far, and is about to be: blocks and marks, in order. From any thread.
@@ -174,6 +172,14 @@ class Retelling(Protocol):
 
         `accept`: what has gone or changed since is left out; else it is a DataError that names it.
         """
+
+
+@runtime_checkable
+class Comparing(Protocol):
+    """A source that tells again, and sees what has changed. Buys: `on_change="accept"` goes on at once."""
+
+    def changed(self, told: State, state: State) -> tuple[Sequence[str], Sequence[str]]:
+        """Paths of files that have gone or changed: of those told behind its `state`, and before it."""
 
 
 @runtime_checkable

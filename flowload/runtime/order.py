@@ -20,6 +20,7 @@ from flowload.graph.inspect.lanes import LanePlan, find_lanes
 from flowload.graph.inspect.length import Length, length_of
 from flowload.runtime.capsules.write import Capsules
 from flowload.runtime.growing.chunk_counts import chunk_counts
+from flowload.runtime.growing.gone import without_gone
 from flowload.runtime.growing.growth import Growth
 from flowload.runtime.growing.log import grown, repeat
 from flowload.runtime.memory.pool import BufferPool
@@ -147,7 +148,7 @@ class Order(RunOrder):
         roots = roots_of(compiled.members)
         saved = moved(self.start.standing, (self.start.world or {}).get("roots", {}), roots)
         if self.start.growing is not None and self.on_change == "accept":
-            saved = None  # what has gone may be in the midst of a fold: all is made again, without it
+            saved = without_gone(compiled.segments, self.start.growing, saved)
         standing: Standing | RemoteStanding | None = None
         since = self.start.delivered
         if self.remote is not None and self.lanes is not None:

@@ -203,6 +203,17 @@ class WatchSource:
         age = {} if self.newest is None else {"newest_source_age_seconds": self.clock() - self.newest}
         return {"sources": len(self.arrivals.told), **age}
 
+    def changed(self, told: State, state: State) -> tuple[Sequence[str], Sequence[str]]:
+        """See `Comparing`."""
+        search, again, before = self.places(), list[str](), list[str]()
+        for number, entry in enumerate(entries_of(told)):
+            for file in entry or ():
+                path = search.path_of(file.place, file.name)
+                look = self.probe(path)
+                if look is None or (file.size >= 0 and look.size != file.size):
+                    (before if number < int(state["given"]) else again).append(path)
+        return again, before
+
     def told(self, beyond: Sequence[str] = ()) -> State:
         """See `Retelling`."""
         if self.again and self.earlier is not None:
