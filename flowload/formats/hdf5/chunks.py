@@ -17,7 +17,7 @@ from flowload.formats.missing import Mask
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["NOWHERE", "Chunks", "GoneChunks", "Holes", "find_holes", "grid_of", "list_chunks"]
+__all__ = ["NOWHERE", "Chunks", "Gaps", "GoneChunks", "find_gaps", "grid_of", "list_chunks"]
 
 NOWHERE = -1  #: of a chunk that was never written
 MOST = 1 << 27  #: chunks of which a table is made: 3 GiB
@@ -32,7 +32,7 @@ class Chunks(NamedTuple):
     skipped: NDArray[np.int64]  #: bit k: filter k would not have made the chunk smaller, and was left out
 
 
-class Holes(Protocol):
+class Gaps(Protocol):
     """Which rows of a dataset lack data; see `missing.Incomplete`."""
 
     def absent(self, rows: Numbers) -> Mask | None:
@@ -143,12 +143,12 @@ class GoneChunks:
         self.wanted = wanted
 
     def absent(self, rows: Numbers) -> Mask | None:
-        """See `Holes`."""
+        """See `Gaps`."""
         mask: Mask = self.gone[rows // self.rows]
         return mask
 
     def lack(self, row: int | None = None) -> DataError:  # noqa: ARG002 - the same for all
-        """See `Holes`."""
+        """See `Gaps`."""
         return lack_of(self.where, self.found, self.wanted)
 
 
@@ -162,7 +162,7 @@ class SoughtChunks:
         self.known: dict[int, bool] = {}  # whether chunks along the first axis are gone
 
     def absent(self, rows: Numbers) -> Mask | None:
-        """See `Holes`."""
+        """See `Gaps`."""
         numbers, places = np.unique(rows // self.dataset.chunks[0], return_inverse=True)
         gone = np.array([self.gone(number) for number in numbers.tolist()], bool)
         mask: Mask = gone[places.reshape(-1)]
@@ -182,7 +182,7 @@ class SoughtChunks:
         return self.known[number]
 
     def lack(self, row: int | None = None) -> DataError:  # noqa: ARG002 - the same for all
-        """See `Holes`."""
+        """See `Gaps`."""
         return lack_of(self.where, self.found, prod(grid_of(self.dataset)))
 
 
@@ -201,7 +201,7 @@ def lack_of(where: str, found: int, wanted: int) -> DataError:
     return DataError("missing", where=where, found=f"{found:,} of {wanted:,} chunks", wanted="all")
 
 
-def find_holes(where: str, dataset: h5py.Dataset) -> Holes | None:
+def find_gaps(where: str, dataset: h5py.Dataset) -> Gaps | None:
     """Which rows of a chunked dataset lack data; None: none do. What else was never written is no chunk."""
     if dataset.chunks is None:
         return None

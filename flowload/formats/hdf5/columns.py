@@ -24,7 +24,7 @@ from flowload.formats.missing import Mask
 from flowload.formats.rows.runs import as_bytes, gather_runs
 from flowload.kernels.rows.take import native, take_at
 
-from .chunks import NOWHERE, Chunks, GoneChunks, Holes
+from .chunks import NOWHERE, Chunks, Gaps, GoneChunks
 from .filters import Filter, expanded, undone
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class DatasetColumn:
     Args:
         where: file and dataset.
         dataset: of any type but an object's; an array type becomes further axes.
-        holes: which rows lack data; None: none do.
+        gaps: which rows lack data; None: none do.
     """
 
-    def __init__(self, where: str, dataset: h5py.Dataset, holes: Holes | None = None) -> None:
+    def __init__(self, where: str, dataset: h5py.Dataset, gaps: Gaps | None = None) -> None:
         self.where = where
         self.dataset = dataset
-        self.holes = holes
+        self.gaps = gaps
         self.stored, inner = dataset.dtype.subdtype or (dataset.dtype, ())
         self.shape: tuple[int, ...] = (*dataset.shape, *inner)
         self.dtype: np.dtype[Any] = native(self.stored)
@@ -69,7 +69,7 @@ class DatasetColumn:
             if self.dataset.dtype.subdtype is not None:
                 out[...] = self.dataset[begin:end]
                 return
-            if self.holes is not None:
+            if self.gaps is not None:
                 out[...] = np.zeros(
                     (), out.dtype
                 )  # where there is no fill value, HDF5 leaves memory as it is
@@ -81,17 +81,17 @@ class DatasetColumn:
 
     def absent(self, rows: Numbers) -> Mask | None:
         """See `missing.Incomplete`."""
-        return None if self.holes is None else self.holes.absent(rows)
+        return None if self.gaps is None else self.gaps.absent(rows)
 
     @property
     def foreseen(self) -> bool:
         """Whether it costs next to nothing to ask which rows lack data."""
-        return isinstance(self.holes, GoneChunks)
+        return isinstance(self.gaps, GoneChunks)
 
     def lack(self, row: int | None = None) -> DataError:
         """See `missing.Incomplete`."""
-        assert self.holes is not None  # noqa: S101 - only those that lack something are asked
-        return self.holes.lack(row)
+        assert self.gaps is not None  # noqa: S101 - only those that lack something are asked
+        return self.gaps.lack(row)
 
     def close(self) -> None:
         """Whoever opened the file closes it."""
@@ -100,8 +100,8 @@ class DatasetColumn:
 class ChunksColumn(DatasetColumn):
     """Chunks that are neither compressed nor cut across rows."""
 
-    def __init__(self, where: str, dataset: h5py.Dataset, chunks: Chunks, holes: Holes | None) -> None:
-        super().__init__(where, dataset, holes)
+    def __init__(self, where: str, dataset: h5py.Dataset, chunks: Chunks, gaps: Gaps | None) -> None:
+        super().__init__(where, dataset, gaps)
         self.chunks = chunks
 
     def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:
@@ -139,10 +139,10 @@ class CodedColumn(ChunksColumn):
         where: str,
         dataset: h5py.Dataset,
         chunks: Chunks,
-        holes: Holes | None,
+        gaps: Gaps | None,
         filters: Sequence[Filter],
     ) -> None:
-        super().__init__(where, dataset, chunks, holes)
+        super().__init__(where, dataset, chunks, gaps)
         self.filters = filters
 
     def read(self, rows: Numbers, out: NDArray[Any], call: Call) -> None:

@@ -19,10 +19,10 @@ from flowload.formats.compared import difference
 from flowload.formats.rows.columns import Choice, Column, import_extra
 from flowload.formats.rows.npy import MappedColumn
 
-from .chunks import Holes, find_holes, list_chunks
+from .chunks import Gaps, find_gaps, list_chunks
 from .columns import ChunksColumn, CodedColumn, DatasetColumn
 from .filters import filters_of
-from .virtual import VirtualHoles, virtual_holes
+from .virtual import VirtualGaps, virtual_gaps
 
 if TYPE_CHECKING:
     import h5py
@@ -79,7 +79,7 @@ class Hdf5File:
         self.path = path
         self.guard = guard
         self.file = open_file(path)
-        self.virtual: list[VirtualHoles] = []
+        self.virtual: list[VirtualGaps] = []
         try:
             self.memory: Bytes = guard.map(path)
         except DataError:
@@ -155,9 +155,9 @@ class Hdf5File:
         where = f"{self.path}: {name}"
         dataset = self.dataset(where, name)
         with foreign("unreadable", where):
-            holes = self.holes(where, dataset)
-            library = DatasetColumn(where, dataset, holes)
-            fast = self.own_bytes(where, dataset, holes)
+            gaps = self.gaps(where, dataset)
+            library = DatasetColumn(where, dataset, gaps)
+            fast = self.own_bytes(where, dataset, gaps)
         if fast is None:
             return library
         differs = difference(
@@ -169,23 +169,23 @@ class Hdf5File:
         fast.close()
         return library
 
-    def holes(self, where: str, dataset: h5py.Dataset) -> Holes | None:
+    def gaps(self, where: str, dataset: h5py.Dataset) -> Gaps | None:
         """Which rows lack data; None: none do. Raises NoDataError where all do."""
         if not dataset.size:
             return None
         if dataset.is_virtual:
-            holes, files = virtual_holes(where, dataset)
+            gaps, files = virtual_gaps(where, dataset)
             for path in files:
                 self.guard.watch(path)
-            if holes is not None:
-                self.virtual.append(holes)
-            return holes
+            if gaps is not None:
+                self.virtual.append(gaps)
+            return gaps
         check_filters(where, dataset)
         for name, offset, size in dataset.external or ():
             self.check_external(where, name, offset, size)
         if not dataset.id.get_storage_size():
             raise NoDataError("never written", where=where, found="no data at all", wanted="some")
-        return find_holes(where, dataset)
+        return find_gaps(where, dataset)
 
     def check_external(self, where: str, name: str, offset: int, size: int) -> None:
         """Raise DataError where a file of raw data is not there, or ends too early: HDF5 would give zeros."""
@@ -201,7 +201,7 @@ class Hdf5File:
             raise DataError("truncated", where=str(path), found=f"{found:,} bytes", wanted=wanted)
         self.guard.watch(path)
 
-    def own_bytes(self, where: str, dataset: h5py.Dataset, holes: Holes | None) -> FastColumn | None:
+    def own_bytes(self, where: str, dataset: h5py.Dataset, gaps: Gaps | None) -> FastColumn | None:
         """A dataset read past h5py; None where its bytes are elsewhere, or need more than inflating."""
         h5py = import_extra("h5py", "hdf5")
         plain = h5py.h5t.py_create(dataset.dtype, logical=True).equal(dataset.id.get_type())
@@ -209,7 +209,7 @@ class Hdf5File:
         if not plain or elsewhere or not dataset.size:
             return None
         if dataset.chunks is not None:
-            return self.own_chunks(where, dataset, holes)
+            return self.own_chunks(where, dataset, gaps)
         offset = dataset.id.get_offset()
         if offset is None:  # in the midst of the metadata
             return None
@@ -217,7 +217,7 @@ class Hdf5File:
         array = np.ndarray(dataset.shape, dataset.dtype, buffer=self.memory, offset=offset)
         return MappedColumn(where, array)
 
-    def own_chunks(self, where: str, dataset: h5py.Dataset, holes: Holes | None) -> ChunksColumn | None:
+    def own_chunks(self, where: str, dataset: h5py.Dataset, gaps: Gaps | None) -> ChunksColumn | None:
         """The same of chunks."""
         h5py = import_extra("h5py", "hdf5")
         if self.file.userblock_size and h5py.version.hdf5_version_tuple < BLOCKS_COUNT:
@@ -233,8 +233,8 @@ class Hdf5File:
         if chunks is None:
             return None
         if not filters:
-            return ChunksColumn(where, dataset, chunks, holes)
-        return CodedColumn(where, dataset, chunks, holes, filters)
+            return ChunksColumn(where, dataset, chunks, gaps)
+        return CodedColumn(where, dataset, chunks, gaps, filters)
 
     def check_end(self, where: str, wanted: int) -> None:
         """Raise DataError where the file ends before its data."""
@@ -244,8 +244,8 @@ class Hdf5File:
 
     def close(self) -> None:
         """Close the file."""
-        for holes in self.virtual:
-            holes.close()
+        for gaps in self.virtual:
+            gaps.close()
         self.file.close()
 
 

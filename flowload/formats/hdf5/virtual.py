@@ -26,12 +26,12 @@ from flowload.formats.missing import Mask
 from flowload.formats.rows.columns import import_extra
 from flowload.formats.rows.runs import plan_runs
 
-from .chunks import GoneChunks, Holes, find_holes
+from .chunks import Gaps, GoneChunks, find_gaps
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["Lost", "VirtualHoles", "lost_sources", "virtual_holes"]
+__all__ = ["Lost", "VirtualGaps", "lost_sources", "virtual_gaps"]
 
 MANY = 4096  #: sources whose places are added up; of more, the twins are asked about every row
 LIMIT = 16 << 20  #: bytes of rows that are compared at once
@@ -42,7 +42,7 @@ UNKNOWN, THERE, GONE = -1, 0, 1
 Lost = list[tuple[str, str]]  #: sources: what is wrong, and a file
 
 
-class VirtualHoles:
+class VirtualGaps:
     """Rows of which some elements have no source.
 
     Args:
@@ -64,7 +64,7 @@ class VirtualHoles:
         self.width = max(1, dataset.nbytes // max(1, dataset.shape[0]))
 
     def absent(self, rows: Numbers) -> Mask | None:
-        """See `hdf5_chunks.Holes`."""
+        """See `chunks.Gaps`."""
         new = np.unique(rows[self.known[rows] == UNKNOWN])
         for run in plan_runs(new, len(self.known), 0, max(1, LIMIT // self.width)):
             with foreign("unreadable", f"{self.where}, rows {run.begin:,} to {run.end:,}"):
@@ -74,7 +74,7 @@ class VirtualHoles:
         return mask
 
     def lack(self, row: int | None = None) -> DataError:  # noqa: ARG002 - the same for all
-        """See `hdf5_chunks.Holes`."""
+        """See `chunks.Gaps`."""
         return DataError(
             "missing", where=self.where, found=self.told, wanted="all sources of a virtual dataset"
         )
@@ -130,7 +130,7 @@ def elements(space: Any) -> int:
     return prod(1 if size >= h5py.h5s.UNLIMITED else size for size in (*count, *block))
 
 
-def virtual_holes(where: str, dataset: h5py.Dataset) -> tuple[VirtualHoles | None, list[str]]:
+def virtual_gaps(where: str, dataset: h5py.Dataset) -> tuple[VirtualGaps | None, list[str]]:
     """Which rows lack a source, None: none do; and the files that are read.
 
     Raises NoDataError where no source is there at all.
@@ -146,7 +146,7 @@ def virtual_holes(where: str, dataset: h5py.Dataset) -> tuple[VirtualHoles | Non
     if not files and not any("%b" in source.file_name for source in sources):
         raise NoDataError("no source", where=where, found=told, wanted="the sources of a virtual dataset")
     with foreign("unreadable", where):
-        return VirtualHoles(where, dataset, told, inner), files
+        return VirtualGaps(where, dataset, told, inner), files
 
 
 def lost_sources(
@@ -169,24 +169,24 @@ def lost_sources(
                 continue
             if str(path) not in files:
                 files[str(path)] = stack.enter_context(h5py.File(path, "r"))
-            what, holes = lack_of_source(files[str(path)], source)
+            what, gaps = lack_of_source(files[str(path)], source)
             if what:
                 lost.append((what, source.file_name))
-            if holes is not None:
-                inner += rows_lacked(where, dataset, files[str(path)][source.dset_name], source, holes)
+            if gaps is not None:
+                inner += rows_lacked(where, dataset, files[str(path)][source.dset_name], source, gaps)
     return lost, list(files), inner
 
 
 def rows_lacked(
-    where: str, dataset: h5py.Dataset, inner: h5py.Dataset, source: Any, holes: Holes
+    where: str, dataset: h5py.Dataset, inner: h5py.Dataset, source: Any, gaps: Gaps
 ) -> list[tuple[int, Mask]]:
     """Rows of a virtual dataset that a source has, and yet lacks: the first, and which from there on."""
     own, other = row_block(source.vspace, dataset.shape), row_block(source.src_space, inner.shape)
     if own is None or other is None or own[1] != other[1] or dataset.shape[1:] != inner.shape[1:]:
         text = "%s: which rows lack what %s in %s lacks (%s) cannot be told; they are not counted"
-        log.warning(text, where, source.dset_name, source.file_name, holes.lack().found)
+        log.warning(text, where, source.dset_name, source.file_name, gaps.lack().found)
         return []
-    mask = holes.absent(np.arange(other[0], sum(other), dtype=np.int64))
+    mask = gaps.absent(np.arange(other[0], sum(other), dtype=np.int64))
     return [] if mask is None else [(own[0], mask)]
 
 
@@ -210,7 +210,7 @@ def found_file(home: Path, name: str) -> Path | None:
     return next((path.resolve() for path in names if path.is_file()), None)
 
 
-def lack_of_source(file: h5py.File, source: Any) -> tuple[str, Holes | None]:
+def lack_of_source(file: h5py.File, source: Any) -> tuple[str, Gaps | None]:
     """What is wrong with a source, empty: nothing; and which rows it lacks itself, though it is there."""
     h5py = import_extra("h5py", "hdf5")
     dataset = file.get(source.dset_name)
@@ -220,12 +220,12 @@ def lack_of_source(file: h5py.File, source: Any) -> tuple[str, Holes | None]:
         return f"{source.dset_name} has only {list(dataset.shape)}", None
     name = source.dset_name
     if dataset.is_virtual:
-        holes: Holes | None = virtual_holes(f"{file.filename}: {name}", dataset)[0]
+        gaps: Gaps | None = virtual_gaps(f"{file.filename}: {name}", dataset)[0]
     elif dataset.size and not dataset.id.get_storage_size():
-        holes = GoneChunks(name, np.ones(1, bool), dataset.shape[0], 0, 1)
+        gaps = GoneChunks(name, np.ones(1, bool), dataset.shape[0], 0, 1)
     else:
-        holes = find_holes(name, dataset)
-    return ("", None) if holes is None else (f"{name} has {holes.lack().found}", holes)
+        gaps = find_gaps(name, dataset)
+    return ("", None) if gaps is None else (f"{name} has {gaps.lack().found}", gaps)
 
 
 def has_all(shape: tuple[int, ...], source: Any) -> bool:

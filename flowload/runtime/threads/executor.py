@@ -1,4 +1,4 @@
-"""Lanes: where blocking work goes, so that the event loop never waits for it."""
+"""The threads in which a run's calls are made, so that its event loop never waits for one of them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import flowload as fl
 from flowload.errors import DataError, GraphError, NoDataError
-from flowload.formats.hdf5.chunks import GoneChunks, SoughtChunks, find_holes
+from flowload.formats.hdf5.chunks import GoneChunks, SoughtChunks, find_gaps
 from flowload.formats.rows.hdf5 import Hdf5Rows
 from flowload.observe.stats import StageStats
 
@@ -105,8 +105,8 @@ def test_half_a_row_of_chunks_is_missing(tmp_path: Path) -> None:
             made[:12] = DOUBLE[:12]
             made[12:, 0] = ARRAY[12:]
         with h5py.File(tmp_path / "a.h5") as file:
-            holes = find_holes("x", file["x"])
-            assert type(holes) is kind
+            gaps = find_gaps("x", file["x"])
+            assert type(gaps) is kind
         assert ran(Hdf5Rows(tmp_path / "a.h5"))[1].missing == 8
         assert ran(Hdf5Rows(tmp_path / "a.h5", missing="skip"))[1].dropped == {"missing": 8}
 

@@ -18,7 +18,7 @@ from flowload.abc.records import Numbers
 from flowload.errors import DataError
 from flowload.files.foreign import foreign
 from flowload.files.guard import Guard
-from flowload.formats.hdf5.chunks import Holes
+from flowload.formats.hdf5.chunks import Gaps
 from flowload.formats.hdf5.columns import ChunksColumn, CodedColumn, DatasetColumn
 from flowload.formats.hdf5.file import Hdf5File, text_of
 from flowload.formats.recordings.boxes import Box, BoxSeries
@@ -169,7 +169,7 @@ class ChunkBoxes:
     def __init__(self, column: ChunksColumn, guard: Guard) -> None:
         self.column, self.guard = column, guard
         self.chunks = (column.chunk, *column.shape[1:])
-        self.gaps: Lacks = gaps_of(column.holes)
+        self.gaps: Lacks = gaps_of(column.gaps)
         self.route = "inflated chunks" if isinstance(column, CodedColumn) else "mapped chunks"
 
     def read(self, box: Box, out: NDArray[Any]) -> None:
@@ -207,7 +207,7 @@ class LibraryBoxes:
         dataset = column.dataset
         inner = column.shape[len(dataset.shape) :]
         self.chunks = (*(dataset.chunks or (1,) * len(dataset.shape)), *inner)
-        self.gaps: Lacks = gaps_of(column.holes)
+        self.gaps: Lacks = gaps_of(column.gaps)
         self.route = f"h5py {import_extra('h5py', 'hdf5').__version__}"
 
     def read(self, box: Box, out: NDArray[Any]) -> None:
@@ -218,7 +218,7 @@ class LibraryBoxes:
                 outer = len(column.dataset.shape)
                 out[...] = column.dataset[box[:outer]][(..., *box[outer:])]
                 return
-            if column.holes is not None:
+            if column.gaps is not None:
                 out[...] = np.zeros((), out.dtype)  # without a fill value HDF5 leaves memory as it is
             column.dataset.read_direct(out, box)
 
@@ -226,18 +226,18 @@ class LibraryBoxes:
         """Whoever opened the file closes it."""
 
 
-def gaps_of(holes: Holes | None) -> Lacks:
+def gaps_of(gaps: Gaps | None) -> Lacks:
     """What of a dataset was never written."""
-    return NoGaps() if holes is None else HoleGaps(holes)
+    return NoGaps() if gaps is None else ChunkGaps(gaps)
 
 
-class HoleGaps:
+class ChunkGaps:
     """See `Lacks`."""
 
     any = True  #: it is known of the dataset that something is missing
 
-    def __init__(self, holes: Holes) -> None:
-        self.holes = holes
+    def __init__(self, gaps: Gaps) -> None:
+        self.gaps = gaps
         self.reads = 0
 
     def look(self, rows: Numbers) -> None:
@@ -245,11 +245,11 @@ class HoleGaps:
 
     def mask(self, rows: Numbers) -> NDArray[np.bool_] | None:
         """See `Lacks`."""
-        lost = self.holes.absent(rows)
+        lost = self.gaps.absent(rows)
         if lost is None or not lost.any():
             return None
         return lost
 
     def lack(self, row: int | None = None) -> DataError:
         """See `Lacks`."""
-        return self.holes.lack(row)
+        return self.gaps.lack(row)
