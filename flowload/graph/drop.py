@@ -21,7 +21,7 @@ class Drop(Stage):
     accepts: ClassVar[tuple[type, ...]] = (object,)
 
     def gives(self, incoming: Sequence[type]) -> Mapping[str, type]:  # noqa: ARG002 - whatever comes
-        """No output."""
+        """Nothing: it has no output."""
         return {}
 
     def open(self, setting: Setting) -> Sequence[Operator]:  # noqa: ARG002 - nothing to fit

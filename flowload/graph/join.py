@@ -19,11 +19,11 @@ class Drawing(Protocol):
 
     @property
     def ends(self) -> Ends:
-        """Open ends."""
+        """Outputs that nobody reads yet, by name."""
 
     @property
     def sinks(self) -> tuple[Node, ...]:
-        """Nodes without outputs."""
+        """Nodes without an output, such as what `drop` makes."""
 
     @property
     def flow(self) -> Flow:

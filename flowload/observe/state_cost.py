@@ -10,7 +10,7 @@ __all__ = ["StageCost", "StateCost"]
 
 @dataclass(frozen=True, kw_only=True)
 class StageCost:
-    """Of one operator."""
+    """What a state of one operator takes, and what a resume does for it."""
 
     nbytes: int  #: in a file; 4/3 of that in JSON
     records: int = 0  #: that it names by reference
@@ -37,5 +37,5 @@ class StateCost:
 
     @property
     def nbytes(self) -> int:
-        """Of all."""
+        """Bytes of all operators' states."""
         return sum(stage.nbytes for stage in self.stages.values())

@@ -163,7 +163,7 @@ def events(slices: list[Slice], start: float) -> Iterator[dict[str, Any]]:
 
 
 def microseconds(seconds: float) -> float:
-    """To a nanosecond."""
+    """Seconds as microseconds, rounded to a nanosecond."""
     return round(seconds * 1e6, 3)
 
 

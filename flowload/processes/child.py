@@ -74,7 +74,7 @@ class Memory:
         return self.seen() is not None
 
     def close_fd(self) -> None:
-        """The mapping stays."""
+        """Close the descriptor; the mapping stays."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -210,7 +210,7 @@ class Server:
             self.answer(fn, meta, sizes)
 
     def answer(self, fn: Callable[..., Any], meta: bytes, sizes: Sequence[int]) -> None:
-        """One call."""
+        """Make one call, and send back what came of it."""
         told, fresh = self.told(fn, meta, sizes)
         # Only here: until then the value and an error's frames hold views of the arguments.
         send(self.sock, (*told, self.forget()), fresh)

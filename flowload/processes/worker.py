@@ -103,7 +103,7 @@ class Worker:
         return unpack(meta, views)
 
     def ask(self, arguments: tuple[Any, ...]) -> None:
-        """Send a call."""
+        """Send a call's arguments: what is large by shared memory, the rest by the socket."""
         meta, buffers = pack(arguments)
         sizes = [buffer.nbytes for buffer in buffers]
         fresh = None

@@ -41,7 +41,7 @@ class Passed:
         self.in_order = True  #: every block had a higher number than the one before
 
     def note(self, item: NumberedBlock) -> None:
-        """One more block."""
+        """Count a block that was written."""
         self.blocks += 1
         self.samples += item.samples
         self.nbytes += item.nbytes
@@ -247,7 +247,7 @@ class Channel:
         self._nbytes += message.nbytes if isinstance(message, NumberedBlock) else 0
 
     def end(self) -> None:
-        """The writer leaves."""
+        """Close the writing end: the reader gets what is queued, then the end of the stream."""
         with self.monitor.run_lock:
             self._ended = True
             self._wake_reader()

@@ -64,7 +64,7 @@ class Ask:
 
     @property
     def data(self) -> bytes:
-        """What came."""
+        """The bytes that have come, in one piece."""
         return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
 
     @property

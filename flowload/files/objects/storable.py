@@ -21,7 +21,7 @@ class Guarded(Protocol):
 
     @property
     def guard(self) -> Guard:
-        """Of its files."""
+        """What watches the table's files."""
 
 
 Table = TypeVar("Table", bound=Guarded)
@@ -82,7 +82,7 @@ class Storable:
 
 
 def fields_of(records: Any) -> tuple[Field[Any], ...]:
-    """Of a dataclass."""
+    """The fields of records, which are a dataclass."""
     return fields(records)
 
 

@@ -33,7 +33,7 @@ class Obstore:
         return waited(self.deeply() if deep else self.shallowly(), wait)
 
     async def deeply(self) -> list[Found]:
-        """With what is in folders, page by page."""
+        """List everything below, what lies in folders too, page by page."""
         found: list[Found] = []
         pages = self.library.list(self.store, chunk_size=1000)
         while True:
@@ -45,7 +45,7 @@ class Obstore:
             found += map(met, page)
 
     async def shallowly(self) -> list[Found]:
-        """Without it."""
+        """List one folder alone, without those in it."""
         with TRAFFIC.request():
             page = await asked(self.library.list_with_delimiter_async(self.store))
             return [met(meta) for meta in page["objects"]]

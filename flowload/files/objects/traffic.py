@@ -45,19 +45,19 @@ class Stretches:
         self.over = 0.0
 
     def enter(self, now: float) -> None:
-        """One more is at it."""
+        """A request, or a wait for one, begins."""
         if not self.at_it:
             self.began = now
         self.at_it += 1
 
     def leave(self, now: float) -> None:
-        """One fewer."""
+        """One of them is over."""
         self.at_it -= 1
         if not self.at_it:
             self.over += now - self.began
 
     def seconds(self, now: float) -> float:
-        """Up to now."""
+        """Seconds in which at least one was under way, up to now."""
         return self.over + (now - self.began if self.at_it else 0.0)
 
 

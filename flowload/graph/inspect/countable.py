@@ -34,7 +34,7 @@ class Countable:
 
     @abstractmethod
     def iterate(self, *, seed: int = 0, even: Even = "auto") -> Batches:
-        """A run."""
+        """A run of the drawing; see `Graph.iterate`."""
 
     def __len__(self) -> int:
         """Batches of one pass, where arithmetic knows; nothing is read but headers, and nothing runs.

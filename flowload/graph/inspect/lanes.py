@@ -145,7 +145,7 @@ class Reading:
         self.behind: dict[str, Join] = {}
 
     def plan(self) -> LanePlan:
-        """What was found."""
+        """Where lanes begin, where they come together, and what is behind. Raises GraphError."""
         for placed in self.drawn.nodes:
             if placed.stage.across:
                 self.join_across(placed)

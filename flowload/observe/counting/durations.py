@@ -25,7 +25,7 @@ class Durations:
         self.most = 0.0
 
     def note(self, seconds: float) -> None:
-        """One more."""
+        """Count a duration."""
         part, octave = frexp(seconds)  # seconds = part * 2**octave, 0.5 <= part < 1
         place = int((octave + part + part) * PARTS + FIRST) if seconds > 1e-9 else 0
         try:

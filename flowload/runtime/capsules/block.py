@@ -95,7 +95,7 @@ class Numbered:
         return self.numbers
 
     def select(self, which: NDArray[Any] | slice) -> Numbered:
-        """Some of them."""
+        """The selection of the places that an index array, a mask or a slice names."""
         return Numbered(self.numbers[which])
 
     def at(self, places: Numbers) -> Numbers:
@@ -107,7 +107,7 @@ class Numbered:
         return self.numbers, WRITTEN
 
     def state(self) -> State:
-        """As JSON values."""
+        """The numbers as JSON values."""
         return {"rows": self.numbers.tolist()}
 
 
@@ -131,7 +131,7 @@ def read_at(path: str, offset: int, size: int) -> bytes:
 
 
 def digest(data: bytes) -> str:
-    """Of bytes."""
+    """A digest of bytes, 32 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
@@ -151,7 +151,7 @@ def array_from_json(found: Mapping[str, Any]) -> NDArray[Any]:
 
 
 def packed(data: NDArray[np.uint8]) -> str:
-    """Bytes as text."""
+    """Bytes as text: compressed, in base 64."""
     return base64.b64encode(zlib.compress(data.tobytes(), 1)).decode()
 
 

@@ -50,7 +50,7 @@ class Capsules:
         self.lock = threading.Lock()
 
     def begins(self, member: Member, call: RunCall) -> None:
-        """A call begins."""
+        """Note that a call begins, so that a stall can tell of it."""
         self.calls[member.name, call.number] = call
 
     def failed(self, member: Member, call: RunCall, error: BaseException) -> None:

@@ -18,13 +18,13 @@ class Outputs(Protocol):
         """A loop over it begins."""
 
     def length(self, output: str) -> Length:
-        """Batches of it."""
+        """How many batches the output gives; see `Countable.__len__`."""
 
     def epoch_of(self, output: str) -> int:
-        """The pass of its last batch."""
+        """Number of the pass that the output's last batch is of."""
 
     def next(self, output: str) -> Any:
-        """Its next batch."""
+        """The output's next batch. Raises StopIteration at its end."""
 
     def close(self) -> None:
         """End the run."""

@@ -45,4 +45,4 @@ class LastCut:
         return {}
 
     def restore(self, state: State) -> None:
-        """Nothing is held."""
+        """Nothing to put back: see `state`."""

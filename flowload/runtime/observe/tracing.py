@@ -64,7 +64,7 @@ class TraceRecorder:
         told.add(began, timing.ended, began - timing.queued, first, count, took)
 
     def tell(self, priority: int, thread: str) -> Told:
-        """Made once."""
+        """What writes the slices of a segment's jobs in one thread; made at the first of them."""
         segment, short = self.segments[priority], thread.removeprefix("flowload-")
         members = tuple(segment.members)
         parts = tuple((Track("stages", f"{each.node} in {short}"), each.name) for each in members)

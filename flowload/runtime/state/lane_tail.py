@@ -37,7 +37,7 @@ class LaneTail:
 
     @property
     def operator(self) -> Rounds:
-        """What counts rounds."""
+        """The operator that takes a block of each lane in turn, and counts the rounds."""
         operator: object = self.rounds.members[0].operator
         assert isinstance(operator, Rounds)  # noqa: S101 - it was looked for
         return operator

@@ -91,7 +91,7 @@ class Standing:
         return {name: self.boundaries(name).stands[0].trail[0] for name in self.tails}
 
     def boundaries(self, output: str) -> Any:
-        """Of an output."""
+        """Where the passes of an output end, and which blocks its reader has had."""
         return self.compiled.outputs[output].boundaries
 
     # ---- writing

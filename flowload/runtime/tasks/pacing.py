@@ -95,7 +95,7 @@ class Pacing:
             self.relieve_now()
 
     def relieve_now(self) -> None:
-        """There is room."""
+        """Let the operator go on though nothing has come back, and schedule its task."""
         if self.holds_back():  # else something was given back, and the loop has not said so yet
             self.operator.relieve()
         self.held = False

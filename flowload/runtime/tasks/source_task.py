@@ -112,7 +112,7 @@ class SourceTask:
                 self.member.verify(operator.fingerprint() or {})
 
     async def epoch(self, epoch: int) -> None:
-        """Write one pass."""
+        """Write the blocks and marks of one pass to the output, as fast as there is room."""
         call = self.member.call(epoch)
         with self.member:
             stream = begun(self.source.epoch(epoch, call))

@@ -100,7 +100,7 @@ class TrioFuture:
         return self._event.is_set()
 
     def set_result(self, _: None, /) -> None:
-        """Set it."""
+        """Wake the task that waits."""
         self._event.set()
 
     def __await__(self) -> Generator[Any, Any, None]:

@@ -116,7 +116,7 @@ class Line:
         return self.before[0] - had[0], self.before[1] - had[1]
 
     def close(self) -> None:
-        """Close both."""
+        """Close the thread's two files."""
         os.close(self.fd)
         if self.schedule is not None:
             os.close(self.schedule)
@@ -224,7 +224,7 @@ class LockProbe:
         return self.lines.get(native)
 
     def close(self) -> None:
-        """Close every file."""
+        """Close the files of all threads that were looked at."""
         while self.lines:
             self.lines.popitem()[1].close()
 

@@ -90,7 +90,7 @@ class CutRows:
         return replace(self.origin, picks=RowList(own))
 
     def batches(self) -> Iterator[Rows]:
-        """A block each."""
+        """Each batch as a block of rows."""
         return (self.part(k, k + 1).block() for k in range(len(self)))
 
 
@@ -216,7 +216,7 @@ class PartsOfCut:
         return self.runs(self.inner.complete(block, call))
 
     def flush(self, call: Call) -> Iterator[BatchParts | BatchRun]:
-        """The rest."""
+        """The batches that are left at the end of the stream."""
         return iter(()) if self.inner is None else self.runs(self.inner.rest(call))
 
     def runs(self, cut: CutRows) -> Iterator[BatchParts | BatchRun]:
@@ -237,7 +237,7 @@ class PartsOfCut:
         return BatchParts((block,), len(block) if at_once else None)
 
     def state(self) -> State:
-        """What waits."""
+        """The rows that wait, by reference; nothing where a shard has cut the batches."""
         return {} if self.inner is None else self.inner.state()
 
     def restore(self, state: State) -> None:

@@ -37,7 +37,7 @@ class BatchRun:
 
     @property
     def nbytes(self) -> int:
-        """Of the rows."""
+        """Bytes of the references."""
         return self.part.nbytes
 
     def batch_sizes(self) -> Sequence[int]:
@@ -50,7 +50,7 @@ class BatchRun:
         return BatchRun(self.part.select(slice(first, None)), self.borders[batches:] - first)
 
     def batches(self) -> Iterator[BatchParts]:
-        """A batch each."""
+        """Each batch as parts that are still to be written."""
         at_once = isinstance(self.part.table, Bulk)
         for first, last in pairwise(self.borders.tolist()):
             yield BatchParts((self.part.select(slice(first, last)),), last - first if at_once else None)

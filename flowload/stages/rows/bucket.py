@@ -197,7 +197,7 @@ def piece_of(setting: Setting) -> int:
 
 
 def rounded_up(size: int, piece: int) -> int:
-    """The next multiple."""
+    """The next multiple of a number, from it on."""
     return -(-size // piece) * piece
 
 

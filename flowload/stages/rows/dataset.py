@@ -111,7 +111,7 @@ class Fetch:
         return found
 
     def one(self, row: int) -> Any:
-        """One sample."""
+        """One sample. What the dataset raises is noted with its row; an IndexError becomes a DataError."""
         try:
             return self.samples[row]
         except Exception as error:
@@ -208,11 +208,11 @@ class CollatedTable:
         return len(self.fetch)
 
     def usable(self, rows: Numbers, call: Call) -> Numbers:  # noqa: ARG002 - it shows when they are read
-        """All."""
+        """All rows: a bad one shows only when it is read."""
         return rows
 
     def fields(self, layout: str, rows: Numbers) -> Fields:  # noqa: ARG002 - the function says
-        """Nobody knows."""
+        """Nothing: what a batch holds is known only when the function has made it."""
         return {}
 
     def write(self, layout: str, rows: Numbers, out: NamedArrays, call: Call) -> NamedArrays:  # noqa: ARG002

@@ -231,7 +231,7 @@ def other_path(path: str) -> GraphError:
 
 
 def no_records(given: Any) -> GraphError:
-    """For anything else."""
+    """The error for what is no records, arrays, path or dataset."""
     kind = type(given).__name__
     return GraphError(
         f"rows: {kind} is not records; wanted an object such as PackedMolecules(path), a dict of arrays, an"

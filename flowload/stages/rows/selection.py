@@ -32,7 +32,7 @@ class RowRange:
 
     @property
     def nbytes(self) -> int:
-        """Next to nothing."""
+        """Bytes of the three numbers."""
         return 24
 
     def select(self, which: NDArray[Any] | slice) -> Picks:
@@ -71,7 +71,7 @@ class RowList:
 
     @property
     def nbytes(self) -> int:
-        """Of the list."""
+        """Bytes of the list."""
         return int(self.numbers.nbytes)
 
     def select(self, which: NDArray[Any] | slice) -> RowList:
@@ -91,7 +91,7 @@ class RowList:
         return self.numbers[places].astype(np.int64, copy=False)
 
     def state(self) -> State:
-        """Its numbers."""
+        """The row numbers as JSON values."""
         return {"listed": self.numbers}
 
 

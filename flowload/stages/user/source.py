@@ -105,7 +105,7 @@ class Given:
         self.last: object = None
 
     def epoch(self, number: int, call: Call) -> Iterator[Block]:
-        """One pass."""
+        """The blocks of one pass, from where the cursor stands."""
         stream: Any = self.begin(number)
         given = self.cursor.begin(number)
         self.elements.begin(given)
@@ -149,7 +149,7 @@ class GivenAsync:
         self.cursor = Cursor()
 
     async def epoch(self, number: int, call: Call) -> AsyncIterator[Block]:
-        """One pass."""
+        """The blocks of one pass, from where the cursor stands."""
         skip = self.cursor.begin(number)
         self.elements.begin(skip)
         stream = self.factory if isinstance(self.factory, AsyncIterable) else called(self.factory, number)

@@ -139,11 +139,11 @@ class LoadedTable:
         return {}
 
     def pieces(self, row: int) -> list[int]:  # noqa: ARG002 - one call
-        """One call."""
+        """One piece: a window is loaded by one call."""
         return [0]
 
     def settle(self, row: int, call: Call) -> bool:  # noqa: ARG002 - nothing is missing
-        """Nothing is missing."""
+        """True: what a function loads has no gaps."""
         return True
 
     def read(self, row: int, piece: int, out: NamedArrays, call: Call) -> None:
@@ -164,7 +164,7 @@ class LoadedTable:
         return f"{called(self.records.load)}: rows {start:,} to {start + rows:,}"
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 def called(function: LoadRows) -> str:

@@ -77,7 +77,7 @@ class Target:
         self.nbytes = sum(getattr(array, "nbytes", 0) for array in own.values())
 
     def batch(self) -> Batch:
-        """The window."""
+        """The window as a batch, with its first row and, where there are several, its recording."""
         whole = {**self.beside, "start": np.array(self.start, np.int64)}
         if len(self.table.lengths) > 1:
             whole["recording"] = np.array(self.recording, np.int64)

@@ -30,7 +30,7 @@ class UnderWay(NamedTuple):
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> UnderWay:
-        """What `ChainState.value` wrote."""
+        """The call under way that `ChainState.value` has saved."""
         return cls(saved["fold"], Way(**saved["way"]), saved["number"], saved["samples"])
 
 
@@ -53,12 +53,12 @@ class ChainState:
         self.now: UnderWay | None = None  #: the call that is not part of another
 
     def count(self, message: Message) -> None:
-        """A message comes out."""
+        """Count a message that the chain gives; cuts are none of the stream."""
         if not isinstance(message, Cut):
             self.made += batches_of(message) if self.counts_batches else 1
 
     def passed(self, cut: Cut, saved: Callable[[], dict[str, Any]]) -> Iterator[Cut]:
-        """A cut passes."""
+        """Save the chain's part for a cut that comes through; gives the cut, if it was saved."""
         self.since = cut.ahead
         if self.saver is not None and self.saver.save(
             cut.label, {"out": self.made}, self.value(saved, self.since)
@@ -78,6 +78,6 @@ class ChainState:
             yield Cut(label)
 
     def value(self, saved: Callable[[], dict[str, Any]], surplus: int) -> dict[str, Any]:
-        """The chain's counts."""
+        """The chain's part of a state: what its folds saved, and which call is under way."""
         now = None if self.now is None else {**self.now._asdict(), "way": self.now.way._asdict()}
         return {**saved(), "surplus": [surplus], "now": now}

@@ -79,14 +79,14 @@ class Strict(InnerCall):
     """A call in which bad data raise, whatever the stage does with them otherwise, and nothing is counted."""
 
     def drop(self, count: int, reason: str) -> None:
-        """Nothing is counted."""
+        """Ignored: it was counted when the records were taken first."""
 
     def reject(self, error: DataError, count: int = 1) -> None:  # noqa: ARG002 - one is enough
-        """Raise it."""
+        """Raise the error, whatever the stage does with bad data."""
         raise error
 
     def missing(self, count: int, what: DataError) -> None:
-        """Nothing is counted."""
+        """Ignored: it was counted when the records were taken first."""
 
     def opened(self, count: int) -> None:
-        """Nothing is counted."""
+        """Ignored: it was counted when the records were taken first."""

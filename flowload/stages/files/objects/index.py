@@ -37,7 +37,7 @@ class ObjectIndex(NamedTuple):
     listed: Listed
 
     def pack(self) -> bytes:
-        """As bytes."""
+        """The index as the bytes of the object that holds it."""
         about = {
             "format": self.form,
             "digest": self.version.digest,

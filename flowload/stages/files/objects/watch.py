@@ -72,7 +72,7 @@ class ObjectPlaces:
         return [self.path(url) for url in sorted(self.there, key=natural)]
 
     def list(self, go_on: GoOn) -> None:
-        """Ask the store."""
+        """List the objects that there are now; one that was written again is logged, and not read again."""
         found = find_any(self.texts, self.suffixes, asking(go_on))
         self.there = {one.url for _, one in found}
         for number, one in found:
@@ -94,11 +94,11 @@ class ObjectPlaces:
         return Place(self.root, url, self.known.get(url, GONE)).path
 
     def wants(self, path: str) -> bool:  # noqa: ARG002 - a store tells no events
-        """Never asked."""
+        """False: a store tells no events, so nobody asks."""
         return False
 
     def unclear(self, path: str) -> bool:  # noqa: ARG002 - see `wants`
-        """Never asked."""
+        """False: a store tells no events, so nobody asks."""
         return False
 
     def place_of(self, path: str) -> tuple[int, str]:
