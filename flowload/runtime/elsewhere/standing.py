@@ -66,7 +66,7 @@ class RemoteStanding:
             lane: each.members[0].operator for lane, each in self.writers.items()
         }
         tails = lane_tails(compiled)
-        self.tail = None if tails is None else tails[self.output]
+        self.tail = None if isinstance(tails, str) else tails[self.output]
         if self.tail is not None:
             self.tail.begin()
         self.first = 0 if self.tail is None else lanes.rounds(self.output, since[self.output])

@@ -9,6 +9,7 @@ again from its beginning, which are references, and lanes let go of those that t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ if TYPE_CHECKING:  # it is built of segments, which save by modules of this room
 
 __all__ = ["LaneStanding", "standing_of"]
 
+log = logging.getLogger("flowload")
+
 
 def standing_of(
     compiled: CompiledGraph, saved: Mapping[str, Any] | None, since: Mapping[str, int]
@@ -50,7 +53,11 @@ def standing_of(
     if compiled.lanes is None:
         return Standing(compiled, saved)
     tails = lane_tails(compiled)
-    return None if tails is None else LaneStanding(compiled, compiled.lanes, tails, saved, since)
+    if not isinstance(tails, str):
+        return LaneStanding(compiled, compiled.lanes, tails, saved, since)
+    if any(since.values()):
+        log.warning("the stream is made again from its beginning: %s", tails)
+    return None
 
 
 class LaneStanding(Standing):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.at_round import AtRound
 from flowload.abc.operators import Map
 from flowload.runtime.lanes.last_cut import LastCut
 from flowload.runtime.lanes.rounds import Count, Rounds, dropped
@@ -19,6 +20,7 @@ from .meters import Counts, recount
 if TYPE_CHECKING:  # it is built of segments, which save by modules of this room
     from flowload.runtime.channel import Channel
     from flowload.runtime.compile import CompiledGraph
+    from flowload.runtime.tasks.call import Member
     from flowload.runtime.tasks.segment import Segment
 
 __all__ = ["LaneTail", "lane_tails"]
@@ -83,6 +85,10 @@ class LaneTail:
         recount(self.rounds.members, [(taken, taken, out, 0, blocks, first, nbytes, 0, 0, dict(why))])
         same: Counts = (out, out, out, 0, first, first, nbytes, 0, 0, None)
         for segment in self.segments:
+            for member in segment.members:
+                if isinstance(member.operator, AtRound):
+                    with member:
+                        member.operator.stand_at(number)
             recount(segment.members, [same] * len(segment.members))
             segment.saved = {"epoch": epoch} if segment.is_map else None
         for channel in self.channels:
@@ -92,20 +98,38 @@ class LaneTail:
         boundaries.go_on(Stand(first, out, passes, 0, (first,)))
 
 
-def lane_tails(compiled: CompiledGraph) -> Mapping[str, LaneTail] | None:
-    """The tail of each output; None where one has other stages behind the lanes, or no lanes before it."""
+def lane_tails(compiled: CompiledGraph) -> Mapping[str, LaneTail] | str:
+    """The tail of each output; or why stages behind the lanes cannot begin at a round."""
     writers = {id(channel): segment for segment in compiled.segments for channel in segment.outputs.values()}
     tails: dict[str, LaneTail] = {}
     for name, channel in compiled.outputs.items():
         channels = [channel]
         segments: list[Segment] = []
         while not comes_together(segment := writers[id(channels[0])]):
-            if not all(isinstance(member.operator, Map | LastCut) for member in segment.members):
-                return None
+            for member in segment.members:
+                if (why := begins_anew(member, align=compiled.run.align)) is not None:
+                    return why
             segments.insert(0, segment)
             channels.insert(0, segment.inputs[0])
         tails[name] = LaneTail(segment, tuple(segments), tuple(channels))
     return tails
+
+
+def begins_anew(member: Member, *, align: bool) -> str | None:
+    """Why an operator behind lanes cannot begin at a round; None: it can."""
+    if isinstance(member.operator, Map | LastCut):
+        return None
+    if not isinstance(member.operator, AtRound):
+        return (
+            f"{member.name!r} is behind its lanes, and no map: of what it has seen a state with lanes says"
+            " nothing. The way out: put it where each lane has its own, before the batches are of all lanes"
+        )
+    if align:  # it counts those of a pass, in which ranks may have had more rounds than their readers got
+        return (
+            "with align=True ranks agree pass by pass in which step each ends. The way out: put what leaves"
+            " samples out before shard(), or leave align out"
+        )
+    return None
 
 
 def comes_together(segment: Segment) -> bool:

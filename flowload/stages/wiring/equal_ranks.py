@@ -216,6 +216,10 @@ class EqualRanks:
         """How many batches were given."""
         return {"given": self.given}
 
+    def stand_at(self, rounds: int) -> None:
+        """See `AtRound`: all ranks count from the beginning of the stream, wherever each of them goes on."""
+        self.given = self.agreed = rounds
+
     def restore(self, state: State) -> None:
         """Go on there. Ranks that go on at different steps agree: those ahead wait in their exchanges."""
         self.given = self.agreed = state["given"]

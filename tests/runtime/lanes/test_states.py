@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from itertools import islice
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from flowload.sample import sample_path
 from flowload.stages.wiring.deal_lanes import DealLanes
 from flowload.testing.resume_runs import as_often_as_can_be, check_runs
 from tests.runtime.lanes.worlds import DRAWINGS, LANES, digest, stream
+from tests.runtime.ranks import run_ranks
 
 PASSES: list[dict[str, Any]] = [{}, {"epochs": 3}, {"epochs": 2, "align": True}]
 
@@ -143,6 +147,22 @@ def test_a_lane_goes_on_alone_and_among_others(name: str, passes: int) -> None:
     assert states[0]["delivered"] == {"out": 24}
 
 
+class Through:
+    """A fold that lets everything pass."""
+
+    def push(self, block: Any, call: Any) -> list[Any]:
+        return [block]
+
+    def flush(self, call: Any) -> list[Any]:
+        return []
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: Any) -> None:
+        pass
+
+
 def seen(calls: list[int]) -> Any:
     """Rows, each batch of which is told when it is made."""
 
@@ -226,6 +246,69 @@ def test_lanes_of_different_lengths_are_made_again_as_they_were_cut(name: str, h
         )
     assert found == wanted
     assert list(states[1]["standing"]["lanes"]) == ["11"]
+
+
+def chosen_of(world: int, rank: int) -> fl.Graph:
+    return chosen(fl.shard(rank, world, lanes=LANES), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("saved", [gathered, one_of])
+@pytest.mark.parametrize("how", PASSES[:2], ids=["one", "three"])
+def test_ranks_that_agree_go_on_where_they_stand(how: dict[str, Any], saved: Any) -> None:
+    """A stage behind the shard leaves samples out, so that ranks agree when to end; some make lanes again."""
+    found: dict[int, str] = {}
+    state: Any = None
+
+    def read(run: Any, count: int | None, together: Barrier) -> tuple[list[str], Any, bool]:
+        batches = [digest(batch) for batch in (run if count is None else islice(run, count))]
+        together.wait(60)  # nobody leaves while others wait for it
+        return batches, json.loads(json.dumps(run.state_dict())), run.begun_run().standing.goes_on
+
+    with as_often_as_can_be():
+        for world, count in ((4, 6), (12, 2), (3, 4), (2, 6), (6, None)):
+            since = 0 if state is None else state["delivered"]["out"]
+            ranks = run_ranks(
+                partial(chosen_of, world),
+                world,
+                partial(read, count=count, together=Barrier(world)),
+                seed=3,
+                state=state,
+                **how,
+            )
+            for rank, ((batches, _, goes_on), _) in enumerate(ranks):
+                first = next(number for number in range(since, since + world) if number % world == rank)
+                found |= {first + world * k: batch for k, batch in enumerate(batches)}
+                assert goes_on is (since > 0)
+            state = saved([each for (_, each, _), _ in ranks])
+    assert [found[number] for number in range(len(found))] == stream(chosen, 1, seed=3, **how)
+
+
+@pytest.mark.parametrize(
+    ("fold", "how", "told"),
+    [
+        (True, {}, "'fold' is behind its lanes, and no map"),
+        (False, {"align": True}, "ranks agree pass by pass"),
+    ],
+)
+def test_what_cannot_begin_in_the_midst_is_said(
+    fold: bool, how: dict[str, Any], told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def draw(rank: int) -> fl.Graph:
+        shard = fl.shard(rank, 2, lanes=4)
+        return across(shard, 1) >> fl.fold(Through) if fold else chosen(shard, 1)
+
+    together = Barrier(2)
+
+    def read(run: Any) -> Any:
+        next(run)
+        together.wait(60)
+        return run.state_dict()
+
+    state = run_ranks(draw, 2, read, **how)[0][0]
+    run_ranks(draw, 2, read, state=state, **how)
+    assert "the stream is made again from its beginning: " in caplog.text
+    assert told in caplog.text
 
 
 def test_what_is_shorter_than_it_was_is_named() -> None:

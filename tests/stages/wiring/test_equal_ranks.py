@@ -88,6 +88,16 @@ def test_of_blocks_without_a_size_each_is_a_step() -> None:
     assert found == [[[(0, 3), (1, 9)]], [[(0, 1), (1, 2)]]]
 
 
+def test_one_that_stands_further_than_another_waits_for_it() -> None:
+    """One goes on behind three steps, and another makes them again; the other has fewer."""
+    exchange, streams = Exchange(2), [numbered([1, 1], 0), numbered([1, 2, 1], 0)]
+    folds = [EqualRanks(Mouth(exchange, rank), rank, SIZE) for rank in range(2)]
+    folds[0].stand_at(3)
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(given_by, folds, [[stream] for stream in streams], [FakeCall(), FakeCall()]))
+    assert found == [[[(0, SIZE)]], [[(k, SIZE) for k in range(4)]]]
+
+
 def test_a_smaller_batch_in_mid_stream_is_a_step_and_so_is_a_value() -> None:
     fold, call = EqualRanks(Mouth(Exchange(1), 0), 0, SIZE), FakeCall()
     made = [out for block in (batch(0, 2), batch(1), batch(2, 1)) for out in fold.push(block, call)]
