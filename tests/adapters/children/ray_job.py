@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -23,6 +24,7 @@ import numpy as np
 import ray as library
 
 import flowload as fl
+from flowload.errors import ProcessDied
 from flowload.runtime.elsewhere.lanes import RemoteLanes
 from flowload.sample import sample_path
 
@@ -49,9 +51,12 @@ def whole(**how: Any) -> list[str]:
 
 
 def processes(batches: Any) -> list[int]:
-    """Those of the actors that have begun."""
-    seats = [seat for seat in batches.remote.seats if seat.began]
-    return [seat.worker.ask("process").result().value for seat in seats]
+    """Those of the actors that have begun, and live."""
+    found = []
+    for seat in tuple(batches.remote.seats):
+        with suppress(ProcessDied):  # it was killed a moment ago
+            found += [seat.worker.ask("process").result().value] if seat.began else []
+    return found
 
 
 class Store:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import ray
+from numpy.typing import NDArray
 
 import flowload as fl
 from tools.bench.measuring.settings import default_data
@@ -16,13 +17,28 @@ __all__ = ["OnRay", "measure_ray"]
 
 LANES = 4
 STORE = 256 << 20  #: bytes of Ray's object store
-FIRST = 2 * LANES  #: batches before a measurement
+AHEAD = 64 << 20  #: bytes that actors may be ahead; they are read before a measurement begins
+LEAST = 4 * AHEAD  #: bytes on their way in a measurement: what lies ready says nothing of a rate
+POSITION = 2100  #: bytes of a packed position on its way
 
-#: What is on its way: layout of batches, rows of one, and the node that lanes leave behind.
-WAYS: dict[str, tuple[str, int, str | None]] = {
-    "packed positions, tensors made here": ("tensors", 256, None),
-    "tensors": ("tensors", 256, "batch"),
-    "bits": ("bits", 1024, "batch"),
+
+class Way(NamedTuple):
+    """What is on its way: layout of batches, rows of one, and the node that lanes leave behind."""
+
+    layout: str
+    size: int
+    cut: str | None
+
+    def batches(self, batch: Mapping[str, NDArray[Any]], nbytes: int) -> int:
+        """How many batches are so many bytes on their way."""
+        one = sum(array.nbytes for array in batch.values()) if self.cut else self.size * POSITION
+        return -(-nbytes // one)
+
+
+WAYS = {
+    "packed positions, tensors made here": Way("tensors", 256, None),
+    "tensors": Way("tensors", 256, "batch"),
+    "bits": Way("bits", 1024, "batch"),
 }
 
 
@@ -34,21 +50,23 @@ class OnRay(NamedTuple):
     cpu: float
 
 
-def graph_of(data: str, layout: str, size: int) -> fl.Graph:
+def graph_of(data: str, way: Way) -> fl.Graph:
     """Chess in lanes."""
     games = fl.discover(data) >> fl.read("lc0") >> fl.shard(lanes=LANES) >> fl.shuffle_pool(400)
-    return games >> fl.unpack(rate=0.2) >> fl.reservoir(4000) >> fl.batch(size, layout=layout)
+    return games >> fl.unpack(rate=0.2) >> fl.reservoir(4000) >> fl.batch(way.size, layout=way.layout)
 
 
-def rate(run: Any, batches: int) -> tuple[float, float]:
+def turn(run: Any, way: Way, batches: int) -> tuple[float, float]:
     """Batches/s, and seconds of CPU of all processes a batch."""
-    for _ in range(FIRST):
+    first = next(run)
+    for _ in range(way.batches(first, AHEAD)):
         next(run)
+    count = max(batches, way.batches(first, LEAST))
     began, cpu = perf_counter(), run.stats().cpu_time
-    for _ in range(batches):
+    for _ in range(count):
         next(run)
     seconds = perf_counter() - began
-    return batches / seconds, (run.stats().cpu_time - cpu) / batches
+    return count / seconds, (run.stats().cpu_time - cpu) / count
 
 
 def measure_ray(batches: int, rounds: int, cpus: int, tell: Callable[[str], None]) -> list[OnRay]:
@@ -57,14 +75,14 @@ def measure_ray(batches: int, rounds: int, cpus: int, tell: Callable[[str], None
     ray.init(num_cpus=2, include_dashboard=False, object_store_memory=STORE, log_to_driver=False)
     found = []
     try:
-        for name, (layout, size, cut) in WAYS.items():
-            graph = graph_of(data, layout, size)
+        for name, way in WAYS.items():
+            graph = graph_of(data, way)
             pairs = []
             for _ in range(rounds):
                 with graph.iterate(epochs=None, cpus=cpus) as run:
-                    here = rate(run, batches)
-                with graph.on_ray(workers=2, epochs=None, cut=cut, bytes_ahead=STORE // 2) as run:
-                    pairs.append((rate(run, batches), here))
+                    here = turn(run, way, batches)
+                with graph.on_ray(workers=2, epochs=None, cut=way.cut, bytes_ahead=AHEAD) as run:
+                    pairs.append((turn(run, way, batches), here))
             one = OnRay(
                 name,
                 median(there[0] / here[0] for there, here in pairs),
