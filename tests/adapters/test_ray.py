@@ -104,6 +104,12 @@ def test_any_number_of_actors(tmp_path: Path) -> None:
 
 @needs_ray
 @pytest.mark.hammer
+def test_states_go_there_and_back(tmp_path: Path) -> None:
+    assert run(tmp_path, "states") == {"exact": True, "lanes": [4] * 8}
+
+
+@needs_ray
+@pytest.mark.hammer
 @pytest.mark.parametrize("seed", range(5))
 def test_fifty_kills(seed: int, tmp_path: Path) -> None:
     found = run(tmp_path, "kills", str(seed))

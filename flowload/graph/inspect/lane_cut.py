@@ -30,7 +30,7 @@ class CutLanes(LanePlan):
         node: where the lanes come together.
         inside: they leave before its last operator; else behind it.
         makes: this process makes lanes, and nothing behind the cut; else it takes them.
-        before: nodes before the cut, that one among them.
+        before: all nodes but those behind the cut.
         hidden: stages behind it, of which one that makes lanes is told nothing.
     """
 
@@ -108,11 +108,17 @@ def cut_lanes(plan: Plan, cut: str | None = None) -> CutLanes:
             f" behind it with cut={placed.name!r}"
         )
     if join.across and not inside:
-        raise GraphError(
-            f"{placed.name!r} makes batches of samples of all lanes, so that lanes must leave before it; they"
-            " are rows by reference there, or cut= says otherwise: leave across_lanes=True, or cut=, out"
+        way = (
+            "these are rows by reference, which are of no use elsewhere: leave across_lanes=True out, so that"
+            " a batch has samples of one lane, or read this graph in one process, with iterate()"
+            if by_reference
+            else f"cut={cut!r} has them leave behind it: leave cut= out"
         )
-    before = reached(reversed(plan.nodes), frozenset({placed.name}), up=True)
+        raise GraphError(
+            f"{placed.name!r} makes batches of samples of all lanes, which leave before it, and {way}"
+        )
+    behind = reached(plan.nodes, frozenset({placed.name})) - {placed.name}
+    before = {each.name for each in plan.nodes} - behind  # and what is dropped on the way there
     hidden = tuple(each.stage for each in plan.nodes if each.name not in before)
     return CutLanes(
         **{name: getattr(lanes, name) for name in vars(lanes)},
@@ -127,11 +133,17 @@ def cut_lanes(plan: Plan, cut: str | None = None) -> CutLanes:
 def only_join(plan: Plan, lanes: LanePlan) -> Join:
     """Where lanes come together. Raises GraphError where they do so several times, or not all do."""
     ends = [end.name for end in plan.ends]
-    if len(lanes.joins) != 1 or len(ends) != 1 or lanes.joins[0].port.port != "out":
+    if len(lanes.joins) != 1 or len(ends) != 1:
+        others = ", ".join(map(repr, ends[1:]))
         raise GraphError(
-            f"lanes are made elsewhere for graphs with one output, and this one has {', '.join(ends)}: take"
-            ' one of them, such as graph["train"], with the others dropped'
+            f"lanes are made elsewhere for graphs with one output, and this one has {', '.join(ends)}: drop"
+            f" the others, as with graph.drop({others}), and read those in this process or in other runs"
         )
     (join,) = lanes.joins
+    if join.port.port != "out":
+        raise GraphError(
+            f"lanes come together at the port {join.port.port!r} of {join.port.node!r}, and the last stage of"
+            f" lanes that are made elsewhere has one output: put {join.port.node!r} before fl.batch()"
+        )
     assert lanes.behind[end_of(ends[0])] is join  # noqa: S101 - the only one
     return join

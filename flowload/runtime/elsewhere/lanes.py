@@ -90,6 +90,7 @@ class RemoteLanes(Crew):
 
     def go(self) -> None:
         """Ask for blocks from now on."""
+        self.room.begun()
         self.thread = threading.Thread(target=self.serve, name="flowload-workers", daemon=True)
         self.thread.start()
         self.events.put(lambda: None)

@@ -10,7 +10,8 @@ __all__ = ["Capacity", "NoRoom", "Room"]
 #: How many workers the cluster could hold if nothing else ran there; None: that cannot be told.
 Capacity: TypeAlias = Callable[[], int | None]
 
-PATIENCE = 10.0  #: seconds that a worker may wait for room before its lanes go to others
+FIRST = 60.0  #: seconds that a worker may wait for room while all begin, which many do at once
+PATIENCE = 10.0  #: the same later, when others wait for its lanes
 LONGEST = 600.0  #: the same, after it was too short again and again
 
 
@@ -39,7 +40,7 @@ class Room:
         self.lanes = lanes
         self.wanted = wanted
         self.capacity = capacity
-        self.patience = PATIENCE
+        self.patience = FIRST
         self.full: tuple[int, int] | None = None  # capacity at which so many workers were all that found room
 
     def fit(self, most: int) -> int:
@@ -58,6 +59,10 @@ class Room:
     def first(self) -> int:
         """How many to begin with, now."""
         return self.fit(min(self.lanes if self.wanted is None else self.wanted, self.held()))
+
+    def begun(self) -> None:
+        """All workers have begun: from now on, others wait for those that begin."""
+        self.patience = PATIENCE
 
     def want(self, workers: int) -> int:
         """So many are wanted from now on; how many there should be at once."""

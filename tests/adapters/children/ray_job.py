@@ -138,6 +138,18 @@ def many() -> dict[str, Any]:
     return found
 
 
+def states() -> dict[str, Any]:
+    """From this process to one, two and four actors, and back from each, by states as JSON."""
+    wanted, got, state, lanes = whole(epochs=2), list[str](), None, list[int]()
+    for workers, count in ((0, 7), (1, 9), (0, 5), (2, 11), (0, 6), (4, 13), (1, 5), (0, None)):
+        how: Any = {"seed": 3, "epochs": 2, "state": state}
+        with drawn().on_ray(workers=workers, **how) if workers else drawn().iterate(**how) as batches:
+            got += [digest(batch) for batch in islice(batches, count)]
+            state = json.loads(json.dumps(batches.state_dict()))
+            lanes.append(len(state["standing"]["lanes"]))
+    return {"exact": got == wanted, "lanes": lanes}
+
+
 def kills(seed: str) -> dict[str, Any]:
     """Ten actors are killed, at any moment."""
     chance, wanted = random.Random(seed), whole(epochs=20)

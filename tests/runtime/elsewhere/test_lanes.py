@@ -163,15 +163,34 @@ def test_what_cannot_be_cut_is_refused() -> None:
     with pytest.raises(GraphError, match="the graph has none"):
         elsewhere(rows >> fl.batch(5), 1)
     laned = rows >> fl.shard(lanes=4)
-    with pytest.raises(GraphError, match="by reference"):
+    with pytest.raises(GraphError, match=r"by reference.* leave across_lanes=True out"):
         elsewhere(laned >> fl.batch(8, across_lanes=True), 1)
+    with pytest.raises(GraphError, match="leave cut= out"):
+        elsewhere(drawn("across"), 1, cut="batch")
     with pytest.raises(GraphError, match="cut is 'rows'"):
         elsewhere(laned >> fl.batch(8), 1, cut="rows")
     with pytest.raises(GraphError, match="numbers that can: 1, 2, 4"):
         elsewhere(laned >> fl.batch(8), 3)
     both = laned >> fl.batch(4) >> fl.tee("a", "b")
-    with pytest.raises(GraphError, match="one output"):
+    with pytest.raises(GraphError, match=r"one output, and this one has a, b.*drop\('b'\)"):
         elsewhere(both, 1)
+    with pytest.raises(GraphError, match=r"put 'tee' before fl.batch"):
+        elsewhere(both.drop("b"), 1)
+
+
+@pytest.mark.parametrize("other", ["train", "valid"])
+def test_of_several_outputs_one_is_made(other: str) -> None:
+    """What is dropped for it is dropped where lanes are made, and counted as in one process."""
+    rows = fl.rows({"x": np.arange(240)}) >> fl.shard(lanes=4) >> fl.split(train=0.7, valid=0.3)
+    graph = rows.drop(other) >> fl.batch(5)
+    with graph.iterate(seed=3) as alone:
+        wanted = [digest(batch) for batch in alone]
+    with elsewhere(graph, 2, seed=3) as batches:
+        assert [digest(batch) for batch in batches] == wanted
+    assert wanted
+    unused = batches.stats().stages["drop"].dropped
+    assert unused == alone.stats().stages["drop"].dropped
+    assert unused["unused"] > 0
 
 
 def test_lanes_may_leave_behind_the_batches() -> None:

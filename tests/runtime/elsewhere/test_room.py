@@ -35,6 +35,8 @@ def test_lanes_of_those_without_room_go_to_others() -> None:
     assert room.decided(3, alive=3, waited=0.0, spares=0) == (3, 1)
     assert room.decided(3, alive=3, waited=0.0, spares=1) == (4, 0)
     room = Room(24, 4, lambda: 9)
+    assert room.decided(4, alive=3, waited=PATIENCE, spares=0) == (4, 0)  # while all begin
+    room.begun()
     assert room.decided(4, alive=3, waited=PATIENCE / 2, spares=0) == (4, 0)
     assert room.decided(4, alive=3, waited=PATIENCE, spares=0) == (3, 1)
     assert room.decided(4, alive=3, waited=PATIENCE, spares=0) == (4, 0)
@@ -60,6 +62,7 @@ def test_as_many_as_the_cluster_holds() -> None:
     held[0] = 6
     assert room.decided(2, alive=2, waited=0.0, spares=0) == (2, 4)
     assert room.decided(2, alive=2, waited=0.0, spares=4) == (6, 0)
+    room.begun()
     assert room.decided(6, alive=3, waited=PATIENCE, spares=0) == (3, 0)
     assert room.decided(3, alive=3, waited=0.0, spares=0) == (3, 0)
     held[0] = 8
