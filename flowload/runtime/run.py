@@ -1,5 +1,5 @@
-# What a run promises. Each line has a test in tests/runtime: test_contract.py, and
-# observe/test_accounts.py for the accounts.
+# What a run promises. Each line has a test in tests/runtime/contract; the accounts have theirs in
+# tests/runtime/observe/test_accounts.py.
 #
 # A stage fails:      every other stage is cancelled; the reader gets what failed, and only that, noted
 #                     with its stage and the line that declared it. What Python takes for an end, a

@@ -14,7 +14,7 @@ from flowload.errors import DataError
 from flowload.formats.lc0.format import FORMAT, Lc0
 from flowload.sample import sample_path
 from flowload.testing import check_format
-from tests.testing.wrong_formats import WRONG_FORMATS, Lines, write_lines
+from tests.testing.wrong_chunk_formats import WRONG_FORMATS, Lines, write_lines
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ from flowload.sample import sample_path
 from flowload.stages.rows.arrays import Arrays, Count
 from flowload.testing import check_records, check_stage
 from tests.stages.toy_rows import ToyRecords
-from tests.testing.wrong_formats import WRONG_RECORDS, PlainTable, Squares
+from tests.testing.wrong_records import WRONG_RECORDS, PlainTable, Squares
 
 X = np.arange(1000, dtype=np.float32).reshape(500, 2)
 Y = np.arange(500) % 7
