@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Literal, Protocol, TypeAlias
 
 from .faces import Batches, Stream
@@ -38,9 +37,7 @@ class ClusterBatches(Scalable, Batches, Protocol):
 
     async def __aenter__(self) -> ClusterStream: ...
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    async def __aexit__(self, *_: object) -> None: ...
 
 
 class OnRay:

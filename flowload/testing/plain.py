@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from flowload.abc.operators import Block, Bundled, Fold, Map, Mark, Route, Source
@@ -75,9 +74,7 @@ class Plain:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.runner.close()
         for seat in self.seats:
             if isinstance(seat.operator, Closing):

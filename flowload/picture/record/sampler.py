@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from types import TracebackType
 from typing import Self
 
 from flowload.picture.scene.moment import Moment
@@ -33,9 +32,7 @@ class Sampler:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._left.set()
         self._thread.join()
         self.feed.look()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import anyio
@@ -50,9 +49,7 @@ class RemoteStream(Questions, AsyncReading):
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._left = True
         await in_thread(self._end, shielded=True)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from flowload.runtime.faces.asynchronous import AsyncBatches
 from flowload.runtime.faces.blocking import Batches
 from flowload.runtime.order import Order
@@ -57,7 +55,5 @@ class LaneBatches(Scalable, Batches):
         self._closed = True  # it has one face alone
         return await self._stream.__aenter__()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stream.__aexit__(kind, error, trace)
+    async def __aexit__(self, *error: object) -> None:
+        await self._stream.__aexit__(*error)

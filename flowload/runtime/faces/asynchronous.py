@@ -8,7 +8,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from types import TracebackType
 from typing import Any, Self
 
 import anyio
@@ -82,9 +81,7 @@ class AsyncBatches(AsyncReading, Anchored):
                 self._skips[name] -= stand.parts
                 self._samples[name] = stand.samples
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._leave()
 
     async def _leave(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
 from flowload.abc.operators import State
@@ -52,9 +51,7 @@ class Reading(Pictured):
     def state(self) -> State:
         """What `state_dict` gives, with arrays in it that are no JSON values yet."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[Any]:
