@@ -15,7 +15,7 @@ from flowload.abc.operators import Mark
 from flowload.runtime.tasks.epochs import EpochBoundaries
 from flowload.runtime.threads.monitor import Monitor, Waiter
 
-from .message import Cut, Message, NumberedBlock, batches_of, weigh
+from .message import Cut, Message, NumberedBlock, Passed, batches_of, weigh
 
 __all__ = ["Channel", "Cut", "EndOfStream", "Message", "NumberedBlock", "ReaderGone", "weigh"]
 
@@ -26,28 +26,6 @@ class EndOfStream(Exception):  # noqa: N818 - the ordinary end, not an error
 
 class ReaderGone(Exception):  # noqa: N818 - the ordinary end, not an error
     """Nobody will read this any more."""
-
-
-class Passed:
-    """Totals of what went through a channel, and whether it came in order."""
-
-    __slots__ = ("blocks", "in_order", "last", "nbytes", "samples")
-
-    def __init__(self) -> None:
-        self.blocks = 0
-        self.samples = 0
-        self.nbytes = 0
-        self.last = -1  #: number of the last block
-        self.in_order = True  #: every block had a higher number than the one before
-
-    def note(self, item: NumberedBlock) -> None:
-        """Count a block that was written."""
-        self.blocks += 1
-        self.samples += item.samples
-        self.nbytes += item.nbytes
-        if item.number <= self.last:
-            self.in_order = False
-        self.last = item.number
 
 
 class Channel:
@@ -85,6 +63,8 @@ class Channel:
         self.surplus = 0  #: messages still to be made again that the reader has had in that run
         self.ends_cuts = False  #: nobody behind saves anything: see `state.tail`
         self.numbers_trail = False  #: what comes here says which message of its writer it is made of
+        self.on_demand = False  #: a writer that makes nothing ahead waits until its reader does
+        self._starves = False  # the reader waits
         self._waiting_writer: Waiter | None = None
         self._refused = False  # a message waits for room
         self._waiting_readers: list[Waiter] = []
@@ -104,6 +84,17 @@ class Channel:
     def writer_waits(self) -> bool:
         """Whether the writer waits for room."""
         return self._refused
+
+    def lacks_room(self) -> bool:
+        """Whether a message would have to wait, and so does its writer; holding the run lock."""
+        self._refused = len(self._messages) >= self.capacity
+        return self._refused or (self.on_demand and not self._starves)
+
+    def starves(self, *, now: bool) -> None:
+        """Whether the reader, a task, waits for a message now; holding the run lock."""
+        self._starves = now
+        if now and self.on_demand:
+            self._wake_writer()
 
     @property
     def next_message(self) -> Message | None:

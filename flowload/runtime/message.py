@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from flowload.abc.operators import Block, Mark
 
-__all__ = ["Cut", "Label", "Message", "NumberedBlock", "batches_of", "weigh"]
+__all__ = ["Cut", "Label", "Message", "NumberedBlock", "Passed", "batches_of", "weigh"]
 
 Label: TypeAlias = tuple[int, ...]  #: of a cut: its number, and behind that those of finer cuts within it
 
@@ -65,3 +65,25 @@ def batches_of(message: NumberedBlock | Mark) -> int:
 
 
 Message: TypeAlias = NumberedBlock | Mark | Cut  #: what a channel carries
+
+
+class Passed:
+    """Totals of what went through a channel, and whether it came in order."""
+
+    __slots__ = ("blocks", "in_order", "last", "nbytes", "samples")
+
+    def __init__(self) -> None:
+        self.blocks = 0
+        self.samples = 0
+        self.nbytes = 0
+        self.last = -1  #: number of the last block
+        self.in_order = True  #: every block had a higher number than the one before
+
+    def note(self, item: NumberedBlock) -> None:
+        """Count a block that was written."""
+        self.blocks += 1
+        self.samples += item.samples
+        self.nbytes += item.nbytes
+        if item.number <= self.last:
+            self.in_order = False
+        self.last = item.number

@@ -183,6 +183,7 @@ class Placement:
             workers=max(1, -(-calls // here)),
             limit=self._limits.setdefault(first.name, CallLimit(calls)),
             lane=first.lane,
+            ahead=here == 1,
             deals=self.lanes is not None
             and first.node in self.lanes.shards
             and isinstance(first.operator, Route),

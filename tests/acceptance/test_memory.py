@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import flowload as fl
 from tests.acceptance.lines import chess
 from tests.runtime.reading import Face
 
@@ -40,6 +41,18 @@ def test_many_epochs_take_no_more_than_is_estimated(sample: list[Path]) -> None:
     del _, batch
     gc.collect()
     assert run.stats().buffers_leased == 0
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_lanes_lease_no_more_than_is_estimated(sample: list[Path], across: bool) -> None:
+    games = fl.discover([str(path) for path in sample]) >> fl.read("lc0") >> fl.shard(0, 1, lanes=6)
+    records = games >> fl.shuffle_pool(600) >> fl.unpack(rate=0.5) >> fl.reservoir(1200)
+    graph = records >> fl.batch(240, across_lanes=across)
+    leased = 0
+    with graph.iterate(epochs=4, cpus=2) as run:
+        for _ in run:
+            leased = max(leased, run.stats().buffer_bytes)
+    assert leased <= 1.1 * graph.memory(cpus=2, epochs=4)["total"]
 
 
 @pytest.mark.parametrize("layout", ["tensors", "tuple", "bits"])

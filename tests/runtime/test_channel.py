@@ -327,3 +327,28 @@ def test_an_item_knows_its_weight() -> None:
     assert NumberedBlock.of(3, ints(range(5))).nbytes == 40
     assert NumberedBlock.of(3, None) == NumberedBlock(3, None, 0)
     assert isinstance(NumberedBlock.of(3, ints([1])).block, Ints)
+
+
+async def test_a_writer_may_ask_for_room_before_it_makes_a_block() -> None:
+    line = channel(blocks=1)
+    assert not line.lacks_room()
+    await line.put(item(0))
+    assert line.lacks_room()
+    assert line.writer_waits  # or a merge behind would wait for another queue for ever
+    line.take_now()
+    assert not line.lacks_room()
+    assert not line.writer_waits
+
+
+async def test_on_demand_there_is_room_while_the_reader_waits() -> None:
+    line = channel(blocks=1)
+    line.on_demand = True
+    told: list[bool] = []
+    line.notify_writer = lambda: told.append(line.lacks_room())
+    assert line.lacks_room()
+    assert not line.writer_waits
+    line.starves(now=True)
+    assert told == [False]
+    line.starves(now=False)
+    assert line.lacks_room()
+    assert told == [False]

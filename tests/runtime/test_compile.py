@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import flowload as fl
 from flowload.abc.operators import Call, Setting
 from flowload.graph import Graph, place
 from flowload.runtime.compile import CompiledGraph
@@ -124,3 +125,11 @@ def test_blocks_that_wait_inside_are_let_go_and_those_of_an_output_are_not() -> 
         channel._messages.append(object())  # type: ignore[arg-type]  # only counted
     compiled.release()
     assert [len(channel) for channel in compiled.channels] == [0, 1]
+
+
+@pytest.mark.parametrize(("world", "ahead"), [(1, False), (3, False), (6, True)])
+def test_several_lanes_of_a_process_make_nothing_ahead(world: int, ahead: bool) -> None:
+    rows = fl.rows(60) >> fl.shard(0, world, lanes=6) >> fl.batch(2) >> fl.map(lambda batch: batch)
+    found = assemble(rows >> fl.batch(5)).segments
+    assert {segment.ahead for segment in found if segment.lane is not None} == {ahead}
+    assert {segment.ahead for segment in found if segment.lane is None} == {True}

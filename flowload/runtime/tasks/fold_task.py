@@ -25,7 +25,8 @@ TAKE, MESSAGES, SECONDS = 2, 2, 0.005
 
 #: After LIGHT_HOPS jobs in a row that made at most LIGHT_BYTES each (references, not arrays), a job makes
 #: LIGHT_MESSAGES: memory is no reason to stop early then.
-LIGHT_HOPS, LIGHT_BYTES, LIGHT_MESSAGES = 64, 1 << 18, 32
+#: A lane has a share of a pass, and so after IN_A_LANE jobs.
+LIGHT_HOPS, LIGHT_BYTES, LIGHT_MESSAGES, IN_A_LANE = 64, 1 << 18, 32, 4
 
 
 class FoldTask(Task):
@@ -48,6 +49,7 @@ class FoldTask(Task):
         if isinstance(first, Paced):
             self._pacing = Pacing(first, segment, *behind, monitor.run_lock, self.schedule)
             monitor.checks.append(self._pacing.relieve)
+        segment.inputs[0].on_demand = not segment.ahead
         self._take = TAKE if self._pacing is None else 1  # there is room for one at a time
         self._executor = executor
         sent, since = self._stood(segment)
@@ -60,6 +62,7 @@ class FoldTask(Task):
         self._flushed = False
         self._rested = False  # idle folds were asked, and gave nothing
         self._light = 0  # hops in a row that made few bytes
+        self._hops = LIGHT_HOPS if segment.lane is None else IN_A_LANE
         self._go_on()
 
     def step(self) -> Channel | None:
@@ -72,6 +75,8 @@ class FoldTask(Task):
             if (blocked := self.send(self._made[0])) is not None:
                 return blocked
             self._made.popleft()
+        if (full := self.no_room()) is not None:
+            return full
         self.held_back = self._spent and self._pacing is not None and self._pacing.holds_back()
         if self.held_back:
             return self.segment.inputs[0]
@@ -142,7 +147,7 @@ class FoldTask(Task):
     def _hop(self) -> None:
         self.segment.going = self._chain.out
         self.segment.running = 1
-        messages = LIGHT_MESSAGES if self._light >= LIGHT_HOPS else MESSAGES
+        messages = LIGHT_MESSAGES if self._light >= self._hops else MESSAGES
         self._job = Job(partial(self._chain.advance, messages, SECONDS), self.schedule)
         self._executor.submit(self._job, priority=self.segment.priority)
 

@@ -72,13 +72,16 @@ class MapTask(Task):
         source = self.segment.inputs[0]
         while True:
             blocked = self._send()
-            if not self._begin(source):
+            full = self.no_room() if not self._entries else None
+            if full is not None or not self._begin(source):
                 break
         if self._pacing is not None:
             self._pacing.sends = bool(self._entries)
             self.held_back = self._pacing.held and not self._entries
         if self._entries:
             return blocked
+        if full is not None:
+            return full
         if source.at_end:
             self._complete()
             self.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
@@ -32,7 +33,8 @@ class RoundTask(Task):
     def __init__(self, segment: Segment, rounds: Rounds, monitor: Monitor) -> None:
         super().__init__(segment, monitor)
         self._rounds = rounds
-        self._made: deque[Message] = deque()  # not sent yet
+        # Not sent yet; and the lane in whose queue it lies until then, if it does.
+        self._made: deque[tuple[Message, int | None]] = deque()
         saved = segment.saved or {}
         self._numbers = count(saved.get("number", 0))
         self._epochs = segment.epochs()
@@ -42,6 +44,7 @@ class RoundTask(Task):
         rounds.ends = list(saved.get("ends", ()))
         self._known = len(rounds.ends)  # passes that were over before: lanes that are behind have them again
         self._passed = {mark: int(self._counts[:, k].min()) for mark, k in COLUMNS.items()}  # by all lanes
+        self._ready: set[int] = set()  # lanes of which a block of the next round lies in the queue
         self._gone: set[int] = set()  # lanes whose stream has ended
         rounds.number = saved.get("round", 0)
         if not any(lane.behind for lane in self._behind):
@@ -51,18 +54,22 @@ class RoundTask(Task):
         """Send what was made, then take on; see `Task.step`."""
         while True:
             while self._made:
-                if (blocked := self.send(self._made[0])) is not None:
+                message, lane = self._made[0]
+                if (blocked := self.send(message)) is not None:
                     return blocked
                 self._made.popleft()
+                if lane is not None:
+                    self.segment.inputs[lane].take_now()
             ended = set(self._rounds.ended)
-            missing = [self._look(lane) for lane in range(len(self.segment.inputs))]
+            lanes = range(len(self.segment.inputs))
+            missing = [self._look(lane) for lane in lanes if lane not in self._ready]
             first = next((channel for channel in missing if channel is not None), None)
             if first is None and not self._rounds.over:
                 self._round()
-            elif (
-                not self._made and self._rounds.ended == ended
-            ):  # else lanes that were looked at before have more
-                if len(self._gone) == len(missing):
+            elif self._rounds.ended != ended:
+                self._ready.clear()  # what lies there is looked at again: it may be in no round
+            elif not self._made:
+                if len(self._gone) == len(lanes):
                     self.end()
                 return first or self.segment.inputs[0]
 
@@ -77,6 +84,7 @@ class RoundTask(Task):
         while lane not in self._rounds.ended and (message := channel.next_message) is not None:
             block = isinstance(message, NumberedBlock) and message.block is not None
             if block and not self._behind[lane].behind and not self._rounds.over:
+                self._ready.add(lane)
                 return None
             channel.take_now()
             if isinstance(message, Mark):
@@ -91,8 +99,9 @@ class RoundTask(Task):
         return channel
 
     def _round(self) -> None:
-        """Every lane has a block: take them."""
-        items = [message for channel in self.segment.inputs if (message := channel.take_now()) is not None]
+        """Every lane has a block: take them; those that go on as they are when they are sent."""
+        self._ready.clear()
+        items = [channel.next_message for channel in self.segment.inputs]
         found = [item for item in items if isinstance(item, NumberedBlock)]
         member = self.segment.members[0]
         with member:
@@ -100,6 +109,10 @@ class RoundTask(Task):
             made = (
                 None if blocks is None else [NumberedBlock.of(next(self._numbers), each) for each in blocks]
             )
+        as_they_are = made is not None and same_blocks(made, found)
+        if not as_they_are:
+            for channel in self.segment.inputs:
+                channel.take_now()
         if made is None:
             for lane, item in enumerate(found):
                 self._leave_out(lane, item, Count.CUT)
@@ -108,7 +121,7 @@ class RoundTask(Task):
             member.meter.gave(item.samples, item.nbytes)
         for item in found:
             member.settle(member.call(item.number, item.block, item.samples))
-        self._made.extend(made)
+        self._made.extend((item, lane if as_they_are else None) for lane, item in enumerate(made))
         self._counts[:, [Count.TAKEN, Count.BLOCKS]] += self._rounds.took(found[0], self._counts)
         self._counts[:, Count.SAMPLES] += [item.samples for item in found]
         self._counts[:, Count.NBYTES] += [item.nbytes for item in found]
@@ -155,9 +168,14 @@ class RoundTask(Task):
                 self._rounds.ended = set(self._gone)
                 self._rounds.ends.append(self._rounds.number)
             self._epochs.passed(mark)
-            self._made.append(mark)
+            self._made.append((mark, None))
 
     @staticmethod
     def _name_of(channel: Channel) -> str:
         """What a lane is called in messages."""
         return f"a lane of {channel.source!r}"
+
+
+def same_blocks(made: Sequence[NumberedBlock], found: Sequence[NumberedBlock]) -> bool:
+    """Whether what was made of a round are the blocks of its lanes themselves."""
+    return len(made) == len(found) and all(a.block is b.block for a, b in zip(made, found, strict=True))

@@ -37,6 +37,7 @@ class Segment:
         default_factory=lambda: CallLimit(sys.maxsize)
     )  #: of calls, its own and other lanes'
     lane: int | None = None  #: that it works for; None: there are none, or it works for all
+    ahead: bool = True  #: it makes blocks for which there is no room yet: not one of several lanes
     deals: bool = False  #: lanes begin here
     priority: int = 0  #: place in the flow, unique: later segments are run first
     first_epoch: int = 0  #: number of the run's first pass

@@ -30,7 +30,7 @@ class Task:
         self._capture = Capture(self._failed, FAILURES)
         self._error: BaseException | None = None
         self._ended = Signal()
-        self._parked: Monitor | None = None
+        self._waits_for: Channel | None = None
         self._starved = False
         self.held_back = False  #: it waits for room in memory, not in a channel: counts as blocked
         self._since = perf_counter()
@@ -69,6 +69,15 @@ class Task:
             return None
         return None if channel.try_put(message) else channel
 
+    def no_room(self) -> Channel | None:
+        """The output, if a block would have to wait there, and this task is to make none ahead.
+
+        Of 24 lanes that each had one block more ready, a run took a third more memory, and was no faster:
+        while a lane makes its next block, those of the others are taken.
+        """
+        out = None if self.segment.ahead else self.segment.outputs.get("out")
+        return out if out is not None and out.lacks_room() else None
+
     def end(self) -> None:
         """End the outputs and stop."""
         self.segment.end()
@@ -100,23 +109,29 @@ class Task:
 
     def _park(self, channel: Channel | None) -> None:
         """Count as parked, and time it: starved before an input, blocked before an output."""
-        monitor = None if channel is None else channel.monitor
-        if self._parked is not None:
-            now = perf_counter()
-            if self._starved:
-                self.segment.starved += now - self._since
-            else:
-                self.segment.blocked += now - self._since
-            if self.segment.waited is not None and now - self._since > Segment.long_wait:
-                self.segment.waited("no input" if self._starved else "no room", self._since, now)
-            self.segment.takes_since = self.segment.puts_since = None
-            self._parked.count(-1)
-        self._parked = monitor
-        if monitor is not None:
+        starved = channel in self.segment.inputs and not self.held_back
+        if channel is self._waits_for and starved == self._starved:
+            return  # nothing has become of it, or what has took no time
+        if self._waits_for is not None:
+            self._unpark(self._waits_for)
+        self._waits_for, self._starved = channel, starved
+        if channel is not None:
             self._since = perf_counter()
-            self._starved = channel in self.segment.inputs and not self.held_back
-            if self._starved:
+            if starved:
                 self.segment.takes_since = self._since
+                channel.starves(now=True)
             else:
                 self.segment.puts_since = self._since
-            monitor.count(1)
+            channel.monitor.count(1)
+
+    def _unpark(self, channel: Channel) -> None:
+        now = perf_counter()
+        if self._starved:
+            self.segment.starved += now - self._since
+            channel.starves(now=False)
+        else:
+            self.segment.blocked += now - self._since
+        if self.segment.waited is not None and now - self._since > Segment.long_wait:
+            self.segment.waited("no input" if self._starved else "no room", self._since, now)
+        self.segment.takes_since = self.segment.puts_since = None
+        channel.monitor.count(-1)

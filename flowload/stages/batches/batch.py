@@ -28,7 +28,7 @@ from .arrays.collate import Collate, find_layout
 from .arrays.gather import check_layout
 from .arrays.written import CollateUsable
 from .batch_by_budget import BudgetStage
-from .batch_memory import WAITING, device_of, made_bytes, writing_bytes
+from .batch_memory import IN_EACH_LANE, WAITING, device_of, made_bytes, writing_bytes
 from .budget import Budget
 from .bundle import how_many
 from .of_lanes import Join, across, in_turn, share_of
@@ -171,7 +171,8 @@ class BatchStage(Stage):
         together = how_many(nbytes, swift=False) if setting.bundles else 1
         batches = made_bytes(setting, workers, nbytes, together)
         lanes = 1 if self.across_lanes else max(1, len(setting.here))  # in which batches that are cut wait
-        records = (workers + WAITING * lanes) * size * row_size(setting)
+        waiting = WAITING if lanes == 1 else IN_EACH_LANE * lanes
+        records = (workers + waiting) * size * row_size(setting)
         return batches + records + self.refilling(setting, nbytes)
 
     def given_bytes(self, setting: Setting) -> int:

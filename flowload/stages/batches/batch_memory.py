@@ -11,7 +11,7 @@ from flowload.stages.device.places import goes_to_card, of_batches, workers_betw
 
 from .arrays.gather import check_layout
 
-__all__ = ["WAITING", "device_of", "made_bytes", "under_way", "writing_bytes"]
+__all__ = ["IN_EACH_LANE", "WAITING", "device_of", "made_bytes", "under_way", "writing_bytes"]
 
 #: Batches that are encoded and not yet let go: one waits for its turn, one lies in the queue, one ready
 #: for the reader, who has two while it goes from one to the next.
@@ -22,6 +22,9 @@ MANY, SMALL = 32, 4 << 20
 
 #: Batches that are cut, and wait: in the fold, in the queue, for a thread.
 WAITING = 5
+
+#: The same in each of several lanes: one that waits for its turn, and what there is of the next.
+IN_EACH_LANE = 2
 
 
 def made_bytes(setting: Setting, workers: int, nbytes: int, together: int) -> int:

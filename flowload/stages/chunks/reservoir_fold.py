@@ -39,6 +39,7 @@ class Exchange:
     Args:
         size: records that wait, at most.
         drain: bytes of a block at the end, at most.
+        least: bytes that are leased for such a block at least.
         payload: a state holds the records, not where they came from.
         unsaved: why there is no state by reference; None: there is.
         find: the format of a name, for `restore`.
@@ -49,12 +50,14 @@ class Exchange:
         size: int,
         *,
         drain: int = DRAIN,
+        least: int = 0,
         payload: bool = False,
         unsaved: str | None = None,
         find: FindFormat = find_format,
     ) -> None:
         self.size = size
         self.drain = drain
+        self.least = least
         self.payload = payload
         self.unsaved = unsaved
         self.find = find
@@ -149,7 +152,8 @@ class Exchange:
         if self.format is None:
             raise AssertionError("rows wait, so a block has come")
         stride = self.slots.stride
-        rows = call.lease(len(which) * stride).reshape(len(which), stride)
+        nbytes = len(which) * stride
+        rows = call.lease(max(nbytes, self.least))[:nbytes].reshape(len(which), stride)
         gather(rows, self.slots.rows, which)
         origin = self.slots.origin[which]
         sources, origin["source"] = self.sources.release(origin["source"])

@@ -34,6 +34,7 @@ __all__ = [
 
 
 STAMP = len(Identity(0, 0, 0, 0).pack())
+FEW = 1024  #: sources that are kept as they came, beside the columns: chunks of one file share it
 HELD = 150 + 130  #: bytes of a source in a `SourceTable` and of its path, as a rule; a test measures them
 
 FindFormat: TypeAlias = Callable[[str], ChunkFormat]
@@ -73,12 +74,14 @@ class SourceTable:
     """The sources that a fold's references point to; a source leaves with its last reference.
 
     Where every chunk is a file of its own, this is most of what a reference costs: so it holds columns, and
-    makes `SourceFile`s anew for those who ask.
+    makes `SourceFile`s anew for those who ask. Few are kept as well: a block of 500 records that a reservoir
+    mixed has 50 files, and to make as many again took longer than to exchange its records.
     """
 
     def __init__(self) -> None:
         self.rows: dict[str | tuple[str, int], int] = {}  # by path, which is the file's own in all but tests
         self.sources: list[str | None] = []  # paths; None: a free row
+        self.made: dict[int, SourceFile] = {}  # by row, where there are few
         self.keys = np.zeros(0, np.uint64)
         self.stamps = np.zeros((0, STAMP), np.uint8)
         self.stamped = np.zeros(0, np.bool_)
@@ -119,10 +122,16 @@ class SourceTable:
         self.stamped[row] = len(source.stamp) == STAMP
         if self.stamped[row]:
             self.stamps[row] = np.frombuffer(source.stamp, np.uint8)
+        if len(self.rows) > FEW:
+            self.made.clear()
+        elif self.stamped[row] or not source.stamp:
+            self.made[row] = source
         return row
 
     def source(self, row: int) -> SourceFile | None:
         """The source of a row; None: it is free."""
+        if (known := self.made.get(row)) is not None:
+            return known
         path = self.sources[row]
         if path is None:
             return None
@@ -174,6 +183,7 @@ class SourceTable:
             else:
                 del self.rows[path, int(self.keys[row])]
             self.sources[row] = None
+            self.made.pop(row, None)
             self.free.append(row)
 
 

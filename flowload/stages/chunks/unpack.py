@@ -31,12 +31,13 @@ __all__ = ["UnpackStage", "unpack"]
 Checks: TypeAlias = Literal["values", "none"]
 
 BLOCK = 16 << 20  #: bytes of records that a call gives at most
-LEAST = 8 << 20  #: the same of a lane of many, where 24 took 8 % more CPU; with 4 MiB 27 %
+LEAST = 14 << 20  #: the same of a lane of many: 24 took 7 % more CPU, with 8 MiB 12 %
 FINE = 1 << 16  #: bytes in whose multiples a lane of many leases what it samples: its blocks are small
 PACKED = 2  #: times as many, where they are packed: to so much less memory that fewer calls are worth it
 LIGHT = 2  #: times as many a call inflates at most, where it takes few of them: 10 to 50 milliseconds
 ON_THEIR_WAY = 8  #: blocks that are finished, and wait or are worked on by the next stage, at most
-IN_A_LANE = 3  #: the same of a lane of many
+ALONE = 3  #: the same of a lane of many that is the only one here
+IN_A_LANE = 1  #: the same of each of several, beside the records that wait in it: see `BatchStage.memory`
 FINEST = 10**6  #: largest denominator of a rate
 
 
@@ -109,12 +110,19 @@ class UnpackStage(Stage):
     def memory(self, setting: Setting) -> int:
         """Blocks at work and on their way, and scratch where chunks are sampled or packed."""
         workers = self.workers or setting.cpus
-        packed = row_size(setting) / RECORD
-        way = ON_THEIR_WAY if setting.lanes == 1 else IN_A_LANE
-        if self.sampling.everything and packed == 1:
+        way = ON_THEIR_WAY if setting.lanes == 1 else ALONE if len(setting.here) == 1 else IN_A_LANE
+        if self.sampling.everything and row_size(setting) == RECORD:
             return (workers + way) * block_bytes(setting)
-        block = STEP + int(block_bytes(setting) * min(1, LIGHT * self.sampling.share) * packed)
-        return workers * SCRATCH + (workers + way) * block
+        if setting.lanes == 1:
+            return workers * SCRATCH + (workers + way) * (STEP + self.packed_bytes(setting))
+        scratch = (workers + 1) * SCRATCH if setting.lane == setting.here[0] else 0  # lanes have it together
+        return scratch + (workers + way) * (FINE + self.packed_bytes(setting))
+
+    def packed_bytes(self, setting: Setting) -> int:
+        """Bytes of a block that it gives, as a rule at most."""
+        packed = row_size(setting) / RECORD
+        taken = 1 if self.sampling.everything and packed == 1 else min(1, LIGHT * self.sampling.share)
+        return int(block_bytes(setting) * taken * packed)
 
     def taken(self, chunks: Chunks, seed: int) -> NDArray[np.int64]:
         """How many records each chunk use will give; -1 where the index does not know how many there are."""

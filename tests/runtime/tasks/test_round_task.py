@@ -108,3 +108,34 @@ async def test_a_lane_that_is_behind_closes_no_pass_for_the_others() -> None:
     )
     assert made == [E, E, [1, 1], [6, 6], E, None]
     assert dict(meter.dropped) == {AGAIN: 4, CUT: 6}
+
+
+async def test_blocks_of_a_round_wait_in_the_queues_of_their_lanes() -> None:
+    """What lay elsewhere would be another round: lanes would make the next one meanwhile."""
+    monitor = Monitor(RunLock())
+    segment = rounds_of(monitor, blocks=1)
+    for number, channel in enumerate(segment.inputs):
+        assert channel.try_put(item(number))
+    rounds = cast("Any", segment.members[0].operator)
+    with monitor.run_lock:
+        RoundTask(segment, rounds, monitor).schedule()
+    out = segment.outputs["out"]
+    assert rounds.number == 1
+    for left in (2, 1, 0):
+        assert [len(channel) for channel in segment.inputs] == [0] * (3 - left) + [1] * left
+        with monitor.run_lock:
+            assert isinstance(out.take_now(), NumberedBlock)
+    assert not len(out)
+
+
+def rounds_of(monitor: Monitor, blocks: int) -> Segment:
+    """Where three lanes come together, before a queue of so many blocks."""
+    stage = (fl.rows(4) >> fl.batch(2)).plan.nodes[-1].stage
+    operator, lease = cast("Any", Rounds(2)), cast("Any", None)
+    member = Member(
+        name="l", node="batch", where="here", stage=stage, operator=operator, keys=(0, 0), lease=lease
+    )
+    segment = Segment(members=[member])
+    segment.inputs = [Channel("a", "b", monitor, blocks=1) for _ in range(3)]
+    segment.outputs["out"] = Channel("b", "c", monitor, blocks=blocks)
+    return segment

@@ -14,6 +14,7 @@ from flowload.abc.operators import Setting
 from flowload.blocks import SourceFile
 from flowload.errors import GraphError
 from flowload.graph import Stage
+from flowload.stages.chunks import source_table
 from flowload.stages.chunks.pool import ChunkPool
 from flowload.stages.chunks.shuffle_pool import ShufflePoolStage
 from flowload.stages.chunks.source_table import (
@@ -172,3 +173,19 @@ def test_formats_are_found_by_name_or_upstream() -> None:
     assert find("lc0").name == "lc0"
     with pytest.raises(GraphError, match="no format is named 'toy'"):
         find("toy")
+
+
+def test_few_sources_come_out_as_the_objects_that_went_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_table, "FEW", 3)
+    table = SourceTable()
+    files = tuple(SourceFile(f"/{number}", stamp=bytes(32)) for number in range(5))
+    first = table.adopt(files[:3], np.arange(3, dtype=np.int32))
+    assert [table.source(row) is file for row, file in zip(first.tolist(), files, strict=False)] == [True] * 3
+    more = table.adopt(files[3:], np.arange(2, dtype=np.int32))
+    assert not table.made
+    assert [table.source(row) for row in [*first.tolist(), *more.tolist()]] == list(files)
+    table.release(first)
+    again = table.adopt(files[2:3], np.zeros(1, np.int32))
+    assert table.source(int(again[0])) is files[2]
+    table.release(again)
+    assert not table.made
