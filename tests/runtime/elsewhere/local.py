@@ -54,7 +54,7 @@ class LocalWorker:
         """There is room for it."""
         with self.lock:
             self.placed.set()
-            while self.waiting:
+            while self.waiting and not self.dead:
                 self.submit(*self.waiting.pop(0))
 
     def do(self, answer: Future[Answer], what: str, *given: Any) -> None:
