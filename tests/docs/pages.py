@@ -4,7 +4,8 @@ A block of Python is executed in the page's one namespace; one with `title="trai
 others of the page instead. A block of shell is commands. A block of text with `title="output"` is what the
 block before it prints, where `...` stands for anything; with another title it is a file. Notes in front of a
 block: `<!-- needs: lightning -->`: without that package Python is compiled only, and output not compared;
-`<!-- raises: DataError -->`: it ends in that error.
+`<!-- raises: DataError -->`: it ends in that error; `<!-- heavy: why -->`: commands that are tried apart, as
+a hammer.
 """
 
 from __future__ import annotations

@@ -62,6 +62,8 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(
     printed = ""
     for block in blocks_of(page):
         where = f"{name_of(page)}:{block.line}"
+        if "heavy" in block.notes:
+            continue
         if block.language == "text" and block.title == "output":
             assert not block.can_run or matches(block.code, printed), f"{where}: {printed!r}"
         elif block.language == "python" and not block.title:
@@ -72,6 +74,20 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(
             CHECKS[block.language](block.code)
             if block.title:
                 (clone / block.title).write_text(block.code)
+
+
+def heavy_blocks() -> list[Any]:
+    """Blocks of commands that take ten seconds of CPU and more, and need nothing of their page."""
+    blocks = [(page, block) for page in all_pages() for block in blocks_of(page) if "heavy" in block.notes]
+    return [pytest.param(block, id=f"{name_of(page)}:{block.line}") for page, block in blocks]
+
+
+@pytest.mark.hammer
+@pytest.mark.parametrize("block", heavy_blocks())
+def test_a_heavy_command_runs(block: Block, clone: Path) -> None:
+    assert block.language == "sh"
+    for command in block.commands():
+        done(command, clone)
 
 
 def execute(block: Block, names: dict[str, Any]) -> str:

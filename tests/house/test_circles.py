@@ -74,7 +74,7 @@ for name in found:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.hammer  # eight seconds of CPU for what the test of circles nearly says
 def test_every_module_can_be_the_first_that_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", EACH_FIRST], capture_output=True, text=True, check=True)
     assert done.stdout == ""

@@ -62,7 +62,7 @@ def test_the_numbers_are_those_of_the_statistics(tab: Tab, pages: Pages) -> None
 
 def test_hovering_turns_the_page_into_that_moment(tab: Tab, pages: Pages) -> None:
     page = opened(tab, pages, Told(SCENE.rails, SCENE.moments), more="&span=60")
-    box = page.locator("#picture svg").bounding_box()
+    box = page.evaluate("document.querySelector('#picture svg').getBoundingClientRect().toJSON()")  # at once
     page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2)
     page.wait_for_selector("#chip:has-text('s ago')")
     shown = words(page, "#clock")
