@@ -13,7 +13,7 @@ import anyio
 import numpy as np
 from numpy.typing import NDArray
 
-from .operators import Block, Call, Mark, State
+from .operators import Block, Call, Device, Mark, Setting, State
 
 __all__ = [
     "Arriving",
@@ -24,6 +24,7 @@ __all__ = [
     "Completing",
     "Counting",
     "Fingerprinted",
+    "Finish",
     "Gauged",
     "Holding",
     "Idling",
@@ -40,18 +41,60 @@ __all__ = [
 ]
 
 
+class Finish(Protocol):
+    """Makes of batches, in the reader's process, what the reader gets. One thread at a time begins them."""
+
+    device: Device | None  #: page-locks the memory that both processes map; None: nobody does
+    ahead: bool  #: whether batches may be begun before the reader asks for them: their copies take a while
+
+    def begin(
+        self,
+        arrays: Mapping[str, Any],
+        whole: Collection[str],
+        numbers: Mapping[str, int],
+        *,
+        due: bool,
+        waits: bool,
+    ) -> Any:
+        """Begin what is made of a batch's arrays; None: there is no room for it, and it is not due.
+
+        Args:
+            arrays: the batch. What is read from them later keeps them alive.
+            whole: names of those that go with the whole batch: see `Batch.whole`.
+            numbers: of those that several batches share; arrays of one number are the same.
+            due: the reader wants it now, whatever room there is.
+            waits: the caller has time to wait until there is room, where that will come by itself.
+        """
+
+    def deliver(self, begun: Any) -> Any:
+        """What the reader gets, in its thread."""
+
+    def watch(self, moved: Callable[[], None]) -> None:
+        """Call this, from any thread, even in a garbage collection, when there may be more room."""
+
+    def close(self) -> None:
+        """Nothing reads the arrays any more when this returns. Called once."""
+
+
 @runtime_checkable
 class AtReader(Protocol):
     """A stage that makes of a batch what only its reader can use, where that is in another process.
 
-    It is then opened with `Setting.elsewhere`, gives batches that cross the border as they are, and what it
-    makes of them is made in the reader's thread. Buys: nothing is imported there that only the reader needs.
+    The last of an output, it is ended in the reader's process, and another stands in its place in the run's.
+    Buys: nothing is imported there that only the reader needs, and what cannot leave a process, such as a
+    tensor on a card, is made where it is used.
     """
 
-    def at_reader(self) -> Callable[[Mapping[str, Any], Collection[str]], Mapping[str, Any]] | None:
+    def in_run(self) -> Any:
+        """The stage that stands in its place: it gives batches that cross the border as they are."""
+
+    def at_reader(self, setting: Setting) -> Finish | None:
         """What makes of a batch's arrays what the reader gets; None: nothing is left to do.
 
-        Its second argument are names of those arrays that go with a whole batch: see `Batch.whole`.
+        Called in the reader's process before the run begins. Raises GraphError for a device that is absent.
+
+        Args:
+            setting: as in a run in the reader's process.
         """
 
 

@@ -18,7 +18,7 @@ from .drop import Drop
 from .engine import Engine, Even, OnChange, RunOrder
 from .faces import Batches, Stream
 from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow
-from .join import join, rename
+from .join import join, rename, restage
 from .keywords import names_keywords
 from .names import check_node_name, near
 from .node import Node, Port, Stage
@@ -104,6 +104,12 @@ class Graph(Describable, Countable, Clusters):
         check_node_name(name)
         return Graph(*rename(self, name))
 
+    def restaged(self, name: str, stage: Stage) -> Graph:
+        """This drawing with another stage at the place of this name: for a run in several processes."""
+        graph = Graph(*restage(self, name, stage))
+        object.__setattr__(graph, "loaded", self.loaded)
+        return graph
+
     def drop(self, *names: str) -> Graph:
         """End outputs knowingly (all, or those named): their samples are counted as dropped, "unused"."""
         wanted = tuple(dict.fromkeys(names)) or tuple(name for name, _ in self.ends)
@@ -176,9 +182,9 @@ class Graph(Describable, Countable, Clusters):
                 records, errors, stalls. `flowload replay FILE` makes the call again, alone.
             cpus: CPUs to use; None: those that this process may use.
             process: whether the run has a process of its own, which nothing of the training's Python holds
-                up: the same stream, state, statistics and errors. Batches are views of memory that both map;
-                on a card they stay in their process: leave `to_device` to the loop there. Functions of a
-                script or a notebook need `pip install 'flowload[processes]'`.
+                up: the same stream, state, statistics and errors. Batches are views of memory that both map,
+                and a last `to_device` copies from there, page-locked, in the process that reads. Functions
+                of a script or a notebook need `pip install 'flowload[processes]'`.
         """
         order = RunOrder(
             seed=seed,

@@ -9,9 +9,9 @@ from typing import Protocol
 from flowload.errors import GraphError
 
 from .flow import Ends, Flow
-from .node import Node, Port
+from .node import Node, Port, Stage
 
-__all__ = ["join", "rename"]
+__all__ = ["join", "rename", "restage"]
 
 
 class Drawing(Protocol):
@@ -56,6 +56,13 @@ def rename(drawing: Drawing, name: str) -> tuple[Ends, tuple[Node, ...]]:
         raise GraphError(f"named({name!r}): this graph ends in several nodes: {names}")
     index = last.pop()
     return rebuild(drawing, index, replace(flow.nodes[index], name=name))
+
+
+def restage(drawing: Drawing, name: str, stage: Stage) -> tuple[Ends, tuple[Node, ...]]:
+    """Ends and sinks of the drawing in which another stage stands at the place of this name."""
+    flow = drawing.flow
+    index = flow.names.index(name)
+    return rebuild(drawing, index, replace(flow.nodes[index], stage=stage, name=name))
 
 
 def entry_of(tail: Drawing) -> int:

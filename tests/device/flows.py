@@ -189,7 +189,15 @@ def using(cards: Cards) -> Iterator[None]:
 READERS = {"plain": plain, "slow": slow, "holds": holds, "side": side, "breaks": breaks}
 
 
-def read(graph: Graph, cards: Cards, wanted: list[list[Any]], reader: str = "plain", seed: int = 1) -> None:
+def read(
+    graph: Graph,
+    cards: Cards,
+    wanted: list[list[Any]],
+    reader: str = "plain",
+    seed: int = 1,
+    *,
+    process: bool = False,
+) -> None:
     """Read a run of a graph."""
-    with graph.iterate(seed=seed) as batches:
+    with graph.iterate(seed=seed, process=process) as batches:
         READERS[reader](cards, iter(batches), wanted)

@@ -206,12 +206,12 @@ def test_the_consumer_must_be_done_with_memory_that_is_used_again(
     assert windows_on_card(cards(mode="lazy"), record(str(tmp_path), 8192, 256)) > 2
 
 
-def windows_on_card(card: Cards, path: str) -> float:
+def windows_on_card(card: Cards, path: str, *, process: bool = False) -> float:
     """The most windows of 2 MiB that were on the card at once, for a reader that only queues."""
     size, nbytes = 2048, 2048 * 256 * 4
     cut = fl.windows(path, size, count=12) >> fl.sample_within(64, steps=8, per_window=2)
     graph = cut >> fl.to_device("cuda", prefetch=1)
-    with graph.iterate(seed=1) as batches:
+    with graph.iterate(seed=1, process=process) as batches:
         for batch in batches:
             batch["start"].sum()  # a kernel
     del batch, batches

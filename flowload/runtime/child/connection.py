@@ -17,18 +17,19 @@ from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from flowload.abc.operators import State
+from flowload.abc.operators import Setting, State
 from flowload.abc.powers import AtReader
 from flowload.errors import ClosedRun, ProcessDied
 from flowload.graph import Plan
-from flowload.graph.plan import End
 from flowload.observe.stats import RunStats
 from flowload.processes.child import receive, send
 from flowload.processes.failure import raised
 from flowload.processes.pickling import search_path
+from flowload.runtime.capture import Noted
+from flowload.runtime.memory.page_locks import PageLocks
 from flowload.runtime.memory.shared_file import SharedFile
 
-from .inbox import Finish, Inbox
+from .inbox import Finishing, Inbox
 
 __all__ = ["Connection"]
 
@@ -56,10 +57,11 @@ class Connection:
 
     Args:
         order: what is run, pickled, and how.
-        plan: the same, drawn.
+        plan: what the user asked for, drawn.
+        run: how a run of it in this process would be.
     """
 
-    def __init__(self, order: tuple[bytes, Mapping[str, Any]], plan: Plan) -> None:
+    def __init__(self, order: tuple[bytes, Mapping[str, Any]], plan: Plan, run: Setting) -> None:
         self.begun: SimpleQueue[BaseException | None] = SimpleQueue()
         self.left: Left | None = None
         self.died: ProcessDied | None = None
@@ -72,17 +74,34 @@ class Connection:
         self.sock, self.life, self.process = lines.sock, lines.life, lines.started()
         self.thread = threading.Thread(target=self.listen, name="flowload-child", daemon=True)
         self.thread.start()
+        mapping = threading.Lock()
+        self.locks = PageLocks(self.file)
+        self.inboxes = {
+            end.name: Inbox(lines.outputs[end.name], self.file, mapping, self.end, self.raised)
+            for end in plan.ends
+        }
+        try:
+            self.ask_for(order, plan, run)
+        except BaseException:
+            self.stop()
+            raise
+
+    def ask_for(self, order: tuple[bytes, Mapping[str, Any]], plan: Plan, run: Setting) -> None:
+        """Say what is to be run, and find what is left to do here. Raises GraphError for an absent device."""
         names = ("", "flowload", "flowload.progress")
         levels = {name: logging.getLogger(name or None).level for name in names}
         # Else Python shows warnings there as it would here.
-        self.tell(*order, levels, logging.getLogger("flowload").hasHandlers())
-        mapping = threading.Lock()
-        self.inboxes = {
-            end.name: Inbox(
-                lines.outputs[end.name], self.file, mapping, finish_of(plan, end), self.end, self.raised
-            )
-            for end in plan.ends
-        }
+        logs = logging.getLogger("flowload").hasHandlers()
+        # Before that begins, which takes as long as importing torch here does.
+        stages = {end.name: plan[end.node] for end in plan.ends}
+        locked = any(getattr(placed.stage, "page_locks", False) for placed in stages.values())
+        self.tell(*order, levels, logs, locked)
+        for name, placed in stages.items():
+            if isinstance(placed.stage, AtReader):
+                finish = placed.stage.at_reader(placed.setting(run))
+                if finish is not None:
+                    noted = Noted(placed.name, placed.node.where)
+                    self.inboxes[name].finished_by(Finishing(finish, noted), self.locks)
 
     def tell(self, *message: Any) -> None:
         """Send; whoever listens there may have died, which `listen` hears, too."""
@@ -196,7 +215,10 @@ class Connection:
             os.close(self.life)
             for inbox in self.inboxes.values():
                 inbox.close()
-            self.file.keep(span for inbox in self.inboxes.values() for span in inbox.seen())
+            held = self.locks.release()
+            self.file.keep(
+                [*held, *(span for inbox in self.inboxes.values() for span in inbox.memory.seen())]
+            )
             self.file.close()
 
 
@@ -246,9 +268,3 @@ class Lines:
         finally:
             os.close(self.reads)
             self.close_theirs()
-
-
-def finish_of(plan: Plan, end: End) -> Finish | None:
-    """What an output's last stage leaves to its reader."""
-    stage = plan[end.node].stage
-    return stage.at_reader() if isinstance(stage, AtReader) else None

@@ -15,6 +15,7 @@ __all__ = [
     "SMALL",
     "Array",
     "Arrays",
+    "Cut",
     "End",
     "Failed",
     "Frames",
@@ -56,6 +57,15 @@ class Mapped(NamedTuple):
 
     number: int
     offset: int
+    size: int
+
+
+class Cut(NamedTuple):
+    """A piece of the file, told before anything in it, where the reader page-locks pieces."""
+
+    number: int
+    segment: int
+    start: int
     size: int
 
 

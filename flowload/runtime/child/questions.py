@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowload.abc.operators import Block, State
+from flowload.abc.powers import AtReader
 from flowload.errors import ClosedRun, GraphError
-from flowload.graph import Plan
+from flowload.graph import Graph, Plan
 from flowload.graph.engine import RunOrder
 from flowload.observe.stall import Dump
 from flowload.observe.state_cost import StateCost
@@ -34,7 +35,7 @@ class Questions:
 
     def __init__(self, order: Order, word: str) -> None:
         self.asked_for = order
-        self._asked = (as_bytes(order.graph, word), asked_of(order))
+        self._asked = (as_bytes(in_run(order.graph), word), asked_of(order))
         self._connection: Connection | None = None
         self._waiting = 0  # readers that wait for a batch
         self._owner = os.getpid()
@@ -144,7 +145,8 @@ class Questions:
 
     def _connect(self) -> Connection:
         """Start the process; it has the run when its `begun` says so."""
-        connection = Connection(self._asked, self.asked_for.graph.plan)
+        order = self.asked_for
+        connection = Connection(self._asked, order.graph.plan, order.setting(card=order.card))
         weakref.finalize(self, connection.stop)
         return connection
 
@@ -166,3 +168,13 @@ class Questions:
 def asked_of(order: Order) -> dict[str, Any]:
     """How it is to be run, as the other process is told."""
     return {name: getattr(order, name) for name in vars(RunOrder()) if name != "process"}
+
+
+def in_run(graph: Graph) -> Graph:
+    """The graph as the other process has it: without what its reader makes of batches."""
+    found = graph
+    for end in graph.plan.ends:
+        stage = graph.plan[end.node].stage
+        if isinstance(stage, AtReader):
+            found = found.restaged(end.node, stage.in_run())
+    return found

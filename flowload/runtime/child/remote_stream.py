@@ -15,8 +15,9 @@ from flowload.errors import ClosedRun
 from flowload.runtime.faces.async_reading import AsyncReading
 from flowload.runtime.order import Order
 
+from .ahead import Came
 from .connection import Connection
-from .inbox import Came, Ending, Inbox
+from .inbox import Ending, Inbox
 from .questions import Questions
 
 __all__ = ["RemoteStream"]
@@ -68,6 +69,8 @@ class RemoteStream(Questions, AsyncReading):
                 self._waiting -= 1
             waited = perf_counter() - began
         if not isinstance(came, Ending):
+            if inbox.is_to_begin(came):  # which may wait for a device
+                await in_thread(partial(inbox.begin_due, came), shielded=True)
             return inbox.show(came, waited)
         if came.error is not None:
             raise came.error
@@ -81,7 +84,7 @@ class RemoteStream(Questions, AsyncReading):
             async with receiving:
                 if (came := inbox.at_hand()) is not None:
                     return came
-                with inbox.lock:
+                with inbox.receiving:
                     come = inbox.receive(wait=False)
                 if not come:
                     await anyio.wait_readable(inbox.sock)

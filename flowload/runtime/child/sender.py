@@ -17,7 +17,7 @@ from flowload.runtime.faces.blocking import Batches
 from flowload.runtime.faces.handoff import OutputEnd
 from flowload.runtime.memory.shared_file import SharedFile
 
-from .frames import End, Failed, Frames, Mapped, Taken, ahead, frame
+from .frames import Cut, End, Failed, Frames, Mapped, Taken, ahead, frame
 from .packing import Packer
 
 __all__ = ["Sender"]
@@ -43,7 +43,7 @@ class Sender:
         self.file = file
         self.packer = Packer(file)
         self.frames = Frames(sock)
-        self.told = 0  #: segments of the file that the reader knows
+        self.told = self.told_pieces = 0  #: segments of the file, and pieces, that the reader knows
         self.kept: dict[int, Any] = {}  #: what the reader may still look at, by number of its span
         self.numbers = 0
         self.sent: deque[Block] = deque()  #: and not taken yet
@@ -95,11 +95,17 @@ class Sender:
                 self.numbers += 1
         return entry
 
-    def mapped(self) -> list[Mapped]:
-        """Segments of the file that the reader does not know yet."""
+    def mapped(self) -> list[Mapped | Cut]:
+        """Segments of the file that the reader does not know yet, and pieces where it wants them."""
+        pieces = self.file.pieces[self.told_pieces :] if self.file.locked else []  # before segments: in those
         fresh = self.file.segments[self.told :]
+        cut = [
+            Cut(self.told_pieces + k, each.segment.number, each.start, each.size)
+            for k, each in enumerate(pieces)
+        ]
         self.told += len(fresh)
-        return [Mapped(each.number, each.offset, each.size) for each in fresh]
+        self.told_pieces += len(pieces)
+        return [*(Mapped(each.number, each.offset, each.size) for each in fresh), *cut]
 
     def tell(self, *entries: Any) -> None:
         """Send a message; waits where the line is full."""

@@ -141,7 +141,7 @@ def opened(sock: socket.socket, outputs: Sequence[int], file: SharedFile) -> Ser
         outputs: descriptors of their lines.
         file: memory of both processes.
     """
-    (text, given, levels, logs), _ = receive(sock)
+    (text, given, levels, logs, file.locked), _ = receive(sock)
     graph, own = pickle.loads(text), RunOrder(**given)
     assert isinstance(graph, Graph)  # noqa: S101 - our own parent sent it
     engine = graph.bound_engine()

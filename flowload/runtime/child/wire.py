@@ -34,8 +34,9 @@ def plain_tensor(tensor: Any) -> tuple[Any, str]:
     """
     if tensor.device.type != "cpu":
         raise GraphError(
-            f"a batch has tensors on {tensor.device}, which stay in their process: with process=True leave"
-            ' to_device() out, or say to_device("cpu"), and move batches in the training loop'
+            f"a batch has tensors on {tensor.device}, which stay in their process: with process=True let"
+            " to_device() be the last stage of each output, whose copies are made where they are read, and do"
+            " what comes behind it in the training loop"
         )
     plain = tensor.detach().contiguous()
     try:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from flowload.platforms import advise
 from .map_file import HUGE
 from .shared_file import Piece, SharedFile
 
-__all__ = ["BufferMemory", "Watch"]
+__all__ = ["LATE", "BufferMemory", "Watch", "release_late"]
 
 UNIX = hasattr(mmap, "MAP_ANONYMOUS")
 PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if UNIX else {}
@@ -59,7 +59,14 @@ class PinnedMap(mmap.mmap):
     __del__ = release
 
 
-LATE: deque[PinnedMap] = deque()  #: mappings that nobody uses, and that their device could not release
+class Pinned(Protocol):
+    """What a device has prepared."""
+
+    def release(self) -> None:
+        """Undo that; where the device cannot now, `LATE` has it again."""
+
+
+LATE: deque[Pinned] = deque()  #: mappings that nobody uses, and that their device could not release
 
 
 def release_late() -> None:

@@ -34,7 +34,7 @@ from .shared_file import SharedFile
 __all__ = ["BufferPool", "BufferStats"]
 
 FITS = 5 / 4  #: free memory serves a lease if it is at most so many times as large
-FITS_DEVICE = 8  #: the same of memory that a device has prepared: a last, smaller batch prepares no more
+FITS_DEVICE = 8  #: the same of memory that a device prepares: a last, smaller batch prepares no more
 SPARE = 2  #: free bytes are kept up to so many times the bytes that were in use lately
 
 
@@ -186,7 +186,8 @@ class BufferPool:
 
     def take(self, size: int, device: Device | None) -> BufferMemory | None:
         """Free memory that fits: the smallest, and of that the last used."""
-        bound = size * (FITS if device is None else FITS_DEVICE)
+        prepared = device is not None or (self.file is not None and self.file.locked)
+        bound = size * (FITS_DEVICE if prepared else FITS)
         while size <= bound:
             stack = self.stacks.get((device, size))
             if stack is not None and stack.free:

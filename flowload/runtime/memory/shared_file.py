@@ -50,11 +50,18 @@ class SharedFile:
 
     Args:
         fd: of a file that another process has made, and which is closed with this; None: a new one.
+        locked: its reader page-locks pieces, for a device that then reads those pages, whatever becomes of
+            the file: no page goes before all do.
     """
 
-    def __init__(self, fd: int | None = None) -> None:
+    def __init__(self, fd: int | None = None, *, locked: bool = False) -> None:
         self.fd = nameless() if fd is None else fd
+        self.locked = locked
         self.segments: list[Segment] = []  #: as they were mapped
+        self.pieces: list[
+            Piece
+        ] = []  #: all that were ever cut, in the order of the file; they stay as they are
+        self.begins: list[tuple[int, int]] = []  # of pieces: segment and start
         self.lock = threading.Lock()
         self.used = 0  # bytes of the last segment
         self.free: dict[int, list[Piece]] = {}  # by size
@@ -79,12 +86,24 @@ class SharedFile:
                 self.map(offset, room)
                 start = 0
             self.used = start + size
-            return Piece(self.segments[-1], start, size)
+            return self.cut(self.segments[-1].number, start, size)
+
+    def cut(self, segment: int, start: int, size: int) -> Piece:
+        """A piece behind all others; in the reader's process: that the other one has cut."""
+        piece = Piece(self.segments[segment], start, size)
+        self.pieces.append(piece)
+        self.begins.append((segment, start))
+        return piece
+
+    def piece_of(self, segment: int, start: int) -> int:
+        """Number of the piece in which a place lies."""
+        return bisect_right(self.begins, (segment, start)) - 1
 
     def give_back(self, piece: Piece) -> None:
         """Let go of a piece that nobody sees in either process: its pages go. In any thread; no lock."""
         segment, start, size = piece
-        advise(segment.map, "MADV_REMOVE", segment.base + start, size)
+        if not self.locked:
+            advise(segment.map, "MADV_REMOVE", segment.base + start, size)
         self.returned.append(piece)
 
     def settle(self, piece: Piece) -> None:
@@ -138,5 +157,6 @@ class SharedFile:
             os.close(self.fd)
             self.fd = -1
         self.segments, self.addresses = [], ([], [])
+        self.pieces, self.begins = [], []
         self.free.clear()
         self.returned.clear()

@@ -1,10 +1,7 @@
-"""Tensors that the reader's process makes of the arrays of a run in another: nobody else imports torch."""
+"""Batches whose tensors the reader's process makes: see `reader`. Here nobody imports torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,7 +10,7 @@ from flowload.abc.operators import Block, Call
 from flowload.blocks import Batch, Bundle, Item
 from flowload.errors import GraphError
 
-__all__ = ["AsArrays", "no_tensor", "not_a_batch", "tensors_of"]
+__all__ = ["AsArrays", "no_tensor", "not_a_batch"]
 
 KINDS = frozenset("?bBhHiIlLqQefdFD")  #: codes of numpy's dtypes that torch has tensors of
 
@@ -57,24 +54,3 @@ def no_tensor(key: str, dtype: object) -> GraphError:
         f"to_device: {key!r} has dtype {dtype}, and torch has no such tensors; "
         "encode it as numbers, or leave it out before to_device"
     )
-
-
-def tensors_of() -> Callable[[Mapping[str, Any], Collection[str]], Mapping[str, Any]]:
-    """What makes tensors of a batch; see `flowload.abc.powers.AtReader`. Imports torch."""
-    tensor = import_module("flowload.stages.device.tensor")
-    shared, at_once = tensor.SharedTensors(), import_module("torch").from_numpy
-
-    def tensors(arrays: Mapping[str, Any], whole: Collection[str]) -> Mapping[str, Any]:
-        made = {}
-        for key, array in arrays.items():
-            if key in whole and isinstance(array, np.ndarray) and not array.flags.writeable:
-                made[key] = shared.get(array, key)
-                continue
-            if isinstance(array, np.ndarray) and array.flags.writeable:
-                with suppress(TypeError, ValueError):  # 10 us for each array of a batch are much
-                    made[key] = at_once(array)
-                    continue
-            made[key] = tensor.as_tensor(array, key)
-        return made
-
-    return tensors

@@ -110,6 +110,11 @@ class CardMemory:
                 with self.lock:
                     self.copies.remove(oldest)
 
+    def waits(self, sizes: Mapping[str, int]) -> bool:
+        """Whether `wait` would not return at once."""
+        gone = (self.oldest_gone(kind, nbytes) for kind, nbytes in sizes.items())
+        return not all(event.query() for oldest in gone if oldest is not None for event in oldest.passed)
+
     def oldest_gone(self, kind: str, nbytes: int) -> Copied | None:
         """What to wait for before one more is copied; None: there is room, or nothing has gone."""
         with self.lock:

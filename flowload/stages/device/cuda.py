@@ -51,20 +51,29 @@ class ToCuda:
         prefetch: see `card_memory.ahead`.
         windows: the same of windows that batches share; None: no other number.
         large: batches are so large, and their sources so few, that each copy is waited for: see `places`.
+        shared: tensors of arrays that batches share, where no copy of one is waited for; None: each is, and
+            the tensor is known for as long as its array lives.
     """
 
     held = 0
     memoryless = True
 
     def __init__(
-        self, index: int, prefetch: int | None = None, *, windows: int | None = None, large: bool = False
+        self,
+        index: int,
+        prefetch: int | None = None,
+        *,
+        windows: int | None = None,
+        large: bool = False,
+        shared: SharedTensors | None = None,
     ) -> None:
         self.device = torch.device("cuda", index)
         self.stream = copy_stream(index)
         self.large = large
         self.underway = Underway()
         self.memory = CardMemory(prefetch, windows)
-        self.shared = SharedTensors(self.device)
+        self.shared = SharedTensors(self.device) if shared is None else shared
+        self.spares = shared is None  # sources of windows: each copy of one is waited for
 
     def push(self, block: Block, call: Call) -> list[Block]:
         """The batch on the GPU, some time; of a bundle each."""
@@ -72,10 +81,15 @@ class ToCuda:
             return [self.copy(batch, call) for batch in getattr(block, "bundled", (block,))]
 
     def copy(self, block: Block, call: Call) -> CudaBatch:
+        """Queue the copies of a batch. Raises GraphError for what is no batch."""
+        return self.queue(as_batch(block, call))
+
+    def queue(self, batch: Batch) -> CudaBatch:
         """Queue the copies of a batch. What they read stays alive, also where one of them fails."""
-        batch = as_batch(block, call)
         if not isinstance(batch, CudaBatch):  # nobody said what fills tensors that are on a card
-            batch = as_batch(wrapped(batch), call)
+            made = wrapped(batch)
+            assert isinstance(made, Batch)  # noqa: S101 - it was one
+            batch = made
         sizes = self.sizes(batch)
         self.memory.wait(sizes)
         keep: list[object] = list(self.sources(batch))
@@ -88,7 +102,7 @@ class ToCuda:
                 arrays, own = self.copied(source.arrays), self.copied(source.whole)
         finally:
             ready.record(self.stream)
-            self.underway.add(ready, keep, at_once=self.large or "shared" in sizes)
+            self.underway.add(ready, keep, at_once=self.large or (self.spares and "shared" in sizes))
         copies = [self.memory.add("own", [*arrays.values(), *own.values()])] if "own" in sizes else []
         whole = in_order({**own, **shared}, batch.whole)
         copies += self.memory.shared(shared.values())
@@ -123,6 +137,10 @@ class ToCuda:
             there = is_on_card(array) and array.device == self.device
             own += 0 if there else getattr(array, "nbytes", 0)
         return {kind: size for kind, size in (("own", own), ("shared", shared)) if size}
+
+    def at_once(self, sizes: Mapping[str, int]) -> bool:
+        """Whether copies of so many bytes, by kind, can be queued without waiting for anything."""
+        return self.underway.room() and not self.memory.waits(sizes)
 
     def room(self, block: Block) -> bool:
         """See `Paced`."""

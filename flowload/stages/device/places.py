@@ -20,6 +20,7 @@ __all__ = [
     "Place",
     "Places",
     "ahead_on_card",
+    "copies_ahead",
     "goes_to_card",
     "of_batches",
     "of_windows",
@@ -68,6 +69,22 @@ def ahead_on_card(setting: Setting, prefetch: int) -> int:
             told: int | None = stage.prefetch
             return prefetch if told is None else told
     return prefetch
+
+
+def copies_ahead(
+    setting: Setting, prefetch: int | None, windows: int | None
+) -> tuple[int | None, int | None]:
+    """Batches on a card beside the one in use, and windows that these share: None where they share none.
+
+    Args:
+        setting: of `to_device`.
+        prefetch: what the user says of it.
+        windows: the same, or what the windows say.
+    """
+    words = [stage.word for stage in setting.upstream]
+    if "read_windows" in words and "sample_within" in words:  # which leaves batches of indices
+        return prefetch or None, 1 if windows is None else windows
+    return windows, None
 
 
 def workers_between(setting: Setting) -> int:

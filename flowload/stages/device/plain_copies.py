@@ -44,15 +44,19 @@ class PlainCopies:
 
     Args:
         device: where to.
+        shared: tensors of arrays that batches share; None: each for as long as its array lives.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, shared: SharedTensors | None = None) -> None:
         self.device = device
-        self.shared = SharedTensors(device, waits=True)
+        self.shared = SharedTensors(device, waits=True) if shared is None else shared
 
     def apply(self, block: Block, call: Call) -> Batch:
+        """The batch on the device. Raises GraphError for what is no batch, and as `copy` does."""
+        return self.copy(as_batch(block, call))
+
+    def copy(self, batch: Batch) -> Batch:
         """The batch on the device. Raises GraphError for an array that it has no tensors for."""
-        batch = as_batch(block, call)
         try:
             source, shared = as_tensors(batch, self.shared)
         except TypeError as error:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from flowload.abc.needs import Need
 from flowload.abc.operators import Device, OnError, Operator, Setting
+from flowload.abc.powers import Finish
 from flowload.abc.stage import Joins, whole
 from flowload.blocks import Batch, Item
 from flowload.errors import GraphError
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
 
-from .at_reader import AsArrays, tensors_of
+from .at_reader import AsArrays
+from .places import copies_ahead
 from .to_cpu import ToCpu
 
 __all__ = ["ToDeviceStage", "to_device"]
@@ -109,11 +111,9 @@ class ToDeviceStage(Stage):
         if index is not None:
             from .cuda import ToCuda  # noqa: PLC0415 - imports torch
 
-            words = [stage.word for stage in setting.upstream]
-            ahead = self.ahead(setting)
-            if "read_windows" in words and "sample_within" in words:  # which leaves batches of indices
-                return (ToCuda(index, self.prefetch or None, windows=ahead),)
-            return (ToCuda(index, ahead, large="read_windows" in words),)
+            ahead, shared = copies_ahead(setting, self.prefetch, self.ahead(setting))
+            large = shared is None and any(stage.word == "read_windows" for stage in setting.upstream)
+            return (ToCuda(index, ahead, windows=shared, large=large),)
         if self.on_cpu():
             return (AsArrays(),) if self.ends_at_reader(setting) else (ToCpu(),)
         from .plain_copies import PlainCopies, find_device  # noqa: PLC0415 - imports torch
@@ -132,9 +132,27 @@ class ToDeviceStage(Stage):
         """Whether tensors are made in another process, where they are read."""
         return setting.elsewhere and not setting.downstream and self.on_cpu()
 
-    def at_reader(self) -> Callable[[Mapping[str, Any], Collection[str]], Mapping[str, Any]] | None:
-        """See `flowload.abc.powers.AtReader`."""
-        return tensors_of() if self.on_cpu() else None
+    def in_run(self) -> ToDeviceStage:
+        """See `AtReader`: batches cross the border as for a CPU, wherever their reader has them copied to."""
+        return replace(self, target="cpu", prefetch=None)
+
+    def at_reader(self, setting: Setting) -> Finish | None:
+        """See `AtReader`."""
+        index = self.index(setting.card)
+        if self.target == "auto":
+            say_once(choice(index))
+        from .reader.tensors import PlainAtReader, TensorsAtReader  # noqa: PLC0415 - imports torch
+
+        if index is not None:
+            from .reader.copies import CopiesAtReader  # noqa: PLC0415 - imports torch
+
+            ahead, shared = copies_ahead(setting, self.prefetch, self.ahead(setting))
+            return CopiesAtReader(index, ahead, windows=shared)
+        if self.on_cpu():
+            return TensorsAtReader()
+        from .plain_copies import find_device  # noqa: PLC0415 - imports torch
+
+        return PlainAtReader(find_device(self.target))
 
     def needs(self, setting: Setting) -> Iterable[Need]:
         """torch itself takes as long to import as a kernel to compile."""

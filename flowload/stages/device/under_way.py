@@ -60,6 +60,13 @@ class Underway:
             while self.copies and self.copies[0][0].query():
                 self.copies.popleft()
 
+    def room(self) -> bool:
+        """Whether one more may be added without waiting for another."""
+        with self.lock:
+            while self.copies and self.copies[0][0].query():
+                self.copies.popleft()
+            return len(self.copies) < self.most
+
     def finish(self) -> None:
         """Wait for all copies, and let go of what they read; while a graph is captured the next run does."""
         with self.lock:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from flowload.errors import ClosedRun, GraphError
+from flowload.runtime.child.ahead import Came
 from flowload.runtime.child.frames import Arrays, End, Frames, Mapped, Value, frame
-from flowload.runtime.child.inbox import Came, Ending, Inbox
+from flowload.runtime.child.inbox import Ending, Inbox
 from flowload.runtime.child.packing import Packer
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.memory.shared_file import SharedFile
@@ -71,7 +72,7 @@ def border() -> Iterator[Border]:
     file = SharedFile()
     ours, theirs = socket.socketpair()
     inbox = Inbox(
-        theirs, SharedFile(os.dup(file.fd)), threading.Lock(), None, ClosedRun, lambda told: OSError(*told)
+        theirs, SharedFile(os.dup(file.fd)), threading.Lock(), ClosedRun, lambda told: OSError(*told)
     )
     made = Border(Packer(file), BufferPool(file=file), ours, inbox, {})
     yield made

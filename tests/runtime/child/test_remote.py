@@ -116,7 +116,7 @@ def test_batches_that_are_held_stay_and_memory_is_used_again() -> None:
             next(batches)
         inbox = batches._connection.inboxes["out"]
         inbox.tell()
-        assert len(inbox.loans) <= 2, "what nobody looks at was given back"
+        assert len(inbox.memory.loans) <= 2, "what nobody looks at was given back"
         assert batches.stats().buffers_made <= made + inbox.ahead
         assert last["x"][0, 0] == first_of(19)
     assert (last["x"] == np.arange(first_of(19), first_of(19) + (32 << 12)).reshape(32, -1)).all()
