@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -18,12 +19,9 @@ from .ray_library import ray
 
 __all__ = ["RayWorker", "capacity_of", "start_of"]
 
+log = logging.getLogger("flowload")
+
 Options: TypeAlias = Mapping[str, Any]  #: of Ray's actors
-PLACING = {
-    "scheduling_strategy",
-    "label_selector",
-    "accelerator_type",
-}  #: options that say which nodes will do
 
 
 def start_of(how: OnRay) -> Start:
@@ -111,15 +109,23 @@ def options_of(placement: Placement, number: int) -> Options:
 
 
 def capacity_of(how: OnRay) -> int | None:
-    """How many actors the nodes of the cluster hold if nothing else uses them; None: that cannot be told."""
+    """How many actors the nodes of the cluster hold if nothing else uses them; None: that cannot be told.
+
+    They may be fewer where options say which nodes will do: those that find no room are waited for.
+    """
     options = {} if isinstance(how.placement, str) else how.placement
     needs = {"CPU": options.get("num_cpus", how.cpus), "GPU": options.get("num_gpus", 0)}
     needs |= {"memory": options.get("memory", 0), **options.get("resources", {})}
     needs = {name: need for name, need in needs.items() if need}
-    if not needs or options.keys() & PLACING:
+    if not needs:
+        return None
+    try:
+        nodes = connected().nodes()
+    except ray().exceptions.RayError as error:
+        log.warning("Ray does not say which nodes it has: %s", error)
         return None
     found = 0
-    for node in connected().nodes():
+    for node in nodes:
         has = node["Resources"]
         if node["Alive"] and not (how.placement == "cpu" and has.get("GPU")):
             found += min(int(has.get(name, 0) / need + 1e-9) for name, need in needs.items())

@@ -40,6 +40,7 @@ class Room:
         self.lanes = lanes
         self.wanted = wanted
         self.capacity = capacity
+        self.known = lanes  # what the cluster held when it last said so
         self.patience = FIRST
         self.full: tuple[int, int] | None = None  # capacity at which so many workers were all that found room
 
@@ -54,7 +55,8 @@ class Room:
     def held(self) -> int:
         """Workers that the cluster holds, as far as is known."""
         found = None if self.capacity is None else self.capacity()
-        return self.lanes if found is None else found
+        self.known = self.known if found is None else found
+        return self.known
 
     def first(self) -> int:
         """How many to begin with, now."""

@@ -69,6 +69,14 @@ def test_as_many_as_the_cluster_holds() -> None:
     assert room.decided(3, alive=3, waited=0.0, spares=0) == (3, 5)
 
 
+def test_a_cluster_that_does_not_answer_holds_what_it_held() -> None:
+    told: list[int | None] = [3]
+    room = Room(24, 8, lambda: told[0])
+    assert room.first() == 3
+    told[0] = None
+    assert room.decided(4, alive=3, waited=0.0, spares=0) == (3, 5)
+
+
 def noisy() -> fl.Graph:
     rows = fl.rows({"x": np.arange(4000)}) >> fl.shuffle() >> fl.shard(lanes=4)
     return rows >> fl.batch(4)
