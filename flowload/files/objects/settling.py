@@ -13,13 +13,14 @@ import asyncio
 import atexit
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 __all__ = ["Settling", "asked", "settled"]
 
 T = TypeVar("T")
+Given = TypeVarTuple("Given")
 
 PATIENCE = 1.0  #: seconds that the end of a process waits for a library at most
 LOOK = 0.001
@@ -58,7 +59,7 @@ class Settling(asyncio.SelectorEventLoop):
         return Answer(loop=self)
 
     def call_soon_threadsafe(
-        self, callback: Any, *args: Any, context: Context | None = None
+        self, callback: Callable[[*Given], object], *args: *Given, context: Context | None = None
     ) -> asyncio.Handle:
         """See asyncio; what comes back to the caller is the last that it wanted."""
         try:
