@@ -108,7 +108,7 @@ def test_an_answer_for_a_loop_that_has_closed_is_settled(monkeypatch: pytest.Mon
         future = runner.run(main())
     assert not settled()
     with pytest.raises(RuntimeError, match="closed"):
-        Late(future).answer()
+        future.get_loop().call_soon_threadsafe(give, future)
     assert settled()
 
 
