@@ -25,6 +25,7 @@ from .call import Account
 from .journal import Journal
 from .plain import Made, Plain, Word
 from .resume_runs import can_run, check_runs
+from .resume_worlds import check_worlds
 from .seat import Seat
 from .stage import state_as_json
 
@@ -50,8 +51,9 @@ def check_resume(
     and there is no cut.
 
     A drawing that begins with its sources is also run: left behind a batch, and gone on with from its state,
-    as JSON and from a file, with other numbers of CPUs, twice in a row. One whose streams join is examined in
-    this way alone.
+    as JSON and from a file, with other numbers of CPUs, twice in a row; with several passes also where these
+    are kept apart (`align=True`). One with lanes goes on with other numbers of ranks, from the state of all
+    of them and of one. A drawing whose streams join, or that has lanes, is examined in these ways alone.
 
     Args:
         stage: its declaration, or the graph that its word returns.
@@ -59,7 +61,8 @@ def check_resume(
         seed: of the run.
         epochs: passes of a source.
         cpus: what the stage is told.
-        runs: behind so many batches, evenly spread, a run is left; None: behind every one.
+        runs: behind so many batches, evenly spread, a run is left, behind half as many with
+            `align=True`; None: behind every one.
 
     Returns:
         how many cuts were tried, of operators where the streams never join.
@@ -73,13 +76,27 @@ def check_resume(
         True
     """
     bench = set_up(stage, blocks, seed=seed, epochs=epochs, cpus=cpus)
-    joins = any(len(placed.inputs) > 1 for placed in bench.graph.plan.nodes)
+    joins = any(len(placed.inputs) > 1 or has_lanes(placed.stage) for placed in bench.graph.plan.nodes)
     cuts = 0 if joins else check_operators(bench)
     if bench.words or not can_run(bench.graph):
         return cuts
     how: Any = {"seed": seed, "epochs": epochs, "even": "allow", "on_change": "accept"}
-    left = check_runs(bench.graph, cuts=runs, **how)
+    left = 0
+    for align in (False, True) if epochs > 1 else (False,):
+        left += check_runs(bench.graph, cuts=halved(runs) if align else runs, align=align, **how)
+        check_worlds(bench.graph, align=align, **how)
     return left if joins else cuts
+
+
+def halved(runs: int | None) -> int | None:
+    """Half as many; None: all of them."""
+    return None if runs is None else max(1, runs // 2)
+
+
+def has_lanes(stage: Stage) -> bool:
+    """Whether streams part at it, to join again."""
+    share = stage.share()
+    return share is not None and share.lanes is not None
 
 
 def check_operators(bench: Bench) -> int:

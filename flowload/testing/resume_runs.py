@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +17,7 @@ from flowload.runtime.state.snapshots import Snapshots
 from .bench import fail
 from .content import copied, difference
 
-__all__ = ["can_run", "check_runs"]
+__all__ = ["as_often_as_can_be", "can_run", "check_runs", "through_json"]
 
 Read: TypeAlias = tuple[str, Any]  #: an output, and what it gave
 
@@ -33,8 +33,9 @@ def check_runs(
 ) -> int:
     """Leave a run behind a batch, and go on from its state in another; and from that one's state in a third.
 
-    States are taken as often as can be, written as JSON or to a file, in turn, and read in runs with other
-    numbers of CPUs. What comes must be what an uninterrupted run gives, bit for bit, its ledger included.
+    States are written as JSON or to a file, in turn, and read in runs with other numbers of CPUs. Parts are
+    saved as often as can be, or when they are asked for: `Batches.cut`. What comes must be what an
+    uninterrupted run gives, bit for bit, its ledger included.
 
     Args:
         graph: what runs by itself.
@@ -46,11 +47,11 @@ def check_runs(
     Returns:
         behind how many batches a run was left.
     """
-    with as_often_as_can_be():
-        whole = read(graph, seed=seed, **how)
-        places = range(len(whole) + 1) if cuts is None else spread(len(whole), cuts)
-        for number, place in enumerate(places):
-            saved = through_json if number % 2 else through_file
+    whole = read(graph, seed=seed, **how)
+    places = range(len(whole) + 1) if cuts is None else spread(len(whole), cuts)
+    for number, place in enumerate(places):
+        saved = through_json if number % 2 else through_file
+        with when_asked() if number % 3 == 1 else as_often_as_can_be():
             check_place(graph, whole, place, saved, cpus[number % len(cpus) :] + cpus, {"seed": seed, **how})
     return len(places)
 
@@ -79,6 +80,7 @@ def part(
 ) -> tuple[list[Read], State]:
     """So many batches, and the state behind them."""
     with graph.iterate(state=state, cpus=cpus, **how) as run:
+        run.cut()
         stream = in_turn(graph, run)
         return [next(stream) for _ in range(count)], run.state_dict()
 
@@ -120,11 +122,21 @@ def through_file(state: State) -> State:
     return found if found is not None else fail("a state was written, and there is none")
 
 
-@contextmanager
-def as_often_as_can_be() -> Iterator[None]:
+def as_often_as_can_be() -> AbstractContextManager[None]:
     """Runs that begin in here save their parts whenever they can."""
+    return every(0.0)
+
+
+def when_asked() -> AbstractContextManager[None]:
+    """Runs that begin in here save their parts when somebody asks for it."""
+    return every(3600.0)
+
+
+@contextmanager
+def every(seconds: float) -> Iterator[None]:
+    """Runs that begin in here save their parts as often."""
     before = Snapshots.every
-    Snapshots.every = 0.0
+    Snapshots.every = seconds
     try:
         yield
     finally:

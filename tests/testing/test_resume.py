@@ -1,10 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
-from flowload.abc.operators import Mark, State
+import flowload as fl
+from flowload.abc.operators import Mark, Setting, State
 from flowload.blocks import ORIGIN, Frames
 from flowload.graph import place
 from flowload.stages.chunks.reservoir import ReservoirStage
@@ -110,3 +113,66 @@ def test_the_material_is_not_touched() -> None:
     )
     check_resume(ReservoirStage(frames=2), [frames])
     assert (frames.data == FRAMES[0].data).all()
+
+
+def numbers(lanes: int | None = None) -> fl.Graph:
+    rows = fl.rows({"x": np.arange(48)}) >> fl.shuffle()
+    return (rows if lanes is None else rows >> fl.shard(0, 1, lanes=lanes)) >> fl.batch(4)
+
+
+@pytest.mark.slow
+def test_lanes_go_on_for_any_number_of_ranks() -> None:
+    assert check_resume(numbers(6) >> fl.map(lambda batch: {"x": -batch["x"]}), runs=2) == 3 + 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddsLanes(fl.Stage):
+    """Adds how many lanes this rank has."""
+
+    word: ClassVar[str] = "adds_lanes"
+    accepts: ClassVar[tuple[type, ...]] = (fl.Batch,)
+    makes: ClassVar[type | None] = fl.Batch
+
+    def open(self, setting: Setting) -> list[Any]:
+        return [AddsTo(len(setting.here))]
+
+
+class AddsTo:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def apply(self, block: fl.Batch, call: Any) -> fl.Batch:
+        return fl.Batch({"x": block["x"] + self.number})
+
+
+@pytest.mark.slow
+def test_a_lane_that_knows_of_its_rank_is_found() -> None:
+    with pytest.raises(AssertionError, match="gone on with other numbers of ranks"):
+        check_resume(numbers(6) >> place(AddsLanes()), runs=1)
+
+
+class ForgetsPasses:
+    """Adds the number of passes that were kept apart, and does not save it."""
+
+    passes = 0
+
+    def push(self, block: fl.Batch, call: Any) -> list[fl.Batch]:
+        return [fl.Batch({"x": block["x"] + self.passes})]
+
+    def flush(self, call: Any) -> list[fl.Batch]:
+        self.passes += 1
+        return []
+
+    def state(self) -> State:
+        return {}
+
+    def restore(self, state: State) -> None:
+        pass
+
+
+@pytest.mark.slow
+def test_what_resumes_wrongly_where_passes_are_kept_apart_is_found() -> None:
+    graph = numbers() >> fl.fold(ForgetsPasses)
+    assert check_resume(graph, epochs=1) > 0
+    with pytest.raises(AssertionError, match=r"left behind batch \d+, and again behind \d+ more"):
+        check_resume(graph, runs=None)
