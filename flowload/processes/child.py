@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import mmap
 import os
 import pickle
@@ -36,7 +37,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Memory", "Slots", "nameless", "pack", "places", "receive", "send", "unpack"]
+__all__ = ["Memory", "Slots", "dumps", "nameless", "pack", "places", "receive", "send", "unpack"]
 
 HEAD = struct.Struct("<Q?")
 ALIGNED = 64  #: bytes
@@ -117,7 +118,38 @@ def places(sizes: Sequence[int]) -> list[int]:
     return found
 
 
-def pack(value: Any, dumps: Callable[..., bytes] = pickle.dumps) -> tuple[bytes, list[Bytes]]:
+class Pickler(pickle.Pickler):
+    """Takes a plain tensor's memory for its array's; names what torch and numpy have, and nothing of ours.
+
+    torch would copy it into the pickle, and torch 2.13 cannot read its own pickles of uint16, uint32, uint64.
+    """
+
+    def reducer_override(self, value: Any) -> Any:
+        """How a tensor is made again; anything else as it says itself."""
+        torch = sys.modules.get("torch")
+        kind = getattr(torch, "Tensor", None)  # another thread may be in the midst of importing it
+        if torch is None or kind is None or type(value) is not kind:
+            return NotImplemented
+        odd = value.requires_grad or value.is_conj() or value.is_neg() or value.is_quantized
+        if odd or value.device.type != "cpu" or value.layout is not torch.strided:
+            return NotImplemented
+        plain = value.contiguous()
+        try:
+            return torch.from_numpy, (plain.numpy(),)
+        except TypeError:  # numpy has no such numbers: bfloat16
+            if plain.dim() != 1:
+                return kind.reshape, (plain.reshape(-1), tuple(plain.shape))
+            return kind.view, (plain.view(torch.uint8), plain.dtype)
+
+
+def dumps(value: Any, *, protocol: int, buffer_callback: Callable[[pickle.PickleBuffer], object]) -> bytes:
+    """As `pickle.dumps`, plain tensors as arrays."""
+    text = io.BytesIO()
+    Pickler(text, protocol=protocol, buffer_callback=buffer_callback).dump(value)
+    return text.getvalue()
+
+
+def pack(value: Any, dumps: Callable[..., bytes] = dumps) -> tuple[bytes, list[Bytes]]:
     """A value's pickle, and the bytes of its arrays, which are not in it."""
     buffers: list[pickle.PickleBuffer] = []
     meta = dumps(value, protocol=5, buffer_callback=buffers.append)

@@ -115,3 +115,8 @@ def tells_and_waits(_: int) -> int:
 
 def interrupted(_: int) -> Any:
     return signal.getsignal(signal.SIGINT)
+
+
+def seen_as_tensors(batch: Batch) -> Batch:
+    """The same tensors, and what they are there."""
+    return {**batch, "kinds": [f"{value.dtype} {tuple(value.shape)}" for value in batch.values()]}

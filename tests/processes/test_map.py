@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 
 import flowload as fl
 from flowload.errors import GraphError, MissingExtra, ProcessDied, UserCodeError
+from flowload.processes.child import pack, unpack
 from flowload.tracebacks import failing_line
 from tests.descriptors import none_left_open
 from tests.processes import functions
@@ -265,3 +267,52 @@ def test_signals_of_the_terminal_are_the_parents() -> None:
     graph = fl.source(lambda: iter(range(3))) >> fl.map(functions.interrupted, executor="process", workers=1)
     with graph.iterate() as batches:
         assert list(batches) == [signal.SIG_IGN] * 3
+
+
+# --- tensors ----------------------------------------------------------------------------------------
+
+UNSIGNED = {
+    name: np.arange(10).astype(name) for name in ("uint8", "uint16", "uint32", "uint64", "int64", "bool")
+}
+
+
+@pytest.mark.slow
+def test_tensors_of_all_numbers_go_there_and_back() -> None:
+    """torch 2.13 cannot read its own pickles of uint16, uint32 and uint64."""
+    graph = fl.rows(UNSIGNED) >> fl.batch(5) >> fl.to_device("cpu")
+    with (graph >> fl.map(functions.seen_as_tensors, executor="process", workers=1)).iterate() as batches:
+        found = list(batches)
+    assert len(found) == 2
+    for number, batch in enumerate(found):
+        for name, values in UNSIGNED.items():
+            assert str(batch[name].dtype) == f"torch.{name}"
+            np.testing.assert_array_equal(batch[name].numpy(), values[5 * number : 5 * number + 5])
+        assert batch["kinds"] == [f"torch.{name} (5,)" for name in UNSIGNED]
+
+
+def test_tensors_lie_beside_the_pickle_whatever_they_are() -> None:
+    numbers = torch.arange(24).reshape(4, 6)
+    values = {
+        **{
+            str(kind): numbers.to(kind)
+            for kind in (torch.uint64, torch.uint16, torch.bfloat16, torch.float16)
+        },
+        "turned": numbers.t(),
+        "every other": numbers[:, ::2].to(torch.bfloat16),
+        "one": torch.tensor(3.0),
+        "one bfloat16": torch.tensor(3.0).to(torch.bfloat16),
+        "none": numbers[:0].to(torch.uint32),
+        "complex": torch.tensor([1 + 2j]),
+        "conjugate": torch.tensor([1 + 2j]).conj(),
+        "learnt": torch.nn.Parameter(torch.ones(2)),
+        "sparse": torch.eye(3).to_sparse(),
+    }
+    meta, buffers = pack({"deep": [values]})
+    found = unpack(meta, [buffer.copy() for buffer in buffers])["deep"][0]
+    assert sum(buffer.nbytes for buffer in buffers) >= sum(values[key].nbytes for key in list(values)[:8])
+    for key, value in values.items():
+        assert type(found[key]) is type(value)
+        assert found[key].dtype == value.dtype
+        assert found[key].shape == value.shape
+        assert torch.equal(found[key].to_dense(), value.to_dense()), key
+    found["turned"] += 1  # memory that may be written to
