@@ -2,8 +2,9 @@
 
 A *fold* is `push` and `flush`, a *map* `apply`, a *source* `epoch`; a *table* is a length and a `gather`, and
 a *record format* an `index` and an `inflate`. What else each can do is a power of its own: `powers` has those
-of operators, `record_powers` those of tables. The full forms, which our own formats have, are in `records`,
-`windows` and `chunk_formats`. Everybody may import this package; it imports `errors` and `files` alone.
+of operators, `growing` of those whose data grow, and `record_powers` those of tables. The full forms, which
+our own formats have, are in `records`, `windows` and `chunk_formats`. Everybody may import this package; it
+imports `errors` and `files` alone.
 
 >>> from flowload.abc import Fold, RecordFormat, Records, Source, Stage, Table
 """

@@ -66,7 +66,7 @@ class Stage:
     fan_in: ClassVar[bool] = False  #: takes several inputs
     executor: ClassVar[str] = "kernel"  #: where its calls run: "kernel" (as many threads as CPUs) or "io"
     growing: ClassVar[bool] = False  #: a source that may never end; a field or property may override it
-    retells: ClassVar[bool] = False  #: it grows, and a run over it can go on: see `powers.Retelling`
+    retells: ClassVar[bool] = False  #: it grows, and a run over it can go on: see `growing.Retelling`
     #: What its operators draw is keyed by the number of the pass already: else the run does that.
     keyed_by_pass: ClassVar[bool] = False
     bundles: ClassVar[bool] = False  #: takes several batches as one block; a property may override it

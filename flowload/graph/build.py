@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,7 +18,7 @@ from .drop import Drop
 from .engine import Engine, Even, OnChange, RunOrder
 from .faces import Batches, Stream
 from .flow import UNKNOWN, Ends, Flow, outputs_of, read_flow
-from .join import join, rename, restage
+from .join import join, no_graph, rename, restage
 from .keywords import names_keywords
 from .names import check_node_name, near
 from .node import Node, Port, Stage
@@ -294,12 +294,4 @@ def as_graph(value: object, side: str) -> Graph:
     """The operand as a graph. Raises GraphError that says how to make it one."""
     if isinstance(value, Graph):
         return value
-    hint = ""
-    if isinstance(value, Stage):
-        hint = "; make it a graph with place(...)"
-    elif isinstance(value, Sequence | Mapping):
-        hint = "; a port has one reader: put a tee(...) between"
-    elif callable(value):
-        hint = "; call it, or wrap a function of your own in fl.map(...)"
-    where = "outputs() takes graphs; there" if side == "outputs" else f"'>>' joins graphs; on its {side}"
-    raise GraphError(f"{where} is {value!r}{hint}")
+    raise no_graph(value, side)

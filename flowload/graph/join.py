@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from flowload.errors import GraphError
 from .flow import Ends, Flow
 from .node import Node, Port, Stage
 
-__all__ = ["join", "rename", "restage"]
+__all__ = ["join", "no_graph", "rename", "restage"]
 
 
 class Drawing(Protocol):
@@ -143,3 +143,16 @@ def rebuild(drawing: Drawing, index: int, node: Node) -> tuple[Ends, tuple[Node,
         new.append(node if number == index else replace(old, inputs=ports))
     ends = tuple((name, Port(new[flow.index[port.node]], port.name)) for name, port in drawing.ends)
     return ends, tuple(new[flow.index[sink]] for sink in drawing.sinks)
+
+
+def no_graph(value: object, side: str) -> GraphError:
+    """The error for an operand that is no graph, which says how to make it one."""
+    hint = ""
+    if isinstance(value, Stage):
+        hint = "; make it a graph with place(...)"
+    elif isinstance(value, Sequence | Mapping):
+        hint = "; a port has one reader: put a tee(...) between"
+    elif callable(value):
+        hint = "; call it, or wrap a function of your own in fl.map(...)"
+    where = "outputs() takes graphs; there" if side == "outputs" else f"'>>' joins graphs; on its {side}"
+    return GraphError(f"{where} is {value!r}{hint}")

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from flowload.abc.powers import Arriving, Counting
+from flowload.abc.growing import Arriving, Counting
 from flowload.blocks import Files
 from flowload.errors import GraphError
 from flowload.runtime.capture import Capture

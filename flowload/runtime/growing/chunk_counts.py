@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from flowload.abc.powers import Arriving, Counting
+from flowload.abc.growing import Arriving, Counting
 from flowload.runtime.tasks.call import Member
 
 __all__ = ["ChunkCounts", "chunk_counts"]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from flowload.abc.powers import Comparing, Retelling
+from flowload.abc.growing import Comparing, Retelling
 from flowload.runtime.tasks.segment import Segment
 
 __all__ = ["without_gone"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flowload.abc.powers import Arriving
+from flowload.abc.growing import Arriving
 from flowload.runtime.tasks.call import Member
 
 from .arrivals import Arrivals

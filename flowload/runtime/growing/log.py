@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from flowload.abc.powers import Idling, Retelling
+from flowload.abc.growing import Retelling
+from flowload.abc.powers import Idling
 from flowload.errors import GraphError
 from flowload.graph import Graph
 from flowload.runtime.tasks.call import Member

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from flowload.abc.powers import Rooted
+from flowload.abc.growing import Rooted
 from flowload.runtime.tasks.call import Member
 
 __all__ = ["moved", "roots_of"]

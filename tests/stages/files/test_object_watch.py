@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import flowload as fl
+from flowload.abc.growing import Arriving, Retelling
 from flowload.abc.operators import Mark, Source
-from flowload.abc.powers import Arriving, Closing, Retelling, Stopping
+from flowload.abc.powers import Closing, Stopping
 from flowload.blocks import Files
 from flowload.errors import DataError, GraphError, NoDataError
 from flowload.files.objects.place import Place

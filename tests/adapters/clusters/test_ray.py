@@ -21,8 +21,8 @@ import pytest
 import flowload as fl
 from flowload.errors import GraphError, MissingExtra
 
-JOB = Path(__file__).parent / "children" / "ray_job.py"
-ROOT = Path(__file__).parents[2]
+JOB = Path(__file__).parents[1] / "children" / "ray_job.py"
+ROOT = Path(__file__).parents[3]
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 
