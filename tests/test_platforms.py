@@ -74,6 +74,7 @@ def test_advice_is_taken_or_not(kernel: OldKernel, monkeypatch: pytest.MonkeyPat
         assert advise(mapping, "MADV_NORMAL", 0, mmap.PAGESIZE)
 
 
+@pytest.mark.slow
 def test_runs_need_no_huge_pages(kernel: OldKernel) -> None:
     rows = fl.rows({"x": np.arange(200_000 * 16, dtype=np.float32).reshape(-1, 16)}) >> fl.batch(50_000)
     with rows.iterate() as run:  # leases of 3 MiB

@@ -73,6 +73,7 @@ def test_a_folder_without_a_state_is_named(write: Write, tmp_path: Path, capsys:
     assert "--resume" in err
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_leaves(write: Write, tmp_path: Path) -> None:
     file, states = write(ROWS), tmp_path / "states"
     command = ["-m", "flowload", "run", file, "--epochs", "inf", "--plain"]

@@ -161,6 +161,7 @@ def test_the_drawing_is_the_same_in_every_process() -> None:
     assert len(told) == 1
 
 
+@pytest.mark.slow
 def test_resumed_in_the_middle_it_goes_on(raw: Path) -> None:
     graph = fl.load(GAMES, data=raw, batch_size=50, split="train", device="cpu")
     with graph.iterate(seed=4, epochs=2) as run:

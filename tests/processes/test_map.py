@@ -58,6 +58,7 @@ def nothing_is_left() -> Iterator[None]:
         assert {child.pid for child in me.children()} <= before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("random", [False, True])
 def test_the_stream_is_that_of_threads(workers: int, *, random: bool) -> None:

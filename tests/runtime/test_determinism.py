@@ -253,6 +253,7 @@ def as_lists(sizes: list[int], line: Steps) -> list[list[int]]:
     return blocks
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 12), max_size=12),

@@ -20,6 +20,7 @@ sys.exit(3)
 """
 
 
+@pytest.mark.slow
 def test_a_program_has_its_words_folder_environment_streams_and_status(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(TELLS)
     told = f"__main__ ['a', 'b'] {tmp_path} here True\n"

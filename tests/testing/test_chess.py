@@ -69,10 +69,12 @@ def whole(path: Path) -> Graph:
     )
 
 
+@pytest.mark.slow
 def test_the_whole_pipeline_keeps_what_its_stages_promise(sample_tar: Path) -> None:
     assert check_stage(whole(sample_tar), seeds=(3,))
 
 
+@pytest.mark.slow
 def test_the_whole_pipeline_resumes_exactly(sample_tar: Path) -> None:
     assert check_resume(whole(sample_tar), epochs=2) > 3
 

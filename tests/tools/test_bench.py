@@ -282,7 +282,7 @@ def test_auto_is_measured_beside_the_cpu() -> None:
     assert [line.split(",")[0] for line in told] == ["chess", "games"]
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 def test_maps_are_measured_in_threads_and_in_processes() -> None:
     """Each way does the same; how many times as fast is the bench's to say."""
     batch = {"x": np.linspace(-3, 3, 8, dtype=np.float32).reshape(2, 4)}
@@ -295,7 +295,7 @@ def test_maps_are_measured_in_threads_and_in_processes() -> None:
     assert ("no lock" in told[1]) is not has_lock()
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 def test_a_process_of_its_own_is_measured_beside_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """That both give the same is for other tests; what it costs is the bench's to say."""
     monkeypatch.setattr(elsewhere, "LEAST", 1)

@@ -96,6 +96,7 @@ def shared_memory() -> set[str]:
     return {each.name for each in Path("/dev/shm").iterdir() if "plasma" in each.name}
 
 
+@pytest.mark.hammer  # twelve seconds of CPU, as each test with a cluster
 @needs_ray
 def test_two_actors_one_of_them_killed(tmp_path: Path) -> None:
     found = run(tmp_path, "quick")
@@ -191,6 +192,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         both.on_ray()
 
 
+@pytest.mark.slow
 def test_nothing_of_ray_is_imported_before_it_is_asked_for() -> None:
     code = "import sys, flowload; assert not [name for name in sys.modules if 'ray' in name.split('.')]"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=100)

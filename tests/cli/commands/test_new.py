@@ -45,6 +45,7 @@ def test_what_it_refuses(
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("there.py", "mine")]
 
 
+@pytest.mark.slow
 def test_run_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["run", "games", "--batches", "1", "--packed", str(tmp_path / "packed")]) == 0

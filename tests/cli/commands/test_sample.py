@@ -41,6 +41,7 @@ def test_an_empty_folder_will_do(tmp_path: Path) -> None:
     assert content(tmp_path) == content(sample_path("chess"))
 
 
+@pytest.mark.slow
 def test_what_is_written_can_be_run(tmp_path: Path, capsys: Capture) -> None:
     folder = str(tmp_path / "data")
     assert main(["sample", "chess", folder]) == 0

@@ -189,6 +189,7 @@ def test_windows_and_rows_are_those_of_the_folder(s3: S3, tmp_path: Path) -> Non
     assert fl.read_range(url, 10, 20)["timeseries"].tobytes() == DATA[10:20].tobytes()
 
 
+@pytest.mark.slow
 def test_states_interchange_with_a_folder_and_know_other_metadata(s3: S3, tmp_path: Path) -> None:
     url = stored_array(s3, tmp_path, codec="zstd")
 

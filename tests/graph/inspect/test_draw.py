@@ -57,6 +57,7 @@ def read_mermaid(quoted: str) -> list[str]:
     return [html.unescape(re.sub(r"#(\d+);", r"&#\1;", line)) for line in lines]
 
 
+@pytest.mark.slow
 @given(st.lists(NASTY, min_size=1, max_size=3))
 def test_dot_shows_every_character(lines: list[str]) -> None:
     quoted = dot_text(lines)

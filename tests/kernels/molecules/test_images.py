@@ -219,6 +219,7 @@ def test_it_stops_where_the_flag_is_set() -> None:
     assert fill_images(out, out.copy(), np.empty((count, 3), np.int32), found, sizes, 2, stop) == STOPPED
 
 
+@pytest.mark.slow
 def test_counts_are_those_of_the_lists() -> None:
     frames = [atoms_of(name, (True, True, False)) for name in ("silicon", "a slab", "wurtzite")]
     places = np.concatenate([atoms.positions for atoms in frames]).astype(np.float32).ravel()

@@ -121,6 +121,7 @@ def test_a_bad_molecule_is_told_and_not_written(what: str, streamed: bool) -> No
         assert (made[1:] == 7).all()
 
 
+@pytest.mark.slow
 @given(
     folders=st.lists(naive.ragged(rows=6), min_size=1, max_size=3),
     lacks=st.lists(st.booleans(), min_size=3, max_size=3),

@@ -42,6 +42,7 @@ def molecules(sizes: list[int], spread: float, seed: int, slots: int) -> NDArray
     return places.reshape(len(sizes), -1)
 
 
+@pytest.mark.slow
 @given(
     sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4),
     spread=st.sampled_from([0.0, 0.5, 3.0, 1e4]),

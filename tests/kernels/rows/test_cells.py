@@ -102,6 +102,7 @@ def test_float16_is_the_same_with_and_without_the_processors_own_word() -> None:
     assert made.view(np.uint16).tolist() == one_by_one
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     shape=st.tuples(st.integers(0, 5), st.integers(1, 9)),

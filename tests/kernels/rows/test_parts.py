@@ -95,6 +95,7 @@ CASES = st.tuples(
 )
 
 
+@pytest.mark.slow
 @np.errstate(over="ignore")
 @settings(max_examples=80, deadline=None)
 @given(case=CASES, data=st.data())
@@ -111,6 +112,7 @@ def test_parts_of_rows_in_memory_are_those_of_the_twin(
     assert found == sum(lost(row, starts, run, kind) for row in chunk for starts, run, _, kind in asked)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(pread_address() is None, reason="the system's pread is not known by its name")
 @np.errstate(over="ignore")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -77,6 +77,7 @@ def firefox(tmp_path: Path) -> Iterator[Firefox]:
             process.kill()
 
 
+@pytest.mark.hammer  # another browser is started
 def test_firefox_shows_the_same_page(firefox: Firefox, pages: Pages) -> None:
     scene = scene_of(three(), 40, slow="add")
     firefox.ask("browsingContext.setViewport", context=firefox.tab, viewport={"width": 1280, "height": 900})

@@ -30,6 +30,7 @@ def numbers(count: int = 40, size: int = 4) -> fl.Graph:
     return fl.rows({"x": np.arange(count)}) >> fl.batch(size)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_named_and_leaves_nothing() -> None:
     batches: Any
     with numbers(4000).iterate(process=True) as batches:
@@ -41,6 +42,7 @@ def test_a_process_that_is_killed_is_named_and_leaves_nothing() -> None:
             batches.stats()
 
 
+@pytest.mark.slow
 def test_who_leaves_while_a_call_does_not_end_waits_for_no_longer_than_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -49,6 +51,7 @@ def test_who_leaves_while_a_call_does_not_end_waits_for_no_longer_than_told(
         assert next(batches)["x"][0] == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_nobody_has_any_more_ends_its_process() -> None:
     batches: Any = numbers(4000).iterate(process=True)
     next(batches)
@@ -89,6 +92,7 @@ def test_what_a_killed_process_had_given_stays() -> None:
     assert [each.tolist() for each in held] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
 
 
+@pytest.mark.slow
 def test_readers_that_wait_are_told_of_a_death() -> None:
     batches: Any
     found: list[Exception] = []
@@ -112,6 +116,7 @@ def test_readers_that_wait_are_told_of_a_death() -> None:
     assert [type(each) for each in found] == [ProcessDied] * 3
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_a_reader_waits_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(self: Frames, *, wait: bool) -> None:
         raise KeyboardInterrupt
@@ -127,6 +132,7 @@ def test_ctrl_c_while_a_reader_waits_ends_the_run(monkeypatch: pytest.MonkeyPatc
     assert batches.stats().blocks_delivered >= 1
 
 
+@pytest.mark.slow
 def test_leaving_while_another_thread_reads_wakes_it() -> None:
     batches: Any
     found: list[Exception] = []

@@ -122,6 +122,7 @@ def test_batches_that_are_held_stay_and_memory_is_used_again() -> None:
     assert (last["x"] == np.arange(first_of(19), first_of(19) + (32 << 12)).reshape(32, -1)).all()
 
 
+@pytest.mark.slow
 def test_what_was_taken_is_counted_when_the_run_is_left() -> None:
     with numbers(4000).iterate(process=True) as batches:
         for _ in range(5):
@@ -154,6 +155,7 @@ def test_memory_that_is_too_small_is_let_go() -> None:
             del batch
 
 
+@pytest.mark.slow
 def test_an_error_is_the_users_with_its_stage_and_line() -> None:
     with (numbers() >> fl.map(functions.divides)).iterate(process=True) as batches:
         assert next(batches)["x"].tolist() == [0, 1, 2, 3]

@@ -41,6 +41,7 @@ def test_it_is_not_begun_outside_of_its_block(running: Any) -> None:
     running(main)
 
 
+@pytest.mark.slow
 def test_batches_and_states_are_those_of_a_run_in_this_process(running: Any) -> None:
     with shuffled().iterate(seed=3, epochs=2) as batches:
         wanted = [batch["x"].tolist() for batch in batches]
@@ -68,6 +69,7 @@ def test_batches_and_states_are_those_of_a_run_in_this_process(running: Any) -> 
     running(main)
 
 
+@pytest.mark.slow
 def test_tasks_share_an_output_and_read_others(running: Any) -> None:
     left, right = (fl.rows({"x": np.arange(n)}) >> fl.batch(2) for n in (400, 300))
     found: dict[str, list[int]] = {"left": [], "right": []}
@@ -90,6 +92,7 @@ def test_tasks_share_an_output_and_read_others(running: Any) -> None:
     }
 
 
+@pytest.mark.slow
 def test_who_waits_can_be_cancelled_and_holds_up_nobody(
     running: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +115,7 @@ def test_who_waits_can_be_cancelled_and_holds_up_nobody(
     running(main)
 
 
+@pytest.mark.slow
 def test_errors_are_raised_at_the_reader(running: Any) -> None:
     async def main() -> None:
         graph = fl.rows({"x": np.arange(40)}) >> fl.batch(4) >> fl.map(functions.divides)
@@ -133,6 +137,7 @@ def test_errors_are_raised_at_the_reader(running: Any) -> None:
     running(main)
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_told_where_it_is_entered(running: Any) -> None:
     async def main() -> None:
         with pytest.raises(GraphError, match="not in this process"):

@@ -53,6 +53,7 @@ def test_the_stream_is_that_of_one_process(name: str) -> None:
     assert batches.stats().finished
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "how"), [("chess", {}), ("noisy", {"epochs": 2, "align": True}), ("across", {})]
 )
@@ -73,6 +74,7 @@ def test_states_interchange(name: str, how: dict[str, Any], monkeypatch: pytest.
     assert found == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [0.0, 1000.0])
 def test_whoever_dies_is_replaced(every: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while it begins, with and without a state to go on from; the number of workers changes twice."""

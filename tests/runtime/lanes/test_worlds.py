@@ -23,13 +23,16 @@ from tests.runtime.lanes.worlds import (
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("worlds", [(1, 4, 12), pytest.param((2, 3, 6), marks=pytest.mark.hammer)])
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_batch_b_is_the_next_batch_of_lane_b_modulo_v_in_every_world(name: str) -> None:
+def test_batch_b_is_the_next_batch_of_lane_b_modulo_v_in_every_world(
+    name: str, worlds: tuple[int, ...]
+) -> None:
     draw = DRAWINGS[name]
     wanted = list(interleaved(whole(draw, seed=3)))
     assert len(wanted) >= 2 * LANES
     assert len(set(wanted)) == len(wanted)
-    for world in WORLDS:
+    for world in worlds:
         assert stream(draw, world, seed=3, cpus=1 + world % 3) == wanted
 
 
@@ -40,7 +43,7 @@ def test_games_of_yolah_in_every_world(tmp_path: Path) -> None:
     draw = partial(games, packed=tmp_path)
     wanted = list(interleaved(whole(draw)))
     assert len(wanted) >= LANES
-    for world in (1, 2, 3, 4, 6):
+    for world in (1, 3, 4):
         assert stream(draw, world) == wanted
 
 

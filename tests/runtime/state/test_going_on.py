@@ -35,6 +35,7 @@ def opened() -> None:
     forks_of(("flowload",), ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRAPHS)
 def test_from_every_batch(name: str) -> None:
     """Twice in a row, as JSON and from a file, with other numbers of CPUs."""
@@ -67,6 +68,7 @@ def by_name(batches: Iterable[Mapping[str, Any]]) -> dict[str, np.ndarray[Any, A
     return {f"{k}.{key}": np.array(value) for k, b in enumerate(batches) for key, value in b.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["chess", "molecules", "joined"])
 def test_in_another_process(name: str, tmp_path: Path) -> None:
     saved, out = tmp_path / "run.state", tmp_path / "rest.npz"

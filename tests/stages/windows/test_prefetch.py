@@ -53,7 +53,7 @@ def child(path: Path, prefetch: int, dtype: str = "") -> dict[str, int]:
 @pytest.mark.parametrize(
     ("prefetch", "dtype"),
     [
-        (1, ""),
+        pytest.param(1, "", marks=pytest.mark.hammer),
         pytest.param(3, "", marks=pytest.mark.hammer),
         (3, "float16"),
     ],  # each takes four seconds of CPU

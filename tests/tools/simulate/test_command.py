@@ -39,6 +39,7 @@ def test_quantities(word: str, size: float) -> None:
     assert BYTES.convert(word, None, None) == pytest.approx(size)
 
 
+@pytest.mark.slow
 def test_a_sample_costs_what_the_process_spends(pipeline: Path, tmp_path: Path) -> None:
     costs = measured(load(pipeline), seconds=0.3)
     assert [stage.name for stage in costs.stages] == ["rows", "batch"]
@@ -113,7 +114,7 @@ def test_other_files_are_no_costs(tmp_path: Path, pipeline: Path, capsys: pytest
         assert "no costs" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 def test_processes_are_measured_at_once(pipeline: Path) -> None:
     (point,) = check(COSTS, pipeline, {"batch_size": 32}, seconds=0.2, counts=(2,))
     assert point.processes == 2

@@ -13,7 +13,7 @@ from tools.bench.measuring.settings import ROOT
 from tools.whatif.command import main
 
 
-@pytest.mark.slow
+@pytest.mark.hammer
 def test_every_stage_of_the_chess_pipeline_has_a_ceiling(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
