@@ -20,9 +20,10 @@ from flowload.errors import DataError
 from .selection.extract import Extract
 from .selection.units import Units
 
-__all__ = ["Kind", "Lacks", "Lease", "NoGaps", "RowReader", "Series"]
+__all__ = ["Kind", "Lacks", "Lease", "NoGaps", "Options", "RowReader", "Series"]
 
 Lease: TypeAlias = Callable[[int], Bytes]  #: gives scratch memory of so many bytes
+Options: TypeAlias = Mapping[str, Any]  #: for the file system of a URL
 
 
 class Lacks(Protocol):
@@ -131,10 +132,10 @@ class Kind(Protocol):
     def knows(self, location: str) -> bool:
         """Whether this is such a file or folder, by its name or a look at its first bytes. Never raises."""
 
-    def arrays(self, location: str, options: Mapping[str, Any]) -> Sequence[str]:
+    def arrays(self, location: str, options: Options) -> Sequence[str]:
         """The arrays that a selection can name. Raises DataError."""
 
-    def open(self, location: str, array: str | None, options: Mapping[str, Any], *, estimate: bool) -> Series:
+    def open(self, location: str, array: str | None, options: Options, *, estimate: bool) -> Series:
         """Open one of them; None: the recording itself, where that is clear.
 
         Raises NoDataError that lists the arrays for one that is not there, DataError, and MissingExtra.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from flowload.errors import DataError, NoDataError
+from flowload.formats.recordings.series import Options
 from flowload.formats.zarr.array import ZarrArray
 from flowload.formats.zarr.members import group_arrays, key_of
 from flowload.formats.zarr.opening import OpenArray
@@ -29,7 +30,7 @@ class ZarrKind:
         """See `Kind`."""
         return True
 
-    def arrays(self, location: str, options: Mapping[str, Any]) -> Sequence[str]:
+    def arrays(self, location: str, options: Options) -> Sequence[str]:
         """See `Kind`."""
         try:
             names = group_arrays(location, options)
@@ -44,9 +45,7 @@ class ZarrKind:
             names = sorted(found) or [PurePosixPath(location).name]
         return [key_of(name) for name in names]
 
-    def open(
-        self, location: str, array: str | None, options: Mapping[str, Any], *, estimate: bool
-    ) -> ZarrSeries:
+    def open(self, location: str, array: str | None, options: Options, *, estimate: bool) -> ZarrSeries:
         """See `Kind`."""
         return open_zarr(ZarrArray(location, options=options), array, estimate=estimate)
 

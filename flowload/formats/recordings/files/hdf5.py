@@ -6,7 +6,7 @@ else is read by it, chunk by chunk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from flowload.formats.hdf5.columns import ChunksColumn, CodedColumn, DatasetColu
 from flowload.formats.hdf5.file import Hdf5File, text_of
 from flowload.formats.recordings.boxes import Box, BoxSeries
 from flowload.formats.recordings.selection.units import Units
-from flowload.formats.recordings.series import Lacks, NoGaps
+from flowload.formats.recordings.series import Lacks, NoGaps, Options
 from flowload.formats.rows.columns import import_extra
 from flowload.formats.rows.npy import MappedColumn
 
@@ -48,7 +48,7 @@ class Hdf5Kind:
         path = local_file(location)
         return ends_with(location, *ENDINGS) or (path is not None and starts_with(path, MAGIC, PLACES))
 
-    def arrays(self, location: str, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - local
+    def arrays(self, location: str, options: Options) -> Sequence[str]:  # noqa: ARG002 - local
         """See `Kind`."""
         guard = Guard()
         file = Hdf5File(location, guard)
@@ -70,14 +70,7 @@ class Hdf5Kind:
         """What makes a quantity of a dataset's numbers, where the file says so."""
         return None
 
-    def open(
-        self,
-        location: str,
-        array: str | None,
-        options: Mapping[str, Any],  # noqa: ARG002 - local
-        *,
-        estimate: bool,  # noqa: ARG002 - it costs little to open
-    ) -> BoxSeries:
+    def open(self, location: str, array: str | None, options: Options, *, estimate: bool) -> BoxSeries:  # noqa: ARG002 - local; it costs little to open
         """See `Kind`."""
         guard = Guard()
         file = Hdf5File(location, guard)

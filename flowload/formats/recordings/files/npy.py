@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from numpy.lib import format as npy
 
@@ -12,6 +12,7 @@ from flowload.errors import DataError
 from flowload.files.arrays import map_array
 from flowload.files.guard import Guard
 from flowload.formats.recordings.boxes import BoxSeries
+from flowload.formats.recordings.series import Options
 from flowload.kernels.rows.take import native
 
 from .local import ends_with, local_file, local_folder, no_array, starts_with, which_array
@@ -41,19 +42,12 @@ class NpyKind:
         except OSError:
             return False
 
-    def arrays(self, location: str, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - local
+    def arrays(self, location: str, options: Options) -> Sequence[str]:  # noqa: ARG002 - local
         """See `Kind`."""
         path = Path(location)
         return list(files_in(path)) if path.is_dir() else [path.stem]
 
-    def open(
-        self,
-        location: str,
-        array: str | None,
-        options: Mapping[str, Any],
-        *,
-        estimate: bool,  # noqa: ARG002 - it costs nothing to open
-    ) -> BoxSeries:
+    def open(self, location: str, array: str | None, options: Options, *, estimate: bool) -> BoxSeries:  # noqa: ARG002 - it costs nothing to open
         """See `Kind`."""
         names = list(self.arrays(location, options))
         name = which_array(location, names) if array is None else array.removesuffix(ENDING)

@@ -22,6 +22,7 @@ from flowload.errors import DataError
 from flowload.files.foreign import foreign
 from flowload.formats.hdf5.file import Hdf5File
 from flowload.formats.recordings.selection.units import Units
+from flowload.formats.recordings.series import Options
 from flowload.formats.recordings.zarr_kind import open_zarr
 from flowload.formats.recordings.zarr_series import ZarrSeries
 from flowload.formats.zarr.array import ZarrArray
@@ -121,13 +122,11 @@ class NwbZarrKind:
         folder = local_folder(location)
         return folder is not None and any(says_nwb(folder / name) for name in DOCUMENTS)
 
-    def arrays(self, location: str, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - local
+    def arrays(self, location: str, options: Options) -> Sequence[str]:  # noqa: ARG002 - local
         """See `Kind`."""
         return list(series_of(Path(location)))
 
-    def open(
-        self, location: str, array: str | None, options: Mapping[str, Any], *, estimate: bool
-    ) -> ZarrSeries:
+    def open(self, location: str, array: str | None, options: Options, *, estimate: bool) -> ZarrSeries:
         """See `Kind`."""
         known = series_of(Path(location))
         name = which_array(location, list(known)) if array is None else array.strip("/")

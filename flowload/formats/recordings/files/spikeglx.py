@@ -7,7 +7,7 @@ The file is int16 `(T, channels)`. An array `raw` has these numbers, which is wh
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from flowload.files.arrays import Dump, map_array
 from flowload.files.guard import Guard
 from flowload.files.regular import opened
 from flowload.formats.recordings.boxes import Box, BoxSeries
+from flowload.formats.recordings.series import Options
 
 from .local import ends_with, no_array
 from .mapped import MappedBoxes, mapped_series
@@ -40,18 +41,11 @@ class SpikeGlxKind:
         """See `Kind`."""
         return ends_with(location, ENDING)
 
-    def arrays(self, location: str, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - the same for all
+    def arrays(self, location: str, options: Options) -> Sequence[str]:  # noqa: ARG002 - the same for all
         """See `Kind`."""
         return [RAW, MICROVOLTS]
 
-    def open(
-        self,
-        location: str,
-        array: str | None,
-        options: Mapping[str, Any],
-        *,
-        estimate: bool,  # noqa: ARG002 - it costs nothing to open
-    ) -> BoxSeries:
+    def open(self, location: str, array: str | None, options: Options, *, estimate: bool) -> BoxSeries:  # noqa: ARG002 - it costs nothing to open
         """See `Kind`."""
         if array not in (None, RAW, MICROVOLTS):
             raise no_array(location, str(array), list(self.arrays(location, options)))

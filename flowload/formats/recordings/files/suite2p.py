@@ -9,7 +9,7 @@ Source: MouseLand/suite2p, "Outputs" of its documentation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from flowload.errors import DataError
 from flowload.files.arrays import map_array, read_array
 from flowload.files.guard import Guard
 from flowload.formats.recordings.boxes import Box, BoxSeries
+from flowload.formats.recordings.series import Options
 from flowload.kernels.rows.take import native
 
 from .local import local_folder, no_array, which_array
@@ -45,7 +46,7 @@ class Suite2pKind:
         except OSError:
             return False
 
-    def arrays(self, location: str, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - local
+    def arrays(self, location: str, options: Options) -> Sequence[str]:  # noqa: ARG002 - local
         """See `Kind`."""
         found: list[str] = []
         for prefix, folder in planes_in(Path(location)).items():
@@ -55,14 +56,7 @@ class Suite2pKind:
                     found.append(f"{prefix}{trace}{CELLS}")
         return found
 
-    def open(
-        self,
-        location: str,
-        array: str | None,
-        options: Mapping[str, Any],
-        *,
-        estimate: bool,  # noqa: ARG002 - it costs nothing to open
-    ) -> BoxSeries:
+    def open(self, location: str, array: str | None, options: Options, *, estimate: bool) -> BoxSeries:  # noqa: ARG002 - it costs nothing to open
         """See `Kind`."""
         names = list(self.arrays(location, options))
         name = which_array(location, names) if array is None else array
