@@ -37,6 +37,7 @@ def read(loader: Any, iterations: int = 1) -> list[str]:
     return [digest(batch) for _ in range(iterations) for batch in loader]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("draw", "epochs", "every"), [(rows, 2, 1), (lanes, 1, 9)])
 def test_it_goes_on_from_every_batch_and_twice(draw: Any, epochs: int, every: int) -> None:
     with as_often_as_can_be():

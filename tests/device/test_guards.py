@@ -146,6 +146,7 @@ def test_an_event_belongs_to_the_tensors_card(monkeypatch: Patch, cards: Install
     assert found
 
 
+@pytest.mark.slow
 def test_tensors_that_come_in_must_be_waited_for(monkeypatch: Patch, cards: Install) -> None:
     monkeypatch.setattr(cuda.ToCuda, "take", lambda self, batch: None)
     found = []

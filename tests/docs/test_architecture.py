@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,7 @@ def test_the_walk_of_a_chunk_goes_where_a_run_goes() -> None:
     assert places == sorted(places)
 
 
+@cache  # of a parent, once for all its rooms: three seconds less
 def names_in(folder: Path) -> set[str]:
     """Files of a folder, and what they define, whatever it is in."""
     names = {path.stem for path in folder.iterdir()}

@@ -98,6 +98,7 @@ def test_what_is_said_of_other_files(
     assert differences(before, looked(paths)) == told
 
 
+@pytest.mark.slow
 def test_of_very_many_files_some_are_looked_into_and_all_are_counted(tmp_path: Path) -> None:
     paths = folder(tmp_path / "many", 2 * LISTED + 5)
     before = looked(paths)

@@ -34,6 +34,7 @@ def test_everyone_imports_only_what_lies_below(tree: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
@@ -87,6 +88,7 @@ INTRUSIONS = {
 }
 
 
+@pytest.mark.slow
 def test_who_imports_the_inside_of_another_package_is_caught(tree: Path) -> None:
     for file, (module, _) in INTRUSIONS.items():
         with (tree / "flowload" / file).open("a") as source:

@@ -56,6 +56,7 @@ def test_the_whole_sample_comes_in_batches_of_1024() -> None:
     assert sum(sizes) > 3000
 
 
+@pytest.mark.slow
 def test_shuffled_or_not_the_frames_are_the_same(in_order: np.ndarray[Any, Any]) -> None:
     shuffled = frames(seed=5, pool=10, reservoir=500, batch_size=100)
     assert not np.array_equal(shuffled, in_order)

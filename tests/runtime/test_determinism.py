@@ -159,6 +159,7 @@ def test_one_hash(face: Face, workers: int, cpus: int) -> None:
     assert digest(face.read(graph, seed=3, epochs=2, cpus=cpus)) == wanted(3)
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_stream(face: Face) -> None:
     assert digest(face.read(joined(Weather(1), 2), seed=4, epochs=2)) == wanted(4) != wanted(3)
 

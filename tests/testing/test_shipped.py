@@ -102,6 +102,7 @@ DRAWINGS: dict[str, Callable[[], Graph]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", DRAWINGS)
 def test_our_own_stages_pass(words: str) -> None:
     assert check_stage(DRAWINGS[words]())

@@ -80,6 +80,7 @@ def test_a_parent_that_is_killed_leaves_no_process() -> None:
     os.close(child)
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_had_given_stays() -> None:
     batches: Any
     with numbers(4000).iterate(process=True) as batches:

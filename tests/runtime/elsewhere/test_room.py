@@ -99,6 +99,7 @@ def test_workers_come_and_go_with_the_room(workers: int | None, monkeypatch: pyt
     assert not cluster.alive
 
 
+@pytest.mark.slow
 def test_a_node_takes_all_its_workers_along() -> None:
     """More of them than may die one after the other in one place."""
     rows = fl.rows({"x": np.arange(4000)}) >> fl.shuffle() >> fl.shard(lanes=6) >> fl.batch(4)

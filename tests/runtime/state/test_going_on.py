@@ -141,6 +141,7 @@ class Sums:
         return iter(())
 
 
+@pytest.mark.slow
 def test_a_fold_without_a_state_is_made_again_from_the_beginning(caplog: pytest.LogCaptureFixture) -> None:
     graph = fl.rows({"x": np.arange(300)}) >> fl.shuffle() >> fl.batch(7) >> fl.fold(Sums) >> fl.batch(5)
     with caplog.at_level(logging.WARNING, logger="flowload"):

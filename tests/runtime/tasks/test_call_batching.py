@@ -57,6 +57,7 @@ async def test_each_worker_gets_its_share_of_what_waits() -> None:
     assert learned(1.0).most(source, 1) == 1
 
 
+@pytest.mark.slow
 def test_marks_errors_and_numbers_keep_their_place(face: Face) -> None:
     """Long enough a stream that calls are bunched, with everything in it that must not move."""
     seen: list[int] = []

@@ -149,6 +149,7 @@ def kernel() -> bytes:
     return hashlib.sha256(bytes(1 << 22)).digest()
 
 
+@pytest.mark.slow
 @sees
 def test_two_that_compute_in_python_wait_for_each_other() -> None:
     probe = LockProbe()

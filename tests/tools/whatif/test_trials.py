@@ -45,6 +45,7 @@ def test_every_stage_is_tried_alone_as_far_as_that_can_be() -> None:
     assert all(one.if_faster >= found.rate * 0.999 for one in found.prospects)
 
 
+@pytest.mark.slow
 def test_a_graph_with_several_outputs_is_read_whole() -> None:
     graph = fl.source(batches) >> fl.map(dict) >> fl.tee("a", "b")
     seen, trials = looked_at(graph)
@@ -73,6 +74,7 @@ def test_a_stage_that_fails_alone_says_so() -> None:
     assert "not again" in trials[1].note
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind() -> None:
     with none_left():
         looked_at(fl.source(batches) >> fl.map(dict, workers=2))
