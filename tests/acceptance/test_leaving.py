@@ -106,8 +106,12 @@ def test_the_pairs_of_a_huge_molecule(
     content = small.content([count])
     content["R_pack.f32"] = np.random.default_rng(0).uniform(0, 1, (count, 3)).astype(np.float32)
     small.write(tmp_path, content)
+    few = small.write(tmp_path / "few", small.content([5]))
+    with (fl.rows(PackedMolecules(few, pairs="real", cutoff=cutoff)) >> fl.batch(1)).iterate() as run:
+        list(run)  # kernels are compiled: the patience with a call that is told to stop is not for that
     name = "room_within" if cutoff else "fill_pairs"
     kernel = getattr(molecules_pairs, name)
+    assert kernel.signatures
     returned = []
 
     def interrupted(*args: Any) -> Any:
