@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, TypeAlias
 from urllib.parse import unquote
 
@@ -16,7 +17,7 @@ from flowload.files.objects.cache import default_cache
 from flowload.files.objects.store import is_url
 from flowload.graph import Graph, Stage, place
 from flowload.graph.keywords import names_keywords
-from flowload.stages.files.objects.source import ObjectSource
+from flowload.stages.files.objects.source import Brings, ObjectSource, all_of_them
 from flowload.stages.files.objects.watch import ObjectWatch
 from flowload.stages.registry import own_formats
 
@@ -99,7 +100,9 @@ class ObjectsStage(DiscoverStage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: a Source that lists objects once, and brings them."""
         suffixes = wanted_suffixes(setting)
-        return (ObjectSource(self.patterns, suffixes, cache=self.folder(), limit=self.cache_bytes),)
+        brings = brings_of(setting, growing=False)
+        cache, limit = self.folder(), self.cache_bytes
+        return (ObjectSource(self.patterns, suffixes, cache=cache, limit=limit, brings=brings),)
 
     def folder(self) -> str:
         """That of the cache."""
@@ -122,8 +125,17 @@ class WatchObjectsStage(ObjectsStage):
     def open(self, setting: Setting) -> Sequence[Operator]:
         """The operators of a run: a Source that lists objects again and again, and brings them."""
         suffixes = wanted_suffixes(setting)
-        cache, limit = self.folder(), self.cache_bytes
-        return (ObjectWatch(self.patterns, suffixes, cache=cache, limit=limit, rescan=self.rescan),)
+        cache, limit, brings = self.folder(), self.cache_bytes, brings_of(setting, growing=True)
+        source = ObjectWatch(
+            self.patterns, suffixes, cache=cache, limit=limit, rescan=self.rescan, brings=brings
+        )
+        return (source,)
+
+
+def brings_of(setting: Setting, *, growing: bool) -> Brings:
+    """Which files this process reads, by number and path: the stage directly behind may know, or all."""
+    brings = getattr(setting.downstream[0], "brings", None) if setting.downstream else None
+    return all_of_them if brings is None else partial(brings, growing=growing)
 
 
 def check_rescan(rescan: float) -> None:

@@ -7,28 +7,27 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from flowload.abc.amount import Amount
 from flowload.abc.operators import OnError, Operator, Setting
 from flowload.abc.stage import Share, whole
-from flowload.blocks import Chunks, Rows
+from flowload.blocks import Chunks, Files, Rows
 from flowload.errors import GraphError, NoLength
 from flowload.graph import Graph, Stage, place
 from flowload.graph.inspect.even import from_environment
 from flowload.graph.keywords import names_keywords
 from flowload.stages.batches.batch_by_budget import BudgetStage
-from flowload.stages.chunks.partition import Partition, PartitionByHash, Weigh
+from flowload.stages.chunks.partition import Partition, PartitionByHash
 from flowload.stages.chunks.source_table import format_finder
 from flowload.stages.rows.reopened_tables import ReopenedTables, own_records
 from flowload.stages.rows.round_robin import RoundRobin
 
 from .deal_batches import BatchDealer, DealBatches
+from .deal_files import FilesByName, FilesInTurn, by_name
 from .deal_lanes import Dealer, DealLanes, ToLanes
 from .lane_dealers import ChunkDealer, RowDealer
+from .weights import weigher
 
-__all__ = ["ShardStage", "shard"]
+__all__ = ["ShardFilesStage", "ShardStage", "shard"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +128,61 @@ class ShardStage(Stage):
         return {"out": found.share(own + int(not even and rank < beyond))}
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShardFilesStage(ShardStage):
+    """See `shard(by="files")`."""
+
+    accepts: ClassVar[tuple[type, ...]] = (Files,)
+
+    by: str = "files"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lanes is not None:
+            raise GraphError(
+                "shard: lanes end together, whoever has them, because each has as many samples, and whole"
+                ' files have not: leave lanes out, or by="files"'
+            )
+
+    def remembered(self) -> Mapping[str, object]:
+        """Its policy."""
+        return {**super().remembered(), "by": self.by}
+
+    def uneven(self, setting: Setting) -> str | None:  # noqa: ARG002 - wherever it stands
+        """What is in a file nobody knows before it is read. Lanes end together by themselves."""
+        return (
+            None if self.lanes is not None else "it gives ranks whole files, which differ in what is in them"
+        )
+
+    def open(self, setting: Setting) -> Sequence[Operator]:
+        """One fold. Raises GraphError where the environment makes no sense."""
+        rank, world, _, _ = self.share()
+        growing = any(stage.growing for stage in setting.upstream)
+        return (FilesByName(rank, world) if growing else FilesInTurn(rank, world),)
+
+    def brings(self, number: int, path: str, *, growing: bool) -> bool:
+        """Whether this rank reads a file; the source directly before it brings no others.
+
+        Args:
+            number: of the file in its pass.
+            path: of it.
+            growing: ranks may see files in different order.
+        """
+        rank, world, _, _ = self.share()
+        return (by_name(path, world) if growing else number % world) == rank
+
+    def amount(
+        self,
+        incoming: Sequence[Amount],
+        setting: Setting,  # noqa: ARG002 - wherever it stands
+        opened: ExitStack,  # noqa: ARG002 - nothing to open
+    ) -> Mapping[str, Amount]:
+        """Known where one rank has all."""
+        if self.share().world == 1:
+            return {"out": incoming[0]}
+        raise NoLength('shard(by="files"): what is in the files of a rank shows only when they are read')
+
+
 def below_of(setting: Setting) -> BudgetStage | None:
     """The stage directly behind, where that cuts batches by a budget."""
     below = setting.downstream[0] if setting.downstream else None
@@ -150,27 +204,6 @@ def check_lanes(lanes: int, world: int) -> None:
         )
 
 
-def weigher(setting: Setting) -> Weigh:
-    """Samples that chunk uses will give, as the first stage below that samples says; else records."""
-    for stage in setting.downstream:
-        taken = getattr(stage, "taken", None)
-        if callable(taken):
-            return lambda chunks: capped(taken(chunks, setting.seed), chunks)
-    return lambda chunks: capped(known_records(chunks), chunks)
-
-
-def capped(weights: NDArray[np.int64], chunks: Chunks) -> NDArray[np.int64]:
-    """Weights, none above the cap of its own chunk."""
-    caps = chunks.table["cap"].astype(np.int64)
-    return np.where(caps < 0, weights, np.minimum(weights, caps))
-
-
-def known_records(chunks: Chunks) -> NDArray[np.int64]:
-    """Records of each chunk; 1 where the index does not say."""
-    records = chunks.table["records"].astype(np.int64)
-    return np.where(records < 0, 1, records)
-
-
 @names_keywords
 def shard(
     rank: int | None = None,
@@ -178,6 +211,7 @@ def shard(
     *,
     even: bool = True,
     lanes: int | None = None,
+    by: str = "chunks",
     on_error: OnError = "raise",
     max_errors: int | float | None = None,
 ) -> Graph:
@@ -203,6 +237,11 @@ def shard(
     stream, and lanes share them. A round is one batch of each lane: lanes end with the last round that all
     have; what one has more is cut, and counted. `batch(..., across_lanes=True)` makes batches of all lanes.
 
+    `by="files"`, directly behind `discover`: whole files, in turn, the same ones in every pass. A rank opens
+    its own alone, and of a store brings no others: 1/W of the bytes, where chunks of each tar would make
+    every rank bring every tar. What is in a file nobody knows before, so ranks agree at every step, as above,
+    or `even=False` lets them end in different steps. Mixed are the files of one rank alone; no lanes.
+
     Over a growing folder, which ranks may see in different order, a hash of the file's name and the
     chunk's number decides; then shares are equal on average only.
 
@@ -213,6 +252,7 @@ def shard(
             and ranks may end in different steps, as with `iterate(even="allow")`.
         lanes: fixed shares, of which each rank has as many; None: one a rank, so that another number of
             ranks is another stream. Take a number that many worlds divide: 24, or 48.
+        by: "chunks" (and rows), or "files".
         on_error: "skip" counts chunks whose length nobody can know without reading them (damaged ones, as a
             rule), on every rank alike, instead of ending the run.
         max_errors: how many chunks (int) or which share (float) may be skipped.
@@ -233,6 +273,9 @@ def shard(
         >>> world(1) == world(2) == world(4)
         True
     """
+    if by not in ("chunks", "files"):
+        raise GraphError(f"shard: by is {by!r}; wanted 'chunks' or 'files'")
+    made = ShardFilesStage if by == "files" else ShardStage
     return place(
-        ShardStage(rank=rank, world=world, even=even, lanes=lanes, on_error=on_error, max_errors=max_errors)
+        made(rank=rank, world=world, even=even, lanes=lanes, on_error=on_error, max_errors=max_errors)
     )

@@ -198,3 +198,13 @@ def test_what_cannot_be_indexed_is_said(s3: S3) -> None:
         found = CliRunner().invoke(command, arguments)
         assert found.exit_code == 2
         assert said in found.output
+
+
+def test_a_store_that_grows_is_read_by_its_indexes(s3: S3, tmp_path: Path) -> None:
+    assert indexed()[0] in (0, None)
+    files = fl.discover(URL, watch=True, cache=tmp_path / "cache")
+    drawn = files >> fl.read("lc0") >> fl.shuffle_pool(9) >> fl.unpack(rate=0.3) >> fl.batch(64)
+    with drawn.iterate(seed=3) as batches:
+        next(batches)
+        assert batches.stats().stages["read"].gauges["files_by_index"] >= 1
+        assert batches.stats().stages["read"].gauges["files_indexed"] == 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from flowload.abc.operators import Call
 from flowload.blocks import Files
@@ -19,7 +20,14 @@ from .ahead import ReadAhead
 from .index import index_key
 from .search import Listed, find_objects
 
-__all__ = ["ObjectSource"]
+__all__ = ["Brings", "ObjectSource", "all_of_them"]
+
+Brings: TypeAlias = Callable[[int, str], bool]  #: whether a file of this number, at this path, is read here
+
+
+def all_of_them(number: int, path: str) -> bool:  # noqa: ARG001 - whichever it is
+    """Every file."""
+    return True
 
 
 class ObjectSource(ListSource):
@@ -31,14 +39,22 @@ class ObjectSource(ListSource):
         texts, suffixes: see `ListSource`; URLs.
         cache: the folder that objects are brought to.
         limit: bytes that it has at most; None: what it had, or 32 GiB.
+        brings: which are read here; others are told, but not brought.
     """
 
     def __init__(
-        self, texts: tuple[str, ...], suffixes: tuple[str, ...], *, cache: str, limit: int | None
+        self,
+        texts: tuple[str, ...],
+        suffixes: tuple[str, ...],
+        *,
+        cache: str,
+        limit: int | None,
+        brings: Brings = all_of_them,
     ) -> None:
         super().__init__(texts, suffixes)
         self.cache = Cache(str(Path(cache).expanduser().absolute()))
         self.limit = limit
+        self.brings = brings
         self.objects: list[Listed] = []
         self.indexes: tuple[str, ...] = ()  #: paths of what says what is in each; or none
         self.ahead: ReadAhead | None = None
@@ -80,13 +96,16 @@ class ObjectSource(ListSource):
         paths = self.listed(call.go_on)
         place = self.cursor.begin(number)
         assert self.ahead is not None, "listed"  # noqa: S101 - the line before
-        first = [self.indexes[at] or path for at, path in enumerate(paths)] if self.indexes else paths
-        behind = [path for at, path in enumerate(paths) if self.indexes[at]] if self.indexes else []
+        own = [at for at, path in enumerate(paths) if self.brings(at, path)]
+        first = [(self.indexes[at] if self.indexes else "") or paths[at] for at in own]
+        behind = [paths[at] for at in own if self.indexes and self.indexes[at]]
+        coming = {at: to_come for to_come, at in enumerate(own)}
         # Chunks are known with the indexes: then objects are told that are not here yet, and come meanwhile.
-        self.ahead.begin([*first, *behind] if behind else first, place)
+        self.ahead.begin([*first, *behind], sum(1 for at in own if at < place))
         for block in in_blocks(paths, number, place):
             for _ in block.paths:
-                self.ahead.arrive(place, call.go_on)
+                if place in coming:
+                    self.ahead.arrive(coming[place], call.go_on)
                 place += 1
             self.cursor.given += len(block)
             yield replace(block, indexes=self.indexes[place - len(block) : place])

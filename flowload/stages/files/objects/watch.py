@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -24,7 +25,9 @@ from flowload.stages.files.watch_source import WatchSource, in_thread
 from flowload.stages.files.writers import FileState, WriterState
 
 from .ahead import ReadAhead
+from .index import index_key
 from .search import find_any, url_below
+from .source import Brings, all_of_them
 
 __all__ = ["ObjectPlaces", "ObjectWatch"]
 
@@ -52,6 +55,7 @@ class ObjectPlaces:
         self.root = root
         self.roots: list[str] = list(texts)
         self.known: dict[str, Version] = {}  #: of all that was found, by URL
+        self.indexes: dict[str, Version] = {}  #: of what said what was in them then, by URL
         self.names: dict[str, tuple[int, str]] = {}
         self.urls: dict[tuple[int, str], str] = {}
         self.there: set[str] = set()  #: when they were listed last
@@ -76,6 +80,8 @@ class ObjectPlaces:
         found = find_any(self.texts, self.suffixes, asking(go_on))
         self.there = {one.url for _, one in found}
         for number, one in found:
+            if one.url not in self.known and one.index is not None:
+                self.indexes[one.url] = one.index.version
             known = self.known.setdefault(one.url, one.found.version)
             self.names.setdefault(one.url, (number, one.name))
             self.urls.setdefault((number, one.name), one.url)
@@ -92,6 +98,12 @@ class ObjectPlaces:
     def path(self, url: str) -> str:
         """Where an object lies in the cache."""
         return Place(self.root, url, self.known.get(url, GONE)).path
+
+    def index_of(self, path: str) -> str:
+        """Where the index of an object lies in the cache; empty: it had none when it was found."""
+        url = Place.of(path).url
+        version = self.indexes.get(url)
+        return "" if version is None else Place(self.root, index_key(url), version).path
 
     def wants(self, path: str) -> bool:  # noqa: ARG002 - a store tells no events
         """False: a store tells no events, so nobody asks."""
@@ -145,6 +157,7 @@ class ObjectWatch(WatchSource):
         cache: the folder that objects are brought to.
         limit: bytes that it has at most; None: what it had, or 32 GiB.
         rescan: seconds after which the store is listed again.
+        brings: which are read here; others are told, but not brought.
         pauses, clock: replaced in tests.
     """
 
@@ -156,11 +169,13 @@ class ObjectWatch(WatchSource):
         cache: str,
         limit: int | None,
         rescan: float,
+        brings: Brings = all_of_them,
         pauses: Callable[[], FileEvents] = Pauses,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.cache = Cache(str(Path(cache).expanduser().absolute()))
         self.limit = limit
+        self.brings = brings
         self.pauses = pauses
         self.objects = ObjectPlaces(texts, suffixes, self.cache.root)
         super().__init__(
@@ -173,7 +188,9 @@ class ObjectWatch(WatchSource):
             clock=clock,
         )
         self.bringing: ReadAhead | None = None
-        self.place = 0  #: objects that were given, or left out, of `order`
+        self.place = 0  #: how many of `order` were given, left out, or sent for
+        self.sending: list[str] = []  #: indexes and objects to be brought, in order
+        self.coming: dict[str, int] = {}  #: where in `sending` lies what must be here before one is told
 
     def places(self) -> Places:
         """The store."""
@@ -188,17 +205,34 @@ class ObjectWatch(WatchSource):
 
     async def __anext__(self) -> Block | Mark:
         word = await super().__anext__()
-        if isinstance(word, Files):
-            await in_thread(self.arrive, word)
-        return word
+        if not isinstance(word, Files):
+            return word
+        await in_thread(self.arrive, word)
+        indexes = tuple(map(self.objects.index_of, word.paths))
+        return replace(word, indexes=indexes) if any(indexes) else word
 
     def arrive(self, block: Files) -> None:
-        """Bring the objects of a block, and what follows as far as there is room."""
+        """Bring the objects of a block, or their indexes, and what follows as far as there is room."""
         assert self.bringing is not None, "begun"  # noqa: S101 - its words come behind that
-        self.bringing.begin(self.order, max(self.place, self.bringing.next))
-        for _ in block.paths:
-            self.bringing.arrive(self.place, self.go_on)
-            self.place += 1
+        self.send_for_new()
+        self.bringing.begin(self.sending, self.bringing.next)
+        for path in block.paths:
+            if (place := self.coming.pop(path, None)) is not None:
+                self.bringing.arrive(place, self.go_on)
+
+    def send_for_new(self) -> None:
+        """What is told from now on: first what tells chunks, then the objects of indexes."""
+        numbered = list(enumerate(self.order))[self.place :]
+        own = [path for number, path in numbered if self.brings(number, path)]
+        self.place = len(self.order)
+        behind = []
+        for path in own:
+            index = self.objects.index_of(path)
+            self.coming[path] = len(self.sending)
+            self.sending.append(index or path)
+            if index:
+                behind.append(path)
+        self.sending += behind
 
     def roots(self) -> Sequence[str]:
         """See `Rooted`: paths are below the cache."""
