@@ -14,13 +14,15 @@ import signal
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+import psutil
 import ray as library
 
 import flowload as fl
@@ -179,11 +181,12 @@ def kills(seed: str) -> dict[str, Any]:
     }
 
 
-def nodes(workers: str) -> dict[str, Any]:
-    """A node dies with its actor, and another comes: there are as many actors as there is room for."""
-    from ray.cluster_utils import Cluster  # noqa: PLC0415 - for this job alone
+@contextmanager
+def cluster_of(nodes: int) -> Iterator[tuple[Any, list[Any]]]:
+    """A cluster in place of that of `main`, and its nodes of one CPU; the first has this process."""
+    from ray.cluster_utils import Cluster  # noqa: PLC0415 - for two jobs alone
 
-    ray.shutdown()  # that of `main`, which has one node
+    ray.shutdown()
     RemoteLanes.look, RemoteLanes.every = 0.1, 0.2
     folder = Path(os.environ["RAY_JOB_FOLDER"], "ray")
     folder.mkdir()
@@ -191,25 +194,54 @@ def nodes(workers: str) -> dict[str, Any]:
     own |= {"temp_dir": str(folder), "_system_config": {"health_check_period_ms": 500}}
     cluster = Cluster(initialize_head=True, head_node_args=own)
     try:
-        dying = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        others = [cluster.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(nodes - 1)]
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
-        got, had = list[str](), list[int]()
-        many: Any = int(workers) if workers.isdigit() else workers
-        with drawn().on_ray(workers=many, seed=3, epochs=None, bytes_ahead=BOUND) as batches:
-            for number in (2, 1, 2):
-                while batches.workers != number:
-                    got.append(digest(next(batches)))
-                had.append(batches.workers)
-                got += [digest(batch) for batch in islice(batches, 20)]
-                if had == [2]:
-                    cluster.remove_node(dying, allow_graceful=False)
-                elif number == 1:
-                    cluster.add_node(num_cpus=1, object_store_memory=STORE)
-        with drawn().iterate(seed=3, epochs=None) as here:
-            return {"exact": got == [digest(batch) for batch in islice(here, len(got))], "workers": had}
+        yield cluster, [cluster.head_node, *others]
     finally:
         ray.shutdown()
         cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+def nodes(workers: str) -> dict[str, Any]:
+    """A node dies with its actor, and another comes: there are as many actors as there is room for."""
+    got, had, many = list[str](), list[int](), int(workers) if workers.isdigit() else workers
+    how: Any = {"workers": many, "seed": 3, "epochs": None, "bytes_ahead": BOUND}
+    with cluster_of(2) as (cluster, (_, dying)), drawn().on_ray(**how) as batches:
+        for number in (2, 1, 2):
+            while batches.workers != number:
+                got.append(digest(next(batches)))
+            had.append(batches.workers)
+            got += [digest(batch) for batch in islice(batches, 20)]
+            if had == [2]:
+                cluster.remove_node(dying, allow_graceful=False)
+            elif number == 1:
+                cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    return {"exact": got == beginning(len(got)), "workers": had}
+
+
+def moved() -> dict[str, Any]:
+    """A node dies with its actor, and there is room on another one."""
+    got, longest, most = list[str](), 0.0, 0
+    how: Any = {"workers": 2, "seed": 3, "epochs": None, "bytes_ahead": BOUND}
+    with cluster_of(3) as (cluster, (_, *others)), drawn().on_ray(**how) as batches:
+        got += [digest(batch) for batch in islice(batches, 20)]
+        homes = {psutil.Process(actor).ppid() for actor in processes(batches)}
+        dying = next(node for node in others if node.all_processes["raylet"][0].process.pid in homes)
+        cluster.remove_node(dying, allow_graceful=False)
+        began = perf_counter()
+        while batches.replaced == 0 or len(got) < most:
+            got.append(digest(next(batches)))
+            longest, began = max(longest, perf_counter() - began), perf_counter()
+            if batches.replaced == 0:
+                most = len(got) + 50  # more than lay ready
+        found = {"workers": batches.workers, "replaced": batches.replaced, "longest": longest}
+    return {"exact": got == beginning(len(got)), **found}
+
+
+def beginning(count: int) -> list[str]:
+    """The first batches in this process."""
+    with drawn().iterate(seed=3, epochs=None) as batches:
+        return [digest(batch) for batch in islice(batches, count)]
 
 
 def training(config: dict[str, Any]) -> None:

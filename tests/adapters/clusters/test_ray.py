@@ -147,6 +147,14 @@ def test_a_node_dies_and_another_comes(workers: str, tmp_path: Path) -> None:
 
 @needs_ray
 @pytest.mark.hammer
+def test_a_node_dies_and_there_is_another(tmp_path: Path) -> None:
+    found = run(tmp_path, "moved")
+    assert found["exact"]
+    assert found["replaced"] >= 1
+
+
+@needs_ray
+@pytest.mark.hammer
 def test_trainers_of_ray_go_on_from_its_checkpoints(tmp_path: Path) -> None:
     found = run(tmp_path, "trainers")
     assert found["exact"]
