@@ -232,7 +232,7 @@ class Placement:
 
     def _room(self, segment: Segment, blocks: int) -> int:
         """Blocks that a queue of a lane has room for: other lanes have some, too."""
-        return blocks if segment.lane is None else 1
+        return blocks if segment.ahead else 1
 
     def _workers(self, member: Member) -> int:
         if not isinstance(member.operator, Map):

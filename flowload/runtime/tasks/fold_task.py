@@ -62,7 +62,7 @@ class FoldTask(Task):
         self._flushed = False
         self._rested = False  # idle folds were asked, and gave nothing
         self._light = 0  # hops in a row that made few bytes
-        self._hops = LIGHT_HOPS if segment.lane is None else IN_A_LANE
+        self._hops = LIGHT_HOPS if segment.ahead else IN_A_LANE
         self._go_on()
 
     def step(self) -> Channel | None:

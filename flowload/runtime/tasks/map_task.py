@@ -62,7 +62,7 @@ class MapTask(Task):
         self._epochs = segment.epochs()
         self._passes = segment.epochs()  # of what was sent
         self._start = start
-        ahead = AHEAD if segment.lane is None else 0  # other lanes have more to do meanwhile
+        ahead = AHEAD if segment.ahead else 0  # other lanes have more to do meanwhile
         self._room = segment.workers + ahead if self._pacing is None else sys.maxsize
         self._entries: deque[Job | Message] = deque()  # in input order; also messages that need no call
         self._queue: deque[Job] = deque()  # not submitted yet: `workers` jobs run

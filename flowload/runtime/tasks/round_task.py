@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -44,7 +45,11 @@ class RoundTask(Task):
         rounds.ends = list(saved.get("ends", ()))
         self._known = len(rounds.ends)  # passes that were over before: lanes that are behind have them again
         self._passed = {mark: int(self._counts[:, k].min()) for mark, k in COLUMNS.items()}  # by all lanes
+        self._lanes = range(lanes)
         self._ready: set[int] = set()  # lanes of which a block of the next round lies in the queue
+        self._news: set[int] = set(self._lanes)  # that are to be looked at
+        for lane, channel in enumerate(segment.inputs):
+            channel.notify_reader = partial(self._told, lane)
         self._gone: set[int] = set()  # lanes whose stream has ended
         rounds.number = saved.get("round", 0)
         if not any(lane.behind for lane in self._behind):
@@ -61,31 +66,46 @@ class RoundTask(Task):
                 if lane is not None:
                     self.segment.inputs[lane].take_now()
             ended = set(self._rounds.ended)
-            lanes = range(len(self.segment.inputs))
-            missing = [self._look(lane) for lane in lanes if lane not in self._ready]
-            first = next((channel for channel in missing if channel is not None), None)
-            if first is None and not self._rounds.over:
+            self._look_at_news()
+            missing = [lane for lane in self._lanes if lane not in self._ready]
+            if not missing and not self._rounds.over:
                 self._round()
             elif self._rounds.ended != ended:
-                self._ready.clear()  # what lies there is looked at again: it may be in no round
+                self._look_again()  # what lies there may be in no round
             elif not self._made:
-                if len(self._gone) == len(lanes):
+                if len(self._gone) == len(self._lanes):
                     self.end()
-                return first or self.segment.inputs[0]
+                return self.segment.inputs[missing[0] if missing else 0]
 
     def stop(self) -> None:
         """Drop what waits to be sent."""
         super().stop()
         self._made.clear()
 
-    def _look(self, lane: int) -> Channel | None:
-        """Take what is no block of a round to come; the queue of the lane if no such block is in it."""
+    def _told(self, lane: int) -> None:
+        """A lane has something new, or has ended."""
+        self._news.add(lane)
+        self.schedule()
+
+    def _look_again(self) -> None:
+        """Forget which lanes have a block: it was taken, or is in no round, or is not the next."""
+        self._ready.clear()
+        self._news.update(self._lanes)
+
+    def _look_at_news(self) -> None:
+        """Look at the lanes that have something new: there are many, and each batch of one is news."""
+        news, self._news = sorted(self._news - self._ready), set()
+        for lane in news:
+            self._look(lane)
+
+    def _look(self, lane: int) -> None:
+        """Take what is no block of a round to come."""
         channel = self.segment.inputs[lane]
         while lane not in self._rounds.ended and (message := channel.next_message) is not None:
             block = isinstance(message, NumberedBlock) and message.block is not None
             if block and not self._behind[lane].behind and not self._rounds.over:
                 self._ready.add(lane)
-                return None
+                return
             channel.take_now()
             if isinstance(message, Mark):
                 self._counts[lane, Count.TAKEN] += 1
@@ -96,11 +116,10 @@ class RoundTask(Task):
             self._behind[lane].check(self._name_of(channel))
             self._gone.add(lane)
             self._rounds.ended.add(lane)
-        return channel
 
     def _round(self) -> None:
         """Every lane has a block: take them; those that go on as they are when they are sent."""
-        self._ready.clear()
+        self._look_again()
         items = [channel.next_message for channel in self.segment.inputs]
         found = [item for item in items if isinstance(item, NumberedBlock)]
         member = self.segment.members[0]
@@ -166,6 +185,7 @@ class RoundTask(Task):
             self._passed[mark] += 1
             if apart and self._passed[mark] > self._known:
                 self._rounds.ended = set(self._gone)
+                self._look_again()
                 self._rounds.ends.append(self._rounds.number)
             self._epochs.passed(mark)
             self._made.append((mark, None))

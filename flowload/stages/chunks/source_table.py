@@ -107,7 +107,7 @@ class SourceTable:
         found = self.rows.get(source.path)
         if found is None:
             return self.enter(source, source.path)
-        if int(self.keys[found]) == source.key:
+        if self.made.get(found) is source or int(self.keys[found]) == source.key:
             return found
         name = source.path, source.key
         other = self.rows.get(name)

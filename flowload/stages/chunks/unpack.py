@@ -36,8 +36,7 @@ FINE = 1 << 16  #: bytes in whose multiples a lane of many leases what it sample
 PACKED = 2  #: times as many, where they are packed: to so much less memory that fewer calls are worth it
 LIGHT = 2  #: times as many a call inflates at most, where it takes few of them: 10 to 50 milliseconds
 ON_THEIR_WAY = 8  #: blocks that are finished, and wait or are worked on by the next stage, at most
-ALONE = 3  #: the same of a lane of many that is the only one here
-IN_A_LANE = 1  #: the same of each of several, beside the records that wait in it: see `BatchStage.memory`
+IN_A_LANE = 1  #: the same of each of several lanes, beside the records that wait: see `BatchStage.memory`
 FINEST = 10**6  #: largest denominator of a rate
 
 
@@ -110,7 +109,7 @@ class UnpackStage(Stage):
     def memory(self, setting: Setting) -> int:
         """Blocks at work and on their way, and scratch where chunks are sampled or packed."""
         workers = self.workers or setting.cpus
-        way = ON_THEIR_WAY if setting.lanes == 1 else ALONE if len(setting.here) == 1 else IN_A_LANE
+        way = IN_A_LANE if len(setting.here) > 1 else ON_THEIR_WAY
         if self.sampling.everything and row_size(setting) == RECORD:
             return (workers + way) * block_bytes(setting)
         if setting.lanes == 1:

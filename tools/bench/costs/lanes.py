@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from statistics import mean, median
+from tempfile import TemporaryDirectory
+from time import process_time, sleep
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 import flowload as fl
+from flowload.graph import Graph
 from tools.bench.measuring.settings import ROOT
 
-__all__ = ["measure_lanes", "tell_mixing"]
+__all__ = ["long_passes", "measure_lanes", "steady", "tell_mixing"]
 
 BATCH, POOL, RESERVOIR = 96, 2400, 4800
+
+#: Bytes of tars in a pass: a training's passes take hours, so what an end of a pass costs is not measured.
+PASS = 400 << 20
+WARM, TURN, STILL = 72, 96, 0.03  #: batches before, batches of a turn, seconds without work
+
+
+class Lanes(NamedTuple):
+    """How a stream is divided."""
+
+    lanes: int  #: 0: it is not
+    across: bool = False
+
+    def __str__(self) -> str:
+        if not self.lanes:
+            return "one stream"
+        return f"{self.lanes} lanes, {'rows of all' if self.across else 'batches in turn'}"
+
+
+ONE = Lanes(0)
+MANY = (Lanes(12), Lanes(24), Lanes(24, across=True))
 
 
 def games_of(data: str, lane: int, lanes: int) -> NDArray[np.int64]:
@@ -47,17 +74,33 @@ def mixed(data: str, lanes: int, *, across: bool) -> float:
 
 
 def measure_lanes(data: str, rounds: int, tell: Callable[[str], object]) -> None:
-    """Tell time, CPU time and memory of 12 and 24 lanes in ratios to one stream; and how they mix."""
-    costs: dict[int, list[list[float]]] = {0: [], 12: [], 24: []}
-    for _ in range(rounds):
-        for lanes, found in costs.items():
-            found.append(child(data, lanes))
-    one = [median(column) for column in zip(*costs[0], strict=True)]
-    for lanes in (12, 24):
-        own = [median(column) for column in zip(*costs[lanes], strict=True)]
-        time, cpu, memory = (a / b for a, b in zip(own, one, strict=True))
-        tell(f"{lanes} lanes in one process: {time:.2f} x the time, {cpu:.2f} x CPU, {memory:.2f} x memory")
+    """Tell CPU time and memory of several lanes in ratios to one stream; and how they mix."""
+    with long_passes(data) as folder:
+        alone = [child("alone", folder, ONE) for _ in range(rounds)]
+        for how in MANY:
+            ratios = [child("beside", folder, how)[0] for _ in range(rounds)]
+            own = [child("alone", folder, how) for _ in range(rounds)]
+            first, memory, counted = (
+                median(column) / median(base)
+                for column, base in zip(zip(*own, strict=True), zip(*alone, strict=True), strict=True)
+            )
+            tell(
+                f"{how}: {median(ratios):.2f} x CPU a sample in the midst of a pass, {first:.1f} x CPU to the"
+                f" first batch, {memory:.2f} x memory ({counted:.2f} x by graph.memory())"
+            )
     tell_mixing(data, tell)
+
+
+@contextmanager
+def long_passes(data: str, nbytes: int = PASS) -> Iterator[str]:
+    """A pattern for a folder in which the tars of another are named so often that they have so many bytes."""
+    tars = sorted(Path(data).parent.glob(Path(data).name))
+    times = -(-nbytes // sum(tar.stat().st_size for tar in tars))
+    with TemporaryDirectory() as folder:
+        for number in range(times):
+            for tar in tars:
+                Path(folder, f"{number:04}-{tar.name}").symlink_to(tar.resolve())
+        yield f"{folder}/*.tar"
 
 
 def tell_mixing(data: str, tell: Callable[[str], object]) -> None:
@@ -69,37 +112,83 @@ def tell_mixing(data: str, tell: Callable[[str], object]) -> None:
         tell(f"  {lanes} lanes, rows of all:     {mixed(data, lanes, across=True):.1f}")
 
 
-def child(data: str, lanes: int) -> list[float]:
-    """Seconds and CPU seconds a million frames, and MB at most, of a process of its own."""
-    command = [sys.executable, "-m", "tools.bench.costs.lanes", data, str(lanes)]
+def child(what: str, data: str, how: Lanes) -> list[float]:
+    """What `beside` or `alone` finds in a process of its own."""
+    command = [sys.executable, "-m", "tools.bench.costs.lanes", what, data, json.dumps(how)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     found: list[float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def cost(data: str, lanes: int, epochs: int = 20) -> list[float]:
-    """See `child`."""
-    from time import perf_counter  # noqa: PLC0415 - a child's alone
-
-    games = fl.discover(data) >> fl.read("lc0") >> (fl.shard(0, 1, lanes=lanes) if lanes else fl.shard(0, 1))
-    mixed = games >> fl.shuffle_pool(2000) >> fl.unpack(rate=0.3) >> fl.reservoir(20_000)
-    graph = mixed >> fl.batch(1024, drop_last=True)
-    with graph.iterate(epochs=8) as batches:  # kernels are compiled
-        next(batches, None)
-    before, began, frames = cpu_seconds(), perf_counter(), 0
-    with graph.iterate(epochs=epochs) as batches:
-        for batch in batches:
-            frames += len(batch["planes"])
-    millions = max(frames, 1) / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return [(perf_counter() - began) / millions, (cpu_seconds() - before) / millions, peak]
+def graph_of(data: str, how: Lanes) -> Graph:
+    """From tars to tensors."""
+    games = fl.discover(data) >> fl.read("lc0")
+    dealt = games >> (fl.shard(0, 1, lanes=how.lanes) if how.lanes else fl.shard(0, 1))
+    mixed = dealt >> fl.shuffle_pool(2000) >> fl.unpack(rate=0.3) >> fl.reservoir(20_000)
+    return mixed >> fl.batch(1008, drop_last=True, across_lanes=how.across)
 
 
-def cpu_seconds() -> float:
-    """Of this process so far."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+def steady(
+    data: str, hows: tuple[Lanes, ...], turns: int, *, warm: int = WARM, turn: int = TURN
+) -> list[float]:
+    """CPU seconds a million samples of runs that are read in turns, the first batches left out.
+
+    In one process, and in short turns: what else the machine does is the same for all.
+    """
+    with ExitStack() as stack:
+        runs = [stack.enter_context(graph_of(data, how).iterate(epochs=None)) for how in hows]
+        found: list[list[float]] = [[] for _ in runs]
+        for run in runs:
+            read(run, warm)
+        for number in range(turns):
+            order = list(zip(runs, found, strict=True))
+            for run, own in order if number % 2 else order[::-1]:
+                began = process_time()
+                samples = read(run, turn)
+                own.append((process_time() - began) / samples * 1e6)
+    return [median(own) for own in found]
+
+
+def read(run: Iterator[Any], batches: int) -> int:
+    """Samples of so many batches; returns when the run has made ready what it makes ahead."""
+    samples = sum(len(next(run)["planes"]) for _ in range(batches))
+    before = process_time()
+    for _ in range(100):  # at most: something else in this process may be at work
+        sleep(STILL)
+        if (now := process_time()) - before < STILL / 10:
+            break
+        before = now
+    return samples
+
+
+def beside(data: str, how: Lanes, turns: int = 6) -> list[float]:
+    """CPU time of a sample beside that of one stream, in the midst of a pass."""
+    one, many = steady(data, (ONE, how), turns)
+    return [many / one]
+
+
+def alone(data: str, how: Lanes, batches: int = 300) -> list[float]:
+    """CPU seconds to the first batch; bytes beyond what was imported, at most; those that were estimated."""
+    with graph_of(data, ONE).iterate() as run:
+        next(run)  # kernels are compiled, libraries loaded
+    gc.collect()
+    before, began = resident(), process_time()
+    graph, most = graph_of(data, how), 0
+    with graph.iterate(epochs=None) as run:
+        next(run)
+        first = process_time() - began
+        for _ in range(batches):
+            next(run)
+            most = max(most, resident())
+    return [first, most - before, graph.memory()["total"]]
+
+
+def resident() -> int:
+    """Bytes of memory that this process has now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(cost(sys.argv[1], int(sys.argv[2]))) + "\n")
+    what, pattern, lanes = sys.argv[1:]
+    found = {"beside": beside, "alone": alone}[what](pattern, Lanes(*json.loads(lanes)))
+    sys.stdout.write(json.dumps(found) + "\n")
