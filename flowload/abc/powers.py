@@ -37,7 +37,10 @@ __all__ = [
 
 
 class Finish(Protocol):
-    """Makes of batches, in the reader's process, what the reader gets. One thread at a time begins them."""
+    """Makes of batches, in the reader's process, what the reader gets.
+
+    One thread at a time begins what is begun `ahead`; else as many as read.
+    """
 
     device: Device | None  #: page-locks the memory that both processes map; None: nobody does
     ahead: bool  #: whether batches may be begun before the reader asks for them: their copies take a while

@@ -19,6 +19,9 @@ from tools.gpu_check.findings import Finding
 SIZES = DRY._replace(rows=1500, width=8, batch=100, fast_rows=640, fast_width=16, cycles=24, steps=8)
 
 
+MARKS = {"ranks": [pytest.mark.hammer], "elsewhere": [pytest.mark.slow]}
+
+
 @pytest.fixture
 def card(cards: Install, monkeypatch: pytest.MonkeyPatch) -> Cards:
     made = cards(mode="random")
@@ -40,7 +43,7 @@ def findings(name: str, card: Cards, folder: Path) -> list[Finding]:
 @pytest.mark.parametrize(
     "name",
     # Two ranks are two processes that import torch, and tests/adapters has them too.
-    [pytest.param(name, marks=[pytest.mark.hammer] if name == "ranks" else []) for name in CHECKS],
+    [pytest.param(name, marks=MARKS.get(name, [])) for name in CHECKS],
 )
 def test_it_passes(name: str, card: Cards, tmp_path: Path) -> None:
     found = findings(name, card, tmp_path)

@@ -96,6 +96,7 @@ class Bench:
         hold: int = 0,
         seed: int = 1,
         epochs: int = 1,
+        process: bool = False,
     ) -> Wrong:
         """Consume a graph as a training does: what it saw is counted on the card, and asked for at the end.
 
@@ -103,10 +104,11 @@ class Bench:
             stream: that the consumer works in; None: the default one.
             work: milliseconds of kernels for each batch, before it is looked at.
             hold: batches that are kept, and looked at once more when they go.
+            process: the run has a process of its own.
         """
         counts = Counts(self)
         self.card.wait()
-        with graph.iterate(seed=seed, epochs=epochs) as run, self.card.within(stream):
+        with graph.iterate(seed=seed, epochs=epochs, process=process) as run, self.card.within(stream):
             held: list[Any] = []
             for batch in run:
                 self.card.busy(work)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 
 from .bench import Bench
-from .correctness import cards, correct, fork, suspects
+from .correctness import cards, correct, elsewhere, fork, suspects
 from .failures import cycles, failure, memory_full
 from .findings import Finding
 from .memory import ahead, windows
@@ -45,6 +45,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
     {
         "machine": machine,
         "correct": correct,
+        "elsewhere": elsewhere,
         "suspects": suspects,
         "cards": cards,
         "planes": planes,

@@ -15,7 +15,7 @@ from .bench import Bench
 from .findings import Finding
 from .spies import late_copies
 
-__all__ = ["cards", "correct", "fork", "suspects"]
+__all__ = ["cards", "correct", "elsewhere", "fork", "suspects"]
 
 LATE = 3.0  #: milliseconds that a copy waits: longer than it takes
 
@@ -33,6 +33,19 @@ def correct(bench: Bench) -> Iterator[Finding]:
             with late_copies(bench.card, late):
                 wrong = bench.wrong(bench.loaded(), **how)
             title = f"correct, {name}, copies {'late' if late else 'prompt'}"
+            yield Finding(title, not any(wrong), wrong._asdict())
+
+
+def elsewhere(bench: Bench) -> Iterator[Finding]:
+    """A run in a process of its own: copies from memory of both, which is used again when they are done.
+
+    Several passes, so that memory is used again, and copied from page-locked.
+    """
+    for name, hold, work in (("plain", 0, 0.0), ("holds 20 batches", 20, 1.0)):
+        for late in (0.0, LATE):
+            with late_copies(bench.card, late):
+                wrong = bench.wrong(bench.loaded(), epochs=4, process=True, hold=hold, work=work)
+            title = f"elsewhere, {name}, copies {'late' if late else 'prompt'}"
             yield Finding(title, not any(wrong), wrong._asdict())
 
 

@@ -210,16 +210,19 @@ class Connection:
             finally:
                 self.process.kill()
                 self.process.wait()
-            self.thread.join()
-            self.sock.close()
-            os.close(self.life)
-            for inbox in self.inboxes.values():
-                inbox.close()
-            held = self.locks.release()
-            self.file.keep(
-                [*held, *(span for inbox in self.inboxes.values() for span in inbox.memory.seen())]
-            )
-            self.file.close()
+            with ExitStack() as stack:  # all of it, whatever a device says
+                stack.callback(self.file.close)
+                stack.callback(self.let_go)
+                for inbox in self.inboxes.values():
+                    stack.callback(inbox.close)
+                stack.callback(os.close, self.life)
+                stack.callback(self.sock.close)
+                self.thread.join()
+
+    def let_go(self) -> None:
+        """Undo page-locks, then let go of all memory but what somebody looks at."""
+        seen = [span for inbox in self.inboxes.values() for span in inbox.memory.seen()]
+        self.file.keep([*self.locks.release(), *seen])
 
 
 class Lines:

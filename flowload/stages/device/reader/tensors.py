@@ -5,6 +5,7 @@ Imports torch: made when a run begins.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
@@ -78,6 +79,7 @@ class PlainAtReader(AtOnce):
     def __init__(self, device: torch.device) -> None:
         self.shared = NumberedTensors(device, waits=True)
         self.copies = PlainCopies(device, self.shared)
+        self.lock = threading.Lock()  # several threads may read
 
     def begin(
         self,
@@ -90,8 +92,9 @@ class PlainAtReader(AtOnce):
     ) -> dict[str, Any]:
         """The tensors, by name, copied."""
         batch = as_parts(arrays, whole)
-        self.shared.at_work(batch.whole, numbers)
-        return self.copies.copy(batch).deliver()
+        with self.lock:
+            self.shared.at_work(batch.whole, numbers)
+            return self.copies.copy(batch).deliver()
 
 
 def as_parts(arrays: Mapping[str, Any], whole: Collection[str]) -> Batch:
