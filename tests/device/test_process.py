@@ -33,13 +33,13 @@ from tests.runtime.child import functions
 
 pytestmark = pytest.mark.slow  # processes
 
-COUNT, EPOCHS = 40, 8  #: batches of a pass, and passes
-BATCH = 16 << 14  #: bytes
+COUNT, EPOCHS = 40, 20  #: batches of a pass, and passes: 100 MiB, of which less than half lie ahead
+BATCH = 16 << 13  #: bytes
 
 
 def large(device: str, **options: Any) -> Graph:
-    """Batches of 256 KiB, in another order in each pass: memory that is used again has other numbers."""
-    values = np.arange(BATCH // 4 * COUNT, dtype=np.float32).reshape(-1, 1 << 12)
+    """Batches of 128 KiB, in another order in each pass: memory that is used again has other numbers."""
+    values = np.arange(BATCH // 4 * COUNT, dtype=np.float32).reshape(-1, 1 << 11)
     return fl.rows({"x": values}) >> fl.shuffle() >> fl.batch(16) >> fl.to_device(device, **options)
 
 
@@ -145,8 +145,12 @@ def test_what_there_was_no_room_for_is_copied_as_soon_as_the_reader_lets_go(
         for number in range(1, 8):
             before, last = last, next(batches)
             check(last, wanted[number], number)
-            while not inbox_of(batches).came:  # until the next has come
-                inbox_of(batches).receive(wait=True)
+            inbox = inbox_of(batches)
+            while not inbox.came:  # until the next has come
+                inbox.receive(wait=True)
+            assert inbox.ahead_of is not None
+            for waits in (True, False):  # what was not there when the last one was taken was not tried yet
+                inbox.ahead_of.go_on(waits=waits)
             del before
             while card.copies < number + 2:
                 assert queued.acquire(timeout=60), "nobody copies ahead"
@@ -336,7 +340,7 @@ def test_in_an_event_loop(mode: Mode, cards: Install, wanted: list[list[Any]]) -
 
 def test_outputs_on_several_cards_share_memory(cards: Install, wanted: list[list[Any]]) -> None:
     card = cards(2, mode="random")
-    values = np.arange(BATCH // 4 * COUNT, dtype=np.float32).reshape(-1, 1 << 12)
+    values = np.arange(BATCH // 4 * COUNT, dtype=np.float32).reshape(-1, 1 << 11)
     split = fl.rows({"x": values}) >> fl.shuffle() >> fl.batch(16) >> fl.tee("a", "b")
     graph = fl.outputs(a=split["a"] >> fl.to_device("cuda:0"), b=split["b"] >> fl.to_device("cuda:1"))
     torch.cuda.set_device(0)
