@@ -90,8 +90,11 @@ class Pacing:
             self.relieve_now()
 
     def relieve_where_all_stands_still(self) -> None:
-        """The same where something is on its way, but waits for more: a merge for its other input, say."""
-        if self.held and not self.sends and self.reader_waits():
+        """The same where something is on its way, but waits for more: a merge for its other input, say.
+
+        What lies in an output does not: its reader took the one before just now, and will be given it.
+        """
+        if self.held and not self.sends and self.reader_waits() and not self.lies_ready():
             self.relieve_now()
 
     def relieve_now(self) -> None:
@@ -115,8 +118,12 @@ class Pacing:
             self.sends
             or any(segment.running for segment in segments)
             or any(len(channel) for segment in self.behind for channel in segment.inputs)
-            or any(len(channel) for channel in self.outputs if channel.wanted())
+            or self.lies_ready()
         )
+
+    def lies_ready(self) -> bool:
+        """Whether a reader that waits will be given something that is made already."""
+        return any(len(channel) for channel in self.outputs if channel.wanted())
 
 
 def segments_behind(segment: Segment, segments: Sequence[Segment]) -> list[Segment]:

@@ -193,7 +193,14 @@ async def test_where_it_has_room_nothing_is_to_relieve() -> None:
 
 
 @pytest.mark.parametrize(
-    ("why", "relieved"), [(waits_behind, True), (runs_behind, True), (sends, False), (reader_is_busy, False)]
+    ("why", "relieved"),
+    [
+        (waits_behind, True),
+        (runs_behind, True),
+        (sends, False),
+        (reader_is_busy, False),
+        (lies_ready, False),
+    ],
 )
 async def test_where_all_stands_still_what_is_on_its_way_does_not_come(
     why: Callable[[Bench], None], relieved: bool
