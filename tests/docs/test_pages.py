@@ -77,7 +77,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(
 
 
 def heavy_blocks() -> list[Any]:
-    """Blocks of commands that take ten seconds of CPU and more, and need nothing of their page."""
+    """Blocks of commands that take seconds of CPU, and need nothing of their page."""
     blocks = [(page, block) for page in all_pages() for block in blocks_of(page) if "heavy" in block.notes]
     return [pytest.param(block, id=f"{name_of(page)}:{block.line}") for page, block in blocks]
 

@@ -1,4 +1,4 @@
-"""The three slow runs of the documentation, whose page runs them, too: each is told, before and after."""
+"""The three slow runs of the documentation, of which the page runs one: each is told, before and after."""
 
 from __future__ import annotations
 
