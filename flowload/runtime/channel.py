@@ -88,7 +88,7 @@ class Channel:
     def lacks_room(self) -> bool:
         """Whether a message would have to wait, and so does its writer; holding the run lock."""
         self._refused = len(self._messages) >= self.capacity
-        return self._refused or (self.on_demand and not self._starves)
+        return self._refused or (self.on_demand and not self._starves and not self.reader_left)
 
     def starves(self, *, now: bool) -> None:
         """Whether the reader, a task, waits for a message now; holding the run lock."""

@@ -352,3 +352,12 @@ async def test_on_demand_there_is_room_while_the_reader_waits() -> None:
     line.starves(now=False)
     assert line.lacks_room()
     assert told == [False]
+
+
+async def test_a_writer_on_demand_goes_on_when_its_reader_has_gone() -> None:
+    """It finds that nobody reads any more where it writes; else its task would never end."""
+    line = channel(blocks=1)
+    line.on_demand = True
+    assert line.lacks_room()
+    line.leave()
+    assert not line.lacks_room()

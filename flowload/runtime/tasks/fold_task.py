@@ -109,9 +109,13 @@ class FoldTask(Task):
             self.segment.inputs[0].ends_cuts = self._flushed
 
     def stop(self) -> None:
-        """Drop what waits to be sent."""
+        """Drop what waits to be sent; who writes to it waits for it no longer.
+
+        It may end before its writer does: restored in its flush, it has had what is made again before it.
+        """
         super().stop()
         self._made.clear()
+        self.segment.inputs[0].starves(now=True)
 
     def _feed(self) -> bool:
         """Feed the chain from the input; False: there is nothing to make messages from."""

@@ -108,3 +108,14 @@ async def test_nothing_is_left_behind_at_the_end(ahead: bool) -> None:
     assert found == list(range(20))
     assert line.out.at_end
     assert [task.over for task in line.tasks] == [True, True]
+
+
+async def test_a_map_does_not_wait_for_a_fold_that_is_over() -> None:
+    """It was restored in its flush: what is made again before it is dropped, and has to be made."""
+    line = Line(ahead=False)
+    line.between.surplus = 3
+    with line.monitor.run_lock:
+        line.tasks[1].stop()
+    assert [line.put(number) for number in range(3)] == [True] * 3
+    assert line.calls == ["map"] * 3
+    assert line.between.surplus == 0
