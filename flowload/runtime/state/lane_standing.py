@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowload.abc.at_round import AtRound
 from flowload.errors import GraphError
 from flowload.graph.inspect.lane_cut import CutLanes
 from flowload.graph.inspect.lanes import LanePlan
@@ -221,7 +222,8 @@ class LaneStanding(Standing):
         for tail in self.lane_tails.values():
             for segment in tail.segments:
                 for member in segment.members:
-                    if member.meter.dropped and not isinstance(member.operator, LastCut):
+                    at_the_end = isinstance(member.operator, LastCut | AtRound)  # behind all that was given
+                    if member.meter.dropped and not at_the_end:
                         return f"{member.name!r} has dropped samples behind the lanes"
         return None
 

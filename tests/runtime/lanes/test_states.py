@@ -284,6 +284,20 @@ def test_ranks_that_agree_go_on_where_they_stand(how: dict[str, Any], saved: Any
     assert [found[number] for number in range(len(found))] == stream(chosen, 1, seed=3, **how)
 
 
+def test_ranks_that_were_cut_to_others_go_on_from_their_end() -> None:
+    """What a rank had more was dropped before its reader came to the end; nobody makes the stream again."""
+
+    def read(run: Any) -> tuple[int, Any]:
+        return len(list(run)), run.state_dict()
+
+    ranks = run_ranks(partial(chosen_of, 4), 4, read)
+    assert any("equal_ranks" in stats.stages and stats.stages["equal_ranks"].dropped for _, stats in ranks)
+    state = gathered([each for (_, each), _ in ranks])
+    assert len(state["standing"]["lanes"]) == LANES
+    again = run_ranks(partial(chosen_of, 2), 2, read, state=state)
+    assert [count for (count, _), _ in again] == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("fold", "how", "told"),
     [
