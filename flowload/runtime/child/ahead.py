@@ -46,9 +46,8 @@ class Ahead:
         self.pending: deque[Came] = deque()  # in order; some may be begun, or taken
         self.lock = threading.Lock()
         self.lacking = False  # room, for the first of them
-        self.news: SimpleQueue[bool] = (
-            SimpleQueue()
-        )  # whether to go on; filled in any thread, also in finalizers
+        # Whether to go on; filled in any thread, also in finalizers.
+        self.news: SimpleQueue[bool] = SimpleQueue()
         self.thread: threading.Thread | None = None
         finish.watch(self.moved)
 
