@@ -234,6 +234,17 @@ def test_a_state_goes_through_several_hands(games: Path) -> None:
             went_on(chess(games), each)
 
 
+def test_lanes_of_other_blocks_are_refused() -> None:
+    def make() -> fl.Graph:
+        return fl.rows(100) >> fl.shard(lanes=2) >> fl.shuffle() >> fl.batch(16)
+
+    state, _ = begun(make)
+    other = json.loads(state)
+    other["world"]["stages"]["shard"]["version"] = 1
+    with pytest.raises(GraphError, match=r"'shard' makes another stream than .*: version 1 then, 2 now"):
+        went_on(make, json.dumps(other))
+
+
 def test_a_newer_stream_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def make() -> fl.Graph:
         return fl.rows(100) >> fl.shuffle() >> fl.batch(16)
