@@ -34,12 +34,12 @@ from anyio.abc import TaskGroup
 from flowload.abc.operators import Block
 from flowload.errors import FlowloadError, LedgerError
 from flowload.observe.trace import Trace
-from flowload.printable import text_of
 from flowload.runtime.elsewhere.standing import RemoteStanding
 from flowload.runtime.growing.growth import Growth
 from flowload.runtime.memory.pool import BufferPool
 from flowload.runtime.observe.accounts import check_accounts, check_delivered, check_made_again
 from flowload.runtime.observe.delivered import Delivered
+from flowload.runtime.observe.ending import Ending
 from flowload.runtime.observe.process import ProcessStats, ThreadTime
 from flowload.runtime.observe.tracing import TraceRecorder
 from flowload.runtime.observe.watch_lock import watch_lock
@@ -95,7 +95,9 @@ class Run:
         self.process = ProcessStats()
         self.lock = LockProbe()
         self.recorder: TraceRecorder | None = None
+        self.ending = Ending()
         self._unended = set(compiled.outputs)
+        self._unread = set(compiled.outputs)  # whose reader has not come to the end
         self._scope: anyio.CancelScope | None = None
         self.gone: anyio.Event | None = None
         self.executors: dict[str, Executor] = {}  #: by name
@@ -138,6 +140,10 @@ class Run:
             except LedgerError as error:
                 self.failure, self.finished = error, False
                 raise
+            finally:
+                self._unread.discard(output)
+                if not self._unread:
+                    self.tell_end()
 
     def leave(self, output: str) -> None:
         """Nobody reads this output any more."""
@@ -194,7 +200,8 @@ class Run:
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._clean_up()
-                log.info("run ends after %.1f s: %s", self.ended - self.began, self._outcome())
+                if not self.finished:
+                    self.tell_end()
 
     async def _run(self) -> None:
         assert self._scope is not None  # noqa: S101 - start() made it
@@ -274,13 +281,9 @@ class Run:
         self.process.stop()
         self.ended = perf_counter()
 
-    def _outcome(self) -> str:
-        """How it went, in one line."""
-        what = f"{self.delivered.blocks:,} batches, {self.delivered.samples:,} samples"
-        if self.failure is None:
-            return f"{'finished' if self.finished else 'stopped'}; {what}"
-        told = [f"failed; {what}", *getattr(self.failure, "__notes__", ()), text_of(self.failure)]
-        return " ".join("; ".join(told).split())
+    def tell_end(self) -> None:
+        """Its reader gets no more: say so in the log, unless that was said."""
+        self.ending.tell(self.ended - self.began, self.delivered, self.failure, finished=self.finished)
 
     def _not_closed(self, error: BaseException) -> None:
         """A failure, or a line in the log if nobody listens."""

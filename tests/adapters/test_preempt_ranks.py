@@ -40,7 +40,7 @@ def test_all_ranks_leave_after_the_same_step(tmp_path: Path) -> None:
         folder=tmp_path,
         module=LEAVER,
     )
-    assert [rank.code for rank in found] == [0, 0], found
+    assert [rank.code for rank in found] == [0, 0], "\n".join(rank.log for rank in found)
     leave, each, end, late, one_file = (
         list(told) for told in zip(*(rank.told for rank in found), strict=True)
     )

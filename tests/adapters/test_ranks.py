@@ -63,7 +63,7 @@ def check_steps(found: Sequence[Any], world: int) -> None:
 @pytest.mark.slow
 def test_two_ranks_make_as_many_steps(tmp_path: Path) -> None:
     found = ranks(2, "odd", "left", "alone", "bare", folder=tmp_path)
-    assert [rank.code for rank in found] == [0, 0], found
+    assert [rank.code for rank in found] == [0, 0], "\n".join(rank.log for rank in found)
     odd, left, alone, bare = zip(*(rank.told for rank in found), strict=True)
     assert [told["steps"] for told in odd] == [[0, 0, 0]] * 2  # in turn: one has all that are odd
     assert [told["cut"] for told in odd] == [[0, 0, 0], [501, 501, 501]]

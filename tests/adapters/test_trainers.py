@@ -173,7 +173,7 @@ def test_hugging_face_on_two_ranks_sees_every_sample_once(tmp_path: Path) -> Non
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
     found = ranks(2, folder=tmp_path, module="tests.adapters.children.one_trainer")
-    assert [rank.code for rank in found] == [0, 0], found
+    assert [rank.code for rank in found] == [0, 0], "\n".join(rank.log for rank in found)
     one, other = (rank.told[-1] for rank in found)
     assert sorted(one["as it is"] + other["as it is"]) == list(range(200))
     assert set(one["each"]) | set(other["each"]) == set(range(200))

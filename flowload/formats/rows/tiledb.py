@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -41,9 +42,9 @@ class TileDbRows:
             the row; "raise" is an error; "skip" drops the row, and counts it.
 
     Examples:
-        >>> import tiledb
+        >>> import os, tiledb
         >>> from flowload.formats.rows import TileDbRows
-        >>> tiledb.from_numpy("a.tiledb", np.arange(8.0).reshape(4, 2)).close()
+        >>> tiledb.from_numpy(os.path.abspath("a.tiledb"), np.arange(8.0).reshape(4, 2)).close()
         >>> with (fl.rows(TileDbRows("a.tiledb")) >> fl.batch(4)).iterate() as batches:
         ...     print(*(array[3] for array in next(batches).values()))
         [6. 7.]
@@ -69,7 +70,7 @@ class TileDbRows:
         """Open the array. Raises DataError and MissingExtra."""
         tiledb = import_extra("tiledb", "tiledb")
         with foreign("no TileDB array", self.uri):
-            array = tiledb.open(self.uri, "r", config=settings(self.uri))
+            array = tiledb.open(whole(self.uri), "r", config=settings(self.uri))
         try:
             columns = self.columns(array)
         except BaseException:
@@ -95,6 +96,11 @@ class TileDbRows:
             for _, name in chosen:
                 check_attribute(self.uri, array.schema.attr(name))
             return {key: AttributeColumn(self.uri, array, name) for key, name in chosen}
+
+
+def whole(uri: str) -> str:
+    """Where an array lies: TileDB itself takes a path from the folder in which the process used it first."""
+    return uri if "://" in uri else str(Path(uri).absolute())
 
 
 def check_attribute(uri: str, attribute: Any) -> None:
@@ -147,7 +153,7 @@ class AttributeColumn:
         self.shape: tuple[int, ...] = tuple(array.shape)
         self.dtype: np.dtype[Any] = native(array.schema.attr(name).dtype)
         self.begin = int(array.schema.domain.dim(0).domain[0])
-        boxes = boxes_of(uri, array, name)
+        boxes = boxes_of(array, name)
         if not boxes:
             raise NoDataError("never written", where=self.where, found="no fragment", wanted="some")
         self.unwritten = unwritten_rows(boxes, self.shape)

@@ -43,7 +43,7 @@ class Unwritten:
         return mask
 
 
-def boxes_of(uri: str, array: tiledb.Array, attribute: str) -> list[Box]:
+def boxes_of(array: tiledb.Array, attribute: str) -> list[Box]:
     """Where this attribute was written, counted from the first cell of the array.
 
     A fragment that is older than the attribute has cells of the others alone.
@@ -53,12 +53,12 @@ def boxes_of(uri: str, array: tiledb.Array, attribute: str) -> list[Box]:
     starts = [int(domain.dim(axis).domain[0]) for axis in range(domain.ndim)]
     having: dict[str, bool] = {}  # of schemas, by name
     found = []
-    fragments = list(library.array_fragments(uri))
+    fragments = list(library.array_fragments(array.uri))
     single = len({fragment.array_schema_name for fragment in fragments}) == 1
     for fragment in fragments:
         name = fragment.array_schema_name
         if name not in having:
-            having[name] = single or has_attribute(library, uri, fragment, attribute)
+            having[name] = single or has_attribute(library, array.uri, fragment, attribute)
         if having[name]:
             pairs = zip(fragment.nonempty_domain, starts, strict=True)
             found.append(tuple((int(a) - start, int(b) - start + 1) for (a, b), start in pairs))

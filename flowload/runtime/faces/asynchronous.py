@@ -44,10 +44,16 @@ NO_CUTS = "a state of this run counts batches alone: other stages than maps are 
 
 
 class AsyncBatches(AsyncReading, Anchored):
-    """A run inside the reader's own event loop. Leaving the context is the stop button."""
+    """A run inside the reader's own event loop. Leaving the context is the stop button.
 
-    def __init__(self, order: Order) -> None:
+    Args:
+        order: what is run, and how.
+        forwards: its batches go on to a reader elsewhere, who may have all of them long after it is left.
+    """
+
+    def __init__(self, order: Order, *, forwards: bool = False) -> None:
         super().__init__(order)
+        self.forwards = forwards
         self.delivered = order.delivered()  #: blocks by output, those of an earlier run included
         self.run: Run | None = None
         self._trace: Trace | None = None  # that was asked for before there was a run
@@ -83,6 +89,8 @@ class AsyncBatches(AsyncReading, Anchored):
 
     async def __aexit__(self, *_: object) -> None:
         await self._leave()
+        if not self.forwards:
+            self.begun_run().tell_end()
 
     async def _leave(self) -> None:
         assert self.run is not None  # noqa: S101 - __aenter__ made both

@@ -40,7 +40,7 @@ class LoopThread:
     """
 
     def __init__(self, order: Order) -> None:
-        self.batches = AsyncBatches(order)
+        self.batches = AsyncBatches(order, forwards=True)
         self.handoffs = {name: Handoff() for name in order.outputs}
         self.wakeup: Wakeup | None = None
         self._asked: SimpleQueue[Question] = SimpleQueue()
@@ -101,6 +101,8 @@ class LoopThread:
         # Garbage is collected in any thread; one of a run's own must not wait for the end of a run.
         if self.thread.is_alive() and not threading.current_thread().name.startswith("flowload-"):
             self.thread.join(patience)
+        if self.batches.run is not None:
+            self.batches.run.tell_end()
 
     def _main(self) -> None:
         with Capture(self._failed, BaseException):

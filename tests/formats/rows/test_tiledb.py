@@ -207,3 +207,13 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowload.formats.rows.columns.import_module", absent)
     with pytest.raises(MissingExtra, match=re.escape("pip install 'flowload[tiledb]'")):
         TileDbRows("a").open()
+
+
+def test_a_path_is_taken_from_the_present_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TileDB takes it from the one in which the process used it first."""
+    for number, folder in enumerate(("one", "other")):
+        (tmp_path / folder).mkdir()
+        tiledb.from_numpy(str(tmp_path / folder / "array"), np.full((4, 2), number)).close()
+        monkeypatch.chdir(tmp_path / folder)
+        with (fl.rows(TileDbRows("array")) >> fl.batch(4)).iterate() as batches:
+            assert (next(batches)["x"] == number).all()

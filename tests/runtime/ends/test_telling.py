@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import anyio
 import pytest
 
+import flowload as fl
 from flowload.errors import DataError
 from tests.runtime.stages import Does, numbers, plus, step
 
@@ -24,6 +27,35 @@ def test_a_run_that_finishes(told: pytest.LogCaptureFixture) -> None:
     assert begin.endswith(", more; seed 7, 2 CPUs")
     assert end.startswith("run ends after ")
     assert end.endswith(" s: finished; 3 batches, 6 samples")
+
+
+def test_the_end_is_told_when_the_reader_has_all(told: pytest.LogCaptureFixture) -> None:
+    """A run is over when all lies ready."""
+    with numbers(6, 2).iterate() as batches:
+        next(batches)
+        while getattr(batches.stats().outcome, "kind", None) != "over":
+            time.sleep(0.001)
+        assert len(told.messages) == 1
+        assert len(list(batches)) == 2
+        assert told.messages[-1].endswith(" s: finished; 3 batches, 6 samples")
+    assert len(told.messages) == 2
+
+
+def test_the_end_is_told_behind_the_last_of_several_outputs(told: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        graph = numbers(2, 2) >> fl.tee("a", "b")
+        async with graph.stream() as outputs:
+            first, second = outputs["a"], outputs["b"]
+            assert [len(await anext(first)), len(await anext(second))] == [2, 2]
+            with pytest.raises(StopAsyncIteration):
+                await anext(first)
+            assert len(told.messages) == 1
+            with pytest.raises(StopAsyncIteration):
+                await anext(second)
+            assert told.messages[-1].endswith(" s: finished; 2 batches, 4 samples")
+        assert len(told.messages) == 2
+
+    anyio.run(main)
 
 
 def test_a_run_that_is_left(told: pytest.LogCaptureFixture) -> None:
