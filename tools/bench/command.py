@@ -47,14 +47,15 @@ def chess(sheet: Path | None, quick: bool, **given: Any) -> None:
 @options.data
 @options.rounds(3, "Measurements of each.")
 @click.option("--mixing", is_flag=True, help="Only how well they mix.")
-def lanes(data: str, rounds: int, mixing: bool) -> None:
+@click.option("--reservoir", type=int, default=20_000, show_default=True, help="Records in it.")
+def lanes(data: str, rounds: int, mixing: bool, reservoir: int) -> None:
     """What lanes of one process cost beside one stream, and how well they mix."""
     from tools.bench.costs.lanes import measure_lanes, tell_mixing  # noqa: PLC0415 - see above
 
     if mixing:
         tell_mixing(data, tell)
     else:
-        measure_lanes(data, rounds, tell)
+        measure_lanes(data, rounds, tell, reservoir)
 
 
 @main.command()

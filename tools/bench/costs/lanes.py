@@ -36,6 +36,7 @@ class Lanes(NamedTuple):
 
     lanes: int  #: 0: it is not
     across: bool = False
+    reservoir: int = 20_000  #: records
 
     def __str__(self) -> str:
         if not self.lanes:
@@ -73,11 +74,12 @@ def mixed(data: str, lanes: int, *, across: bool) -> float:
     return mean(len(np.unique(batch)) for batch in batches)
 
 
-def measure_lanes(data: str, rounds: int, tell: Callable[[str], object]) -> None:
+def measure_lanes(data: str, rounds: int, tell: Callable[[str], object], reservoir: int = 20_000) -> None:
     """Tell CPU time and memory of several lanes in ratios to one stream; and how they mix."""
     with long_passes(data) as folder:
-        alone = [child("alone", folder, ONE) for _ in range(rounds)]
-        for how in MANY:
+        one, *many = (how._replace(reservoir=reservoir) for how in (ONE, *MANY))
+        alone = [child("alone", folder, one) for _ in range(rounds)]
+        for how in many:
             ratios = [child("beside", folder, how)[0] for _ in range(rounds)]
             own = [child("alone", folder, how) for _ in range(rounds)]
             first, memory, counted = (
@@ -124,7 +126,7 @@ def graph_of(data: str, how: Lanes) -> Graph:
     """From tars to tensors."""
     games = fl.discover(data) >> fl.read("lc0")
     dealt = games >> (fl.shard(0, 1, lanes=how.lanes) if how.lanes else fl.shard(0, 1))
-    mixed = dealt >> fl.shuffle_pool(2000) >> fl.unpack(rate=0.3) >> fl.reservoir(20_000)
+    mixed = dealt >> fl.shuffle_pool(2000) >> fl.unpack(rate=0.3) >> fl.reservoir(how.reservoir)
     return mixed >> fl.batch(1008, drop_last=True, across_lanes=how.across)
 
 
@@ -163,7 +165,7 @@ def read(run: Iterator[Any], batches: int) -> int:
 
 def beside(data: str, how: Lanes, turns: int = 6) -> list[float]:
     """CPU time of a sample beside that of one stream, in the midst of a pass."""
-    one, many = steady(data, (ONE, how), turns)
+    one, many = steady(data, (ONE._replace(reservoir=how.reservoir), how), turns)
     return [many / one]
 
 
