@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import torch.distributed as dist
 
 import flowload as fl
 from flowload.adapters.agreeing.ranks import GroupAgreement, full_size
+from flowload.adapters.agreeing.wishes import Wishes
 from tests.adapters.children import one_rank
 from tests.suite.warm import start_warm
 
@@ -122,6 +123,7 @@ class Group:
     def __init__(self) -> None:
         self.begun: list[tuple[Any, Future]] = []
         self.destroyed = 0
+        self.met: list[str] = []  # groups that all ranks have entered
         self.ReduceOp = SimpleNamespace(MIN="least")
         self.group = SimpleNamespace(WORLD=None)
 
@@ -130,6 +132,9 @@ class Group:
 
     def new_group(self, **_: Any) -> str:
         return "group"
+
+    def barrier(self, group: str) -> None:
+        self.met.append(group)
 
     def is_initialized(self) -> bool:
         return True
@@ -146,6 +151,14 @@ class Group:
 
 
 FREE = 1 << 62
+
+
+@pytest.mark.parametrize("make", [GroupAgreement, Wishes])
+def test_no_rank_leaves_a_group_that_others_have_not_entered(make: Callable[[Any], Any]) -> None:
+    """Made is not met: one that closed it at once would break the connections that others still make."""
+    group = Group()
+    make(group)
+    assert group.met == ["group"]
 
 
 def test_who_stops_says_so_when_the_exchange_under_way_is_over_and_nobody_waits() -> None:

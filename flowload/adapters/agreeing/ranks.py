@@ -104,6 +104,17 @@ class Telling:
         self.timer.join()
 
 
+def group_of_all(distributed: Any) -> Any:
+    """A gloo group of all ranks, connected on each of them. Waits for all.
+
+    `new_group` returns while others may still connect: of those that left at once, such as with an error that
+    every rank has, others heard "connection closed by peer" (1 of 8 times on busy cores). So all meet in it.
+    """
+    group = distributed.new_group(backend="gloo", timeout=timeout_of(distributed))
+    distributed.barrier(group)
+    return group
+
+
 class GroupAgreement:
     """Exchanges over a gloo group of all ranks, one at a time. Making one waits for all ranks.
 
@@ -113,7 +124,7 @@ class GroupAgreement:
 
     def __init__(self, distributed: Any) -> None:
         self.distributed = distributed
-        self.group = distributed.new_group(backend="gloo", timeout=timeout_of(distributed))
+        self.group = group_of_all(distributed)
         self.lock = threading.Lock()
         self.news = threading.Event()
         self.under_way: dist.Work | None = None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowload.errors import RankError
 
-from .ranks import process_group, timeout_of
+from .ranks import group_of_all, process_group
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,7 @@ class Wishes:
 
     def __init__(self, distributed: Any) -> None:
         self.distributed = distributed
-        self.group = distributed.new_group(backend="gloo", timeout=timeout_of(distributed))
+        self.group = group_of_all(distributed)
         self.under_way: dist.Work | None = None
         self.numbers: torch.Tensor | None = None
 
