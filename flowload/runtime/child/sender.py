@@ -57,7 +57,10 @@ class Sender:
         try:
             while self.send_some():
                 pass
-            self.tell(End())
+            if (
+                not self.left
+            ):  # else it was ended in the midst, and a thread that still reads would take it for all
+                self.tell(End())
         except (EOFError, BrokenPipeError):
             return  # nobody reads any more
         except BaseException as error:  # noqa: BLE001 - all that a reader in this process would be raised

@@ -136,3 +136,13 @@ def test_an_error_comes_behind_the_batches_before_it(monkeypatch: pytest.MonkeyP
     line.sender.stop()
     line.theirs.close()
     line.file.close()
+
+
+def test_a_run_that_is_left_has_no_end() -> None:
+    line = Line(0)
+    line.sender.left = True
+    line.sender.thread.start()
+    line.sender.stop()
+    assert line.theirs.recv(1) == b"", "a reader that still reads is told that the run is gone"
+    line.theirs.close()
+    line.file.close()
