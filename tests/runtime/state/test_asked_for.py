@@ -82,11 +82,11 @@ def test_a_fold_in_the_midst_of_a_call_makes_one_at_once() -> None:
 
 @pytest.mark.slow
 def test_it_goes_to_another_process() -> None:
-    with plain().iterate(seed=3, epochs=400, process=True, cpus=2, on_change="accept") as run:
+    with plain().iterate(seed=3, epochs=40_000, process=True, cpus=2, on_change="accept") as run:
         read(run, 50)
         run.cut()
-        for _ in range(70):  # more of them are on their way there
-            read(run, 50)
+        for _ in range(2_000):  # thousands may be on their way there, as the other process is faster
+            read(run, 47)
             if again(run) <= PASS + 1:
                 break
         else:
